@@ -1,0 +1,20 @@
+//! The plain values of telemetry, and the snapshot that every encoder reads.
+//!
+//! This room is a crate of its own so that encoders and bridges can be written without any
+//! instrument: it has no clock, no atomics, no I/O and no dependencies. It changes rarely.
+//!
+//! * [`name`], [`label`], [`descriptor`]: what a family of series is called and how it is described.
+//! * [`context`], [`exemplar`]: which trace a number came from.
+//! * [`bounds`]: histogram bucket bounds, ready-made and made to measure.
+//! * [`snapshot`]: [`Source`](snapshot::Source) and what it shows.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod name;
+pub mod label;
+pub mod resource;
+pub mod context;
+pub mod exemplar;
+pub mod bounds;
+pub mod descriptor;
+pub mod snapshot;
