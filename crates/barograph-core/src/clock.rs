@@ -1,0 +1,55 @@
+//! Where the time comes from.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// Tells the time. Implemented by [`SystemClock`], and by [`ManualClock`] for tests.
+pub trait Clock: Send + Sync {
+    /// Nanoseconds since the Unix epoch.
+    fn unix_nanos(&self) -> u64;
+}
+
+/// The time of the machine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct SystemClock;
+
+impl Clock for SystemClock {
+    fn unix_nanos(&self) -> u64 {
+        // Before 1970 and after 2554 there is no such number; neither is worth a panic.
+        SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .map_or(0, |t| u64::try_from(t.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+/// A clock that stands still until a test moves it. Clones share the time.
+///
+/// ```
+/// use barograph_core::clock::{Clock, ManualClock};
+/// use std::time::Duration;
+/// let clock = ManualClock::at(1_000);
+/// clock.advance(Duration::from_nanos(5));
+/// assert_eq!(clock.unix_nanos(), 1_005);
+/// ```
+#[derive(Clone, Debug, Default)]
+pub struct ManualClock(Arc<AtomicU64>);
+
+impl ManualClock {
+    /// A clock that shows `unix_nanos`.
+    pub fn at(unix_nanos: u64) -> Self {
+        ManualClock(Arc::new(AtomicU64::new(unix_nanos)))
+    }
+
+    /// Moves the time on.
+    pub fn advance(&self, by: Duration) {
+        let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
+        self.0.fetch_add(nanos, Ordering::Relaxed);
+    }
+}
+
+impl Clock for ManualClock {
+    fn unix_nanos(&self) -> u64 {
+        self.0.load(Ordering::Relaxed)
+    }
+}

@@ -1,0 +1,152 @@
+//! Counters: sums that only grow.
+
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use barograph_model::context::TraceContext;
+use barograph_model::descriptor::Kind;
+
+use crate::handle::{Handle, Instrument, Sealed};
+use crate::number::Number;
+use crate::spec::Spec;
+use crate::storage::Layout;
+use crate::thread::{self, POOL};
+
+/// A sum that only grows. Clones share storage.
+///
+/// Adding never fails, blocks or allocates. A `Counter<f64>` drops what is negative or not finite and
+/// counts that in [`Stats`](crate::stats::Stats). A `Counter<u64>` wraps around past `u64::MAX`.
+///
+/// ```
+/// use barograph_core::registry::Registry;
+/// let registry = Registry::new();
+/// let orders = registry.counter("orders").with_help("Orders placed.").register()?;
+/// orders.inc();
+/// orders.clone().add(2);
+/// assert_eq!(orders.get(), 3);
+/// # Ok::<(), barograph_core::spec::RegisterError>(())
+/// ```
+#[derive(Clone)]
+pub struct Counter<N: Number = u64> {
+    sum: Sum<N>,
+}
+
+impl<N: Number> Counter<N> {
+    /// Adds one.
+    #[inline(always)]
+    pub fn inc(&self) {
+        self.sum.add::<true>(N::ONE);
+    }
+
+    /// Adds `n`.
+    #[inline(always)]
+    pub fn add(&self, n: N) {
+        self.sum.add::<true>(n);
+    }
+
+    /// Adds `n`, and keeps it as an exemplar of this trace whatever the filter says.
+    pub fn add_with_exemplar(&self, n: N, context: TraceContext) {
+        self.sum.add::<true>(n);
+        if n.refusal::<true>().is_none() {
+            let series = self.sum.handle.series();
+            let storage = self.sum.handle.storage();
+            storage.keep(series, 0, n.as_f64(), Some(context));
+        }
+    }
+
+    /// The sum now. For tests and admin pages: it adds up the cells of all threads.
+    pub fn get(&self) -> N {
+        self.sum.get()
+    }
+}
+
+impl<N: Number> Sealed for Counter<N> {}
+
+impl<N: Number> Instrument for Counter<N> {
+    #[inline(always)]
+    fn from_handle(handle: Handle) -> Self {
+        Counter {
+            sum: Sum::new(handle),
+        }
+    }
+
+    fn layout(_: &Spec) -> Layout {
+        Layout::Sum(N::LAYOUT)
+    }
+
+    fn kind() -> Kind {
+        Kind::Counter
+    }
+}
+
+/// A sum that all threads add to, each in a cell of its own once it is busy.
+#[derive(Clone)]
+pub(crate) struct Sum<N> {
+    pub(crate) handle: Handle,
+    number: PhantomData<N>,
+}
+
+impl<N: Number> Sum<N> {
+    #[inline(always)]
+    pub(crate) fn new(handle: Handle) -> Self {
+        Sum {
+            handle,
+            number: PhantomData,
+        }
+    }
+
+    #[inline(always)]
+    pub(crate) fn add<const GROWING: bool>(&self, n: N) {
+        if n.refusal::<GROWING>().is_some() {
+            return self.reject::<GROWING>(n);
+        }
+        // Acquire: pairs with the Release in `Storage::promote`.
+        let slot = self.handle.series().hot.load(Ordering::Acquire);
+        if let Some(block) = thread::fast_block()
+            && let Some(cell) = block.cell(slot)
+        {
+            add_owned(cell, n);
+        } else {
+            self.add_slowly(n);
+        }
+    }
+
+    /// Adds where there is no cell yet, or an exemplar may be due.
+    #[inline(never)]
+    fn add_slowly(&self, n: N) {
+        let (series, storage) = (self.handle.series(), self.handle.storage());
+        // Acquire: as in `add`.
+        let slot = series.hot.load(Ordering::Acquire);
+        let cell = match thread::block() {
+            Some(block) if slot != 0 => POOL.make_cell(block, slot),
+            _ => None,
+        };
+        if let Some(cell) = cell {
+            add_owned(cell, n);
+        } else {
+            n.add_shared(&series.cold().cell);
+            if slot == 0 && thread::is_promotion_due() {
+                storage.promote(series);
+            }
+        }
+        storage.offer(series, 0, n.as_f64());
+    }
+
+    #[cold]
+    fn reject<const GROWING: bool>(&self, n: N) {
+        if let Some(reason) = n.refusal::<GROWING>() {
+            self.handle.storage().reject(reason, n.as_f64());
+        }
+    }
+
+    pub(crate) fn get(&self) -> N {
+        N::from_bits(self.handle.storage().sum_bits(self.handle.series()))
+    }
+}
+
+/// Adds to a cell that only this thread writes: no lock prefix, and nothing to lose.
+#[inline(always)]
+fn add_owned<N: Number>(cell: &AtomicU64, n: N) {
+    let sum = N::from_bits(cell.load(Ordering::Relaxed)).plus(n);
+    cell.store(sum.to_bits(), Ordering::Relaxed);
+}

@@ -1,0 +1,207 @@
+//! Which measurements are kept as exemplars, and where.
+//!
+//! # Protocol
+//!
+//! Each series that ever was measured inside of a sampled trace has a slot for its exemplar, a
+//! histogram one for each bucket. A slot is a small seqlock: a writer takes it by swapping the
+//! sequence from even to odd, and who does not get it drops its exemplar, since another one is being
+//! written at that moment. A reader that meets a change passes the slot over.
+//!
+//! In front of the slots stands a gate: a mask of the slots that were filled in this epoch. Inside of
+//! an epoch one exemplar a slot is enough, so almost every measurement costs two loads and a test.
+//! Epochs begin with each collection, and whenever someone calls [`advance`].
+
+use std::sync::atomic::AtomicU64 as StdAtomicU64;
+
+use barograph_model::context::{TraceContext, TraceFlags};
+use barograph_model::exemplar::Exemplar;
+
+use crate::sync::{AtomicU64, Ordering, fence};
+
+/// Which measurements may become exemplars.
+///
+/// Source: OpenTelemetry metrics SDK, "ExemplarFilter".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum ExemplarFilter {
+    /// Those made inside of a sampled trace.
+    #[default]
+    TraceBased,
+    /// All. Recording then always takes the longer way.
+    AlwaysOn,
+    /// None, but those given by hand.
+    AlwaysOff,
+}
+
+static EPOCH: StdAtomicU64 = StdAtomicU64::new(1);
+
+/// Begins a new epoch: every series and bucket may take an exemplar again.
+///
+/// Collections do so by themselves. A service calls it once a second or so, for those who are
+/// scraped seldom.
+pub fn advance() {
+    EPOCH.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+}
+
+/// The exemplars of one series.
+pub(crate) struct Exemplars {
+    epoch: AtomicU64,
+    filled: Box<[AtomicU64]>,
+    slots: Box<[Slot]>,
+}
+
+impl Exemplars {
+    pub(crate) fn new(slots: usize) -> Self {
+        let masks = slots.div_ceil(64);
+        Exemplars {
+            epoch: AtomicU64::new(0),
+            filled: (0..masks).map(|_| AtomicU64::new(0)).collect(),
+            slots: (0..slots).map(|_| Slot::new()).collect(),
+        }
+    }
+
+    /// Whether the slot takes an exemplar in this epoch; from now on it does not.
+    #[inline]
+    pub(crate) fn gate(&self, slot: usize) -> bool {
+        let epoch = EPOCH.load(std::sync::atomic::Ordering::Relaxed);
+        let Some(filled) = self.filled.get(slot / 64) else {
+            return false;
+        };
+        let bit = 1 << (slot % 64);
+        if self.epoch.load(Ordering::Relaxed) == epoch
+            && filled.load(Ordering::Relaxed) & bit != 0
+        {
+            return false;
+        }
+        self.open(slot, epoch)
+    }
+
+    // Threads may do this at once. What a race can do is let one exemplar too many or too few in.
+    #[cold]
+    fn open(&self, slot: usize, epoch: u64) -> bool {
+        if self.epoch.swap(epoch, Ordering::Relaxed) != epoch {
+            for filled in &self.filled {
+                filled.store(0, Ordering::Relaxed);
+            }
+        }
+        self.filled[slot / 64].fetch_or(1 << (slot % 64), Ordering::Relaxed);
+        true
+    }
+
+    /// Keeps an exemplar.
+    pub(crate) fn put(
+        &self,
+        slot: usize,
+        value: f64,
+        context: Option<TraceContext>,
+        unix_nanos: u64,
+    ) {
+        if let Some(slot) = self.slots.get(slot) {
+            slot.put(value, context, unix_nanos);
+        }
+    }
+
+    /// Adds the exemplars there are to `all`, in the order of the slots.
+    pub(crate) fn read(&self, all: &mut Vec<Exemplar>) {
+        all.extend(self.slots.iter().filter_map(Slot::read));
+    }
+
+    /// Forgets all exemplars.
+    pub(crate) fn clear(&self) {
+        for slot in &self.slots {
+            slot.clear();
+        }
+        self.epoch.store(0, Ordering::Relaxed);
+    }
+}
+
+/// A place for one exemplar: a seqlock with words in the order of [`Slot::VALUE`] and so on.
+pub(crate) struct Slot {
+    sequence: AtomicU64,
+    words: [AtomicU64; 6],
+}
+
+impl Slot {
+    const VALUE: usize = 0;
+    /// Nanoseconds since the Unix epoch. 0 while there is no exemplar.
+    const TIME: usize = 1;
+    const TRACE_HIGH: usize = 2;
+    const TRACE_LOW: usize = 3;
+    const SPAN: usize = 4;
+    const FLAGS: usize = 5;
+
+    pub(crate) fn new() -> Self {
+        Slot {
+            sequence: AtomicU64::new(0),
+            words: std::array::from_fn(|_| AtomicU64::new(0)),
+        }
+    }
+
+    /// Writes the slot, unless somebody else does at this moment.
+    pub(crate) fn put(&self, value: f64, context: Option<TraceContext>, unix_nanos: u64) {
+        let (trace, span, flags) = context.map_or((0, 0, 0), |c| {
+            (c.trace_id().get(), c.span_id().get(), c.flags().bits())
+        });
+        self.write([
+            value.to_bits(),
+            unix_nanos.max(1),
+            (trace >> 64) as u64,
+            trace as u64,
+            span,
+            u64::from(flags),
+        ]);
+    }
+
+    fn clear(&self) {
+        self.write([0; 6]);
+    }
+
+    fn write(&self, words: [u64; 6]) {
+        let sequence = self.sequence.load(Ordering::Relaxed);
+        // Acquire: pairs with the Release below, of the writer before.
+        let mine = sequence & 1 == 0
+            && self
+                .sequence
+                .compare_exchange(
+                    sequence,
+                    sequence.wrapping_add(1),
+                    Ordering::Acquire,
+                    Ordering::Relaxed,
+                )
+                .is_ok();
+        if !mine {
+            return;
+        }
+        // Release: pairs with the Acquire fence in `read`; who sees a word sees the odd sequence.
+        fence(Ordering::Release);
+        for (word, value) in self.words.iter().zip(words) {
+            word.store(value, Ordering::Relaxed);
+        }
+        // Release: pairs with the Acquire in `read` and in the swap above.
+        self.sequence
+            .store(sequence.wrapping_add(2), Ordering::Release);
+    }
+
+    /// The exemplar, if there is one and nobody writes at this moment.
+    pub(crate) fn read(&self) -> Option<Exemplar> {
+        // Acquire: pairs with the Release that made the sequence even.
+        let sequence = self.sequence.load(Ordering::Acquire);
+        if sequence & 1 == 1 {
+            return None;
+        }
+        let words: [u64; 6] = std::array::from_fn(|i| self.words[i].load(Ordering::Relaxed));
+        // Acquire: pairs with the Release fence in `write`.
+        fence(Ordering::Acquire);
+        if self.sequence.load(Ordering::Relaxed) != sequence || words[Self::TIME] == 0 {
+            return None;
+        }
+        let trace = u128::from(words[Self::TRACE_HIGH]) << 64 | u128::from(words[Self::TRACE_LOW]);
+        let flags = TraceFlags::from_bits(words[Self::FLAGS] as u8);
+        Some(Exemplar {
+            value: f64::from_bits(words[Self::VALUE]),
+            time_unix_nano: Some(words[Self::TIME]),
+            context: TraceContext::new(trace, words[Self::SPAN], flags),
+            labels: Vec::new(),
+        })
+    }
+}

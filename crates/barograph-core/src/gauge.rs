@@ -1,0 +1,150 @@
+//! Gauges: values of the moment.
+
+use std::marker::PhantomData;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use barograph_model::descriptor::Kind;
+
+use crate::handle::{Handle, Instrument, Sealed};
+use crate::number::Number;
+use crate::spec::Spec;
+use crate::storage::{Layout, REMOVED_BITS};
+
+/// A value of the moment, set by whoever knows it. Clones share storage.
+///
+/// Any `f64` can be set, NaN and infinities too. Whole numbers wrap around.
+///
+/// ```
+/// use barograph_core::registry::Registry;
+/// let registry = Registry::new();
+/// let temperature = registry.gauge("room.temperature").with_unit("Cel").register()?;
+/// temperature.set(21.5);
+/// temperature.sub(0.5);
+/// assert_eq!(temperature.get(), 21.0);
+/// # Ok::<(), barograph_core::spec::RegisterError>(())
+/// ```
+#[derive(Clone)]
+pub struct Gauge<N: Number = f64> {
+    handle: Handle,
+    number: PhantomData<N>,
+}
+
+impl<N: Number> Gauge<N> {
+    /// Sets the value.
+    #[inline(always)]
+    pub fn set(&self, value: N) {
+        let mut bits = value.to_bits();
+        if bits == REMOVED_BITS {
+            // The one value that means something else: a NaN like any other, or a whole number
+            // next to it.
+            bits ^= 1;
+        }
+        self.cell().store(bits, Ordering::Relaxed);
+    }
+
+    /// Adds one.
+    #[inline]
+    pub fn inc(&self) {
+        self.add(N::ONE);
+    }
+
+    /// Takes one away.
+    #[inline]
+    pub fn dec(&self) {
+        self.sub(N::ONE);
+    }
+
+    /// Adds `n`.
+    pub fn add(&self, n: N) {
+        let mut old = self.cell().load(Ordering::Relaxed);
+        loop {
+            let new = value_of::<N>(old).plus(n).to_bits();
+            let swap = self.cell().compare_exchange_weak(
+                old,
+                new,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            );
+            match swap {
+                Ok(_) => return,
+                Err(now) => old = now,
+            }
+        }
+    }
+
+    /// Takes `n` away.
+    #[inline]
+    pub fn sub(&self, n: N) {
+        self.add(n.negated());
+    }
+
+    /// The value now.
+    pub fn get(&self) -> N {
+        value_of(self.cell().load(Ordering::Relaxed))
+    }
+
+    /// Adds one now and takes it away when the guard is dropped: things in flight.
+    ///
+    /// ```
+    /// # use barograph_core::registry::Registry;
+    /// # let requests = Registry::new().gauge_i64("requests").register()?;
+    /// {
+    ///     let _in_flight = requests.track();
+    ///     assert_eq!(requests.get(), 1);
+    /// }
+    /// assert_eq!(requests.get(), 0);
+    /// # Ok::<(), barograph_core::spec::RegisterError>(())
+    /// ```
+    #[must_use = "the one is taken away when the guard is dropped"]
+    pub fn track(&self) -> InFlightGuard<N> {
+        self.inc();
+        InFlightGuard {
+            gauge: self.clone(),
+        }
+    }
+
+    #[inline(always)]
+    fn cell(&self) -> &AtomicU64 {
+        &self.handle.series().cold().cell
+    }
+}
+
+/// A removed gauge counts from zero again.
+fn value_of<N: Number>(bits: u64) -> N {
+    if bits == REMOVED_BITS {
+        N::ZERO
+    } else {
+        N::from_bits(bits)
+    }
+}
+
+impl<N: Number> Sealed for Gauge<N> {}
+
+impl<N: Number> Instrument for Gauge<N> {
+    #[inline(always)]
+    fn from_handle(handle: Handle) -> Self {
+        Gauge {
+            handle,
+            number: PhantomData,
+        }
+    }
+
+    fn layout(_: &Spec) -> Layout {
+        Layout::Value(N::LAYOUT)
+    }
+
+    fn kind() -> Kind {
+        Kind::Gauge
+    }
+}
+
+/// Takes one away from a gauge when dropped.
+pub struct InFlightGuard<N: Number = f64> {
+    gauge: Gauge<N>,
+}
+
+impl<N: Number> Drop for InFlightGuard<N> {
+    fn drop(&mut self) {
+        self.gauge.dec();
+    }
+}

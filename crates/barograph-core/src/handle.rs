@@ -1,0 +1,133 @@
+//! What instruments are made of: a counted reference to a series, and one that is not counted.
+
+#![expect(unsafe_code, reason = "a handle holds its series by address")]
+
+use std::marker::PhantomData;
+use std::mem::ManuallyDrop;
+use std::ops::Deref;
+use std::ptr::NonNull;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::series::Series;
+use crate::storage::{Layout, Storage};
+use crate::thread::Pin;
+
+/// A series and the family it lies in. While there is one, the series is not given to other labels.
+/// Clones refer to the same series.
+pub struct Handle {
+    series: NonNull<Series>,
+    storage: Arc<Storage>,
+}
+
+// SAFETY: series are shared by atomics and live as long as the storage.
+unsafe impl Send for Handle {}
+// SAFETY: as above.
+unsafe impl Sync for Handle {}
+
+impl Handle {
+    /// A handle on a series that cannot be released at this moment: the caller is pinned, or it was
+    /// never in a table.
+    pub(crate) fn new(storage: &Arc<Storage>, series: &Series) -> Self {
+        series.handles.fetch_add(1, Ordering::Relaxed);
+        Handle {
+            series: NonNull::from(series),
+            storage: storage.clone(),
+        }
+    }
+
+    /// A handle on a series that [`Storage::hold`] has counted already.
+    pub(crate) fn adopt(storage: &Arc<Storage>, series: &Series) -> Self {
+        Handle {
+            series: NonNull::from(series),
+            storage: storage.clone(),
+        }
+    }
+
+    /// The same without counting. It must not be dropped.
+    #[inline(always)]
+    fn uncounted(storage: &Arc<Storage>, series: &Series) -> ManuallyDrop<Self> {
+        // SAFETY: the copy is never dropped, so the count stays right; whoever uses it borrows the
+        // original.
+        let storage = unsafe { std::ptr::read(storage) };
+        ManuallyDrop::new(Handle {
+            series: NonNull::from(series),
+            storage,
+        })
+    }
+
+    #[inline(always)]
+    pub(crate) fn series(&self) -> &Series {
+        // SAFETY: series live as long as the storage.
+        unsafe { self.series.as_ref() }
+    }
+
+    #[inline(always)]
+    pub(crate) fn storage(&self) -> &Storage {
+        &self.storage
+    }
+}
+
+impl Clone for Handle {
+    fn clone(&self) -> Self {
+        Handle::new(&self.storage, self.series())
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        // Release: pairs with the Acquire loads in `storage::release`; what was recorded through
+        // this handle is seen by who releases the series.
+        self.series().handles.fetch_sub(1, Ordering::Release);
+    }
+}
+
+/// What can be recorded to. Implemented by the instruments of this crate.
+pub trait Instrument: Sized + Sealed {
+    /// An instrument that records into a series.
+    #[doc(hidden)]
+    fn from_handle(handle: Handle) -> Self;
+
+    /// What its families hold, for bounds and states that were given.
+    #[doc(hidden)]
+    fn layout(spec: &crate::spec::Spec) -> Layout;
+
+    /// Its kind, for descriptors.
+    #[doc(hidden)]
+    fn kind() -> barograph_model::descriptor::Kind;
+}
+
+/// Keeps [`Instrument`] to this crate.
+pub trait Sealed {}
+
+/// An instrument that was just looked up, for one recording or a few.
+///
+/// It is not counted, which makes it cheap; while it lives, its thread holds up the release of
+/// removed series. [`bind`](crate::family::Family::bind) gives an instrument to keep.
+pub struct Ref<'f, I> {
+    instrument: ManuallyDrop<I>,
+    _pin: Pin,
+    family: PhantomData<&'f ()>,
+}
+
+impl<'f, I: Instrument> Ref<'f, I> {
+    /// The series was found under this pin.
+    #[inline(always)]
+    pub(crate) fn new(storage: &'f Arc<Storage>, series: &Series, pin: Pin) -> Self {
+        let handle = Handle::uncounted(storage, series);
+        Ref {
+            instrument: ManuallyDrop::new(I::from_handle(ManuallyDrop::into_inner(handle))),
+            _pin: pin,
+            family: PhantomData,
+        }
+    }
+}
+
+impl<I> Deref for Ref<'_, I> {
+    type Target = I;
+
+    #[inline(always)]
+    fn deref(&self) -> &I {
+        &self.instrument
+    }
+}

@@ -1,0 +1,155 @@
+//! Histograms with explicit buckets.
+
+#![expect(unsafe_code, reason = "the thread's own row is written without checks")]
+
+use std::sync::atomic::Ordering;
+use std::time::Instant;
+
+use barograph_model::context::TraceContext;
+use barograph_model::descriptor::Kind;
+
+use crate::buckets::Buckets;
+use crate::handle::{Handle, Instrument, Sealed};
+use crate::row::Row;
+use crate::spec::Spec;
+use crate::stats::Rejection;
+use crate::storage::Layout;
+use crate::thread::{self, POOL};
+
+/// Observations counted in buckets, and their sum. Clones share storage.
+///
+/// Observing never fails, blocks or allocates. NaN and infinities are dropped and counted, so that
+/// the sum stays a number.
+///
+/// ```
+/// use barograph_core::registry::Registry;
+/// let registry = Registry::new();
+/// let seconds = registry.histogram("job.duration").with_unit("s").register()?;
+/// seconds.observe(0.25);
+/// {
+///     let _timer = seconds.start_timer();
+/// }
+/// assert_eq!(registry.value("job.duration", &[]), Some(2.0));
+/// # Ok::<(), barograph_core::spec::RegisterError>(())
+/// ```
+#[derive(Clone)]
+pub struct Histogram {
+    handle: Handle,
+}
+
+impl Histogram {
+    /// Counts one observation.
+    #[inline]
+    pub fn observe(&self, value: f64) {
+        let Layout::Histogram(buckets) = &self.handle.storage().layout else {
+            return;
+        };
+        if !value.is_finite() {
+            return self.reject(value);
+        }
+        let bucket = buckets.bucket_of(value);
+        // Acquire: pairs with the Release in `Storage::promote`.
+        let slot = self.handle.series().hot.load(Ordering::Acquire);
+        if let Some(block) = thread::fast_block()
+            && let Some(row) = block.row(slot)
+        {
+            // SAFETY: rows of this series have as many buckets as its family, and live while there
+            // is a handle.
+            let row = unsafe { Row::at(row, buckets.len()) };
+            // SAFETY: `bucket_of` gives a bucket of theirs. The block is leased by this thread.
+            unsafe { row.observe_owned(bucket, value) };
+        } else {
+            self.observe_slowly(buckets, bucket, value);
+        }
+    }
+
+    /// Counts where there is no row yet, or an exemplar may be due.
+    #[inline(never)]
+    fn observe_slowly(&self, buckets: &Buckets, bucket: usize, value: f64) {
+        let (series, storage) = (self.handle.series(), self.handle.storage());
+        // Acquire: as in `observe`.
+        let slot = series.hot.load(Ordering::Acquire);
+        let row = match thread::block() {
+            Some(block) if slot != 0 => POOL.make_row(block, slot, buckets.len()),
+            _ => None,
+        };
+        if let Some(row) = row {
+            // SAFETY: as in `observe`.
+            let row = unsafe { Row::at(row, buckets.len()) };
+            // SAFETY: as in `observe`.
+            unsafe { row.observe_owned(bucket, value) };
+        } else {
+            let alone = storage
+                .shared_row(series, buckets.len())
+                .observe_shared(bucket, value);
+            if slot == 0 && (!alone || thread::is_promotion_due()) {
+                storage.promote(series);
+            }
+        }
+        storage.offer(series, bucket, value);
+    }
+
+    #[cold]
+    fn reject(&self, value: f64) {
+        self.handle.storage().reject(Rejection::NotFinite, value);
+    }
+
+    /// Counts one observation, and keeps it as an exemplar of this trace whatever the filter says.
+    pub fn observe_with_exemplar(&self, value: f64, context: TraceContext) {
+        self.observe(value);
+        let storage = self.handle.storage();
+        if let Layout::Histogram(buckets) = &storage.layout
+            && value.is_finite()
+        {
+            let bucket = buckets.bucket_of(value);
+            storage.keep(self.handle.series(), bucket, value, Some(context));
+        }
+    }
+
+    /// Observes the seconds until the guard is dropped.
+    #[must_use = "the time is taken when the guard is dropped"]
+    pub fn start_timer(&self) -> TimerGuard {
+        TimerGuard {
+            histogram: Some(self.clone()),
+            start: Instant::now(),
+        }
+    }
+}
+
+impl Sealed for Histogram {}
+
+impl Instrument for Histogram {
+    #[inline(always)]
+    fn from_handle(handle: Handle) -> Self {
+        Histogram { handle }
+    }
+
+    fn layout(spec: &Spec) -> Layout {
+        Layout::Histogram(Box::new(Buckets::new(spec.bounds())))
+    }
+
+    fn kind() -> Kind {
+        Kind::Histogram
+    }
+}
+
+/// Observes, when dropped, the seconds since it was made.
+pub struct TimerGuard {
+    histogram: Option<Histogram>,
+    start: Instant,
+}
+
+impl TimerGuard {
+    /// Observes nothing.
+    pub fn discard(mut self) {
+        self.histogram = None;
+    }
+}
+
+impl Drop for TimerGuard {
+    fn drop(&mut self) {
+        if let Some(histogram) = &self.histogram {
+            histogram.observe(self.start.elapsed().as_secs_f64());
+        }
+    }
+}

@@ -1,0 +1,387 @@
+//! From a label set, as a program holds it, to its series.
+//!
+//! A family has one table, keyed by the text of the labels: that is what makes two label sets the
+//! same, whatever types they were given in. Text is not the fastest key, though. A family that is
+//! used with numbers and enums gets a [`Front`] for that shape: an array indexed by the enums, or a
+//! table keyed by numbers and the rest of the text. A front that does not know a label set asks the
+//! table and remembers the answer.
+
+#![expect(unsafe_code, reason = "fronts hold series by address, as the table does")]
+
+use std::cell::RefCell;
+use std::sync::atomic::{AtomicPtr, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use barograph_model::label::PackedLabels;
+
+use crate::hash;
+use crate::series::Series;
+use crate::storage::{Storage, Unlink};
+use crate::table::Table;
+
+/// How a kind of label set is looked up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Shape {
+    /// By the text of all values.
+    Strs,
+    /// By an index less than this.
+    Dense(usize),
+    /// By numbers, and the text of the other values.
+    Typed,
+    /// By names and values, in any order.
+    Pairs,
+}
+
+/// Label values that find a series. Derived along with `LabelSet`; implemented for arrays of text,
+/// whose names are given when the family is made, and for slices of name and value.
+///
+/// Not to be implemented by hand: what it hands over has to agree with itself, and that is the
+/// derive's business.
+pub trait Key {
+    /// How it is looked up.
+    #[doc(hidden)]
+    const SHAPE: Shape;
+
+    /// Finds the series, with the calls of [`Lookup`] that the shape has.
+    #[doc(hidden)]
+    fn find<'c>(&self, at: Lookup<'c>) -> Found<'c>;
+
+    /// Writes each value as text, in the order of the names; for pairs each name in front.
+    #[doc(hidden)]
+    fn render(&self, out: &mut PackedLabels);
+}
+
+/// No labels.
+impl Key for () {
+    const SHAPE: Shape = Shape::Strs;
+
+    #[inline(always)]
+    fn find<'c>(&self, at: Lookup<'c>) -> Found<'c> {
+        at.strs([])
+    }
+
+    fn render(&self, _: &mut PackedLabels) {}
+}
+
+/// Values in the order in which the names were given.
+impl<const N: usize> Key for [&str; N] {
+    const SHAPE: Shape = Shape::Strs;
+
+    #[inline(always)]
+    fn find<'c>(&self, at: Lookup<'c>) -> Found<'c> {
+        at.strs(*self)
+    }
+
+    fn render(&self, out: &mut PackedLabels) {
+        for value in self {
+            out.push(value);
+        }
+    }
+}
+
+/// Names and values in any order. Of a name that stands twice, the last value counts.
+impl Key for [(&str, &str)] {
+    const SHAPE: Shape = Shape::Pairs;
+
+    #[inline]
+    fn find<'c>(&self, at: Lookup<'c>) -> Found<'c> {
+        let mut packed = PackedLabels::default();
+        self.render(&mut packed);
+        Found(at.storage.find_packed(&packed))
+    }
+
+    fn render(&self, out: &mut PackedLabels) {
+        let mut pairs: Vec<&(&str, &str)> = self.iter().collect();
+        // Stable, so that the last of those with the same name stays last.
+        pairs.sort_by_key(|pair| pair.0);
+        for (i, (name, value)) in pairs.iter().enumerate() {
+            if pairs.get(i + 1).is_none_or(|next| next.0 != *name) {
+                out.push(name);
+                out.push(value);
+            }
+        }
+    }
+}
+
+/// A way into a family for one shape of label set.
+pub(crate) struct Front {
+    /// Where each value of the shape stands in the family's order. None where both are the same.
+    order: Option<Box<[u8]>>,
+    kind: Kind,
+}
+
+enum Kind {
+    None,
+    Dense(Box<[AtomicPtr<Series>]>),
+    Typed {
+        table: Table,
+        /// Taken before the table is written, and after the family's lock.
+        records: Mutex<Vec<*mut Record>>,
+    },
+}
+
+// SAFETY: series and records are shared by atomics, and live as long as the front is in use.
+unsafe impl Send for Front {}
+// SAFETY: as above.
+unsafe impl Sync for Front {}
+
+/// Numbers of a label set, and its series, whose text has the other values.
+#[repr(align(64))]
+struct Record {
+    series: *const Series,
+    hash: u64,
+    words: [u64; MOST_WORDS],
+}
+
+const MOST_WORDS: usize = 6;
+
+/// A record that is in no table any more.
+struct RetiredRecord(*mut Record);
+
+// SAFETY: nothing in a record belongs to a thread.
+unsafe impl Send for RetiredRecord {}
+
+impl Drop for RetiredRecord {
+    fn drop(&mut self) {
+        // SAFETY: it was made by `Box::into_raw`; whoever drops this has waited for the readers.
+        drop(unsafe { Box::from_raw(self.0) });
+    }
+}
+
+impl Front {
+    /// A front for label sets of a shape whose values are given under `names`, in that order.
+    pub(crate) fn new(shape: Shape, names: &[&str], storage: &Storage) -> Arc<Self> {
+        let place = |name: &&str| {
+            let place = storage.label_names.iter().position(|n| **n == **name);
+            u8::try_from(place.expect("registration compared the names")).expect("at most 64 names")
+        };
+        let order: Box<[u8]> = names.iter().map(place).collect();
+        let is_same = order.iter().enumerate().all(|(i, o)| i == usize::from(*o));
+        let kind = match shape {
+            Shape::Strs | Shape::Pairs => Kind::None,
+            Shape::Dense(len) => Kind::Dense((0..len).map(|_| AtomicPtr::default()).collect()),
+            Shape::Typed => Kind::Typed {
+                table: Table::new(),
+                records: Mutex::new(Vec::new()),
+            },
+        };
+        Arc::new(Front {
+            order: (!is_same).then_some(order),
+            kind,
+        })
+    }
+
+    /// The values of a label set in the family's order.
+    pub(crate) fn pack<K: Key + ?Sized>(&self, key: &K) -> PackedLabels {
+        let mut packed = PackedLabels::default();
+        key.render(&mut packed);
+        let Some(order) = &self.order else {
+            return packed;
+        };
+        let mut pieces = vec![""; order.len()];
+        let mut from = 0;
+        for (end, place) in packed.ends().iter().zip(order) {
+            pieces[usize::from(*place)] = &packed.text()[from..usize::from(*end)];
+            from = usize::from(*end);
+        }
+        let mut sorted = PackedLabels::default();
+        for piece in pieces {
+            sorted.push(piece);
+        }
+        sorted
+    }
+
+    /// Remembers the series of a label set. The caller is pinned.
+    pub(crate) fn remember<K: Key + ?Sized>(&self, key: &K, storage: &Storage, series: &Series) {
+        if let Kind::None = self.kind {
+            return;
+        }
+        storage.while_linked(series, || {
+            let learn = Learn {
+                series,
+                garbage: RefCell::default(),
+            };
+            key.find(Lookup {
+                storage,
+                front: self,
+                learn: Some(&learn),
+            });
+            learn.garbage.into_inner()
+        });
+    }
+
+    /// Where in the family's order the value stands that is the `index`th of the shape.
+    #[inline(always)]
+    fn place(&self, index: usize) -> usize {
+        match &self.order {
+            None => index,
+            Some(order) => usize::from(order[index]),
+        }
+    }
+}
+
+/// Asks a lookup to remember the answer.
+struct Learn<'c> {
+    series: &'c Series,
+    /// What the remembering left behind.
+    garbage: RefCell<Vec<Box<dyn Send>>>,
+}
+
+impl Unlink for Front {
+    fn unlink(&self, series: &[*const Series], garbage: &mut Vec<Box<dyn Send>>) {
+        match &self.kind {
+            Kind::None => {}
+            Kind::Dense(places) => {
+                for place in places {
+                    let there = place.load(Ordering::Relaxed);
+                    if !there.is_null() && series.contains(&there.cast_const()) {
+                        place.store(std::ptr::null_mut(), Ordering::Relaxed);
+                    }
+                }
+            }
+            Kind::Typed { table, records } => {
+                let mut records = records.lock().unwrap_or_else(PoisonError::into_inner);
+                records.retain(|&record| {
+                    // SAFETY: records in the list are alive.
+                    let known = unsafe { &*record };
+                    let goes = series.contains(&known.series);
+                    if goes {
+                        table.unlink(known.hash, record.expose_provenance() as u64);
+                        garbage.push(Box::new(RetiredRecord(record)));
+                    }
+                    !goes
+                });
+            }
+        }
+    }
+}
+
+impl Drop for Front {
+    fn drop(&mut self) {
+        if let Kind::Typed { records, .. } = &mut self.kind {
+            let records = records.get_mut().unwrap_or_else(PoisonError::into_inner);
+            for record in records.drain(..) {
+                drop(RetiredRecord(record));
+            }
+        }
+    }
+}
+
+/// A family and a way into it, for one lookup.
+#[derive(Clone, Copy)]
+pub struct Lookup<'c> {
+    pub(crate) storage: &'c Storage,
+    pub(crate) front: &'c Front,
+    learn: Option<&'c Learn<'c>>,
+}
+
+/// What a lookup found.
+pub struct Found<'c>(pub(crate) Option<&'c Series>);
+
+impl<'c> Lookup<'c> {
+    #[inline(always)]
+    pub(crate) fn new(storage: &'c Storage, front: &'c Front) -> Self {
+        Lookup {
+            storage,
+            front,
+            learn: None,
+        }
+    }
+
+    /// The series with these values, in the order of the names.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn strs<const N: usize>(self, values: [&str; N]) -> Found<'c> {
+        let Some(order) = &self.front.order else {
+            return Found(self.storage.find(&values));
+        };
+        let mut sorted = [""; N];
+        for (value, place) in values.into_iter().zip(order) {
+            sorted[usize::from(*place)] = value;
+        }
+        Found(self.storage.find(&sorted))
+    }
+
+    /// The series at an index that stands for all values.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn dense(self, index: usize) -> Found<'c> {
+        let Kind::Dense(places) = &self.front.kind else {
+            return Found(None);
+        };
+        let Some(place) = places.get(index) else {
+            return Found(None);
+        };
+        if let Some(learn) = self.learn {
+            let series: *const Series = learn.series;
+            // Release: pairs with the Acquire below.
+            place.store(series.cast_mut(), Ordering::Release);
+        }
+        // Acquire: pairs with the Release above; the series is whole.
+        let series = place.load(Ordering::Acquire);
+        // SAFETY: series live as long as the storage.
+        Found(unsafe { series.as_ref() })
+    }
+
+    /// The series with these numbers, and these texts for the other values, each with its index
+    /// among the names.
+    #[doc(hidden)]
+    #[inline(always)]
+    pub fn typed<const W: usize, const S: usize>(
+        self,
+        words: [u64; W],
+        texts: [(usize, &str); S],
+    ) -> Found<'c> {
+        const {
+            assert!(
+                W <= MOST_WORDS,
+                "at most 6 labels that are numbers or enums, where others are text"
+            );
+        }
+        let Kind::Typed { table, records } = &self.front.kind else {
+            return Found(None);
+        };
+        let hash = hash::pieces(&texts.map(|(_, text)| text), self.storage.seed);
+        let hash = hash::words(&words, hash);
+        let is_it = |address: u64| {
+            let record = record_at(address);
+            // SAFETY: series live as long as the storage.
+            let series = unsafe { &*record.series };
+            record.words[..W] == words
+                && texts.iter().all(|(index, text)| {
+                    hash::equal(series.piece(self.front.place(*index)), text.as_bytes())
+                })
+        };
+        if let Some(learn) = self.learn
+            && table.find(hash, is_it).is_none()
+        {
+            let mut all_words = [0; MOST_WORDS];
+            all_words[..W].copy_from_slice(&words);
+            let record = Box::into_raw(Box::new(Record {
+                series: learn.series,
+                hash,
+                words: all_words,
+            }));
+            let mut records = records.lock().unwrap_or_else(PoisonError::into_inner);
+            if let Some(retired) = table.reserve(|address| record_at(address).hash) {
+                learn.garbage.borrow_mut().push(Box::new(retired));
+            }
+            table.insert(hash, record.expose_provenance() as u64);
+            records.push(record);
+        }
+        Found(table.find(hash, is_it).map(|address| {
+            // SAFETY: series live as long as the storage.
+            unsafe { &*record_at(address).series }
+        }))
+    }
+}
+
+/// The record at an address from a front's table.
+#[inline(always)]
+fn record_at<'a>(address: u64) -> &'a Record {
+    let record = std::ptr::with_exposed_provenance::<Record>(address as usize);
+    // SAFETY: such tables hold addresses of records only. They live while a thread is pinned that
+    // found one, and every caller is, or holds the lock without which none is retired.
+    unsafe { &*record }
+}

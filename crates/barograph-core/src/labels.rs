@@ -1,0 +1,115 @@
+//! Label sets as a program writes them: structs with a derive, and single values for the macros.
+//!
+//! ```
+//! extern crate barograph_core as barograph;
+//! use barograph_core::labels::{LabelSet, LabelValue};
+//! use barograph_core::registry::Registry;
+//!
+//! #[derive(LabelValue)]
+//! enum Kind { Web, App }
+//!
+//! #[derive(LabelSet)]
+//! struct Order<'a> {
+//!     kind: Kind,
+//!     #[label(name = "http.route")]
+//!     route: &'a str,
+//! }
+//!
+//! # fn main() -> Result<(), Box<dyn std::error::Error>> {
+//! let registry = Registry::new();
+//! let orders = registry.counter("orders").family::<Order>()?;
+//! orders.with(&Order { kind: Kind::Web, route: "/orders/{id}" }).inc();
+//! # assert_eq!(registry.value("orders", &[("kind", "web"), ("http.route", "/orders/{id}")]), Some(1.0));
+//! # Ok(())
+//! # }
+//! ```
+
+use std::borrow::Cow;
+
+pub use barograph_macros::{LabelSet, LabelValue};
+
+use crate::key::Key;
+
+/// A struct whose fields are labels. Implemented by `#[derive(LabelSet)]`.
+///
+/// Fields can be `&str`, `String`, `Cow<str>`, integers, `bool`, and enums that derive
+/// [`LabelValue`]. Enums are the fastest, text comes last. `#[label(name = "...")]` gives a label
+/// another name than the field's.
+pub trait LabelSet: Key {
+    /// The names of the labels, sorted.
+    fn names() -> &'static [&'static str];
+}
+
+/// An enum whose variants are the values of a label. Implemented by `#[derive(LabelValue)]`.
+///
+/// A variant's text is its name in snake case, or what `#[label(name = "...")]` says.
+pub trait LabelValue {
+    /// The text of each variant.
+    const NAMES: &'static [&'static str];
+
+    /// The place of this variant in [`NAMES`](Self::NAMES).
+    fn index(&self) -> usize;
+}
+
+/// A single label value in a macro call: text, an integer, `bool`, `char`, or a [`LabelValue`].
+pub trait ToLabel {
+    /// Its text, in `buffer` where it has none of its own.
+    fn to_label<'a>(&'a self, buffer: &'a mut LabelBuffer) -> &'a str;
+}
+
+/// Room for the text of one number.
+#[derive(Default)]
+pub struct LabelBuffer {
+    number: itoa::Buffer,
+    char: [u8; 4],
+}
+
+impl LabelBuffer {
+    /// Empty.
+    pub fn new() -> Self {
+        Self::default()
+    }
+}
+
+impl<T: LabelValue> ToLabel for T {
+    fn to_label<'a>(&'a self, _: &'a mut LabelBuffer) -> &'a str {
+        T::NAMES[self.index()]
+    }
+}
+
+macro_rules! text {
+    ($($text:ty),*) => {$(
+        impl ToLabel for $text {
+            #[inline]
+            fn to_label<'a>(&'a self, _: &'a mut LabelBuffer) -> &'a str {
+                self
+            }
+        }
+    )*};
+}
+
+macro_rules! numbers {
+    ($($number:ty),*) => {$(
+        impl ToLabel for $number {
+            #[inline]
+            fn to_label<'a>(&'a self, buffer: &'a mut LabelBuffer) -> &'a str {
+                buffer.number.format(*self)
+            }
+        }
+    )*};
+}
+
+text!(str, &str, String, &String, Cow<'_, str>, Box<str>);
+numbers!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize);
+
+impl ToLabel for bool {
+    fn to_label<'a>(&'a self, _: &'a mut LabelBuffer) -> &'a str {
+        if *self { "true" } else { "false" }
+    }
+}
+
+impl ToLabel for char {
+    fn to_label<'a>(&'a self, buffer: &'a mut LabelBuffer) -> &'a str {
+        self.encode_utf8(&mut buffer.char)
+    }
+}

@@ -1,0 +1,280 @@
+//! Observable instruments: values that a callback gives when somebody collects.
+
+use std::collections::HashMap;
+use std::marker::PhantomData;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use barograph_model::descriptor::Descriptor;
+use barograph_model::label::PackedLabels;
+use barograph_model::snapshot::{FamilyView, Point, Value};
+
+use crate::config::Shared;
+use crate::key::Key;
+use crate::number::Number;
+use crate::report::report;
+use crate::stats::{Counts, FamilyStats, Refusal, Rejection};
+use crate::storage::{self, check_label};
+
+/// A family whose values come from a callback.
+pub(crate) struct Observable {
+    descriptor: Descriptor,
+    pub(crate) shared: Arc<Shared>,
+    growing: bool,
+    limit: usize,
+    counts: Counts,
+    state: Mutex<State>,
+}
+
+struct State {
+    callbacks: Vec<Callback>,
+    /// The number of each label set that was ever seen, and when it began.
+    known: HashMap<PackedLabels, (usize, u64)>,
+    panicked: bool,
+}
+
+type Callback = Box<dyn FnMut(&mut Sheet<'_>) + Send>;
+
+/// What the callbacks of one collection say.
+pub(crate) struct Sheet<'c> {
+    of: &'c Observable,
+    values: HashMap<PackedLabels, Observed>,
+    overflow: Option<Observed>,
+}
+
+#[derive(Clone, Copy)]
+struct Observed {
+    bits: u64,
+    number: storage::Number,
+}
+
+impl Observed {
+    fn as_value(self) -> Value<'static> {
+        match self.number {
+            storage::Number::U64 => Value::U64(self.bits),
+            storage::Number::I64 => Value::I64(self.bits.cast_signed()),
+            storage::Number::F64 => Value::F64(f64::from_bits(self.bits)),
+        }
+    }
+}
+
+/// Takes the values that a callback observes.
+///
+/// ```
+/// use barograph_core::registry::Registry;
+/// let registry = Registry::new();
+/// registry
+///     .observable_gauge("queue.length")
+///     .observe(|observer| observer.observe(7.0, &[("queue", "mail")]))?;
+/// assert_eq!(registry.value("queue.length", &[("queue", "mail")]), Some(7.0));
+/// # Ok::<(), barograph_core::spec::RegisterError>(())
+/// ```
+pub struct Observer<'a, 'c, N: Number> {
+    sheet: &'a mut Sheet<'c>,
+    number: PhantomData<N>,
+}
+
+impl<N: Number> Observer<'_, '_, N> {
+    /// The value of one label set at this moment. A second value for the same replaces the first.
+    ///
+    /// A counter's value that is negative or not finite is dropped and counted; label sets past the
+    /// limit add up in the overflow series.
+    pub fn observe(&mut self, value: N, labels: &[(&str, &str)]) {
+        let of = self.sheet.of;
+        if of.growing
+            && let Some(reason) = value.refusal::<true>()
+        {
+            return of.reject(reason, value.as_f64());
+        }
+        let observed = Observed {
+            bits: value.to_bits(),
+            number: N::LAYOUT,
+        };
+        let mut packed = PackedLabels::default();
+        labels.render(&mut packed);
+        let is_known = self.sheet.values.contains_key(&packed);
+        if let Some(reason) = of.refusal(labels) {
+            of.refuse(reason);
+        } else if !is_known && self.sheet.values.len() >= of.limit {
+            of.refuse(Refusal::FamilyFull);
+        } else {
+            self.sheet.values.insert(packed, observed);
+            return;
+        }
+        let sum = match self.sheet.overflow {
+            Some(sum) => N::from_bits(sum.bits).plus(value).to_bits(),
+            None => value.to_bits(),
+        };
+        self.sheet.overflow = Some(Observed {
+            bits: sum,
+            ..observed
+        });
+    }
+}
+
+impl Observable {
+    pub(crate) fn new(
+        descriptor: Descriptor,
+        growing: bool,
+        limit: usize,
+        shared: Arc<Shared>,
+    ) -> Self {
+        Observable {
+            descriptor,
+            shared,
+            growing,
+            limit,
+            counts: Counts::default(),
+            state: Mutex::new(State {
+                callbacks: Vec::new(),
+                known: HashMap::new(),
+                panicked: false,
+            }),
+        }
+    }
+
+    pub(crate) fn add<N: Number>(
+        &self,
+        mut callback: impl FnMut(&mut Observer<'_, '_, N>) + Send + 'static,
+    ) {
+        self.state().callbacks.push(Box::new(move |sheet| {
+            callback(&mut Observer {
+                sheet,
+                number: PhantomData,
+            });
+        }));
+    }
+
+    fn state(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Runs the callbacks. One at a time, and a panic of one does no harm to the others.
+    pub(crate) fn collect(&self) -> ObservedView {
+        let mut sheet = Sheet {
+            of: self,
+            values: HashMap::new(),
+            overflow: None,
+        };
+        let mut state = self.state();
+        let State {
+            callbacks,
+            known,
+            panicked,
+        } = &mut *state;
+        for callback in callbacks {
+            if catch_unwind(AssertUnwindSafe(|| callback(&mut sheet))).is_err() {
+                self.shared.callback_panics.fetch_add(1, Ordering::Relaxed);
+                if !std::mem::replace(panicked, true) {
+                    let name = &self.descriptor.name;
+                    report(format!("a callback that observes {name:?} panicked"));
+                }
+            }
+        }
+        let now = self.shared.clock.unix_nanos();
+        let Sheet {
+            values, overflow, ..
+        } = sheet;
+        // Label sets that come and go must not pile up for ever.
+        if known.len() > self.limit.saturating_mul(4) {
+            known.retain(|labels, _| values.contains_key(labels));
+        }
+        let mut points: Vec<_> = values
+            .into_iter()
+            .map(|(labels, observed)| {
+                let next = known.values().map(|(index, _)| index + 1).max().unwrap_or(1);
+                let (index, began) = *known.entry(labels.clone()).or_insert((next, now));
+                (index, began, Some(labels), observed)
+            })
+            .collect();
+        points.extend(overflow.map(|observed| (0, now, None, observed)));
+        points.sort_by_key(|(index, ..)| *index);
+        ObservedView {
+            descriptor: Arc::new(self.descriptor.clone()),
+            points,
+        }
+    }
+
+    fn refusal(&self, labels: &[(&str, &str)]) -> Option<Refusal> {
+        let config = self.shared.config();
+        if labels.len() > config.most_labels {
+            return Some(Refusal::TooManyLabels);
+        }
+        labels.iter().find_map(|(name, value)| {
+            if check_label(name, &config.forbidden).is_err() {
+                Some(Refusal::InvalidLabel)
+            } else if value.len() > config.longest_value {
+                Some(Refusal::ValueTooLong)
+            } else {
+                None
+            }
+        })
+    }
+
+    fn refuse(&self, reason: Refusal) {
+        if self.counts.refuse(reason) {
+            let (name, reason) = (&self.descriptor.name, reason.as_str());
+            report(format!(
+                "{name:?} observes labels that go to the overflow series: {reason}"
+            ));
+        }
+    }
+
+    fn reject(&self, reason: Rejection, value: f64) {
+        if self.counts.reject(reason) {
+            let name = &self.descriptor.name;
+            report(format!(
+                "{name:?} observed {value}, expected a number that does not take it back; such \
+                 values are dropped and counted"
+            ));
+        }
+    }
+
+    pub(crate) fn descriptor(&self) -> &Descriptor {
+        &self.descriptor
+    }
+
+    pub(crate) fn stats(&self) -> FamilyStats {
+        FamilyStats {
+            name: self.descriptor.name.clone(),
+            series: self.state().known.len(),
+            limit: self.limit,
+            rejected: self.counts.rejected().collect(),
+            refused: self.counts.refused().collect(),
+        }
+    }
+}
+
+/// What the callbacks said in one collection.
+pub(crate) struct ObservedView {
+    descriptor: Arc<Descriptor>,
+    points: Vec<(usize, u64, Option<PackedLabels>, Observed)>,
+}
+
+impl FamilyView for ObservedView {
+    fn descriptor(&self) -> Arc<Descriptor> {
+        self.descriptor.clone()
+    }
+
+    fn read(&self, _from: usize, show: &mut dyn FnMut(&Point<'_>)) -> Option<usize> {
+        for (index, began, labels, observed) in &self.points {
+            let none = PackedLabels::default();
+            let point = Point::new(
+                *index,
+                labels.as_ref().unwrap_or(&none).inline(),
+                observed.as_value(),
+            )
+            .with_start(*began);
+            match labels {
+                Some(_) => show(&point),
+                None => show(&point.as_overflow()),
+            }
+        }
+        None
+    }
+
+    fn labels_are_unique(&self) -> bool {
+        true
+    }
+}

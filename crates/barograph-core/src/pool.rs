@@ -1,0 +1,378 @@
+//! Memory that one thread writes at a time: blocks of cells, leased to threads, and the slots in them.
+//!
+//! # Protocol
+//!
+//! * A **slot** is a number that a busy series is given. Every block has a place for every slot, so
+//!   a thread finds its own cell of a series by the slot alone.
+//! * A **block** is leased by one thread, and only the lessee writes its cells: plain loads and
+//!   stores. A dying thread gives its block back and the next thread goes on adding to it. Nothing is
+//!   flushed, reset or freed on the way, so there is no moment at which a value is in two places or in
+//!   none. The lock around the lists hands over: what the last lessee wrote, the next one sees.
+//! * A **reader** adds up the cells of a slot over all blocks, with relaxed loads. Each cell only
+//!   grows, so what one reader sees never goes back.
+//! * Chunks of cells are made by the lessee on first touch and published once. They count against a
+//!   **budget** of bytes for the whole process; past it a thread has no cell and adds to the cell that
+//!   all threads share.
+//! * **Pins** say that a thread holds a reference which it found in a table and has not counted. Who
+//!   wants to reuse memory unlinks it first, then makes every running thread pass a barrier
+//!   ([`Barrier`]), and then waits until it has seen each block without a pin. A thread that pins after
+//!   the barrier sees the table without the entry; one that pinned before is seen.
+//! * A slot is given back when nobody can write to it any more. Its cells are set to zero then, under
+//!   the lock that hands out slots.
+
+#![expect(unsafe_code, reason = "cells are published by pointer and never freed")]
+
+use crate::row;
+use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering, fence, lock};
+
+/// Cells in a chunk: 4 KiB.
+pub(crate) const CHUNK: usize = if cfg!(loom) { 2 } else { 512 };
+const CELL_CHUNKS: usize = if cfg!(loom) { 2 } else { 128 };
+const ROW_CHUNKS: usize = if cfg!(loom) { 2 } else { 8 };
+const CHUNK_BYTES: usize = CHUNK * size_of::<u64>();
+
+/// The cells and rows of one lease.
+#[repr(align(64))]
+pub(crate) struct Block {
+    /// How many references that are not counted the lessee holds at this moment.
+    pins: AtomicU32,
+    cells: [AtomicPtr<[AtomicU64; CHUNK]>; CELL_CHUNKS],
+    rows: [AtomicPtr<[AtomicPtr<AtomicU64>; CHUNK]>; ROW_CHUNKS],
+}
+
+impl Block {
+    fn new() -> Self {
+        Block {
+            pins: AtomicU32::new(0),
+            cells: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
+            rows: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
+        }
+    }
+
+    /// The cell of a slot, if it was touched before. Slot 0 has none: it means "no slot".
+    #[inline(always)]
+    pub(crate) fn cell(&self, slot: u32) -> Option<&AtomicU64> {
+        let slot = slot as usize;
+        // Acquire: pairs with the Release in `make_cell`. On the lessee's own thread it costs
+        // nothing on x86-64.
+        let chunk = self.cells[(slot / CHUNK) % CELL_CHUNKS].load(Ordering::Acquire);
+        // SAFETY: a chunk is published whole and lives as long as its block, which is for ever.
+        unsafe { chunk.as_ref() }.map(|chunk| &chunk[slot % CHUNK])
+    }
+
+    /// The row of a slot, if it was touched before.
+    #[inline(always)]
+    pub(crate) fn row(&self, slot: u32) -> Option<*const AtomicU64> {
+        let slot = slot as usize;
+        // Acquire: pairs with the Release in `make_row`.
+        let chunk = self.rows[(slot / CHUNK) % ROW_CHUNKS].load(Ordering::Acquire);
+        // SAFETY: as in `cell`.
+        let chunk = unsafe { chunk.as_ref() }?;
+        // Acquire: pairs with the Release in `make_row`.
+        let row = chunk[slot % CHUNK].load(Ordering::Acquire);
+        (!row.is_null()).then_some(row.cast_const())
+    }
+
+    /// Counts a reference that is not counted elsewhere.
+    #[inline(always)]
+    pub(crate) fn pin(&self) {
+        let pins = self.pins.load(Ordering::Relaxed);
+        self.pins.store(pins.wrapping_add(1), Ordering::Relaxed);
+        Barrier::light();
+    }
+
+    /// Takes back one [`pin`](Self::pin).
+    #[inline(always)]
+    pub(crate) fn unpin(&self) {
+        let pins = self.pins.load(Ordering::Relaxed);
+        // Release: pairs with the Acquire in `is_pinned`; what was done under the pin is done.
+        self.pins.store(pins.wrapping_sub(1), Ordering::Release);
+    }
+
+    /// Whether the lessee holds a reference. Only sure after [`Barrier::heavy`].
+    pub(crate) fn is_pinned(&self) -> bool {
+        // Acquire: pairs with the Release in `unpin`.
+        self.pins.load(Ordering::Acquire) != 0
+    }
+}
+
+/// A barrier of two unequal halves: nothing on the side that pins, everything on the other.
+///
+/// On Linux the heavy half is `membarrier(2)`, which makes every running thread of the process pass
+/// a full barrier. Elsewhere, and in the model checker, both halves are a fence.
+pub(crate) struct Barrier;
+
+impl Barrier {
+    /// The half of a thread that pins.
+    #[inline(always)]
+    pub(crate) fn light() {
+        #[cfg(all(target_os = "linux", not(loom)))]
+        std::sync::atomic::compiler_fence(Ordering::SeqCst);
+        // SeqCst: pairs with the fence in `heavy`.
+        #[cfg(any(not(target_os = "linux"), loom))]
+        fence(Ordering::SeqCst);
+    }
+
+    /// The half of whoever unlinked something. False where the system has no such barrier: then
+    /// nothing may be reused.
+    pub(crate) fn heavy() -> bool {
+        // SeqCst: pairs with the fence in `light`, or orders the unlinking before the system call.
+        fence(Ordering::SeqCst);
+        #[cfg(all(target_os = "linux", not(loom)))]
+        return membarrier();
+        #[cfg(any(not(target_os = "linux"), loom))]
+        true
+    }
+}
+
+#[cfg(all(target_os = "linux", not(loom)))]
+fn membarrier() -> bool {
+    use std::sync::OnceLock;
+    static REGISTERED: OnceLock<bool> = OnceLock::new();
+    let call = |command: libc::c_int| {
+        // SAFETY: membarrier(2) takes three integers and touches no memory of ours.
+        unsafe { libc::syscall(libc::SYS_membarrier, command, 0, 0) == 0 }
+    };
+    *REGISTERED.get_or_init(|| call(libc::MEMBARRIER_CMD_REGISTER_PRIVATE_EXPEDITED))
+        && call(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED)
+}
+
+/// All blocks and slots. One for the process; a model makes its own.
+pub(crate) struct Pool {
+    blocks: Mutex<Blocks>,
+    slots: Mutex<Slots>,
+    /// Bytes in chunks and rows.
+    used: AtomicU64,
+    budget: AtomicU64,
+}
+
+struct Blocks {
+    all: Vec<&'static Block>,
+    free: Vec<&'static Block>,
+    limit: usize,
+}
+
+struct Slots {
+    cells: SlotList,
+    rows: SlotList,
+}
+
+/// Slots of one kind: those given back, and the first never given out.
+struct SlotList {
+    free: Vec<u32>,
+    next: u32,
+    end: u32,
+}
+
+impl SlotList {
+    const fn new(chunks: usize) -> Self {
+        SlotList {
+            free: Vec::new(),
+            // The first chunk stays empty, so that slot 0 finds none: one check less on each add.
+            next: CHUNK as u32,
+            end: (chunks * CHUNK) as u32,
+        }
+    }
+
+    fn take(&mut self) -> Option<u32> {
+        self.free.pop().or_else(|| {
+            let slot = self.next;
+            (slot < self.end).then(|| {
+                self.next += 1;
+                slot
+            })
+        })
+    }
+}
+
+/// The budget of a process that says nothing else.
+pub(crate) const DEFAULT_BUDGET: u64 = 64 << 20;
+
+impl Pool {
+    /// A pool that leases at most `limit` blocks.
+    #[cfg(not(loom))]
+    pub(crate) const fn new() -> Self {
+        Pool {
+            blocks: Mutex::new(Blocks {
+                all: Vec::new(),
+                free: Vec::new(),
+                limit: 0,
+            }),
+            slots: Mutex::new(Slots {
+                cells: SlotList::new(CELL_CHUNKS),
+                rows: SlotList::new(ROW_CHUNKS),
+            }),
+            used: AtomicU64::new(0),
+            budget: AtomicU64::new(DEFAULT_BUDGET),
+        }
+    }
+
+    #[cfg(loom)]
+    pub(crate) fn new() -> Self {
+        Pool {
+            blocks: Mutex::new(Blocks {
+                all: Vec::new(),
+                free: Vec::new(),
+                limit: 4,
+            }),
+            slots: Mutex::new(Slots {
+                cells: SlotList::new(CELL_CHUNKS),
+                rows: SlotList::new(ROW_CHUNKS),
+            }),
+            used: AtomicU64::new(0),
+            budget: AtomicU64::new(DEFAULT_BUDGET),
+        }
+    }
+
+    /// Leases a block to this thread: one that a thread gave back, or a new one. None when there are
+    /// as many as readers can be asked to add up, or the budget is spent.
+    pub(crate) fn lease(&self) -> Option<&'static Block> {
+        let mut blocks = lock(&self.blocks);
+        if let Some(block) = blocks.free.pop() {
+            return Some(block);
+        }
+        if blocks.limit == 0 {
+            let cores = std::thread::available_parallelism().map_or(1, usize::from);
+            blocks.limit = (4 * cores).max(64);
+        }
+        if blocks.all.len() >= blocks.limit || !self.spend(size_of::<Block>()) {
+            return None;
+        }
+        let block = &*Box::leak(Box::new(Block::new()));
+        blocks.all.push(block);
+        Some(block)
+    }
+
+    /// Takes a block back from its lessee, values and all.
+    pub(crate) fn give_back(&self, block: &'static Block) {
+        lock(&self.blocks).free.push(block);
+    }
+
+    /// All blocks there ever were, leased or not.
+    pub(crate) fn blocks(&self) -> Vec<&'static Block> {
+        lock(&self.blocks).all.clone()
+    }
+
+    /// The cell of a slot in the block that this thread leases, made if need be. None past the
+    /// budget.
+    pub(crate) fn make_cell<'a>(&self, block: &'a Block, slot: u32) -> Option<&'a AtomicU64> {
+        if let Some(cell) = block.cell(slot) {
+            return Some(cell);
+        }
+        if !self.spend(CHUNK_BYTES) {
+            return None;
+        }
+        let chunk: Box<[AtomicU64; CHUNK]> = Box::new(std::array::from_fn(|_| AtomicU64::new(0)));
+        // Release: pairs with the Acquire in `cell`.
+        block.cells[slot as usize / CHUNK].store(Box::into_raw(chunk), Ordering::Release);
+        block.cell(slot)
+    }
+
+    /// The row of a slot in the block that this thread leases, made if need be. None past the
+    /// budget.
+    pub(crate) fn make_row(
+        &self,
+        block: &Block,
+        slot: u32,
+        buckets: usize,
+    ) -> Option<*const AtomicU64> {
+        if let Some(row) = block.row(slot) {
+            return Some(row);
+        }
+        let index = slot as usize;
+        // Acquire: pairs with the Release below, of an earlier lessee.
+        if block.rows[index / CHUNK].load(Ordering::Acquire).is_null() {
+            if !self.spend(CHUNK_BYTES) {
+                return None;
+            }
+            let chunk: Box<[AtomicPtr<AtomicU64>; CHUNK]> =
+                Box::new(std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())));
+            // Release: pairs with the Acquire in `row`.
+            block.rows[index / CHUNK].store(Box::into_raw(chunk), Ordering::Release);
+        }
+        let words = row::words(buckets);
+        if !self.spend(words * size_of::<u64>()) {
+            return None;
+        }
+        // Acquire: as above.
+        let chunk = block.rows[index / CHUNK].load(Ordering::Acquire);
+        // SAFETY: not null, see above; a chunk lives as long as its block.
+        let chunk = unsafe { &*chunk };
+        let row = row::alloc(words);
+        // Release: pairs with the Acquire in `row`.
+        chunk[index % CHUNK].store(row, Ordering::Release);
+        Some(row.cast_const())
+    }
+
+    /// Whether the budget has room for so many bytes more; if so they are spent.
+    fn spend(&self, bytes: usize) -> bool {
+        let bytes = bytes as u64;
+        let budget = self.budget.load(Ordering::Relaxed);
+        let before = self.used.fetch_add(bytes, Ordering::Relaxed);
+        let fits = before.saturating_add(bytes) <= budget;
+        if !fits {
+            self.used.fetch_sub(bytes, Ordering::Relaxed);
+        }
+        fits
+    }
+
+    /// Sets the budget in bytes. What is spent already stays.
+    #[cfg_attr(loom, expect(dead_code, reason = "no model sets it"))]
+    pub(crate) fn set_budget(&self, bytes: u64) {
+        self.budget.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Bytes in blocks, chunks and rows.
+    #[cfg_attr(loom, expect(dead_code, reason = "no model reads it"))]
+    pub(crate) fn used(&self) -> u64 {
+        self.used.load(Ordering::Relaxed)
+    }
+
+    /// A slot for a series of cells. None when all are taken: the series stays shared.
+    pub(crate) fn take_cell_slot(&self) -> Option<u32> {
+        lock(&self.slots).cells.take()
+    }
+
+    /// A slot for a series of rows. None when all are taken.
+    pub(crate) fn take_row_slot(&self) -> Option<u32> {
+        lock(&self.slots).rows.take()
+    }
+
+    /// Takes back a slot that nobody can write to any more.
+    pub(crate) fn give_back_cell_slot(&self, slot: u32) {
+        // The lock makes whoever takes the slot next see the zeros.
+        let mut slots = lock(&self.slots);
+        for block in self.blocks() {
+            if let Some(cell) = block.cell(slot) {
+                cell.store(0, Ordering::Relaxed);
+            }
+        }
+        slots.cells.free.push(slot);
+    }
+
+    /// Takes back a slot of rows that nobody can write to or read any more.
+    ///
+    /// # Safety
+    /// The rows of the slot were made with as many `buckets`, and nobody refers to one.
+    pub(crate) unsafe fn give_back_row_slot(&self, slot: u32, buckets: usize) {
+        let mut slots = lock(&self.slots);
+        let (words, index) = (row::words(buckets), slot as usize);
+        for block in self.blocks() {
+            // Acquire: pairs with the Release in `make_row`.
+            let chunk = block.rows[index / CHUNK].load(Ordering::Acquire);
+            // SAFETY: a chunk lives as long as its block.
+            let Some(chunk) = (unsafe { chunk.as_ref() }) else {
+                continue;
+            };
+            // Acquire: pairs with the Release in `make_row`.
+            let row = chunk[index % CHUNK].swap(std::ptr::null_mut(), Ordering::Acquire);
+            if !row.is_null() {
+                // SAFETY: the caller's promise; `make_row` allocated as many words.
+                unsafe { row::free(row, words) };
+                let bytes = (words * size_of::<u64>()) as u64;
+                self.used.fetch_sub(bytes, Ordering::Relaxed);
+            }
+        }
+        slots.rows.free.push(slot);
+    }
+}

@@ -1,0 +1,475 @@
+//! Where a series lies: one cache line that lookups read, and apart from it what recordings write.
+//!
+//! Series lie in chunks that never move. A [`Series`] is the line that a lookup touches: the labels,
+//! and the slot of its cells once it is busy. The cell that all threads share lies in another array of
+//! the same chunk, [`Cold`], so that counting does not take the labels' line away from other threads'
+//! lookups.
+
+#![expect(unsafe_code, reason = "labels of any length lie in the line itself or behind a pointer")]
+
+use std::cell::UnsafeCell;
+use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
+
+use barograph_model::label;
+
+use crate::exemplar::Exemplars;
+use crate::hash;
+
+/// Half words in the line: ends of the pieces, then their text.
+const INLINE: usize = 24;
+
+/// One series: the part that lookups read.
+#[repr(C, align(64))]
+pub(crate) struct Series {
+    /// The slot of its cells or rows, 0 while it has none or recordings shall take the long way.
+    pub(crate) hot: AtomicU32,
+    /// Handles that are bound to it.
+    pub(crate) handles: AtomicU32,
+    /// Grows with each series of the family. A reader shows no series younger than itself.
+    birth: AtomicU32,
+    /// Where in its chunk it lies.
+    place: u16,
+    /// Pieces of text in its labels.
+    pieces: UnsafeCell<u8>,
+    state: AtomicU8,
+    /// `[end of piece; pieces]` and the text; or, where [`LONG`], a pointer to them.
+    key: UnsafeCell<[u16; INLINE]>,
+}
+
+// SAFETY: `pieces` and `key` change only in `set_key`, whose caller keeps everybody else away.
+unsafe impl Sync for Series {}
+// SAFETY: as above; nothing in it belongs to a thread.
+unsafe impl Send for Series {}
+
+/// What a series is to its readers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum State {
+    /// Nothing: never used, or given back.
+    Free,
+    /// On the page.
+    Live,
+    /// On the page again after a removal: its value is what came since.
+    Revived,
+    /// Off the page until somebody records into it.
+    Removed,
+}
+
+const STATE: u8 = 0b11;
+const LONG: u8 = 0b100;
+const CLEAN: u8 = 0b1000;
+const OVERFLOW: u8 = 0b1_0000;
+
+impl Series {
+    fn new(place: u16) -> Self {
+        Series {
+            hot: AtomicU32::new(0),
+            handles: AtomicU32::new(0),
+            birth: AtomicU32::new(0),
+            place,
+            pieces: UnsafeCell::new(0),
+            state: AtomicU8::new(0),
+            key: UnsafeCell::new([0; INLINE]),
+        }
+    }
+
+    pub(crate) fn state(&self) -> State {
+        // Acquire: pairs with the Release in `set_state`; who sees it live sees its labels.
+        match self.state.load(Ordering::Acquire) & STATE {
+            0 => State::Free,
+            1 => State::Live,
+            2 => State::Revived,
+            _ => State::Removed,
+        }
+    }
+
+    /// Sets the state. Under the family's lock.
+    pub(crate) fn set_state(&self, state: State) {
+        let bits = match state {
+            State::Free => 0,
+            State::Live => 1,
+            State::Revived => 2,
+            State::Removed => 3,
+        };
+        let others = self.state.load(Ordering::Relaxed) & !STATE;
+        // Release: pairs with the Acquire in `state`.
+        self.state.store(others | bits, Ordering::Release);
+    }
+
+    pub(crate) fn is_overflow(&self) -> bool {
+        self.state.load(Ordering::Relaxed) & OVERFLOW != 0
+    }
+
+    pub(crate) fn set_overflow(&self) {
+        self.state.fetch_or(OVERFLOW, Ordering::Relaxed);
+    }
+
+    pub(crate) fn birth(&self) -> u32 {
+        self.birth.load(Ordering::Relaxed)
+    }
+
+    pub(crate) fn set_birth(&self, birth: u32) {
+        self.birth.store(birth, Ordering::Relaxed);
+    }
+
+    /// Whether no label value holds a character that a text format has to escape.
+    pub(crate) fn is_clean(&self) -> bool {
+        self.state.load(Ordering::Relaxed) & CLEAN != 0
+    }
+
+    /// Where the pieces of its labels end, and their text.
+    #[inline(always)]
+    pub(crate) fn key(&self) -> (&[u16], &[u8]) {
+        // SAFETY: `set_key` does not run while anybody can hold the series.
+        let pieces = usize::from(unsafe { *self.pieces.get() });
+        let inline: *const u16 = self.key.get().cast();
+        let start = if self.state.load(Ordering::Relaxed) & LONG == 0 {
+            inline
+        } else {
+            // SAFETY: where LONG, `set_key` wrote a pointer there.
+            unsafe { inline.cast::<*const u16>().read_unaligned() }
+        };
+        // SAFETY: `set_key` wrote as many ends there.
+        let ends = unsafe { std::slice::from_raw_parts(start, pieces) };
+        let len = ends.last().map_or(0, |end| usize::from(*end));
+        // SAFETY: the text follows the ends.
+        let text = unsafe { start.add(pieces) };
+        // SAFETY: `set_key` wrote as much text as the last end says.
+        (ends, unsafe {
+            std::slice::from_raw_parts(text.cast(), len)
+        })
+    }
+
+    /// The text of its labels.
+    pub(crate) fn text(&self) -> &str {
+        // SAFETY: `set_key` takes a str.
+        unsafe { std::str::from_utf8_unchecked(self.key().1) }
+    }
+
+    /// Whether its labels are exactly these pieces.
+    #[inline(always)]
+    pub(crate) fn is<const N: usize>(&self, pieces: &[&str; N]) -> bool {
+        let (ends, text) = self.key();
+        if ends.len() != N {
+            return false;
+        }
+        let mut from = 0;
+        for i in 0..N {
+            let to = usize::from(ends[i]);
+            // Lengths first: they tell most label sets apart without a look at the text.
+            if to - from != pieces[i].len() {
+                return false;
+            }
+            from = to;
+        }
+        let mut from = 0;
+        for piece in pieces {
+            // SAFETY: the lengths were compared above; ends rise and lie inside of the text.
+            let mine = unsafe { text.get_unchecked(from..from + piece.len()) };
+            if !hash::equal(mine, piece.as_bytes()) {
+                return false;
+            }
+            from += piece.len();
+        }
+        true
+    }
+
+    /// One piece of its labels.
+    #[inline(always)]
+    pub(crate) fn piece(&self, index: usize) -> &[u8] {
+        let (ends, text) = self.key();
+        let from = index.checked_sub(1).map_or(0, |i| usize::from(ends[i]));
+        &text[from..usize::from(ends[index])]
+    }
+
+    /// Writes the labels.
+    ///
+    /// # Safety
+    /// Nobody else can reach the series: it is in no table, has no handle, and no thread is pinned
+    /// that could have found it before.
+    pub(crate) unsafe fn set_key(&self, ends: &[u16], text: &str) {
+        // SAFETY: the caller's promise.
+        unsafe { self.drop_key() };
+        let mut flags = 0;
+        if label::is_clean(text) {
+            flags |= CLEAN;
+        }
+        let half_words = ends.len() + text.len().div_ceil(2);
+        let inline: *mut u16 = self.key.get().cast();
+        let start = if half_words <= INLINE {
+            inline
+        } else {
+            flags |= LONG;
+            let long = Box::into_raw(vec![0u16; half_words].into_boxed_slice()).cast::<u16>();
+            // SAFETY: the line has room for a pointer; nobody else reads it now.
+            unsafe { inline.cast::<*mut u16>().write_unaligned(long) };
+            long
+        };
+        // SAFETY: `start` has room for `half_words`; sources and target are apart.
+        unsafe { std::ptr::copy_nonoverlapping(ends.as_ptr(), start, ends.len()) };
+        // SAFETY: as above.
+        let target = unsafe { start.add(ends.len()) }.cast::<u8>();
+        // SAFETY: as above.
+        unsafe { std::ptr::copy_nonoverlapping(text.as_ptr(), target, text.len()) };
+        let pieces = u8::try_from(ends.len()).expect("registration allows 64 labels");
+        // SAFETY: the caller's promise.
+        unsafe { *self.pieces.get() = pieces };
+        let others = self.state.load(Ordering::Relaxed) & !(LONG | CLEAN);
+        self.state.store(others | flags, Ordering::Relaxed);
+    }
+
+    /// Frees what the labels hold outside of the line.
+    ///
+    /// # Safety
+    /// As for [`set_key`](Self::set_key).
+    unsafe fn drop_key(&self) {
+        if self.state.load(Ordering::Relaxed) & LONG == 0 {
+            return;
+        }
+        let (ends, text) = self.key();
+        let half_words = ends.len() + text.len().div_ceil(2);
+        let start = ends.as_ptr().cast_mut();
+        self.state.fetch_and(!LONG, Ordering::Relaxed);
+        // SAFETY: the caller's promise.
+        unsafe { *self.pieces.get() = 0 };
+        // SAFETY: `set_key` made it as a boxed slice of that length; nobody refers to it.
+        drop(unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(start, half_words)) });
+    }
+
+    /// Its other half.
+    #[inline]
+    pub(crate) fn cold(&self) -> &Cold {
+        // SAFETY: every series lies in a chunk, whose cold halves outlive `self`.
+        unsafe { &*self.chunk().cold.add(usize::from(self.place)) }
+    }
+
+    /// Its number in the family.
+    pub(crate) fn index(&self) -> usize {
+        self.chunk().first + usize::from(self.place)
+    }
+
+    fn chunk(&self) -> &Header {
+        let line: *const Series = self;
+        // SAFETY: the header lies one line in front of the first series of the chunk.
+        unsafe { &*line.sub(usize::from(self.place) + 1).cast::<Header>() }
+    }
+
+    /// Its exemplars, if it ever had one.
+    pub(crate) fn exemplars(&self) -> Option<&Exemplars> {
+        // Acquire: pairs with the Release in `make_exemplars`.
+        let column = self.chunk().exemplars.load(Ordering::Acquire);
+        if column.is_null() {
+            return None;
+        }
+        // SAFETY: the column has a place for each series of the chunk and lives as long.
+        let place = unsafe { &*column.add(usize::from(self.place)) };
+        // Acquire: as above.
+        let exemplars = place.load(Ordering::Acquire);
+        // SAFETY: it lives as long as the chunk.
+        unsafe { exemplars.as_ref() }
+    }
+
+    /// Its exemplars, made if need be, with so many slots.
+    #[cold]
+    pub(crate) fn make_exemplars(&self, slots: usize) -> &Exemplars {
+        let header = self.chunk();
+        let mut column = header.exemplars.load(Ordering::Acquire);
+        if column.is_null() {
+            let fresh: Box<[AtomicPtr<Exemplars>]> =
+                (0..header.len).map(|_| AtomicPtr::default()).collect();
+            let fresh = Box::into_raw(fresh).cast::<AtomicPtr<Exemplars>>();
+            column = publish(&header.exemplars, fresh, |fresh| {
+                // SAFETY: it was made above and not published.
+                drop(unsafe {
+                    Box::from_raw(std::ptr::slice_from_raw_parts_mut(fresh, header.len))
+                });
+            });
+        }
+        // SAFETY: as in `exemplars`.
+        let place = unsafe { &*column.add(usize::from(self.place)) };
+        // Acquire: pairs with the Release in `publish`.
+        let mut exemplars = place.load(Ordering::Acquire);
+        if exemplars.is_null() {
+            let fresh = Box::into_raw(Box::new(Exemplars::new(slots)));
+            exemplars = publish(place, fresh, |fresh| {
+                // SAFETY: it was made above and not published.
+                drop(unsafe { Box::from_raw(fresh) });
+            });
+        }
+        // SAFETY: it lives as long as the chunk.
+        unsafe { &*exemplars }
+    }
+}
+
+/// Puts `fresh` into an empty place, or throws it away if somebody was faster. Gives what is there.
+fn publish<T>(place: &AtomicPtr<T>, fresh: *mut T, throw_away: impl FnOnce(*mut T)) -> *mut T {
+    // Release: pairs with the Acquire loads of the place. Acquire: with the Release of who was
+    // faster.
+    let empty = std::ptr::null_mut();
+    match place.compare_exchange(empty, fresh, Ordering::AcqRel, Ordering::Acquire) {
+        Ok(_) => fresh,
+        Err(there) => {
+            throw_away(fresh);
+            there
+        }
+    }
+}
+
+/// The half of a series that recordings write until it is busy, and what only readers need.
+pub(crate) struct Cold {
+    /// The cell that all threads share; of a histogram, the address of the row they share.
+    pub(crate) cell: AtomicU64,
+    /// Milliseconds since the Unix epoch at which it began, and in the low 16 bits its slot.
+    began_and_slot: AtomicU64,
+}
+
+impl Cold {
+    /// When it began to count, in milliseconds since the Unix epoch.
+    pub(crate) fn began(&self) -> u64 {
+        self.began_and_slot.load(Ordering::Relaxed) >> 16
+    }
+
+    pub(crate) fn set_began(&self, unix_millis: u64) {
+        let slot = self.began_and_slot.load(Ordering::Relaxed) & 0xffff;
+        // A promotion may come between; it must not be lost.
+        let _ = self
+            .began_and_slot
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
+                Some(unix_millis << 16 | now & 0xffff | slot)
+            });
+    }
+
+    /// The slot that readers add up, 0 for none.
+    pub(crate) fn slot(&self) -> u32 {
+        // Acquire: pairs with the Release in `claim_slot`.
+        (self.began_and_slot.load(Ordering::Acquire) & 0xffff) as u32
+    }
+
+    /// Sets the slot unless there is one already. Returns whether it did.
+    pub(crate) fn claim_slot(&self, slot: u32) -> bool {
+        // Release: pairs with the Acquire in `slot`; the zeros of a slot that was used before are
+        // seen.
+        self.began_and_slot
+            .fetch_update(Ordering::Release, Ordering::Relaxed, |now| {
+                (now & 0xffff == 0).then_some(now | u64::from(slot))
+            })
+            .is_ok()
+    }
+
+    /// Forgets the slot.
+    pub(crate) fn clear_slot(&self) {
+        self.began_and_slot.fetch_and(!0xffff, Ordering::Relaxed);
+    }
+}
+
+/// What stands in front of the series of a chunk, on a line of its own.
+#[repr(C, align(64))]
+struct Header {
+    /// The number of the first series.
+    first: usize,
+    len: usize,
+    cold: *mut Cold,
+    exemplars: AtomicPtr<AtomicPtr<Exemplars>>,
+}
+
+/// Some series in a row. They live as long as the chunk and never move.
+pub(crate) struct Chunk {
+    header: *mut Header,
+}
+
+// SAFETY: a chunk owns plain memory, and what lies in it is shared by atomics.
+unsafe impl Send for Chunk {}
+
+impl Chunk {
+    /// Room for `len` series, the first of which has the number `first`.
+    pub(crate) fn new(first: usize, len: usize) -> Self {
+        let layout = Self::layout(len);
+        // SAFETY: the layout is not empty.
+        let header = unsafe { std::alloc::alloc(layout) }.cast::<Header>();
+        if header.is_null() {
+            std::alloc::handle_alloc_error(layout);
+        }
+        let cold: Box<[Cold]> = (0..len)
+            .map(|_| Cold {
+                cell: AtomicU64::new(0),
+                began_and_slot: AtomicU64::new(0),
+            })
+            .collect();
+        let content = Header {
+            first,
+            len,
+            cold: Box::into_raw(cold).cast(),
+            exemplars: AtomicPtr::default(),
+        };
+        // SAFETY: the allocation begins with room for a header.
+        unsafe { header.write(content) };
+        let chunk = Chunk { header };
+        for place in 0..len {
+            let series = Series::new(u16::try_from(place).expect("chunks are small"));
+            // SAFETY: place < len.
+            unsafe { chunk.series_at(place).write(series) };
+        }
+        chunk
+    }
+
+    fn layout(len: usize) -> std::alloc::Layout {
+        const { assert!(size_of::<Header>() == 64 && size_of::<Series>() == 64) };
+        std::alloc::Layout::from_size_align((len + 1) * 64, 64).expect("chunks are small")
+    }
+
+    /// The number of the first series.
+    pub(crate) fn first(&self) -> usize {
+        // SAFETY: `header` was written in `new`.
+        unsafe { (*self.header).first }
+    }
+
+    /// How many series it has room for.
+    pub(crate) fn len(&self) -> usize {
+        // SAFETY: as above.
+        unsafe { (*self.header).len }
+    }
+
+    /// # Safety
+    /// `place` is less than `len`.
+    unsafe fn series_at(&self, place: usize) -> *mut Series {
+        // SAFETY: the allocation has `1 + len` lines; the caller's promise.
+        unsafe { self.header.cast::<Series>().add(1 + place) }
+    }
+
+    /// The series at a place. It lives as long as the chunk.
+    pub(crate) fn series(&self, place: usize) -> *const Series {
+        assert!(place < self.len());
+        // SAFETY: see the line above.
+        unsafe { self.series_at(place) }
+    }
+}
+
+impl Drop for Chunk {
+    fn drop(&mut self) {
+        let len = self.len();
+        for place in 0..len {
+            // SAFETY: place < len.
+            let series = unsafe { &*self.series_at(place) };
+            // SAFETY: with `&mut self` nobody else can reach the series.
+            unsafe { series.drop_key() };
+        }
+        // SAFETY: `header` was written in `new`.
+        let header = unsafe { &mut *self.header };
+        let column = *header.exemplars.get_mut();
+        if !column.is_null() {
+            let column = std::ptr::slice_from_raw_parts_mut(column, len);
+            // SAFETY: `make_exemplars` made it as a boxed slice of that length.
+            for mut place in unsafe { Box::from_raw(column) } {
+                let exemplars = *place.get_mut();
+                if !exemplars.is_null() {
+                    // SAFETY: `make_exemplars` made it by `Box::into_raw`.
+                    drop(unsafe { Box::from_raw(exemplars) });
+                }
+            }
+        }
+        let cold = std::ptr::slice_from_raw_parts_mut(header.cold, len);
+        // SAFETY: `new` made it as a boxed slice of that length.
+        drop(unsafe { Box::from_raw(cold) });
+        // SAFETY: allocated in `new` with this layout.
+        unsafe { std::alloc::dealloc(self.header.cast(), Self::layout(len)) };
+    }
+}

@@ -1,0 +1,229 @@
+//! What is asked for when a family is registered, and why it can be refused.
+
+use std::fmt;
+use std::panic::Location;
+use std::time::Duration;
+
+use barograph_model::bounds::Bounds;
+use barograph_model::descriptor::Kind;
+use barograph_model::name::{InvalidLabel, InvalidName};
+
+/// What is asked for. What is not said here the family decides.
+#[derive(Clone, Debug)]
+pub struct Spec {
+    pub(crate) name: Box<str>,
+    pub(crate) help: Option<Box<str>>,
+    pub(crate) unit: Option<Box<str>>,
+    pub(crate) bounds: Option<Bounds>,
+    pub(crate) states: Box<[Box<str>]>,
+    pub(crate) limit: Option<usize>,
+    pub(crate) idle: Option<Duration>,
+    pub(crate) place: Place,
+}
+
+impl Spec {
+    pub(crate) fn new(name: &str, place: Place) -> Self {
+        Spec {
+            name: name.into(),
+            help: None,
+            unit: None,
+            bounds: None,
+            states: [].into(),
+            limit: None,
+            idle: None,
+            place,
+        }
+    }
+
+    /// The bounds of a histogram: those given, or what suits its unit.
+    pub(crate) fn bounds(&self) -> Bounds {
+        let is_seconds = match &self.unit {
+            Some(unit) => &**unit == "s",
+            None => self.name.ends_with("_seconds"),
+        };
+        match &self.bounds {
+            Some(bounds) => bounds.clone(),
+            None if is_seconds => Bounds::http_seconds(),
+            None => Bounds::otel_default(),
+        }
+    }
+}
+
+/// A line of source code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// The file, as the compiler was given it.
+    pub file: &'static str,
+    /// The line, from 1 on.
+    pub line: u32,
+}
+
+impl Place {
+    #[track_caller]
+    pub(crate) fn caller() -> Self {
+        let location = Location::caller();
+        Place {
+            file: location.file(),
+            line: location.line(),
+        }
+    }
+}
+
+impl fmt::Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}:{}", self.file, self.line)
+    }
+}
+
+/// A family that cannot be registered.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub enum RegisterError {
+    /// No metric can have this name.
+    InvalidName(InvalidName),
+    /// No label can have this name.
+    InvalidLabel(InvalidLabel),
+    /// The registry forbids a label of this name.
+    ForbiddenLabel {
+        /// The family's name.
+        name: Box<str>,
+        /// The label's name.
+        label: Box<str>,
+    },
+    /// Two labels have the same name, or a label has that of a constant label.
+    DuplicateLabel {
+        /// The family's name.
+        name: Box<str>,
+        /// The label's name.
+        label: Box<str>,
+    },
+    /// More labels than the registry allows.
+    TooManyLabels {
+        /// The family's name.
+        name: Box<str>,
+        /// How many labels there are.
+        count: usize,
+        /// How many there may be.
+        limit: usize,
+    },
+    /// More states than fit.
+    TooManyStates {
+        /// The family's name.
+        name: Box<str>,
+        /// How many states there are.
+        count: usize,
+    },
+    /// Another family has this name.
+    AlreadyRegistered {
+        /// The name.
+        name: Box<str>,
+        /// In what they differ.
+        difference: Difference,
+        /// Where the first was registered.
+        first: Place,
+        /// Where this one was to be registered.
+        second: Place,
+    },
+}
+
+/// In what two families of one name differ.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Difference {
+    /// In what they are.
+    Kind {
+        /// What the first one is.
+        first: Kind,
+        /// What this one was to be.
+        second: Kind,
+    },
+    /// In the type of their numbers.
+    Number,
+    /// In their unit.
+    Unit {
+        /// The unit of the first one.
+        first: Box<str>,
+        /// The unit this one was to have.
+        second: Box<str>,
+    },
+    /// In the names of their labels.
+    Labels {
+        /// The label names of the first one.
+        first: Box<[Box<str>]>,
+        /// The label names this one was to have.
+        second: Box<[Box<str>]>,
+    },
+    /// In their bucket bounds.
+    Bounds,
+    /// In their states.
+    States,
+    /// One of them is observed by a callback or has facts, and has no series to record to.
+    Observed,
+}
+
+impl fmt::Display for RegisterError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            RegisterError::InvalidName(invalid) => invalid.fmt(f),
+            RegisterError::InvalidLabel(invalid) => invalid.fmt(f),
+            RegisterError::ForbiddenLabel { name, label } => {
+                write!(f, "{name:?}: label {label:?} is forbidden in this registry")
+            }
+            RegisterError::DuplicateLabel { name, label } => {
+                write!(f, "{name:?}: label {label:?} stands twice, expected it once")
+            }
+            RegisterError::TooManyLabels { name, count, limit } => {
+                write!(f, "{name:?}: {count} labels, expected at most {limit}")
+            }
+            RegisterError::TooManyStates { name, count } => {
+                write!(f, "{name:?}: {count} states, expected at most 63")
+            }
+            RegisterError::AlreadyRegistered {
+                name,
+                difference,
+                first,
+                second,
+            } => write!(
+                f,
+                "{name:?} is already registered with {difference}, at {first}; refused at {second}"
+            ),
+        }
+    }
+}
+
+impl fmt::Display for Difference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Difference::Kind { first, second } => write!(
+                f,
+                "another type, {} and not {}",
+                first.as_str(),
+                second.as_str()
+            ),
+            Difference::Number => f.write_str("another type of number"),
+            Difference::Unit { first, second } => {
+                write!(f, "another unit, {first:?} and not {second:?}")
+            }
+            Difference::Labels { first, second } => {
+                write!(f, "other labels, {first:?} and not {second:?}")
+            }
+            Difference::Bounds => f.write_str("other bucket bounds"),
+            Difference::States => f.write_str("other states"),
+            Difference::Observed => f.write_str("another type, observed and not recorded"),
+        }
+    }
+}
+
+impl std::error::Error for RegisterError {}
+
+impl From<InvalidName> for RegisterError {
+    fn from(invalid: InvalidName) -> Self {
+        RegisterError::InvalidName(invalid)
+    }
+}
+
+impl From<InvalidLabel> for RegisterError {
+    fn from(invalid: InvalidLabel) -> Self {
+        RegisterError::InvalidLabel(invalid)
+    }
+}

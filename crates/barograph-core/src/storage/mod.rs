@@ -1,0 +1,629 @@
+//! A family's series: found, made, counted, removed and shown.
+//!
+//! [`Storage`] knows nothing of instruments' types; those are thin handles on it. Its hot part is
+//! [`find`](Storage::find) and what the handles do with a [`Series`]. Everything else happens under
+//! one lock, the [`Writer`]'s, which no recording on a known series takes.
+
+#![expect(unsafe_code, reason = "series are found by address; they live as long as the storage")]
+
+mod release;
+mod view;
+
+pub(crate) use view::View;
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::time::Duration;
+
+use barograph_model::descriptor::Descriptor;
+use barograph_model::label::PackedLabels;
+use barograph_model::name;
+
+use self::release::{Limbo, Removed, Seen};
+use crate::buckets::Buckets;
+use crate::config::Shared;
+use crate::exemplar::ExemplarFilter;
+use crate::hash;
+use crate::pool::Block;
+use crate::report::report;
+use crate::row::{self, Row};
+use crate::series::{Chunk, Series, State};
+use crate::stats::{Counts, FamilyStats, LabelsRefused, Refusal, Rejection};
+use crate::sync::AtomicU64;
+use crate::table::Table;
+use crate::thread::{self, POOL};
+
+/// What the numbers of a family are and where they lie.
+pub(crate) enum Layout {
+    /// Sums that several cells add up to.
+    Sum(Number),
+    /// One cell with the bits of a value that is set.
+    Value(Number),
+    /// One cell with a bit for each state.
+    States,
+    /// Rows of buckets.
+    Histogram(Box<Buckets>),
+}
+
+/// The type of a cell's number.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Number {
+    U64,
+    I64,
+    F64,
+}
+
+/// The bits of a value cell whose series was removed: a NaN that no computation gives. For whole
+/// numbers, which have no such value, it is one that nobody will miss.
+pub(crate) const REMOVED_BITS: u64 = 0xfff8_ba10_97a9_dead;
+
+/// A number, or a histogram's buckets and sum, read at one moment.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Total {
+    Bits(u64),
+    Row(Vec<u64>, u64),
+}
+
+/// Told of series that are taken out of the table, so that other ways to them are closed too.
+pub(crate) trait Unlink: Send + Sync {
+    /// Forgets these series. What can be freed only when no thread is pinned goes to `garbage`.
+    fn unlink(&self, series: &[*const Series], garbage: &mut Vec<Box<dyn Send>>);
+}
+
+/// The series of a family.
+pub(crate) struct Storage {
+    pub(crate) table: Table,
+    pub(crate) seed: u64,
+    pub(crate) layout: Layout,
+    pub(crate) shared: Arc<Shared>,
+    /// Label names in canonical order; empty where each series brings its own.
+    pub(crate) label_names: Box<[Box<str>]>,
+    pub(crate) free_form: bool,
+    pub(crate) counts: Counts,
+    name: Box<str>,
+    overflow: AtomicPtr<Series>,
+    live: AtomicUsize,
+    descriptor: RwLock<Arc<Descriptor>>,
+    limit: AtomicUsize,
+    idle: RwLock<Option<Duration>>,
+    fronts: Mutex<Vec<Weak<dyn Unlink>>>,
+    writer: Mutex<Writer>,
+}
+
+// SAFETY: the pointers in it are to series, which are shared by atomics and live as long as it does.
+unsafe impl Send for Storage {}
+// SAFETY: as above.
+unsafe impl Sync for Storage {}
+
+/// What only the holder of the lock may touch.
+struct Writer {
+    chunks: Vec<Chunk>,
+    /// Series ever made.
+    len: usize,
+    /// The birth of the youngest.
+    births: u32,
+    /// Series that can be made anew.
+    free: Vec<*const Series>,
+    /// Removed series, and those that came back, with what they had counted before.
+    removed: HashMap<usize, Removed>,
+    limbo: Vec<Limbo>,
+    seen: Vec<Seen>,
+    warned: u8,
+}
+
+impl Storage {
+    pub(crate) fn new(
+        descriptor: Descriptor,
+        layout: Layout,
+        free_form: bool,
+        limit: usize,
+        shared: Arc<Shared>,
+    ) -> Self {
+        let idle = shared.config().idle;
+        Storage {
+            table: Table::new(),
+            seed: hash::seed(),
+            layout,
+            shared,
+            label_names: descriptor.label_names.clone(),
+            free_form,
+            counts: Counts::default(),
+            name: descriptor.name.clone(),
+            overflow: AtomicPtr::default(),
+            live: AtomicUsize::new(0),
+            descriptor: RwLock::new(Arc::new(descriptor)),
+            limit: AtomicUsize::new(limit),
+            idle: RwLock::new(idle),
+            fronts: Mutex::new(Vec::new()),
+            writer: Mutex::new(Writer {
+                chunks: Vec::new(),
+                len: 0,
+                births: 0,
+                free: Vec::new(),
+                removed: HashMap::new(),
+                limbo: Vec::new(),
+                seen: Vec::new(),
+                warned: 0,
+            }),
+        }
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn descriptor(&self) -> Arc<Descriptor> {
+        self.descriptor
+            .read()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
+    }
+
+    /// Changes what is said about the family, from the next snapshot on.
+    pub(crate) fn describe(&self, change: impl FnOnce(&mut Descriptor)) {
+        let mut descriptor = self
+            .descriptor
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        change(Arc::make_mut(&mut descriptor));
+    }
+
+    fn limit(&self) -> usize {
+        self.limit.load(Ordering::Relaxed)
+    }
+
+    /// Sets how many series there may be, from now on.
+    pub(crate) fn set_limit(&self, limit: usize) {
+        self.limit.store(limit, Ordering::Relaxed);
+    }
+
+    /// Removes series whose value did not change for so long, from now on.
+    pub(crate) fn set_idle(&self, idle: Option<Duration>) {
+        *self.idle.write().unwrap_or_else(PoisonError::into_inner) = idle;
+    }
+
+    pub(crate) fn add_front(&self, front: Weak<dyn Unlink>) {
+        let mut fronts = self.fronts.lock().unwrap_or_else(PoisonError::into_inner);
+        fronts.retain(|front| front.strong_count() > 0);
+        fronts.push(front);
+    }
+
+    /// The series with exactly these pieces of text. The caller is pinned.
+    #[inline(always)]
+    pub(crate) fn find<const N: usize>(&self, pieces: &[&str; N]) -> Option<&Series> {
+        let hash = hash::pieces(pieces, self.seed);
+        self.table
+            .find(hash, |address| series_at(address).is(pieces))
+            .map(series_at)
+    }
+
+    /// The same for pieces that lie packed already.
+    pub(crate) fn find_packed(&self, labels: &PackedLabels) -> Option<&Series> {
+        let hash = self.hash(labels.ends(), labels.text());
+        self.find_text(hash, labels)
+    }
+
+    fn find_text(&self, hash: u64, labels: &PackedLabels) -> Option<&Series> {
+        let same = |series: &Series| {
+            let (ends, text) = series.key();
+            ends == labels.ends() && text == labels.text().as_bytes()
+        };
+        self.table
+            .find(hash, |address| same(series_at(address)))
+            .map(series_at)
+    }
+
+    fn hash(&self, ends: &[u16], text: &str) -> u64 {
+        let mut from = 0;
+        let pieces = ends.iter().map(|end| {
+            let piece = &text[from..usize::from(*end)];
+            from = usize::from(*end);
+            piece
+        });
+        hash::any_pieces(pieces, self.seed)
+    }
+
+    fn hash_of(&self, series: &Series) -> u64 {
+        self.hash(series.key().0, series.text())
+    }
+
+    fn writer(&self) -> std::sync::MutexGuard<'_, Writer> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The series with these labels, made if there is none, with a handle counted for the caller.
+    /// The labels are in canonical order, or sorted by name where each series brings its own.
+    pub(crate) fn hold(&self, labels: &PackedLabels) -> Result<&Series, LabelsRefused> {
+        self.check(labels)?;
+        let hash = self.hash(labels.ends(), labels.text());
+        let mut writer = self.writer();
+        // Nothing is released while the lock is held, so the count comes in time.
+        let count = |series: &Series| series.handles.fetch_add(1, Ordering::Relaxed);
+        if let Some(series) = self.find_text(hash, labels) {
+            count(series);
+            return Ok(series);
+        }
+        if let Some(series) = self.restore(&mut writer, hash, labels) {
+            count(series);
+            return Ok(series);
+        }
+        self.admit(&mut writer)?;
+        let series = self.make(&mut writer);
+        // SAFETY: nobody can reach it: it is new, or was released.
+        unsafe { series.set_key(labels.ends(), labels.text()) };
+        self.link(&mut writer, hash, series);
+        count(series);
+        series.set_state(State::Live);
+        self.drain(&mut writer);
+        Ok(series)
+    }
+
+    /// Whether these labels may make a series at all.
+    fn check(&self, labels: &PackedLabels) -> Result<(), LabelsRefused> {
+        let config = self.shared.config();
+        let refuse = |reason, offender: String, expected: String| {
+            Err(self.refuse(reason, &offender, &expected))
+        };
+        let pieces = labels.ends().len();
+        let count = if self.free_form { pieces / 2 } else { pieces };
+        if count > config.most_labels {
+            let most = format!("at most {}", config.most_labels);
+            return refuse(Refusal::TooManyLabels, count.to_string(), most);
+        }
+        let mut from = 0;
+        for (i, end) in labels.ends().iter().enumerate() {
+            let piece = &labels.text()[from..usize::from(*end)];
+            from = usize::from(*end);
+            if self.free_form && i % 2 == 0 {
+                if let Err(invalid) = check_label(piece, &config.forbidden) {
+                    return refuse(Refusal::InvalidLabel, format!("{piece:?}"), invalid);
+                }
+            } else if piece.len() > config.longest_value {
+                let cut: String = piece.chars().take(64).collect();
+                let most = format!("at most {} bytes", config.longest_value);
+                let found = format!("{cut:?}... of {} bytes", piece.len());
+                return refuse(Refusal::ValueTooLong, found, most);
+            }
+        }
+        Ok(())
+    }
+
+    /// Takes room for one series more.
+    fn admit(&self, writer: &mut Writer) -> Result<(), LabelsRefused> {
+        let live = self.live.load(Ordering::Relaxed);
+        let limit = self.limit();
+        if live >= limit {
+            let most = format!("at most {limit}");
+            return Err(self.refuse(Refusal::FamilyFull, &(live + 1).to_string(), &most));
+        }
+        let most = limit.saturating_mul(4);
+        if writer.free.is_empty() && writer.len >= most {
+            self.release_unheld(writer);
+            if writer.free.is_empty() {
+                let expected = format!("at most {most}");
+                let held = writer.len.to_string();
+                return Err(self.refuse(Refusal::AwaitingRelease, &held, &expected));
+            }
+        }
+        let total_limit = self.shared.config().total_limit;
+        let total = self.shared.live.fetch_add(1, Ordering::Relaxed);
+        if total >= total_limit {
+            self.shared.live.fetch_sub(1, Ordering::Relaxed);
+            let expected = format!("at most {total_limit}");
+            return Err(self.refuse(Refusal::RegistryFull, &(total + 1).to_string(), &expected));
+        }
+        self.live.store(live + 1, Ordering::Relaxed);
+        self.warn(writer, live + 1);
+        Ok(())
+    }
+
+    /// Reports once when a family is nearly full.
+    fn warn(&self, writer: &mut Writer, live: usize) {
+        let limit = self.limit();
+        for (level, percent) in [(1, 80), (2, 95)] {
+            if writer.warned < level && limit >= 20 && live * 100 >= limit.saturating_mul(percent) {
+                writer.warned = level;
+                let name = &self.name;
+                report(format!(
+                    "family {name:?} has {live} series, {percent} % of its limit of {limit}; past \
+                     it measurements go to the overflow series"
+                ));
+            }
+        }
+    }
+
+    /// Counts a refusal and says why.
+    fn refuse(&self, reason: Refusal, offender: &str, expected: &str) -> LabelsRefused {
+        let refused = LabelsRefused {
+            family: self.name.clone(),
+            reason,
+            offender: offender.into(),
+            expected: expected.into(),
+        };
+        if self.counts.refuse(reason) {
+            report(format!("{refused}; measurements go to the overflow series"));
+        }
+        refused
+    }
+
+    /// Counts a measurement that is not recorded.
+    #[cold]
+    pub(crate) fn reject(&self, reason: Rejection, value: f64) {
+        if self.counts.reject(reason) {
+            let name = &self.name;
+            let expected = match (reason, &self.layout) {
+                (Rejection::Negative, _) => "a number that is not negative",
+                (Rejection::NotFinite, _) => "a finite number",
+            };
+            report(format!(
+                "{name:?} was given {value}, expected {expected}; such measurements are dropped \
+                 and counted"
+            ));
+        }
+    }
+
+    /// A series that nobody can reach, with everything at zero.
+    fn make<'a>(&'a self, writer: &mut Writer) -> &'a Series {
+        let series = writer.free.pop().unwrap_or_else(|| {
+            let index = writer.len;
+            let full = writer
+                .chunks
+                .last()
+                .is_none_or(|chunk| index >= chunk.first() + chunk.len());
+            if full {
+                // Small families stay small, large ones take few allocations.
+                let len = (index * 2).clamp(4, 1024).next_power_of_two().min(1024);
+                writer.chunks.push(Chunk::new(index, len));
+            }
+            writer.len += 1;
+            let chunk = writer.chunks.last().expect("there is one, see above");
+            chunk.series(index - chunk.first())
+        });
+        // SAFETY: series live as long as their chunks, and those as long as the storage.
+        let series = unsafe { &*series };
+        writer.births = writer.births.wrapping_add(1);
+        series.set_birth(writer.births);
+        series.cold().set_began(self.shared.now_millis());
+        if let Layout::Histogram(buckets) = &self.layout
+            && series.cold().cell.load(Ordering::Relaxed) == 0
+        {
+            let row = row::alloc(row::words(buckets.len()));
+            let address = row.expose_provenance() as u64;
+            series.cold().cell.store(address, Ordering::Relaxed);
+        }
+        series
+    }
+
+    /// The series for all label sets that have none of their own.
+    #[cold]
+    pub(crate) fn overflow(&self) -> &Series {
+        let mut writer = self.writer();
+        // Acquire and Release are the lock's.
+        let mut overflow = self.overflow.load(Ordering::Relaxed).cast_const();
+        if overflow.is_null() {
+            let series = self.make(&mut writer);
+            series.set_overflow();
+            series.set_state(State::Live);
+            overflow = series;
+            self.overflow
+                .store(overflow.cast_mut(), Ordering::Relaxed);
+        }
+        // SAFETY: as in `make`.
+        unsafe { &*overflow }
+    }
+
+    /// The row of a histogram that all threads share.
+    pub(crate) fn shared_row(&self, series: &Series, buckets: usize) -> Row<'_> {
+        let address = series.cold().cell.load(Ordering::Relaxed);
+        let row = std::ptr::with_exposed_provenance::<AtomicU64>(address as usize);
+        // SAFETY: `make` put a row of as many buckets there; it lives as long as the storage.
+        unsafe { Row::at(row, buckets) }
+    }
+
+    /// Gives a busy series cells of its own for each thread. Never waits for long: who finds no slot
+    /// leaves the series as it is.
+    #[cold]
+    pub(crate) fn promote(&self, series: &Series) {
+        if self.shared.filter() == ExemplarFilter::AlwaysOn || series.cold().slot() != 0 {
+            return;
+        }
+        let is_row = matches!(self.layout, Layout::Histogram(_));
+        let slot = if is_row {
+            POOL.take_row_slot()
+        } else {
+            POOL.take_cell_slot()
+        };
+        let Some(slot) = slot else { return };
+        if series.cold().claim_slot(slot) {
+            // Release: pairs with the Acquire in the handles; who sees the slot sees its cells zero.
+            series.hot.store(slot, Ordering::Release);
+        } else if is_row {
+            // SAFETY: nobody but this thread knows the slot, and it has no rows yet.
+            unsafe { POOL.give_back_row_slot(slot, 0) };
+        } else {
+            POOL.give_back_cell_slot(slot);
+        }
+    }
+
+    /// The bits of a sum now, what was before a removal left out.
+    pub(crate) fn sum_bits(&self, series: &Series) -> u64 {
+        let (total, base) = (self.total(series, &POOL.blocks()), self.base(series));
+        match (total, base, &self.layout) {
+            (Total::Bits(bits), Some(Total::Bits(before)), Layout::Sum(Number::F64)) => {
+                (f64::from_bits(bits) - f64::from_bits(before)).to_bits()
+            }
+            (Total::Bits(bits), Some(Total::Bits(before)), _) => bits.wrapping_sub(before),
+            (Total::Bits(bits), ..) => bits,
+            (Total::Row(..), ..) => 0,
+        }
+    }
+
+    /// What a series has counted in all.
+    pub(crate) fn total(&self, series: &Series, blocks: &[&'static Block]) -> Total {
+        let slot = series.cold().slot();
+        match &self.layout {
+            Layout::Sum(number) => {
+                let shared = series.cold().cell.load(Ordering::Relaxed);
+                if slot == 0 {
+                    return Total::Bits(shared);
+                }
+                let cells = blocks.iter().filter_map(|block| block.cell(slot));
+                let cells = cells.map(|cell| cell.load(Ordering::Relaxed));
+                Total::Bits(match number {
+                    Number::U64 | Number::I64 => cells.fold(shared, u64::wrapping_add),
+                    Number::F64 => cells
+                        .map(f64::from_bits)
+                        .fold(f64::from_bits(shared), |a, b| a + b)
+                        .to_bits(),
+                })
+            }
+            Layout::Value(_) | Layout::States => {
+                Total::Bits(series.cold().cell.load(Ordering::Relaxed))
+            }
+            Layout::Histogram(buckets) => {
+                let (mut counts, mut room) = (vec![0; buckets.len()], vec![0; buckets.len()]);
+                let sum = self.read_row(series, blocks, &mut counts, &mut room);
+                Total::Row(counts, sum.to_bits())
+            }
+        }
+    }
+
+    /// Reads a histogram's buckets into `counts` and gives its sum. `room` is as long, to work in.
+    pub(crate) fn read_row(
+        &self,
+        series: &Series,
+        blocks: &[&'static Block],
+        counts: &mut [u64],
+        room: &mut [u64],
+    ) -> f64 {
+        counts.fill(0);
+        let mut sum = self.shared_row(series, counts.len()).read(counts, room);
+        let slot = series.cold().slot();
+        if slot != 0 {
+            for row in blocks.iter().filter_map(|block| block.row(slot)) {
+                // SAFETY: the slot belongs to this series, whose rows have as many buckets; it is
+                // given back only when no reader can come here.
+                sum += unsafe { Row::at(row, counts.len()) }.read(counts, room);
+            }
+        }
+        sum
+    }
+
+    pub(crate) fn stats(&self) -> FamilyStats {
+        FamilyStats {
+            name: self.name.clone(),
+            series: self.live.load(Ordering::Relaxed),
+            limit: self.limit(),
+            rejected: self.counts.rejected().collect(),
+            refused: self.counts.refused().collect(),
+        }
+    }
+
+    /// Keeps an exemplar, if the filter and the gate let it in.
+    #[inline]
+    pub(crate) fn offer(&self, series: &Series, slot: usize, value: f64) {
+        let wanted = match self.shared.filter() {
+            ExemplarFilter::TraceBased => thread::is_sampled(),
+            ExemplarFilter::AlwaysOn => true,
+            ExemplarFilter::AlwaysOff => false,
+        };
+        if !wanted {
+            return;
+        }
+        match series.exemplars() {
+            Some(exemplars) if !exemplars.gate(slot) => {}
+            _ => self.keep(series, slot, value, thread::context()),
+        }
+    }
+
+    /// Keeps an exemplar whatever the filter says.
+    #[cold]
+    pub(crate) fn keep(
+        &self,
+        series: &Series,
+        slot: usize,
+        value: f64,
+        context: Option<barograph_model::context::TraceContext>,
+    ) {
+        let slots = match &self.layout {
+            Layout::Histogram(buckets) => buckets.len(),
+            _ => 1,
+        };
+        let exemplars = series.make_exemplars(slots);
+        exemplars.gate(slot);
+        exemplars.put(slot, value, context, self.shared.clock.unix_nanos());
+    }
+
+    /// Sends all recordings the long way from now on, where each may become an exemplar.
+    pub(crate) fn watch(&self, all: bool) {
+        let writer = self.writer();
+        for_each(&writer, |series| {
+            let slot = if all { 0 } else { series.cold().slot() };
+            // Release: as in `promote`.
+            series.hot.store(slot, Ordering::Release);
+        });
+    }
+}
+
+/// Whether a label may have this name; if not, what was expected.
+pub(crate) fn check_label(label: &str, forbidden: &[Box<str>]) -> Result<(), String> {
+    if forbidden.iter().any(|f| &**f == label) {
+        return Err("a label that is not forbidden here".into());
+    }
+    match name::check_label(label) {
+        Ok(()) => Ok(()),
+        Err(_) => Err("a name that is not empty, not reserved and has no control character".into()),
+    }
+}
+
+/// The series at an address from the table.
+#[inline(always)]
+pub(crate) fn series_at<'a>(address: u64) -> &'a Series {
+    let series = std::ptr::with_exposed_provenance::<Series>(address as usize);
+    // SAFETY: tables hold addresses of series only, and those live as long as the storage that
+    // every caller borrows.
+    unsafe { &*series }
+}
+
+/// Shows each series ever made.
+fn for_each(writer: &Writer, mut show: impl FnMut(&Series)) {
+    for chunk in &writer.chunks {
+        let made = (writer.len - chunk.first()).min(chunk.len());
+        for place in 0..made {
+            // SAFETY: series live as long as their chunk.
+            show(unsafe { &*chunk.series(place) });
+        }
+    }
+}
+
+impl Drop for Storage {
+    fn drop(&mut self) {
+        // No handle is left and no family, so nobody records or reads any more.
+        let writer = self
+            .writer
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        self.shared
+            .live
+            .fetch_sub(self.live.load(Ordering::Relaxed), Ordering::Relaxed);
+        let layout = &self.layout;
+        for_each(writer, |series| {
+            let slot = series.cold().slot();
+            match layout {
+                Layout::Histogram(buckets) => {
+                    let address = series.cold().cell.load(Ordering::Relaxed);
+                    let row = std::ptr::with_exposed_provenance_mut(address as usize);
+                    // SAFETY: `make` put it there, and nobody refers to it any more.
+                    unsafe { row::free(row, row::words(buckets.len())) };
+                    if slot != 0 {
+                        // SAFETY: as above.
+                        unsafe { POOL.give_back_row_slot(slot, buckets.len()) };
+                    }
+                }
+                _ if slot != 0 => POOL.give_back_cell_slot(slot),
+                _ => {}
+            }
+        });
+    }
+}

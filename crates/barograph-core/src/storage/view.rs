@@ -1,0 +1,223 @@
+//! A family in a snapshot.
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use barograph_model::descriptor::Descriptor;
+use barograph_model::exemplar::Exemplar;
+use barograph_model::label::Labels;
+use barograph_model::snapshot::{FamilyView, HistogramValue, Point, Value};
+
+use super::{Layout, Number, REMOVED_BITS, Storage, Total};
+use crate::pool::Block;
+use crate::series::{Series, State};
+use crate::thread::{POOL, Pin};
+
+/// Series shown in one call.
+const BATCH: usize = 256;
+
+/// The series of a family that there were when the snapshot was made, with the values of the moment
+/// in which they are read.
+pub(crate) struct View {
+    storage: Arc<Storage>,
+    descriptor: Arc<Descriptor>,
+    blocks: Vec<&'static Block>,
+    /// The birth of the youngest series. One that takes a place later is not shown: its labels may
+    /// have been shown already, in another place.
+    births: u32,
+}
+
+/// Room for what a batch needs, made once.
+struct Room {
+    counts: Vec<u64>,
+    copy: Vec<u64>,
+    exemplars: Vec<Exemplar>,
+}
+
+impl View {
+    /// The family at this moment.
+    pub(crate) fn new(storage: Arc<Storage>) -> Self {
+        storage.maintain();
+        let births = storage.writer().births;
+        View {
+            descriptor: storage.descriptor(),
+            blocks: POOL.blocks(),
+            births,
+            storage,
+        }
+    }
+
+    fn show(&self, series: &Series, room: &mut Room, show: &mut dyn FnMut(&Point<'_>)) {
+        let state = series.state();
+        let is_shown = matches!(state, State::Live | State::Revived);
+        // Births wrap around after four billion; half of that tells before from after.
+        let is_younger = series.birth().wrapping_sub(self.births).cast_signed() > 0;
+        if !is_shown || is_younger {
+            return;
+        }
+        // Exemplars first and the value then: no exemplar of an observation not yet counted.
+        room.exemplars.clear();
+        if let Some(exemplars) = series.exemplars() {
+            exemplars.read(&mut room.exemplars);
+        }
+        let base = (state == State::Revived)
+            .then(|| self.storage.base(series))
+            .flatten();
+        let value = match &self.storage.layout {
+            Layout::Histogram(buckets) => {
+                let Room { counts, copy, .. } = room;
+                let mut sum = self.storage.read_row(series, &self.blocks, counts, copy);
+                if let Some(Total::Row(before, sum_before)) = base {
+                    for (count, before) in counts.iter_mut().zip(before) {
+                        *count = count.wrapping_sub(before);
+                    }
+                    sum -= f64::from_bits(sum_before);
+                }
+                Value::Histogram(HistogramValue {
+                    bounds: buckets.bounds(),
+                    buckets: counts,
+                    sum,
+                })
+            }
+            layout => {
+                let Total::Bits(bits) = self.storage.total(series, &self.blocks) else {
+                    return;
+                };
+                let before = match base {
+                    Some(Total::Bits(before)) => before,
+                    _ => 0,
+                };
+                match layout {
+                    // Removed since the state was read.
+                    Layout::States | Layout::Value(_) if bits == REMOVED_BITS => return,
+                    Layout::States => Value::StateSet(bits),
+                    Layout::Value(number) => value_of(*number, bits, 0),
+                    Layout::Sum(number) => value_of(*number, bits, before),
+                    Layout::Histogram(_) => return,
+                }
+            }
+        };
+        let labels = if series.is_overflow() {
+            Labels::EMPTY
+        } else if self.storage.free_form {
+            Labels::inline(series.key().0, series.text())
+        } else {
+            let ends = series.key().0;
+            Labels::fixed(
+                &self.storage.label_names,
+                ends,
+                series.text(),
+                series.is_clean(),
+            )
+        };
+        let mut point = Point::new(series.index(), labels, value)
+            .with_start(series.cold().began() * 1_000_000)
+            .with_exemplars(&room.exemplars);
+        if series.is_overflow() {
+            point = point.as_overflow();
+        }
+        show(&point);
+    }
+}
+
+fn value_of(number: Number, bits: u64, before: u64) -> Value<'static> {
+    match number {
+        Number::U64 => Value::U64(bits.wrapping_sub(before)),
+        Number::I64 => Value::I64(bits.wrapping_sub(before).cast_signed()),
+        Number::F64 => Value::F64(f64::from_bits(bits) - f64::from_bits(before)),
+    }
+}
+
+impl FamilyView for View {
+    fn descriptor(&self) -> Arc<Descriptor> {
+        self.descriptor.clone()
+    }
+
+    fn read(&self, from: usize, show: &mut dyn FnMut(&Point<'_>)) -> Option<usize> {
+        let buckets = match &self.storage.layout {
+            Layout::Histogram(buckets) => buckets.len(),
+            _ => 0,
+        };
+        let mut room = Room {
+            counts: vec![0; buckets],
+            copy: vec![0; buckets],
+            exemplars: Vec::new(),
+        };
+        // While this thread is pinned, no series that it can see is given to other labels.
+        let _pin = Pin::new();
+        let (series, end) = self.storage.some_series(from, BATCH);
+        for series in series {
+            self.show(super::series_at(series as u64), &mut room, show);
+        }
+        end
+    }
+
+    fn labels_are_unique(&self) -> bool {
+        true
+    }
+}
+
+impl Storage {
+    /// The addresses of some series from a number on, and the number after them if there are more.
+    fn some_series(&self, from: usize, most: usize) -> (impl Iterator<Item = usize>, Option<usize>) {
+        let writer = self.writer();
+        let after = writer.chunks.partition_point(|chunk| chunk.first() <= from);
+        let mut range = 0..0;
+        let mut first = 0;
+        let mut next = None;
+        if let Some(chunk) = after.checked_sub(1).map(|at| &writer.chunks[at])
+            && from < writer.len
+        {
+            let place = from - chunk.first();
+            let end = (place + most)
+                .min(chunk.len())
+                .min(writer.len - chunk.first());
+            first = chunk.series(place).expose_provenance();
+            range = 0..end - place;
+            let number = chunk.first() + end;
+            next = (number < writer.len).then_some(number);
+        }
+        (range.map(move |i| first + i * size_of::<Series>()), next)
+    }
+
+    /// The value of one series now: of a histogram, its count.
+    pub(crate) fn value(&self, series: &Series) -> Option<f64> {
+        if !matches!(series.state(), State::Live | State::Revived) {
+            return None;
+        }
+        let base = self.base(series);
+        let total = self.total(series, &POOL.blocks());
+        Some(match (total, base) {
+            (Total::Bits(bits), base) => {
+                let before = match base {
+                    Some(Total::Bits(before)) => before,
+                    _ => 0,
+                };
+                match &self.layout {
+                    Layout::Sum(number) | Layout::Value(number) => {
+                        match value_of(*number, bits, before) {
+                            Value::U64(n) => n as f64,
+                            Value::I64(n) => n as f64,
+                            Value::F64(n) => n,
+                            _ => return None,
+                        }
+                    }
+                    _ => bits as f64,
+                }
+            }
+            (Total::Row(counts, _), base) => {
+                let before = match base {
+                    Some(Total::Row(before, _)) => before.iter().sum(),
+                    _ => 0u64,
+                };
+                (counts.iter().sum::<u64>() - before) as f64
+            }
+        })
+    }
+
+    /// Adds up nothing, but tells how many handles are bound to a series.
+    #[cfg(test)]
+    pub(crate) fn handles(series: &Series) -> u32 {
+        series.handles.load(Ordering::Relaxed)
+    }
+}

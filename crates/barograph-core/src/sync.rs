@@ -1,0 +1,23 @@
+//! The atomics and locks of the lock-free protocols: the standard ones, or loom's under `--cfg loom`.
+//!
+//! The same code runs in a service and in the model checker. Only the modules that a model runs use
+//! this one; statics and thread-locals, which loom cannot have, live elsewhere.
+
+#[cfg(loom)]
+pub(crate) use loom::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence},
+};
+#[cfg(not(loom))]
+pub(crate) use std::sync::{
+    Mutex, MutexGuard,
+    atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering, fence},
+};
+
+/// Locks, whoever panicked before: what the locks here guard is whole between any two statements
+/// that can panic.
+pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex
+        .lock()
+        .unwrap_or_else(std::sync::PoisonError::into_inner)
+}

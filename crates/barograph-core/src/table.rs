@@ -1,0 +1,188 @@
+//! From a hash to what it stands for: an open-addressing table with wait-free reads.
+//!
+//! # Protocol
+//!
+//! * An entry is one word: the address of a thing, aligned to 64 bytes, and in the 22 bits that such
+//!   an address leaves free a tag from the hash. Zero is an entry never used, [`GONE`] one that was
+//!   unlinked.
+//! * A **reader** walks from the hash's place on until it finds the tag and its caller says that the
+//!   contents are equal too, or until it meets zero. A hash alone never identifies anything.
+//! * A **writer** holds the family's lock; there is one at a time. It stores an entry whole, after
+//!   what it points at is whole. At most half of the words are in use, so a walk is short and always
+//!   ends.
+//! * **Growth** copies the live entries to a new array and publishes that. Readers may still walk the
+//!   old one: it goes to the caller, who frees it when no thread is pinned any more (see `pool`).
+//!   A reader of the old array misses what came later, and then asks under the lock.
+
+#![expect(unsafe_code, reason = "the array is published by pointer")]
+
+use crate::sync::{AtomicPtr, AtomicU64, Ordering};
+
+/// Bits of an entry that hold the tag: an address has none of them.
+const TAG: u64 = 0xffff_0000_0000_003f;
+/// An unlinked entry. Walks go past it.
+const GONE: u64 = 1;
+const SMALLEST: usize = if cfg!(loom) { 4 } else { 16 };
+
+/// The table. Addresses in it are opaque here.
+pub(crate) struct Table {
+    array: AtomicPtr<Array>,
+}
+
+/// An array that the table has left behind. Dropping it frees it, so that has to wait until no
+/// thread is pinned.
+pub(crate) struct Retired(*mut Array);
+
+// SAFETY: an array is words and two numbers; nothing in it belongs to a thread.
+unsafe impl Send for Retired {}
+
+impl Drop for Retired {
+    fn drop(&mut self) {
+        // SAFETY: it was made by `Box::into_raw` and is no longer in the table; whoever drops it has
+        // waited for the readers.
+        drop(unsafe { Box::from_raw(self.0) });
+    }
+}
+
+struct Array {
+    mask: usize,
+    /// Words that are not zero. Read and written under the family's lock.
+    used: AtomicU64,
+    words: Box<[AtomicU64]>,
+}
+
+impl Array {
+    fn new(len: usize) -> Self {
+        Array {
+            mask: len - 1,
+            used: AtomicU64::new(0),
+            words: (0..len).map(|_| AtomicU64::new(0)).collect(),
+        }
+    }
+
+    /// Puts an entry at the first free place of its walk. Not published yet, or under the lock.
+    fn put(&self, hash: u64, address: u64) {
+        let mut at = place(hash);
+        loop {
+            let word = &self.words[at & self.mask];
+            if word.load(Ordering::Relaxed) == 0 {
+                // Release: pairs with the Acquire in `find`; who reads the entry sees what it
+                // points at.
+                word.store(address | hash & TAG, Ordering::Release);
+                return;
+            }
+            at += 1;
+        }
+    }
+}
+
+/// Where the walk for a hash begins. The bits are none of the tag's.
+#[inline(always)]
+fn place(hash: u64) -> usize {
+    (hash >> 6) as usize
+}
+
+impl Table {
+    pub(crate) fn new() -> Self {
+        Table {
+            array: AtomicPtr::new(Box::into_raw(Box::new(Array::new(SMALLEST)))),
+        }
+    }
+
+    #[inline(always)]
+    fn array(&self) -> &Array {
+        // Acquire: pairs with the Release in `reserve`.
+        let array = self.array.load(Ordering::Acquire);
+        // SAFETY: never null; the array lives until no thread is pinned, and a reader is, or until
+        // the table is dropped.
+        unsafe { &*array }
+    }
+
+    /// The address under `hash` for which `is_it` says yes.
+    #[inline(always)]
+    pub(crate) fn find(&self, hash: u64, mut is_it: impl FnMut(u64) -> bool) -> Option<u64> {
+        let array = self.array();
+        let mut at = place(hash);
+        loop {
+            // SAFETY: the mask keeps the index inside of the array, whose length is mask + 1.
+            let word = unsafe { array.words.get_unchecked(at & array.mask) };
+            // Acquire: pairs with the Release in `put`.
+            let entry = word.load(Ordering::Acquire);
+            if (entry ^ hash) & TAG == 0 {
+                let address = entry & !TAG;
+                if address != 0 && is_it(address) {
+                    return Some(address);
+                }
+            }
+            if entry == 0 {
+                return None;
+            }
+            at += 1;
+        }
+    }
+
+    /// Makes room for one entry more. Only under the family's lock.
+    ///
+    /// Gives the array left behind, which is freed when no thread is pinned. `hash_of` gives the
+    /// hash of an address again.
+    pub(crate) fn reserve(&self, mut hash_of: impl FnMut(u64) -> u64) -> Option<Retired> {
+        let old = self.array();
+        let used = old.used.load(Ordering::Relaxed) as usize;
+        if (used + 1) * 2 <= old.words.len() {
+            return None;
+        }
+        let live = || {
+            old.words
+                .iter()
+                .map(|word| word.load(Ordering::Relaxed) & !TAG)
+                .filter(|address| *address != 0)
+        };
+        let count = live().count();
+        let len = ((count + 1) * 2 + count / 2)
+            .next_power_of_two()
+            .max(SMALLEST);
+        let new = Array::new(len);
+        for address in live() {
+            new.put(hash_of(address), address);
+        }
+        new.used.store(count as u64, Ordering::Relaxed);
+        // AcqRel: the Release pairs with the Acquire in `array`.
+        let old = self
+            .array
+            .swap(Box::into_raw(Box::new(new)), Ordering::AcqRel);
+        Some(Retired(old))
+    }
+
+    /// Adds an entry, after [`reserve`](Self::reserve). Only under the family's lock.
+    pub(crate) fn insert(&self, hash: u64, address: u64) {
+        debug_assert_eq!(address & TAG, 0, "an address on a 64-byte line");
+        let array = self.array();
+        array.put(hash, address);
+        array.used.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Takes an entry out. Only under the family's lock. Threads that are pinned may still hold it.
+    pub(crate) fn unlink(&self, hash: u64, address: u64) {
+        let array = self.array();
+        let mut at = place(hash);
+        loop {
+            let word = &array.words[at & array.mask];
+            match word.load(Ordering::Relaxed) {
+                0 => return,
+                entry if entry & !TAG == address => {
+                    word.store(GONE, Ordering::Relaxed);
+                    return;
+                }
+                _ => at += 1,
+            }
+        }
+    }
+}
+
+impl Drop for Table {
+    fn drop(&mut self) {
+        let array = self.array.load(Ordering::Relaxed);
+        // SAFETY: it was made by `Box::into_raw`; with `&mut self` there is no reader.
+        drop(unsafe { Box::from_raw(array) });
+    }
+}

@@ -1,0 +1,91 @@
+//! Up-down counters: sums that grow and shrink.
+
+use barograph_model::descriptor::Kind;
+
+use crate::counter::Sum;
+use crate::handle::{Handle, Instrument, Sealed};
+use crate::number::Number;
+use crate::spec::Spec;
+use crate::storage::Layout;
+
+/// A sum that grows and shrinks: things that are there now. Clones share storage.
+///
+/// Unlike a gauge it cannot be set, so that every thread can add in a cell of its own. What is not
+/// finite is dropped and counted.
+///
+/// ```
+/// use barograph_core::registry::Registry;
+/// let queued = Registry::new().up_down_counter("queue.length").register()?;
+/// queued.add(3);
+/// queued.dec();
+/// assert_eq!(queued.get(), 2);
+/// # Ok::<(), barograph_core::spec::RegisterError>(())
+/// ```
+#[derive(Clone)]
+pub struct UpDownCounter<N: Number = i64> {
+    sum: Sum<N>,
+}
+
+impl<N: Number> UpDownCounter<N> {
+    /// Adds one.
+    #[inline]
+    pub fn inc(&self) {
+        self.sum.add::<false>(N::ONE);
+    }
+
+    /// Takes one away.
+    #[inline]
+    pub fn dec(&self) {
+        self.sum.add::<false>(N::ONE.negated());
+    }
+
+    /// Adds `n`, which may be negative.
+    #[inline]
+    pub fn add(&self, n: N) {
+        self.sum.add::<false>(n);
+    }
+
+    /// Adds one now and takes it away when the guard is dropped.
+    #[must_use = "the one is taken away when the guard is dropped"]
+    pub fn track(&self) -> UpDownGuard<N> {
+        self.inc();
+        UpDownGuard {
+            counter: self.clone(),
+        }
+    }
+
+    /// The sum now.
+    pub fn get(&self) -> N {
+        self.sum.get()
+    }
+}
+
+impl<N: Number> Sealed for UpDownCounter<N> {}
+
+impl<N: Number> Instrument for UpDownCounter<N> {
+    #[inline(always)]
+    fn from_handle(handle: Handle) -> Self {
+        UpDownCounter {
+            sum: Sum::new(handle),
+        }
+    }
+
+    fn layout(_: &Spec) -> Layout {
+        Layout::Sum(N::LAYOUT)
+    }
+
+    fn kind() -> Kind {
+        Kind::UpDownCounter
+    }
+}
+
+/// Takes one away from an up-down counter when dropped.
+pub struct UpDownGuard<N: Number = i64> {
+    counter: UpDownCounter<N>,
+}
+
+impl<N: Number> Drop for UpDownGuard<N> {
+    fn drop(&mut self) {
+        self.counter.dec();
+    }
+}
