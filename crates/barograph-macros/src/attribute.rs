@@ -1,6 +1,6 @@
 //! `#[label(...)]`: `name` on fields and variants, `crate` on the struct or enum.
 
-use syn::{Attribute, LitStr, Path, Result, parse_quote};
+use syn::{Attribute, Error, LitStr, Path, Result, parse_quote};
 
 use crate::name::Name;
 
@@ -13,7 +13,12 @@ pub(crate) fn name(attributes: &[Attribute]) -> Result<Option<Name>> {
 /// The crate that the output refers to: `#[label(crate = "...")]`, else `::barograph`.
 pub(crate) fn root(attributes: &[Attribute]) -> Result<Path> {
     match only(attributes, "crate")? {
-        Some(literal) => literal.parse_with(Path::parse_mod_style),
+        Some(literal) => literal.parse_with(Path::parse_mod_style).map_err(|_| {
+            Error::new_spanned(
+                literal,
+                "expected the path of a crate, as in `\"::barograph\"`",
+            )
+        }),
         None => Ok(parse_quote!(::barograph)),
     }
 }

@@ -1,9 +1,10 @@
 //! `site!`: the instrument of one call site.
 
 use proc_macro2::{Ident, Span, TokenStream};
-use quote::{format_ident, quote};
+use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
+use syn::spanned::Spanned;
 use syn::{Error, Expr, Lit, LitStr, Path, Result, Token, Type};
 
 use crate::name::{self, Name};
@@ -55,8 +56,7 @@ pub(crate) fn expand(input: TokenStream) -> Result<TokenStream> {
     }})
 }
 
-/// What `site!` expands to instead where its input is wrong: it has whatever type is asked for, so
-/// that nothing but `error` is reported.
+/// What `site!` expands to where its input is wrong: one expression, however many errors there are.
 pub(crate) fn reject(error: &Error) -> TokenStream {
     let error = error.to_compile_error();
     quote!({ #error })
@@ -89,11 +89,13 @@ impl Parse for Call {
         input.parse::<Token![,]>()?;
         let instrument = input.parse()?;
         input.parse::<Token![,]>()?;
+        let name = parse_name(input)?;
+        let labels = parse_labels(&root, input)?;
         Ok(Call {
             root,
             instrument,
-            name: parse_name(input)?,
-            labels: parse_labels(input)?,
+            name,
+            labels,
         })
     }
 }
@@ -117,7 +119,7 @@ fn parse_name(input: ParseStream<'_>) -> Result<Expr> {
     Ok(name)
 }
 
-fn parse_labels(input: ParseStream<'_>) -> Result<Vec<Label>> {
+fn parse_labels(root: &Path, input: ParseStream<'_>) -> Result<Vec<Label>> {
     let mut labels = Vec::new();
     while !input.is_empty() {
         input.parse::<Token![,]>()?;
@@ -131,18 +133,14 @@ fn parse_labels(input: ParseStream<'_>) -> Result<Vec<Label>> {
         } else {
             return Err(input.error("expected the name of a label, `kind` or `\"http.route\"`"));
         };
-        if input.peek(Token![=>]) {
-            input.parse::<Token![=>]>()?;
-        } else if input.peek(Token![=]) {
-            input.parse::<Token![=]>()?;
-        } else {
-            let message = format!(
-                "expected a value for label `{0}`, as in `{0} = value`",
-                name.text
-            );
+        let is_arrow = input.peek(Token![=>]) && input.parse::<Token![=>]>().is_ok();
+        let is_equal = !is_arrow && input.peek(Token![=]) && input.parse::<Token![=]>().is_ok();
+        if !(is_arrow || is_equal) || input.is_empty() {
+            let text = &name.text;
+            let message = format!("expected a value for label `{text}`, as in `{text} = value`");
             return Err(Error::new(name.span, message));
         }
-        let value = Value::new(labels.len(), input.parse()?);
+        let value = Value::new(root, labels.len(), input.parse()?);
         labels.push(Label { name, value });
     }
     Ok(labels)
@@ -150,13 +148,20 @@ fn parse_labels(input: ParseStream<'_>) -> Result<Vec<Label>> {
 
 impl Value {
     /// The value of the label at `position` in the call.
-    fn new(position: usize, expression: Expr) -> Self {
-        match literal(&expression) {
-            Some(text) => Value::Literal(text),
-            None => Value::Computed {
-                variable: format_ident!("value{position}", span = Span::mixed_site()),
-                expression,
-            },
+    fn new(root: &Path, position: usize, expression: Expr) -> Self {
+        if let Some(text) = literal(&expression) {
+            return Value::Literal(text);
+        }
+        // The compiler reports what is no label at the value, and not at the whole call, only where
+        // all of the tokens that it reports come from the same macro: here the one of `root`.
+        let macro_rules = root
+            .segments
+            .first()
+            .map_or_else(Span::call_site, Spanned::span);
+        let span = macro_rules.located_at(expression.span());
+        Value::Computed {
+            variable: format_ident!("value{position}", span = span),
+            expression,
         }
     }
 
@@ -178,9 +183,17 @@ impl Value {
     fn text(&self, root: &Path) -> TokenStream {
         match self {
             Value::Literal(text) => quote!(#text),
-            Value::Computed { variable, .. } => quote! {
-                #root::site::ToLabel::to_label(#variable, &mut #root::site::LabelBuffer::new())
-            },
+            Value::Computed { variable, .. } => {
+                // The compiler reports what is no label at the value, not at the whole call.
+                let span = variable.span();
+                let mut root = root.clone();
+                for segment in &mut root.segments {
+                    segment.ident.set_span(span);
+                }
+                quote_spanned! {span=>
+                    #root::site::ToLabel::to_label(#variable, &mut #root::site::LabelBuffer::new())
+                }
+            }
         }
     }
 }
@@ -209,5 +222,124 @@ fn lit(expression: &Expr) -> Option<&Lit> {
         // Around what a `macro_rules!` of the user passed on.
         Expr::Group(group) => lit(&group.expr),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(input: TokenStream, expected: TokenStream) {
+        assert_eq!(expand(input).unwrap().to_string(), expected.to_string());
+    }
+
+    #[track_caller]
+    fn check_refused(input: TokenStream, expected: &str) {
+        let error = expand(input).expect_err("the input is wrong");
+        assert_eq!(error.to_string(), expected);
+    }
+
+    #[test]
+    fn a_call_without_labels_is_fixed() {
+        let instrument = quote!(Counter<u64>);
+        let expected = quote! {{
+            static __BAROGRAPH_SITE: core::site::Fixed<#instrument> = core::site::Fixed::new(
+                NAME,
+                &[],
+                &[],
+                core::site::Place { file: ::core::file!(), line: ::core::line!() }
+            );
+            __BAROGRAPH_SITE.get()
+        }};
+        check(quote!(core, #instrument, NAME), expected.clone());
+        check(quote!(core, #instrument, NAME,), expected);
+    }
+
+    #[test]
+    fn literals_are_fixed_and_sorted_by_their_name() {
+        check(
+            quote!(core, I, "orders", z = "1", "a.b" => 2, r#type = true,),
+            quote! {{
+                static __BAROGRAPH_SITE: core::site::Fixed<I> = core::site::Fixed::new(
+                    "orders",
+                    &["a.b", "type", "z"],
+                    &["2", "true", "1"],
+                    core::site::Place { file: ::core::file!(), line: ::core::line!() }
+                );
+                __BAROGRAPH_SITE.get()
+            }},
+        );
+    }
+
+    #[test]
+    fn computed_values_keep_the_order_of_the_call() {
+        check(
+            quote!(core, I, "orders", z = f(), "a" => x.y + 1, m = "lit"),
+            quote! {{
+                static __BAROGRAPH_SITE: core::site::Site<I, 3usize> = core::site::Site::new(
+                    "orders",
+                    &["a", "m", "z"],
+                    core::site::Place { file: ::core::file!(), line: ::core::line!() }
+                );
+                let found = match (&(f()), &(x.y + 1),) {
+                    (value0, value1,) => __BAROGRAPH_SITE.with([
+                        core::site::ToLabel::to_label(
+                            value1,
+                            &mut core::site::LabelBuffer::new()
+                        ),
+                        "lit",
+                        core::site::ToLabel::to_label(
+                            value0,
+                            &mut core::site::LabelBuffer::new()
+                        )
+                    ]),
+                };
+                found
+            }},
+        );
+    }
+
+    #[test]
+    fn numbers_that_the_compiler_has_to_judge_are_computed() {
+        for value in [
+            quote!(300u8),
+            quote!(-1),
+            quote!(0.5),
+            quote!('c'),
+            quote!(b"x"),
+        ] {
+            let expansion = expand(quote!(core, I, "orders", code = #value)).unwrap();
+            assert!(expansion.to_string().contains("site :: Site"), "{value}");
+        }
+    }
+
+    #[test]
+    fn calls_without_a_name_or_a_value_are_refused() {
+        let name = "expected the name of the instrument first, as in `\"orders\"`";
+        check_refused(quote!(core, I, kind = "web"), name);
+        check_refused(quote!(core, I, "kind" => "web"), name);
+        check_refused(quote!(core, I, ""), name);
+        let value = "expected a value for label `kind`, as in `kind = value`";
+        check_refused(quote!(core, I, "orders", kind), value);
+        check_refused(quote!(core, I, "orders", "kind" =>), value);
+        let key = "expected the name of a label, `kind` or `\"http.route\"`";
+        check_refused(quote!(core, I, "orders", 1 = "web"), key);
+        check_refused(quote!(core, I, "orders" kind = "web"), "expected `,`");
+    }
+
+    #[test]
+    fn a_label_is_given_once_however_it_is_spelled() {
+        let twice = "label `type` is given twice, expected distinct names";
+        check_refused(quote!(core, I, "orders", r#type = "a", "type" => b), twice);
+        let reserved = quote!(core, I, "orders", le = 1, "__x" => 2, a = 3);
+        assert_eq!(expand(reserved).unwrap_err().into_iter().count(), 2);
+    }
+
+    #[test]
+    fn a_refusal_is_one_expression() {
+        let reserved = quote!(core, I, "orders", le = 1, "__x" => 2);
+        let rejected = reject(&expand(reserved).unwrap_err());
+        syn::parse2::<Expr>(rejected).unwrap();
     }
 }

@@ -126,3 +126,6 @@ fn lookup(
     };
     (shape, find)
 }
+
+#[cfg(test)]
+mod tests;
