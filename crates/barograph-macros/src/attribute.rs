@@ -4,7 +4,7 @@ use syn::{Attribute, Error, LitStr, Path, Result, parse_quote};
 
 use crate::name::Name;
 
-/// The name that `#[label(name = "...")]` gives a field or variant, else its own.
+/// The name that `#[label(name = "...")]` gives a field or variant.
 pub(crate) fn name(attributes: &[Attribute]) -> Result<Option<Name>> {
     let literal = only(attributes, "name")?;
     Ok(literal.as_ref().map(Name::from))

@@ -184,7 +184,6 @@ impl Value {
         match self {
             Value::Literal(text) => quote!(#text),
             Value::Computed { variable, .. } => {
-                // The compiler reports what is no label at the value, not at the whole call.
                 let span = variable.span();
                 let mut root = root.clone();
                 for segment in &mut root.segments {
