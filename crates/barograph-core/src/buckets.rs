@@ -12,7 +12,8 @@ use barograph_model::bounds::Bounds;
 const MOST_MANTISSA_BITS: u32 = 8;
 
 /// The bounds of a histogram and the list that finds a bucket.
-pub(crate) struct Buckets {
+#[doc(hidden)]
+pub struct Buckets {
     bounds: Bounds,
     shift: u32,
     first: i64,
@@ -70,7 +71,7 @@ impl Buckets {
             let least = if k == first {
                 f64::NEG_INFINITY
             } else {
-                f64::from_bits((k << shift) as u64)
+                f64::from_bits((k << shift) as u64).min(f64::MAX)
             };
             let most = if k == last {
                 f64::MAX

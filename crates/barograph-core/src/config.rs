@@ -12,7 +12,7 @@ use crate::exemplar::ExemplarFilter;
 
 /// Series that a family may have where nobody says otherwise
 /// (OpenTelemetry metrics SDK, "Cardinality limits").
-pub const DEFAULT_FAMILY_LIMIT: usize = 2_000;
+pub(crate) const DEFAULT_FAMILY_LIMIT: usize = 2_000;
 
 /// Limits, names and the clock of a registry.
 #[derive(Clone)]

@@ -11,7 +11,7 @@
 //! an epoch one exemplar a slot is enough, so almost every measurement costs two loads and a test.
 //! Epochs begin with each collection, and whenever someone calls [`advance`].
 
-use std::sync::atomic::AtomicU64 as StdAtomicU64;
+use std::sync::atomic::AtomicU64 as Epoch;
 
 use barograph_model::context::{TraceContext, TraceFlags};
 use barograph_model::exemplar::Exemplar;
@@ -33,14 +33,14 @@ pub enum ExemplarFilter {
     AlwaysOff,
 }
 
-static EPOCH: StdAtomicU64 = StdAtomicU64::new(1);
+static EPOCH: Epoch = Epoch::new(1);
 
 /// Begins a new epoch: every series and bucket may take an exemplar again.
 ///
 /// Collections do so by themselves. A service calls it once a second or so, for those who are
 /// scraped seldom.
 pub fn advance() {
-    EPOCH.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+    EPOCH.fetch_add(1, Ordering::Relaxed);
 }
 
 /// The exemplars of one series.
@@ -63,13 +63,12 @@ impl Exemplars {
     /// Whether the slot takes an exemplar in this epoch; from now on it does not.
     #[inline]
     pub(crate) fn gate(&self, slot: usize) -> bool {
-        let epoch = EPOCH.load(std::sync::atomic::Ordering::Relaxed);
+        let epoch = EPOCH.load(Ordering::Relaxed);
         let Some(filled) = self.filled.get(slot / 64) else {
             return false;
         };
         let bit = 1 << (slot % 64);
-        if self.epoch.load(Ordering::Relaxed) == epoch
-            && filled.load(Ordering::Relaxed) & bit != 0
+        if self.epoch.load(Ordering::Relaxed) == epoch && filled.load(Ordering::Relaxed) & bit != 0
         {
             return false;
         }

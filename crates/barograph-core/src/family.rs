@@ -36,10 +36,16 @@ pub struct Family<I, K: ?Sized> {
     marker: PhantomData<(fn() -> I, *const K)>,
 }
 
-#[expect(unsafe_code, reason = "the pointer in the marker is only there for variance")]
+#[expect(
+    unsafe_code,
+    reason = "the pointer in the marker is only there for variance"
+)]
 // SAFETY: a family has no K.
 unsafe impl<I, K: ?Sized> Send for Family<I, K> {}
-#[expect(unsafe_code, reason = "the pointer in the marker is only there for variance")]
+#[expect(
+    unsafe_code,
+    reason = "the pointer in the marker is only there for variance"
+)]
 // SAFETY: as above.
 unsafe impl<I, K: ?Sized> Sync for Family<I, K> {}
 
@@ -69,6 +75,12 @@ impl<I: Instrument, K: Key + ?Sized> Family<I, K> {
     /// The instrument for these labels, for now.
     #[inline(always)]
     pub fn with(&self, labels: &K) -> Ref<'_, I> {
+        self.lookup(labels)
+    }
+
+    /// The same for a label set whose text lives less long than that of `K`.
+    #[inline(always)]
+    pub(crate) fn lookup<Q: Key + ?Sized>(&self, labels: &Q) -> Ref<'_, I> {
         let pin = Pin::new();
         match labels.find(Lookup::new(&self.storage, &self.front)).0 {
             Some(series) => Ref::new(&self.storage, series, pin),
@@ -141,7 +153,7 @@ impl<I: Instrument, K: Key + ?Sized> Family<I, K> {
 
     #[cold]
     #[inline(never)]
-    fn insert_or_overflow(&self, labels: &K) -> Ref<'_, I> {
+    fn insert_or_overflow<Q: Key + ?Sized>(&self, labels: &Q) -> Ref<'_, I> {
         self.insert(labels).unwrap_or_else(|_| {
             let series = self.storage.overflow();
             Ref::new(&self.storage, series, Pin::new())
@@ -150,7 +162,7 @@ impl<I: Instrument, K: Key + ?Sized> Family<I, K> {
 
     #[cold]
     #[inline(never)]
-    fn insert(&self, labels: &K) -> Result<Ref<'_, I>, LabelsRefused> {
+    fn insert<Q: Key + ?Sized>(&self, labels: &Q) -> Result<Ref<'_, I>, LabelsRefused> {
         let packed = self.front.pack(labels);
         // Held by count until it is held by the pin. A pin around all of it would hold up what the
         // insertion itself wants to free.

@@ -59,12 +59,9 @@ impl<N: Number> Gauge<N> {
         let mut old = self.cell().load(Ordering::Relaxed);
         loop {
             let new = value_of::<N>(old).plus(n).to_bits();
-            let swap = self.cell().compare_exchange_weak(
-                old,
-                new,
-                Ordering::Relaxed,
-                Ordering::Relaxed,
-            );
+            let swap =
+                self.cell()
+                    .compare_exchange_weak(old, new, Ordering::Relaxed, Ordering::Relaxed);
             match swap {
                 Ok(_) => return,
                 Err(now) => old = now,

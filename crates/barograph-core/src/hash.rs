@@ -3,7 +3,10 @@
 //! Label values can come from outside, so the seed is random: nobody can choose values that fall on
 //! one place. Two label sets are the same only when their contents are (see `table`).
 
-#![expect(unsafe_code, reason = "short strings are read in whole, overlapping words")]
+#![expect(
+    unsafe_code,
+    reason = "short strings are read in whole, overlapping words"
+)]
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::OnceLock;

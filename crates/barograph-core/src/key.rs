@@ -6,7 +6,10 @@
 //! table keyed by numbers and the rest of the text. A front that does not know a label set asks the
 //! table and remembers the answer.
 
-#![expect(unsafe_code, reason = "fronts hold series by address, as the table does")]
+#![expect(
+    unsafe_code,
+    reason = "fronts hold series by address, as the table does"
+)]
 
 use std::cell::RefCell;
 use std::sync::atomic::{AtomicPtr, Ordering};
@@ -71,6 +74,21 @@ impl<const N: usize> Key for [&str; N] {
     #[inline(always)]
     fn find<'c>(&self, at: Lookup<'c>) -> Found<'c> {
         at.strs(*self)
+    }
+
+    fn render(&self, out: &mut PackedLabels) {
+        for value in self {
+            out.push(value);
+        }
+    }
+}
+
+/// Values in the order in which the names were given, as many as there are names.
+impl Key for [&str] {
+    const SHAPE: Shape = Shape::Strs;
+
+    fn find<'c>(&self, at: Lookup<'c>) -> Found<'c> {
+        Found(at.storage.find_packed(&at.front.pack(self)))
     }
 
     fn render(&self, out: &mut PackedLabels) {

@@ -27,8 +27,11 @@
 use std::borrow::Cow;
 
 pub use barograph_macros::{LabelSet, LabelValue};
+#[doc(hidden)]
+pub use barograph_model::label::PackedLabels;
 
-use crate::key::Key;
+#[doc(hidden)]
+pub use crate::key::{Found, Key, Lookup, Shape};
 
 /// A struct whose fields are labels. Implemented by `#[derive(LabelSet)]`.
 ///
@@ -40,9 +43,14 @@ pub trait LabelSet: Key {
     fn names() -> &'static [&'static str];
 }
 
-/// An enum whose variants are the values of a label. Implemented by `#[derive(LabelValue)]`.
+/// An enum whose variants are the values of a label. Implemented by `#[derive(LabelValue)]`, together
+/// with [`ToLabel`].
 ///
 /// A variant's text is its name in snake case, or what `#[label(name = "...")]` says.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no label value",
+    note = "derive `LabelValue` for an enum without fields, or use text, an integer or `bool`"
+)]
 pub trait LabelValue {
     /// The text of each variant.
     const NAMES: &'static [&'static str];
@@ -52,6 +60,10 @@ pub trait LabelValue {
 }
 
 /// A single label value in a macro call: text, an integer, `bool`, `char`, or a [`LabelValue`].
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no label value",
+    note = "use text, an integer, `bool`, `char`, or an enum that derives `LabelValue`"
+)]
 pub trait ToLabel {
     /// Its text, in `buffer` where it has none of its own.
     fn to_label<'a>(&'a self, buffer: &'a mut LabelBuffer) -> &'a str;
@@ -71,9 +83,10 @@ impl LabelBuffer {
     }
 }
 
-impl<T: LabelValue> ToLabel for T {
-    fn to_label<'a>(&'a self, _: &'a mut LabelBuffer) -> &'a str {
-        T::NAMES[self.index()]
+impl<T: ToLabel + ?Sized> ToLabel for &T {
+    #[inline]
+    fn to_label<'a>(&'a self, buffer: &'a mut LabelBuffer) -> &'a str {
+        T::to_label(self, buffer)
     }
 }
 
@@ -99,7 +112,7 @@ macro_rules! numbers {
     )*};
 }
 
-text!(str, &str, String, &String, Cow<'_, str>, Box<str>);
+text!(str, String, Cow<'_, str>, Box<str>);
 numbers!(u8, u16, u32, u64, usize, i8, i16, i32, i64, isize);
 
 impl ToLabel for bool {

@@ -31,6 +31,8 @@ struct State {
     callbacks: Vec<Callback>,
     /// The number of each label set that was ever seen, and when it began.
     known: HashMap<PackedLabels, (usize, u64)>,
+    /// The next number. 0 is the overflow series.
+    next: usize,
     panicked: bool,
 }
 
@@ -129,6 +131,7 @@ impl Observable {
             state: Mutex::new(State {
                 callbacks: Vec::new(),
                 known: HashMap::new(),
+                next: 1,
                 panicked: false,
             }),
         }
@@ -161,6 +164,7 @@ impl Observable {
         let State {
             callbacks,
             known,
+            next,
             panicked,
         } = &mut *state;
         for callback in callbacks {
@@ -183,8 +187,10 @@ impl Observable {
         let mut points: Vec<_> = values
             .into_iter()
             .map(|(labels, observed)| {
-                let next = known.values().map(|(index, _)| index + 1).max().unwrap_or(1);
-                let (index, began) = *known.entry(labels.clone()).or_insert((next, now));
+                let (index, began) = *known.entry(labels.clone()).or_insert_with(|| {
+                    *next += 1;
+                    (*next - 1, now)
+                });
                 (index, began, Some(labels), observed)
             })
             .collect();

@@ -286,7 +286,9 @@ impl Pool {
                 return None;
             }
             let chunk: Box<[AtomicPtr<AtomicU64>; CHUNK]> =
-                Box::new(std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())));
+                Box::new(std::array::from_fn(
+                    |_| AtomicPtr::new(std::ptr::null_mut()),
+                ));
             // Release: pairs with the Acquire in `row`.
             block.rows[index / CHUNK].store(Box::into_raw(chunk), Ordering::Release);
         }

@@ -20,7 +20,10 @@
 //! Observations go to two sums in turn. Adding to a float that was stored an instant ago is bound by
 //! the latency of store, load and add; two chains hide half of it.
 
-#![expect(unsafe_code, reason = "rows are raw words, sized by the family, aligned to a line")]
+#![expect(
+    unsafe_code,
+    reason = "rows are raw words, sized by the family, aligned to a line"
+)]
 
 use crate::sync::{AtomicU64, Ordering, fence};
 

@@ -5,7 +5,10 @@
 //! the same chunk, [`Cold`], so that counting does not take the labels' line away from other threads'
 //! lookups.
 
-#![expect(unsafe_code, reason = "labels of any length lie in the line itself or behind a pointer")]
+#![expect(
+    unsafe_code,
+    reason = "labels of any length lie in the line itself or behind a pointer"
+)]
 
 use std::cell::UnsafeCell;
 use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};

@@ -9,7 +9,10 @@
 //! thread has no block yet, or is inside of a sampled trace, where an exemplar may be due. So the hot
 //! path makes one check for both.
 
-#![expect(unsafe_code, reason = "the block is kept as a pointer, to be one load away")]
+#![expect(
+    unsafe_code,
+    reason = "the block is kept as a pointer, to be one load away"
+)]
 
 use std::cell::Cell;
 use std::marker::PhantomData;

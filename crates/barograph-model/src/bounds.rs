@@ -102,9 +102,7 @@ impl Bounds {
 
     /// Things a second, from 1 to 100,000.
     pub fn throughput() -> Self {
-        Self::known(&[
-            1.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1e3, 5e3, 1e4, 5e4, 1e5,
-        ])
+        Self::known(&[1.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1e3, 5e3, 1e4, 5e4, 1e5])
     }
 
     /// The default of OpenTelemetry, for values of any unit but seconds.
@@ -166,7 +164,10 @@ impl fmt::Display for InvalidBounds {
                 write!(f, "invalid bucket bound {bound}: expected a finite number")
             }
             InvalidBounds::NotRising { bound, after } => {
-                write!(f, "invalid bucket bound {bound}: expected more than {after}")
+                write!(
+                    f,
+                    "invalid bucket bound {bound}: expected more than {after}"
+                )
             }
             InvalidBounds::TooMany { count } => write!(
                 f,

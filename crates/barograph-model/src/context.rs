@@ -159,7 +159,9 @@ pub struct InvalidTraceparent;
 
 impl fmt::Display for InvalidTraceparent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("invalid traceparent: expected 00-<32 hex>-<16 hex>-<2 hex> with ids that are not zero")
+        f.write_str(
+            "invalid traceparent: expected 00-<32 hex>-<16 hex>-<2 hex> with ids that are not zero",
+        )
     }
 }
 

@@ -130,8 +130,14 @@ mod tests {
         let long = "x".repeat(256);
         for (name, message) in [
             ("", r#"invalid name "": expected at least one character"#),
-            ("a\nb", r#"invalid name "a\nb": expected no control character"#),
-            (&long, &format!("invalid name {long:?}: expected at most 255 bytes")),
+            (
+                "a\nb",
+                r#"invalid name "a\nb": expected no control character"#,
+            ),
+            (
+                &long,
+                &format!("invalid name {long:?}: expected at most 255 bytes"),
+            ),
         ] {
             assert_eq!(check_metric(name).unwrap_err().to_string(), message);
         }
@@ -146,7 +152,15 @@ mod tests {
 
     #[test]
     fn any_other_text_is_a_name() {
-        for name in ["a", "http.server", "größe", "with space", "1st", "a:b", "\"\\"] {
+        for name in [
+            "a",
+            "http.server",
+            "größe",
+            "with space",
+            "1st",
+            "a:b",
+            "\"\\",
+        ] {
             assert!(check_metric(name).is_ok(), "{name}");
             assert!(check_label(name).is_ok(), "{name}");
         }

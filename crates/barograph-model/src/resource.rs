@@ -42,7 +42,10 @@ mod tests {
     #[test]
     fn a_key_stands_once_and_the_last_value_wins() {
         let resource = Resource::new().with("a", "1").with("b", "2").with("a", "3");
-        assert_eq!(resource.iter().collect::<Vec<_>>(), [("a", "3"), ("b", "2")]);
+        assert_eq!(
+            resource.iter().collect::<Vec<_>>(),
+            [("a", "3"), ("b", "2")]
+        );
         assert_eq!(resource.value("c"), None);
     }
 }

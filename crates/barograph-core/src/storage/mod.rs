@@ -4,7 +4,10 @@
 //! [`find`](Storage::find) and what the handles do with a [`Series`]. Everything else happens under
 //! one lock, the [`Writer`]'s, which no recording on a known series takes.
 
-#![expect(unsafe_code, reason = "series are found by address; they live as long as the storage")]
+#![expect(
+    unsafe_code,
+    reason = "series are found by address; they live as long as the storage"
+)]
 
 mod release;
 mod view;
@@ -35,7 +38,8 @@ use crate::table::Table;
 use crate::thread::{self, POOL};
 
 /// What the numbers of a family are and where they lie.
-pub(crate) enum Layout {
+#[doc(hidden)]
+pub enum Layout {
     /// Sums that several cells add up to.
     Sum(Number),
     /// One cell with the bits of a value that is set.
@@ -48,7 +52,8 @@ pub(crate) enum Layout {
 
 /// The type of a cell's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Number {
+#[doc(hidden)]
+pub enum Number {
     U64,
     I64,
     F64,
@@ -147,10 +152,6 @@ impl Storage {
                 warned: 0,
             }),
         }
-    }
-
-    pub(crate) fn name(&self) -> &str {
-        &self.name
     }
 
     pub(crate) fn descriptor(&self) -> Arc<Descriptor> {
@@ -406,8 +407,7 @@ impl Storage {
             series.set_overflow();
             series.set_state(State::Live);
             overflow = series;
-            self.overflow
-                .store(overflow.cast_mut(), Ordering::Relaxed);
+            self.overflow.store(overflow.cast_mut(), Ordering::Relaxed);
         }
         // SAFETY: as in `make`.
         unsafe { &*overflow }

@@ -15,8 +15,8 @@
 //! * Somebody who looks for the labels of a series in limbo finds it there, under the lock, and links
 //!   it again. So there are never two series with the same labels.
 
-use std::sync::{PoisonError, Weak};
 use std::sync::atomic::Ordering;
+use std::sync::{PoisonError, Weak};
 
 use barograph_model::label::PackedLabels;
 
@@ -355,6 +355,8 @@ impl Writer {
 
     fn is_in_limbo(&self, series: &Series) -> bool {
         let series = &raw const *series;
-        self.limbo.iter().any(|limbo| limbo.series.contains(&series))
+        self.limbo
+            .iter()
+            .any(|limbo| limbo.series.contains(&series))
     }
 }

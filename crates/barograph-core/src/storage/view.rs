@@ -1,7 +1,6 @@
 //! A family in a snapshot.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use barograph_model::descriptor::Descriptor;
 use barograph_model::exemplar::Exemplar;
@@ -159,7 +158,11 @@ impl FamilyView for View {
 
 impl Storage {
     /// The addresses of some series from a number on, and the number after them if there are more.
-    fn some_series(&self, from: usize, most: usize) -> (impl Iterator<Item = usize>, Option<usize>) {
+    fn some_series(
+        &self,
+        from: usize,
+        most: usize,
+    ) -> (impl Iterator<Item = usize>, Option<usize>) {
         let writer = self.writer();
         let after = writer.chunks.partition_point(|chunk| chunk.first() <= from);
         let mut range = 0..0;
@@ -178,46 +181,5 @@ impl Storage {
             next = (number < writer.len).then_some(number);
         }
         (range.map(move |i| first + i * size_of::<Series>()), next)
-    }
-
-    /// The value of one series now: of a histogram, its count.
-    pub(crate) fn value(&self, series: &Series) -> Option<f64> {
-        if !matches!(series.state(), State::Live | State::Revived) {
-            return None;
-        }
-        let base = self.base(series);
-        let total = self.total(series, &POOL.blocks());
-        Some(match (total, base) {
-            (Total::Bits(bits), base) => {
-                let before = match base {
-                    Some(Total::Bits(before)) => before,
-                    _ => 0,
-                };
-                match &self.layout {
-                    Layout::Sum(number) | Layout::Value(number) => {
-                        match value_of(*number, bits, before) {
-                            Value::U64(n) => n as f64,
-                            Value::I64(n) => n as f64,
-                            Value::F64(n) => n,
-                            _ => return None,
-                        }
-                    }
-                    _ => bits as f64,
-                }
-            }
-            (Total::Row(counts, _), base) => {
-                let before = match base {
-                    Some(Total::Row(before, _)) => before.iter().sum(),
-                    _ => 0u64,
-                };
-                (counts.iter().sum::<u64>() - before) as f64
-            }
-        })
-    }
-
-    /// Adds up nothing, but tells how many handles are bound to a series.
-    #[cfg(test)]
-    pub(crate) fn handles(series: &Series) -> u32 {
-        series.handles.load(Ordering::Relaxed)
     }
 }

@@ -1,0 +1,216 @@
+//! How families are registered: what must be said is an argument, what may be said a `with_*`.
+
+use std::marker::PhantomData;
+use std::time::Duration;
+
+use barograph_model::bounds::Bounds;
+use barograph_model::descriptor::Kind;
+
+use crate::family::Family;
+use crate::handle::Instrument;
+use crate::histogram::Histogram;
+use crate::info::Info;
+use crate::labels::LabelSet;
+use crate::number::Number;
+use crate::observable::Observer;
+use crate::registry::Registry;
+use crate::spec::{Place, RegisterError, Spec};
+
+/// A family of free-form label sets: any names and values, in any order.
+pub type FreeForm = [(&'static str, &'static str)];
+
+/// What an instrument or a family shall be. Ends with one of the four ways to register it.
+#[must_use = "nothing is registered until `register`, `family`, `labels` or `free_form`"]
+pub struct Builder<'r, I> {
+    registry: &'r Registry,
+    spec: Spec,
+    instrument: PhantomData<I>,
+}
+
+impl<'r, I: Instrument> Builder<'r, I> {
+    #[track_caller]
+    pub(crate) fn new(registry: &'r Registry, name: &str) -> Self {
+        Builder {
+            registry,
+            spec: Spec::new(name, Place::caller()),
+            instrument: PhantomData,
+        }
+    }
+
+    /// What it measures, for people.
+    pub fn with_help(mut self, help: &str) -> Self {
+        self.spec.help = Some(help.into());
+        self
+    }
+
+    /// Its unit in UCUM: `s`, `By`, `{request}`.
+    pub fn with_unit(mut self, unit: &str) -> Self {
+        self.spec.unit = Some(unit.into());
+        self
+    }
+
+    /// How many series it may have, unless the registry is told otherwise by name.
+    pub fn with_limit(mut self, limit: usize) -> Self {
+        self.spec.limit = Some(limit);
+        self
+    }
+
+    /// Removes every series whose value did not change between collections for so long.
+    pub fn with_idle_time_to_live(mut self, idle: Duration) -> Self {
+        self.spec.idle = Some(idle);
+        self
+    }
+
+    pub(crate) fn with_states(mut self, states: &[&str]) -> Self {
+        self.spec.states = states.iter().map(|s| Box::from(*s)).collect();
+        self
+    }
+
+    /// Registers one instrument without labels.
+    ///
+    /// # Errors
+    /// [`RegisterError`] when the name is invalid, or another family has it.
+    pub fn register(self) -> Result<I, RegisterError> {
+        let storage = self
+            .registry
+            .storage(self.spec, I::kind(), I::layout, Some(&[]))?;
+        Ok(Family::<I, ()>::only(storage))
+    }
+
+    /// Registers a family whose label sets are structs that derive [`LabelSet`].
+    ///
+    /// # Errors
+    /// As [`register`](Self::register), and when a label is invalid.
+    pub fn family<L: LabelSet>(self) -> Result<Family<I, L>, RegisterError> {
+        let names = L::names();
+        let storage = self
+            .registry
+            .storage(self.spec, I::kind(), I::layout, Some(names))?;
+        Ok(Family::new(storage, names))
+    }
+
+    /// Registers a family whose label sets are arrays of values, in the order of these names.
+    ///
+    /// # Errors
+    /// As [`family`](Self::family).
+    pub fn labels<const N: usize>(
+        self,
+        names: [&str; N],
+    ) -> Result<Family<I, [&'static str; N]>, RegisterError> {
+        let storage = self
+            .registry
+            .storage(self.spec, I::kind(), I::layout, Some(&names))?;
+        Ok(Family::new(storage, &names))
+    }
+
+    /// Registers a family whose label sets are slices of names and values, free for each series.
+    ///
+    /// # Errors
+    /// As [`register`](Self::register). Labels are checked when they are used.
+    pub fn free_form(self) -> Result<Family<I, FreeForm>, RegisterError> {
+        let storage = self
+            .registry
+            .storage(self.spec, I::kind(), I::layout, None)?;
+        Ok(Family::new(storage, &[]))
+    }
+}
+
+impl Builder<'_, Histogram> {
+    /// The bounds of its buckets. Without them the unit `s` gives [`Bounds::http_seconds`], any other
+    /// [`Bounds::otel_default`].
+    pub fn with_bounds(mut self, bounds: Bounds) -> Self {
+        self.spec.bounds = Some(bounds);
+        self
+    }
+}
+
+/// What an info shall be.
+#[must_use = "nothing is registered until `register`"]
+pub struct InfoBuilder<'r> {
+    registry: &'r Registry,
+    spec: Spec,
+}
+
+impl<'r> InfoBuilder<'r> {
+    #[track_caller]
+    pub(crate) fn new(registry: &'r Registry, name: &str) -> Self {
+        InfoBuilder {
+            registry,
+            spec: Spec::new(name, Place::caller()),
+        }
+    }
+
+    /// What the facts are about, for people.
+    pub fn with_help(mut self, help: &str) -> Self {
+        self.spec.help = Some(help.into());
+        self
+    }
+
+    /// Registers the info.
+    ///
+    /// # Errors
+    /// [`RegisterError`] when the name is invalid, or another family has it.
+    pub fn register(self) -> Result<Info, RegisterError> {
+        self.registry.facts(&self.spec)
+    }
+}
+
+/// What an observable instrument shall be.
+#[must_use = "nothing is registered until `observe`"]
+pub struct ObservableBuilder<'r, N> {
+    registry: &'r Registry,
+    spec: Spec,
+    kind: Kind,
+    number: PhantomData<N>,
+}
+
+impl<'r, N: Number> ObservableBuilder<'r, N> {
+    #[track_caller]
+    pub(crate) fn counter(registry: &'r Registry, name: &str) -> Self {
+        Self::new(registry, name, Kind::Counter)
+    }
+
+    #[track_caller]
+    pub(crate) fn gauge(registry: &'r Registry, name: &str) -> Self {
+        Self::new(registry, name, Kind::Gauge)
+    }
+
+    #[track_caller]
+    fn new(registry: &'r Registry, name: &str, kind: Kind) -> Self {
+        ObservableBuilder {
+            registry,
+            spec: Spec::new(name, Place::caller()),
+            kind,
+            number: PhantomData,
+        }
+    }
+
+    /// What it measures, for people.
+    pub fn with_help(mut self, help: &str) -> Self {
+        self.spec.help = Some(help.into());
+        self
+    }
+
+    /// Its unit in UCUM.
+    pub fn with_unit(mut self, unit: &str) -> Self {
+        self.spec.unit = Some(unit.into());
+        self
+    }
+
+    /// Registers a callback that is run for each collection.
+    ///
+    /// Callbacks of one name are run one after the other. One that panics is counted, and its values
+    /// of that collection are those it gave before.
+    ///
+    /// # Errors
+    /// [`RegisterError`] when the name is invalid, or another family has it.
+    pub fn observe(
+        self,
+        callback: impl FnMut(&mut Observer<'_, '_, N>) + Send + 'static,
+    ) -> Result<(), RegisterError> {
+        let growing = self.kind == Kind::Counter;
+        let observable = self.registry.observed(&self.spec, self.kind, growing)?;
+        observable.add(callback);
+        Ok(())
+    }
+}

@@ -1,0 +1,97 @@
+//! What the macros expand to: a call site that finds its family once.
+
+use std::sync::OnceLock;
+
+pub use crate::labels::{LabelBuffer, ToLabel};
+pub use crate::spec::Place;
+
+use crate::family::Family;
+use crate::handle::{Instrument, Ref};
+use crate::registry::{self, Registry};
+use crate::report::report;
+use crate::spec::Spec;
+
+/// A call site whose labels are constant: one instrument, bound at first use.
+pub struct Fixed<I: 'static> {
+    name: &'static str,
+    names: &'static [&'static str],
+    values: &'static [&'static str],
+    place: Place,
+    instrument: OnceLock<I>,
+}
+
+impl<I: Instrument> Fixed<I> {
+    /// A call site. Names are sorted; each has its value.
+    pub const fn new(
+        name: &'static str,
+        names: &'static [&'static str],
+        values: &'static [&'static str],
+        place: Place,
+    ) -> Self {
+        Fixed {
+            name,
+            names,
+            values,
+            place,
+            instrument: OnceLock::new(),
+        }
+    }
+
+    /// The instrument. One that goes nowhere when the name is taken by another kind of family.
+    #[inline]
+    pub fn get(&self) -> &I {
+        self.instrument.get_or_init(|| self.bind())
+    }
+
+    #[cold]
+    fn bind(&self) -> I {
+        let family: Family<I, [&str]> = resolve(self.name, self.names, self.place);
+        family.bind(self.values)
+    }
+}
+
+/// A call site whose label values are known when it runs.
+pub struct Site<I: 'static, const N: usize> {
+    name: &'static str,
+    names: &'static [&'static str; N],
+    place: Place,
+    family: OnceLock<Family<I, [&'static str; N]>>,
+}
+
+impl<I: Instrument, const N: usize> Site<I, N> {
+    /// A call site. Names are sorted.
+    pub const fn new(name: &'static str, names: &'static [&'static str; N], place: Place) -> Self {
+        Site {
+            name,
+            names,
+            place,
+            family: OnceLock::new(),
+        }
+    }
+
+    /// The instrument for these values.
+    #[inline]
+    pub fn with(&'static self, values: [&str; N]) -> Ref<'static, I> {
+        let family = self
+            .family
+            .get_or_init(|| resolve(self.name, self.names, self.place));
+        family.lookup(&values)
+    }
+}
+
+/// The family in the global registry, or one that is nowhere if that cannot be.
+fn resolve<I: Instrument, K: crate::key::Key + ?Sized>(
+    name: &str,
+    names: &[&str],
+    place: Place,
+) -> Family<I, K> {
+    let spec = Spec::new(name, place);
+    let storage = Registry::global().storage(spec.clone(), I::kind(), I::layout, Some(names));
+    match storage {
+        Ok(storage) => Family::new(storage, names),
+        Err(error) => {
+            report(format!("{error}; what is recorded there goes nowhere"));
+            Family::new(registry::nowhere(I::layout(&spec), names, &spec), names)
+        }
+    }
+}
