@@ -40,6 +40,8 @@ mod config;
 mod buckets;
 #[cfg(not(loom))]
 mod series;
+#[cfg(all(not(loom), target_arch = "x86_64"))]
+mod wide;
 #[cfg(not(loom))]
 mod storage;
 #[cfg(not(loom))]
