@@ -171,7 +171,10 @@ impl FamilyName {
         if translation.is_legacy() {
             name = settled(&name);
         }
-        let text = translation.escaping(escaping).apply(&name, place);
+        let mut text = translation.escaping(escaping).apply(&name, place);
+        if place == Place::Label {
+            text = not_reserved(text);
+        }
         let family = match type_suffix(kind).and_then(|word| text.strip_suffix(word)) {
             Some(stem) if stem.len() > 1 && stem.ends_with('_') => stem[..stem.len() - 1].into(),
             _ => text.clone(),
@@ -194,13 +197,16 @@ pub(super) fn label(name: &str, translation: Translation, escaping: Escaping) ->
     } else {
         name.replace('\0', "\u{fffd}")
     };
-    let escaped = translation.escaping(escaping).apply(&name, Place::Label);
-    match escaped.as_str() {
+    not_reserved(translation.escaping(escaping).apply(&name, Place::Label))
+}
+
+fn not_reserved(label: String) -> String {
+    match label.as_str() {
         "" => "_".into(),
         // The scheme that doubles underscores can make this of `_name_`, and a second `__name__`
         // takes the whole page down.
         "__name__" => "_name_".into(),
-        _ => escaped,
+        _ => label,
     }
 }
 
