@@ -355,8 +355,8 @@ impl<'a> Cursor<'a> {
             };
             self.expect("=")?;
             let value = self.quoted()?;
-            if name == "__name__" || labels.iter().any(|(key, _)| *key == name) {
-                return Err(format!("the label {name:?} twice"));
+            if name.starts_with("__") || labels.iter().any(|(key, _)| *key == name) {
+                return Err(format!("a label reserved or twice: {name:?}"));
             }
             labels.push((name, value));
             if !self.take(",") {

@@ -171,6 +171,13 @@ impl FamilyName {
         if translation.is_legacy() {
             name = settled(&name);
         }
+        if let Some(word) = type_suffix(kind)
+            && translation.has_suffixes()
+            && name.strip_prefix('_') == Some(word)
+        {
+            // Without the suffix nothing would be left to name the family.
+            name = format!("{name}_{word}");
+        }
         let mut text = translation.escaping(escaping).apply(&name, place);
         if place == Place::Label {
             text = not_reserved(text);
@@ -191,21 +198,18 @@ impl FamilyName {
 pub(super) fn label(name: &str, translation: Translation, escaping: Escaping) -> String {
     let name = if translation.is_legacy() {
         settled(&underscored(name, Place::Label))
-    } else if name.starts_with("__") {
-        // Two underscores in front are Prometheus' own.
-        format!("_{}", name.trim_start_matches('_')).replace('\0', "\u{fffd}")
     } else {
         name.replace('\0', "\u{fffd}")
     };
     not_reserved(translation.escaping(escaping).apply(&name, Place::Label))
 }
 
+/// Two underscores in front are Prometheus' own: many readers refuse them, and a second `__name__`
+/// takes the whole page down.
 fn not_reserved(label: String) -> String {
     match label.as_str() {
         "" => "_".into(),
-        // The scheme that doubles underscores can make this of `_name_`, and a second `__name__`
-        // takes the whole page down.
-        "__name__" => "_name_".into(),
+        label if label.starts_with("__") => format!("_{}", label.trim_start_matches('_')),
         _ => label,
     }
 }

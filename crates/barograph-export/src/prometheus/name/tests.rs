@@ -59,7 +59,7 @@ fn the_default_translation_adds_each_suffix_once() {
         ("seconds", "s", Kind::Gauge, "seconds"),
         ("total", "", Kind::Counter, "total_total"),
         ("_total", "", Kind::Counter, "_total_total"),
-        ("ö", "", Kind::Counter, "_total"),
+        ("ö", "", Kind::Counter, "_total_total"),
         ("rate_bytes", "By/s", Kind::Gauge, "rate_bytes_per_second"),
         (
             "rate_bytes_per_second",
@@ -258,7 +258,7 @@ fn label_names_come_out_valid() {
         ("1st", NoTranslation, Escaping::Values, "U___31_st"),
         ("k:colon", NoTranslation, Escaping::Underscores, "k_colon"),
         ("__name__", NoTranslation, Escaping::AllowUtf8, "_name__"),
-        ("_name_", NoTranslation, Escaping::Dots, "_name_"),
+        ("_name_", NoTranslation, Escaping::Dots, "_name__"),
         ("a\0b", NoTranslation, Escaping::AllowUtf8, "a\u{fffd}b"),
         ("", NoTranslation, Escaping::AllowUtf8, "_"),
     ] {
