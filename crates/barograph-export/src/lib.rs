@@ -1,1 +1,11 @@
-//! placeholder
+//! Writes telemetry in the forms that others read.
+//!
+//! This room is a crate of its own for the weight of its dependencies, and so that it cannot know
+//! the instruments: it stands on the snapshot of [`barograph_model`] alone, and whatever implements
+//! [`Source`](barograph_model::snapshot::Source) can be written.
+//!
+//! * [`prometheus`]: pages for Prometheus and everything that scrapes like it.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod prometheus;

@@ -89,6 +89,28 @@ impl<'a> Labels<'a> {
         self.clean
     }
 
+    /// The names that all series of the family share; none where each series brings its own.
+    #[inline]
+    pub fn names(&self) -> Option<&'a [Box<str>]> {
+        match self.names {
+            Names::Fixed(names) => Some(names),
+            Names::Inline => None,
+        }
+    }
+
+    /// The text of all pieces, one behind the other.
+    #[inline]
+    pub fn text(&self) -> &'a str {
+        self.text
+    }
+
+    /// Where each piece ends in [`Labels::text`]. Nothing has checked that they rise, lie inside of
+    /// the text, and fall between characters: a reader who must not panic checks for himself.
+    #[inline]
+    pub fn ends(&self) -> &'a [u16] {
+        self.ends
+    }
+
     /// The pieces of text in order: values where names are fixed, else name, value, name, value ...
     #[inline]
     pub fn pieces(&self) -> impl Iterator<Item = &'a str> + use<'a> {

@@ -1,0 +1,132 @@
+//! Exemplars, behind the samples of OpenMetrics.
+
+use std::io::Write as _;
+
+use barograph_model::exemplar::Exemplar;
+
+use crate::prometheus::label::write_label;
+use crate::prometheus::name::{Escaping, Translation, label};
+use crate::prometheus::number;
+
+/// Writes an exemplar behind a value; nothing for one that says nothing.
+///
+/// The trace comes first. Further labels go along as far as there is room, those whose page name is
+/// taken do not.
+pub(super) fn write(
+    out: &mut Vec<u8>,
+    exemplar: &Exemplar,
+    translation: Translation,
+    escaping: Escaping,
+) {
+    let mut labels = Vec::new();
+    let mut taken: Vec<String> = Vec::new();
+    let mut room = MAX_CODE_POINTS;
+    let mut push = |page: String, value: &str| {
+        let points = page.chars().count() + value.chars().count();
+        if points <= room && !taken.contains(&page) {
+            room -= points;
+            write_label(&mut labels, &page, &[value]);
+            taken.push(page);
+        }
+    };
+    if let Some(context) = &exemplar.context {
+        push("trace_id".into(), &context.trace_id().to_string());
+        push("span_id".into(), &context.span_id().to_string());
+    }
+    for (key, value) in &exemplar.labels {
+        push(label(key, translation, escaping), value);
+    }
+    if labels.is_empty() || !exemplar.value.is_finite() {
+        return;
+    }
+    out.extend_from_slice(b" # {");
+    out.extend_from_slice(&labels);
+    out.extend_from_slice(b"} ");
+    write_f64(out, exemplar.value);
+    if let Some(nanos) = exemplar.time_unix_nano {
+        out.push(b' ');
+        write_seconds(out, nanos);
+    }
+}
+
+/// Writes a time in seconds, to the millisecond: no reader keeps more.
+pub(super) fn write_seconds(out: &mut Vec<u8>, nanos: u64) {
+    let millis = nanos / 1_000_000;
+    write!(out, "{}.{:03}", millis / 1000, millis % 1000)
+        .expect("writing into memory does not fail");
+}
+
+fn write_f64(out: &mut Vec<u8>, value: f64) {
+    let mut buf = [0; number::MAX];
+    let end = number::put_f64(&mut buf, 0, value);
+    out.extend_from_slice(&buf[..end]);
+}
+
+/// Source: OpenMetrics 1.0, "Exemplars": the length of names and values together.
+const MAX_CODE_POINTS: usize = 128;
+
+#[cfg(test)]
+mod tests {
+    use barograph_model::context::{TraceContext, TraceFlags};
+
+    use super::*;
+
+    fn text(exemplar: &Exemplar) -> String {
+        let mut out = Vec::new();
+        write(
+            &mut out,
+            exemplar,
+            Translation::default(),
+            Escaping::default(),
+        );
+        String::from_utf8(out).unwrap()
+    }
+
+    fn exemplar() -> Exemplar {
+        Exemplar {
+            value: 0.25,
+            time_unix_nano: Some(1_700_000_000_123_456_789),
+            context: TraceContext::new(0xabc, 0xdef, TraceFlags::SAMPLED),
+            labels: vec![],
+        }
+    }
+
+    const TRACE: &str = r#"trace_id="00000000000000000000000000000abc",span_id="0000000000000def""#;
+
+    #[test]
+    fn the_trace_comes_first_and_labels_fill_what_is_left() {
+        let mut exemplar = exemplar();
+        assert_eq!(
+            text(&exemplar),
+            format!(" # {{{TRACE}}} 0.25 1700000000.123")
+        );
+        exemplar.labels = vec![
+            ("trace_id".into(), "other".into()),
+            ("long".into(), "é".repeat(62).into()),
+            ("k.1".into(), "é".repeat(62).into()),
+            ("k_1".into(), "".into()),
+            ("".into(), "".into()),
+        ];
+        exemplar.time_unix_nano = None;
+        let fits = "é".repeat(62);
+        // 63 code points of trace and span are there already, and 3 + 62 make it 128.
+        assert_eq!(
+            text(&exemplar),
+            format!(" # {{{TRACE},k_1=\"{fits}\"}} 0.25")
+        );
+    }
+
+    #[test]
+    fn an_exemplar_that_says_nothing_is_not_written() {
+        let nothing = Exemplar {
+            context: None,
+            ..exemplar()
+        };
+        assert_eq!(text(&nothing), "");
+        let no_number = Exemplar {
+            value: f64::NAN,
+            ..exemplar()
+        };
+        assert_eq!(text(&no_number), "");
+    }
+}

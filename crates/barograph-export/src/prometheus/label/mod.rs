@@ -1,0 +1,307 @@
+//! The labels of a series on a page: constant ones, scope, and its own, under their page names.
+
+use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
+
+use barograph_model::descriptor::{Descriptor, Scope};
+use barograph_model::label::Labels;
+use barograph_model::name::OVERFLOW;
+use barograph_model::snapshot::Point;
+
+use crate::prometheus::escape;
+use crate::prometheus::name::{Escaping, Place, Translation, is_legacy, label};
+use crate::prometheus::report::Rejection;
+
+/// Turns the labels of one family's points into text.
+pub(super) struct LabelWriter {
+    descriptor: Arc<Descriptor>,
+    names: PageNames,
+    /// Constant labels, then those of the scope.
+    constant: Vec<Label<Box<str>>>,
+    /// Page names of the family's fixed labels.
+    fixed: Vec<Arc<str>>,
+    /// The page name that the family's kind needs itself.
+    reserved: Option<Box<str>>,
+    /// The labels of all series so far, where nothing else keeps two series apart.
+    seen: Option<HashSet<Box<[u8]>>>,
+    overflow_seen: bool,
+}
+
+/// One label: its name on the page, as it was given, and its value.
+#[derive(Clone, Debug)]
+struct Label<T> {
+    page: Arc<str>,
+    key: T,
+    value: T,
+}
+
+/// Whether a family promises that its series differ in their labels.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Uniqueness {
+    Promised,
+    Unknown,
+}
+
+/// Text around the values of fixed labels.
+pub(super) struct Pattern {
+    /// The constant labels, separated by commas.
+    pub(super) constant: Vec<u8>,
+    /// What stands in front of each value: the name, `=` and `"`, after a comma where one belongs.
+    pub(super) names: Vec<Vec<u8>>,
+}
+
+impl LabelWriter {
+    pub(super) fn new(
+        descriptor: Arc<Descriptor>,
+        translation: Translation,
+        escaping: Escaping,
+        reserved: Option<&str>,
+        uniqueness: Uniqueness,
+    ) -> Self {
+        let page = |name: &str| Arc::<str>::from(label(name, translation, escaping));
+        let constant: Vec<_> = descriptor
+            .constant_labels
+            .iter()
+            .cloned()
+            .chain(
+                descriptor
+                    .scope
+                    .as_deref()
+                    .into_iter()
+                    .flat_map(scope_labels),
+            )
+            .map(|(key, value)| Label {
+                page: page(&key),
+                key,
+                value,
+            })
+            .collect();
+        let fixed: Vec<_> = descriptor
+            .label_names
+            .iter()
+            .map(|name| page(name))
+            .collect();
+        let overflow = page(OVERFLOW);
+        let mut names = HashSet::new();
+        let mut all = constant.iter().map(|label| &label.page).chain(&fixed);
+        // A label with an empty value is no label to Prometheus, so labels that series bring
+        // themselves can be equal there and differ here; so can an overflow series and another.
+        let is_safe = uniqueness == Uniqueness::Promised
+            && !fixed.is_empty()
+            && !fixed.contains(&overflow)
+            && all.all(|page| names.insert(page) && reserved != Some(page));
+        LabelWriter {
+            names: PageNames {
+                translation,
+                escaping,
+                met: HashMap::new(),
+            },
+            constant,
+            fixed,
+            reserved: reserved.map(Into::into),
+            overflow_seen: false,
+            seen: (!is_safe).then(HashSet::new),
+            descriptor,
+        }
+    }
+
+    /// The text around the values, where names are fixed and nothing has to be looked at twice.
+    pub(super) fn pattern(&self) -> Option<Pattern> {
+        if self.seen.is_some() {
+            return None;
+        }
+        let mut constant = Vec::new();
+        for label in &self.constant {
+            write_label(&mut constant, &label.page, &[&label.value]);
+        }
+        let mut names = Vec::new();
+        for (i, page) in self.fixed.iter().enumerate() {
+            let mut name = Vec::new();
+            if i > 0 || !constant.is_empty() {
+                name.push(b',');
+            }
+            write_name(&mut name, page);
+            name.extend_from_slice(b"=\"");
+            names.push(name);
+        }
+        Some(Pattern { constant, names })
+    }
+
+    /// Whether these labels have the family's names, seen at a glance.
+    #[inline]
+    pub(super) fn owns_names(&self, labels: &Labels<'_>) -> bool {
+        // Same place, same length, and the descriptor is ours to keep: nobody has changed it.
+        labels
+            .names()
+            .is_some_and(|names| std::ptr::eq(names, &*self.descriptor.label_names))
+    }
+
+    /// Writes the labels of a point without braces; nothing for none.
+    pub(super) fn write(
+        &mut self,
+        content: &mut Vec<u8>,
+        point: &Point<'_>,
+    ) -> Result<(), Rejection> {
+        content.clear();
+        let pairs = pairs(&self.descriptor, point)?;
+        let constant = self.constant.iter().map(|label| Label {
+            page: Arc::clone(&label.page),
+            key: &*label.key,
+            value: &*label.value,
+        });
+        let mut labels: Vec<Label<&str>> = constant.collect();
+        let has_fixed = !point.is_overflow && point.labels.names().is_some();
+        for (i, (key, value)) in pairs.into_iter().enumerate() {
+            let page = match has_fixed {
+                true => Arc::clone(&self.fixed[i]),
+                false => self.names.of(key),
+            };
+            labels.push(Label { page, key, value });
+        }
+        if labels
+            .iter()
+            .any(|label| self.reserved.as_deref() == Some(&*label.page))
+        {
+            return Err(Rejection::ReservedLabel);
+        }
+        let mut sorted: Vec<&Label<&str>> = labels.iter().collect();
+        sorted.sort_by_key(|label| (&label.page, label.key));
+        let groups = || sorted.chunk_by(|a, b| a.page == b.page);
+        if point.is_overflow && std::mem::replace(&mut self.overflow_seen, true) {
+            return Err(Rejection::Duplicate);
+        }
+        if let Some(seen) = &mut self.seen
+            && !seen.insert(identity(groups()))
+        {
+            return Err(Rejection::Duplicate);
+        }
+        if groups().count() == labels.len() {
+            for label in &labels {
+                write_label(content, &label.page, &[label.value]);
+            }
+        } else {
+            for group in groups() {
+                write_label(content, &group[0].page, &values(group));
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Page names of labels that series bring themselves.
+struct PageNames {
+    translation: Translation,
+    escaping: Escaping,
+    met: HashMap<Box<str>, Arc<str>>,
+}
+
+impl PageNames {
+    fn of(&mut self, name: &str) -> Arc<str> {
+        if let Some(page) = self.met.get(name) {
+            return Arc::clone(page);
+        }
+        let page = Arc::<str>::from(label(name, self.translation, self.escaping));
+        if self.met.len() < MAX_MET {
+            self.met.insert(name.into(), Arc::clone(&page));
+        }
+        page
+    }
+}
+
+/// The point's own names and values, checked.
+fn pairs<'a>(
+    descriptor: &'a Descriptor,
+    point: &Point<'a>,
+) -> Result<Vec<(&'a str, &'a str)>, Rejection> {
+    if point.is_overflow {
+        return Ok(vec![(OVERFLOW, "true")]);
+    }
+    let pieces = pieces(&point.labels).ok_or(Rejection::WrongLabels)?;
+    match point.labels.names() {
+        Some(names) if *names == *descriptor.label_names => {
+            Ok(names.iter().map(|name| &**name).zip(pieces).collect())
+        }
+        None if descriptor.label_names.is_empty() => Ok(pieces
+            .chunks_exact(2)
+            .map(|pair| (pair[0], pair[1]))
+            .collect()),
+        _ => Err(Rejection::WrongLabels),
+    }
+}
+
+/// What a reader tells one series from another by: labels that have a value, in order of names.
+fn identity<'a>(groups: impl Iterator<Item = &'a [&'a Label<&'a str>]>) -> Box<[u8]> {
+    let mut identity = Vec::new();
+    for group in groups {
+        let value = values(group).join(";");
+        if !value.is_empty() {
+            for part in [group[0].page.as_bytes(), value.as_bytes()] {
+                identity.extend_from_slice(part);
+                // No byte of UTF-8 text is this.
+                identity.push(0xff);
+            }
+        }
+    }
+    identity.into()
+}
+
+fn values<'a>(group: &[&Label<&'a str>]) -> Vec<&'a str> {
+    group.iter().map(|label| label.value).collect()
+}
+
+/// Writes a name, in quotes where it cannot stand without.
+pub(super) fn write_name(out: &mut Vec<u8>, page: &str) {
+    if is_legacy(page, Place::Label) {
+        out.extend_from_slice(page.as_bytes());
+    } else {
+        out.push(b'"');
+        escape::value(out, page);
+        out.push(b'"');
+    }
+}
+
+/// Writes one label behind those that stand there; several values are joined by `;`.
+pub(super) fn write_label(out: &mut Vec<u8>, page: &str, values: &[&str]) {
+    if !out.is_empty() {
+        out.push(b',');
+    }
+    write_name(out, page);
+    out.extend_from_slice(b"=\"");
+    for (i, value) in values.iter().enumerate() {
+        if i > 0 {
+            out.push(b';');
+        }
+        escape::value(out, value);
+    }
+    out.push(b'"');
+}
+
+fn pieces<'a>(labels: &Labels<'a>) -> Option<Vec<&'a str>> {
+    let mut from = 0;
+    let ends = labels.ends().iter().map(|end| usize::from(*end));
+    ends.map(|end| {
+        let piece = labels.text().get(from..end);
+        from = end;
+        piece
+    })
+    .collect()
+}
+
+/// Source: OpenTelemetry, "Prometheus and OpenMetrics compatibility", Instrumentation Scope.
+fn scope_labels(scope: &Scope) -> Vec<(Box<str>, Box<str>)> {
+    const OWN: [&str; 3] = ["name", "version", "schema_url"];
+    let own = OWN
+        .into_iter()
+        .zip([&scope.name, &scope.version, &scope.schema_url]);
+    let further = scope.attributes.iter().map(|(key, value)| (&**key, value));
+    own.filter(|(_, value)| !value.is_empty())
+        .chain(further.filter(|(key, _)| !OWN.contains(key)))
+        .map(|(key, value)| (format!("otel_scope_{key}").into(), value.clone()))
+        .collect()
+}
+
+/// The most translations of free-form label names that are kept.
+const MAX_MET: usize = 1024;
+
+#[cfg(test)]
+mod tests;

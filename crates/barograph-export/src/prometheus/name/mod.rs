@@ -1,0 +1,287 @@
+//! Names on a page: first the translation from OpenTelemetry, then the escaping for the scraper.
+
+use barograph_model::descriptor::{Descriptor, Kind};
+
+use crate::prometheus::unit;
+
+/// How the names of instruments and labels become names for Prometheus.
+///
+/// It is the same for every scraper, whatever it asks for; [`Escaping`] comes after it.
+///
+/// Source: OpenTelemetry, "Prometheus Exporter", `translation_strategy`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Translation {
+    /// `http.server.duration` in seconds becomes `http_server_duration_seconds`. Every scraper gets
+    /// the same names.
+    #[default]
+    UnderscoreEscapingWithSuffixes,
+    /// `http_server_duration`: no unit, and `_total` only where OpenMetrics cannot do without.
+    UnderscoreEscapingWithoutSuffixes,
+    /// `http.server.duration_seconds`, for scrapers that take UTF-8 names; others get it escaped.
+    NoUtf8EscapingWithSuffixes,
+    /// `http.server.duration`, for scrapers that take UTF-8 names; others get it escaped.
+    NoTranslation,
+}
+
+impl Translation {
+    /// The escaping that `asked` comes down to for names translated like this.
+    ///
+    /// Names that have only underscores need none, and `dots` would double these: such names go out
+    /// as they are, so that every scraper gets the same.
+    pub(super) fn escaping(self, asked: Escaping) -> Escaping {
+        match asked {
+            Escaping::Dots if self.is_legacy() => Escaping::Underscores,
+            asked => asked,
+        }
+    }
+
+    fn is_legacy(self) -> bool {
+        match self {
+            Self::UnderscoreEscapingWithSuffixes | Self::UnderscoreEscapingWithoutSuffixes => true,
+            Self::NoUtf8EscapingWithSuffixes | Self::NoTranslation => false,
+        }
+    }
+
+    fn has_suffixes(self) -> bool {
+        match self {
+            Self::UnderscoreEscapingWithSuffixes | Self::NoUtf8EscapingWithSuffixes => true,
+            Self::UnderscoreEscapingWithoutSuffixes | Self::NoTranslation => false,
+        }
+    }
+}
+
+/// What a scraper wants done with names that are not `[a-zA-Z_:][a-zA-Z0-9_:]*`.
+///
+/// Source: Prometheus, "UTF-8 metric and label name escaping schemes".
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Escaping {
+    /// Each other character becomes `_`.
+    #[default]
+    Underscores,
+    /// A dot becomes `_dot_`, `_` is doubled, each other character becomes `__`.
+    Dots,
+    /// The name gets `U__` in front, and each other character is written by its number.
+    Values,
+    /// The name is quoted.
+    AllowUtf8,
+}
+
+impl Escaping {
+    /// The value of the `escaping` parameter.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Escaping::Underscores => "underscores",
+            Escaping::Dots => "dots",
+            Escaping::Values => "values",
+            Escaping::AllowUtf8 => "allow-utf-8",
+        }
+    }
+
+    /// The scheme that a value of the `escaping` parameter stands for.
+    pub fn from_parameter(value: &str) -> Option<Self> {
+        [Self::Underscores, Self::Dots, Self::Values, Self::AllowUtf8]
+            .into_iter()
+            .find(|escaping| escaping.as_str() == value)
+    }
+
+    fn apply(self, name: &str, place: Place) -> String {
+        if self == Escaping::AllowUtf8 || (self != Escaping::Dots && is_legacy(name, place)) {
+            return name.into();
+        }
+        let mut escaped = String::with_capacity(name.len() + 8);
+        if self == Escaping::Values {
+            escaped.push_str("U__");
+        }
+        for (i, c) in name.chars().enumerate() {
+            match self {
+                Escaping::Dots if c == '.' => escaped.push_str("_dot_"),
+                Escaping::Dots | Escaping::Values if c == '_' => escaped.push_str("__"),
+                _ if place.allows(c, i) => escaped.push(c),
+                Escaping::Dots => escaped.push_str("__"),
+                Escaping::Values => escaped.push_str(&format!("_{:x}_", u32::from(c))),
+                _ => escaped.push('_'),
+            }
+        }
+        escaped
+    }
+}
+
+/// Where a name stands. A colon is for metrics only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Metric,
+    Label,
+}
+
+impl Place {
+    fn allows(self, c: char, i: usize) -> bool {
+        c.is_ascii_alphabetic()
+            || c == '_'
+            || (c == ':' && self == Place::Metric)
+            || (i > 0 && c.is_ascii_digit())
+    }
+}
+
+/// Whether a name can stand without quotes.
+pub(super) fn is_legacy(name: &str, place: Place) -> bool {
+    !name.is_empty() && name.chars().enumerate().all(|(i, c)| place.allows(c, i))
+}
+
+/// The names of one family on a page, escaped but not quoted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct FamilyName {
+    /// What OpenMetrics calls the family: without `_total` or `_info`.
+    pub(super) family: String,
+    /// What the text format calls it; for all but counters and infos the same.
+    pub(super) text: String,
+    /// The unit's word, where the family's name ends with it.
+    pub(super) unit: String,
+}
+
+impl FamilyName {
+    /// None for a family without any name.
+    pub(super) fn new(
+        descriptor: &Descriptor,
+        translation: Translation,
+        escaping: Escaping,
+    ) -> Option<Self> {
+        if descriptor.name.is_empty() {
+            return None;
+        }
+        let kind = descriptor.kind;
+        // A state set's name is also the name of its label.
+        let place = match kind {
+            Kind::StateSet => Place::Label,
+            _ => Place::Metric,
+        };
+        let unit = match kind {
+            Kind::Info | Kind::StateSet => String::new(),
+            _ => unit::word(&descriptor.unit),
+        };
+        let mut name = if translation.is_legacy() {
+            settled(&underscored(&descriptor.name, place))
+        } else {
+            descriptor.name.replace('\0', "\u{fffd}")
+        };
+        if translation.has_suffixes() {
+            name = with_suffixes(name, &unit, type_suffix(kind));
+        }
+        if translation.is_legacy() {
+            name = settled(&name);
+        }
+        if let Some(word) = type_suffix(kind)
+            && translation.has_suffixes()
+            && name.strip_prefix('_') == Some(word)
+        {
+            // Without the suffix nothing would be left to name the family.
+            name = format!("{name}_{word}");
+        }
+        let mut text = translation.escaping(escaping).apply(&name, place);
+        if place == Place::Label {
+            text = not_reserved(text);
+        }
+        let family = match type_suffix(kind).and_then(|word| text.strip_suffix(word)) {
+            Some(stem) if stem.len() > 1 && stem.ends_with('_') => stem[..stem.len() - 1].into(),
+            _ => text.clone(),
+        };
+        let unit = match family.strip_suffix(&unit) {
+            Some(stem) if !unit.is_empty() && stem.ends_with('_') => unit,
+            _ => String::new(),
+        };
+        Some(FamilyName { family, text, unit })
+    }
+}
+
+/// The name of a label on a page, escaped but not quoted.
+pub(super) fn label(name: &str, translation: Translation, escaping: Escaping) -> String {
+    let name = if translation.is_legacy() {
+        settled(&underscored(name, Place::Label))
+    } else {
+        name.replace('\0', "\u{fffd}")
+    };
+    not_reserved(translation.escaping(escaping).apply(&name, Place::Label))
+}
+
+/// Two underscores in front are Prometheus' own: many readers refuse them, and a second `__name__`
+/// takes the whole page down.
+fn not_reserved(label: String) -> String {
+    match label.as_str() {
+        "" => "_".into(),
+        label if label.starts_with("__") => format!("_{}", label.trim_start_matches('_')),
+        _ => label,
+    }
+}
+
+/// The word that OpenMetrics wants at the end of the samples of this kind.
+pub(super) fn type_suffix(kind: Kind) -> Option<&'static str> {
+    match kind {
+        Kind::Counter => Some("total"),
+        Kind::Info => Some("info"),
+        _ => None,
+    }
+}
+
+fn with_suffixes(name: String, unit: &str, suffix: Option<&str>) -> String {
+    let mut name = match suffix {
+        Some(word) => without_last_word(&name, word).into(),
+        None => name,
+    };
+    // `a_seconds_` ends with its unit too.
+    let end = name.trim_end_matches('_').len();
+    if end > 0 && (suffix.is_some() || !unit.is_empty()) {
+        name.truncate(end);
+    }
+    if !unit.is_empty() && !ends_with_word(&name, unit) {
+        let missing = match unit.split_once("_per_") {
+            Some((main, _)) if ends_with_word(&name, main) => &unit[main.len() + 1..],
+            _ => unit,
+        };
+        name = format!("{name}_{missing}");
+    }
+    match suffix {
+        Some(word) => format!("{name}_{word}"),
+        None => name,
+    }
+}
+
+fn ends_with_word(name: &str, word: &str) -> bool {
+    name == word || without_last_word(name, word).len() < name.len()
+}
+
+fn without_last_word<'a>(name: &'a str, word: &str) -> &'a str {
+    match name
+        .strip_suffix(word)
+        .map(|stem| (stem, stem.chars().next_back()))
+    {
+        Some((stem, Some(last))) if !last.is_alphanumeric() && stem.len() > last.len_utf8() => {
+            &stem[..stem.len() - last.len_utf8()]
+        }
+        _ => name,
+    }
+}
+
+/// Each character that cannot stand there replaced by `_`; digits may still come first.
+fn underscored(name: &str, place: Place) -> String {
+    name.chars()
+        .map(|c| if place.allows(c, 1) { c } else { '_' })
+        .collect()
+}
+
+/// Runs of `_` made one, and no digit in front.
+fn settled(name: &str) -> String {
+    let mut settled = String::with_capacity(name.len() + 1);
+    if name.starts_with(|c: char| c.is_ascii_digit()) {
+        settled.push('_');
+    }
+    for c in name.chars() {
+        if c != '_' || !settled.ends_with('_') {
+            settled.push(c);
+        }
+    }
+    settled
+}
+
+#[cfg(test)]
+mod tests;
