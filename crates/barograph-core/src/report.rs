@@ -40,8 +40,8 @@ pub fn set_hook(hook: Hook) {
     }
 }
 
-/// Hands in a report.
-pub(crate) fn report(message: String) {
+/// Hands in a report. The caller does so once for each cause.
+pub fn report(message: String) {
     let report = Report { message };
     let hook = {
         let mut desk = DESK.lock().unwrap_or_else(PoisonError::into_inner);

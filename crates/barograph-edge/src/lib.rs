@@ -1,1 +1,13 @@
-//! placeholder
+//! Where a process meets its world: requests that come in, and the operating system below.
+//!
+//! This room is a crate of its own because it knows ecosystems that the core must not know: the
+//! traits of HTTP middleware, axum's routes, the kernel's files. It spawns no thread and reads no
+//! environment.
+//!
+//! * [`http`]: a tower layer that records the metrics of a server's requests.
+//! * [`process`]: what the kernel knows about this process.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+pub mod http;
+pub mod process;

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use barograph_core::exemplar::ExemplarFilter;
 use barograph_core::registry::{self, Registry};
+use barograph_edge::process::ProcessSource;
 use barograph_export::prometheus;
 use barograph_model::snapshot::Source;
 
@@ -267,6 +268,9 @@ impl Builder {
             }
             let mut sources: Vec<Arc<dyn Source>> = vec![Arc::new(self.registry.clone())];
             sources.extend(self.sources);
+            if self.process == Part::On {
+                sources.push(Arc::new(ProcessSource::new()));
+            }
             let own = Own::new(vec![("default".into(), self.registry)]);
             Some(Pages::new(
                 self.page_config,

@@ -51,6 +51,7 @@ pub use barograph_core::{
     counter, counter_f64, describe, gauge, gauge_i64, histogram, up_down_counter,
 };
 pub use barograph_core::{current, labels, registry};
+pub use barograph_edge::http;
 
 pub use crate::builder::{Builder, init};
 pub use crate::error::{Error, Result, StartError};

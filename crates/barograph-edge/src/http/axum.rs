@@ -1,0 +1,105 @@
+//! What is known of a request in a service built on axum: its route, and its body's type.
+
+use std::any::Any;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll};
+
+use ::axum::body::Body;
+use bytes::Bytes;
+use http::request::Parts;
+use http_body::{Body as _, Frame, SizeHint};
+use pin_project_lite::pin_project;
+
+pub(super) use ::axum::extract::MatchedPath as Matched;
+
+/// The route that axum's router has matched.
+pub(super) fn matched(request: &Parts) -> Option<Matched> {
+    request.extensions.get::<Matched>().cloned()
+}
+
+/// Has the bytes of a body counted, if it is axum's.
+///
+/// The body keeps its type, so that middleware which takes axum's requests only fits in below. That
+/// is why bodies of other types are not counted: there is no place in them for it.
+pub(super) fn count<B: 'static>(body: &mut B) -> Option<Passed> {
+    let body = (body as &mut dyn Any).downcast_mut::<Body>()?;
+    if body.is_end_stream() {
+        return None;
+    }
+    let passed = Passed::new();
+    *body = Body::new(RequestBody {
+        inner: std::mem::take(body),
+        passed: passed.clone(),
+    });
+    Some(passed)
+}
+
+pin_project! {
+    /// A request body whose bytes are counted.
+    struct RequestBody {
+        #[pin]
+        inner: Body,
+        passed: Passed,
+    }
+}
+
+impl http_body::Body for RequestBody {
+    type Data = Bytes;
+    type Error = ::axum::Error;
+
+    fn poll_frame(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, ::axum::Error>>> {
+        let this = self.project();
+        let polled = this.inner.poll_frame(cx);
+        let bytes = match &polled {
+            Poll::Ready(Some(Ok(frame))) => frame.data_ref().map_or(0, Bytes::len),
+            _ => 0,
+        };
+        this.passed.add(bytes);
+        polled
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.inner.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.inner.size_hint()
+    }
+}
+
+/// Bytes of one request body, counted where it is read. Clones share the count.
+#[derive(Clone)]
+pub(super) struct Passed {
+    bytes: Arc<AtomicU64>,
+}
+
+impl Passed {
+    /// Nobody has asked the body for anything.
+    const UNREAD: u64 = u64::MAX;
+
+    fn new() -> Self {
+        Passed {
+            bytes: Arc::new(AtomicU64::new(Self::UNREAD)),
+        }
+    }
+
+    /// Counts bytes; none when the body was only asked for some.
+    ///
+    /// There is one writer, the body.
+    fn add(&self, bytes: usize) {
+        let before = self.get().unwrap_or(0);
+        self.bytes
+            .store(before.saturating_add(bytes as u64), Ordering::Relaxed);
+    }
+
+    /// The bytes so far, none when nobody reads the body.
+    pub(super) fn get(&self) -> Option<u64> {
+        let bytes = self.bytes.load(Ordering::Relaxed);
+        (bytes != Self::UNREAD).then_some(bytes)
+    }
+}

@@ -1,0 +1,91 @@
+//! The four families, and what is written to them.
+
+use std::sync::OnceLock;
+
+use barograph_core::family::Family;
+use barograph_core::histogram::Histogram;
+use barograph_core::labels::LabelSet;
+use barograph_core::registry::Registry;
+use barograph_core::report;
+use barograph_core::spec::RegisterError;
+use barograph_core::updown::UpDownCounter;
+use barograph_model::bounds::Bounds;
+
+use super::settings::{Scheme, Settings};
+
+/// The labels of a request that is over. Empty ones do not apply to it.
+#[derive(LabelSet)]
+#[label(crate = "barograph_core")]
+pub(super) struct Request<'a> {
+    #[label(name = "http.request.method")]
+    pub(super) method: &'a str,
+    #[label(name = "http.route")]
+    pub(super) route: &'a str,
+    #[label(name = "http.response.status_code")]
+    pub(super) status: &'a str,
+    #[label(name = "url.scheme")]
+    pub(super) scheme: &'a str,
+    #[label(name = "error.type")]
+    pub(super) error: &'a str,
+}
+
+/// What is written to. A family that could not be registered is none, and nothing is written there.
+pub(super) struct Instruments {
+    pub(super) duration: Option<Family<Histogram, Request<'static>>>,
+    pub(super) request_size: Option<Family<Histogram, Request<'static>>>,
+    pub(super) response_size: Option<Family<Histogram, Request<'static>>>,
+    active: Option<Family<UpDownCounter, [&'static str; 2]>>,
+    /// The active requests of each method and scheme, from the first one on.
+    bound: Box<[OnceLock<UpDownCounter>]>,
+}
+
+impl Instruments {
+    pub(super) fn register(registry: &Registry, settings: &Settings) -> Self {
+        let sizes = |name, help| {
+            let size = registry.histogram(name).with_help(help).with_unit("By");
+            reported(size.with_bounds(Bounds::sizes()).family())
+        };
+        let duration = registry
+            .histogram("http.server.request.duration")
+            .with_help("Duration of HTTP server requests.")
+            .with_unit("s")
+            .with_bounds(Bounds::http_seconds());
+        let active = registry
+            .up_down_counter("http.server.active_requests")
+            .with_help("Number of active HTTP server requests.")
+            .with_unit("{request}");
+        let series = (settings.known_methods.len() + 1) * Scheme::COUNT;
+        Instruments {
+            duration: reported(duration.family()),
+            active: reported(active.labels(["http.request.method", "url.scheme"])),
+            request_size: sizes(
+                "http.server.request.body.size",
+                "Size of HTTP server request bodies.",
+            ),
+            response_size: sizes(
+                "http.server.response.body.size",
+                "Size of HTTP server response bodies.",
+            ),
+            bound: (0..series).map(|_| OnceLock::new()).collect(),
+        }
+    }
+
+    /// The active requests of the method at this place. Always the same instrument, so that what
+    /// was added is taken away where it was.
+    pub(super) fn active(
+        &self,
+        settings: &Settings,
+        method: usize,
+        scheme: Scheme,
+    ) -> Option<&UpDownCounter> {
+        let family = self.active.as_ref()?;
+        let bound = self.bound.get(method * Scheme::COUNT + scheme as usize)?;
+        Some(bound.get_or_init(|| family.bind(&[settings.method_name(method), scheme.as_str()])))
+    }
+}
+
+fn reported<T>(result: Result<T, RegisterError>) -> Option<T> {
+    result
+        .inspect_err(|error| report::report(format!("requests are not recorded: {error}")))
+        .ok()
+}

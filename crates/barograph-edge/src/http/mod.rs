@@ -1,0 +1,67 @@
+//! A tower layer that records the metrics of a server's requests, from the call to the last byte of
+//! the response.
+//!
+//! | metric | unit | labels |
+//! |---|---|---|
+//! | `http.server.request.duration` | `s` | all five |
+//! | `http.server.request.body.size` | `By` | all five |
+//! | `http.server.response.body.size` | `By` | all five |
+//! | `http.server.active_requests` | `{request}` | `http.request.method`, `url.scheme` |
+//!
+//! The five labels are `http.request.method` (`_OTHER` when it is none of the known ones),
+//! `http.route` (the pattern that matched, never the path), `http.response.status_code`,
+//! `url.scheme` and `error.type`. One that does not apply has an empty value, which is to readers as
+//! if it were not there. What a client can choose freely, such as `Host`, is no label.
+//!
+//! A request begins when the service is called. It ends with its response body: when that says that
+//! it is over, when it has given as many bytes as it announced, or with the response's head when no
+//! body can follow. `error.type` tells how it ended otherwise: `client_disconnect` when it was
+//! dropped before, `panic` (which goes on unwinding), `service_error`, `body_error`; and of a response
+//! that was given whole the status code from 500 on. Upgraded connections are no requests any more:
+//! they are counted as active until then, and recorded nowhere.
+//!
+//! A request with a valid `traceparent` is worked on in that context: it is
+//! [current](barograph_core::current) whenever the handler and the response body are polled, so that
+//! numbers recorded there lead to their trace. Spawned tasks do not inherit it.
+//!
+//! ```
+//! use barograph_core::registry::Registry;
+//! use barograph_edge::http::HttpLayer;
+//!
+//! let layer = HttpLayer::builder()
+//!     .with_registry(&Registry::new())
+//!     .with_filter(|request| request.uri.path() != "/health")
+//!     .build();
+//! # let _ = layer;
+//! ```
+//!
+//! Source: OpenTelemetry semantic conventions 1.44, "HTTP metrics".
+
+#[cfg(feature = "axum")]
+mod axum;
+#[cfg(not(feature = "axum"))]
+#[path = "no_axum.rs"]
+mod axum;
+mod route;
+mod settings;
+mod instruments;
+mod exchange;
+mod body;
+mod future;
+mod service;
+mod layer;
+
+pub use body::ResponseBody;
+pub use future::ResponseFuture;
+pub use layer::{HttpLayer, HttpLayerBuilder};
+pub use route::Route;
+pub use service::HttpMetrics;
+pub use settings::Scheme;
+
+/// A layer that records into the registry of the process.
+///
+/// It belongs around the whole service. With axum that is `Router::layer`, after the routes were
+/// added; what wraps the router from outside does not see which route matches.
+pub fn layer() -> HttpLayer {
+    HttpLayer::builder().build()
+}
