@@ -1,5 +1,6 @@
 //! How telemetry is started: in one line, or taken apart.
 
+use std::fmt;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
 use std::sync::Arc;
@@ -13,7 +14,7 @@ use barograph_model::snapshot::Source;
 
 use crate::admin::{Admin, Routes};
 use crate::config::{Config, DISABLED};
-use crate::error::{PORT, StartError};
+use crate::error::StartError;
 use crate::log;
 use crate::own::Own;
 use crate::page::Pages;
@@ -237,12 +238,10 @@ impl Builder {
     /// [`StartError`], most often because another program has the port.
     pub fn start(self) -> Result<Telemetry, StartError> {
         let config = Config::read(&*self.lookup);
-        if self.logs == Part::On {
+        let prints_logs = self.logs == Part::On && {
             let filter = (self.lookup)("RUST_LOG").filter(|filter| !filter.is_empty());
-            if let Some(error) = log::print_unless_set(filter.as_deref()) {
-                tracing::warn!(target: "barograph", "RUST_LOG is ignored: {error}");
-            }
-        }
+            log::print_unless_set(filter.as_deref())
+        };
         log::hear_reports();
         for ignored in &config.ignored {
             tracing::warn!(target: "barograph", "{ignored}");
@@ -288,9 +287,13 @@ impl Builder {
             None => None,
         };
         if self.start_line == Part::On {
-            let name = resource.value(resource::NAME).unwrap_or_default();
-            let address = admin.as_ref().map(Admin::address);
-            eprintln!("{}", start_line(name, address, pages.is_some()));
+            let line = StartLine {
+                name: resource.value(resource::NAME).unwrap_or_default(),
+                address: admin.as_ref().map(Admin::address),
+                is_disabled: config.disabled,
+                prints_logs,
+            };
+            eprintln!("{line}");
         }
         let pages = pages.unwrap_or_else(Pages::empty);
         Ok(Telemetry::new(
@@ -303,8 +306,8 @@ impl Builder {
     }
 }
 
-impl std::fmt::Debug for Builder {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Builder")
             .field("own", &self.own)
             .finish_non_exhaustive()
@@ -349,20 +352,33 @@ fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     }
 }
 
-/// One line, whatever the name is.
-fn start_line(name: &str, address: Option<SocketAddr>, enabled: bool) -> String {
-    let name = name.escape_debug();
-    match (address, enabled) {
-        (Some(address), true) => format!(
-            "barograph: {name}: metrics at http://{address}/metrics, /health and /ready beside it \
-             ({PORT} chooses the port)"
-        ),
-        (Some(address), false) => format!(
-            "barograph: {name}: {DISABLED} is true, no numbers are shown; http://{address}/health \
-             and /ready stay"
-        ),
-        (None, true) => format!("barograph: {name}: metrics at no port, the program shows them"),
-        (None, false) => format!("barograph: {name}: {DISABLED} is true, no numbers are shown"),
+/// What goes where, in one line whatever the name is.
+struct StartLine<'a> {
+    name: &'a str,
+    address: Option<SocketAddr>,
+    is_disabled: bool,
+    prints_logs: bool,
+}
+
+impl fmt::Display for StartLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "barograph: {}: ", self.name.escape_debug())?;
+        match (self.address, self.is_disabled) {
+            (Some(address), false) => write!(
+                f,
+                "metrics at http://{address}/metrics, beside it /health and /ready"
+            )?,
+            (Some(address), true) => write!(
+                f,
+                "no metrics since {DISABLED} is true; http://{address}/health and /ready stay"
+            )?,
+            (None, false) => f.write_str("metrics at no port, the program shows them itself")?,
+            (None, true) => write!(f, "no metrics since {DISABLED} is true")?,
+        }
+        match self.prints_logs {
+            true => f.write_str("; logs on stderr"),
+            false => Ok(()),
+        }
     }
 }
 
@@ -390,11 +406,28 @@ mod tests {
 
     #[test]
     fn the_start_line_is_one_line() {
-        let address = SocketAddr::from(([127, 0, 0, 1], 9464));
-        for address in [Some(address), None] {
-            for enabled in [true, false] {
-                let line = start_line("a\nb\u{1b}[31m", address, enabled);
-                assert!(!line.contains(|c: char| c.is_control()), "{line:?}");
+        let here = SocketAddr::from(([127, 0, 0, 1], 9464));
+        let mut line = StartLine {
+            name: "shop",
+            address: Some(here),
+            is_disabled: false,
+            prints_logs: true,
+        };
+        assert_eq!(
+            line.to_string(),
+            "barograph: shop: metrics at http://127.0.0.1:9464/metrics, beside it /health and \
+             /ready; logs on stderr"
+        );
+        line.name = "a\nb\u{1b}[31m";
+        for address in [Some(here), None] {
+            for is_disabled in [true, false] {
+                line = StartLine {
+                    address,
+                    is_disabled,
+                    ..line
+                };
+                let text = line.to_string();
+                assert!(!text.contains(|c: char| c.is_control()), "{text:?}");
             }
         }
     }

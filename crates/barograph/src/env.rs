@@ -159,7 +159,12 @@ mod tests {
             (Some("sometimes"), None, 1),
             (Some(""), None, 0),
         ] {
-            check(value, |e| e.choice("X", "a word", &choices), expected, ignored);
+            check(
+                value,
+                |e| e.choice("X", "a word", &choices),
+                expected,
+                ignored,
+            );
         }
     }
 
@@ -167,7 +172,10 @@ mod tests {
     fn what_is_ignored_is_told() {
         let lookup = |_: &str| Some("many".to_owned());
         let mut environment = Environment::new(&lookup);
-        assert_eq!(environment.number::<u16>("PORT", "a port from 0 to 65535"), None);
+        assert_eq!(
+            environment.number::<u16>("PORT", "a port from 0 to 65535"),
+            None
+        );
         assert_eq!(
             environment.into_ignored()[0].to_string(),
             r#"PORT="many" is ignored, expected a port from 0 to 65535"#

@@ -200,9 +200,6 @@ mod tests {
             format!("{error:?}"),
             "cannot serve on 127.0.0.1:80: permission denied"
         );
-        assert_eq!(
-            format!("{:?}", Error::from(refused())),
-            "permission denied"
-        );
+        assert_eq!(format!("{:?}", Error::from(refused())), "permission denied");
     }
 }

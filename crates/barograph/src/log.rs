@@ -8,10 +8,8 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 /// Prints log lines on stderr, unless the service has set somebody who takes them. `filter` is what
-/// `RUST_LOG` says; `info` when that is nothing.
-///
-/// Returns what of the filter could not be read.
-pub(crate) fn print_unless_set(filter: Option<&str>) -> Option<String> {
+/// `RUST_LOG` says; `info` when that is nothing. Returns whether it does print them.
+pub(crate) fn print_unless_set(filter: Option<&str>) -> bool {
     let parsed = filter.map(str::parse::<Targets>);
     let (targets, error) = match parsed {
         Some(Ok(targets)) => (targets, None),
@@ -22,11 +20,15 @@ pub(crate) fn print_unless_set(filter: Option<&str>) -> Option<String> {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal());
     // An error says that a subscriber is set already: the lines go where it sends them.
-    let _ = tracing_subscriber::registry()
+    let prints = tracing_subscriber::registry()
         .with(targets)
         .with(lines)
-        .try_init();
-    error
+        .try_init()
+        .is_ok();
+    if let (true, Some(error)) = (prints, error) {
+        tracing::warn!(target: "barograph", "RUST_LOG is ignored: {error}");
+    }
+    prints
 }
 
 /// Logs what the rooms below report.

@@ -207,8 +207,8 @@ impl Own {
             "Families that were not on the last page, or not all of them, by reason.",
             Kind::Gauge,
         );
-        for (reason, count) in Reason::ALL.into_iter().zip(&self.families) {
-            off.row(&[("reason", reason.as_str())], load(count));
+        for (reason, count) in came_up(Reason::ALL, &self.families) {
+            off.row(&[("reason", reason.as_str())], count);
         }
         let mut points = Table::new(
             "barograph.page.points.left_out",
@@ -216,8 +216,8 @@ impl Own {
             "Points that were not on the last page, by reason.",
             Kind::Gauge,
         );
-        for (reason, count) in Rejection::ALL.into_iter().zip(&self.points) {
-            points.row(&[("reason", reason.as_str())], load(count));
+        for (reason, count) in came_up(Rejection::ALL, &self.points) {
+            points.row(&[("reason", reason.as_str())], count);
         }
         let tables = [
             rejected, refused, series, families, conflicts, panics, cells, off, points,
@@ -280,8 +280,13 @@ fn store<const N: usize>(places: &[AtomicU64; N], counts: [u64; N]) {
     }
 }
 
-fn load(place: &AtomicU64) -> u64 {
-    place.load(Ordering::Relaxed)
+/// The reasons that are not at zero.
+fn came_up<R, const N: usize>(
+    reasons: [R; N],
+    counts: &[AtomicU64; N],
+) -> impl Iterator<Item = (R, u64)> {
+    let counts = counts.iter().map(|count| count.load(Ordering::Relaxed));
+    reasons.into_iter().zip(counts).filter(|(_, n)| *n > 0)
 }
 
 /// How many sentences are kept apart; past it no new ones are logged.

@@ -150,7 +150,10 @@ mod tests {
         let quick = counting(1, Duration::from_millis(50));
         let endless = counting(100, Duration::from_secs(3600));
         let panicking: Flush = Box::new(|_| panic!("a flush that fails"));
-        flush(vec![quick, endless, panicking], began + Duration::from_secs(1));
+        flush(
+            vec![quick, endless, panicking],
+            began + Duration::from_secs(1),
+        );
         assert_eq!(flushed.load(Ordering::Relaxed), 1);
         assert!(began.elapsed() < Duration::from_secs(10));
     }

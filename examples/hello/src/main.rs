@@ -13,7 +13,9 @@ async fn order(Path(id): Path<u64>) -> String {
 #[tokio::main]
 async fn main() -> barograph::Result {
     let telemetry = barograph::init("shop")?;
-    let app = Router::new().route("/orders/{id}", get(order)).layer(http::layer());
+    let app = Router::new()
+        .route("/orders/{id}", get(order))
+        .layer(http::layer());
     let address = std::env::var("HELLO_ADDR").unwrap_or("127.0.0.1:8080".into());
     telemetry.serve(app, address).await
 }

@@ -134,7 +134,9 @@ mod tests {
         };
         let writing = async {
             for _ in 0..8 {
-                near.write_all(&[7; 64]).await.expect("the reader is in time");
+                near.write_all(&[7; 64])
+                    .await
+                    .expect("the reader is in time");
                 near.flush().await.expect("the reader is in time");
             }
         };

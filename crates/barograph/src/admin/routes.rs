@@ -76,7 +76,8 @@ impl Routes {
             let Ok(Ok(permit)) = timeout(QUEUE_TIME, self.places.clone().acquire_owned()).await
             else {
                 pages.busy();
-                let mut response = words(StatusCode::SERVICE_UNAVAILABLE, "too many pages at once\n");
+                let mut response =
+                    words(StatusCode::SERVICE_UNAVAILABLE, "too many pages at once\n");
                 set(&mut response, RETRY_AFTER, "1");
                 return response;
             };
@@ -85,7 +86,10 @@ impl Routes {
             // The place goes with them, so that callbacks which never return stay few.
             let begin = move || (pages.scrape(negotiated), permit);
             let Ok((scrape, permit)) = tokio::task::spawn_blocking(begin).await else {
-                return words(StatusCode::INTERNAL_SERVER_ERROR, "the page was not begun\n");
+                return words(
+                    StatusCode::INTERNAL_SERVER_ERROR,
+                    "the page was not begun\n",
+                );
             };
             Answer::Page(Box::new(Paging {
                 scrape,

@@ -1,0 +1,10 @@
+//! The roof, through its public API and real sockets.
+
+mod client;
+mod service;
+mod bounds;
+mod pages;
+mod runtimes;
+mod start;
+#[cfg(feature = "axum")]
+mod serve;
