@@ -1,4 +1,5 @@
 //! The program as a process: what it prints, how it starts and how it ends.
+#![cfg(unix)]
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};

@@ -4,6 +4,7 @@ mod client;
 mod service;
 mod bounds;
 mod pages;
+mod recording;
 mod runtimes;
 mod start;
 #[cfg(feature = "axum")]
