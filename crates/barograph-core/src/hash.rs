@@ -34,20 +34,34 @@ pub(crate) fn pieces<const N: usize>(pieces: &[&str; N], seed: u64) -> u64 {
     let mut hash = seed;
     for (i, piece) in pieces.iter().enumerate() {
         // Each piece is hashed by itself, so that the products do not wait for each other.
-        let mine = text(piece.as_bytes(), seed ^ K0.wrapping_mul(i as u64 + 1));
-        hash = hash.rotate_left(23) ^ mine;
+        hash = hash.rotate_left(23) ^ text(piece.as_bytes(), seed_of(i, seed));
     }
     fold(hash ^ K2, seed ^ K1)
+}
+
+/// The same for pieces that come with something else.
+#[inline(always)]
+pub(crate) fn placed<const N: usize>(pieces: &[(usize, &str); N], seed: u64) -> u64 {
+    let mut hash = seed;
+    for (i, (_, piece)) in pieces.iter().enumerate() {
+        hash = hash.rotate_left(23) ^ text(piece.as_bytes(), seed_of(i, seed));
+    }
+    hash
 }
 
 /// The same for any number of pieces.
 pub(crate) fn any_pieces<'a>(pieces: impl Iterator<Item = &'a str>, seed: u64) -> u64 {
     let mut hash = seed;
     for (i, piece) in pieces.enumerate() {
-        let mine = text(piece.as_bytes(), seed ^ K0.wrapping_mul(i as u64 + 1));
-        hash = hash.rotate_left(23) ^ mine;
+        hash = hash.rotate_left(23) ^ text(piece.as_bytes(), seed_of(i, seed));
     }
     fold(hash ^ K2, seed ^ K1)
+}
+
+/// A seed of its own for each place, so that two pieces cannot change places unseen.
+#[inline(always)]
+pub(crate) fn seed_of(place: usize, seed: u64) -> u64 {
+    seed ^ K0.wrapping_mul(place as u64 + 1)
 }
 
 /// The hash of some numbers, mixed into that of text.
@@ -62,21 +76,20 @@ pub(crate) fn words<const N: usize>(words: &[u64; N], mut hash: u64) -> u64 {
 #[inline(always)]
 fn text(text: &[u8], seed: u64) -> u64 {
     let len = text.len();
-    if len <= 16 {
-        let (a, b) = if len >= 8 {
-            (word(text, 0), word(text, len - 8))
-        } else if len >= 4 {
-            (half(text, 0), half(text, len - 4))
-        } else if len > 0 {
-            let byte = |i: usize| u64::from(text[i]);
-            (byte(0) << 16 | byte(len / 2) << 8 | byte(len - 1), 0)
-        } else {
-            (0, 0)
-        };
-        fold(a ^ seed, b ^ K1 ^ len as u64)
-    } else {
-        long(text, seed)
+    if len > 16 {
+        return long(text, seed);
     }
+    let (a, b) = if len >= 8 {
+        (word(text, 0), word(text, len - 8))
+    } else if len >= 4 {
+        (half(text, 0), half(text, len - 4))
+    } else if len > 0 {
+        let byte = |i: usize| u64::from(byte(text, i));
+        (byte(0) << 16 | byte(len / 2) << 8 | byte(len - 1), 0)
+    } else {
+        (0, 0)
+    };
+    fold(a ^ seed, b ^ K1 ^ len as u64)
 }
 
 #[inline]
@@ -92,20 +105,32 @@ fn long(text: &[u8], seed: u64) -> u64 {
 
 /// Eight bytes from `at` on, which the caller has.
 #[inline(always)]
-pub(crate) fn word(text: &[u8], at: usize) -> u64 {
+fn word(text: &[u8], at: usize) -> u64 {
     debug_assert!(at + 8 <= text.len());
     // SAFETY: all callers check the length first.
-    let word = unsafe { text.as_ptr().add(at).cast::<[u8; 8]>().read_unaligned() };
-    u64::from_le_bytes(word)
+    let from = unsafe { text.as_ptr().add(at) };
+    // SAFETY: as above.
+    u64::from_le_bytes(unsafe { from.cast::<[u8; 8]>().read_unaligned() })
 }
 
 /// Four bytes from `at` on, which the caller has.
 #[inline(always)]
-pub(crate) fn half(text: &[u8], at: usize) -> u64 {
+fn half(text: &[u8], at: usize) -> u64 {
     debug_assert!(at + 4 <= text.len());
     // SAFETY: all callers check the length first.
-    let half = unsafe { text.as_ptr().add(at).cast::<[u8; 4]>().read_unaligned() };
-    u64::from(u32::from_le_bytes(half))
+    let from = unsafe { text.as_ptr().add(at) };
+    // SAFETY: as above.
+    u64::from(u32::from_le_bytes(unsafe {
+        from.cast::<[u8; 4]>().read_unaligned()
+    }))
+}
+
+/// One byte, which the caller has.
+#[inline(always)]
+fn byte(text: &[u8], at: usize) -> u8 {
+    debug_assert!(at < text.len());
+    // SAFETY: all callers check the length first.
+    unsafe { *text.get_unchecked(at) }
 }
 
 /// Whether two texts are equal; without a call for the short ones that labels are.
@@ -115,7 +140,7 @@ pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
     if len != b.len() {
         return false;
     }
-    if len >= 8 {
+    if len > 16 {
         let mut at = 0;
         while at + 8 < len {
             if word(a, at) != word(b, at) {
@@ -125,10 +150,14 @@ pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
         }
         return word(a, len - 8) == word(b, len - 8);
     }
-    if len >= 4 {
-        return half(a, 0) == half(b, 0) && half(a, len - 4) == half(b, len - 4);
+    if len >= 8 {
+        return (word(a, 0) ^ word(b, 0)) | (word(a, len - 8) ^ word(b, len - 8)) == 0;
     }
-    len == 0 || a[0] == b[0] && a[len / 2] == b[len / 2] && a[len - 1] == b[len - 1]
+    if len >= 4 {
+        return (half(a, 0) ^ half(b, 0)) | (half(a, len - 4) ^ half(b, len - 4)) == 0;
+    }
+    let same = |i: usize| byte(a, i) == byte(b, i);
+    len == 0 || same(0) & same(len / 2) & same(len - 1)
 }
 
 #[cfg(test)]

@@ -61,7 +61,7 @@ impl Key for () {
 
     #[inline(always)]
     fn find<'c>(&self, at: Lookup<'c>) -> Found<'c> {
-        at.strs([])
+        at.strs(&[])
     }
 
     fn render(&self, _: &mut PackedLabels) {}
@@ -73,7 +73,7 @@ impl<const N: usize> Key for [&str; N] {
 
     #[inline(always)]
     fn find<'c>(&self, at: Lookup<'c>) -> Found<'c> {
-        at.strs(*self)
+        at.strs(self)
     }
 
     fn render(&self, out: &mut PackedLabels) {
@@ -310,12 +310,19 @@ impl<'c> Lookup<'c> {
     /// The series with these values, in the order of the names.
     #[doc(hidden)]
     #[inline(always)]
-    pub fn strs<const N: usize>(self, values: [&str; N]) -> Found<'c> {
-        let Some(order) = &self.front.order else {
-            return Found(self.storage.find(&values));
-        };
+    pub fn strs<const N: usize>(self, values: &[&str; N]) -> Found<'c> {
+        // By reference all the way: a copy would read in wide words what was just written in
+        // narrow ones, and wait for that.
+        match &self.front.order {
+            None => Found(self.storage.find(values)),
+            Some(order) => self.strs_in(order, values),
+        }
+    }
+
+    #[inline(never)]
+    fn strs_in<const N: usize>(self, order: &[u8], values: &[&str; N]) -> Found<'c> {
         let mut sorted = [""; N];
-        for (value, place) in values.into_iter().zip(order) {
+        for (value, place) in values.iter().zip(order) {
             sorted[usize::from(*place)] = value;
         }
         Found(self.storage.find(&sorted))
@@ -348,8 +355,8 @@ impl<'c> Lookup<'c> {
     #[inline(always)]
     pub fn typed<const W: usize, const S: usize>(
         self,
-        words: [u64; W],
-        texts: [(usize, &str); S],
+        words: &[u64; W],
+        texts: &[(usize, &str); S],
     ) -> Found<'c> {
         const {
             assert!(
@@ -360,22 +367,18 @@ impl<'c> Lookup<'c> {
         let Kind::Typed { table, records } = &self.front.kind else {
             return Found(None);
         };
-        let hash = hash::pieces(&texts.map(|(_, text)| text), self.storage.seed);
-        let hash = hash::words(&words, hash);
-        let is_it = |address: u64| {
-            let record = record_at(address);
-            // SAFETY: series live as long as the storage.
-            let series = unsafe { &*record.series };
-            record.words[..W] == words
-                && texts.iter().all(|(index, text)| {
-                    hash::equal(series.piece(self.front.place(*index)), text.as_bytes())
-                })
-        };
-        if let Some(learn) = self.learn
-            && table.find(hash, is_it).is_none()
-        {
+        let hash = hash::placed(texts, self.storage.seed);
+        let hash = hash::words(words, hash);
+        let mut walk = table.walk(hash);
+        while let Some(record) = walk.next().map(record_at) {
+            if self.is_typed(record, words, texts) {
+                // SAFETY: series live as long as the storage.
+                return Found(Some(unsafe { &*record.series }));
+            }
+        }
+        if let Some(learn) = self.learn {
             let mut all_words = [0; MOST_WORDS];
-            all_words[..W].copy_from_slice(&words);
+            all_words[..W].copy_from_slice(words);
             let record = Box::into_raw(Box::new(Record {
                 series: learn.series,
                 hash,
@@ -388,10 +391,23 @@ impl<'c> Lookup<'c> {
             table.insert(hash, record.expose_provenance() as u64);
             records.push(record);
         }
-        Found(table.find(hash, is_it).map(|address| {
-            // SAFETY: series live as long as the storage.
-            unsafe { &*record_at(address).series }
-        }))
+        Found(None)
+    }
+
+    #[inline(always)]
+    fn is_typed<const W: usize, const S: usize>(
+        self,
+        record: &Record,
+        words: &[u64; W],
+        texts: &[(usize, &str); S],
+    ) -> bool {
+        // SAFETY: series live as long as the storage.
+        let series = unsafe { &*record.series };
+        let same_words = (0..W).all(|i| record.words[i] == words[i]);
+        same_words
+            && texts.iter().all(|(index, text)| {
+                hash::equal(series.piece(self.front.place(*index)), text.as_bytes())
+            })
     }
 }
 

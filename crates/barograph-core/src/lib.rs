@@ -14,6 +14,10 @@
 //! is a load and a store; a histogram's `row` is such a cell with buckets, readable while it is
 //! written; `table` finds a label set without a lock. Each of them tells its protocol before its code.
 #![warn(missing_docs)]
+#![cfg_attr(
+    loom,
+    expect(dead_code, reason = "the models use a part of what instruments use")
+)]
 
 // The order is the floor plan: a module uses only those above it. Loom checks what comes first;
 // under it the rest, which has statics and thread-locals, is left out.
@@ -40,6 +44,8 @@ mod config;
 mod buckets;
 #[cfg(not(loom))]
 mod series;
+#[cfg(all(not(loom), target_arch = "x86_64"))]
+mod wide;
 #[cfg(not(loom))]
 mod storage;
 #[cfg(not(loom))]
@@ -77,6 +83,9 @@ pub mod builder;
 pub mod site;
 #[cfg(not(loom))]
 mod macros;
+
+#[cfg(all(test, loom))]
+mod models;
 
 #[doc(hidden)]
 pub mod __private {

@@ -319,13 +319,11 @@ impl Pool {
     }
 
     /// Sets the budget in bytes. What is spent already stays.
-    #[cfg_attr(loom, expect(dead_code, reason = "no model sets it"))]
     pub(crate) fn set_budget(&self, bytes: u64) {
         self.budget.store(bytes, Ordering::Relaxed);
     }
 
     /// Bytes in blocks, chunks and rows.
-    #[cfg_attr(loom, expect(dead_code, reason = "no model reads it"))]
     pub(crate) fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }

@@ -144,7 +144,8 @@ impl<'a> Row<'a> {
         (self.0[SEQUENCE].load(Ordering::Relaxed) == sequence).then_some(sum)
     }
 
-    fn load(self, copy: &mut [u64]) -> f64 {
+    /// The words as they are at this moment, whole or not.
+    pub(crate) fn load(self, copy: &mut [u64]) -> f64 {
         for (copy, word) in copy.iter_mut().zip(&self.0[BUCKETS..]) {
             *copy = word.load(Ordering::Relaxed);
         }

@@ -44,6 +44,18 @@ unsafe impl Sync for Series {}
 // SAFETY: as above; nothing in it belongs to a thread.
 unsafe impl Send for Series {}
 
+/// Where pieces end, in one word, as up to four of them lie in a key. None for more text than a key
+/// can have. For more pieces than four it says too little to tell them apart, but is good for a hash.
+#[inline(always)]
+pub(crate) fn packed_ends<const N: usize>(pieces: &[&str; N]) -> Option<u64> {
+    let (mut packed, mut end) = (0, 0);
+    for (i, piece) in pieces.iter().enumerate() {
+        end += piece.len();
+        packed ^= (end as u64).rotate_left(16 * (i as u32 % 4));
+    }
+    (end <= usize::from(u16::MAX)).then_some(packed)
+}
+
 /// What a series is to its readers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
@@ -124,13 +136,7 @@ impl Series {
     pub(crate) fn key(&self) -> (&[u16], &[u8]) {
         // SAFETY: `set_key` does not run while anybody can hold the series.
         let pieces = usize::from(unsafe { *self.pieces.get() });
-        let inline: *const u16 = self.key.get().cast();
-        let start = if self.state.load(Ordering::Relaxed) & LONG == 0 {
-            inline
-        } else {
-            // SAFETY: where LONG, `set_key` wrote a pointer there.
-            unsafe { inline.cast::<*const u16>().read_unaligned() }
-        };
+        let start = self.ends();
         // SAFETY: `set_key` wrote as many ends there.
         let ends = unsafe { std::slice::from_raw_parts(start, pieces) };
         let len = ends.last().map_or(0, |end| usize::from(*end));
@@ -148,32 +154,68 @@ impl Series {
         unsafe { std::str::from_utf8_unchecked(self.key().1) }
     }
 
-    /// Whether its labels are exactly these pieces.
+    /// Whether its labels are exactly these pieces; it has as many.
     #[inline(always)]
     pub(crate) fn is<const N: usize>(&self, pieces: &[&str; N]) -> bool {
-        let (ends, text) = self.key();
-        if ends.len() != N {
+        let Some(mut text) = self.text_if_ends_are(pieces, packed_ends(pieces)) else {
             return false;
-        }
-        let mut from = 0;
-        for i in 0..N {
-            let to = usize::from(ends[i]);
-            // Lengths first: they tell most label sets apart without a look at the text.
-            if to - from != pieces[i].len() {
-                return false;
-            }
-            from = to;
-        }
-        let mut from = 0;
+        };
         for piece in pieces {
-            // SAFETY: the lengths were compared above; ends rise and lie inside of the text.
-            let mine = unsafe { text.get_unchecked(from..from + piece.len()) };
+            // SAFETY: its pieces are as long as these.
+            let mine = unsafe { std::slice::from_raw_parts(text, piece.len()) };
             if !hash::equal(mine, piece.as_bytes()) {
                 return false;
             }
-            from += piece.len();
+            // SAFETY: as above.
+            text = unsafe { text.add(piece.len()) };
         }
         true
+    }
+
+    /// Where its text lies, if its N pieces are as long as these. That alone tells most label sets
+    /// apart. `packed` is what [`packed_ends`] says of them.
+    #[inline(always)]
+    pub(crate) fn text_if_ends_are<const N: usize>(
+        &self,
+        pieces: &[&str; N],
+        packed: Option<u64>,
+    ) -> Option<*const u8> {
+        let ends = self.ends();
+        if N <= 4 && cfg!(target_endian = "little") {
+            // SAFETY: a key has at least eight bytes.
+            let mine = unsafe { ends.cast::<u64>().read_unaligned() };
+            let mask = if N == 4 {
+                u64::MAX
+            } else {
+                (1 << (16 * N)) - 1
+            };
+            if packed != Some(mine & mask) {
+                return None;
+            }
+        } else {
+            let mut end = 0;
+            for (i, piece) in pieces.iter().enumerate() {
+                end += piece.len();
+                // SAFETY: there are N ends.
+                if usize::from(unsafe { *ends.add(i) }) != end {
+                    return None;
+                }
+            }
+        }
+        // SAFETY: the text follows the ends.
+        Some(unsafe { ends.add(N) }.cast())
+    }
+
+    /// Where the ends of its pieces lie, and behind them the text.
+    #[inline(always)]
+    fn ends(&self) -> *const u16 {
+        let inline: *const u16 = self.key.get().cast();
+        if self.state.load(Ordering::Relaxed) & LONG == 0 {
+            inline
+        } else {
+            // SAFETY: where LONG, `set_key` wrote a pointer there.
+            unsafe { inline.cast::<*const u16>().read_unaligned() }
+        }
     }
 
     /// One piece of its labels.

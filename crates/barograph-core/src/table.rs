@@ -66,7 +66,7 @@ impl Array {
         loop {
             let word = &self.words[at & self.mask];
             if word.load(Ordering::Relaxed) == 0 {
-                // Release: pairs with the Acquire in `find`; who reads the entry sees what it
+                // Release: pairs with the Acquire in `Walk`; who reads the entry sees what it
                 // points at.
                 word.store(address | hash & TAG, Ordering::Release);
                 return;
@@ -98,26 +98,13 @@ impl Table {
         unsafe { &*array }
     }
 
-    /// The address under `hash` for which `is_it` says yes.
+    /// The addresses under `hash`, one of which may be what is looked for.
     #[inline(always)]
-    pub(crate) fn find(&self, hash: u64, mut is_it: impl FnMut(u64) -> bool) -> Option<u64> {
-        let array = self.array();
-        let mut at = place(hash);
-        loop {
-            // SAFETY: the mask keeps the index inside of the array, whose length is mask + 1.
-            let word = unsafe { array.words.get_unchecked(at & array.mask) };
-            // Acquire: pairs with the Release in `put`.
-            let entry = word.load(Ordering::Acquire);
-            if (entry ^ hash) & TAG == 0 {
-                let address = entry & !TAG;
-                if address != 0 && is_it(address) {
-                    return Some(address);
-                }
-            }
-            if entry == 0 {
-                return None;
-            }
-            at += 1;
+    pub(crate) fn walk(&self, hash: u64) -> Walk<'_> {
+        Walk {
+            array: self.array(),
+            hash,
+            at: place(hash),
         }
     }
 
@@ -174,6 +161,35 @@ impl Table {
                     return;
                 }
                 _ => at += 1,
+            }
+        }
+    }
+}
+
+/// A reader on its way from the hash's place to the first word that was never used.
+pub(crate) struct Walk<'t> {
+    array: &'t Array,
+    hash: u64,
+    at: usize,
+}
+
+impl Iterator for Walk<'_> {
+    type Item = u64;
+
+    #[inline(always)]
+    fn next(&mut self) -> Option<u64> {
+        loop {
+            // SAFETY: the mask keeps the index inside of the array, whose length is mask + 1.
+            let word = unsafe { self.array.words.get_unchecked(self.at & self.array.mask) };
+            // Acquire: pairs with the Release in `put`.
+            let entry = word.load(Ordering::Acquire);
+            if entry == 0 {
+                return None;
+            }
+            self.at += 1;
+            let address = entry & !TAG;
+            if (entry ^ self.hash) & TAG == 0 && address != 0 {
+                return Some(address);
             }
         }
     }

@@ -36,6 +36,8 @@ use crate::stats::{Counts, FamilyStats, LabelsRefused, Refusal, Rejection};
 use crate::sync::AtomicU64;
 use crate::table::Table;
 use crate::thread::{self, POOL};
+#[cfg(target_arch = "x86_64")]
+use crate::wide;
 
 /// What the numbers of a family are and where they lie.
 #[doc(hidden)]
@@ -80,6 +82,8 @@ pub(crate) trait Unlink: Send + Sync {
 pub(crate) struct Storage {
     pub(crate) table: Table,
     pub(crate) seed: u64,
+    /// Whether labels are looked up with wide vector instructions.
+    is_wide: bool,
     pub(crate) layout: Layout,
     pub(crate) shared: Arc<Shared>,
     /// Label names in canonical order; empty where each series brings its own.
@@ -125,10 +129,11 @@ impl Storage {
         limit: usize,
         shared: Arc<Shared>,
     ) -> Self {
-        let idle = shared.config().idle;
+        let (idle, portable) = (shared.config().idle, shared.config().portable);
         Storage {
             table: Table::new(),
             seed: hash::seed(),
+            is_wide: !portable && has_wide_lookups(),
             layout,
             shared,
             label_names: descriptor.label_names.clone(),
@@ -193,10 +198,20 @@ impl Storage {
     /// The series with exactly these pieces of text. The caller is pinned.
     #[inline(always)]
     pub(crate) fn find<const N: usize>(&self, pieces: &[&str; N]) -> Option<&Series> {
+        #[cfg(target_arch = "x86_64")]
+        if self.is_wide {
+            // SAFETY: `is_wide` is what `wide::is_there` said, and the table holds series that live
+            // as long as the storage.
+            return unsafe { wide::find(&self.table, pieces, self.seed) };
+        }
         let hash = hash::pieces(pieces, self.seed);
-        self.table
-            .find(hash, |address| series_at(address).is(pieces))
-            .map(series_at)
+        let mut walk = self.table.walk(hash);
+        while let Some(series) = walk.next().map(series_at) {
+            if series.is(pieces) {
+                return Some(series);
+            }
+        }
+        None
     }
 
     /// The same for pieces that lie packed already.
@@ -210,9 +225,8 @@ impl Storage {
             let (ends, text) = series.key();
             ends == labels.ends() && text == labels.text().as_bytes()
         };
-        self.table
-            .find(hash, |address| same(series_at(address)))
-            .map(series_at)
+        let mut walk = self.table.walk(hash).map(series_at);
+        walk.find(|series| same(series))
     }
 
     fn hash(&self, ends: &[u16], text: &str) -> u64 {
@@ -222,6 +236,10 @@ impl Storage {
             from = usize::from(*end);
             piece
         });
+        #[cfg(target_arch = "x86_64")]
+        if self.is_wide {
+            return wide::hash(pieces, self.seed);
+        }
         hash::any_pieces(pieces, self.seed)
     }
 
@@ -564,6 +582,13 @@ impl Storage {
             series.hot.store(slot, Ordering::Release);
         });
     }
+}
+
+fn has_wide_lookups() -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return wide::is_there();
+    #[cfg(not(target_arch = "x86_64"))]
+    false
 }
 
 /// Whether a label may have this name; if not, what was expected.

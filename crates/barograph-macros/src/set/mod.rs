@@ -36,7 +36,7 @@ pub(crate) fn expand(input: TokenStream) -> Result<TokenStream> {
         impl #parameters #root::labels::Key for #ident #arguments #bounds {
             const SHAPE: #root::labels::Shape = #shape;
 
-            #[inline]
+            #[inline(always)]
             fn find<'__at>(
                 &self,
                 at: #root::labels::Lookup<'__at>,
@@ -104,10 +104,10 @@ fn lookup(
     if fields.iter().all(LabelField::is_text) {
         return (
             quote!(#root::labels::Shape::Strs),
-            quote!(at.strs([#(#texts),*])),
+            quote!(at.strs(&[#(#texts),*])),
         );
     }
-    let typed = quote!(at.typed([#(#words),*], [#(#placed),*]));
+    let typed = quote!(at.typed(&[#(#words),*], &[#(#placed),*]));
     if !fields.iter().all(LabelField::is_countable) {
         return (quote!(#root::labels::Shape::Typed), typed);
     }

@@ -28,7 +28,7 @@ fn check(input: TokenStream, expected: Expected) {
         impl #parameters ::barograph::labels::Key for #ident {
             const SHAPE: ::barograph::labels::Shape = #shape;
 
-            #[inline]
+            #[inline(always)]
             fn find<'__at>(
                 &self,
                 at: ::barograph::labels::Lookup<'__at>,
@@ -87,7 +87,7 @@ fn text_is_looked_up_in_the_order_of_the_names() {
             ident: quote!(Order<'a>),
             parameters: quote!(<'a>),
             shape: quote!(::barograph::labels::Shape::Strs),
-            find: quote!(at.strs([#b, #c, #a])),
+            find: quote!(at.strs(&[#b, #c, #a])),
             written: vec![b.clone(), c.clone(), a.clone()],
             names: vec!["b", "c", "z"],
         },
@@ -128,12 +128,12 @@ fn enums_choose_between_an_array_and_a_table() {
                             + ::core::primitive::usize::from(self.again)
                     ),
                     _ => at.typed(
-                        [
+                        &[
                             ::core::primitive::u64::from(self.paid),
                             #word,
                             ::core::primitive::u64::from(self.again)
                         ],
-                        []
+                        &[]
                     ),
                 }
             },
@@ -164,11 +164,11 @@ fn words_keep_the_order_of_the_fields_and_text_that_of_the_names() {
             parameters: quote!(<'a>),
             shape: quote!(::barograph::labels::Shape::Typed),
             find: quote!(at.typed(
-                [
+                &[
                     ::core::primitive::u64::from(self.status),
                     (**self.delta) as ::core::primitive::u64
                 ],
-                [(1usize, #host), (2usize, #route)]
+                &[(1usize, #host), (2usize, #route)]
             )),
             written: vec![
                 to_label(quote!((**self.delta))),

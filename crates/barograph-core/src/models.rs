@@ -1,0 +1,386 @@
+//! The lock-free protocols under loom: every interleaving of small cases, with the code that runs in a
+//! service. Each promise has a negative control, a case with the protection taken out, in which loom
+//! has to find the fault.
+//!
+//! `RUSTFLAGS="--cfg loom" cargo test --release -p barograph-core --lib models`
+
+#![expect(
+    unsafe_code,
+    reason = "the models stand in for the handles, which keep these promises"
+)]
+
+use loom::sync::Arc;
+use loom::thread;
+
+use crate::exemplar::Slot;
+use crate::pool::{Barrier, Block, Pool};
+use crate::row::{self, Row};
+use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
+use crate::table::Table;
+
+/// Runs every interleaving with at most three preemptions: enough for every fault that the negative
+/// controls have, in seconds and not hours.
+fn model(case: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(case);
+}
+
+/// The first slot that has cells.
+const SLOT: u32 = crate::pool::CHUNK as u32;
+
+fn sum(pool: &Pool, slot: u32) -> u64 {
+    let blocks = pool.blocks();
+    let cells = blocks.iter().filter_map(|block| block.cell(slot));
+    cells.map(|cell| cell.load(Ordering::Relaxed)).sum()
+}
+
+fn add(pool: &Pool, block: &Block, slot: u32) {
+    let cell = pool.make_cell(block, slot).expect("the budget is large");
+    cell.store(cell.load(Ordering::Relaxed) + 1, Ordering::Relaxed);
+}
+
+#[test]
+fn what_one_lessee_counted_the_next_one_continues() {
+    model(|| {
+        let pool = Arc::new(Pool::new());
+        let threads: Vec<_> = (0..2)
+            .map(|_| {
+                let pool = pool.clone();
+                thread::spawn(move || {
+                    let block = pool.lease().expect("there are four");
+                    add(&pool, block, SLOT);
+                    add(&pool, block, SLOT);
+                    pool.give_back(block);
+                })
+            })
+            .collect();
+        let (first, second) = (sum(&pool, SLOT), sum(&pool, SLOT));
+        assert!(first <= second && second <= 4, "a sum never goes back");
+        for thread in threads {
+            thread.join().expect("no panic");
+        }
+        assert_eq!(sum(&pool, SLOT), 4);
+    });
+}
+
+#[test]
+#[should_panic(expected = "an update was lost")]
+fn negative_control_two_writers_of_one_block_lose_updates() {
+    model(|| {
+        let pool = Arc::new(Pool::new());
+        let block = pool.lease().expect("there are four");
+        add(&pool, block, SLOT);
+        let other = {
+            let pool = pool.clone();
+            thread::spawn(move || add(&pool, block, SLOT))
+        };
+        add(&pool, block, SLOT);
+        other.join().expect("no panic");
+        assert_eq!(sum(&pool, SLOT), 3, "an update was lost");
+    });
+}
+
+#[test]
+fn a_series_is_promoted_while_others_add() {
+    model(|| {
+        let pool = Arc::new(Pool::new());
+        let (shared, hot) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU32::new(0)));
+        let threads: Vec<_> = (0..2)
+            .map(|_| {
+                let (pool, shared, hot) = (pool.clone(), shared.clone(), hot.clone());
+                thread::spawn(move || {
+                    let block = pool.lease().expect("there are four");
+                    for _ in 0..2 {
+                        // Acquire: pairs with the Release below.
+                        let slot = hot.load(Ordering::Acquire);
+                        if slot != 0 {
+                            add(&pool, block, slot);
+                        } else if shared.fetch_add(1, Ordering::Relaxed) == 0
+                            && let Some(slot) = pool.take_cell_slot()
+                        {
+                            // Release: pairs with the Acquire above.
+                            hot.store(slot, Ordering::Release);
+                        }
+                    }
+                    pool.give_back(block);
+                })
+            })
+            .collect();
+        for thread in threads {
+            thread.join().expect("no panic");
+        }
+        let slot = hot.load(Ordering::Relaxed);
+        let cells = if slot == 0 { 0 } else { sum(&pool, slot) };
+        assert_eq!(shared.load(Ordering::Relaxed) + cells, 4);
+    });
+}
+
+#[test]
+fn a_slot_that_is_given_back_begins_at_zero_for_its_next_series() {
+    model(|| {
+        let pool = Arc::new(Pool::new());
+        let hot = Arc::new(AtomicU32::new(0));
+        // The first series of the slot left something in this thread's cell.
+        let slot = pool.take_cell_slot().expect("there are some");
+        let block = pool.lease().expect("there are four");
+        add(&pool, block, slot);
+        let other = {
+            let (pool, hot) = (pool.clone(), hot.clone());
+            thread::spawn(move || {
+                // Nobody can write to it any more: it is released, and taken for another series.
+                pool.give_back_cell_slot(slot);
+                let again = pool.take_cell_slot().expect("it was just given back");
+                assert_eq!(again, slot);
+                // Release: as in `Storage::promote`.
+                hot.store(again, Ordering::Release);
+            })
+        };
+        // Acquire: as in the handles.
+        let recorded = hot.load(Ordering::Acquire) != 0;
+        if recorded {
+            add(&pool, block, slot);
+        }
+        other.join().expect("no panic");
+        assert_eq!(sum(&pool, slot), u64::from(recorded));
+    });
+}
+
+struct SharedRow(*mut AtomicU64);
+// SAFETY: a row is atomics.
+unsafe impl Send for SharedRow {}
+// SAFETY: as above.
+unsafe impl Sync for SharedRow {}
+
+impl SharedRow {
+    fn new() -> Arc<Self> {
+        Arc::new(SharedRow(row::alloc(row::words(1))))
+    }
+
+    fn row(&self) -> Row<'_> {
+        // SAFETY: one bucket, freed when this is dropped.
+        unsafe { Row::at(self.0, 1) }
+    }
+
+    fn total(&self) -> (u64, f64) {
+        let mut buckets = [0];
+        let sum = self.row().read(&mut buckets, &mut [0]);
+        (buckets[0], sum)
+    }
+}
+
+impl Drop for SharedRow {
+    fn drop(&mut self) {
+        // SAFETY: nobody refers to it any more.
+        unsafe { row::free(self.0, row::words(1)) };
+    }
+}
+
+#[test]
+fn a_reader_sees_an_owned_row_whole() {
+    model(|| {
+        let row = SharedRow::new();
+        let writer = {
+            let row = row.clone();
+            thread::spawn(move || {
+                for _ in 0..2 {
+                    // SAFETY: the only writer; one bucket.
+                    unsafe { row.row().observe_owned(0, 5.0) };
+                }
+            })
+        };
+        let mut count = [0];
+        if let Some(sum) = row.row().read_once(&mut count) {
+            assert_eq!(sum, count[0] as f64 * 5.0);
+        }
+        writer.join().expect("no panic");
+        assert_eq!(row.total(), (2, 10.0));
+    });
+}
+
+#[test]
+#[should_panic(expected = "a torn row")]
+fn negative_control_a_reader_that_does_not_look_twice_sees_a_torn_row() {
+    model(|| {
+        let row = SharedRow::new();
+        let writer = {
+            let row = row.clone();
+            thread::spawn(move || {
+                for _ in 0..2 {
+                    // SAFETY: the only writer; one bucket.
+                    unsafe { row.row().observe_owned(0, 5.0) };
+                }
+            })
+        };
+        // Without the sequence: what a reader takes that has lost patience.
+        let reader = {
+            let row = row.clone();
+            thread::spawn(move || {
+                let mut count = [0];
+                let sum = row.row().load(&mut count);
+                assert_eq!(sum, count[0] as f64 * 5.0, "a torn row");
+            })
+        };
+        writer.join().expect("no panic");
+        reader.join().expect("no panic");
+    });
+}
+
+#[test]
+fn a_shared_row_loses_nothing_and_says_who_shared_it() {
+    model(|| {
+        let row = SharedRow::new();
+        let threads: Vec<_> = (0..2)
+            .map(|_| {
+                let row = row.clone();
+                thread::spawn(move || row.row().observe_shared(0, 3.0))
+            })
+            .collect();
+        let mut count = [0];
+        let seen = row.row().read_once(&mut count);
+        let alone: Vec<bool> = threads
+            .into_iter()
+            .map(|thread| thread.join().expect("no panic"))
+            .collect();
+        if let Some(sum) = seen
+            && alone == [true, true]
+        {
+            assert_eq!(sum, count[0] as f64 * 3.0);
+        }
+        assert!(alone.contains(&true));
+        assert_eq!(row.total(), (2, 6.0));
+    });
+}
+
+/// A thing with an address that tables take.
+#[repr(align(64))]
+struct Thing {
+    hash: u64,
+    freed: AtomicU32,
+}
+
+fn thing(hash: u64) -> u64 {
+    let thing = Box::leak(Box::new(Thing {
+        hash,
+        freed: AtomicU32::new(0),
+    }));
+    (&raw const *thing).expose_provenance() as u64
+}
+
+fn at(address: u64) -> &'static Thing {
+    let thing = std::ptr::with_exposed_provenance::<Thing>(address as usize);
+    // SAFETY: leaked above.
+    unsafe { &*thing }
+}
+
+fn find(table: &Table, hash: u64) -> Option<&'static Thing> {
+    let mut walk = table.walk(hash);
+    walk.find_map(|address| Some(at(address)).filter(|thing| thing.hash == hash))
+}
+
+#[test]
+fn a_table_that_grows_is_read_all_the_while() {
+    const KEYS: [u64; 3] = [1 << 6, 2 << 6, 1 << 6 | 1 << 50];
+    model(|| {
+        let table = Arc::new(Table::new());
+        assert!(table.reserve(|address| at(address).hash).is_none());
+        table.insert(KEYS[0], thing(KEYS[0]));
+        let writer = {
+            let table = table.clone();
+            thread::spawn(move || {
+                let mut retired = Vec::new();
+                for key in &KEYS[1..] {
+                    retired.extend(table.reserve(|address| at(address).hash));
+                    table.insert(*key, thing(*key));
+                }
+                retired
+            })
+        };
+        assert!(find(&table, KEYS[0]).is_some(), "what is there is found");
+        if let Some(found) = find(&table, KEYS[2]) {
+            assert_eq!(found.hash, KEYS[2], "what is found is whole");
+        }
+        // Retired arrays are freed when no reader is left.
+        let retired = writer.join().expect("no panic");
+        assert_eq!(retired.len(), 1);
+        assert!(KEYS.iter().all(|key| find(&table, *key).is_some()));
+    });
+}
+
+/// A reader that looks a thing up and uses it, and a writer that unlinks and frees it.
+fn lookup_against_release(heavy: fn(), light: fn(&Block)) {
+    const KEY: u64 = 1 << 6;
+    model(move || {
+        let pool = Arc::new(Pool::new());
+        let table = Arc::new(Table::new());
+        let address = thing(KEY);
+        table.insert(KEY, address);
+        let reader = {
+            let (pool, table) = (pool.clone(), table.clone());
+            thread::spawn(move || {
+                let block = pool.lease().expect("there are four");
+                light(block);
+                if let Some(found) = find(&table, KEY) {
+                    let freed = found.freed.load(Ordering::Relaxed);
+                    assert_eq!(freed, 0, "used after it was freed");
+                }
+                block.unpin();
+                pool.give_back(block);
+            })
+        };
+        table.unlink(KEY, address);
+        heavy();
+        if !pool.blocks().iter().any(|block| block.is_pinned()) {
+            at(address).freed.store(1, Ordering::Relaxed);
+        }
+        reader.join().expect("no panic");
+    });
+}
+
+#[test]
+fn nothing_is_freed_that_a_pinned_thread_found() {
+    lookup_against_release(|| assert!(Barrier::heavy()), Block::pin);
+}
+
+#[test]
+#[should_panic(expected = "used after it was freed")]
+fn negative_control_without_the_barrier_it_is() {
+    lookup_against_release(|| fence(Ordering::Release), Block::pin);
+}
+
+#[test]
+#[should_panic(expected = "used after it was freed")]
+fn negative_control_without_the_pin_it_is() {
+    // Pinned only after the use would be no pin at all; the later `unpin` needs one to take back.
+    lookup_against_release(
+        || assert!(Barrier::heavy()),
+        |block| {
+            block.pin();
+            block.unpin();
+            block.unpin();
+            block.pin();
+        },
+    );
+}
+
+#[test]
+fn an_exemplar_is_read_whole_or_not_at_all() {
+    model(|| {
+        let slot = Arc::new(Slot::new());
+        let threads: Vec<_> = [1.0, 2.0]
+            .into_iter()
+            .map(|value| {
+                let slot = slot.clone();
+                thread::spawn(move || slot.put(value, None, value as u64))
+            })
+            .collect();
+        if let Some(exemplar) = slot.read() {
+            assert_eq!(exemplar.time_unix_nano, Some(exemplar.value as u64));
+        }
+        for thread in threads {
+            thread.join().expect("no panic");
+        }
+        let exemplar = slot.read().expect("one of them stays");
+        assert_eq!(exemplar.time_unix_nano, Some(exemplar.value as u64));
+    });
+}

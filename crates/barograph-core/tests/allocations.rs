@@ -1,0 +1,84 @@
+//! Recording to an existing series allocates nothing, wherever its cells are.
+
+#![expect(unsafe_code, reason = "a counting allocator")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+
+use barograph_core::registry::Registry;
+use barograph_core::{counter, current};
+use barograph_model::context::TraceContext;
+
+thread_local! {
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: everything is handed on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations(f: impl FnOnce()) -> u64 {
+    let before = COUNT.with(Cell::get);
+    f();
+    COUNT.with(Cell::get) - before
+}
+
+#[test]
+fn recording_allocates_nothing() {
+    // The test would see one.
+    assert_eq!(allocations(|| drop(Box::new(1))), 1);
+
+    let registry = Registry::new();
+    let counter = registry.counter("c").register().unwrap();
+    let float = registry.counter_f64("f").register().unwrap();
+    let gauge = registry.gauge("g").register().unwrap();
+    let histogram = registry.histogram("h").with_unit("s").register().unwrap();
+    let family = registry.counter("l").labels(["method", "route"]).unwrap();
+    let header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let trace = TraceContext::parse_traceparent(header).unwrap();
+    let route = String::from("/orders/{id}");
+    let record = || {
+        counter.inc();
+        float.add(0.5);
+        gauge.add(1.0);
+        histogram.observe(0.2);
+        family.with(&["GET", &route]).inc();
+        counter!("allocations.constant", k = "v").inc();
+        counter!("allocations.looked_up", k = route, code = 200).inc();
+        float.add(-1.0);
+    };
+    // The first time makes series, exemplars and, once they are busy, cells.
+    let warm_up = || {
+        for _ in 0..20_000 {
+            record();
+        }
+        let _guard = current::enter(trace);
+        record();
+    };
+    warm_up();
+    let again = allocations(|| {
+        for _ in 0..5_000 {
+            record();
+        }
+        for _ in 0..5_000 {
+            let _guard = current::enter(trace);
+            record();
+        }
+    });
+    assert_eq!(again, 0);
+}

@@ -1,0 +1,111 @@
+//! Cardinality: every measurement in exactly one series, whatever the limits.
+
+use barograph_core::registry::Registry;
+use barograph_core::stats::Refusal;
+
+const OVERFLOW: [(&str, &str); 1] = [("otel.metric.overflow", "true")];
+
+#[test]
+fn past_the_family_limit_there_is_one_overflow_series() {
+    let registry = Registry::builder().with_family_limit(3).build().unwrap();
+    let family = registry.counter("hits").labels(["user"]).unwrap();
+    for user in 0..10 {
+        family.with(&[&user.to_string()]).inc();
+        family.with(&[&user.to_string()]).inc();
+    }
+    assert_eq!(family.len(), 3);
+    assert_eq!(registry.value("hits", &[("user", "2")]), Some(2.0));
+    assert_eq!(registry.value("hits", &[("user", "3")]), None);
+    assert_eq!(registry.value("hits", &OVERFLOW), Some(14.0));
+    let stats = registry.stats();
+    assert_eq!(stats.families[0].refused, [(Refusal::FamilyFull, 14)]);
+    let refused = family.try_with(&["x"]).map(|_| ()).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        r#""hits": too many series in the family: 4, expected at most 3"#
+    );
+}
+
+#[test]
+fn exactly_the_limit_needs_no_overflow_series() {
+    let registry = Registry::builder()
+        .with_limit_of("hits", 2)
+        .build()
+        .unwrap();
+    let family = registry
+        .counter("hits")
+        .with_limit(50)
+        .labels(["k"])
+        .unwrap();
+    family.with(&["a"]).inc();
+    family.with(&["b"]).inc();
+    assert_eq!(registry.value("hits", &OVERFLOW), None);
+    // What the operator says by name beats what the code says, also later.
+    assert!(family.try_with(&["c"]).is_err());
+    registry.set_family_limit("hits", 3);
+    assert!(family.try_with(&["c"]).is_ok());
+}
+
+#[test]
+fn the_registry_has_a_limit_of_its_own() {
+    let registry = Registry::builder().with_total_limit(3).build().unwrap();
+    let first = registry.counter("first").labels(["k"]).unwrap();
+    let second = registry.counter("second").labels(["k"]).unwrap();
+    first.with(&["a"]).inc();
+    first.with(&["b"]).inc();
+    second.with(&["a"]).inc();
+    second.with(&["b"]).inc();
+    assert_eq!(registry.value("second", &OVERFLOW), Some(1.0));
+    assert_eq!(
+        registry.stats().families[1].refused,
+        [(Refusal::RegistryFull, 1)]
+    );
+    // Removal leaves the limit.
+    assert!(first.remove(&["a"]));
+    second.with(&["b"]).inc();
+    assert_eq!(registry.value("second", &[("k", "b")]), Some(1.0));
+}
+
+#[test]
+fn values_and_labels_are_held_to_their_limits() {
+    let registry = Registry::builder()
+        .with_longest_value(4)
+        .with_most_labels(2)
+        .with_forbidden_labels(&["user_id"])
+        .build()
+        .unwrap();
+    let family = registry.counter("hits").labels(["k"]).unwrap();
+    family.with(&["12345"]).inc();
+    assert_eq!(registry.value("hits", &OVERFLOW), Some(1.0));
+    let free = registry.counter("free").free_form().unwrap();
+    let refusal = |labels: &[(&str, &str)]| {
+        let error = free.try_with(labels).map(|_| ()).unwrap_err();
+        (error.reason, error.to_string())
+    };
+    for (labels, reason, message) in [
+        (
+            &[("a", "1"), ("b", "2"), ("c", "3")][..],
+            Refusal::TooManyLabels,
+            r#""free": too many labels: 3, expected at most 2"#,
+        ),
+        (
+            &[("user_id", "1")],
+            Refusal::InvalidLabel,
+            r#""free": invalid label: "user_id", expected a label that is not forbidden here"#,
+        ),
+        (
+            &[("le", "1")],
+            Refusal::InvalidLabel,
+            r#""free": invalid label: "le", expected a name that is not empty, not reserved and has no control character"#,
+        ),
+        (
+            &[("a", "12345")],
+            Refusal::ValueTooLong,
+            r#""free": label value too long: "12345"... of 5 bytes, expected at most 4 bytes"#,
+        ),
+    ] {
+        assert_eq!(refusal(labels), (reason, message.to_owned()));
+    }
+    free.with(&[("le", "1")]).inc();
+    assert_eq!(registry.value("free", &OVERFLOW), Some(1.0));
+}
