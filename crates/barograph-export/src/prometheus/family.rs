@@ -12,8 +12,8 @@ use crate::prometheus::escape;
 use crate::prometheus::exemplar;
 use crate::prometheus::label::{LabelWriter, Uniqueness, write_label};
 use crate::prometheus::name::{Escaping, FamilyName, Place, Translation, is_legacy};
-use crate::prometheus::number::{self, Dialect};
-use crate::prometheus::out::{Fragment, Out, Values, WINDOW, pad, put_padded};
+use crate::prometheus::number::{self, Dialect, Number};
+use crate::prometheus::out::{Block, Fragment, Out, Values, put};
 use crate::prometheus::report::{Rejection, Report};
 
 /// How everything on a page is written.
@@ -63,6 +63,7 @@ struct HistogramLines {
     count: Sample,
     created: Option<Sample>,
     bounds: Option<Spelled>,
+    block: Block,
 }
 
 /// Bucket bounds, each as the end of its line's labels.
@@ -96,6 +97,7 @@ impl FamilyWriter {
                 count: sample("_count"),
                 created: created(),
                 bounds: None,
+                block: Block::default(),
             }),
             Kind::Info => Lines::Info {
                 sample: main("_info"),
@@ -144,13 +146,13 @@ impl FamilyWriter {
     /// Writes the lines of a point, or none and counts it.
     #[inline]
     pub(super) fn point(&mut self, out: &mut Out, report: &mut Report, point: &Point<'_>) {
-        if let Some(fast) = &self.fast
+        if let Some(fast) = &mut self.fast
             && self.header.is_none()
             && !point.is_overflow
             && (point.exemplars.is_empty() || self.style.dialect == Dialect::Text)
             && self.labels.owns_names(&point.labels)
-            && let Ok(number) = Number::of(self.descriptor.kind, &point.value)
-            && fast.write(out, &point.labels, number)
+            && let Ok(number) = number(self.descriptor.kind, &point.value)
+            && fast.write(out, &point.labels, number).is_some()
         {
             self.series += 1;
             return;
@@ -167,6 +169,7 @@ impl FamilyWriter {
         self.series = 0;
     }
 
+    #[inline(never)]
     fn point_with_care(
         &mut self,
         out: &mut Out,
@@ -176,7 +179,7 @@ impl FamilyWriter {
         // Everything is checked before the first byte is written.
         let kind = self.descriptor.kind;
         match (&mut self.lines, &point.value) {
-            (Lines::Number { .. }, value) => Number::of(kind, value).map(|_| ())?,
+            (Lines::Number { .. }, value) => number(kind, value).map(|_| ())?,
             (Lines::Histogram(lines), Value::Histogram(value)) => {
                 lines.prepare(value, self.style)?
             }
@@ -189,9 +192,9 @@ impl FamilyWriter {
             report.count_family();
         }
         let (content, line) = (&self.content, &mut self.line);
-        match (&self.lines, &point.value) {
+        match (&mut self.lines, &point.value) {
             (Lines::Number { sample, created }, value) => {
-                let number = Number::of(kind, value)?;
+                let number = number(kind, value)?;
                 line.clear();
                 sample.open(line, content, b"");
                 number.push(line);
@@ -248,7 +251,7 @@ impl HistogramLines {
     }
 
     fn write(
-        &self,
+        &mut self,
         out: &mut Out,
         content: &[u8],
         line: &mut Vec<u8>,
@@ -256,10 +259,6 @@ impl HistogramLines {
         value: &HistogramValue<'_>,
         style: Style,
     ) {
-        let ends = self
-            .bounds
-            .as_ref()
-            .map_or(&[][..], |spelled| &spelled.ends);
         line.clear();
         line.extend_from_slice(&self.bucket.open);
         line.extend_from_slice(content);
@@ -268,7 +267,6 @@ impl HistogramLines {
         } else {
             b",le=\""
         });
-        let len = pad(line);
         let mut exemplars = Vec::new();
         if style.dialect == Dialect::OpenMetrics && !point.exemplars.is_empty() {
             exemplars.resize(value.buckets.len(), None);
@@ -276,22 +274,29 @@ impl HistogramLines {
                 exemplars[value.bounds.bucket_of(exemplar.value)] = Some(exemplar);
             }
         }
+        let is_short = self.block.set(line).is_some();
+        let ends = self
+            .bounds
+            .as_ref()
+            .map_or(&[][..], |spelled| &spelled.ends);
         let mut count = 0;
         for (i, (end, in_bucket)) in ends.iter().zip(value.buckets).enumerate() {
             count += in_bucket;
-            let (buf, at) = out.reserve(line.len() + end.room() + number::MAX);
-            let at = put_padded(buf, at, line, len);
-            let at = end.put(buf, at);
-            let at = number::put_u64(buf, at, count);
-            if let Some(Some(exemplar)) = exemplars.get(i) {
-                out.advance(at);
-                let mut text = Vec::new();
-                push_exemplar(&mut text, Some(exemplar), style);
+            let exemplar = exemplars.get(i).copied().flatten();
+            let room = self.block.len() + end.len() + number::MAX;
+            if let (None, true, Some((buf, at))) = (exemplar, is_short, out.reserve(room)) {
+                let at = self.block.put(buf, at);
+                let at = end.put(buf, at);
+                let at = number::put_u64(buf, at, count);
+                put(buf, at, b"\n");
+                out.advance(at + 1);
+            } else {
+                let mut text = line.clone();
+                end.push(&mut text);
+                Number::U64(count).push(&mut text);
+                push_exemplar(&mut text, exemplar, style);
                 text.push(b'\n');
                 out.text(&text);
-            } else {
-                buf[at] = b'\n';
-                out.advance(at + 1);
             }
         }
         line.clear();
@@ -311,8 +316,10 @@ impl HistogramLines {
 impl Spelled {
     fn new(bounds: &Bounds, dialect: Dialect) -> Self {
         let all = bounds.as_slice().iter().copied().chain([f64::INFINITY]);
-        let end =
-            |bound| Fragment::new(format!("{}\"}} ", number::bound(bound, dialect)).as_bytes());
+        let end = |bound| {
+            let text = format!("{}\"}} ", number::bound(bound, dialect));
+            Fragment::new(text.as_bytes()).expect("a number is shorter than a chunk")
+        };
         Spelled {
             ends: all.map(end).collect(),
             bounds: bounds.clone(),
@@ -373,99 +380,71 @@ struct FastLine {
     after: Vec<Fragment>,
     /// How much a line takes, values aside.
     room: usize,
+    values: Values,
 }
 
 impl FastLine {
     fn new(sample: &Sample, labels: &LabelWriter) -> Option<Self> {
         let pattern = labels.pattern()?;
         let (first, others) = pattern.names.split_first()?;
-        let open = Fragment::new(&[&*sample.open, &*pattern.constant, first].concat());
-        let mut after: Vec<Fragment> = others
+        let open = Fragment::new(&[&*sample.open, &*pattern.constant, first].concat())?;
+        let between = others
             .iter()
-            .map(|name| Fragment::new(&[b"\"", &**name].concat()))
-            .collect();
-        after.push(Fragment::new(b"\"} "));
-        let room = after
-            .iter()
-            .map(|fragment| fragment.room() + WINDOW)
-            .sum::<usize>();
+            .map(|name| Fragment::new(&[b"\"", &**name].concat()));
+        let after: Vec<Fragment> = between
+            .chain([Fragment::new(b"\"} ")])
+            .collect::<Option<_>>()?;
+        let room = open.len() + after.iter().map(Fragment::len).sum::<usize>() + number::MAX;
         Some(FastLine {
-            room: open.room() + room + number::MAX,
             open,
             after,
+            room,
+            values: Values::new(),
         })
     }
 
     /// Writes the line, or nothing where the values need more care.
-    #[inline]
-    fn write(&self, out: &mut Out, labels: &Labels<'_>, number: Number) -> bool {
-        let text = labels.text().as_bytes();
-        if !Values::are_plain(text) {
-            return false;
-        }
-        let mut short = [0; WINDOW];
-        let values = Values::new(text, &mut short);
-        let (buf, at) = out.reserve(self.room + text.len());
+    #[inline(never)] // On its own, its few variables stay in registers.
+    fn write(&mut self, out: &mut Out, labels: &Labels<'_>, number: Number) -> Option<()> {
+        let ends = labels.ends();
+        let text = labels.text().as_bytes().get(..usize::from(*ends.last()?))?;
+        self.values.lay(text)?;
+        let (buf, at) = out.reserve(self.room + text.len())?;
         let mut at = self.open.put(buf, at);
         let mut from = 0;
-        for (end, after) in labels.ends().iter().zip(&self.after) {
-            let end = usize::from(*end);
-            if end < from || end > text.len() {
-                return false;
+        for (&end, after) in ends.iter().zip(&self.after) {
+            if end < from || usize::from(end) > text.len() {
+                return None;
             }
-            at = values.put(buf, at, from, end);
+            at = self.values.put(buf, at, from, end - from);
             at = after.put(buf, at);
             from = end;
         }
         at = number.put(buf, at);
-        buf[at] = b'\n';
+        put(buf, at, b"\n");
         out.advance(at + 1);
-        true
+        Some(())
     }
 }
 
-/// A value that is one number.
-#[derive(Clone, Copy, Debug)]
-enum Number {
-    U64(u64),
-    I64(i64),
-    F64(f64),
-}
-
-impl Number {
-    #[inline]
-    fn of(kind: Kind, value: &Value<'_>) -> Result<Self, Rejection> {
-        let number = match *value {
-            Value::U64(value) => return Ok(Number::U64(value)),
-            Value::I64(value) => Number::I64(value),
-            Value::F64(value) => Number::F64(value),
-            _ => return Err(Rejection::WrongValue),
-        };
-        let is_count = match number {
-            Number::U64(_) => true,
-            Number::I64(value) => value >= 0,
-            Number::F64(value) => value >= 0.0,
-        };
-        if kind == Kind::Counter && !is_count {
-            return Err(Rejection::NotACount);
-        }
-        Ok(number)
+/// A value that a family of this kind can show.
+#[inline]
+fn number(kind: Kind, value: &Value<'_>) -> Result<Number, Rejection> {
+    let number = match *value {
+        Value::U64(value) => return Ok(Number::U64(value)),
+        Value::I64(value) => Number::I64(value),
+        Value::F64(value) => Number::F64(value),
+        _ => return Err(Rejection::WrongValue),
+    };
+    let is_count = match number {
+        Number::U64(_) => true,
+        Number::I64(value) => value >= 0,
+        Number::F64(value) => value >= 0.0,
+    };
+    if kind == Kind::Counter && !is_count {
+        return Err(Rejection::NotACount);
     }
-
-    #[inline]
-    fn put(self, buf: &mut [u8], at: usize) -> usize {
-        match self {
-            Number::U64(value) => number::put_u64(buf, at, value),
-            Number::I64(value) => number::put_i64(buf, at, value),
-            Number::F64(value) => number::put_f64(buf, at, value),
-        }
-    }
-
-    fn push(self, line: &mut Vec<u8>) {
-        let mut buf = [0; number::MAX];
-        let end = self.put(&mut buf, 0);
-        line.extend_from_slice(&buf[..end]);
-    }
+    Ok(number)
 }
 
 /// OpenMetrics takes the sum for a counter, and wants it together with the count or not at all.

@@ -146,7 +146,7 @@ impl Page {
             if self.style.dialect == Dialect::OpenMetrics {
                 self.out.text(b"# EOF\n");
             }
-            self.out.finish_chunk();
+            self.out.finish();
             self.state = State::Ended;
             return;
         };
@@ -241,8 +241,7 @@ impl Ready {
     }
 
     fn take(&mut self, out: &mut Out) {
-        let full: Vec<Vec<u8>> = out.take_full().collect();
-        for mut chunk in full {
+        for mut chunk in out.take_full() {
             let Some(gzip) = &mut self.gzip else {
                 chunk.shrink_to_fit();
                 self.chunks.push_back(chunk.into());
