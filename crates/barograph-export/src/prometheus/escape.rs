@@ -1,4 +1,7 @@
 //! Escaping of texts: label values, help, and names in quotes.
+//!
+//! Nearly all texts need none, and that is quick to see. Such texts are called plain here: printable
+//! ASCII without `"` and `\`. What is not plain may still turn out to need no escape.
 
 /// Writes a label value, or what stands between the quotes of a name.
 pub(super) fn value(out: &mut Vec<u8>, text: &str) {
@@ -34,12 +37,63 @@ fn escape(out: &mut Vec<u8>, text: &str, escaped: impl Fn(u8) -> Option<&'static
     out.extend_from_slice(&bytes[from..]);
 }
 
+/// Whether a text is plain.
+pub(super) fn is_plain(text: &[u8]) -> bool {
+    let (windows, rest) = text.as_chunks();
+    windows.iter().all(is_plain_window)
+        && match text.last_chunk() {
+            Some(window) => rest.is_empty() || is_plain_window(window),
+            None => rest.iter().all(|byte| is_plain_window(&[*byte; WINDOW])),
+        }
+}
+
+/// Whether all of a few bytes are plain.
+#[inline(always)]
+pub(super) fn is_plain_window(window: &[u8; WINDOW]) -> bool {
+    let (words, _) = window.as_chunks::<8>();
+    let mut bad = 0;
+    for word in words {
+        let word = u64::from_le_bytes(*word);
+        let quote = word ^ (ONES * b'"' as u64);
+        let backslash = word ^ (ONES * b'\\' as u64);
+        // Each difference borrows into the high bit where a byte is less than a space, or is one of
+        // the two; without such a byte nothing borrows.
+        bad |= word
+            | word.wrapping_sub(ONES * b' ' as u64)
+            | quote.wrapping_sub(ONES)
+            | backslash.wrapping_sub(ONES);
+    }
+    bad & HIGH_BITS == 0
+}
+
+/// How many bytes are looked at together.
+pub(super) const WINDOW: usize = 16;
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HIGH_BITS: u64 = ONES * 0x80;
+
 /// No escape stands for NUL, and Prometheus takes one for the end of the page.
 const NOT_NUL: &str = "\u{fffd}";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plain_text_is_told_from_what_needs_a_look() {
+        for len in 0..70 {
+            let plain = vec![b'~'; len];
+            assert!(is_plain(&plain), "{len}");
+            for at in 0..len {
+                for byte in 0..=255 {
+                    let mut text = plain.clone();
+                    text[at] = byte;
+                    let expected = (b' '..=0x7f).contains(&byte) && byte != b'"' && byte != b'\\';
+                    assert_eq!(is_plain(&text), expected, "{byte} at {at} of {len}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn what_ends_a_value_or_a_line_is_escaped() {

@@ -2,7 +2,7 @@
 
 use std::io::Write as _;
 
-use crate::prometheus::out::{Buf, put};
+use crate::prometheus::out::{Buf, Out, put};
 
 /// The most bytes that any number takes.
 pub(super) const MAX: usize = 32;
@@ -24,6 +24,13 @@ impl Number {
             Number::I64(value) => put_i64(buf, at, value),
             Number::F64(value) => put_f64(buf, at, value),
         }
+    }
+
+    /// Writes it to a page.
+    pub(super) fn write(self, out: &mut Out) {
+        let (buf, at) = out.reserve(MAX).expect("a number is shorter than a chunk");
+        let end = self.put(buf, at);
+        out.advance(end);
     }
 
     /// Writes it behind a text.
@@ -176,14 +183,10 @@ pub(super) fn bound(value: f64, dialect: Dialect) -> String {
 mod tests {
     use super::*;
 
-    use crate::prometheus::out::Out;
-
     /// The number as it is put on a page, which is how it is pushed too.
     fn text(number: Number) -> String {
         let mut out = Out::new();
-        let (buf, at) = out.reserve(MAX).unwrap();
-        let end = number.put(buf, at);
-        out.advance(end);
+        number.write(&mut out);
         out.finish();
         let put = out.take_full().concat();
         let mut pushed = Vec::new();

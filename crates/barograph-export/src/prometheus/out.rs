@@ -8,6 +8,8 @@
 //! bits can name, so no check is left to make. Who writes asks for room first, and a place that ran
 //! over all the same would spoil the text, not the memory.
 
+use crate::prometheus::escape::{WINDOW, is_plain_window};
+
 /// The text of one chunk, and behind it what a step may write too much.
 pub(super) type Buf = [u8; CHUNK + STEP];
 
@@ -145,12 +147,10 @@ impl Fragment {
         usize::from(self.len)
     }
 
-    /// Writes it behind a text.
-    pub(super) fn push(&self, text: &mut Vec<u8>) {
-        let end = text.len() + self.len();
-        text.extend_from_slice(&self.first);
-        text.extend_from_slice(self.more.as_flattened());
-        text.truncate(end);
+    pub(super) fn to_vec(&self) -> Vec<u8> {
+        let mut text = [&self.first[..], self.more.as_flattened()].concat();
+        text.truncate(self.len());
+        text
     }
 
     /// Writes it at `at`, and gives the place behind it.
@@ -214,8 +214,6 @@ pub(super) struct Values {
 /// The longest text of label values that is laid down.
 pub(super) const MAX_VALUES: usize = 1024;
 
-const WINDOW: usize = 16;
-
 impl Values {
     pub(super) fn new() -> Self {
         Values {
@@ -236,7 +234,7 @@ impl Values {
         let (laid, _) = self.text.as_chunks_mut::<WINDOW>();
         for (window, laid) in windows.iter().zip(laid) {
             // To stop here and now also keeps the compiler from making two loops of this one.
-            if !is_plain(window) {
+            if !is_plain_window(window) {
                 return None;
             }
             *laid = *window;
@@ -256,7 +254,7 @@ impl Values {
         };
         let at = at & (MAX_VALUES - 1);
         self.text[at..at + WINDOW].copy_from_slice(&last);
-        is_plain(&last).then_some(())
+        is_plain_window(&last).then_some(())
     }
 
     /// Writes the value of `len` bytes from `from` on, and gives the place behind it.
@@ -285,27 +283,6 @@ impl Values {
             .expect("there is a step behind each place below the most")
     }
 }
-
-#[inline(always)]
-fn is_plain(window: &[u8; WINDOW]) -> bool {
-    let (words, _) = window.as_chunks::<8>();
-    let mut bad = 0;
-    for word in words {
-        let word = u64::from_le_bytes(*word);
-        let quote = word ^ (ONES * b'"' as u64);
-        let backslash = word ^ (ONES * b'\\' as u64);
-        // Each difference borrows into the high bit where a byte is less than a space, or is one of
-        // the two; without such a byte nothing borrows.
-        bad |= word
-            | word.wrapping_sub(ONES * b' ' as u64)
-            | quote.wrapping_sub(ONES)
-            | backslash.wrapping_sub(ONES);
-    }
-    bad & HIGH_BITS == 0
-}
-
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGH_BITS: u64 = ONES * 0x80;
 
 #[cfg(test)]
 mod tests {
@@ -362,9 +339,7 @@ mod tests {
         for i in 0..5000_usize {
             let text = vec![b'a' + (i % 26) as u8; i % 97];
             let fragment = Fragment::new(&text).unwrap();
-            let mut pushed = b"x".to_vec();
-            fragment.push(&mut pushed);
-            assert_eq!(pushed[1..], text);
+            assert_eq!(fragment.to_vec(), text);
             let (buf, at) = out.reserve(fragment.len()).unwrap();
             let end = fragment.put(buf, at);
             out.advance(end);

@@ -12,8 +12,9 @@ use bytes::Bytes;
 use flate2::write::GzEncoder;
 
 use crate::prometheus::config::{Config, Switch};
-use crate::prometheus::family::{FamilyWriter, Style};
+use crate::prometheus::family::FamilyWriter;
 use crate::prometheus::gather::{Gatherer, Placed};
+use crate::prometheus::line::Style;
 use crate::prometheus::negotiate::{Compression, Negotiated};
 use crate::prometheus::number::Dialect;
 use crate::prometheus::out::{CHUNK, Out};

@@ -86,7 +86,7 @@ fn only_names_that_differ_on_the_page_make_a_pattern() {
         let writer = writer(descriptor(fixed, constant), Some("le"), uniqueness);
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         let pattern = writer.pattern()?;
-        Some((text(pattern.constant), text(pattern.names.concat())))
+        Some((text(pattern.constant.clone()), text(pattern.names.concat())))
     };
     let promised = Uniqueness::Promised;
     assert_eq!(
