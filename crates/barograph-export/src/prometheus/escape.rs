@@ -50,27 +50,17 @@ pub(super) fn is_plain(text: &[u8]) -> bool {
 /// Whether all of a few bytes are plain.
 #[inline(always)]
 pub(super) fn is_plain_window(window: &[u8; WINDOW]) -> bool {
-    let (words, _) = window.as_chunks::<8>();
-    let mut bad = 0;
-    for word in words {
-        let word = u64::from_le_bytes(*word);
-        let quote = word ^ (ONES * b'"' as u64);
-        let backslash = word ^ (ONES * b'\\' as u64);
-        // Each difference borrows into the high bit where a byte is less than a space, or is one of
-        // the two; without such a byte nothing borrows.
-        bad |= word
-            | word.wrapping_sub(ONES * b' ' as u64)
-            | quote.wrapping_sub(ONES)
-            | backslash.wrapping_sub(ONES);
+    let mut bad = [0; WINDOW];
+    for (bad, byte) in bad.iter_mut().zip(window) {
+        // As a signed number, all but ASCII is below the space too.
+        let is_bad = (*byte as i8) < 0x20 || *byte == b'"' || *byte == b'\\';
+        *bad = if is_bad { 0xff } else { 0 };
     }
-    bad & HIGH_BITS == 0
+    u128::from_ne_bytes(bad) == 0
 }
 
 /// How many bytes are looked at together.
 pub(super) const WINDOW: usize = 16;
-
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HIGH_BITS: u64 = ONES * 0x80;
 
 /// No escape stands for NUL, and Prometheus takes one for the end of the page.
 const NOT_NUL: &str = "\u{fffd}";
