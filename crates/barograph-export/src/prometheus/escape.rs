@@ -3,6 +3,8 @@
 //! Nearly all texts need none, and that is quick to see. Such texts are called plain here: printable
 //! ASCII without `"` and `\`. What is not plain may still turn out to need no escape.
 
+use std::borrow::Cow;
+
 /// Writes a label value, or what stands between the quotes of a name.
 pub(super) fn value(out: &mut Vec<u8>, text: &str) {
     escape(out, text, |byte| match byte {
@@ -35,6 +37,19 @@ fn escape(out: &mut Vec<u8>, text: &str, escaped: impl Fn(u8) -> Option<&'static
         }
     }
     out.extend_from_slice(&bytes[from..]);
+}
+
+/// Whether a text may look like another on a page: one holds what stands for NUL, one a NUL.
+pub(super) fn is_lossy(text: &str) -> bool {
+    !is_plain(text.as_bytes()) && (text.contains('\0') || text.contains(NOT_NUL))
+}
+
+/// A text as readers of the page see it.
+pub(super) fn as_read(text: &str) -> Cow<'_, str> {
+    match text.contains('\0') {
+        true => text.replace('\0', NOT_NUL).into(),
+        false => text.into(),
+    }
 }
 
 /// Whether a text is plain.

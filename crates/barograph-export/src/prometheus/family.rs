@@ -207,14 +207,15 @@ fn number(kind: Kind, value: &Value<'_>) -> Result<Number, Rejection> {
 
 /// Each state once, as a label, with its bit.
 fn states(descriptor: &Descriptor, name: &str) -> Vec<(Vec<u8>, usize)> {
-    let states = &descriptor.states;
-    let first = |i: usize| states[..i].iter().all(|earlier| *earlier != states[i]);
-    let label = |i: usize| {
+    let mut states: Vec<(Vec<u8>, usize)> = Vec::new();
+    for (bit, state) in descriptor.states.iter().enumerate() {
         let mut label = Vec::new();
-        write_label(&mut label, name, &[&states[i]]);
-        (label, i)
-    };
-    (0..states.len()).filter(|i| first(*i)).map(label).collect()
+        write_label(&mut label, name, &[state]);
+        if states.iter().all(|(earlier, _)| *earlier != label) {
+            states.push((label, bit));
+        }
+    }
+    states
 }
 
 fn header(descriptor: &Descriptor, name: &FamilyName, dialect: Dialect) -> Vec<u8> {

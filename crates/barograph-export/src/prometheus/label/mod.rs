@@ -26,6 +26,8 @@ pub(super) struct LabelWriter {
     pattern: Option<Pattern>,
     /// The labels of all series so far, where nothing else keeps two series apart.
     seen: Option<HashSet<Box<[u8]>>>,
+    /// The same of those few that could be mistaken for another on the page.
+    seen_lossy: HashSet<Box<[u8]>>,
     overflow_seen: bool,
 }
 
@@ -142,6 +144,7 @@ impl LabelWriter {
             constant,
             fixed,
             reserved: reserved.map(Into::into),
+            seen_lossy: HashSet::new(),
             overflow_seen: false,
             seen: (!is_safe).then(HashSet::new),
             descriptor,
@@ -171,9 +174,16 @@ impl LabelWriter {
         content.clear();
         if let Some(pattern) = &self.pattern
             && !point.is_overflow
-            && self.owns_names(&point.labels)
+            && (self.owns_names(&point.labels)
+                || point.labels.names() == Some(&*self.descriptor.label_names))
         {
-            return pattern.write(content, &point.labels);
+            pattern.write(content, &point.labels)?;
+            return match escape::is_lossy(point.labels.text()) {
+                true if !self.seen_lossy.insert(content.as_slice().into()) => {
+                    Err(Rejection::Duplicate)
+                }
+                _ => Ok(()),
+            };
         }
         let pairs = pairs(&self.descriptor, point)?;
         let constant = self.constant.iter().map(|label| Label {
@@ -267,6 +277,7 @@ fn identity<'a>(groups: impl Iterator<Item = &'a [&'a Label<&'a str>]>) -> Box<[
     for group in groups {
         let value = values(group).join(";");
         if !value.is_empty() {
+            let value = escape::as_read(&value);
             for part in [group[0].page.as_bytes(), value.as_bytes()] {
                 identity.extend_from_slice(part);
                 // No byte of UTF-8 text is this.

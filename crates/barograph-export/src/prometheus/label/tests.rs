@@ -129,6 +129,34 @@ fn labels_that_are_not_the_familys_are_refused() {
 }
 
 #[test]
+fn a_nul_is_not_told_from_what_stands_for_it() {
+    for uniqueness in [Uniqueness::Promised, Uniqueness::Unknown] {
+        let mut writer = writer(descriptor(&["a"], &[]), None, uniqueness);
+        let own = Arc::clone(&writer.descriptor);
+        let alike: Vec<Box<str>> = vec!["a".into()];
+        for (names, text, expected) in [
+            (&*own.label_names, "\u{fffd}", Ok("a=\"\u{fffd}\"")),
+            (&*own.label_names, "\0", Err(Rejection::Duplicate)),
+            (&*alike, "\0", Err(Rejection::Duplicate)),
+            (&*alike, "\0\u{fffd}", Ok("a=\"\u{fffd}\u{fffd}\"")),
+            (
+                &*own.label_names,
+                "\u{fffd}\u{fffd}",
+                Err(Rejection::Duplicate),
+            ),
+        ] {
+            let end = u16::try_from(text.len()).unwrap();
+            let written = write(&mut writer, Labels::fixed(names, &[end], text, true));
+            assert_eq!(
+                written.as_deref(),
+                expected.as_ref().copied(),
+                "{text:?} {uniqueness:?}"
+            );
+        }
+    }
+}
+
+#[test]
 fn a_scope_has_labels_of_its_own() {
     let mut described = descriptor(&["a"], &[]);
     described.scope = Some(Arc::new(Scope {
