@@ -1,6 +1,6 @@
 //! Prints how long a line of a page takes.
 //!
-//! `cargo run --release -p barograph-export --example page_speed -- [SERIES]`
+//! `cargo run --release -p barograph-export --example page_speed -- [SERIES [ROW]]`
 //!
 //! The families are synthetic: what is timed is the writing, with a source that costs next to
 //! nothing. Each figure is the best of several rounds, on one thread.
@@ -25,6 +25,7 @@ fn main() {
         Ok(series) => series.unwrap_or(1_000_000),
         Err(error) => return eprintln!("expected a number of series: {error}"),
     };
+    let filter = std::env::args().nth(2).unwrap_or_default();
     let counters = Column::new(Kind::Counter, series, |i| Cell::U64(i * 7919 % 1_000_000));
     let floats = Column::new(Kind::Counter, series, |i| {
         Cell::F64(i as f64 * 0.001 + 0.0003)
@@ -49,6 +50,9 @@ fn main() {
             text.with_compression(Compression::Gzip),
         ),
     ] {
+        if !name.contains(&filter) {
+            continue;
+        }
         let source: Arc<dyn Source> = Arc::new(Shown(Arc::clone(column)));
         let exposition = Exposition::new(Config::new(), &Resource::new(), [source]);
         let rounds = if negotiated.content_encoding().is_some() {

@@ -1,4 +1,9 @@
 //! Escaping of texts: label values, help, and names in quotes.
+//!
+//! Nearly all texts need none, and that is quick to see. Such texts are called plain here: printable
+//! ASCII without `"` and `\`. What is not plain may still turn out to need no escape.
+
+use std::borrow::Cow;
 
 /// Writes a label value, or what stands between the quotes of a name.
 pub(super) fn value(out: &mut Vec<u8>, text: &str) {
@@ -34,12 +39,66 @@ fn escape(out: &mut Vec<u8>, text: &str, escaped: impl Fn(u8) -> Option<&'static
     out.extend_from_slice(&bytes[from..]);
 }
 
+/// Whether a text may look like another on a page: one holds what stands for NUL, one a NUL.
+pub(super) fn is_lossy(text: &str) -> bool {
+    !is_plain(text.as_bytes()) && (text.contains('\0') || text.contains(NOT_NUL))
+}
+
+/// A text as readers of the page see it.
+pub(super) fn as_read(text: &str) -> Cow<'_, str> {
+    match text.contains('\0') {
+        true => text.replace('\0', NOT_NUL).into(),
+        false => text.into(),
+    }
+}
+
+/// Whether a text is plain.
+pub(super) fn is_plain(text: &[u8]) -> bool {
+    let (windows, rest) = text.as_chunks();
+    windows.iter().all(is_plain_window)
+        && match text.last_chunk() {
+            Some(window) => rest.is_empty() || is_plain_window(window),
+            None => rest.iter().all(|byte| is_plain_window(&[*byte; WINDOW])),
+        }
+}
+
+/// Whether all of a few bytes are plain.
+#[inline(always)]
+pub(super) fn is_plain_window(window: &[u8; WINDOW]) -> bool {
+    let mut bad = [0; WINDOW];
+    for (bad, byte) in bad.iter_mut().zip(window) {
+        // As a signed number, all but ASCII is below the space too.
+        let is_bad = (*byte as i8) < 0x20 || *byte == b'"' || *byte == b'\\';
+        *bad = if is_bad { 0xff } else { 0 };
+    }
+    u128::from_ne_bytes(bad) == 0
+}
+
+/// How many bytes are looked at together.
+pub(super) const WINDOW: usize = 16;
+
 /// No escape stands for NUL, and Prometheus takes one for the end of the page.
 const NOT_NUL: &str = "\u{fffd}";
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn plain_text_is_told_from_what_needs_a_look() {
+        for len in 0..70 {
+            let plain = vec![b'~'; len];
+            assert!(is_plain(&plain), "{len}");
+            for at in 0..len {
+                for byte in 0..=255 {
+                    let mut text = plain.clone();
+                    text[at] = byte;
+                    let expected = (b' '..=0x7f).contains(&byte) && byte != b'"' && byte != b'\\';
+                    assert_eq!(is_plain(&text), expected, "{byte} at {at} of {len}");
+                }
+            }
+        }
+    }
 
     #[test]
     fn what_ends_a_value_or_a_line_is_escaped() {

@@ -6,7 +6,7 @@ use barograph_model::exemplar::Exemplar;
 
 use crate::prometheus::label::write_label;
 use crate::prometheus::name::{Escaping, Translation, label};
-use crate::prometheus::number;
+use crate::prometheus::number::Number;
 
 /// Writes an exemplar behind a value; nothing for one that says nothing.
 ///
@@ -42,7 +42,7 @@ pub(super) fn write(
     out.extend_from_slice(b" # {");
     out.extend_from_slice(&labels);
     out.extend_from_slice(b"} ");
-    write_f64(out, exemplar.value);
+    Number::F64(exemplar.value).push(out);
     if let Some(nanos) = exemplar.time_unix_nano {
         out.push(b' ');
         write_seconds(out, nanos);
@@ -54,12 +54,6 @@ pub(super) fn write_seconds(out: &mut Vec<u8>, nanos: u64) {
     let millis = nanos / 1_000_000;
     write!(out, "{}.{:03}", millis / 1000, millis % 1000)
         .expect("writing into memory does not fail");
-}
-
-fn write_f64(out: &mut Vec<u8>, value: f64) {
-    let mut buf = [0; number::MAX];
-    let end = number::put_f64(&mut buf, 0, value);
-    out.extend_from_slice(&buf[..end]);
 }
 
 /// Source: OpenMetrics 1.0, "Exemplars": the length of names and values together.

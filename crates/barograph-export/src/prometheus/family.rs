@@ -2,29 +2,17 @@
 
 use std::sync::Arc;
 
-use barograph_model::bounds::Bounds;
 use barograph_model::descriptor::{Descriptor, Kind};
-use barograph_model::exemplar::Exemplar;
-use barograph_model::label::Labels;
-use barograph_model::snapshot::{HistogramValue, Point, Value};
+use barograph_model::snapshot::{Point, Value};
 
 use crate::prometheus::escape;
-use crate::prometheus::exemplar;
+use crate::prometheus::histogram::HistogramLines;
 use crate::prometheus::label::{LabelWriter, Uniqueness, write_label};
-use crate::prometheus::name::{Escaping, FamilyName, Place, Translation, is_legacy};
-use crate::prometheus::number::{self, Dialect};
-use crate::prometheus::out::{Fragment, Out, Values, WINDOW, pad, put_padded};
+use crate::prometheus::line::{FastLine, Pen, Sample, Style, write_metric};
+use crate::prometheus::name::FamilyName;
+use crate::prometheus::number::{Dialect, Number};
+use crate::prometheus::out::Out;
 use crate::prometheus::report::{Rejection, Report};
-
-/// How everything on a page is written.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Style {
-    pub(super) dialect: Dialect,
-    pub(super) translation: Translation,
-    pub(super) escaping: Escaping,
-    /// Whether lines say when a series began to count.
-    pub(super) created: bool,
-}
 
 /// Writes one family.
 pub(super) struct FamilyWriter {
@@ -37,7 +25,7 @@ pub(super) struct FamilyWriter {
     fast: Option<FastLine>,
     series: u64,
     content: Vec<u8>,
-    line: Vec<u8>,
+    text: Vec<u8>,
 }
 
 /// The lines of a series, by kind.
@@ -55,20 +43,6 @@ enum Lines {
         sample: Sample,
         states: Vec<(Vec<u8>, usize)>,
     },
-}
-
-struct HistogramLines {
-    bucket: Sample,
-    sum: Sample,
-    count: Sample,
-    created: Option<Sample>,
-    bounds: Option<Spelled>,
-}
-
-/// Bucket bounds, each as the end of its line's labels.
-struct Spelled {
-    bounds: Bounds,
-    ends: Vec<Fragment>,
 }
 
 impl FamilyWriter {
@@ -90,13 +64,7 @@ impl FamilyWriter {
                 sample: main("_total"),
                 created: created(),
             },
-            Kind::Histogram => Lines::Histogram(HistogramLines {
-                bucket: sample("_bucket"),
-                sum: sample("_sum"),
-                count: sample("_count"),
-                created: created(),
-                bounds: None,
-            }),
+            Kind::Histogram => Lines::Histogram(HistogramLines::new(sample, created())),
             Kind::Info => Lines::Info {
                 sample: main("_info"),
             },
@@ -137,20 +105,20 @@ impl FamilyWriter {
             fast,
             series: 0,
             content: Vec::new(),
-            line: Vec::new(),
+            text: Vec::new(),
         }
     }
 
     /// Writes the lines of a point, or none and counts it.
     #[inline]
     pub(super) fn point(&mut self, out: &mut Out, report: &mut Report, point: &Point<'_>) {
-        if let Some(fast) = &self.fast
+        if let Some(fast) = &mut self.fast
             && self.header.is_none()
             && !point.is_overflow
             && (point.exemplars.is_empty() || self.style.dialect == Dialect::Text)
             && self.labels.owns_names(&point.labels)
-            && let Ok(number) = Number::of(self.descriptor.kind, &point.value)
-            && fast.write(out, &point.labels, number)
+            && let Ok(number) = number(self.descriptor.kind, &point.value)
+            && fast.write(out, &point.labels, number).is_some()
         {
             self.series += 1;
             return;
@@ -167,6 +135,7 @@ impl FamilyWriter {
         self.series = 0;
     }
 
+    #[inline(never)]
     fn point_with_care(
         &mut self,
         out: &mut Out,
@@ -176,9 +145,9 @@ impl FamilyWriter {
         // Everything is checked before the first byte is written.
         let kind = self.descriptor.kind;
         match (&mut self.lines, &point.value) {
-            (Lines::Number { .. }, value) => Number::of(kind, value).map(|_| ())?,
+            (Lines::Number { .. }, value) => number(kind, value).map(|_| ())?,
             (Lines::Histogram(lines), Value::Histogram(value)) => {
-                lines.prepare(value, self.style)?
+                lines.prepare(value, self.style.dialect)?
             }
             (Lines::Info { .. }, Value::Info) | (Lines::States { .. }, Value::StateSet(_)) => {}
             _ => return Err(Rejection::WrongValue),
@@ -188,38 +157,27 @@ impl FamilyWriter {
             out.text(&header);
             report.count_family();
         }
-        let (content, line) = (&self.content, &mut self.line);
-        match (&self.lines, &point.value) {
+        let mut pen = Pen {
+            out,
+            content: &self.content,
+            text: &mut self.text,
+            style: self.style,
+        };
+        match (&mut self.lines, &point.value) {
             (Lines::Number { sample, created }, value) => {
-                let number = Number::of(kind, value)?;
-                line.clear();
-                sample.open(line, content, b"");
-                number.push(line);
-                if kind == Kind::Counter && self.style.dialect == Dialect::OpenMetrics {
-                    let newest = point.exemplars.iter().max_by_key(|e| e.time_unix_nano);
-                    push_exemplar(line, newest, self.style);
-                }
-                line.push(b'\n');
-                push_created(line, created.as_ref(), content, point);
-                out.text(line);
+                // Those of gauges are no concern of their readers.
+                let exemplars = point.exemplars.iter().filter(|_| kind == Kind::Counter);
+                let newest = exemplars.max_by_key(|exemplar| exemplar.time_unix_nano);
+                pen.line_with(sample, number(kind, value)?, newest);
+                pen.created(created.as_ref(), point);
             }
-            (Lines::Histogram(lines), Value::Histogram(value)) => {
-                lines.write(out, content, line, point, value, self.style);
-            }
-            (Lines::Info { sample }, _) => {
-                line.clear();
-                sample.open(line, content, b"");
-                line.extend_from_slice(b"1\n");
-                out.text(line);
-            }
+            (Lines::Histogram(lines), Value::Histogram(value)) => lines.write(pen, point, value),
+            (Lines::Info { sample }, _) => pen.line(sample, b"", Number::U64(1)),
             (Lines::States { sample, states }, Value::StateSet(on)) => {
-                line.clear();
                 for (label, bit) in states {
-                    sample.open(line, content, label);
-                    let is_on = on.checked_shr(*bit as u32).unwrap_or(0) & 1 == 1;
-                    line.extend_from_slice(if is_on { b"1\n" } else { b"0\n" });
+                    let is_on = on.checked_shr(*bit as u32).unwrap_or(0) & 1;
+                    pen.line(sample, label, Number::U64(is_on));
                 }
-                out.text(line);
             }
             _ => return Err(Rejection::WrongValue),
         }
@@ -227,277 +185,37 @@ impl FamilyWriter {
     }
 }
 
-impl HistogramLines {
-    /// Checks a value, and spells its bounds where they are not those of the point before.
-    fn prepare(&mut self, value: &HistogramValue<'_>, style: Style) -> Result<(), Rejection> {
-        let sum = value
-            .buckets
-            .iter()
-            .try_fold(0_u64, |sum, n| sum.checked_add(*n));
-        if value.buckets.len() != value.bounds.buckets() || sum.is_none() {
-            return Err(Rejection::WrongBuckets);
-        }
-        let known = self
-            .bounds
-            .as_ref()
-            .is_some_and(|known| known.are(value.bounds));
-        if !known {
-            self.bounds = Some(Spelled::new(value.bounds, style.dialect));
-        }
-        Ok(())
+/// A value that a family of this kind can show.
+#[inline]
+fn number(kind: Kind, value: &Value<'_>) -> Result<Number, Rejection> {
+    let number = match *value {
+        Value::U64(value) => return Ok(Number::U64(value)),
+        Value::I64(value) => Number::I64(value),
+        Value::F64(value) => Number::F64(value),
+        _ => return Err(Rejection::WrongValue),
+    };
+    let is_count = match number {
+        Number::U64(_) => true,
+        Number::I64(value) => value >= 0,
+        Number::F64(value) => value >= 0.0,
+    };
+    if kind == Kind::Counter && !is_count {
+        return Err(Rejection::NotACount);
     }
-
-    fn write(
-        &self,
-        out: &mut Out,
-        content: &[u8],
-        line: &mut Vec<u8>,
-        point: &Point<'_>,
-        value: &HistogramValue<'_>,
-        style: Style,
-    ) {
-        let ends = self
-            .bounds
-            .as_ref()
-            .map_or(&[][..], |spelled| &spelled.ends);
-        line.clear();
-        line.extend_from_slice(&self.bucket.open);
-        line.extend_from_slice(content);
-        line.extend_from_slice(if content.is_empty() {
-            b"le=\""
-        } else {
-            b",le=\""
-        });
-        let len = pad(line);
-        let mut exemplars = Vec::new();
-        if style.dialect == Dialect::OpenMetrics && !point.exemplars.is_empty() {
-            exemplars.resize(value.buckets.len(), None);
-            for exemplar in point.exemplars {
-                exemplars[value.bounds.bucket_of(exemplar.value)] = Some(exemplar);
-            }
-        }
-        let mut count = 0;
-        for (i, (end, in_bucket)) in ends.iter().zip(value.buckets).enumerate() {
-            count += in_bucket;
-            let (buf, at) = out.reserve(line.len() + end.room() + number::MAX);
-            let at = put_padded(buf, at, line, len);
-            let at = end.put(buf, at);
-            let at = number::put_u64(buf, at, count);
-            if let Some(Some(exemplar)) = exemplars.get(i) {
-                out.advance(at);
-                let mut text = Vec::new();
-                push_exemplar(&mut text, Some(exemplar), style);
-                text.push(b'\n');
-                out.text(&text);
-            } else {
-                buf[at] = b'\n';
-                out.advance(at + 1);
-            }
-        }
-        line.clear();
-        if style.dialect == Dialect::Text || has_sum(value) {
-            self.sum.open(line, content, b"");
-            Number::F64(value.sum).push(line);
-            line.push(b'\n');
-            self.count.open(line, content, b"");
-            Number::U64(count).push(line);
-            line.push(b'\n');
-        }
-        push_created(line, self.created.as_ref(), content, point);
-        out.text(line);
-    }
-}
-
-impl Spelled {
-    fn new(bounds: &Bounds, dialect: Dialect) -> Self {
-        let all = bounds.as_slice().iter().copied().chain([f64::INFINITY]);
-        let end =
-            |bound| Fragment::new(format!("{}\"}} ", number::bound(bound, dialect)).as_bytes());
-        Spelled {
-            ends: all.map(end).collect(),
-            bounds: bounds.clone(),
-        }
-    }
-
-    fn are(&self, bounds: &Bounds) -> bool {
-        let (known, given) = (self.bounds.as_slice(), bounds.as_slice());
-        // Ours are ours to keep, so the same place means the same bounds.
-        std::ptr::eq(known, given) || known == given
-    }
-}
-
-/// The name of a sample, as the beginning of a line.
-struct Sample {
-    /// In front of labels.
-    open: Vec<u8>,
-    /// In front of the value, where there are none.
-    bare: Vec<u8>,
-}
-
-impl Sample {
-    fn new(name: &str) -> Self {
-        let mut quoted = Vec::new();
-        write_metric(&mut quoted, name);
-        let parts: [&[u8]; 4] = if is_legacy(name, Place::Metric) {
-            [b"", b"{", b"", b" "]
-        } else {
-            [b"{", b",", b"{", b"} "]
-        };
-        Sample {
-            open: [parts[0], &quoted, parts[1]].concat(),
-            bare: [parts[2], &quoted, parts[3]].concat(),
-        }
-    }
-
-    /// Begins a line with labels and one more label, each of which may be empty.
-    fn open(&self, line: &mut Vec<u8>, content: &[u8], label: &[u8]) {
-        if content.is_empty() && label.is_empty() {
-            line.extend_from_slice(&self.bare);
-            return;
-        }
-        line.extend_from_slice(&self.open);
-        line.extend_from_slice(content);
-        if !content.is_empty() && !label.is_empty() {
-            line.push(b',');
-        }
-        line.extend_from_slice(label);
-        line.extend_from_slice(b"} ");
-    }
-}
-
-/// One line for a point with fixed labels and one number, without a look at anything twice.
-struct FastLine {
-    /// From the beginning of the line to the first value.
-    open: Fragment,
-    /// Behind each value.
-    after: Vec<Fragment>,
-    /// How much a line takes, values aside.
-    room: usize,
-}
-
-impl FastLine {
-    fn new(sample: &Sample, labels: &LabelWriter) -> Option<Self> {
-        let pattern = labels.pattern()?;
-        let (first, others) = pattern.names.split_first()?;
-        let open = Fragment::new(&[&*sample.open, &*pattern.constant, first].concat());
-        let mut after: Vec<Fragment> = others
-            .iter()
-            .map(|name| Fragment::new(&[b"\"", &**name].concat()))
-            .collect();
-        after.push(Fragment::new(b"\"} "));
-        let room = after
-            .iter()
-            .map(|fragment| fragment.room() + WINDOW)
-            .sum::<usize>();
-        Some(FastLine {
-            room: open.room() + room + number::MAX,
-            open,
-            after,
-        })
-    }
-
-    /// Writes the line, or nothing where the values need more care.
-    #[inline]
-    fn write(&self, out: &mut Out, labels: &Labels<'_>, number: Number) -> bool {
-        let text = labels.text().as_bytes();
-        if !Values::are_plain(text) {
-            return false;
-        }
-        let mut short = [0; WINDOW];
-        let values = Values::new(text, &mut short);
-        let (buf, at) = out.reserve(self.room + text.len());
-        let mut at = self.open.put(buf, at);
-        let mut from = 0;
-        for (end, after) in labels.ends().iter().zip(&self.after) {
-            let end = usize::from(*end);
-            if end < from || end > text.len() {
-                return false;
-            }
-            at = values.put(buf, at, from, end);
-            at = after.put(buf, at);
-            from = end;
-        }
-        at = number.put(buf, at);
-        buf[at] = b'\n';
-        out.advance(at + 1);
-        true
-    }
-}
-
-/// A value that is one number.
-#[derive(Clone, Copy, Debug)]
-enum Number {
-    U64(u64),
-    I64(i64),
-    F64(f64),
-}
-
-impl Number {
-    #[inline]
-    fn of(kind: Kind, value: &Value<'_>) -> Result<Self, Rejection> {
-        let number = match *value {
-            Value::U64(value) => return Ok(Number::U64(value)),
-            Value::I64(value) => Number::I64(value),
-            Value::F64(value) => Number::F64(value),
-            _ => return Err(Rejection::WrongValue),
-        };
-        let is_count = match number {
-            Number::U64(_) => true,
-            Number::I64(value) => value >= 0,
-            Number::F64(value) => value >= 0.0,
-        };
-        if kind == Kind::Counter && !is_count {
-            return Err(Rejection::NotACount);
-        }
-        Ok(number)
-    }
-
-    #[inline]
-    fn put(self, buf: &mut [u8], at: usize) -> usize {
-        match self {
-            Number::U64(value) => number::put_u64(buf, at, value),
-            Number::I64(value) => number::put_i64(buf, at, value),
-            Number::F64(value) => number::put_f64(buf, at, value),
-        }
-    }
-
-    fn push(self, line: &mut Vec<u8>) {
-        let mut buf = [0; number::MAX];
-        let end = self.put(&mut buf, 0);
-        line.extend_from_slice(&buf[..end]);
-    }
-}
-
-/// OpenMetrics takes the sum for a counter, and wants it together with the count or not at all.
-fn has_sum(value: &HistogramValue<'_>) -> bool {
-    let first = value.bounds.as_slice().first();
-    value.sum >= 0.0 && first.is_none_or(|bound| *bound >= 0.0)
-}
-
-fn push_exemplar(line: &mut Vec<u8>, exemplar: Option<&Exemplar>, style: Style) {
-    if let Some(exemplar) = exemplar {
-        exemplar::write(line, exemplar, style.translation, style.escaping);
-    }
-}
-
-fn push_created(line: &mut Vec<u8>, sample: Option<&Sample>, content: &[u8], point: &Point<'_>) {
-    if let (Some(sample), Some(nanos)) = (sample, point.start_unix_nano) {
-        sample.open(line, content, b"");
-        exemplar::write_seconds(line, nanos);
-        line.push(b'\n');
-    }
+    Ok(number)
 }
 
 /// Each state once, as a label, with its bit.
 fn states(descriptor: &Descriptor, name: &str) -> Vec<(Vec<u8>, usize)> {
-    let states = &descriptor.states;
-    let first = |i: usize| states[..i].iter().all(|earlier| *earlier != states[i]);
-    let label = |i: usize| {
+    let mut states: Vec<(Vec<u8>, usize)> = Vec::new();
+    for (bit, state) in descriptor.states.iter().enumerate() {
         let mut label = Vec::new();
-        write_label(&mut label, name, &[&states[i]]);
-        (label, i)
-    };
-    (0..states.len()).filter(|i| first(*i)).map(label).collect()
+        write_label(&mut label, name, &[state]);
+        if states.iter().all(|(earlier, _)| *earlier != label) {
+            states.push((label, bit));
+        }
+    }
+    states
 }
 
 fn header(descriptor: &Descriptor, name: &FamilyName, dialect: Dialect) -> Vec<u8> {
@@ -550,15 +268,4 @@ fn header(descriptor: &Descriptor, name: &FamilyName, dialect: Dialect) -> Vec<u
         header.push(b'\n');
     }
     header
-}
-
-/// Writes a metric's name, in quotes where it cannot stand without.
-fn write_metric(out: &mut Vec<u8>, name: &str) {
-    if is_legacy(name, Place::Metric) {
-        out.extend_from_slice(name.as_bytes());
-    } else {
-        out.push(b'"');
-        escape::value(out, name);
-        out.push(b'"');
-    }
 }

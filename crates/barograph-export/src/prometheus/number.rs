@@ -1,18 +1,64 @@
 //! Numbers, as the text formats spell them.
 
-/// The most bytes that any number takes, the slack of a fast write included.
-pub(super) const MAX: usize = 48;
+use std::io::Write as _;
 
-/// Writes a whole number at `at`, and gives the place behind it.
-///
-/// Up to [`MAX`] bytes from `at` on must be there; what lies behind the digits may be overwritten.
-#[inline]
-pub(super) fn put_u64(buf: &mut [u8], at: usize, value: u64) -> usize {
-    const E8: u64 = 100_000_000;
-    const E16: u64 = E8 * E8;
-    if value < E8 {
-        return put_first(buf, at, value);
+use crate::prometheus::out::{Buf, Out, put};
+
+/// The most bytes that any number takes.
+pub(super) const MAX: usize = 32;
+
+/// A value that is one number.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Number {
+    U64(u64),
+    I64(i64),
+    F64(f64),
+}
+
+impl Number {
+    /// Writes it at `at`, and gives the place behind it.
+    #[inline(always)]
+    pub(super) fn put(self, buf: &mut Buf, at: u16) -> u16 {
+        match self {
+            Number::U64(value) => put_u64(buf, at, value),
+            Number::I64(value) => put_i64(buf, at, value),
+            Number::F64(value) => put_f64(buf, at, value),
+        }
     }
+
+    /// Writes it to a page.
+    pub(super) fn write(self, out: &mut Out) {
+        let (buf, at) = out.reserve(MAX).expect("a number is shorter than a chunk");
+        let end = self.put(buf, at);
+        out.advance(end);
+    }
+
+    /// Writes it behind a text.
+    pub(super) fn push(self, text: &mut Vec<u8>) {
+        let written = match self {
+            Number::U64(value) => write!(text, "{value}"),
+            Number::I64(value) => write!(text, "{value}"),
+            Number::F64(value) => match whole(value) {
+                Some(whole) => write!(text, "{whole}"),
+                None => text.write_all(shortest(value, &mut zmij::Buffer::new())),
+            },
+        };
+        written.expect("writing into memory does not fail");
+    }
+}
+
+/// Writes a whole number.
+#[inline(always)]
+pub(super) fn put_u64(buf: &mut Buf, at: u16, value: u64) -> u16 {
+    match value < E8 {
+        true => put_first(buf, at, value),
+        false => put_long(buf, at, value),
+    }
+}
+
+#[inline(never)]
+fn put_long(buf: &mut Buf, at: u16, value: u64) -> u16 {
+    const E16: u64 = E8 * E8;
     if value < E16 {
         let at = put_first(buf, at, value / E8);
         return put_eight(buf, at, value % E8);
@@ -22,28 +68,41 @@ pub(super) fn put_u64(buf: &mut [u8], at: usize, value: u64) -> usize {
     put_eight(buf, at, value % E8)
 }
 
-/// Writes a whole number with its sign, as [`put_u64`].
-#[inline]
-pub(super) fn put_i64(buf: &mut [u8], at: usize, value: i64) -> usize {
-    buf[at] = b'-';
-    put_u64(buf, at + usize::from(value < 0), value.unsigned_abs())
-}
-
-/// Writes any number in the shortest form that reads back the same, as [`put_u64`].
-#[inline]
-pub(super) fn put_f64(buf: &mut [u8], at: usize, value: f64) -> usize {
-    // Below this every whole number is exact, and digits alone are the shortest form.
-    const EXACT: f64 = (1_u64 << 53) as f64;
-    let whole = value as i64;
-    if whole as f64 == value && value.abs() < EXACT {
-        return put_i64(buf, at, whole);
-    }
-    put_fraction(buf, at, value)
-}
+const E8: u64 = 100_000_000;
 
 #[inline(never)]
-fn put_fraction(buf: &mut [u8], at: usize, value: f64) -> usize {
-    let mut shortest = zmij::Buffer::new();
+fn put_i64(buf: &mut Buf, at: u16, value: i64) -> u16 {
+    put(buf, at, b"-");
+    put_u64(
+        buf,
+        at.wrapping_add(u16::from(value < 0)),
+        value.unsigned_abs(),
+    )
+}
+
+/// In the shortest form that reads back the same.
+#[inline(never)]
+fn put_f64(buf: &mut Buf, at: u16, value: f64) -> u16 {
+    if let Some(whole) = whole(value) {
+        return put_i64(buf, at, whole);
+    }
+    let mut digits = zmij::Buffer::new();
+    let text = shortest(value, &mut digits);
+    let from = usize::from(at);
+    buf[from..from + text.len()].copy_from_slice(text);
+    at.wrapping_add(text.len() as u16)
+}
+
+/// The whole number that a value is, where its digits are its shortest form.
+#[inline(always)]
+fn whole(value: f64) -> Option<i64> {
+    // Below this every whole number is exact.
+    const EXACT: f64 = (1_u64 << 53) as f64;
+    let whole = value as i64;
+    (whole as f64 == value && value.abs() < EXACT).then_some(whole)
+}
+
+fn shortest(value: f64, digits: &mut zmij::Buffer) -> &[u8] {
     let text = if value.is_nan() {
         "NaN"
     } else if value == f64::INFINITY {
@@ -51,31 +110,30 @@ fn put_fraction(buf: &mut [u8], at: usize, value: f64) -> usize {
     } else if value == f64::NEG_INFINITY {
         "-Inf"
     } else {
-        shortest.format_finite(value)
+        digits.format_finite(value)
     };
-    buf[at..at + text.len()].copy_from_slice(text.as_bytes());
-    at + text.len()
+    text.as_bytes()
 }
 
 /// Up to eight digits, without leading zeros.
 #[inline(always)]
-fn put_first(buf: &mut [u8], at: usize, value: u64) -> usize {
+fn put_first(buf: &mut Buf, at: u16, value: u64) -> u16 {
     let digits = eight_digits(value);
     // A mark in the last digit's byte keeps one zero of a number that is zero.
     let zeros = (digits | 1 << 56).trailing_zeros() & !7;
     put_word(buf, at, (digits | 0x3030_3030_3030_3030) >> zeros);
-    at + 8 - (zeros / 8) as usize
+    at.wrapping_add(8 - (zeros / 8) as u16)
 }
 
 #[inline(always)]
-fn put_eight(buf: &mut [u8], at: usize, value: u64) -> usize {
+fn put_eight(buf: &mut Buf, at: u16, value: u64) -> u16 {
     put_word(buf, at, eight_digits(value) | 0x3030_3030_3030_3030);
-    at + 8
+    at.wrapping_add(8)
 }
 
 #[inline(always)]
-fn put_word(buf: &mut [u8], at: usize, word: u64) {
-    buf[at..at + 8].copy_from_slice(&word.to_le_bytes());
+fn put_word(buf: &mut Buf, at: u16, word: u64) {
+    put(buf, at, &word.to_le_bytes());
 }
 
 /// The digits of a number below 10^8, the first in the lowest byte.
@@ -125,10 +183,16 @@ pub(super) fn bound(value: f64, dialect: Dialect) -> String {
 mod tests {
     use super::*;
 
-    fn f64_text(value: f64) -> String {
-        let mut buf = [b'?'; MAX];
-        let end = put_f64(&mut buf, 0, value);
-        String::from_utf8(buf[..end].to_vec()).unwrap()
+    /// The number as it is put on a page, which is how it is pushed too.
+    fn text(number: Number) -> String {
+        let mut out = Out::new();
+        number.write(&mut out);
+        out.finish();
+        let put = out.take_full().concat();
+        let mut pushed = Vec::new();
+        number.push(&mut pushed);
+        assert_eq!(put, pushed);
+        String::from_utf8(put).unwrap()
     }
 
     #[test]
@@ -139,23 +203,22 @@ mod tests {
             values.extend([ten - 1, ten, ten + 1, ten.wrapping_mul(7) / 3]);
         }
         for value in values {
-            let mut buf = [b'?'; MAX];
-            let end = put_u64(&mut buf, 1, value);
-            assert_eq!(std::str::from_utf8(&buf[1..end]), Ok(&*value.to_string()));
+            assert_eq!(text(Number::U64(value)), value.to_string());
+            let signed = (value as i64).wrapping_neg();
+            assert_eq!(text(Number::I64(signed)), signed.to_string());
         }
         for value in 0..100_000_u64 {
-            let mut buf = [b'?'; MAX];
-            let end = put_u64(&mut buf, 0, value * 997 % 100_000_000);
+            let digits = eight_digits(value * 997 % E8) | 0x3030_3030_3030_3030;
             assert_eq!(
-                buf[..end],
-                *(value * 997 % 100_000_000).to_string().as_bytes()
+                digits.to_le_bytes(),
+                *format!("{:08}", value * 997 % E8).as_bytes()
             );
         }
     }
 
     #[test]
     fn other_numbers_have_their_shortest_form() {
-        for (value, text) in [
+        for (value, expected) in [
             (0.0, "0"),
             (-0.0, "0"),
             (1.0, "1"),
@@ -166,7 +229,7 @@ mod tests {
             (f64::INFINITY, "+Inf"),
             (f64::NEG_INFINITY, "-Inf"),
         ] {
-            assert_eq!(f64_text(value), text);
+            assert_eq!(text(Number::F64(value)), expected);
         }
         for value in [
             5e-324,
@@ -176,7 +239,7 @@ mod tests {
             -2_f64.powi(63),
             1e22,
         ] {
-            assert_eq!(f64_text(value).parse(), Ok(value));
+            assert_eq!(text(Number::F64(value)).parse(), Ok(value));
         }
     }
 

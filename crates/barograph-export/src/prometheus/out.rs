@@ -2,24 +2,35 @@
 //!
 //! A line is made of many short pieces, and a call to `memcpy` for each costs more than the bytes.
 //! So short pieces are copied in steps of a fixed size, which the compiler turns into plain loads
-//! and stores; what a step writes too much is overwritten by the next piece. The buffer therefore
-//! has to have room for a step more than the text: whoever writes asks for it first.
+//! and stores; what a step writes too much is overwritten by the next piece.
+//!
+//! Nor does a step check where it writes: a chunk is an array with room behind every place that 16
+//! bits can name, so no check is left to make. Who writes asks for room first, and a place that ran
+//! over all the same would spoil the text, not the memory.
 
-/// The size of a chunk, in bytes. A chunk is bigger only where a single piece is.
-pub(super) const CHUNK: usize = 64 * 1024;
+use crate::prometheus::escape::{WINDOW, is_plain_window};
+
+/// The text of one chunk, and behind it what a step may write too much.
+pub(super) type Buf = [u8; CHUNK + STEP];
+
+/// The size of a chunk, in bytes.
+pub(super) const CHUNK: usize = 1 << u16::BITS;
+
+/// The most that a step copies.
+pub(super) const STEP: usize = 32;
 
 /// Text on its way into chunks.
 pub(super) struct Out {
-    buf: Vec<u8>,
-    at: usize,
+    buf: Box<Buf>,
+    at: u16,
     full: Vec<Vec<u8>>,
-    spare: Vec<Vec<u8>>,
+    spare: Vec<Box<Buf>>,
 }
 
 impl Out {
     pub(super) fn new() -> Self {
         Out {
-            buf: Vec::new(),
+            buf: new_buf(),
             at: 0,
             full: Vec::new(),
             spare: Vec::new(),
@@ -28,193 +39,250 @@ impl Out {
 
     /// A buffer with room for `need` bytes from the place on that is given too.
     ///
-    /// Nothing counts as written until [`Out::advance`] says so.
-    #[inline]
-    pub(super) fn reserve(&mut self, need: usize) -> (&mut [u8], usize) {
-        if self.buf.len() - self.at < need {
-            self.turn(need);
+    /// Nothing counts as written until [`Out::advance`] says so. None where no chunk has room for
+    /// that much.
+    #[inline(always)]
+    pub(super) fn reserve(&mut self, need: usize) -> Option<(&mut Buf, u16)> {
+        if usize::from(self.at) + need >= CHUNK {
+            if need >= CHUNK {
+                return None;
+            }
+            self.turn();
         }
-        (&mut self.buf, self.at)
+        Some((&mut self.buf, self.at))
     }
 
     /// Takes what stands in front of `at` as written.
-    #[inline]
-    pub(super) fn advance(&mut self, at: usize) {
+    #[inline(always)]
+    pub(super) fn advance(&mut self, at: u16) {
         self.at = at;
     }
 
     /// Writes a text of any length.
-    pub(super) fn text(&mut self, text: &[u8]) {
-        let (buf, at) = self.reserve(text.len());
-        let end = at + text.len();
-        buf[at..end].copy_from_slice(text);
-        self.advance(end);
+    pub(super) fn text(&mut self, mut text: &[u8]) {
+        while !text.is_empty() {
+            let room = usize::from(u16::MAX - self.at);
+            let (now, later) = text.split_at(room.min(text.len()));
+            let at = usize::from(self.at);
+            self.buf[at..at + now.len()].copy_from_slice(now);
+            self.at += now.len() as u16;
+            text = later;
+            if !text.is_empty() {
+                self.turn();
+            }
+        }
     }
 
-    /// Ends the chunk that is being written.
-    pub(super) fn finish_chunk(&mut self) {
-        let mut chunk = std::mem::take(&mut self.buf);
-        chunk.truncate(self.at);
-        self.at = 0;
-        if !chunk.is_empty() {
-            self.full.push(chunk);
+    /// Ends the chunk that is being written, the last of the page.
+    pub(super) fn finish(&mut self) {
+        if self.at > 0 {
+            self.full.push(self.buf[..usize::from(self.at)].to_vec());
+            self.at = 0;
         }
     }
 
     /// The chunks that are full, first come first.
-    pub(super) fn take_full(&mut self) -> std::vec::Drain<'_, Vec<u8>> {
-        self.full.drain(..)
+    pub(super) fn take_full(&mut self) -> Vec<Vec<u8>> {
+        std::mem::take(&mut self.full)
     }
 
     /// Gives a chunk's memory back for the next.
     pub(super) fn reuse(&mut self, mut chunk: Vec<u8>) {
         const SPARE: usize = 2;
-        if self.spare.len() < SPARE && chunk.capacity() == CHUNK {
-            chunk.resize(CHUNK, 0);
-            self.spare.push(chunk);
+        if self.spare.len() < SPARE && chunk.capacity() == size_of::<Buf>() {
+            chunk.resize(size_of::<Buf>(), 0);
+            self.spare.extend(chunk.into_boxed_slice().try_into().ok());
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn turn(&mut self, need: usize) {
-        self.finish_chunk();
-        self.buf = match self.spare.pop() {
-            Some(chunk) if chunk.len() >= need => chunk,
-            _ => vec![0; need.max(CHUNK)],
-        };
+    fn turn(&mut self) {
+        let next = self.spare.pop().unwrap_or_else(new_buf);
+        let full = std::mem::replace(&mut self.buf, next);
+        let mut full = (full as Box<[u8]>).into_vec();
+        full.truncate(usize::from(self.at));
+        self.full.push(full);
+        self.at = 0;
     }
+}
+
+fn new_buf() -> Box<Buf> {
+    let zeros = vec![0; size_of::<Buf>()].into_boxed_slice();
+    zeros.try_into().expect("the length is that of the array")
+}
+
+/// Writes a piece of fixed size.
+#[inline(always)]
+pub(super) fn put<const N: usize>(buf: &mut Buf, at: u16, piece: &[u8; N]) {
+    const { assert!(N <= STEP) };
+    let at = usize::from(at);
+    buf[at..at + N].copy_from_slice(piece);
 }
 
 /// A constant piece of text, ready to be copied in steps.
 #[derive(Clone, Debug)]
 pub(super) struct Fragment {
     first: [u8; STEP],
+    len: u16,
     more: Box<[[u8; STEP]]>,
-    len: usize,
 }
 
 impl Fragment {
-    pub(super) fn new(text: &[u8]) -> Self {
+    /// None for a text that does not fit in a chunk.
+    pub(super) fn new(text: &[u8]) -> Option<Self> {
         let mut steps = text.chunks(STEP).map(|chunk| {
             let mut step = [0; STEP];
             step[..chunk.len()].copy_from_slice(chunk);
             step
         });
-        Fragment {
+        Some(Fragment {
             first: steps.next().unwrap_or([0; STEP]),
+            len: u16::try_from(text.len()).ok()?,
             more: steps.collect(),
-            len: text.len(),
-        }
+        })
     }
 
-    /// The room it needs: whole steps.
-    pub(super) fn room(&self) -> usize {
-        (1 + self.more.len()) * STEP
+    pub(super) fn len(&self) -> usize {
+        usize::from(self.len)
+    }
+
+    pub(super) fn to_vec(&self) -> Vec<u8> {
+        let mut text = [&self.first[..], self.more.as_flattened()].concat();
+        text.truncate(self.len());
+        text
     }
 
     /// Writes it at `at`, and gives the place behind it.
     #[inline(always)]
-    pub(super) fn put(&self, buf: &mut [u8], at: usize) -> usize {
-        buf[at..at + STEP].copy_from_slice(&self.first);
-        let mut next = at + STEP;
-        for step in &self.more {
-            buf[next..next + STEP].copy_from_slice(step);
-            next += STEP;
+    pub(super) fn put(&self, buf: &mut Buf, at: u16) -> u16 {
+        put(buf, at, &self.first);
+        if usize::from(self.len) > STEP {
+            let mut next = at;
+            for step in &self.more {
+                next = next.wrapping_add(STEP as u16);
+                put(buf, next, step);
+            }
         }
-        at + self.len
+        at.wrapping_add(self.len)
     }
 }
 
-/// Fills `text` up to whole steps, and says how long it was.
-pub(super) fn pad(text: &mut Vec<u8>) -> usize {
-    let len = text.len();
-    text.resize(len.next_multiple_of(STEP), 0);
-    len
+/// A piece of text that many lines share for a while, ready to be copied in steps.
+#[derive(Debug, Default)]
+pub(super) struct Block {
+    steps: Vec<[u8; STEP]>,
+    len: u16,
 }
 
-/// Writes the first `len` bytes of a text that [`pad`] has filled up.
-#[inline(always)]
-pub(super) fn put_padded(buf: &mut [u8], at: usize, padded: &[u8], len: usize) -> usize {
-    let mut next = at;
-    for step in padded.chunks_exact(STEP) {
-        buf[next..next + STEP].copy_from_slice(step);
-        next += STEP;
+impl Block {
+    /// Takes another text. None for one that does not fit in a chunk.
+    pub(super) fn set(&mut self, text: &[u8]) -> Option<()> {
+        self.len = u16::try_from(text.len()).ok()?;
+        self.steps.clear();
+        let (steps, rest) = text.as_chunks();
+        self.steps.extend_from_slice(steps);
+        let mut last = [0; STEP];
+        last[..rest.len()].copy_from_slice(rest);
+        self.steps.push(last);
+        Some(())
     }
-    at + len
-}
 
-/// The label values of a series, ready to be copied in steps.
-pub(super) struct Values<'a>(&'a [u8]);
+    pub(super) fn len(&self) -> usize {
+        usize::from(self.len)
+    }
 
-/// The fewest bytes that values can be copied from.
-pub(super) const WINDOW: usize = 16;
-
-impl<'a> Values<'a> {
-    /// `short` holds the text when it is shorter than a step.
+    /// Writes it at `at`, and gives the place behind it.
     #[inline(always)]
-    pub(super) fn new(text: &'a [u8], short: &'a mut [u8; WINDOW]) -> Self {
-        if text.len() >= WINDOW {
-            return Values(text);
+    pub(super) fn put(&self, buf: &mut Buf, at: u16) -> u16 {
+        let mut next = at;
+        for step in &self.steps {
+            put(buf, next, step);
+            next = next.wrapping_add(STEP as u16);
         }
-        short[..text.len()].copy_from_slice(text);
-        Values(short)
+        at.wrapping_add(self.len)
+    }
+}
+
+/// Where the label values of a series are laid down, so that they can be copied in steps.
+///
+/// They come as one text that ends anywhere, and a step would read past its end.
+pub(super) struct Values {
+    text: [u8; MAX_VALUES + STEP],
+}
+
+/// The longest text of label values that is laid down.
+pub(super) const MAX_VALUES: usize = 1024;
+
+impl Values {
+    pub(super) fn new() -> Self {
+        Values {
+            text: [0; MAX_VALUES + STEP],
+        }
     }
 
-    /// Whether all of it can stand on a page as it is: printable ASCII without `"` and `\`.
+    /// Lays a text down. None where it has to be looked at more closely: it is too long, or not all
+    /// of it is printable ASCII without `"` and `\`.
     ///
-    /// This is as quick as asking whether somebody has looked before, and needs no trust.
+    /// Looking costs next to nothing here, so nobody has to be trusted to have looked before.
     #[inline(always)]
-    pub(super) fn are_plain(text: &[u8]) -> bool {
+    pub(super) fn lay(&mut self, text: &[u8]) -> Option<()> {
+        if text.len() > MAX_VALUES {
+            return None;
+        }
         let (windows, rest) = text.as_chunks::<WINDOW>();
-        let mut bad = 0;
-        for window in windows {
-            bad |= bad_bytes(window);
-        }
-        if !rest.is_empty() {
-            match text.last_chunk::<WINDOW>() {
-                Some(window) => bad |= bad_bytes(window),
-                None => rest.iter().for_each(|byte| bad |= bad_byte(*byte)),
+        let (laid, _) = self.text.as_chunks_mut::<WINDOW>();
+        for (window, laid) in windows.iter().zip(laid) {
+            // To stop here and now also keeps the compiler from making two loops of this one.
+            if !is_plain_window(window) {
+                return None;
             }
+            *laid = *window;
         }
-        bad == 0
+        if rest.is_empty() {
+            return Some(());
+        }
+        let (last, at) = match text.last_chunk::<WINDOW>() {
+            Some(window) => (*window, text.len() - WINDOW),
+            None => {
+                let mut last = [b' '; WINDOW];
+                for (last, byte) in last.iter_mut().zip(rest) {
+                    *last = *byte;
+                }
+                (last, 0)
+            }
+        };
+        let at = at & (MAX_VALUES - 1);
+        self.text[at..at + WINDOW].copy_from_slice(&last);
+        is_plain_window(&last).then_some(())
     }
 
-    /// Writes the value between two places of the text, and gives the place behind it.
+    /// Writes the value of `len` bytes from `from` on, and gives the place behind it.
     #[inline(always)]
-    pub(super) fn put(&self, buf: &mut [u8], at: usize, from: usize, end: usize) -> usize {
-        let last = self.0.len() - WINDOW;
-        let (mut read, mut next) = (from, at);
-        loop {
-            let start = read.min(last);
-            let window: [u8; WINDOW] = *self.0[start..]
-                .first_chunk()
-                .expect("a window fits from `last` on, and `start` is not past it");
-            // Near the end of the text the window starts before the value, which is moved down.
-            let shift = 8 * (read - start) as u32;
-            let word = u128::from_le_bytes(window).wrapping_shr(shift);
-            buf[next..next + WINDOW].copy_from_slice(&word.to_le_bytes());
-            read += WINDOW;
-            next += WINDOW;
-            if read >= end {
-                return at + (end - from);
+    pub(super) fn put(&self, buf: &mut Buf, at: u16, from: u16, len: u16) -> u16 {
+        put(buf, at, self.window(from));
+        if usize::from(len) > WINDOW {
+            let mut done = WINDOW as u16;
+            while done < len {
+                put(
+                    buf,
+                    at.wrapping_add(done),
+                    self.window(from.wrapping_add(done)),
+                );
+                done += WINDOW as u16;
             }
         }
+        at.wrapping_add(len)
+    }
+
+    #[inline(always)]
+    fn window(&self, from: u16) -> &[u8; WINDOW] {
+        let from = usize::from(from) & (MAX_VALUES - 1);
+        self.text[from..]
+            .first_chunk()
+            .expect("there is a step behind each place below the most")
     }
 }
-
-#[inline(always)]
-fn bad_bytes(window: &[u8; WINDOW]) -> u8 {
-    window.iter().fold(0, |bad, byte| bad | bad_byte(*byte))
-}
-
-#[inline(always)]
-fn bad_byte(byte: u8) -> u8 {
-    // As a signed number all but ASCII is below the space too.
-    u8::from((byte as i8) < 0x20) | u8::from(byte == b'"') | u8::from(byte == b'\\')
-}
-
-const STEP: usize = 32;
 
 #[cfg(test)]
 mod tests {
@@ -222,33 +290,46 @@ mod tests {
 
     #[test]
     fn values_of_every_length_come_out_whole() {
-        let text: Vec<u8> = (0..100).map(|i| b'0' + i % 75).collect();
+        let text: Vec<u8> = (0..100).map(|i| b'0' + i % 40).collect();
+        let mut values = Values::new();
         for len in [0, 1, 15, 16, 17, 31, 32, 33, 99] {
-            let mut short = [0; WINDOW];
-            let values = Values::new(&text[..len], &mut short);
+            values.lay(&text[..len]).unwrap();
             for from in 0..=len {
                 for end in from..=len {
-                    let mut buf = [b'?'; 256];
-                    let at = values.put(&mut buf, 7, from, end);
-                    assert_eq!(buf[7..at], text[from..end], "{from}..{end} of {len}");
+                    let mut buf = new_buf();
+                    let at = values.put(&mut buf, 7, from as u16, (end - from) as u16);
+                    assert_eq!(
+                        buf[7..usize::from(at)],
+                        text[from..end],
+                        "{from}..{end} of {len}"
+                    );
                 }
             }
         }
+        let long = vec![b'x'; MAX_VALUES];
+        values.lay(&long).unwrap();
+        let mut buf = new_buf();
+        let at = values.put(&mut buf, 0, 0, MAX_VALUES as u16);
+        assert_eq!(buf[..usize::from(at)], *long);
+        assert_eq!(values.lay(&[b'x'; MAX_VALUES + 1]), None);
     }
 
     #[test]
     fn plain_text_is_told_from_what_needs_a_look() {
+        let mut values = Values::new();
         for len in 0..70 {
             let plain = vec![b'~'; len];
-            assert!(Values::are_plain(&plain), "{len}");
+            assert!(values.lay(&plain).is_some(), "{len}");
             for at in 0..len {
                 for bad in [b'"', b'\\', b'\n', 0, 0x1f, 0x80, 0xff] {
                     let mut text = plain.clone();
                     text[at] = bad;
-                    assert!(!Values::are_plain(&text), "{bad} at {at} of {len}");
+                    assert!(values.lay(&text).is_none(), "{bad} at {at} of {len}");
                 }
             }
         }
+        let printable: Vec<u8> = (b' '..=b'~').filter(|b| !b"\"\\".contains(b)).collect();
+        assert!(values.lay(&printable).is_some());
     }
 
     #[test]
@@ -257,16 +338,19 @@ mod tests {
         let mut expected = Vec::new();
         for i in 0..5000_usize {
             let text = vec![b'a' + (i % 26) as u8; i % 97];
-            let (buf, at) = out.reserve(97 + 64);
-            let end = Fragment::new(&text).put(buf, at);
+            let fragment = Fragment::new(&text).unwrap();
+            assert_eq!(fragment.to_vec(), text);
+            let (buf, at) = out.reserve(fragment.len()).unwrap();
+            let end = fragment.put(buf, at);
             out.advance(end);
             expected.extend_from_slice(&text);
         }
         out.text(&vec![b'!'; 3 * CHUNK]);
         expected.extend_from_slice(&vec![b'!'; 3 * CHUNK]);
-        out.finish_chunk();
-        let chunks: Vec<Vec<u8>> = out.take_full().collect();
-        assert!(chunks.len() > 4);
+        assert!(out.reserve(CHUNK).is_none());
+        out.finish();
+        let chunks = out.take_full();
+        assert!(chunks.len() > 6 && chunks.iter().all(|chunk| chunk.len() < CHUNK));
         assert_eq!(chunks.concat(), expected);
     }
 }

@@ -12,8 +12,9 @@ use bytes::Bytes;
 use flate2::write::GzEncoder;
 
 use crate::prometheus::config::{Config, Switch};
-use crate::prometheus::family::{FamilyWriter, Style};
+use crate::prometheus::family::FamilyWriter;
 use crate::prometheus::gather::{Gatherer, Placed};
+use crate::prometheus::line::Style;
 use crate::prometheus::negotiate::{Compression, Negotiated};
 use crate::prometheus::number::Dialect;
 use crate::prometheus::out::{CHUNK, Out};
@@ -146,7 +147,7 @@ impl Page {
             if self.style.dialect == Dialect::OpenMetrics {
                 self.out.text(b"# EOF\n");
             }
-            self.out.finish_chunk();
+            self.out.finish();
             self.state = State::Ended;
             return;
         };
@@ -241,8 +242,7 @@ impl Ready {
     }
 
     fn take(&mut self, out: &mut Out) {
-        let full: Vec<Vec<u8>> = out.take_full().collect();
-        for mut chunk in full {
+        for mut chunk in out.take_full() {
             let Some(gzip) = &mut self.gzip else {
                 chunk.shrink_to_fit();
                 self.chunks.push_back(chunk.into());

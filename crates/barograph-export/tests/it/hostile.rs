@@ -1,5 +1,6 @@
 //! Properties: whatever sources show, the page is valid.
 
+use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
@@ -61,6 +62,7 @@ fn name() -> impl Strategy<Value = Box<str>> {
         "a\nb",
         "\0",
         "a\0b",
+        "\u{fffd}",
         "\"",
         "\\",
         "a\"b",
@@ -90,6 +92,7 @@ fn value() -> impl Strategy<Value = String> {
         "a;b",
         ";",
         "sixteen bytes !!",
+        "\u{fffd}",
         "\\n",
         "\r",
         "longer than sixteen bytes by far",
@@ -376,10 +379,10 @@ proptest! {
         let mut family = Family::new(descriptor);
         let mut expected = BTreeMap::new();
         for (values, number) in rows {
-            if !expected.contains_key(&values) {
-                let row = Row::new(RowLabels::Values(values.clone()), Cell::F64(number));
-                family.rows.push(row);
-                expected.insert(values, number);
+            if let Entry::Vacant(entry) = expected.entry(values) {
+                let labels = RowLabels::Values(entry.key().clone());
+                family.rows.push(Row::new(labels, Cell::F64(number)));
+                entry.insert(number);
             }
         }
         family.promises_unique_labels = promised;

@@ -22,8 +22,12 @@ pub(super) struct LabelWriter {
     fixed: Vec<Arc<str>>,
     /// The page name that the family's kind needs itself.
     reserved: Option<Box<str>>,
+    /// How labels are written without a look at anything twice, where that can be.
+    pattern: Option<Pattern>,
     /// The labels of all series so far, where nothing else keeps two series apart.
     seen: Option<HashSet<Box<[u8]>>>,
+    /// The same of those few that could be mistaken for another on the page.
+    seen_lossy: HashSet<Box<[u8]>>,
     overflow_seen: bool,
 }
 
@@ -48,6 +52,45 @@ pub(super) struct Pattern {
     pub(super) constant: Vec<u8>,
     /// What stands in front of each value: the name, `=` and `"`, after a comma where one belongs.
     pub(super) names: Vec<Vec<u8>>,
+}
+
+impl Pattern {
+    fn new(labels: &[Label<Box<str>>], fixed: &[Arc<str>]) -> Self {
+        let mut constant = Vec::new();
+        for label in labels {
+            write_label(&mut constant, &label.page, &[&label.value]);
+        }
+        let name = |(i, page): (usize, &Arc<str>)| {
+            let mut name = Vec::new();
+            if i > 0 || !constant.is_empty() {
+                name.push(b',');
+            }
+            write_name(&mut name, page);
+            name.extend_from_slice(b"=\"");
+            name
+        };
+        let names = fixed.iter().enumerate().map(name).collect();
+        Pattern { constant, names }
+    }
+
+    fn write(&self, content: &mut Vec<u8>, labels: &Labels<'_>) -> Result<(), Rejection> {
+        content.extend_from_slice(&self.constant);
+        let text = labels.text();
+        let is_plain = escape::is_plain(text.as_bytes());
+        let mut from = 0;
+        for (end, name) in labels.ends().iter().zip(&self.names) {
+            let end = usize::from(*end);
+            let value = text.get(from..end).ok_or(Rejection::WrongLabels)?;
+            content.extend_from_slice(name);
+            match is_plain {
+                true => content.extend_from_slice(value.as_bytes()),
+                false => escape::value(content, value),
+            }
+            content.push(b'"');
+            from = end;
+        }
+        Ok(())
+    }
 }
 
 impl LabelWriter {
@@ -90,7 +133,9 @@ impl LabelWriter {
             && !fixed.is_empty()
             && !fixed.contains(&overflow)
             && all.all(|page| names.insert(page) && reserved != Some(page));
+        let pattern = is_safe.then(|| Pattern::new(&constant, &fixed));
         LabelWriter {
+            pattern,
             names: PageNames {
                 translation,
                 escaping,
@@ -99,6 +144,7 @@ impl LabelWriter {
             constant,
             fixed,
             reserved: reserved.map(Into::into),
+            seen_lossy: HashSet::new(),
             overflow_seen: false,
             seen: (!is_safe).then(HashSet::new),
             descriptor,
@@ -106,25 +152,8 @@ impl LabelWriter {
     }
 
     /// The text around the values, where names are fixed and nothing has to be looked at twice.
-    pub(super) fn pattern(&self) -> Option<Pattern> {
-        if self.seen.is_some() {
-            return None;
-        }
-        let mut constant = Vec::new();
-        for label in &self.constant {
-            write_label(&mut constant, &label.page, &[&label.value]);
-        }
-        let mut names = Vec::new();
-        for (i, page) in self.fixed.iter().enumerate() {
-            let mut name = Vec::new();
-            if i > 0 || !constant.is_empty() {
-                name.push(b',');
-            }
-            write_name(&mut name, page);
-            name.extend_from_slice(b"=\"");
-            names.push(name);
-        }
-        Some(Pattern { constant, names })
+    pub(super) fn pattern(&self) -> Option<&Pattern> {
+        self.pattern.as_ref()
     }
 
     /// Whether these labels have the family's names, seen at a glance.
@@ -143,6 +172,19 @@ impl LabelWriter {
         point: &Point<'_>,
     ) -> Result<(), Rejection> {
         content.clear();
+        if let Some(pattern) = &self.pattern
+            && !point.is_overflow
+            && (self.owns_names(&point.labels)
+                || point.labels.names() == Some(&*self.descriptor.label_names))
+        {
+            pattern.write(content, &point.labels)?;
+            return match escape::is_lossy(point.labels.text()) {
+                true if !self.seen_lossy.insert(content.as_slice().into()) => {
+                    Err(Rejection::Duplicate)
+                }
+                _ => Ok(()),
+            };
+        }
         let pairs = pairs(&self.descriptor, point)?;
         let constant = self.constant.iter().map(|label| Label {
             page: Arc::clone(&label.page),
@@ -235,6 +277,7 @@ fn identity<'a>(groups: impl Iterator<Item = &'a [&'a Label<&'a str>]>) -> Box<[
     for group in groups {
         let value = values(group).join(";");
         if !value.is_empty() {
+            let value = escape::as_read(&value);
             for part in [group[0].page.as_bytes(), value.as_bytes()] {
                 identity.extend_from_slice(part);
                 // No byte of UTF-8 text is this.

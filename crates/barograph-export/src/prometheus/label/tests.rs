@@ -86,7 +86,7 @@ fn only_names_that_differ_on_the_page_make_a_pattern() {
         let writer = writer(descriptor(fixed, constant), Some("le"), uniqueness);
         let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
         let pattern = writer.pattern()?;
-        Some((text(pattern.constant), text(pattern.names.concat())))
+        Some((text(pattern.constant.clone()), text(pattern.names.concat())))
     };
     let promised = Uniqueness::Promised;
     assert_eq!(
@@ -126,6 +126,34 @@ fn labels_that_are_not_the_familys_are_refused() {
         inline(&mut reserved, &[("le", "1")]),
         Err(Rejection::ReservedLabel)
     );
+}
+
+#[test]
+fn a_nul_is_not_told_from_what_stands_for_it() {
+    for uniqueness in [Uniqueness::Promised, Uniqueness::Unknown] {
+        let mut writer = writer(descriptor(&["a"], &[]), None, uniqueness);
+        let own = Arc::clone(&writer.descriptor);
+        let alike: Vec<Box<str>> = vec!["a".into()];
+        for (names, text, expected) in [
+            (&*own.label_names, "\u{fffd}", Ok("a=\"\u{fffd}\"")),
+            (&*own.label_names, "\0", Err(Rejection::Duplicate)),
+            (&*alike, "\0", Err(Rejection::Duplicate)),
+            (&*alike, "\0\u{fffd}", Ok("a=\"\u{fffd}\u{fffd}\"")),
+            (
+                &*own.label_names,
+                "\u{fffd}\u{fffd}",
+                Err(Rejection::Duplicate),
+            ),
+        ] {
+            let end = u16::try_from(text.len()).unwrap();
+            let written = write(&mut writer, Labels::fixed(names, &[end], text, true));
+            assert_eq!(
+                written.as_deref(),
+                expected.as_ref().copied(),
+                "{text:?} {uniqueness:?}"
+            );
+        }
+    }
 }
 
 #[test]

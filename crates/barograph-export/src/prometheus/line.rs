@@ -1,0 +1,200 @@
+//! The lines of a series.
+
+use barograph_model::exemplar::Exemplar;
+use barograph_model::label::Labels;
+use barograph_model::snapshot::Point;
+
+use crate::prometheus::escape;
+use crate::prometheus::exemplar;
+use crate::prometheus::label::LabelWriter;
+use crate::prometheus::name::{Escaping, Place, Translation, is_legacy};
+use crate::prometheus::number::{self, Dialect, Number};
+use crate::prometheus::out::{Fragment, Out, Values, put};
+
+/// How everything on a page is written.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Style {
+    pub(super) dialect: Dialect,
+    pub(super) translation: Translation,
+    pub(super) escaping: Escaping,
+    /// Whether lines say when a series began to count.
+    pub(super) created: bool,
+}
+
+/// The name of a sample, as the beginning of a line.
+pub(super) struct Sample {
+    /// In front of labels.
+    open: Vec<u8>,
+    /// In front of the value, where there are none.
+    bare: Vec<u8>,
+}
+
+impl Sample {
+    pub(super) fn new(name: &str) -> Self {
+        let mut quoted = Vec::new();
+        write_metric(&mut quoted, name);
+        let parts: [&[u8]; 4] = if is_legacy(name, Place::Metric) {
+            [b"", b"{", b"", b" "]
+        } else {
+            [b"{", b",", b"{", b"} "]
+        };
+        Sample {
+            open: [parts[0], &quoted, parts[1]].concat(),
+            bare: [parts[2], &quoted, parts[3]].concat(),
+        }
+    }
+}
+
+/// Writes a metric's name, in quotes where it cannot stand without.
+pub(super) fn write_metric(out: &mut Vec<u8>, name: &str) {
+    if is_legacy(name, Place::Metric) {
+        out.extend_from_slice(name.as_bytes());
+    } else {
+        out.push(b'"');
+        escape::value(out, name);
+        out.push(b'"');
+    }
+}
+
+/// Writes the lines of one point, whose labels it holds.
+pub(super) struct Pen<'a> {
+    pub(super) out: &'a mut Out,
+    /// The labels without braces.
+    pub(super) content: &'a [u8],
+    /// Memory to use.
+    pub(super) text: &'a mut Vec<u8>,
+    pub(super) style: Style,
+}
+
+impl Pen<'_> {
+    /// A line with the point's labels and perhaps one more.
+    pub(super) fn line(&mut self, sample: &Sample, label: &[u8], number: Number) {
+        self.begin(sample, label);
+        number.write(self.out);
+        self.out.text(b"\n");
+    }
+
+    /// A line with an exemplar, where there is one and the format takes it.
+    pub(super) fn line_with(&mut self, sample: &Sample, number: Number, with: Option<&Exemplar>) {
+        self.begin(sample, b"");
+        number.write(self.out);
+        self.end(with);
+    }
+
+    /// The line that says when the point began to count, where it is known.
+    pub(super) fn created(&mut self, sample: Option<&Sample>, point: &Point<'_>) {
+        if let (Some(sample), Some(nanos)) = (sample, point.start_unix_nano) {
+            self.begin(sample, b"");
+            self.text.clear();
+            exemplar::write_seconds(self.text, nanos);
+            self.text.push(b'\n');
+            self.out.text(self.text);
+        }
+    }
+
+    /// What stands in front of the value of one more label, for all lines that have it.
+    pub(super) fn stem(&mut self, sample: &Sample, name: &[u8]) -> &[u8] {
+        self.text.clear();
+        self.text.extend_from_slice(&sample.open);
+        self.text.extend_from_slice(self.content);
+        if !self.content.is_empty() {
+            self.text.push(b',');
+        }
+        self.text.extend_from_slice(name);
+        self.text
+    }
+
+    /// Writes that.
+    pub(super) fn write_stem(&mut self, sample: &Sample, name: &[u8]) {
+        self.stem(sample, name);
+        self.out.text(self.text);
+    }
+
+    /// The end of a line behind its number.
+    pub(super) fn end(&mut self, exemplar: Option<&Exemplar>) {
+        self.text.clear();
+        if let (Some(exemplar), Dialect::OpenMetrics) = (exemplar, self.style.dialect) {
+            exemplar::write(
+                self.text,
+                exemplar,
+                self.style.translation,
+                self.style.escaping,
+            );
+        }
+        self.text.push(b'\n');
+        self.out.text(self.text);
+    }
+
+    fn begin(&mut self, sample: &Sample, label: &[u8]) {
+        if self.content.is_empty() && label.is_empty() {
+            self.out.text(&sample.bare);
+            return;
+        }
+        self.stem(sample, label);
+        if label.is_empty() {
+            self.text.pop();
+        }
+        self.text.extend_from_slice(b"} ");
+        self.out.text(self.text);
+    }
+}
+
+/// One line for a point with fixed labels and one number, without a look at anything twice.
+pub(super) struct FastLine {
+    /// From the beginning of the line to the first value.
+    open: Fragment,
+    /// Behind each value.
+    after: Vec<Fragment>,
+    /// How much a line takes, values aside.
+    room: usize,
+    values: Values,
+}
+
+impl FastLine {
+    pub(super) fn new(sample: &Sample, labels: &LabelWriter) -> Option<Self> {
+        let pattern = labels.pattern()?;
+        let (first, others) = pattern.names.split_first()?;
+        let open = Fragment::new(&[&*sample.open, &*pattern.constant, first].concat())?;
+        let between = others
+            .iter()
+            .map(|name| Fragment::new(&[b"\"", &**name].concat()));
+        let after: Vec<Fragment> = between
+            .chain([Fragment::new(b"\"} ")])
+            .collect::<Option<_>>()?;
+        let room = open.len() + after.iter().map(Fragment::len).sum::<usize>() + number::MAX;
+        Some(FastLine {
+            open,
+            after,
+            room,
+            values: Values::new(),
+        })
+    }
+
+    /// Writes the line, or nothing where the values need more care.
+    #[inline(never)] // On its own, its few variables stay in registers.
+    pub(super) fn write(
+        &mut self,
+        out: &mut Out,
+        labels: &Labels<'_>,
+        number: Number,
+    ) -> Option<()> {
+        let ends = labels.ends();
+        let text = labels.text().as_bytes().get(..usize::from(*ends.last()?))?;
+        self.values.lay(text)?;
+        let (buf, at) = out.reserve(self.room + text.len())?;
+        let mut at = self.open.put(buf, at);
+        let mut from = 0;
+        for (&end, after) in ends.iter().zip(&self.after) {
+            if end < from || usize::from(end) > text.len() {
+                return None;
+            }
+            at = self.values.put(buf, at, from, end - from);
+            at = after.put(buf, at);
+            from = end;
+        }
+        at = number.put(buf, at);
+        put(buf, at, b"\n");
+        out.advance(at + 1);
+        Some(())
+    }
+}

@@ -1,0 +1,142 @@
+//! What a page of many series takes: a little, however many there are.
+//!
+//! A binary of its own, since it counts what the whole process allocates.
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+
+use barograph_export::prometheus::{Compression, Config, Escaping, Exposition, Format, Negotiated};
+use barograph_model::bounds::Bounds;
+use barograph_model::descriptor::{Descriptor, Kind};
+use barograph_model::label::PackedLabels;
+use barograph_model::resource::Resource;
+use barograph_model::snapshot::{FamilyView, HistogramValue, Point, Source, Value};
+
+#[global_allocator]
+static COUNTING: Counting = Counting;
+
+static HELD: AtomicUsize = AtomicUsize::new(0);
+static MOST: AtomicUsize = AtomicUsize::new(0);
+
+struct Counting;
+
+fn grow(bytes: usize) {
+    MOST.fetch_max(HELD.fetch_add(bytes, Relaxed) + bytes, Relaxed);
+}
+
+#[expect(unsafe_code, reason = "an allocator cannot be written without")]
+// SAFETY: each call is passed on to the system's allocator with the layout it came with.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        grow(layout.size());
+        // SAFETY: the caller's promises are those that the system's allocator asks for.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, pointer: *mut u8, layout: Layout) {
+        HELD.fetch_sub(layout.size(), Relaxed);
+        // SAFETY: the pointer came from the system's allocator, with this layout.
+        unsafe { System.dealloc(pointer, layout) }
+    }
+}
+
+/// Series that exist only while they are shown.
+struct Series {
+    descriptor: Arc<Descriptor>,
+    count: usize,
+}
+
+impl Series {
+    fn source(kind: Kind, count: usize) -> Arc<dyn Source> {
+        let mut descriptor = Descriptor::new("series", kind);
+        descriptor.label_names = ["number".into(), "text".into()].into();
+        descriptor.bounds = Some(Bounds::http_seconds());
+        Arc::new(Series {
+            descriptor: Arc::new(descriptor),
+            count,
+        })
+    }
+}
+
+impl Source for Series {
+    fn collect(&self) -> Vec<Arc<dyn FamilyView>> {
+        vec![Arc::new(Series {
+            descriptor: Arc::clone(&self.descriptor),
+            count: self.count,
+        })]
+    }
+}
+
+impl FamilyView for Series {
+    fn descriptor(&self) -> Arc<Descriptor> {
+        Arc::clone(&self.descriptor)
+    }
+
+    fn read(&self, from: usize, show: &mut dyn FnMut(&Point<'_>)) -> Option<usize> {
+        let end = (from + 256).min(self.count);
+        for i in from..end {
+            let mut values = PackedLabels::default();
+            values.push(&i.to_string());
+            values.push(if i % 50 == 0 {
+                "to be \"escaped\"\n"
+            } else {
+                "plain"
+            });
+            let labels = values.fixed(&self.descriptor.label_names);
+            let buckets = [i as u64; 15];
+            let value = match (self.descriptor.kind, &self.descriptor.bounds) {
+                (Kind::Histogram, Some(bounds)) => Value::Histogram(HistogramValue {
+                    bounds,
+                    buckets: &buckets,
+                    sum: i as f64,
+                }),
+                _ => Value::U64(i as u64),
+            };
+            show(&Point::new(i, labels, value));
+        }
+        (end < self.count).then_some(end)
+    }
+
+    fn labels_are_unique(&self) -> bool {
+        true
+    }
+}
+
+/// The most that was held while a page was read, beyond its chunks; those are kept where `keep`
+/// says so, as a body in memory is.
+fn most_beyond_chunks(source: &Arc<dyn Source>, compression: Compression, keep: bool) -> usize {
+    let exposition = Exposition::new(Config::new(), &Resource::new(), [Arc::clone(source)]);
+    let negotiated =
+        Negotiated::new(Format::Text0_0_4, Escaping::Underscores).with_compression(compression);
+    let mut kept = Vec::with_capacity(if keep { 100_000 } else { 0 });
+    let before = HELD.load(Relaxed);
+    MOST.store(before, Relaxed);
+    let mut page = exposition.page(negotiated);
+    let mut handed_out = 0;
+    for chunk in &mut page {
+        if keep {
+            handed_out += chunk.len();
+            kept.push(chunk);
+        }
+    }
+    assert!(page.report().is_clean() && page.report().series() > 0);
+    MOST.load(Relaxed) - before - handed_out
+}
+
+#[test]
+fn a_page_of_a_million_series_holds_less_than_a_mebibyte() {
+    const MIB: usize = 1 << 20;
+    let counters = Series::source(Kind::Counter, 1_000_000);
+    let few_counters = Series::source(Kind::Counter, 50_000);
+    let histograms = Series::source(Kind::Histogram, 5_000);
+    for (source, compression, keep) in [
+        (&counters, Compression::Identity, true),
+        (&few_counters, Compression::Gzip, false),
+        (&histograms, Compression::Identity, true),
+        (&histograms, Compression::Gzip, true),
+    ] {
+        let most = most_beyond_chunks(source, compression, keep);
+        assert!(most < MIB, "{most} bytes, {compression:?}, kept: {keep}");
+    }
+}
