@@ -45,12 +45,12 @@ pub use barograph_edge as edge;
 pub use barograph_export as export;
 pub use barograph_model as model;
 
+pub use barograph_core::labels::{LabelSet, LabelValue};
 #[doc(hidden)]
 pub use barograph_core::site;
 pub use barograph_core::{
     counter, counter_f64, describe, gauge, gauge_i64, histogram, up_down_counter,
 };
-pub use barograph_core::labels::{LabelSet, LabelValue};
 pub use barograph_core::{current, labels, registry};
 pub use barograph_edge::http;
 
