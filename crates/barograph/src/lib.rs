@@ -1,1 +1,61 @@
-//! placeholder
+//! Record once; let Prometheus read it. Every number leads to its trace.
+//!
+//! ```
+//! use barograph::counter;
+//!
+//! let telemetry = barograph::Telemetry::builder("shop").without_listener().start()?;
+//! counter!("orders", kind = "web").inc();
+//! assert!(telemetry.page(None).body.contains("orders_total{kind=\"web\"} 1\n"));
+//! # Ok::<(), barograph::Error>(())
+//! ```
+//!
+//! This room is the roof: what services depend on. It alone reads the environment, makes a thread and
+//! sets globals; the rooms below are reachable as [`core`], [`export`], [`edge`] and [`model`].
+//!
+//! * [`init()`] starts everything; [`Telemetry::builder`] takes it apart.
+//! * [`counter!`], [`gauge!`], [`histogram!`] and their like record in one line; a
+//!   [`Registry`](registry::Registry) makes handles that are faster still.
+//! * [`Telemetry::serve`] runs an axum app and ends it in order.
+//! * [`testing::Capture`] is telemetry for tests.
+//!
+//! # Features
+//!
+//! `axum` (default): [`Telemetry::serve`], and routes as labels in [`http`].
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+// The order is the floor plan: a module uses only those above it.
+mod error;
+mod env;
+mod resource;
+mod config;
+mod log;
+mod own;
+mod page;
+mod readiness;
+mod admin;
+mod telemetry;
+mod builder;
+pub mod testing;
+#[cfg(feature = "axum")]
+pub mod serve;
+
+pub use barograph_core as core;
+pub use barograph_edge as edge;
+pub use barograph_export as export;
+pub use barograph_model as model;
+
+pub use barograph_core::labels::{LabelSet, LabelValue};
+#[doc(hidden)]
+pub use barograph_core::site;
+pub use barograph_core::{
+    counter, counter_f64, describe, gauge, gauge_i64, histogram, up_down_counter,
+};
+pub use barograph_core::{current, labels, registry};
+pub use barograph_edge::http;
+
+pub use crate::builder::{Builder, init};
+pub use crate::error::{Error, Result, StartError};
+pub use crate::page::{Page, Pages};
+pub use crate::readiness::Readiness;
+pub use crate::telemetry::Telemetry;

@@ -1,0 +1,434 @@
+//! How telemetry is started: in one line, or taken apart.
+
+use std::fmt;
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::sync::Arc;
+use std::time::Instant;
+
+use barograph_core::exemplar::ExemplarFilter;
+use barograph_core::registry::{self, Registry};
+use barograph_edge::process::ProcessSource;
+use barograph_export::prometheus;
+use barograph_model::snapshot::Source;
+
+use crate::admin::{Admin, Routes};
+use crate::config::{Config, DISABLED};
+use crate::error::StartError;
+use crate::log;
+use crate::own::Own;
+use crate::page::Pages;
+use crate::readiness::Readiness;
+use crate::resource;
+use crate::telemetry::{Flush, Telemetry};
+
+/// Starts the telemetry of a service: everything by default, everything from the environment.
+///
+/// Serves `/metrics`, `/health` and `/ready` on 127.0.0.1:9464 from a thread of its own, prints log
+/// lines on stderr unless a subscriber for `tracing` is set already (so set yours before), and says
+/// in one line on stderr what goes where. Needs no runtime.
+///
+/// | variable | what it decides | when not set |
+/// |---|---|---|
+/// | `OTEL_SERVICE_NAME` | the service's name | `service.name` of the next, else `name` |
+/// | `OTEL_RESOURCE_ATTRIBUTES` | more about the service: `key=value,key=value`, percent-encoded | nothing |
+/// | `OTEL_EXPORTER_PROMETHEUS_HOST` | where the pages are served; in a container `0.0.0.0` | `localhost`, which is 127.0.0.1 |
+/// | `OTEL_EXPORTER_PROMETHEUS_PORT` | on which port; 0 is a free one | 9464 |
+/// | `OTEL_METRICS_EXEMPLAR_FILTER` | which measurements become exemplars: `trace_based`, `always_on`, `always_off` | `trace_based` |
+/// | `OTEL_SDK_DISABLED` | `true`: no numbers are shown; `/health` and `/ready` stay | `false` |
+/// | `RUST_LOG` | which log lines are printed | `info` |
+///
+/// A value that makes no sense is told about and ignored.
+///
+/// # Errors
+/// [`StartError`], most often because another program has the port.
+pub fn init(name: &str) -> Result<Telemetry, StartError> {
+    Telemetry::builder(name).start()
+}
+
+impl Telemetry {
+    /// Takes [`init`] apart.
+    pub fn builder(name: &str) -> Builder {
+        Builder::new(name)
+    }
+}
+
+/// What telemetry shall be. What the environment says beats it.
+///
+/// ```
+/// let telemetry = barograph::Telemetry::builder("shop")
+///     .with_version(env!("CARGO_PKG_VERSION"))
+///     .with_limit_of("orders", 100_000)
+///     .without_listener()
+///     .start()?;
+/// assert_eq!(telemetry.resource().value("service.name"), Some("shop"));
+/// assert_eq!(telemetry.local_addr(), None);
+/// # Ok::<(), barograph::StartError>(())
+/// ```
+#[must_use = "nothing is started until `start`"]
+pub struct Builder {
+    own: resource::Own,
+    lookup: Box<Lookup>,
+    pages_at: PagesAt,
+    registry: Registry,
+    sources: Vec<Arc<dyn Source>>,
+    limits: Vec<(Box<str>, usize)>,
+    exemplars: Option<ExemplarFilter>,
+    thread_cell_budget: Option<u64>,
+    page_config: prometheus::Config,
+    process: Part,
+    logs: Part,
+    start_line: Part,
+    flushes: Vec<Flush>,
+}
+
+type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
+
+/// Where the pages are served.
+enum PagesAt {
+    /// Where the environment says.
+    Environment,
+    /// Here, unless the environment says otherwise.
+    Address(SocketAddr),
+    /// On this listener, whatever the environment says.
+    Listener(TcpListener),
+    /// Nowhere.
+    Nowhere,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Part {
+    On,
+    Off,
+}
+
+impl Builder {
+    fn new(name: &str) -> Self {
+        Builder {
+            own: resource::Own {
+                name: name.into(),
+                attributes: Vec::new(),
+            },
+            lookup: Box::new(|variable| {
+                let value = std::env::var_os(variable)?;
+                Some(value.to_string_lossy().into_owned())
+            }),
+            pages_at: PagesAt::Environment,
+            registry: Registry::global().clone(),
+            sources: Vec::new(),
+            limits: Vec::new(),
+            exemplars: None,
+            thread_cell_budget: None,
+            page_config: prometheus::Config::new(),
+            process: Part::On,
+            logs: Part::On,
+            start_line: Part::On,
+            flushes: Vec::new(),
+        }
+    }
+
+    /// The service's version, `service.version`: `env!("CARGO_PKG_VERSION")`.
+    pub fn with_version(self, version: &str) -> Self {
+        self.with_attribute(resource::VERSION, version)
+    }
+
+    /// What tells this instance of the service from others, `service.instance.id`. Without it every
+    /// start makes a UUID.
+    pub fn with_instance_id(self, id: &str) -> Self {
+        self.with_attribute(resource::INSTANCE, id)
+    }
+
+    /// An attribute of the resource.
+    pub fn with_attribute(mut self, key: &str, value: &str) -> Self {
+        self.own.attributes.push((key.into(), value.into()));
+        self
+    }
+
+    /// Looks variables up here instead of in the environment of the process. For tests.
+    pub fn with_environment(
+        mut self,
+        lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
+    ) -> Self {
+        self.lookup = Box::new(lookup);
+        self
+    }
+
+    /// Serves the pages here where the environment does not say otherwise. Port 0 is a free one.
+    pub fn with_address(mut self, address: SocketAddr) -> Self {
+        self.pages_at = PagesAt::Address(address);
+        self
+    }
+
+    /// Serves the pages on this listener.
+    pub fn with_listener(mut self, listener: TcpListener) -> Self {
+        self.pages_at = PagesAt::Listener(listener);
+        self
+    }
+
+    /// Serves no pages: no port, no thread. They come from [`Telemetry::page`].
+    pub fn without_listener(mut self) -> Self {
+        self.pages_at = PagesAt::Nowhere;
+        self
+    }
+
+    /// Shows this registry instead of the global one. Macros record in the global one all the same.
+    pub fn with_registry(mut self, registry: Registry) -> Self {
+        self.registry = registry;
+        self
+    }
+
+    /// Shows what this source gives, behind the registry.
+    pub fn with_source(mut self, source: impl Source + 'static) -> Self {
+        self.sources.push(Arc::new(source));
+        self
+    }
+
+    /// How many series the family of this name may have; 2,000 where nothing is said.
+    pub fn with_limit_of(mut self, family: &str, limit: usize) -> Self {
+        self.limits.push((family.into(), limit));
+        self
+    }
+
+    /// Which measurements may become exemplars.
+    pub fn with_exemplar_filter(mut self, filter: ExemplarFilter) -> Self {
+        self.exemplars = Some(filter);
+        self
+    }
+
+    /// How many bytes the cells that threads own may take in the whole process; 64 MiB by default.
+    pub fn with_thread_cell_budget(mut self, bytes: u64) -> Self {
+        self.thread_cell_budget = Some(bytes);
+        self
+    }
+
+    /// How names and lines on the pages are made.
+    pub fn with_page_config(mut self, config: prometheus::Config) -> Self {
+        self.page_config = config;
+        self
+    }
+
+    /// Leaves the metrics of the process out: `process_cpu_seconds_total` and so on.
+    pub fn without_process_metrics(mut self) -> Self {
+        self.process = Part::Off;
+        self
+    }
+
+    /// Prints no log lines. Without this they go to stderr, unless a subscriber is set already.
+    pub fn without_logs(mut self) -> Self {
+        self.logs = Part::Off;
+        self
+    }
+
+    /// Does not say on stderr what goes where.
+    pub fn without_start_line(mut self) -> Self {
+        self.start_line = Part::Off;
+        self
+    }
+
+    /// Runs this at shutdown, before the pages go, on a thread of its own. It is told the moment
+    /// until which it is waited for, which is 5 s later.
+    pub fn with_flush(mut self, flush: impl FnOnce(Instant) + Send + 'static) -> Self {
+        self.flushes.push(Box::new(flush));
+        self
+    }
+
+    /// Starts the telemetry.
+    ///
+    /// # Errors
+    /// [`StartError`], most often because another program has the port.
+    pub fn start(self) -> Result<Telemetry, StartError> {
+        let config = Config::read(&*self.lookup);
+        let prints_logs = self.logs == Part::On && {
+            let filter = (self.lookup)("RUST_LOG").filter(|filter| !filter.is_empty());
+            log::print_unless_set(filter.as_deref())
+        };
+        log::hear_reports();
+        for ignored in &config.ignored {
+            tracing::warn!(target: "barograph", "{ignored}");
+        }
+        let listener = match self.pages_at {
+            PagesAt::Environment => Some(listen(&config, None)?),
+            PagesAt::Address(address) => Some(listen(&config, Some(address))?),
+            PagesAt::Listener(listener) => Some(listener),
+            PagesAt::Nowhere => None,
+        };
+        let resource = resource::resource(&self.own, &config.resource);
+        let pages = if config.disabled {
+            None
+        } else {
+            for (family, limit) in &self.limits {
+                self.registry.set_family_limit(family, *limit);
+            }
+            if let Some(filter) = config.exemplars.or(self.exemplars) {
+                self.registry.set_exemplar_filter(filter);
+            }
+            if let Some(bytes) = self.thread_cell_budget {
+                registry::set_thread_cell_budget(bytes);
+            }
+            let mut sources: Vec<Arc<dyn Source>> = vec![Arc::new(self.registry.clone())];
+            sources.extend(self.sources);
+            if self.process == Part::On {
+                sources.push(Arc::new(ProcessSource::new()));
+            }
+            let own = Own::new(vec![("default".into(), self.registry)]);
+            Some(Pages::new(
+                self.page_config,
+                &resource,
+                sources,
+                Arc::new(own),
+            ))
+        };
+        let readiness = Readiness::new();
+        let admin = match listener {
+            Some(listener) => {
+                let routes = Routes::new(pages.clone(), readiness.clone());
+                Some(Admin::start(listener, routes)?)
+            }
+            None => None,
+        };
+        if self.start_line == Part::On {
+            let line = StartLine {
+                name: resource.value(resource::NAME).unwrap_or_default(),
+                address: admin.as_ref().map(Admin::address),
+                is_disabled: config.disabled,
+                prints_logs,
+            };
+            eprintln!("{line}");
+        }
+        let pages = pages.unwrap_or_else(Pages::empty);
+        Ok(Telemetry::new(
+            pages,
+            readiness,
+            resource,
+            admin,
+            self.flushes,
+        ))
+    }
+}
+
+impl fmt::Debug for Builder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Builder")
+            .field("own", &self.own)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Listens where the environment says, else where the program does, else where the standard does.
+fn listen(config: &Config, address: Option<SocketAddr>) -> Result<TcpListener, StartError> {
+    let port = config
+        .port
+        .or(address.map(|address| address.port()))
+        .unwrap_or(DEFAULT_PORT);
+    let host = match (&config.host, address) {
+        (Some(host), _) => host.clone(),
+        (None, Some(address)) => address.ip().to_string(),
+        (None, None) => LOCALHOST.into(),
+    };
+    let refused = |source| StartError::Listen {
+        address: format!("{host}:{port}"),
+        source,
+    };
+    let addresses = resolve(&host, port).map_err(refused)?;
+    let listening = TcpListener::bind(&*addresses);
+    listening.map_err(|error| match (error.kind(), addresses.first()) {
+        (io::ErrorKind::AddrInUse, Some(address)) => StartError::PortTaken { address: *address },
+        _ => refused(error),
+    })
+}
+
+/// The addresses of a host. `localhost` is 127.0.0.1, since scrapers are told that one.
+fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
+    if host.eq_ignore_ascii_case(LOCALHOST) {
+        return Ok(vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))]);
+    }
+    let bare = host
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(host);
+    match bare.parse::<IpAddr>() {
+        Ok(ip) => Ok(vec![SocketAddr::from((ip, port))]),
+        Err(_) => Ok((host, port).to_socket_addrs()?.collect()),
+    }
+}
+
+/// What goes where, in one line whatever the name is.
+struct StartLine<'a> {
+    name: &'a str,
+    address: Option<SocketAddr>,
+    is_disabled: bool,
+    prints_logs: bool,
+}
+
+impl fmt::Display for StartLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "barograph: {}: ", self.name.escape_debug())?;
+        match (self.address, self.is_disabled) {
+            (Some(address), false) => write!(
+                f,
+                "metrics at http://{address}/metrics, beside it /health and /ready"
+            )?,
+            (Some(address), true) => write!(
+                f,
+                "no metrics since {DISABLED} is true; http://{address}/health and /ready stay"
+            )?,
+            (None, false) => f.write_str("metrics at no port, the program shows them itself")?,
+            (None, true) => write!(f, "no metrics since {DISABLED} is true")?,
+        }
+        match self.prints_logs {
+            true => f.write_str("; logs on stderr"),
+            false => Ok(()),
+        }
+    }
+}
+
+const LOCALHOST: &str = "localhost";
+/// The port of the standard (OpenTelemetry specification, "Prometheus exporter").
+const DEFAULT_PORT: u16 = 9464;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn hosts_are_names_and_addresses() {
+        for (host, expected) in [
+            ("localhost", "127.0.0.1:9464"),
+            ("LOCALHOST", "127.0.0.1:9464"),
+            ("0.0.0.0", "0.0.0.0:9464"),
+            ("::1", "[::1]:9464"),
+            ("[::1]", "[::1]:9464"),
+        ] {
+            let addresses = resolve(host, DEFAULT_PORT).expect("no name has to be looked up");
+            assert_eq!(addresses[0].to_string(), expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn the_start_line_is_one_line() {
+        let here = SocketAddr::from(([127, 0, 0, 1], 9464));
+        let mut line = StartLine {
+            name: "shop",
+            address: Some(here),
+            is_disabled: false,
+            prints_logs: true,
+        };
+        assert_eq!(
+            line.to_string(),
+            "barograph: shop: metrics at http://127.0.0.1:9464/metrics, beside it /health and \
+             /ready; logs on stderr"
+        );
+        line.name = "a\nb\u{1b}[31m";
+        for address in [Some(here), None] {
+            for is_disabled in [true, false] {
+                line = StartLine {
+                    address,
+                    is_disabled,
+                    ..line
+                };
+                let text = line.to_string();
+                assert!(!text.contains(|c: char| c.is_control()), "{text:?}");
+            }
+        }
+    }
+}

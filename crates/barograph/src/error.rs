@@ -1,0 +1,205 @@
+//! What can go wrong when a service starts and while it is served.
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::net::SocketAddr;
+
+use barograph_core::spec::RegisterError;
+use barograph_core::stats::LabelsRefused;
+use barograph_model::name::InvalidLabel;
+
+/// What `main` returns: nothing, or an [`Error`] that prints as a sentence.
+pub type Result<T = (), E = Error> = std::result::Result<T, E>;
+
+/// Whatever made a service end. Its `Debug` is its `Display` with all causes, since `main` prints
+/// that.
+///
+/// ```
+/// let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
+/// let address = taken.local_addr()?;
+/// let error = barograph::Telemetry::builder("shop").with_address(address).start().unwrap_err();
+/// assert_eq!(
+///     format!("{:?}", barograph::Error::from(error)),
+///     format!("cannot serve metrics on {address}: the port is taken; \
+///              OTEL_EXPORTER_PROMETHEUS_PORT chooses another, 0 a free one")
+/// );
+/// # Ok::<(), std::io::Error>(())
+/// ```
+#[non_exhaustive]
+pub enum Error {
+    /// The telemetry could not be started.
+    Start(StartError),
+    /// The service's own address could not be listened on.
+    Listen {
+        /// The address, as it was given.
+        address: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// A family could not be registered.
+    Register(RegisterError),
+    /// Anything else that the service's own code met.
+    Other(Box<dyn StdError + Send + Sync>),
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Error::Start(error) => error.fmt(f),
+            Error::Listen { address, .. } => write!(f, "cannot serve on {address}"),
+            Error::Register(error) => error.fmt(f),
+            Error::Other(error) => error.fmt(f),
+        }
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        with_causes(self, f)
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            Error::Start(error) => error.source(),
+            Error::Listen { source, .. } => Some(source),
+            Error::Register(error) => error.source(),
+            Error::Other(error) => error.source(),
+        }
+    }
+}
+
+impl From<StartError> for Error {
+    fn from(error: StartError) -> Self {
+        Error::Start(error)
+    }
+}
+
+impl From<RegisterError> for Error {
+    fn from(error: RegisterError) -> Self {
+        Error::Register(error)
+    }
+}
+
+impl From<LabelsRefused> for Error {
+    fn from(error: LabelsRefused) -> Self {
+        Error::Other(error.into())
+    }
+}
+
+impl From<InvalidLabel> for Error {
+    fn from(error: InvalidLabel) -> Self {
+        Error::Other(error.into())
+    }
+}
+
+impl From<io::Error> for Error {
+    fn from(error: io::Error) -> Self {
+        Error::Other(error.into())
+    }
+}
+
+impl From<Box<dyn StdError + Send + Sync>> for Error {
+    fn from(error: Box<dyn StdError + Send + Sync>) -> Self {
+        Error::Other(error)
+    }
+}
+
+/// Why telemetry could not be started. Its `Debug` is its `Display` with all causes.
+#[non_exhaustive]
+pub enum StartError {
+    /// Another program listens where the pages should be.
+    PortTaken {
+        /// The address that is taken.
+        address: SocketAddr,
+    },
+    /// The pages' address could not be listened on.
+    Listen {
+        /// Host and port, as they were given.
+        address: String,
+        /// Why not.
+        source: io::Error,
+    },
+    /// The thread that serves the pages could not be made.
+    Thread {
+        /// Why not.
+        source: io::Error,
+    },
+}
+
+impl fmt::Display for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            StartError::PortTaken { address } => write!(
+                f,
+                "cannot serve metrics on {address}: the port is taken; {PORT} chooses another, 0 a \
+                 free one"
+            ),
+            StartError::Listen { address, .. } => write!(
+                f,
+                "cannot serve metrics on {address}, which {HOST} and {PORT} choose"
+            ),
+            StartError::Thread { .. } => f.write_str("cannot make the thread that serves metrics"),
+        }
+    }
+}
+
+impl fmt::Debug for StartError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        with_causes(self, f)
+    }
+}
+
+impl StdError for StartError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            StartError::PortTaken { .. } => None,
+            StartError::Listen { source, .. } | StartError::Thread { source } => Some(source),
+        }
+    }
+}
+
+fn with_causes(error: &dyn StdError, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    write!(f, "{error}")?;
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        write!(f, ": {error}")?;
+        cause = error.source();
+    }
+    Ok(())
+}
+
+/// The variable that chooses the host of the pages.
+pub(crate) const HOST: &str = "OTEL_EXPORTER_PROMETHEUS_HOST";
+/// The variable that chooses the port of the pages.
+pub(crate) const PORT: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_is_a_sentence_with_its_causes() {
+        let refused = || io::Error::new(io::ErrorKind::PermissionDenied, "permission denied");
+        let error = Error::from(StartError::Listen {
+            address: "0.0.0.0:80".into(),
+            source: refused(),
+        });
+        assert_eq!(
+            format!("{error:?}"),
+            "cannot serve metrics on 0.0.0.0:80, which OTEL_EXPORTER_PROMETHEUS_HOST and \
+             OTEL_EXPORTER_PROMETHEUS_PORT choose: permission denied"
+        );
+        let error = Error::Listen {
+            address: "127.0.0.1:80".into(),
+            source: refused(),
+        };
+        assert_eq!(
+            format!("{error:?}"),
+            "cannot serve on 127.0.0.1:80: permission denied"
+        );
+        assert_eq!(format!("{:?}", Error::from(refused())), "permission denied");
+    }
+}

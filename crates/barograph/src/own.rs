@@ -1,0 +1,295 @@
+//! The library's own numbers: what was turned away, what the pages cost.
+//!
+//! They are a [`Source`] like any other, under names that begin with `barograph.`.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use barograph_core::counter::Counter;
+use barograph_core::histogram::Histogram;
+use barograph_core::registry::Registry;
+use barograph_core::stats::Stats;
+use barograph_export::prometheus::{Reason, Rejection, Report};
+use barograph_model::bounds::Bounds;
+use barograph_model::descriptor::{Descriptor, Kind};
+use barograph_model::label::PackedLabels;
+use barograph_model::snapshot::{FamilyView, Point, Source, Value};
+
+/// Counts for the library and shows them.
+pub(crate) struct Own {
+    /// The registries whose counts are shown, by name.
+    watched: Vec<(Box<str>, Registry)>,
+    /// Where the instruments below live; on no page but through this source.
+    registry: Registry,
+    scrapes: [Counter<u64>; Outcome::ALL.len()],
+    duration: Histogram,
+    sent: Counter<u64>,
+    /// Families left off the last page, by reason.
+    families: [AtomicU64; Reason::ALL.len()],
+    /// Points left off the last page, by reason.
+    points: [AtomicU64; Rejection::ALL.len()],
+    /// Reasons that were logged.
+    told: Mutex<Vec<Box<str>>>,
+}
+
+/// How a scrape ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    /// The whole page was handed over.
+    Complete,
+    /// The reader left, or was too slow.
+    Cut,
+    /// Too many others were being read.
+    Busy,
+}
+
+impl Outcome {
+    const ALL: [Outcome; 3] = [Outcome::Complete, Outcome::Cut, Outcome::Busy];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Outcome::Complete => "complete",
+            Outcome::Cut => "cut",
+            Outcome::Busy => "busy",
+        }
+    }
+}
+
+impl Own {
+    pub(crate) fn new(watched: Vec<(Box<str>, Registry)>) -> Self {
+        let registry = Registry::new();
+        const FRESH: &str = "a fresh registry takes these names";
+        let scrapes = registry
+            .counter("barograph.scrapes")
+            .with_unit("{scrape}")
+            .with_help("Pages that were asked for, by how that ended.")
+            .labels(["outcome"])
+            .expect(FRESH);
+        let duration = registry
+            .histogram("barograph.scrape.duration")
+            .with_unit("s")
+            .with_help("Time spent on making a page, the reader's share left out.")
+            .with_bounds(Bounds::exponential(0.000_1, 10.0, 6).expect("six bounds that rise"))
+            .register()
+            .expect(FRESH);
+        let sent = registry
+            .counter("barograph.scrape.size")
+            .with_unit("By")
+            .with_help("Bytes of pages, as they were handed over.")
+            .register()
+            .expect(FRESH);
+        Own {
+            watched,
+            scrapes: Outcome::ALL.map(|outcome| scrapes.bind(&[outcome.as_str()])),
+            registry,
+            duration,
+            sent,
+            families: Default::default(),
+            points: Default::default(),
+            told: Mutex::default(),
+        }
+    }
+
+    /// Counts a scrape that never began.
+    pub(crate) fn busy(&self) {
+        self.scrapes[Outcome::Busy as usize].inc();
+    }
+
+    /// Counts a scrape at its end.
+    pub(crate) fn scraped(&self, outcome: Outcome, spent: Duration, bytes: u64, report: &Report) {
+        self.scrapes[outcome as usize].inc();
+        self.duration.observe(spent.as_secs_f64());
+        self.sent.add(bytes);
+        // What was left out is known only at the end of a page.
+        if outcome == Outcome::Complete {
+            self.left_out(report);
+        }
+    }
+
+    fn left_out(&self, report: &Report) {
+        let (mut families, mut points) = ([0; Reason::ALL.len()], [0; Rejection::ALL.len()]);
+        for (reason, count) in report.reasons() {
+            families[reason as usize] = count;
+        }
+        for (rejection, count, family) in report.rejections() {
+            points[rejection as usize] = count;
+            let reason = rejection.as_str();
+            self.tell(&format!(
+                "points of family {family:?} are not on the page: {reason}"
+            ));
+        }
+        for left_out in report.left_out() {
+            self.tell(&left_out.to_string());
+        }
+        store(&self.families, families);
+        store(&self.points, points);
+    }
+
+    /// Logs a sentence the first time it is said.
+    fn tell(&self, sentence: &str) {
+        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
+        if told.len() < MOST_TOLD && !told.iter().any(|before| **before == *sentence) {
+            told.push(sentence.into());
+            drop(told);
+            tracing::warn!(target: "barograph", "{sentence}");
+        }
+    }
+
+    fn tables(&self) -> Vec<Arc<dyn FamilyView>> {
+        let stats: Vec<(&str, Stats)> = self
+            .watched
+            .iter()
+            .map(|(name, registry)| (&**name, registry.stats()))
+            .collect();
+        let mut rejected = Table::new(
+            "barograph.measurements.rejected",
+            "{measurement}",
+            "Measurements that were not recorded, by family and reason.",
+            Kind::Counter,
+        );
+        let mut refused = Table::new(
+            "barograph.lookups.overflowed",
+            "{lookup}",
+            "Label sets looked up that went to the overflow series, by family and reason.",
+            Kind::Counter,
+        );
+        let mut series = Table::new(
+            "barograph.series",
+            "{series}",
+            "Series in a registry.",
+            Kind::Gauge,
+        );
+        let mut families = Table::new(
+            "barograph.families",
+            "{family}",
+            "Families in a registry.",
+            Kind::Gauge,
+        );
+        let mut conflicts = Table::new(
+            "barograph.conflicts",
+            "{registration}",
+            "Registrations that failed, those of macros among them.",
+            Kind::Counter,
+        );
+        let mut panics = Table::new(
+            "barograph.callback.panics",
+            "{panic}",
+            "Callbacks of observable instruments that panicked.",
+            Kind::Counter,
+        );
+        for (registry, stats) in &stats {
+            let registry = [("registry", *registry)];
+            series.row(&registry, stats.series as u64);
+            families.row(&registry, stats.families.len() as u64);
+            conflicts.row(&registry, stats.conflicts);
+            panics.row(&registry, stats.callback_panics);
+            for family in &stats.families {
+                let labels = |reason| [registry[0], ("family", &*family.name), ("reason", reason)];
+                for (reason, count) in &family.rejected {
+                    rejected.row(&labels(reason.as_str()), *count);
+                }
+                for (reason, count) in &family.refused {
+                    refused.row(&labels(reason.as_str()), *count);
+                }
+            }
+        }
+        let mut cells = Table::new(
+            "barograph.thread_cells",
+            "By",
+            "Memory of the cells that threads own, in the whole process.",
+            Kind::Gauge,
+        );
+        cells.row(&[], stats.first().map_or(0, |(_, s)| s.thread_cell_bytes));
+        let mut off = Table::new(
+            "barograph.page.families.left_out",
+            "{family}",
+            "Families that were not on the last page, or not all of them, by reason.",
+            Kind::Gauge,
+        );
+        for (reason, count) in came_up(Reason::ALL, &self.families) {
+            off.row(&[("reason", reason.as_str())], count);
+        }
+        let mut points = Table::new(
+            "barograph.page.points.left_out",
+            "{point}",
+            "Points that were not on the last page, by reason.",
+            Kind::Gauge,
+        );
+        for (reason, count) in came_up(Rejection::ALL, &self.points) {
+            points.row(&[("reason", reason.as_str())], count);
+        }
+        let tables = [
+            rejected, refused, series, families, conflicts, panics, cells, off, points,
+        ];
+        tables
+            .into_iter()
+            .map(|table| Arc::new(table) as Arc<dyn FamilyView>)
+            .collect()
+    }
+}
+
+impl Source for Own {
+    fn collect(&self) -> Vec<Arc<dyn FamilyView>> {
+        let mut views = self.registry.collect();
+        views.extend(self.tables());
+        views
+    }
+}
+
+/// A family made of counts that somebody else keeps.
+struct Table {
+    descriptor: Arc<Descriptor>,
+    rows: Vec<(PackedLabels, u64)>,
+}
+
+impl Table {
+    fn new(name: &str, unit: &str, help: &str, kind: Kind) -> Self {
+        let mut descriptor = Descriptor::new(name, kind);
+        descriptor.unit = unit.into();
+        descriptor.help = help.into();
+        Table {
+            descriptor: Arc::new(descriptor),
+            rows: Vec::new(),
+        }
+    }
+
+    fn row(&mut self, labels: &[(&str, &str)], value: u64) {
+        self.rows.push((labels.iter().copied().collect(), value));
+    }
+}
+
+impl FamilyView for Table {
+    fn descriptor(&self) -> Arc<Descriptor> {
+        Arc::clone(&self.descriptor)
+    }
+
+    fn read(&self, from: usize, show: &mut dyn FnMut(&Point<'_>)) -> Option<usize> {
+        let rows = self.rows.iter().enumerate().skip(from);
+        for (index, (labels, value)) in rows.take(BATCH) {
+            show(&Point::new(index, labels.inline(), Value::U64(*value)));
+        }
+        let next = from + BATCH;
+        (next < self.rows.len()).then_some(next)
+    }
+}
+
+fn store<const N: usize>(places: &[AtomicU64; N], counts: [u64; N]) {
+    for (place, count) in places.iter().zip(counts) {
+        place.store(count, Ordering::Relaxed);
+    }
+}
+
+/// The reasons that are not at zero.
+fn came_up<R, const N: usize>(
+    reasons: [R; N],
+    counts: &[AtomicU64; N],
+) -> impl Iterator<Item = (R, u64)> {
+    let counts = counts.iter().map(|count| count.load(Ordering::Relaxed));
+    reasons.into_iter().zip(counts).filter(|(_, n)| *n > 0)
+}
+
+/// How many sentences are kept apart; past it no new ones are logged.
+const MOST_TOLD: usize = 256;
+/// Rows shown at once.
+const BATCH: usize = 256;

@@ -1,0 +1,150 @@
+//! Who is speaking: the attributes of this process.
+
+use barograph_model::resource::Resource;
+use uuid::Uuid;
+
+/// What the program says of itself when nobody outside does.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Own {
+    pub(crate) name: String,
+    pub(crate) attributes: Vec<(String, String)>,
+}
+
+/// What the environment says of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Outside {
+    pub(crate) name: Option<String>,
+    pub(crate) attributes: Vec<(String, String)>,
+}
+
+/// The resource. What comes from outside beats what the program says; a service instance that has
+/// no id gets one that no other has.
+///
+/// Nothing is taken from the command line: arguments hold secrets.
+pub(crate) fn resource(own: &Own, outside: &Outside) -> Resource {
+    let own_name = match own.name.as_str() {
+        "" => UNKNOWN,
+        name => name,
+    };
+    let mut resource = Resource::new().with(NAME, own_name);
+    for (key, value) in own.attributes.iter().chain(&outside.attributes) {
+        resource = resource.with(key, value);
+    }
+    if let Some(name) = &outside.name {
+        resource = resource.with(NAME, name);
+    }
+    if resource.value(INSTANCE).is_none() {
+        resource = resource.with(INSTANCE, &Uuid::new_v4().to_string());
+    }
+    resource
+        .with("telemetry.sdk.name", "barograph")
+        .with("telemetry.sdk.language", "rust")
+        .with("telemetry.sdk.version", env!("CARGO_PKG_VERSION"))
+}
+
+/// Reads `key=value,key=value`, percent-encoded as W3C baggage is. None when any of it makes no
+/// sense: half a resource would be a wrong one.
+///
+/// Source: OpenTelemetry resource SDK, "Specifying resource information via an environment
+/// variable".
+pub(crate) fn parse_attributes(text: &str) -> Option<Vec<(String, String)>> {
+    let members = text.split(',').filter(|member| !member.trim().is_empty());
+    let attribute = |member: &str| {
+        let (key, value) = member.split_once('=')?;
+        let key = percent_decode(key.trim())?;
+        let value = percent_decode(value.trim())?;
+        (!key.is_empty()).then_some((key, value))
+    };
+    members.map(attribute).collect()
+}
+
+fn percent_decode(text: &str) -> Option<String> {
+    let mut decoded = Vec::with_capacity(text.len());
+    let mut bytes = text.bytes();
+    while let Some(byte) = bytes.next() {
+        decoded.push(match byte {
+            b'%' => {
+                let mut digit = || char::from(bytes.next()?).to_digit(16);
+                // Two hexadecimal digits fit a byte.
+                (digit()? * 16 + digit()?) as u8
+            }
+            byte => byte,
+        });
+    }
+    String::from_utf8(decoded).ok()
+}
+
+/// The attribute that names the service.
+pub(crate) const NAME: &str = "service.name";
+/// The attribute that tells its version.
+pub(crate) const VERSION: &str = "service.version";
+/// The attribute that tells its instances from each other.
+pub(crate) const INSTANCE: &str = "service.instance.id";
+/// The name of a service that has none.
+const UNKNOWN: &str = "unknown_service";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        pairs.iter().map(owned).collect()
+    }
+
+    #[test]
+    fn attributes_are_read_as_baggage_is() {
+        for (text, expected) in [
+            ("", Some(vec![])),
+            ("a=1", Some(pairs(&[("a", "1")]))),
+            (" a = 1 , b= 2", Some(pairs(&[("a", "1"), ("b", "2")]))),
+            ("a=1,", Some(pairs(&[("a", "1")]))),
+            ("a=x%2Cy%3Dz", Some(pairs(&[("a", "x,y=z")]))),
+            ("a=%C3%A9", Some(pairs(&[("a", "é")]))),
+            ("a=é", Some(pairs(&[("a", "é")]))),
+            ("a=b=c", Some(pairs(&[("a", "b=c")]))),
+            ("a=", Some(pairs(&[("a", "")]))),
+            ("a=1+2", Some(pairs(&[("a", "1+2")]))),
+            ("a%20b=1", Some(pairs(&[("a b", "1")]))),
+            ("a", None),
+            ("=1", None),
+            ("a=%", None),
+            ("a=%2", None),
+            ("a=%zz", None),
+            ("a=%+1", None),
+            ("a=%FF", None),
+            ("good=1,bad", None),
+        ] {
+            assert_eq!(parse_attributes(text), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn the_outside_beats_the_program_and_the_name_beats_the_attributes() {
+        let own = Own {
+            name: "shop".into(),
+            attributes: pairs(&[(VERSION, "1.0"), ("region", "eu")]),
+        };
+        let mut outside = Outside {
+            name: None,
+            attributes: pairs(&[(NAME, "store"), (VERSION, "2.0"), (INSTANCE, "i-7")]),
+        };
+        let made = resource(&own, &outside);
+        assert_eq!(made.value(NAME), Some("store"));
+        assert_eq!(made.value(VERSION), Some("2.0"));
+        assert_eq!(made.value(INSTANCE), Some("i-7"));
+        assert_eq!(made.value("region"), Some("eu"));
+        outside.name = Some("market".into());
+        assert_eq!(resource(&own, &outside).value(NAME), Some("market"));
+    }
+
+    #[test]
+    fn every_start_has_an_instance_id_of_its_own() {
+        let start = || resource(&Own::default(), &Outside::default());
+        let (first, second) = (start(), start());
+        assert_eq!(first.value(NAME), Some(UNKNOWN));
+        let id = first.value(INSTANCE).expect("an id was made");
+        assert_eq!(Uuid::parse_str(id).map(|id| id.get_version_num()), Ok(4));
+        assert_ne!(first.value(INSTANCE), second.value(INSTANCE));
+    }
+}

@@ -1,0 +1,83 @@
+//! Telemetry for tests: no port, no global, nothing shared between two of them.
+
+use std::sync::Arc;
+
+use barograph_core::registry::Registry;
+use barograph_export::prometheus;
+use barograph_model::resource::Resource;
+use barograph_model::snapshot::Source;
+
+use crate::own::Own;
+use crate::page::Pages;
+
+/// A registry and its pages.
+///
+/// ```
+/// use barograph::testing::Capture;
+/// let capture = Capture::new();
+/// let orders = capture.registry().counter("orders").labels(["kind"])?;
+/// orders.with(&["web"]).inc();
+/// assert_eq!(capture.value("orders", &[("kind", "web")]), Some(1.0));
+/// assert!(capture.text().contains("orders_total{kind=\"web\"} 1\n"));
+/// # Ok::<(), barograph::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Capture {
+    registry: Capturing,
+    pages: Pages,
+}
+
+/// A registry has nothing to say in a debugger.
+#[derive(Clone)]
+struct Capturing(Registry);
+
+impl std::fmt::Debug for Capturing {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Registry")
+    }
+}
+
+impl Capture {
+    /// A fresh registry.
+    pub fn new() -> Self {
+        Self::of(Registry::new())
+    }
+
+    /// A registry with limits or prefixes of its own.
+    pub fn of(registry: Registry) -> Self {
+        let own = Own::new(vec![("default".into(), registry.clone())]);
+        let source: Arc<dyn Source> = Arc::new(registry.clone());
+        let config = prometheus::Config::new();
+        let pages = Pages::new(config, &Resource::new(), vec![source], Arc::new(own));
+        Capture {
+            registry: Capturing(registry),
+            pages,
+        }
+    }
+
+    /// Where the code under test records.
+    pub fn registry(&self) -> &Registry {
+        &self.registry.0
+    }
+
+    /// The value of one series now: of a histogram, its count.
+    pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        self.registry.0.value(name, labels)
+    }
+
+    /// The page as text 0.0.4, as a scraper would see it.
+    pub fn text(&self) -> String {
+        self.pages.page(None).body
+    }
+
+    /// What makes the pages.
+    pub fn pages(&self) -> &Pages {
+        &self.pages
+    }
+}
+
+impl Default for Capture {
+    fn default() -> Self {
+        Self::new()
+    }
+}

@@ -1,0 +1,12 @@
+//! The roof, through its public API and real sockets.
+#![expect(clippy::unwrap_used, reason = "what a test unwraps it judges")]
+
+mod client;
+mod service;
+mod bounds;
+mod pages;
+mod recording;
+mod runtimes;
+mod start;
+#[cfg(feature = "axum")]
+mod serve;

@@ -1,0 +1,134 @@
+//! What the admin pages answer.
+
+use barograph::registry::Registry;
+use barograph::testing::Capture;
+
+use crate::client::{ask, get};
+use crate::service::{Wide, address, builder};
+
+#[test]
+fn a_scraper_gets_what_it_asks_for() -> Result<(), barograph::Error> {
+    let registry = Registry::new();
+    registry.counter("orders").register()?.add(3);
+    let telemetry = builder(&registry).start()?;
+    let there = address(&telemetry);
+
+    let page = get(there, "/metrics?ignored=1");
+    assert_eq!(page.status, 200);
+    assert_eq!(
+        page.header("content-type"),
+        Some("text/plain; version=0.0.4; charset=utf-8")
+    );
+    assert!(page.text().contains("\norders_total 3\n"));
+    assert!(page.text().contains("\nprocess_start_time_seconds "));
+    assert!(
+        page.text()
+            .contains("\nbarograph_series{registry=\"default\"} 1\n")
+    );
+
+    // Two headers are one list.
+    let headers =
+        "Accept: text/plain;q=0.1\r\nAccept: application/openmetrics-text;version=1.0.0\r\n";
+    let page = ask(there, "GET", "/metrics", headers);
+    let content_type = page.header("content-type").unwrap();
+    assert!(content_type.starts_with("application/openmetrics-text; version=1.0.0"));
+    assert!(page.text().ends_with("\n# EOF\n"));
+
+    let page = ask(there, "GET", "/metrics", "Accept-Encoding: gzip\r\n");
+    assert_eq!(page.header("content-encoding"), Some("gzip"));
+    assert_eq!(page.body[..2], [0x1f, 0x8b]);
+
+    let page = ask(there, "HEAD", "/metrics", "");
+    assert_eq!((page.status, page.body.len()), (200, 0));
+    assert!(page.header("content-type").is_some());
+    Ok(())
+}
+
+#[test]
+fn other_requests_are_told_so() -> Result<(), barograph::Error> {
+    let telemetry = builder(&Registry::new()).start()?;
+    let there = address(&telemetry);
+    let posted = ask(there, "POST", "/metrics", "Content-Length: 0\r\n");
+    assert_eq!(
+        (posted.status, posted.header("allow")),
+        (405, Some("GET, HEAD"))
+    );
+    assert_eq!(get(there, "/").status, 404);
+    assert_eq!(get(there, "/metrics/").status, 404);
+    Ok(())
+}
+
+#[test]
+fn ready_is_what_the_service_says() -> Result<(), barograph::Error> {
+    let telemetry = builder(&Registry::new()).start()?;
+    let there = address(&telemetry);
+    assert_eq!(get(there, "/ready").status, 200);
+    telemetry.readiness().set(false);
+    assert_eq!(get(there, "/ready").status, 503);
+    assert_eq!(get(there, "/health").status, 200);
+    telemetry.readiness().set(true);
+    assert_eq!(get(there, "/ready").status, 200);
+    Ok(())
+}
+
+#[test]
+fn parts_can_be_left_out_and_added() -> Result<(), barograph::Error> {
+    let telemetry = builder(&Registry::new())
+        .without_process_metrics()
+        .with_source(Wide { series: 2 })
+        .start()?;
+    let page = telemetry.page(None).body;
+    assert!(!page.contains("process_"), "{page}");
+    assert_eq!(
+        page.lines()
+            .filter(|line| line.starts_with("wide{"))
+            .count(),
+        2
+    );
+    Ok(())
+}
+
+#[test]
+fn what_is_turned_away_is_on_the_page() -> Result<(), barograph::Error> {
+    let registry = Registry::new();
+    let telemetry = builder(&registry).with_limit_of("orders", 1).start()?;
+    let orders = registry.counter_f64("orders").labels(["kind"])?;
+    orders.with(&["web"]).inc();
+    orders.with(&["app"]).inc();
+    orders.with(&["web"]).add(-1.0);
+    assert!(registry.gauge("orders").register().is_err());
+    let page = telemetry.page(None).body;
+    for line in [
+        r#"barograph_lookups_overflowed_total{registry="default",family="orders",reason="family_full"} 1"#,
+        r#"barograph_measurements_rejected_total{registry="default",family="orders",reason="negative"} 1"#,
+        r#"barograph_conflicts_total{registry="default"} 1"#,
+    ] {
+        assert!(page.lines().any(|there| there == line), "{line}\n{page}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_family_that_finds_its_name_taken_is_counted() -> Result<(), barograph::Error> {
+    let registry = Registry::new();
+    registry.gauge("wide").register()?.set(7.0);
+    let telemetry = builder(&registry).with_source(Wide { series: 1 }).start()?;
+    let first = telemetry.page(None).body;
+    assert!(first.contains("\nwide 7\n") && !first.contains("wide{"));
+    let second = telemetry.page(None).body;
+    let line = "\nbarograph_page_families_left_out{reason=\"name_taken\"} 1\n";
+    assert!(!first.contains(line) && second.contains(line), "{second}");
+    Ok(())
+}
+
+#[test]
+fn scrapes_are_counted() -> Result<(), barograph::Error> {
+    let capture = Capture::new();
+    let first = capture.text();
+    let second = capture.text();
+    assert!(second.contains("barograph_scrapes_total{outcome=\"complete\"} 1\n"));
+    assert!(second.contains("barograph_scrape_duration_seconds_count 1\n"));
+    let size = format!("barograph_scrape_size_bytes_total {}\n", first.len());
+    assert!(second.contains(&size), "{second}");
+    Ok(())
+}

@@ -1,0 +1,55 @@
+//! Macros and derives work with this crate as the only dependency.
+
+use barograph::registry::Registry;
+use barograph::{
+    LabelSet, LabelValue, counter, counter_f64, describe, gauge, gauge_i64, histogram,
+    up_down_counter,
+};
+
+#[derive(LabelValue)]
+enum Kind {
+    Web,
+    PhoneCall,
+}
+
+#[derive(LabelSet)]
+struct Order<'a> {
+    kind: Kind,
+    #[label(name = "http.route")]
+    route: &'a str,
+}
+
+#[test]
+fn macros_record_in_the_global_registry() {
+    describe!("it.orders", "{order}", "Orders placed.");
+    let status = 200_u16;
+    counter!("it.orders", kind = Kind::PhoneCall, "http.status" => status).inc();
+    counter_f64!("it.cost", currency = "EUR").add(1.5);
+    gauge!("it.temperature").set(21.5);
+    gauge_i64!("it.workers").set(4);
+    up_down_counter!("it.queue", name = "mail").inc();
+    histogram!("it.duration").observe(0.3);
+    let global = Registry::global();
+    let labels = [("kind", "phone_call"), ("http.status", "200")];
+    assert_eq!(global.value("it.orders", &labels), Some(1.0));
+    assert_eq!(global.value("it.cost", &[("currency", "EUR")]), Some(1.5));
+    assert_eq!(global.value("it.temperature", &[]), Some(21.5));
+    assert_eq!(global.value("it.workers", &[]), Some(4.0));
+    assert_eq!(global.value("it.queue", &[("name", "mail")]), Some(1.0));
+    assert_eq!(global.value("it.duration", &[]), Some(1.0));
+}
+
+#[test]
+fn structs_are_label_sets() -> Result<(), barograph::Error> {
+    let registry = Registry::new();
+    let orders = registry.counter("orders").family::<Order<'_>>()?;
+    orders
+        .with(&Order {
+            kind: Kind::Web,
+            route: "/orders/{id}",
+        })
+        .inc();
+    let labels = [("kind", "web"), ("http.route", "/orders/{id}")];
+    assert_eq!(registry.value("orders", &labels), Some(1.0));
+    Ok(())
+}

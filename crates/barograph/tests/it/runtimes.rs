@@ -1,0 +1,44 @@
+//! Telemetry works without a runtime, inside of any, and while that one is busy.
+
+use std::time::{Duration, Instant};
+
+use barograph::registry::Registry;
+
+use crate::client::get;
+use crate::service::{address, builder};
+
+#[track_caller]
+fn starts_answers_and_ends() {
+    let telemetry = builder(&Registry::new()).start().unwrap();
+    // Blocks the thread, and with it a runtime that has no other.
+    assert_eq!(get(address(&telemetry), "/metrics").status, 200);
+    let began = Instant::now();
+    telemetry.shutdown();
+    assert!(began.elapsed() < Duration::from_secs(3));
+    // Drop is another way to end.
+    drop(builder(&Registry::new()).start().unwrap());
+}
+
+#[test]
+fn without_a_runtime() {
+    starts_answers_and_ends();
+}
+
+#[tokio::test]
+async fn inside_a_runtime_of_one_thread_that_is_blocked() {
+    starts_answers_and_ends();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 1)]
+async fn inside_a_task_of_a_runtime_of_many() {
+    tokio::spawn(async { starts_answers_and_ends() })
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn inside_a_blocking_task() {
+    tokio::task::spawn_blocking(starts_answers_and_ends)
+        .await
+        .unwrap();
+}

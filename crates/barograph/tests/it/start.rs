@@ -1,0 +1,134 @@
+//! How telemetry starts, and what the environment decides.
+
+use std::net::TcpListener;
+
+use barograph::registry::Registry;
+use barograph::{StartError, Telemetry};
+
+use crate::client;
+use crate::service::{FREE, address, builder};
+
+fn with(variables: &'static [(&'static str, &'static str)]) -> barograph::Builder {
+    builder(&Registry::new()).with_environment(move |wanted| {
+        let found = variables.iter().find(|(name, _)| *name == wanted);
+        found.map(|(_, value)| (*value).to_owned())
+    })
+}
+
+#[test]
+fn the_environment_beats_the_program() -> Result<(), StartError> {
+    let telemetry = with(&[
+        ("OTEL_SERVICE_NAME", "store"),
+        (
+            "OTEL_RESOURCE_ATTRIBUTES",
+            "service.version=2,region=eu%2Cwest,service.name=no",
+        ),
+        ("OTEL_EXPORTER_PROMETHEUS_HOST", "127.0.0.1"),
+        ("OTEL_EXPORTER_PROMETHEUS_PORT", "0"),
+    ])
+    .with_version("1")
+    .with_instance_id("i-1")
+    .start()?;
+    let page = client::get(address(&telemetry), "/metrics").text();
+    let target = page
+        .lines()
+        .find(|line| line.starts_with("target_info{"))
+        .unwrap();
+    for label in [
+        r#"service_name="store""#,
+        r#"service_version="2""#,
+        r#"service_instance_id="i-1""#,
+        r#"region="eu,west""#,
+        r#"telemetry_sdk_name="barograph""#,
+    ] {
+        assert!(target.contains(label), "{label} in {target}");
+    }
+    Ok(())
+}
+
+#[test]
+fn a_port_that_makes_no_sense_is_ignored() -> Result<(), StartError> {
+    let telemetry = with(&[
+        ("OTEL_EXPORTER_PROMETHEUS_PORT", "66000"),
+        ("OTEL_EXPORTER_PROMETHEUS_HOST", ""),
+    ])
+    .with_address(FREE)
+    .start()?;
+    assert_eq!(client::get(address(&telemetry), "/health").status, 200);
+    Ok(())
+}
+
+#[test]
+fn a_taken_port_is_named_with_its_variable() {
+    let taken = TcpListener::bind(FREE).unwrap();
+    let there = taken.local_addr().unwrap();
+    let error = builder(&Registry::new())
+        .with_address(there)
+        .start()
+        .unwrap_err();
+    assert!(matches!(error, StartError::PortTaken { address } if address == there));
+    let text = format!("{:?}", barograph::Error::from(error));
+    assert!(text.contains(&there.to_string()), "{text}");
+    assert!(text.contains("OTEL_EXPORTER_PROMETHEUS_PORT"), "{text}");
+}
+
+#[test]
+fn a_host_that_is_not_ours_is_named_with_its_variable() {
+    let error = with(&[("OTEL_EXPORTER_PROMETHEUS_HOST", "192.0.2.1")])
+        .start()
+        .unwrap_err();
+    let text = format!("{error:?}");
+    assert!(text.contains("192.0.2.1"), "{text}");
+    assert!(text.contains("OTEL_EXPORTER_PROMETHEUS_HOST"), "{text}");
+}
+
+#[test]
+fn port_zero_picks_a_port_for_each() -> Result<(), StartError> {
+    let first = builder(&Registry::new()).start()?;
+    let second = builder(&Registry::new()).start()?;
+    assert_ne!(address(&first).port(), 0);
+    assert_ne!(address(&first), address(&second));
+    Ok(())
+}
+
+#[test]
+fn an_own_listener_is_taken_as_it_is() -> Result<(), StartError> {
+    let listener = TcpListener::bind(FREE).unwrap();
+    let there = listener.local_addr().unwrap();
+    let telemetry = with(&[("OTEL_EXPORTER_PROMETHEUS_PORT", "1")])
+        .with_listener(listener)
+        .start()?;
+    assert_eq!(address(&telemetry), there);
+    assert_eq!(client::get(there, "/metrics").status, 200);
+    Ok(())
+}
+
+#[test]
+fn disabled_telemetry_shows_no_number_and_stays_alive() -> Result<(), barograph::Error> {
+    let registry = Registry::new();
+    registry.counter("orders").register()?.inc();
+    let telemetry = builder(&registry)
+        .with_environment(|name| (name == "OTEL_SDK_DISABLED").then(|| "True".to_owned()))
+        .start()?;
+    let there = address(&telemetry);
+    assert_eq!(client::get(there, "/metrics").status, 404);
+    assert_eq!(client::get(there, "/health").status, 200);
+    assert_eq!(client::get(there, "/ready").status, 200);
+    assert_eq!(telemetry.page(None).body, "");
+    assert_eq!(
+        telemetry
+            .page(Some("application/openmetrics-text; version=1.0.0"))
+            .body,
+        "# EOF\n"
+    );
+    Ok(())
+}
+
+#[test]
+fn what_is_dropped_listens_no_more() -> Result<(), StartError> {
+    let telemetry: Telemetry = builder(&Registry::new()).start()?;
+    let there = address(&telemetry);
+    drop(telemetry);
+    assert!(client::is_closed(there));
+    Ok(())
+}
