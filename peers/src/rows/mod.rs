@@ -1,0 +1,20 @@
+//! The rows, in the order in which they are measured.
+
+mod otel;
+
+mod counters;
+mod gauges;
+mod histograms;
+mod labels;
+mod memory;
+mod scrape;
+
+
+use crate::row::Row;
+
+/// All rows.
+pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
+    [counters::ROWS, labels::ROWS, histograms::ROWS, gauges::ROWS, memory::ROWS, scrape::ROWS]
+        .into_iter()
+        .flatten()
+}
