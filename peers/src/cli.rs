@@ -32,8 +32,13 @@ impl Command {
     ///
     /// The argument that is not understood.
     pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, InvalidArgument> {
-        let mut command =
-            Self { filters: vec![], rounds: None, quick: false, json: None, show: Show::Figures };
+        let mut command = Self {
+            filters: vec![],
+            rounds: None,
+            quick: false,
+            json: None,
+            show: Show::Figures,
+        };
         while let Some(arg) = args.next() {
             let mut value = |what| args.next().ok_or(InvalidArgument(arg.clone(), what));
             match arg.as_str() {
@@ -62,7 +67,10 @@ impl Command {
 
     pub(crate) fn plan(&self) -> Plan {
         let (rounds, millis) = if self.quick { (3, 1) } else { (25, 10) };
-        Plan { rounds: self.rounds.unwrap_or(rounds), slice: Duration::from_millis(millis) }
+        Plan {
+            rounds: self.rounds.unwrap_or(rounds),
+            slice: Duration::from_millis(millis),
+        }
     }
 }
 
@@ -109,14 +117,20 @@ mod tests {
         assert_eq!(command.json.as_deref(), Some("out.json".as_ref()));
         assert_eq!(command.plan().rounds, 7);
         let wants = |id| command.wants(&Row::new(id, "", "", Vec::new));
-        assert_eq!([wants("counter_1t"), wants("gauge_2t"), wants("gauge")], [true, true, false]);
+        assert_eq!(
+            [wants("counter_1t"), wants("gauge_2t"), wants("gauge")],
+            [true, true, false]
+        );
     }
 
     #[test]
     fn what_is_not_understood_is_named() {
-        for (line, named) in
-            [("--jsn x", "--jsn"), ("--json", "--json"), ("--rounds 0", "0"), ("--rounds x", "x")]
-        {
+        for (line, named) in [
+            ("--jsn x", "--jsn"),
+            ("--json", "--json"),
+            ("--rounds 0", "0"),
+            ("--rounds x", "x"),
+        ] {
             let error = parse(line).expect_err(line).to_string();
             assert!(error.contains(&format!("`{named}`")), "{error}");
         }

@@ -10,7 +10,10 @@ pub(crate) fn thread_cpu_ns() -> u64 {
     let mut time = MaybeUninit::<libc::timespec>::uninit();
     // SAFETY: the pointer is valid for a write of one timespec.
     let result = unsafe { libc::clock_gettime(libc::CLOCK_THREAD_CPUTIME_ID, time.as_mut_ptr()) };
-    assert_eq!(result, 0, "the thread CPU clock exists on each target that this program builds for");
+    assert_eq!(
+        result, 0,
+        "the thread CPU clock exists on each target that this program builds for"
+    );
     // SAFETY: the call above succeeded, so it wrote the value.
     let time = unsafe { time.assume_init() };
     let seconds = u64::try_from(time.tv_sec).expect("CPU time is not negative");
@@ -31,7 +34,9 @@ pub(crate) fn allowed_cpus() -> Vec<usize> {
     let set = unsafe { set.assume_init() };
     let limit = usize::try_from(libc::CPU_SETSIZE).expect("a positive constant");
     // SAFETY: each index is below CPU_SETSIZE, the number of bits in the set.
-    (0..limit).filter(|&cpu| unsafe { libc::CPU_ISSET(cpu, &set) }).collect()
+    (0..limit)
+        .filter(|&cpu| unsafe { libc::CPU_ISSET(cpu, &set) })
+        .collect()
 }
 
 /// Keeps the calling thread on one CPU.
@@ -43,7 +48,11 @@ pub(crate) fn pin_to(cpu: usize) -> io::Result<()> {
     unsafe { libc::CPU_SET(cpu, &mut set) };
     // SAFETY: the pointer is valid for a read of the size that is passed with it.
     let result = unsafe { libc::sched_setaffinity(0, CPU_SET_BYTES, &raw const set) };
-    if result == 0 { Ok(()) } else { Err(io::Error::last_os_error()) }
+    if result == 0 {
+        Ok(())
+    } else {
+        Err(io::Error::last_os_error())
+    }
 }
 
 /// As many numbers as there are CPUs: threads cannot be placed here.

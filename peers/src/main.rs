@@ -6,7 +6,10 @@
 
 #[expect(unsafe_code, reason = "an allocator that counts is an unsafe trait")]
 mod alloc;
-#[expect(unsafe_code, reason = "std has neither the thread's CPU clock nor its affinity")]
+#[expect(
+    unsafe_code,
+    reason = "std has neither the thread's CPU clock nor its affinity"
+)]
 mod clock;
 mod page;
 mod workload;

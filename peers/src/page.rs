@@ -20,8 +20,10 @@ pub(crate) struct Expected {
 impl Expected {
     /// Adds one sample line.
     pub(crate) fn add(&mut self, name: &str, labels: &[(&str, &str)], value: f64) {
-        let mut labels: Vec<_> =
-            labels.iter().map(|&(name, value)| (name, Cow::Borrowed(value))).collect();
+        let mut labels: Vec<_> = labels
+            .iter()
+            .map(|&(name, value)| (name, Cow::Borrowed(value)))
+            .collect();
         self.insert(name, &mut labels, value);
     }
 
@@ -46,7 +48,10 @@ impl Expected {
             return Ok(());
         }
         let start: Vec<&str> = text.lines().take(8).collect();
-        Err(format!("page has {} lines, {} expected: {start:#?}", found.lines, self.lines))
+        Err(format!(
+            "page has {} lines, {} expected: {start:#?}",
+            found.lines, self.lines
+        ))
     }
 
     fn insert(&mut self, name: &str, labels: &mut [(&str, Cow<'_, str>)], value: f64) {
@@ -92,17 +97,24 @@ pub(crate) fn values_by_labels(
 /// The one sample of that name; an error where the page has none.
 pub(crate) fn value_of(text: &str, name: &str) -> Result<f64, String> {
     let values = values_by_labels(text, name, &[])?;
-    values.values().next().copied().ok_or_else(|| format!("no sample {name} on the page"))
+    values
+        .values()
+        .next()
+        .copied()
+        .ok_or_else(|| format!("no sample {name} on the page"))
 }
 
 fn samples(text: &str) -> impl Iterator<Item = &str> {
-    text.lines().filter(|line| !line.is_empty() && !line.starts_with('#'))
+    text.lines()
+        .filter(|line| !line.is_empty() && !line.starts_with('#'))
 }
 
 fn text_of(body: &[u8]) -> Result<String, String> {
     let mut text = String::new();
     if body.starts_with(&[0x1f, 0x8b]) {
-        GzDecoder::new(body).read_to_string(&mut text).map_err(|error| error.to_string())?;
+        GzDecoder::new(body)
+            .read_to_string(&mut text)
+            .map_err(|error| error.to_string())?;
     } else {
         text.push_str(std::str::from_utf8(body).map_err(|error| error.to_string())?);
     }
@@ -134,7 +146,11 @@ impl<'a> Sample<'a> {
             rest = &rest[1..];
         }
         let value = rest.trim().parse().map_err(|_| bad())?;
-        Ok(Self { name, labels, value })
+        Ok(Self {
+            name,
+            labels,
+            value,
+        })
     }
 }
 
@@ -149,7 +165,10 @@ fn closing_quote(text: &str) -> Option<usize> {
 
 fn unescaped(text: &str) -> Cow<'_, str> {
     if text.contains('\\') {
-        text.replace("\\\"", "\"").replace("\\n", "\n").replace("\\\\", "\\").into()
+        text.replace("\\\"", "\"")
+            .replace("\\n", "\n")
+            .replace("\\\\", "\\")
+            .into()
     } else {
         text.into()
     }

@@ -21,7 +21,13 @@ impl Row {
         about: &'static str,
         contenders: fn() -> Vec<Contender>,
     ) -> Self {
-        Self { id, unit, about, at_most_rounds: usize::MAX, contenders }
+        Self {
+            id,
+            unit,
+            about,
+            at_most_rounds: usize::MAX,
+            contenders,
+        }
     }
 
     pub(crate) const fn with_at_most_rounds(mut self, rounds: usize) -> Self {
@@ -56,7 +62,9 @@ impl Row {
             return Err(wrong.join("\n"));
         }
         let series = contenders.iter().zip(figures);
-        Ok(Outcome::new(series.map(|(contender, figures)| (contender.name, contender.role, figures))))
+        Ok(Outcome::new(series.map(|(contender, figures)| {
+            (contender.name, contender.role, figures)
+        })))
     }
 }
 
@@ -69,17 +77,29 @@ pub(crate) struct Contender {
 
 impl Contender {
     pub(crate) fn ours(subject: Box<dyn Subject>) -> Self {
-        Self { name: "ours", role: Role::Ours, subject }
+        Self {
+            name: "ours",
+            role: Role::Ours,
+            subject,
+        }
     }
 
     /// A library that does the same work, and is rated.
     pub(crate) fn peer(name: &'static str, subject: Box<dyn Subject>) -> Self {
-        Self { name, role: Role::Peer, subject }
+        Self {
+            name,
+            role: Role::Peer,
+            subject,
+        }
     }
 
     /// A library that does something else for the same end: shown, not rated.
     pub(crate) fn shown(name: &'static str, subject: Box<dyn Subject>) -> Self {
-        Self { name, role: Role::Shown, subject }
+        Self {
+            name,
+            role: Role::Shown,
+            subject,
+        }
     }
 }
 
@@ -146,7 +166,11 @@ impl Best {
         ratios.sort_by(f64::total_cmp);
         let last = ratios.len().checked_sub(1)?;
         let ratio = median(&ratios)?;
-        Some(Self { peer, ratio, spread: (ratios[last / 4], ratios[last - last / 4]) })
+        Some(Self {
+            peer,
+            ratio,
+            spread: (ratios[last / 4], ratios[last - last / 4]),
+        })
     }
 }
 
@@ -168,7 +192,14 @@ mod tests {
         );
         assert_eq!(outcome.ours, Some(1.0));
         assert_eq!(outcome.peers, [("slow", Some(9.0)), ("fast", Some(4.0))]);
-        assert_eq!(outcome.best, Some(Best { peer: "fast", ratio: 3.0, spread: (2.0, 4.0) }));
+        assert_eq!(
+            outcome.best,
+            Some(Best {
+                peer: "fast",
+                ratio: 3.0,
+                spread: (2.0, 4.0)
+            })
+        );
     }
 
     #[test]

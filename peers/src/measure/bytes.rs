@@ -18,7 +18,12 @@ where
 {
     /// `build` makes the series and records into each once; `check` counts them.
     pub(crate) fn new(series: usize, build: B, check: C) -> Self {
-        Self { series, build, check, checked: None }
+        Self {
+            series,
+            build,
+            check,
+            checked: None,
+        }
     }
 }
 
@@ -39,6 +44,8 @@ where
     }
 
     fn check(&mut self) -> Result<(), String> {
-        self.checked.clone().unwrap_or_else(|| Err("never built".into()))
+        self.checked
+            .clone()
+            .unwrap_or_else(|| Err("never built".into()))
     }
 }

@@ -10,7 +10,10 @@ pub(crate) struct Difference<A, B> {
 
 impl<A: Work, B: Work> Difference<A, B> {
     pub(crate) fn new(without: A, with: B) -> Self {
-        Self { without: OneThread::new(without), with: OneThread::new(with) }
+        Self {
+            without: OneThread::new(without),
+            with: OneThread::new(with),
+        }
     }
 }
 

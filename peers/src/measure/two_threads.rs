@@ -25,18 +25,27 @@ pub(crate) struct TwoThreads<W> {
 
 impl<W: Work> TwoThreads<W> {
     pub(crate) fn new(work: W) -> Self {
-        Self { work, done: Done::default(), next: 0, cpus: allowed_cpus() }
+        Self {
+            work,
+            done: Done::default(),
+            next: 0,
+            cpus: allowed_cpus(),
+        }
     }
 
     fn attempt(&mut self, window: Duration) -> Option<f64> {
-        let [first, second, ..] = self.cpus[..] else { return None };
+        let [first, second, ..] = self.cpus[..] else {
+            return None;
+        };
         let (gate, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
         // The second thread starts elsewhere in the tables: two requests are rarely the same.
         let starts = [(first, self.next), (second, self.next + 7_919)];
         let runs: Vec<Run> = thread::scope(|scope| {
             let (work, gate, stop) = (&self.work, &gate, &stop);
             let threads: Vec<_> = starts
-                .map(|(cpu, from)| scope.spawn(move || one_of_two(work, cpu, from, window, gate, stop)))
+                .map(|(cpu, from)| {
+                    scope.spawn(move || one_of_two(work, cpu, from, window, gate, stop))
+                })
                 .into_iter()
                 .collect();
             threads
@@ -46,7 +55,11 @@ impl<W: Work> TwoThreads<W> {
         });
         let counts = runs.iter().all(|run| run.share > CO_RUN);
         let rate: f64 = runs.iter().map(|run| 1.0 / run.nanos).sum();
-        self.next = runs.iter().map(|run| run.range.end).max().unwrap_or(self.next);
+        self.next = runs
+            .iter()
+            .map(|run| run.range.end)
+            .max()
+            .unwrap_or(self.next);
         self.done.0.extend(runs.iter().map(|run| run.range.clone()));
         counts.then_some(runs.len() as f64 / rate)
     }
@@ -110,7 +123,11 @@ fn one_of_two(
     }
     let cpu_ns = (thread_cpu_ns() - cpu_start) as f64;
     let wall_ns = start.elapsed().as_nanos() as f64;
-    Run { range: from..end, nanos: cpu_ns / (end - warmed) as f64, share: cpu_ns / wall_ns }
+    Run {
+        range: from..end,
+        nanos: cpu_ns / (end - warmed) as f64,
+        share: cpu_ns / wall_ns,
+    }
 }
 
 const WARM_UP: u64 = 2_000;

@@ -34,7 +34,11 @@ impl Done {
 
 /// Fails unless both are the same number, but for rounding of sums.
 pub(crate) fn expect(what: &str, expected: f64, found: f64) -> Result<(), String> {
-    let tolerance = if expected.fract() == 0.0 { 0.0 } else { expected.abs() * 1e-9 };
+    let tolerance = if expected.fract() == 0.0 {
+        0.0
+    } else {
+        expected.abs() * 1e-9
+    };
     if (expected - found).abs() <= tolerance {
         Ok(())
     } else {
@@ -56,7 +60,11 @@ where
     C: Fn(&S, &Done) -> Result<(), String> + Send + Sync,
 {
     pub(crate) fn new(state: S, operation: O, check: C) -> Self {
-        Self { state, operation, check }
+        Self {
+            state,
+            operation,
+            check,
+        }
     }
 }
 

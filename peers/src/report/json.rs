@@ -45,9 +45,18 @@ mod tests {
 
     #[test]
     fn a_row_is_one_object() {
-        let best = Some(Best { peer: "b", ratio: 2.0, spread: (1.5, 2.5) });
+        let best = Some(Best {
+            peer: "b",
+            ratio: 2.0,
+            spread: (1.5, 2.5),
+        });
         let peers = vec![("a", None), ("b", Some(3.0))];
-        let outcome = Outcome { ours: Some(1.5), peers, shown: vec![("c", Some(0.1))], best };
+        let outcome = Outcome {
+            ours: Some(1.5),
+            peers,
+            shown: vec![("c", Some(0.1))],
+            best,
+        };
         assert_eq!(
             json(&[(&ROW, outcome), (&ROW, Outcome::default())]),
             concat!(

@@ -16,7 +16,12 @@ pub(crate) fn head() -> String {
 
 /// One row, and below it what is shown without being rated.
 pub(crate) fn line((row, outcome): &Measured) -> String {
-    let mut line = format!("{:<27} {:<11} {:>8}", row.id, row.unit, figure(outcome.ours));
+    let mut line = format!(
+        "{:<27} {:<11} {:>8}",
+        row.id,
+        row.unit,
+        figure(outcome.ours)
+    );
     for column in COLUMNS {
         let found = outcome.peers.iter().find(|(name, _)| *name == column);
         let _ = write!(line, " {:>17}", figure(found.and_then(|(_, value)| *value)));
@@ -24,12 +29,21 @@ pub(crate) fn line((row, outcome): &Measured) -> String {
     match &outcome.best {
         Some(best) => {
             let (low, high) = best.spread;
-            let _ = write!(line, "  {:.2} ({low:.2}-{high:.2}) {}", best.ratio, best.peer);
+            let _ = write!(
+                line,
+                "  {:.2} ({low:.2}-{high:.2}) {}",
+                best.ratio, best.peer
+            );
         }
         None => line.push_str("  -"),
     }
     for (name, value) in &outcome.shown {
-        let _ = write!(line, "\n{:>27} shown, not rated: {name} {}", "", figure(*value));
+        let _ = write!(
+            line,
+            "\n{:>27} shown, not rated: {name} {}",
+            "",
+            figure(*value)
+        );
     }
     line
 }

@@ -13,8 +13,12 @@ use crate::rows::counters::METADATA;
 use crate::rows::otel::Otel;
 use crate::workload::Values;
 
-pub(crate) const ROWS: &[Row] =
-    &[Row::new("gauge_set", "ns", "a held gauge of floats, set to a new value each time", set)];
+pub(crate) const ROWS: &[Row] = &[Row::new(
+    "gauge_set",
+    "ns",
+    "a held gauge of floats, set to a new value each time",
+    set,
+)];
 
 fn set() -> Vec<Contender> {
     vec![
@@ -35,9 +39,11 @@ fn run(work: impl Work + 'static) -> Box<dyn Subject> {
 fn prometheus() -> impl Work {
     let gauge = prometheus::Gauge::new("depth", "Depth.").expect("a valid name");
     let values = Values::get();
-    Ops::new(gauge, move |gauge, at| gauge.set(values.at(at)), |gauge, done| {
-        expect_last(done, gauge.get())
-    })
+    Ops::new(
+        gauge,
+        move |gauge, at| gauge.set(values.at(at)),
+        |gauge, done| expect_last(done, gauge.get()),
+    )
 }
 
 fn prometheus_client() -> impl Work {
@@ -55,17 +61,21 @@ fn prometheus_client() -> impl Work {
 fn fastmetrics() -> impl Work {
     let gauge = fastmetrics::metrics::gauge::Gauge::<f64>::default();
     let values = Values::get();
-    Ops::new(gauge, move |gauge, at| gauge.set(values.at(at)), |gauge, done| {
-        expect_last(done, gauge.get())
-    })
+    Ops::new(
+        gauge,
+        move |gauge, at| gauge.set(values.at(at)),
+        |gauge, done| expect_last(done, gauge.get()),
+    )
 }
 
 fn measured() -> impl Work {
     let gauge = measured::FloatGauge::new();
     let values = Values::get();
-    Ops::new(gauge, move |gauge, at| gauge.set(values.at(at)), |gauge, done| {
-        expect_last(done, gauge.get_metric().count.get())
-    })
+    Ops::new(
+        gauge,
+        move |gauge, at| gauge.set(values.at(at)),
+        |gauge, done| expect_last(done, gauge.get_metric().count.get()),
+    )
 }
 
 fn metrics_handle() -> impl Work {

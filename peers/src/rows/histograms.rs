@@ -13,12 +13,18 @@ use crate::rows::otel::Otel;
 use crate::workload::{BOUNDS_11, Values, sum_of_values};
 
 pub(crate) const ROWS: &[Row] = &[
-    Row::new("histogram11_bound_1t", "ns", "a held histogram of 11 bounds observes a value", || {
-        observe(Threads::One)
-    }),
-    Row::new("histogram11_bound_2t", "ns", "the same histogram from two threads at once", || {
-        observe(Threads::Two)
-    }),
+    Row::new(
+        "histogram11_bound_1t",
+        "ns",
+        "a held histogram of 11 bounds observes a value",
+        || observe(Threads::One),
+    ),
+    Row::new(
+        "histogram11_bound_2t",
+        "ns",
+        "the same histogram from two threads at once",
+        || observe(Threads::Two),
+    ),
 ];
 
 fn observe(threads: Threads) -> Vec<Contender> {
@@ -37,9 +43,17 @@ fn prometheus() -> impl Work {
     let options = prometheus::HistogramOpts::new("took", "Time.").buckets(BOUNDS_11.to_vec());
     let histogram = prometheus::Histogram::with_opts(options).expect("valid options");
     let values = Values::get();
-    Ops::new(histogram, move |histogram, at| histogram.observe(values.at(at)), |histogram, done| {
-        expect_all(done, histogram.get_sample_count() as f64, histogram.get_sample_sum())
-    })
+    Ops::new(
+        histogram,
+        move |histogram, at| histogram.observe(values.at(at)),
+        |histogram, done| {
+            expect_all(
+                done,
+                histogram.get_sample_count() as f64,
+                histogram.get_sample_sum(),
+            )
+        },
+    )
 }
 
 fn prometheus_client() -> impl Work {
@@ -62,28 +76,48 @@ fn prometheus_client() -> impl Work {
 fn fastmetrics() -> impl Work {
     let histogram = fastmetrics::metrics::histogram::Histogram::new(BOUNDS_11);
     let values = Values::get();
-    Ops::new(histogram, move |histogram, at| histogram.observe(values.at(at)), |histogram, done| {
-        histogram.with_snapshot(|found| expect_all(done, found.count() as f64, found.sum()))
-    })
+    Ops::new(
+        histogram,
+        move |histogram, at| histogram.observe(values.at(at)),
+        |histogram, done| {
+            histogram.with_snapshot(|found| expect_all(done, found.count() as f64, found.sum()))
+        },
+    )
 }
 
 fn measured() -> impl Work {
     use measured::metric::histogram::Thresholds;
     let histogram = measured::Histogram::with_metadata(Thresholds::with_buckets(BOUNDS_11));
     let values = Values::get();
-    Ops::new(histogram, move |histogram, at| histogram.observe(values.at(at)), |histogram, done| {
-        use std::sync::atomic::Ordering::Relaxed;
-        let metric = histogram.get_metric();
-        let inner = metric.inner.read();
-        let finite: u64 = inner.buckets.iter().map(|bucket| bucket.load(Relaxed)).sum();
-        expect_all(done, (finite + inner.inf.load(Relaxed)) as f64, inner.sum.get())
-    })
+    Ops::new(
+        histogram,
+        move |histogram, at| histogram.observe(values.at(at)),
+        |histogram, done| {
+            use std::sync::atomic::Ordering::Relaxed;
+            let metric = histogram.get_metric();
+            let inner = metric.inner.read();
+            let finite: u64 = inner
+                .buckets
+                .iter()
+                .map(|bucket| bucket.load(Relaxed))
+                .sum();
+            expect_all(
+                done,
+                (finite + inner.inf.load(Relaxed)) as f64,
+                inner.sum.get(),
+            )
+        },
+    )
 }
 
 fn otel_bound() -> impl Work {
     let otel = Otel::new();
     let meter = otel.meter();
-    let histogram = meter.f64_histogram("took").with_boundaries(BOUNDS_11.to_vec()).build().bind(&[]);
+    let histogram = meter
+        .f64_histogram("took")
+        .with_boundaries(BOUNDS_11.to_vec())
+        .build()
+        .bind(&[]);
     let values = Values::get();
     Ops::new(
         (histogram, otel),
@@ -94,7 +128,11 @@ fn otel_bound() -> impl Work {
 
 fn otel() -> impl Work {
     let otel = Otel::new();
-    let histogram = otel.meter().f64_histogram("took").with_boundaries(BOUNDS_11.to_vec()).build();
+    let histogram = otel
+        .meter()
+        .f64_histogram("took")
+        .with_boundaries(BOUNDS_11.to_vec())
+        .build();
     let values = Values::get();
     Ops::new(
         (histogram, otel),
@@ -114,10 +152,15 @@ struct Drained {
 
 impl Drained {
     fn new() -> Self {
-        let builder = PrometheusBuilder::new().set_buckets(&BOUNDS_11).expect("there are bounds");
+        let builder = PrometheusBuilder::new()
+            .set_buckets(&BOUNDS_11)
+            .expect("there are bounds");
         let recorder = builder.build_recorder();
         let histogram = recorder.register_histogram(&"took".into(), &METADATA);
-        Self { histogram, page: recorder.handle() }
+        Self {
+            histogram,
+            page: recorder.handle(),
+        }
     }
 }
 
@@ -138,7 +181,11 @@ impl Work for Drained {
 }
 
 fn expect_page(done: &Done, text: &str) -> Result<(), String> {
-    expect_all(done, value_of(text, "took_count")?, value_of(text, "took_sum")?)
+    expect_all(
+        done,
+        value_of(text, "took_count")?,
+        value_of(text, "took_sum")?,
+    )
 }
 
 /// All observations are in the count and the sum.

@@ -25,19 +25,36 @@ use crate::workload::{
 };
 
 pub(crate) const ROWS: &[Row] = &[
-    Row::new("counter_labels3_80", "ns", "method, route, status looked up, 80 series", || {
-        strings(Threads::One, &SERIES_80)
-    }),
-    Row::new("counter_labels3_80_portable", "ns", "ours without wide instructions", || {
-        strings(Threads::One, &SERIES_80)
-    }),
-    Row::new("counter_labels3_10k", "ns", "the same with 10,000 series", || {
-        strings(Threads::One, &SERIES_10K)
-    }),
-    Row::new("counter_labels3_80_2t", "ns", "80 series from two threads at once", || {
-        strings(Threads::Two, &SERIES_80)
-    }),
-    Row::new("counter_typed_labels3_80", "ns", "method and status as enums, 80 series", typed),
+    Row::new(
+        "counter_labels3_80",
+        "ns",
+        "method, route, status looked up, 80 series",
+        || strings(Threads::One, &SERIES_80),
+    ),
+    Row::new(
+        "counter_labels3_80_portable",
+        "ns",
+        "ours without wide instructions",
+        || strings(Threads::One, &SERIES_80),
+    ),
+    Row::new(
+        "counter_labels3_10k",
+        "ns",
+        "the same with 10,000 series",
+        || strings(Threads::One, &SERIES_10K),
+    ),
+    Row::new(
+        "counter_labels3_80_2t",
+        "ns",
+        "80 series from two threads at once",
+        || strings(Threads::Two, &SERIES_80),
+    ),
+    Row::new(
+        "counter_typed_labels3_80",
+        "ns",
+        "method and status as enums, 80 series",
+        typed,
+    ),
 ];
 
 fn strings(threads: Threads, table: &'static LabelTable) -> Vec<Contender> {
@@ -48,7 +65,10 @@ fn strings(threads: Threads, table: &'static LabelTable) -> Vec<Contender> {
         Contender::peer("measured", threads.run(measured(table))),
         Contender::peer("metrics", threads.run(metrics_macro(table))),
         Contender::peer("otel", threads.run(otel(table))),
-        Contender::shown("measured, values fixed at start", threads.run(measured_fixed(table))),
+        Contender::shown(
+            "measured, values fixed at start",
+            threads.run(measured_fixed(table)),
+        ),
     ]
 }
 
@@ -56,7 +76,10 @@ fn typed() -> Vec<Contender> {
     let (threads, table) = (Threads::One, LazyLock::force(&SERIES_80));
     vec![
         Contender::peer("prometheus", threads.run(prometheus_typed(table))),
-        Contender::peer("prometheus-client", threads.run(prometheus_client_typed(table))),
+        Contender::peer(
+            "prometheus-client",
+            threads.run(prometheus_client_typed(table)),
+        ),
         Contender::peer("fastmetrics", threads.run(fastmetrics_typed(table))),
         Contender::peer("measured", threads.run(measured_typed(table))),
         Contender::peer("otel", threads.run(otel_typed(table))),
@@ -70,23 +93,33 @@ fn prometheus(table: &'static LabelTable) -> impl Work {
         family.with_label_values(&labels).inc();
     };
     table.all().for_each(|labels| add(&family, labels));
-    Ops::new(family, move |family, at| add(family, table.at(at)), move |family, done| {
-        let count = |labels: Values3| family.with_label_values(&labels).get() as f64;
-        expect_each(table, done, table.all().map(count))
-    })
+    Ops::new(
+        family,
+        move |family, at| add(family, table.at(at)),
+        move |family, done| {
+            let count = |labels: Values3| family.with_label_values(&labels).get() as f64;
+            expect_each(table, done, table.all().map(count))
+        },
+    )
 }
 
 /// It knows strings only: a program that has enums passes their text.
 fn prometheus_typed(table: &'static LabelTable) -> impl Work {
     let family = prometheus_family();
     let add = |family: &prometheus::IntCounterVec, (method, route, status): Typed3| {
-        family.with_label_values(&[method.as_str(), route, status.as_str()]).inc();
+        family
+            .with_label_values(&[method.as_str(), route, status.as_str()])
+            .inc();
     };
     table.all_typed().for_each(|labels| add(&family, labels));
-    Ops::new(family, move |family, at| add(family, table.typed_at(at)), move |family, done| {
-        let count = |labels: Values3| family.with_label_values(&labels).get() as f64;
-        expect_each(table, done, table.all().map(count))
-    })
+    Ops::new(
+        family,
+        move |family, at| add(family, table.typed_at(at)),
+        move |family, done| {
+            let count = |labels: Values3| family.with_label_values(&labels).get() as f64;
+            expect_each(table, done, table.all().map(count))
+        },
+    )
 }
 
 fn prometheus_family() -> prometheus::IntCounterVec {
@@ -100,17 +133,25 @@ fn prometheus_client(table: &'static LabelTable) -> impl Work {
     use prometheus_client::metrics::family::Family;
     type Labels = [(&'static str, &'static str); 3];
     let named = |[method, route, status]: Values3| {
-        [(NAMES_3[0], method), (NAMES_3[1], route), (NAMES_3[2], status)]
+        [
+            (NAMES_3[0], method),
+            (NAMES_3[1], route),
+            (NAMES_3[2], status),
+        ]
     };
     let family = Family::<Labels, Counter>::default();
     let add = move |family: &Family<Labels, Counter>, labels| {
         family.get_or_create(&named(labels)).inc();
     };
     table.all().for_each(|labels| add(&family, labels));
-    Ops::new(family, move |family, at| add(family, table.at(at)), move |family, done| {
-        let count = |labels| family.get_or_create(&named(labels)).get() as f64;
-        expect_each(table, done, table.all().map(count))
-    })
+    Ops::new(
+        family,
+        move |family, at| add(family, table.at(at)),
+        move |family, done| {
+            let count = |labels| family.get_or_create(&named(labels)).get() as f64;
+            expect_each(table, done, table.all().map(count))
+        },
+    )
 }
 
 fn prometheus_client_typed(table: &'static LabelTable) -> impl Work {
@@ -121,10 +162,14 @@ fn prometheus_client_typed(table: &'static LabelTable) -> impl Work {
         family.get_or_create(&TypedLabels::from(labels)).inc();
     };
     table.all_typed().for_each(|labels| add(&family, labels));
-    Ops::new(family, move |family, at| add(family, table.typed_at(at)), move |family, done| {
-        let count = |labels| family.get_or_create(&TypedLabels::from(labels)).get() as f64;
-        expect_each(table, done, table.all_typed().map(count))
-    })
+    Ops::new(
+        family,
+        move |family, at| add(family, table.typed_at(at)),
+        move |family, done| {
+            let count = |labels| family.get_or_create(&TypedLabels::from(labels)).get() as f64;
+            expect_each(table, done, table.all_typed().map(count))
+        },
+    )
 }
 
 fn fastmetrics(table: &'static LabelTable) -> impl Work {
@@ -135,12 +180,20 @@ fn fastmetrics(table: &'static LabelTable) -> impl Work {
         family.with_or_new(&StringLabels::from(labels), |counter| counter.inc());
     };
     table.all().for_each(|labels| add(&family, labels));
-    Ops::new(family, move |family, at| add(family, table.at(at)), move |family, done| {
-        let count = |labels| {
-            family.with(&StringLabels::from(labels), |counter| counter.total() as f64).unwrap_or(0.0)
-        };
-        expect_each(table, done, table.all().map(count))
-    })
+    Ops::new(
+        family,
+        move |family, at| add(family, table.at(at)),
+        move |family, done| {
+            let count = |labels| {
+                family
+                    .with(&StringLabels::from(labels), |counter| {
+                        counter.total() as f64
+                    })
+                    .unwrap_or(0.0)
+            };
+            expect_each(table, done, table.all().map(count))
+        },
+    )
 }
 
 fn fastmetrics_typed(table: &'static LabelTable) -> impl Work {
@@ -151,12 +204,18 @@ fn fastmetrics_typed(table: &'static LabelTable) -> impl Work {
         family.with_or_new(&TypedLabels::from(labels), |counter| counter.inc());
     };
     table.all_typed().for_each(|labels| add(&family, labels));
-    Ops::new(family, move |family, at| add(family, table.typed_at(at)), move |family, done| {
-        let count = |labels| {
-            family.with(&TypedLabels::from(labels), |counter| counter.total() as f64).unwrap_or(0.0)
-        };
-        expect_each(table, done, table.all_typed().map(count))
-    })
+    Ops::new(
+        family,
+        move |family, at| add(family, table.typed_at(at)),
+        move |family, done| {
+            let count = |labels| {
+                family
+                    .with(&TypedLabels::from(labels), |counter| counter.total() as f64)
+                    .unwrap_or(0.0)
+            };
+            expect_each(table, done, table.all_typed().map(count))
+        },
+    )
 }
 
 /// Values that are learned while it runs, through the interner that its own benchmarks use.
@@ -167,11 +226,17 @@ fn measured(table: &'static LabelTable) -> impl Work {
         status: ParaCord::default(),
     };
     let family = CounterVec::with_label_set(set);
-    table.all().for_each(|labels| family.inc(Learned::from(labels)));
-    Ops::new(family, move |family, at| family.inc(Learned::from(table.at(at))), move |family, done| {
-        let count = |labels| measured_count(family, Learned::from(labels));
-        expect_each(table, done, table.all().map(count))
-    })
+    table
+        .all()
+        .for_each(|labels| family.inc(Learned::from(labels)));
+    Ops::new(
+        family,
+        move |family, at| family.inc(Learned::from(table.at(at))),
+        move |family, done| {
+            let count = |labels| measured_count(family, Learned::from(labels));
+            expect_each(table, done, table.all().map(count))
+        },
+    )
 }
 
 /// All values are known at start, and others are refused: an index, not a lookup.
@@ -182,11 +247,17 @@ fn measured_fixed(table: &'static LabelTable) -> impl Work {
         status: Rodeo::from_iter(STATUSES).into_reader(),
     };
     let family = CounterVec::with_label_set(set);
-    table.all().for_each(|labels| family.inc(Fixed::from(labels)));
-    Ops::new(family, move |family, at| family.inc(Fixed::from(table.at(at))), move |family, done| {
-        let count = |labels| measured_count(family, Fixed::from(labels));
-        expect_each(table, done, table.all().map(count))
-    })
+    table
+        .all()
+        .for_each(|labels| family.inc(Fixed::from(labels)));
+    Ops::new(
+        family,
+        move |family, at| family.inc(Fixed::from(table.at(at))),
+        move |family, done| {
+            let count = |labels| measured_count(family, Fixed::from(labels));
+            expect_each(table, done, table.all().map(count))
+        },
+    )
 }
 
 /// Method and status are enums, as it wants them; the route is learned while it runs.
@@ -197,7 +268,9 @@ fn measured_typed(table: &'static LabelTable) -> impl Work {
         status: StaticLabelSet::new(),
     };
     let family = CounterVec::with_label_set(set);
-    table.all_typed().for_each(|labels| family.inc(HalfFixed::from(labels)));
+    table
+        .all_typed()
+        .for_each(|labels| family.inc(HalfFixed::from(labels)));
     Ops::new(
         family,
         move |family, at| family.inc(HalfFixed::from(table.typed_at(at))),
@@ -208,7 +281,10 @@ fn measured_typed(table: &'static LabelTable) -> impl Work {
     )
 }
 
-fn measured_count<L: measured::label::LabelGroupSet>(family: &CounterVec<L>, labels: L::Group<'_>) -> f64 {
+fn measured_count<L: measured::label::LabelGroupSet>(
+    family: &CounterVec<L>,
+    labels: L::Group<'_>,
+) -> f64 {
     let metric = family.get_metric(family.with_labels(labels));
     metric.count.load(std::sync::atomic::Ordering::Relaxed) as f64
 }
@@ -228,15 +304,19 @@ fn metrics_macro(table: &'static LabelTable) -> impl Work {
         recorder.register_counter(&key, &METADATA).increment(1);
     };
     table.all().for_each(|labels| add(&recorder, labels));
-    Ops::new(recorder, move |recorder, at| add(recorder, table.at(at)), move |recorder, done| {
-        expect_on_page(table, done, &recorder.handle().render())
-    })
+    Ops::new(
+        recorder,
+        move |recorder, at| add(recorder, table.at(at)),
+        move |recorder, done| expect_on_page(table, done, &recorder.handle().render()),
+    )
 }
 
 fn otel(table: &'static LabelTable) -> impl Work {
     let otel = Otel::with_limit(2 * table.series());
     let counter = otel.meter().u64_counter("orders").build();
-    table.all().for_each(|labels| counter.add(1, &attributes(labels)));
+    table
+        .all()
+        .for_each(|labels| counter.add(1, &attributes(labels)));
     Ops::new(
         (counter, otel),
         move |(counter, _), at| counter.add(1, &attributes(table.at(at))),
@@ -254,7 +334,9 @@ fn otel_typed(table: &'static LabelTable) -> impl Work {
             KeyValue::new(NAMES_3[2], status.as_str()),
         ]
     };
-    table.all_typed().for_each(|labels| counter.add(1, &attributes(labels)));
+    table
+        .all_typed()
+        .for_each(|labels| counter.add(1, &attributes(labels)));
     Ops::new(
         (counter, otel),
         move |(counter, _), at| counter.add(1, &attributes(table.typed_at(at))),
@@ -290,7 +372,11 @@ struct StringLabels {
 impl From<Values3> for StringLabels {
     #[inline(always)]
     fn from([method, route, status]: Values3) -> Self {
-        Self { method, route, status }
+        Self {
+            method,
+            route,
+            status,
+        }
     }
 }
 
@@ -304,7 +390,11 @@ struct TypedLabels {
 impl From<Typed3> for TypedLabels {
     #[inline(always)]
     fn from((method, route, status): Typed3) -> Self {
-        Self { method, route, status }
+        Self {
+            method,
+            route,
+            status,
+        }
     }
 }
 
@@ -322,7 +412,11 @@ struct Learned<'a> {
 impl From<Values3> for Learned<'static> {
     #[inline(always)]
     fn from([method, route, status]: Values3) -> Self {
-        Self { method, route, status }
+        Self {
+            method,
+            route,
+            status,
+        }
     }
 }
 
@@ -340,7 +434,11 @@ struct Fixed<'a> {
 impl From<Values3> for Fixed<'static> {
     #[inline(always)]
     fn from([method, route, status]: Values3) -> Self {
-        Self { method, route, status }
+        Self {
+            method,
+            route,
+            status,
+        }
     }
 }
 
@@ -356,6 +454,10 @@ struct HalfFixed<'a> {
 impl From<Typed3> for HalfFixed<'static> {
     #[inline(always)]
     fn from((method, route, status): Typed3) -> Self {
-        Self { method, route, status }
+        Self {
+            method,
+            route,
+            status,
+        }
     }
 }

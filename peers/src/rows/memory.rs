@@ -45,7 +45,9 @@ fn prometheus() -> Box<dyn Subject> {
         let options = prometheus::Opts::new("orders_total", "Orders.");
         let family = prometheus::IntCounterVec::new(options, &NAMES).expect("valid names");
         let registry = prometheus::Registry::new();
-        registry.register(Box::new(family.clone())).expect("the only family");
+        registry
+            .register(Box::new(family.clone()))
+            .expect("the only family");
         for labels in all() {
             family.with_label_values(&labels.values()).inc();
         }
@@ -53,7 +55,9 @@ fn prometheus() -> Box<dyn Subject> {
     };
     subject(build, |(_, registry)| {
         let mut text = String::new();
-        TextEncoder::new().encode_utf8(&registry.gather(), &mut text).map_err(text_of)?;
+        TextEncoder::new()
+            .encode_utf8(&registry.gather(), &mut text)
+            .map_err(text_of)?;
         Ok(text)
     })
 }
@@ -88,7 +92,9 @@ fn fastmetrics() -> Box<dyn Subject> {
     };
     subject(build, |family| {
         let mut registry = fastmetrics::registry::Registry::default();
-        registry.register("orders_total", "Orders.", family.clone()).map_err(text_of)?;
+        registry
+            .register("orders_total", "Orders.", family.clone())
+            .map_err(text_of)?;
         let mut text = String::new();
         encode(&mut text, &registry, TextProfile::PrometheusV0_0_4).map_err(text_of)?;
         Ok(text)
@@ -99,7 +105,9 @@ fn metrics_keys() -> Box<dyn Subject> {
     let build = || {
         let recorder = PrometheusBuilder::new().build_recorder();
         for labels in all() {
-            let labels = labels.into_strings().map(|(name, value)| Label::new(name, value));
+            let labels = labels
+                .into_strings()
+                .map(|(name, value)| Label::new(name, value));
             let key = Key::from_parts("orders_total", labels.collect::<Vec<_>>());
             recorder.register_counter(&key, &METADATA).increment(1);
         }
@@ -113,7 +121,9 @@ fn otel() -> Box<dyn Subject> {
         let otel = Otel::with_limit(2 * SERIES);
         let counter = otel.meter().u64_counter("orders").build();
         for labels in all() {
-            let attributes = labels.into_strings().map(|(name, value)| KeyValue::new(name, value));
+            let attributes = labels
+                .into_strings()
+                .map(|(name, value)| KeyValue::new(name, value));
             counter.add(1, &attributes.collect::<Vec<_>>());
         }
         (counter, otel)
@@ -133,7 +143,11 @@ fn measured() -> Box<dyn Subject> {
         let family = CounterVec::with_label_set(set);
         for labels in all() {
             let [client, method, route] = labels.values();
-            family.inc(Learned { client, method, route });
+            family.inc(Learned {
+                client,
+                method,
+                route,
+            });
         }
         family
     };
@@ -186,7 +200,9 @@ impl Labels {
     }
 
     fn into_strings(self) -> impl Iterator<Item = (&'static str, String)> {
-        NAMES.into_iter().zip([self.client, self.method, self.route])
+        NAMES
+            .into_iter()
+            .zip([self.client, self.method, self.route])
     }
 }
 

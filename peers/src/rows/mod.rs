@@ -9,12 +9,18 @@ mod labels;
 mod memory;
 mod scrape;
 
-
 use crate::row::Row;
 
 /// All rows.
 pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
-    [counters::ROWS, labels::ROWS, histograms::ROWS, gauges::ROWS, memory::ROWS, scrape::ROWS]
-        .into_iter()
-        .flatten()
+    [
+        counters::ROWS,
+        labels::ROWS,
+        histograms::ROWS,
+        gauges::ROWS,
+        memory::ROWS,
+        scrape::ROWS,
+    ]
+    .into_iter()
+    .flatten()
 }

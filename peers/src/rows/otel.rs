@@ -23,9 +23,16 @@ impl Otel {
             .scope_info_enabled(false)
             .build()
             .expect("a fresh registry takes the exporter");
-        let limit = move |_: &Instrument| Stream::builder().with_cardinality_limit(series).build().ok();
-        let provider =
-            SdkMeterProvider::builder().with_reader(exporter).with_view(limit).build();
+        let limit = move |_: &Instrument| {
+            Stream::builder()
+                .with_cardinality_limit(series)
+                .build()
+                .ok()
+        };
+        let provider = SdkMeterProvider::builder()
+            .with_reader(exporter)
+            .with_view(limit)
+            .build();
         Self { provider, registry }
     }
 

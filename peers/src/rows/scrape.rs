@@ -24,18 +24,32 @@ use crate::rows::otel::Otel;
 use crate::workload::{BOUNDS_11, METHODS, STATUSES};
 
 pub(crate) const ROWS: &[Row] = &[
-    Row::new("scrape_10k", "ns/line", "10,000 counters of 5 labels as text 0.0.4", || {
-        counters(10_000, Encoding::Identity)
-    }),
-    Row::new("scrape_1m", "ns/line", "a million counters of 5 labels as text 0.0.4", || {
-        counters(1_000_000, Encoding::Identity)
-    })
+    Row::new(
+        "scrape_10k",
+        "ns/line",
+        "10,000 counters of 5 labels as text 0.0.4",
+        || counters(10_000, Encoding::Identity),
+    ),
+    Row::new(
+        "scrape_1m",
+        "ns/line",
+        "a million counters of 5 labels as text 0.0.4",
+        || counters(1_000_000, Encoding::Identity),
+    )
     .with_at_most_rounds(5),
-    Row::new("scrape_1m_gzip", "ns/line", "the same page, compressed: gzip, level 1", || {
-        counters(1_000_000, Encoding::Gzip)
-    })
+    Row::new(
+        "scrape_1m_gzip",
+        "ns/line",
+        "the same page, compressed: gzip, level 1",
+        || counters(1_000_000, Encoding::Gzip),
+    )
     .with_at_most_rounds(5),
-    Row::new("scrape_histograms_1k", "ns/line", "1,000 histograms of 11 bounds, 5 labels", histograms),
+    Row::new(
+        "scrape_histograms_1k",
+        "ns/line",
+        "1,000 histograms of 11 bounds, 5 labels",
+        histograms,
+    ),
 ];
 
 /// How the page travels.
@@ -54,7 +68,10 @@ fn counters(series: usize, encoding: Encoding) -> Vec<Contender> {
     let subject = |page: Page| encoding.subject(page, expected);
     vec![
         Contender::peer("prometheus", subject(prometheus_counters(series))),
-        Contender::peer("prometheus-client", subject(prometheus_client_counters(series))),
+        Contender::peer(
+            "prometheus-client",
+            subject(prometheus_client_counters(series)),
+        ),
         Contender::peer("fastmetrics", subject(fastmetrics_counters(series))),
         Contender::peer("measured", subject(measured_counters(series))),
         Contender::peer("metrics", subject(metrics_counters(series))),
@@ -90,9 +107,13 @@ fn prometheus_counters(series: usize) -> Page {
     let options = prometheus::Opts::new("http_requests_total", HELP);
     let family = prometheus::IntCounterVec::new(options, &NAMES).expect("valid names");
     let registry = prometheus::Registry::new();
-    registry.register(Box::new(family.clone())).expect("the only family");
+    registry
+        .register(Box::new(family.clone()))
+        .expect("the only family");
     for at in 0..series {
-        family.with_label_values(&Labels::of(at).values()).inc_by(count_of(at));
+        family
+            .with_label_values(&Labels::of(at).values())
+            .inc_by(count_of(at));
     }
     prometheus_page(registry)
 }
@@ -101,7 +122,9 @@ fn prometheus_histograms() -> Page {
     let options = prometheus::HistogramOpts::new("took_seconds", HELP).buckets(BOUNDS_11.to_vec());
     let family = prometheus::HistogramVec::new(options, &NAMES).expect("valid names");
     let registry = prometheus::Registry::new();
-    registry.register(Box::new(family.clone())).expect("the only family");
+    registry
+        .register(Box::new(family.clone()))
+        .expect("the only family");
     for at in 0..HISTOGRAMS {
         let histogram = family.with_label_values(&Labels::of(at).values());
         observed_by(at).for_each(|value| histogram.observe(value));
@@ -132,8 +155,7 @@ fn prometheus_client_counters(series: usize) -> Page {
 fn prometheus_client_histograms() -> Page {
     use prometheus_client::metrics::family::Family;
     use prometheus_client::metrics::histogram::Histogram;
-    let family =
-        Family::<Labels, Histogram>::new_with_constructor(|| Histogram::new(BOUNDS_11));
+    let family = Family::<Labels, Histogram>::new_with_constructor(|| Histogram::new(BOUNDS_11));
     for at in 0..HISTOGRAMS {
         let histogram = family.get_or_create(&Labels::of(at));
         observed_by(at).for_each(|value| histogram.observe(value));
@@ -159,7 +181,9 @@ fn fastmetrics_counters(series: usize) -> Page {
         family.with_or_new(&Labels::of(at), |counter| counter.inc_by(count_of(at)));
     }
     let mut registry = fastmetrics::registry::Registry::default();
-    registry.register("http_requests_total", HELP, family).expect("the only family");
+    registry
+        .register("http_requests_total", HELP, family)
+        .expect("the only family");
     fastmetrics_page(registry)
 }
 
@@ -173,7 +197,9 @@ fn fastmetrics_histograms() -> Page {
         });
     }
     let mut registry = fastmetrics::registry::Registry::default();
-    registry.register("took_seconds", HELP, family).expect("the only family");
+    registry
+        .register("took_seconds", HELP, family)
+        .expect("the only family");
     fastmetrics_page(registry)
 }
 
@@ -217,14 +243,18 @@ fn metrics_counters(series: usize) -> Page {
     let recorder = PrometheusBuilder::new().build_recorder();
     for at in 0..series {
         let key = Key::from_parts("http_requests_total", Labels::of(at).into_labels());
-        recorder.register_counter(&key, &METADATA).increment(count_of(at));
+        recorder
+            .register_counter(&key, &METADATA)
+            .increment(count_of(at));
     }
     let handle = recorder.handle();
     Box::new(move |sink: Sink<'_>| sink(handle.render().as_bytes()))
 }
 
 fn metrics_histograms() -> Page {
-    let builder = PrometheusBuilder::new().set_buckets(&BOUNDS_11).expect("there are bounds");
+    let builder = PrometheusBuilder::new()
+        .set_buckets(&BOUNDS_11)
+        .expect("there are bounds");
     let recorder = builder.build_recorder();
     for at in 0..HISTOGRAMS {
         let key = Key::from_parts("took_seconds", Labels::of(at).into_labels());
@@ -247,7 +277,10 @@ fn otel_counters(series: usize) -> Page {
 fn otel_histograms() -> Page {
     let otel = Otel::with_limit(2 * HISTOGRAMS);
     let meter = otel.meter();
-    let histogram = meter.f64_histogram("took_seconds").with_boundaries(BOUNDS_11.to_vec()).build();
+    let histogram = meter
+        .f64_histogram("took_seconds")
+        .with_boundaries(BOUNDS_11.to_vec())
+        .build();
     for at in 0..HISTOGRAMS {
         let attributes = Labels::of(at).into_attributes();
         observed_by(at).for_each(|value| histogram.record(value, &attributes));
@@ -300,19 +333,31 @@ impl Labels {
 
     fn learned(&self) -> Learned<'_> {
         let [code, host, method, path, zone] = self.values();
-        Learned { code, host, method, path, zone }
+        Learned {
+            code,
+            host,
+            method,
+            path,
+            zone,
+        }
     }
 
     fn into_strings(self) -> impl Iterator<Item = (&'static str, String)> {
-        NAMES.into_iter().zip([self.code, self.host, self.method, self.path, self.zone])
+        NAMES
+            .into_iter()
+            .zip([self.code, self.host, self.method, self.path, self.zone])
     }
 
     fn into_labels(self) -> Vec<Label> {
-        self.into_strings().map(|(name, value)| Label::new(name, value)).collect()
+        self.into_strings()
+            .map(|(name, value)| Label::new(name, value))
+            .collect()
     }
 
     fn into_attributes(self) -> Vec<KeyValue> {
-        self.into_strings().map(|(name, value)| KeyValue::new(name, value)).collect()
+        self.into_strings()
+            .map(|(name, value)| KeyValue::new(name, value))
+            .collect()
     }
 }
 
