@@ -4,6 +4,9 @@
 //! how a figure is taken, `report` how it is shown. README.md beside this crate's manifest tells
 //! the method. To add a row, add it to one of the files in `rows`.
 
+// The name by which the derives of label sets refer to what they implement.
+extern crate barograph_core as barograph;
+
 #[expect(unsafe_code, reason = "an allocator that counts is an unsafe trait")]
 mod alloc;
 #[expect(

@@ -6,6 +6,7 @@
 use std::ops::Range;
 use std::sync::LazyLock;
 
+use barograph_core::labels::LabelValue;
 use measured::FixedCardinalityLabel;
 
 /// Method, route and status.
@@ -126,7 +127,7 @@ impl LabelTable {
 }
 
 /// The method as an enum, for the row with typed labels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FixedCardinalityLabel)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FixedCardinalityLabel, LabelValue)]
 pub(crate) enum Method {
     Get,
     Post,
@@ -157,7 +158,7 @@ impl Method {
 }
 
 /// The status as an enum, for the row with typed labels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FixedCardinalityLabel)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FixedCardinalityLabel, LabelValue)]
 pub(crate) enum Status {
     Ok,
     Created,

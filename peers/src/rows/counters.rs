@@ -7,6 +7,7 @@ use crate::measure::{Ops, Threads, Work};
 use crate::page::value_of;
 use crate::row::{Contender, Row};
 use crate::rows::otel::Otel;
+use crate::rows::ours;
 
 pub(crate) const ROWS: &[Row] = &[
     Row::new(
@@ -31,6 +32,7 @@ pub(crate) const ROWS: &[Row] = &[
 
 fn whole(threads: Threads) -> Vec<Contender> {
     vec![
+        Contender::ours(threads.run(ours_whole())),
         Contender::peer("prometheus", threads.run(prometheus_whole())),
         Contender::peer("prometheus-client", threads.run(prometheus_client_whole())),
         Contender::peer("fastmetrics", threads.run(fastmetrics_whole())),
@@ -47,12 +49,31 @@ fn whole(threads: Threads) -> Vec<Contender> {
 
 fn float(threads: Threads) -> Vec<Contender> {
     vec![
+        Contender::ours(threads.run(ours_float())),
         Contender::peer("prometheus", threads.run(prometheus_float())),
         Contender::peer("prometheus-client", threads.run(prometheus_client_float())),
         Contender::peer("fastmetrics", threads.run(fastmetrics_float())),
         Contender::peer("otel-bound", threads.run(otel_bound_float())),
         Contender::peer("otel", threads.run(otel_float())),
     ]
+}
+
+fn ours_whole() -> impl Work {
+    let counter = ours::registry().counter("orders").register().expect("the only family");
+    Ops::new(
+        counter,
+        |counter, _| counter.inc(),
+        |counter, done| done.expect_total(1.0, counter.get() as f64),
+    )
+}
+
+fn ours_float() -> impl Work {
+    let counter = ours::registry().counter_f64("cost").register().expect("the only family");
+    Ops::new(
+        counter,
+        |counter, _| counter.add(STEP),
+        |counter, done| done.expect_total(STEP, counter.get()),
+    )
 }
 
 fn prometheus_whole() -> impl Work {

@@ -11,6 +11,7 @@ use crate::page::value_of;
 use crate::row::{Contender, Row};
 use crate::rows::counters::METADATA;
 use crate::rows::otel::Otel;
+use crate::rows::ours;
 use crate::workload::Values;
 
 pub(crate) const ROWS: &[Row] = &[Row::new(
@@ -22,6 +23,7 @@ pub(crate) const ROWS: &[Row] = &[Row::new(
 
 fn set() -> Vec<Contender> {
     vec![
+        Contender::ours(run(ours_f64())),
         Contender::peer("prometheus", run(prometheus())),
         Contender::peer("prometheus-client", run(prometheus_client())),
         Contender::peer("fastmetrics", run(fastmetrics())),
@@ -34,6 +36,16 @@ fn set() -> Vec<Contender> {
 
 fn run(work: impl Work + 'static) -> Box<dyn Subject> {
     Box::new(OneThread::new(work))
+}
+
+fn ours_f64() -> impl Work {
+    let gauge = ours::registry().gauge("depth").register().expect("the only family");
+    let values = Values::get();
+    Ops::new(
+        gauge,
+        move |gauge, at| gauge.set(values.at(at)),
+        |gauge, done| expect_last(done, gauge.get()),
+    )
 }
 
 fn prometheus() -> impl Work {

@@ -2,6 +2,8 @@
 
 use std::ops::Range;
 
+use barograph_core::registry::Registry;
+use barograph_model::bounds::Bounds;
 use metrics::Recorder;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusHandle};
 
@@ -10,6 +12,7 @@ use crate::page::value_of;
 use crate::row::{Contender, Row};
 use crate::rows::counters::METADATA;
 use crate::rows::otel::Otel;
+use crate::rows::ours;
 use crate::workload::{BOUNDS_11, Values, sum_of_values};
 
 pub(crate) const ROWS: &[Row] = &[
@@ -29,6 +32,7 @@ pub(crate) const ROWS: &[Row] = &[
 
 fn observe(threads: Threads) -> Vec<Contender> {
     vec![
+        Contender::ours(threads.run(ours_with_registry(ours::registry()))),
         Contender::peer("prometheus", threads.run(prometheus())),
         Contender::peer("prometheus-client", threads.run(prometheus_client())),
         Contender::peer("fastmetrics", threads.run(fastmetrics())),
@@ -37,6 +41,19 @@ fn observe(threads: Threads) -> Vec<Contender> {
         Contender::peer("otel-bound", threads.run(otel_bound())),
         Contender::peer("otel", threads.run(otel())),
     ]
+}
+
+/// For the rows that compare the same histogram in another context, too.
+pub(crate) fn ours_with_registry(registry: Registry) -> impl Work {
+    let builder = registry.histogram("took");
+    let bounds = Bounds::new(BOUNDS_11).expect("bounds that rise");
+    let histogram = builder.with_bounds(bounds).register().expect("the only family");
+    let values = Values::get();
+    Ops::new(
+        (histogram, registry),
+        move |(histogram, _), at| histogram.observe(values.at(at)),
+        |(_, registry), done| expect_page(done, &ours::text(registry)),
+    )
 }
 
 fn prometheus() -> impl Work {
@@ -180,7 +197,8 @@ impl Work for Drained {
     }
 }
 
-fn expect_page(done: &Done, text: &str) -> Result<(), String> {
+/// All observations are on the page of the one histogram, `took`.
+pub(crate) fn expect_page(done: &Done, text: &str) -> Result<(), String> {
     expect_all(
         done,
         value_of(text, "took_count")?,
@@ -189,7 +207,7 @@ fn expect_page(done: &Done, text: &str) -> Result<(), String> {
 }
 
 /// All observations are in the count and the sum.
-pub(crate) fn expect_all(done: &Done, count: f64, sum: f64) -> Result<(), String> {
+fn expect_all(done: &Done, count: f64, sum: f64) -> Result<(), String> {
     expect("count", done.operations() as f64, count)?;
     expect("sum", sum_of_values(&done.0), sum)
 }

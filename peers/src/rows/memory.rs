@@ -19,6 +19,7 @@ use crate::page::Expected;
 use crate::row::{Contender, Row};
 use crate::rows::counters::METADATA;
 use crate::rows::otel::Otel;
+use crate::rows::ours;
 use crate::workload::METHODS;
 
 pub(crate) const ROWS: &[Row] = &[Row::new(
@@ -31,6 +32,7 @@ pub(crate) const ROWS: &[Row] = &[Row::new(
 
 fn counters() -> Vec<Contender> {
     vec![
+        Contender::ours(ours()),
         Contender::peer("prometheus", prometheus()),
         Contender::peer("prometheus-client", prometheus_client()),
         Contender::peer("fastmetrics", fastmetrics()),
@@ -38,6 +40,16 @@ fn counters() -> Vec<Contender> {
         Contender::peer("otel", otel()),
         Contender::shown("measured (it interns)", measured()),
     ]
+}
+
+fn ours() -> Box<dyn Subject> {
+    let build = || {
+        let registry = ours::registry();
+        let family = registry.counter("orders").labels(NAMES).expect("the only family");
+        all().for_each(|labels| family.with(&labels.values()).inc());
+        (family, registry)
+    };
+    subject(build, |(_, registry)| Ok(ours::text(registry)))
 }
 
 fn prometheus() -> Box<dyn Subject> {

@@ -1,6 +1,7 @@
 //! The rows, in the order in which they are measured.
 
 mod otel;
+mod ours;
 
 mod counters;
 mod gauges;
@@ -8,6 +9,8 @@ mod histograms;
 mod labels;
 mod memory;
 mod scrape;
+
+mod exemplars;
 
 use crate::row::Row;
 
@@ -18,6 +21,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
         labels::ROWS,
         histograms::ROWS,
         gauges::ROWS,
+        exemplars::ROWS,
         memory::ROWS,
         scrape::ROWS,
     ]

@@ -3,6 +3,8 @@
 //! Each library writes into the buffer of the scrape before it where its API lets it, as if the
 //! response could be reused. Ours hands its chunks over one by one, as to a socket.
 
+use barograph_export::prometheus::Compression;
+use barograph_model::bounds::Bounds;
 use fastmetrics::derive::LabelSet;
 use measured::metric::MetricFamilyEncoding;
 use measured::metric::histogram::Thresholds;
@@ -21,6 +23,7 @@ use crate::page::Expected;
 use crate::row::{Contender, Row};
 use crate::rows::counters::METADATA;
 use crate::rows::otel::Otel;
+use crate::rows::ours;
 use crate::workload::{BOUNDS_11, METHODS, STATUSES};
 
 pub(crate) const ROWS: &[Row] = &[
@@ -67,6 +70,7 @@ fn counters(series: usize, encoding: Encoding) -> Vec<Contender> {
     }
     let subject = |page: Page| encoding.subject(page, expected);
     vec![
+        Contender::ours(Box::new(Rendered::new(ours_counters(series, encoding), expected))),
         Contender::peer("prometheus", subject(prometheus_counters(series))),
         Contender::peer(
             "prometheus-client",
@@ -84,6 +88,7 @@ fn histograms() -> Vec<Contender> {
     (0..HISTOGRAMS).for_each(|at| expect_histogram(&mut expected, at));
     let subject = |page: Page| Encoding::Identity.subject(page, expected);
     vec![
+        Contender::ours(subject(ours_histograms())),
         Contender::peer("prometheus", subject(prometheus_histograms())),
         Contender::peer("prometheus-client", subject(prometheus_client_histograms())),
         Contender::peer("fastmetrics", subject(fastmetrics_histograms())),
@@ -101,6 +106,32 @@ impl Encoding {
             Self::Gzip => Box::new(Rendered::new(gzipped(page), expected)),
         }
     }
+}
+
+fn ours_counters(series: usize, encoding: Encoding) -> Page {
+    let registry = ours::registry();
+    let builder = registry.counter("http_requests").with_help(HELP);
+    let family = builder.labels(NAMES).expect("the only family");
+    for at in 0..series {
+        family.with(&Labels::of(at).values()).add(count_of(at));
+    }
+    let compression = match encoding {
+        Encoding::Identity => Compression::Identity,
+        Encoding::Gzip => Compression::Gzip,
+    };
+    ours::page(&registry, compression)
+}
+
+fn ours_histograms() -> Page {
+    let registry = ours::registry();
+    let bounds = Bounds::new(BOUNDS_11).expect("bounds that rise");
+    let builder = registry.histogram("took_seconds").with_help(HELP).with_bounds(bounds);
+    let family = builder.labels(NAMES).expect("the only family");
+    for at in 0..HISTOGRAMS {
+        let labels = Labels::of(at);
+        observed_by(at).for_each(|value| family.with(&labels.values()).observe(value));
+    }
+    ours::page(&registry, Compression::Identity)
 }
 
 fn prometheus_counters(series: usize) -> Page {
