@@ -66,7 +66,7 @@ fn strings(
     registry: fn() -> Registry,
 ) -> Vec<Contender> {
     vec![
-        Contender::ours(threads.run(ours(&registry(), table))),
+        Contender::ours(threads.run(ours(registry(), table))),
         Contender::peer("prometheus", threads.run(prometheus(table))),
         Contender::peer("prometheus-client", threads.run(prometheus_client(table))),
         Contender::peer("fastmetrics", threads.run(fastmetrics(table))),
@@ -95,7 +95,7 @@ fn typed() -> Vec<Contender> {
     ]
 }
 
-fn ours(registry: &Registry, table: &'static LabelTable) -> impl Work {
+fn ours(registry: Registry, table: &'static LabelTable) -> impl Work {
     let family = registry.counter("orders").labels(NAMES_3).expect("the only family");
     for labels in table.all() {
         (0..BUSY).for_each(|_| family.with(&labels).inc());
