@@ -145,7 +145,9 @@ impl<'a> Sample<'a> {
             }
             rest = &rest[1..];
         }
-        let value = rest.trim().parse().map_err(|_| bad())?;
+        // What follows the value is a time or an exemplar.
+        let value = rest.split_whitespace().next().ok_or_else(bad)?;
+        let value = value.parse().map_err(|_| bad())?;
         Ok(Self {
             name,
             labels,
@@ -188,7 +190,7 @@ mod tests {
     #[test]
     fn order_and_notation_do_not_matter() {
         let page = "# TYPE a_total counter\nb_bucket{le=\"5e-1\"} 2\n\
-                    a_total{y=\"/{},\\\"z\",x=\"1\"} 7.0\n# EOF\n";
+                    a_total{y=\"/{},\\\"z\",x=\"1\"} 7.0 # {t=\"1\"} 3\n# EOF\n";
         assert_eq!(expected().check(page.as_bytes()), Ok(()));
     }
 

@@ -317,7 +317,10 @@ mod tests {
             let distinct: HashSet<Values3> = table.all().collect();
             assert_eq!((distinct.len(), table.series()), (series, series));
             let lengths: HashSet<usize> = table.routes().map(str::len).collect();
-            assert_eq!((lengths.iter().min(), lengths.iter().max()), (Some(&12), Some(&17)));
+            assert_eq!(
+                (lengths.iter().min(), lengths.iter().max()),
+                (Some(&12), Some(&17))
+            );
         }
     }
 

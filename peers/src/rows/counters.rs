@@ -59,7 +59,10 @@ fn float(threads: Threads) -> Vec<Contender> {
 }
 
 fn ours_whole() -> impl Work {
-    let counter = ours::registry().counter("orders").register().expect("the only family");
+    let counter = ours::registry()
+        .counter("orders")
+        .register()
+        .expect("the only family");
     Ops::new(
         counter,
         |counter, _| counter.inc(),
@@ -68,7 +71,10 @@ fn ours_whole() -> impl Work {
 }
 
 fn ours_float() -> impl Work {
-    let counter = ours::registry().counter_f64("cost").register().expect("the only family");
+    let counter = ours::registry()
+        .counter_f64("cost")
+        .register()
+        .expect("the only family");
     Ops::new(
         counter,
         |counter, _| counter.add(STEP),

@@ -16,12 +16,18 @@ use crate::rows::ours;
 use crate::workload::{BOUNDS_11, Values};
 
 pub(crate) const ROWS: &[Row] = &[
-    Row::new("exemplar_unsampled_extra", "ns", "added by a trace context that is not sampled", || {
-        extra(TraceFlags::default())
-    }),
-    Row::new("exemplar_sampled_extra", "ns", "added by a sampled trace context, rate limited", || {
-        extra(TraceFlags::SAMPLED)
-    }),
+    Row::new(
+        "exemplar_unsampled_extra",
+        "ns",
+        "added by a trace context that is not sampled",
+        || extra(TraceFlags::default()),
+    ),
+    Row::new(
+        "exemplar_sampled_extra",
+        "ns",
+        "added by a sampled trace context, rate limited",
+        || extra(TraceFlags::SAMPLED),
+    ),
 ];
 
 fn extra(flags: TraceFlags) -> Vec<Contender> {
@@ -36,7 +42,14 @@ fn extra(flags: TraceFlags) -> Vec<Contender> {
 fn captured(context: TraceContext) -> Box<dyn Subject> {
     let (without, with) = (ours_with_registry(ours::registry()), ours::registry());
     let observed = ours_with_registry(with.clone());
-    Box::new(Difference::new(without, InContext { observed, registry: with, context }))
+    Box::new(Difference::new(
+        without,
+        InContext {
+            observed,
+            registry: with,
+            context,
+        },
+    ))
 }
 
 /// Observes inside a trace context; afterwards the page has its exemplar, or none.
@@ -65,7 +78,10 @@ impl<W: Work> Work for InContext<W> {
 }
 
 fn by_hand(context: TraceContext) -> Box<dyn Subject> {
-    Box::new(Difference::new(with_exemplars(None), with_exemplars(Some(context))))
+    Box::new(Difference::new(
+        with_exemplars(None),
+        with_exemplars(Some(context)),
+    ))
 }
 
 fn with_exemplars(context: Option<TraceContext>) -> impl Work {

@@ -39,7 +39,10 @@ fn run(work: impl Work + 'static) -> Box<dyn Subject> {
 }
 
 fn ours_f64() -> impl Work {
-    let gauge = ours::registry().gauge("depth").register().expect("the only family");
+    let gauge = ours::registry()
+        .gauge("depth")
+        .register()
+        .expect("the only family");
     let values = Values::get();
     Ops::new(
         gauge,

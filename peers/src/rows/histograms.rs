@@ -47,7 +47,10 @@ fn observe(threads: Threads) -> Vec<Contender> {
 pub(crate) fn ours_with_registry(registry: Registry) -> impl Work {
     let builder = registry.histogram("took");
     let bounds = Bounds::new(BOUNDS_11).expect("bounds that rise");
-    let histogram = builder.with_bounds(bounds).register().expect("the only family");
+    let histogram = builder
+        .with_bounds(bounds)
+        .register()
+        .expect("the only family");
     let values = Values::get();
     Ops::new(
         (histogram, registry),

@@ -96,7 +96,10 @@ fn typed() -> Vec<Contender> {
 }
 
 fn ours(registry: Registry, table: &'static LabelTable) -> impl Work {
-    let family = registry.counter("orders").labels(NAMES_3).expect("the only family");
+    let family = registry
+        .counter("orders")
+        .labels(NAMES_3)
+        .expect("the only family");
     for labels in table.all() {
         (0..BUSY).for_each(|_| family.with(&labels).inc());
     }
@@ -112,7 +115,10 @@ fn ours(registry: Registry, table: &'static LabelTable) -> impl Work {
 
 fn ours_typed(table: &'static LabelTable) -> impl Work {
     let registry = ours::registry();
-    let family = registry.counter("orders").family::<OurLabels<'_>>().expect("the only family");
+    let family = registry
+        .counter("orders")
+        .family::<OurLabels<'_>>()
+        .expect("the only family");
     for labels in table.all_typed() {
         (0..BUSY).for_each(|_| family.with(&labels.into()).inc());
     }
@@ -417,7 +423,11 @@ struct OurLabels<'a> {
 impl From<Typed3> for OurLabels<'static> {
     #[inline(always)]
     fn from((method, route, status): Typed3) -> Self {
-        Self { method, route, status }
+        Self {
+            method,
+            route,
+            status,
+        }
     }
 }
 

@@ -45,7 +45,10 @@ fn counters() -> Vec<Contender> {
 fn ours() -> Box<dyn Subject> {
     let build = || {
         let registry = ours::registry();
-        let family = registry.counter("orders").labels(NAMES).expect("the only family");
+        let family = registry
+            .counter("orders")
+            .labels(NAMES)
+            .expect("the only family");
         all().for_each(|labels| family.with(&labels.values()).inc());
         (family, registry)
     };

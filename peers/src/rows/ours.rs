@@ -22,7 +22,10 @@ pub(crate) fn portable_registry() -> Registry {
 }
 
 fn build(builder: RegistryBuilder) -> Registry {
-    builder.with_family_limit(2_000_000).build().expect("nothing in it can be refused")
+    builder
+        .with_family_limit(2_000_000)
+        .build()
+        .expect("nothing in it can be refused")
 }
 
 /// The page of a registry, chunk by chunk.

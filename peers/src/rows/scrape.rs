@@ -70,7 +70,10 @@ fn counters(series: usize, encoding: Encoding) -> Vec<Contender> {
     }
     let subject = |page: Page| encoding.subject(page, expected);
     vec![
-        Contender::ours(Box::new(Rendered::new(ours_counters(series, encoding), expected))),
+        Contender::ours(Box::new(Rendered::new(
+            ours_counters(series, encoding),
+            expected,
+        ))),
         Contender::peer("prometheus", subject(prometheus_counters(series))),
         Contender::peer(
             "prometheus-client",
@@ -125,7 +128,10 @@ fn ours_counters(series: usize, encoding: Encoding) -> Page {
 fn ours_histograms() -> Page {
     let registry = ours::registry();
     let bounds = Bounds::new(BOUNDS_11).expect("bounds that rise");
-    let builder = registry.histogram("took_seconds").with_help(HELP).with_bounds(bounds);
+    let builder = registry
+        .histogram("took_seconds")
+        .with_help(HELP)
+        .with_bounds(bounds);
     let family = builder.labels(NAMES).expect("the only family");
     for at in 0..HISTOGRAMS {
         let labels = Labels::of(at);
