@@ -75,6 +75,10 @@ fn run(out: &mut impl Write) -> Result<(), Box<dyn std::error::Error>> {
     match (&measured[..], &wrong[..]) {
         ([], []) => Err("no row has an id that holds the filter; --list names them".into()),
         (_, []) => Ok(()),
-        (_, wrong) => Err(format!("work was not done as measured:\n{}", wrong.join("\n")).into()),
+        (_, wrong) => Err(format!(
+            "barograph did not do the work it was measured at:\n{}",
+            wrong.join("\n")
+        )
+        .into()),
     }
 }

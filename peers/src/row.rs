@@ -37,9 +37,11 @@ impl Row {
 
     /// Measures all contenders in turn, round after round, then checks each.
     ///
+    /// A peer that did not do the work is not rated; what was wrong is told.
+    ///
     /// # Errors
     ///
-    /// The contenders that did not do the work that they were measured at.
+    /// Ours did not do the work that it was measured at.
     pub(crate) fn measure(&self, plan: Plan) -> Result<Outcome, String> {
         let mut contenders = (self.contenders)();
         for contender in &mut contenders {
@@ -51,20 +53,23 @@ impl Row {
                 figures.push(contender.subject.round(plan));
             }
         }
-        let wrong: Vec<String> = contenders
-            .iter_mut()
-            .filter_map(|contender| {
-                let wrong = contender.subject.check().err()?;
-                Some(format!("{}: {}: {wrong}", self.id, contender.name))
-            })
-            .collect();
-        if !wrong.is_empty() {
-            return Err(wrong.join("\n"));
+        let mut wrong = Vec::new();
+        for (contender, figures) in contenders.iter_mut().zip(&mut figures) {
+            let Err(error) = contender.subject.check() else {
+                continue;
+            };
+            if contender.role == Role::Ours {
+                return Err(format!("{}: {error}", self.id));
+            }
+            figures.clear();
+            wrong.push(format!("{}: {error}", contender.name));
         }
         let series = contenders.iter().zip(figures);
-        Ok(Outcome::new(series.map(|(contender, figures)| {
-            (contender.name, contender.role, figures)
-        })))
+        let series = series.map(|(contender, rounds)| (contender.name, contender.role, rounds));
+        Ok(Outcome {
+            wrong,
+            ..Outcome::new(series)
+        })
     }
 }
 
@@ -121,6 +126,8 @@ pub(crate) struct Outcome {
     pub(crate) peers: Vec<(&'static str, Option<f64>)>,
     /// The rest.
     pub(crate) shown: Vec<(&'static str, Option<f64>)>,
+    /// Peers whose totals were not those of what was done, and how.
+    pub(crate) wrong: Vec<String>,
     /// None where no peer does the work.
     pub(crate) best: Option<Best>,
 }
@@ -163,6 +170,13 @@ impl Best {
     fn of(peer: &'static str, theirs: &[Option<f64>], ours: &[Option<f64>]) -> Option<Self> {
         let both = theirs.iter().zip(ours);
         let mut ratios: Vec<f64> = both.filter_map(|(&a, &b)| Some(a? / b?)).collect();
+        if ratios.is_empty() {
+            // No round counted for both, as happens to two threads on a busy machine.
+            let middle = |rounds: &[Option<f64>]| {
+                median(&rounds.iter().copied().flatten().collect::<Vec<_>>())
+            };
+            ratios.push(middle(theirs)? / middle(ours)?);
+        }
         ratios.sort_by(f64::total_cmp);
         let last = ratios.len().checked_sub(1)?;
         let ratio = median(&ratios)?;

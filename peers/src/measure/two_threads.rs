@@ -137,4 +137,4 @@ const BATCHES: u64 = 4;
 /// Share of the window in which each thread must have had its CPU.
 const CO_RUN: f64 = 0.93;
 /// Tries before a round is given up.
-const ATTEMPTS: usize = 8;
+const ATTEMPTS: usize = 20;

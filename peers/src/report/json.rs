@@ -55,6 +55,7 @@ mod tests {
             ours: Some(1.5),
             peers,
             shown: vec![("c", Some(0.1))],
+            wrong: vec![],
             best,
         };
         assert_eq!(

@@ -45,6 +45,9 @@ pub(crate) fn line((row, outcome): &Measured) -> String {
             figure(*value)
         );
     }
+    for wrong in &outcome.wrong {
+        let _ = write!(line, "\n{:>27} not rated, work not done: {wrong}", "");
+    }
     line
 }
 
