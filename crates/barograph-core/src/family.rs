@@ -120,12 +120,7 @@ impl<I: Instrument, K: Key + ?Sized> Family<I, K> {
     ///
     /// Who records into it again, through an old handle too, begins at zero with a new start time.
     pub fn remove(&self, labels: &K) -> bool {
-        let _pin = Pin::new();
-        let packed = self.front.pack(labels);
-        match self.storage.find_packed(&packed) {
-            Some(series) => self.storage.remove(series),
-            None => false,
-        }
+        self.storage.remove(&self.front.pack(labels))
     }
 
     /// Removes the series for whose labels `keep` says no.

@@ -49,15 +49,23 @@ pub(super) struct Limbo {
 }
 
 impl Storage {
-    /// Removes one series from the page and the limits. False when it was not there.
-    pub(crate) fn remove(&self, series: &Series) -> bool {
+    /// Removes the series with these labels from the page and the limits. False when it was not
+    /// there.
+    pub(crate) fn remove(&self, labels: &PackedLabels) -> bool {
+        let hash = self.hash(labels.ends(), labels.text());
         let mut writer = self.writer();
-        self.remove_locked(&mut writer, series, &POOL.blocks())
+        let found = match self.find_text(hash, labels) {
+            Some(series) => Some(series),
+            None => self.restore(&mut writer, hash, labels),
+        };
+        found.is_some_and(|series| self.remove_locked(&mut writer, series, &POOL.blocks()))
     }
 
     /// Removes the series for which `keep` says no.
     pub(crate) fn retain(&self, mut keep: impl FnMut(&Series) -> bool) {
         let mut writer = self.writer();
+        // Those that were recorded into since they were removed are on the page again.
+        self.release_unheld(&mut writer);
         let mut gone = Vec::new();
         for_each(&writer, |series| {
             let shown = matches!(series.state(), State::Live | State::Revived);
@@ -81,8 +89,17 @@ impl Storage {
         series: &Series,
         blocks: &[&'static Block],
     ) -> bool {
-        if !matches!(series.state(), State::Live | State::Revived) {
-            return false;
+        match series.state() {
+            State::Free => return false,
+            State::Removed => {
+                // Recorded into since, it is back though nobody has looked yet.
+                let note = writer.removed.get(&series.index());
+                if note.is_none_or(|note| self.is_untouched(series, note, blocks)) {
+                    return false;
+                }
+                self.count(1);
+            }
+            State::Live | State::Revived => {}
         }
         let base = match &self.layout {
             Layout::Value(_) | Layout::States => {

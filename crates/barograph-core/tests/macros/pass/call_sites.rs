@@ -44,9 +44,9 @@ fn main() {
     check("plain", &[], 2.0);
 
     counter!(NAME).inc();
-    counter!(concat!("na", "med"), kind = "web").add(3);
+    counter!(concat!("na", "med.web"), kind = "web").add(3);
     check("named", &[], 1.0);
-    check("named", &[("kind", "web")], 3.0);
+    check("named.web", &[("kind", "web")], 3.0);
 
     for _ in 0..2 {
         counter!("fixed", type = "t", r#match = "m", "http.route" => "/", code = 200, ok = true).inc();
