@@ -184,7 +184,9 @@ impl FastLine {
         let (buf, at) = out.reserve(self.room + text.len())?;
         let mut at = self.open.put(buf, at);
         let mut from = 0;
-        for (&end, after) in ends.iter().zip(&self.after) {
+        let mut after = self.after.iter();
+        for &end in ends {
+            let after = after.next()?;
             if end < from || usize::from(end) > text.len() {
                 return None;
             }
