@@ -11,9 +11,8 @@ use http::{Request, Response, header};
 use tower::{Layer, Service, service_fn};
 
 use crate::page::{ACTIVE, DURATION, REQUEST_SIZE, RESPONSE_SIZE, lines, setup};
-use crate::script::{
-    Data, Fail, Failed, Panic, Script, Step, Trailers, Wait, frame, now, request, service,
-};
+use crate::script::Step::{self, Data, Fail, Panic, Trailers, Wait};
+use crate::script::{Failed, Script, frame, now, request, service};
 
 /// The request is recorded once, with this method, status, scheme and error, and with this size of
 /// the response.

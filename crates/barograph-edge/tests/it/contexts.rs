@@ -11,7 +11,8 @@ use http::{Request, Response};
 use tower::{Layer, Service, service_fn};
 
 use crate::page::{ACTIVE, DURATION, RESPONSE_SIZE, exemplars, lines, setup};
-use crate::script::{Data, Note, Script, Wait, frame, now, request};
+use crate::script::Step::{Data, Note, Wait};
+use crate::script::{Script, frame, now, request};
 
 const SAMPLED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const OTHER: &str = "00-11111111111111111111111111111111-2222222222222222-01";

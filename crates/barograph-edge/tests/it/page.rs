@@ -5,17 +5,19 @@ use barograph_edge::http::{HttpLayer, HttpLayerBuilder};
 use barograph_model::exemplar::Exemplar;
 use barograph_model::snapshot::{Point, Source, Value};
 
-pub const DURATION: &str = "http.server.request.duration";
-pub const ACTIVE: &str = "http.server.active_requests";
-pub const REQUEST_SIZE: &str = "http.server.request.body.size";
-pub const RESPONSE_SIZE: &str = "http.server.response.body.size";
+pub(crate) const DURATION: &str = "http.server.request.duration";
+pub(crate) const ACTIVE: &str = "http.server.active_requests";
+pub(crate) const REQUEST_SIZE: &str = "http.server.request.body.size";
+pub(crate) const RESPONSE_SIZE: &str = "http.server.response.body.size";
 
 /// A registry, and a layer that records into it.
-pub fn setup() -> (Registry, HttpLayer) {
+pub(crate) fn setup() -> (Registry, HttpLayer) {
     setup_with(|builder| builder)
 }
 
-pub fn setup_with(f: impl FnOnce(HttpLayerBuilder) -> HttpLayerBuilder) -> (Registry, HttpLayer) {
+pub(crate) fn setup_with(
+    f: impl FnOnce(HttpLayerBuilder) -> HttpLayerBuilder,
+) -> (Registry, HttpLayer) {
     let registry = Registry::new();
     let layer = f(HttpLayer::builder().with_registry(&registry)).build();
     (registry, layer)
@@ -24,7 +26,7 @@ pub fn setup_with(f: impl FnOnce(HttpLayerBuilder) -> HttpLayerBuilder) -> (Regi
 /// The series of a family: the values of its labels that are not empty, in the order of method,
 /// route, status, scheme and error, then `=` and the value: of a duration how many there are, of
 /// sizes how many and their sum.
-pub fn lines(registry: &Registry, name: &str) -> Vec<String> {
+pub(crate) fn lines(registry: &Registry, name: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for family in registry.collect() {
         if *family.descriptor().name != *name {
@@ -61,7 +63,7 @@ pub fn lines(registry: &Registry, name: &str) -> Vec<String> {
 }
 
 /// The exemplars of all series of a family.
-pub fn exemplars(registry: &Registry, name: &str) -> Vec<Exemplar> {
+pub(crate) fn exemplars(registry: &Registry, name: &str) -> Vec<Exemplar> {
     let mut all = Vec::new();
     for family in registry.collect() {
         if *family.descriptor().name == *name {

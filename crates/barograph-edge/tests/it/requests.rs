@@ -13,7 +13,8 @@ use http_body_util::{BodyExt, Full};
 use tower::{Layer, Service, ServiceExt, service_fn};
 
 use crate::page::{ACTIVE, DURATION, REQUEST_SIZE, lines, setup, setup_with};
-use crate::script::{Data, Script, now, request, service};
+use crate::script::Step::Data;
+use crate::script::{Script, now, request, service};
 
 fn empty() -> Response<Script> {
     Response::new(Script::new([]).with_exact_size(0))

@@ -15,11 +15,11 @@ use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use tower::{Layer, Service};
 
-pub use Step::*;
+use Step::{Data, Fail, Note, Panic, Trailers, Wait};
 
 /// What a body does when it is polled.
 #[derive(Clone)]
-pub enum Step {
+pub(crate) enum Step {
     Data(&'static str),
     Trailers,
     Wait,
@@ -31,33 +31,33 @@ pub enum Step {
 
 /// A body that follows a script, and gives nothing after it.
 #[derive(Default)]
-pub struct Script {
+pub(crate) struct Script {
     steps: VecDeque<Step>,
     size: Option<u64>,
     says_when_it_ends: bool,
 }
 
 impl Script {
-    pub fn new(steps: impl IntoIterator<Item = Step>) -> Self {
+    pub(crate) fn new(steps: impl IntoIterator<Item = Step>) -> Self {
         Script {
             steps: steps.into_iter().collect(),
             ..Script::default()
         }
     }
 
-    pub fn with_exact_size(mut self, size: u64) -> Self {
+    pub(crate) fn with_exact_size(mut self, size: u64) -> Self {
         self.size = Some(size);
         self
     }
 
-    pub fn says_when_it_ends(mut self) -> Self {
+    pub(crate) fn says_when_it_ends(mut self) -> Self {
         self.says_when_it_ends = true;
         self
     }
 }
 
 #[derive(Debug, PartialEq)]
-pub struct Failed;
+pub(crate) struct Failed;
 
 impl fmt::Display for Failed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -106,7 +106,7 @@ impl Body for Script {
 }
 
 /// A service whose responses are all made like this.
-pub fn service<R>(
+pub(crate) fn service<R>(
     layer: &HttpLayer,
     respond: R,
 ) -> HttpMetrics<
@@ -125,14 +125,14 @@ where
     }))
 }
 
-pub fn request(method: &str) -> Request<Script> {
+pub(crate) fn request(method: &str) -> Request<Script> {
     let request = Request::builder().method(method).uri("/secret/path");
     let body = Script::new([]).with_exact_size(0);
     request.body(body).unwrap()
 }
 
 /// The value of a future that waits for nothing but its own wakes.
-pub fn now<F: Future>(future: F) -> F::Output {
+pub(crate) fn now<F: Future>(future: F) -> F::Output {
     let mut future = std::pin::pin!(future);
     let mut cx = Context::from_waker(Waker::noop());
     for _ in 0..100 {
@@ -144,7 +144,7 @@ pub fn now<F: Future>(future: F) -> F::Output {
 }
 
 /// The next frame of a body, as `poll_frame` gives it.
-pub fn frame<B: Body + Unpin>(body: &mut B) -> Option<Result<Frame<B::Data>, B::Error>> {
+pub(crate) fn frame<B: Body + Unpin>(body: &mut B) -> Option<Result<Frame<B::Data>, B::Error>> {
     now(std::future::poll_fn(|cx| {
         Pin::new(&mut *body).poll_frame(cx)
     }))

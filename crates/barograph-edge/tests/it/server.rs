@@ -19,7 +19,8 @@ use tokio::sync::Notify;
 use tokio::time::{sleep, timeout};
 
 use crate::page::{ACTIVE, DURATION, REQUEST_SIZE, RESPONSE_SIZE, lines, setup};
-use crate::script::{Data, Fail, Script};
+use crate::script::Script;
+use crate::script::Step::{Data, Fail};
 
 const LONG: Duration = Duration::from_secs(20);
 
