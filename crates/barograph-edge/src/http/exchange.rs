@@ -222,6 +222,9 @@ impl Drop for Unwinding<'_> {
 
 /// How many bytes a body says that it has, itself or in the headers that come with it.
 pub(super) fn announced<B: Body>(body: &B, headers: &HeaderMap) -> Option<u64> {
+    if body.is_end_stream() {
+        return Some(0);
+    }
     if let Some(exact) = body.size_hint().exact() {
         return Some(exact);
     }

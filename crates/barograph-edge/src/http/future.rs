@@ -57,11 +57,10 @@ where
             }
         };
         let announced = announced(response.body(), response.headers());
-        let has_no_body = announced == Some(0) || response.body().is_end_stream();
         let end = match &mut exchange {
             Some(exchange) => exchange
                 .respond(response.status())
-                .or_else(|| has_no_body.then_some(End::Complete)),
+                .or_else(|| (announced == Some(0)).then_some(End::Complete)),
             None => None,
         };
         if let Some(end) = end

@@ -1,0 +1,105 @@
+//! A request costs no allocation of the layer's own, once its series are there.
+
+#![expect(unsafe_code, reason = "a counting allocator")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::convert::Infallible;
+use std::pin::{Pin, pin};
+use std::task::{Context, Poll, Waker};
+
+use barograph_core::registry::Registry;
+use barograph_edge::http::{HttpLayer, Route};
+use bytes::Bytes;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body::Body;
+use http_body_util::Full;
+use tower::{Layer as _, Service, service_fn};
+
+thread_local! {
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: everything is handed on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations(f: impl FnOnce()) -> u64 {
+    let before = COUNT.with(Cell::get);
+    f();
+    COUNT.with(Cell::get) - before
+}
+
+async fn answer(_: Request<Full<Bytes>>) -> Result<Response<Full<Bytes>>, Infallible> {
+    Ok(Response::new(Full::new(Bytes::from_static(b"hello"))))
+}
+
+/// Serves a request and reads its response, as a server does.
+fn serve<S, B>(service: &mut S, headers: HeaderMap)
+where
+    S: Service<Request<Full<Bytes>>, Response = Response<B>, Error = Infallible>,
+    B: Body,
+{
+    let mut request = Request::new(Full::new(Bytes::from_static(b"hello")));
+    *request.headers_mut() = headers;
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut future = pin!(service.call(request));
+    let Poll::Ready(Ok(response)) = future.as_mut().poll(&mut cx) else {
+        panic!("the service answers at once");
+    };
+    let mut body = pin!(response.into_body());
+    while !body.is_end_stream() {
+        let _ = Pin::as_mut(&mut body).poll_frame(&mut cx);
+    }
+}
+
+#[test]
+fn a_request_allocates_nothing() {
+    // The test would see one.
+    assert_eq!(allocations(|| drop(Box::new(1))), 1);
+
+    let registry = Registry::new();
+    let layer = HttpLayer::builder()
+        .with_registry(&registry)
+        .with_route(|_| Some(Route::from("/orders/{id}")))
+        .build();
+    let mut service = layer.layer(service_fn(answer));
+    let mut headers = HeaderMap::new();
+    let header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    headers.insert("traceparent", HeaderValue::from_static(header));
+    // The first ones make series, exemplars and, once they are busy, cells.
+    for _ in 0..20_000 {
+        serve(&mut service, HeaderMap::new());
+        serve(&mut service, headers.clone());
+    }
+    let sampled = headers.clone();
+    let all = allocations(|| {
+        serve(&mut service, HeaderMap::new());
+        serve(&mut service, sampled);
+    });
+    assert_eq!(all, 0);
+    let series = [
+        ("http.request.method", "GET"),
+        ("http.route", "/orders/{id}"),
+        ("http.response.status_code", "200"),
+        ("url.scheme", "http"),
+        ("error.type", ""),
+    ];
+    let count = registry.value("http.server.request.duration", &series);
+    assert_eq!(count.unwrap(), 40_002.0);
+}

@@ -1,0 +1,151 @@
+//! Bodies and services that do what a test tells them.
+
+use std::collections::VecDeque;
+use std::convert::Infallible;
+use std::fmt;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll, Waker};
+
+use barograph_core::current;
+use barograph_edge::http::{HttpLayer, HttpMetrics};
+use barograph_model::context::TraceContext;
+use bytes::Bytes;
+use http::{HeaderMap, Request, Response};
+use http_body::{Body, Frame, SizeHint};
+use tower::{Layer, Service};
+
+use Step::{Data, Fail, Note, Panic, Trailers, Wait};
+
+/// What a body does when it is polled.
+#[derive(Clone)]
+pub(crate) enum Step {
+    Data(&'static str),
+    Trailers,
+    Wait,
+    Fail,
+    Panic,
+    /// Notes the current context, and goes on with the next step.
+    Note(Arc<Mutex<Vec<Option<TraceContext>>>>),
+}
+
+/// A body that follows a script, and gives nothing after it.
+#[derive(Default)]
+pub(crate) struct Script {
+    steps: VecDeque<Step>,
+    size: Option<u64>,
+    says_when_it_ends: bool,
+}
+
+impl Script {
+    pub(crate) fn new(steps: impl IntoIterator<Item = Step>) -> Self {
+        Script {
+            steps: steps.into_iter().collect(),
+            ..Script::default()
+        }
+    }
+
+    pub(crate) fn with_exact_size(mut self, size: u64) -> Self {
+        self.size = Some(size);
+        self
+    }
+
+    pub(crate) fn says_when_it_ends(mut self) -> Self {
+        self.says_when_it_ends = true;
+        self
+    }
+}
+
+#[derive(Debug, PartialEq)]
+pub(crate) struct Failed;
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("failed")
+    }
+}
+
+impl std::error::Error for Failed {}
+
+impl Body for Script {
+    type Data = Bytes;
+    type Error = Failed;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Failed>>> {
+        loop {
+            return match self.steps.pop_front() {
+                None => Poll::Ready(None),
+                Some(Data(text)) => {
+                    Poll::Ready(Some(Ok(Frame::data(Bytes::from_static(text.as_bytes())))))
+                }
+                Some(Trailers) => Poll::Ready(Some(Ok(Frame::trailers(HeaderMap::new())))),
+                Some(Wait) => {
+                    cx.waker().wake_by_ref();
+                    Poll::Pending
+                }
+                Some(Fail) => Poll::Ready(Some(Err(Failed))),
+                Some(Panic) => panic!("the script says so"),
+                Some(Note(notes)) => {
+                    notes.lock().unwrap().push(current::context());
+                    continue;
+                }
+            };
+        }
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.says_when_it_ends && self.steps.is_empty()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.size.map(SizeHint::with_exact).unwrap_or_default()
+    }
+}
+
+/// A service whose responses are all made like this.
+pub(crate) fn service<R>(
+    layer: &HttpLayer,
+    respond: R,
+) -> HttpMetrics<
+    impl Service<
+        Request<Script>,
+        Response = Response<Script>,
+        Error = Infallible,
+        Future = impl Future<Output = Result<Response<Script>, Infallible>>,
+    >,
+>
+where
+    R: Fn() -> Response<Script>,
+{
+    layer.layer(tower::service_fn(move |_: Request<Script>| {
+        std::future::ready(Ok(respond()))
+    }))
+}
+
+pub(crate) fn request(method: &str) -> Request<Script> {
+    let request = Request::builder().method(method).uri("/secret/path");
+    let body = Script::new([]).with_exact_size(0);
+    request.body(body).unwrap()
+}
+
+/// The value of a future that waits for nothing but its own wakes.
+pub(crate) fn now<F: Future>(future: F) -> F::Output {
+    let mut future = std::pin::pin!(future);
+    let mut cx = Context::from_waker(Waker::noop());
+    for _ in 0..100 {
+        if let Poll::Ready(output) = future.as_mut().poll(&mut cx) {
+            return output;
+        }
+    }
+    panic!("the future waits for something else");
+}
+
+/// The next frame of a body, as `poll_frame` gives it.
+pub(crate) fn frame<B: Body + Unpin>(body: &mut B) -> Option<Result<Frame<B::Data>, B::Error>> {
+    now(std::future::poll_fn(|cx| {
+        Pin::new(&mut *body).poll_frame(cx)
+    }))
+}
