@@ -238,10 +238,7 @@ impl Builder {
     /// [`StartError`], most often because another program has the port.
     pub fn start(self) -> Result<Telemetry, StartError> {
         let config = Config::read(&*self.lookup);
-        let prints_logs = self.logs == Part::On && {
-            let filter = (self.lookup)("RUST_LOG").filter(|filter| !filter.is_empty());
-            log::print_unless_set(filter.as_deref())
-        };
+        let prints_logs = self.logs == Part::On && log::print_unless_set(&*self.lookup);
         log::hear_reports();
         for ignored in &config.ignored {
             tracing::warn!(target: "barograph", "{ignored}");

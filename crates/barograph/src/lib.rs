@@ -59,3 +59,7 @@ pub use crate::error::{Error, Result, StartError};
 pub use crate::page::{Page, Pages};
 pub use crate::readiness::Readiness;
 pub use crate::telemetry::Telemetry;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
