@@ -98,7 +98,8 @@ impl Buckets {
             return self.bounds.bucket_of(value);
         }
         // A negative float is a negative number here, and falls on the first entry.
-        let key = (value.to_bits() as i64 >> self.shift).clamp(self.first, self.last) - self.first;
+        let key = (value.to_bits() as i64 >> self.shift) - self.first;
+        let key = key.max(0).min(self.last - self.first);
         // SAFETY: the list has an entry for each key from `first` to `last`.
         let start = usize::from(unsafe { *self.starts.get_unchecked(key as usize) });
         // SAFETY: a start is at most the number of bounds, and two more follow them.

@@ -111,17 +111,30 @@ impl<N: Number> Sum<N> {
         }
     }
 
-    /// Adds where there is no cell yet, or an exemplar may be due.
+    /// Adds where an exemplar may be due, or there is no cell yet. Whatever it calls, it calls last:
+    /// inside of a sampled trace this is the hot path.
     #[inline(never)]
     fn add_slowly(&self, n: N) {
-        let (series, storage) = (self.handle.series(), self.handle.storage());
+        let series = self.handle.series();
         // Acquire: as in `add`.
         let slot = series.hot.load(Ordering::Acquire);
-        let cell = match thread::block() {
-            Some(block) if slot != 0 => POOL.make_cell(block, slot),
-            _ => None,
-        };
-        if let Some(cell) = cell {
+        if let Some(block) = thread::leased_block()
+            && let Some(cell) = block.cell(slot)
+        {
+            add_owned(cell, n);
+            self.handle.storage().offer(series, 0, n.as_f64());
+        } else {
+            self.add_without_cell(slot, n);
+        }
+    }
+
+    #[inline(never)]
+    fn add_without_cell(&self, slot: u32, n: N) {
+        let (series, storage) = (self.handle.series(), self.handle.storage());
+        if slot != 0
+            && let Some(block) = thread::block()
+            && let Some(cell) = POOL.make_cell(block, slot)
+        {
             add_owned(cell, n);
         } else {
             n.add_shared(&series.cold().cell);

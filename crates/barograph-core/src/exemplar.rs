@@ -8,8 +8,8 @@
 //! written at that moment. A reader that meets a change passes the slot over.
 //!
 //! In front of the slots stands a gate: a mask of the slots that were filled in this epoch. Inside of
-//! an epoch one exemplar a slot is enough, so almost every measurement costs two loads and a test.
-//! Epochs begin with each collection, and whenever someone calls [`advance`].
+//! an epoch one exemplar a slot is enough. Each thread also remembers what it offered lately (see
+//! `thread`), so almost every measurement costs two loads and a compare. Epochs begin with each collection, and whenever someone calls [`advance`].
 
 use std::sync::atomic::AtomicU64 as Epoch;
 
@@ -43,6 +43,12 @@ pub fn advance() {
     EPOCH.fetch_add(1, Ordering::Relaxed);
 }
 
+/// The epoch of this moment.
+#[inline(always)]
+pub(crate) fn epoch() -> u64 {
+    EPOCH.load(Ordering::Relaxed)
+}
+
 /// The exemplars of one series.
 pub(crate) struct Exemplars {
     epoch: AtomicU64,
@@ -63,7 +69,7 @@ impl Exemplars {
     /// Whether the slot takes an exemplar in this epoch; from now on it does not.
     #[inline]
     pub(crate) fn gate(&self, slot: usize) -> bool {
-        let epoch = EPOCH.load(Ordering::Relaxed);
+        let epoch = epoch();
         let Some(filled) = self.filled.get(slot / 64) else {
             return false;
         };

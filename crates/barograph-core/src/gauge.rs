@@ -1,6 +1,9 @@
 //! Gauges: values of the moment.
 
+#![expect(unsafe_code, reason = "a gauge keeps the address of its cell")]
+
 use std::marker::PhantomData;
+use std::ptr::NonNull;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use barograph_model::descriptor::Kind;
@@ -25,9 +28,17 @@ use crate::storage::{Layout, REMOVED_BITS};
 /// ```
 #[derive(Clone)]
 pub struct Gauge<N: Number = f64> {
-    handle: Handle,
+    /// Keeps the cell alive.
+    _handle: Handle,
+    /// The cell of the handle's series, one step nearer.
+    cell: NonNull<AtomicU64>,
     number: PhantomData<N>,
 }
+
+// SAFETY: cells are shared by atomics, and live as long as the storage.
+unsafe impl<N: Number> Send for Gauge<N> {}
+// SAFETY: as above.
+unsafe impl<N: Number> Sync for Gauge<N> {}
 
 impl<N: Number> Gauge<N> {
     /// Sets the value.
@@ -102,7 +113,8 @@ impl<N: Number> Gauge<N> {
 
     #[inline(always)]
     fn cell(&self) -> &AtomicU64 {
-        &self.handle.series().cold().cell
+        // SAFETY: it lives as long as the storage.
+        unsafe { self.cell.as_ref() }
     }
 }
 
@@ -121,7 +133,8 @@ impl<N: Number> Instrument for Gauge<N> {
     #[inline(always)]
     fn from_handle(handle: Handle) -> Self {
         Gauge {
-            handle,
+            cell: NonNull::from(&handle.series().cold().cell),
+            _handle: handle,
             number: PhantomData,
         }
     }

@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "the thread's own row is written without checks")]
 
+use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
 use std::time::Instant;
 
@@ -10,7 +11,7 @@ use barograph_model::descriptor::Kind;
 
 use crate::buckets::Buckets;
 use crate::handle::{Handle, Instrument, Sealed};
-use crate::row::Row;
+use crate::row;
 use crate::spec::Spec;
 use crate::stats::Rejection;
 use crate::storage::Layout;
@@ -35,58 +36,78 @@ use crate::thread::{self, POOL};
 #[derive(Clone)]
 pub struct Histogram {
     handle: Handle,
+    /// Those of the handle's storage, one step nearer.
+    buckets: NonNull<Buckets>,
 }
+
+// SAFETY: buckets do not change, and live as long as the storage.
+unsafe impl Send for Histogram {}
+// SAFETY: as above.
+unsafe impl Sync for Histogram {}
 
 impl Histogram {
     /// Counts one observation.
-    #[inline]
+    #[inline(always)]
     pub fn observe(&self, value: f64) {
-        let Layout::Histogram(buckets) = &self.handle.storage().layout else {
-            return;
-        };
         if !value.is_finite() {
             return self.reject(value);
         }
-        let bucket = buckets.bucket_of(value);
+        let bucket = self.buckets().bucket_of(value);
         // Acquire: pairs with the Release in `Storage::promote`.
         let slot = self.handle.series().hot.load(Ordering::Acquire);
         if let Some(block) = thread::fast_block()
             && let Some(row) = block.row(slot)
         {
             // SAFETY: rows of this series have as many buckets as its family, and live while there
-            // is a handle.
-            let row = unsafe { Row::at(row, buckets.len()) };
-            // SAFETY: `bucket_of` gives a bucket of theirs. The block is leased by this thread.
-            unsafe { row.observe_owned(bucket, value) };
+            // is a handle. The block is leased by this thread.
+            unsafe { row::observe_owned(row, bucket, value) };
         } else {
-            self.observe_slowly(buckets, bucket, value);
+            self.observe_slowly(bucket, value);
         }
     }
 
-    /// Counts where there is no row yet, or an exemplar may be due.
+    /// Counts where an exemplar may be due, or there is no row yet. Whatever it calls, it calls last:
+    /// inside of a sampled trace this is the hot path.
     #[inline(never)]
-    fn observe_slowly(&self, buckets: &Buckets, bucket: usize, value: f64) {
-        let (series, storage) = (self.handle.series(), self.handle.storage());
+    fn observe_slowly(&self, bucket: usize, value: f64) {
+        let series = self.handle.series();
         // Acquire: as in `observe`.
         let slot = series.hot.load(Ordering::Acquire);
-        let row = match thread::block() {
-            Some(block) if slot != 0 => POOL.make_row(block, slot, buckets.len()),
-            _ => None,
-        };
-        if let Some(row) = row {
+        if let Some(block) = thread::leased_block()
+            && let Some(row) = block.row(slot)
+        {
             // SAFETY: as in `observe`.
-            let row = unsafe { Row::at(row, buckets.len()) };
-            // SAFETY: as in `observe`.
-            unsafe { row.observe_owned(bucket, value) };
+            unsafe { row::observe_owned(row, bucket, value) };
+            self.handle.storage().offer(series, bucket, value);
         } else {
-            let alone = storage
-                .shared_row(series, buckets.len())
-                .observe_shared(bucket, value);
+            self.observe_without_row(slot, bucket, value);
+        }
+    }
+
+    #[inline(never)]
+    fn observe_without_row(&self, slot: u32, bucket: usize, value: f64) {
+        let (series, storage) = (self.handle.series(), self.handle.storage());
+        let buckets = self.buckets().len();
+        if slot != 0
+            && let Some(block) = thread::block()
+            && let Some(row) = POOL.make_row(block, slot, buckets)
+        {
+            // SAFETY: as in `observe`.
+            unsafe { row::observe_owned(row, bucket, value) };
+        } else {
+            let row = storage.shared_row(series, buckets);
+            let alone = row.observe_shared(bucket, value);
             if slot == 0 && (!alone || thread::is_promotion_due()) {
                 storage.promote(series);
             }
         }
         storage.offer(series, bucket, value);
+    }
+
+    #[inline(always)]
+    fn buckets(&self) -> &Buckets {
+        // SAFETY: they live as long as the storage.
+        unsafe { self.buckets.as_ref() }
     }
 
     #[cold]
@@ -97,11 +118,9 @@ impl Histogram {
     /// Counts one observation, and keeps it as an exemplar of this trace whatever the filter says.
     pub fn observe_with_exemplar(&self, value: f64, context: TraceContext) {
         self.observe(value);
-        let storage = self.handle.storage();
-        if let Layout::Histogram(buckets) = &storage.layout
-            && value.is_finite()
-        {
-            let bucket = buckets.bucket_of(value);
+        if value.is_finite() {
+            let bucket = self.buckets().bucket_of(value);
+            let storage = self.handle.storage();
             storage.keep(self.handle.series(), bucket, value, Some(context));
         }
     }
@@ -121,7 +140,11 @@ impl Sealed for Histogram {}
 impl Instrument for Histogram {
     #[inline(always)]
     fn from_handle(handle: Handle) -> Self {
-        Histogram { handle }
+        let Layout::Histogram(buckets) = &handle.storage().layout else {
+            unreachable!("registration compares the kinds");
+        };
+        let buckets = NonNull::from(&**buckets);
+        Histogram { handle, buckets }
     }
 
     fn layout(spec: &Spec) -> Layout {

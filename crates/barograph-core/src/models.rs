@@ -185,7 +185,7 @@ fn a_reader_sees_an_owned_row_whole() {
             thread::spawn(move || {
                 for _ in 0..2 {
                     // SAFETY: the only writer; one bucket.
-                    unsafe { row.row().observe_owned(0, 5.0) };
+                    unsafe { row::observe_owned(row.0, 0, 5.0) };
                 }
             })
         };
@@ -208,7 +208,7 @@ fn negative_control_a_reader_that_does_not_look_twice_sees_a_torn_row() {
             thread::spawn(move || {
                 for _ in 0..2 {
                     // SAFETY: the only writer; one bucket.
-                    unsafe { row.row().observe_owned(0, 5.0) };
+                    unsafe { row::observe_owned(row.0, 0, 5.0) };
                 }
             })
         };

@@ -56,33 +56,6 @@ impl<'a> Row<'a> {
         Row(unsafe { std::slice::from_raw_parts(words, BUCKETS + buckets) })
     }
 
-    /// Adds one observation to a row that this thread leases.
-    ///
-    /// # Safety
-    /// `bucket` is less than the row's buckets, and no other thread writes the row.
-    #[inline(always)]
-    pub(crate) unsafe fn observe_owned(self, bucket: usize, value: f64) {
-        debug_assert!(BUCKETS + bucket < self.0.len());
-        let sequence = self.0[SEQUENCE].load(Ordering::Relaxed);
-        // SAFETY: the caller's promise about `bucket`.
-        let count = unsafe { self.0.get_unchecked(BUCKETS + bucket) };
-        // SAFETY: SUM + 1 < BUCKETS <= the row's length.
-        let sum = unsafe { self.0.get_unchecked(SUM + (sequence >> 1 & 1) as usize) };
-        self.0[SEQUENCE].store(sequence.wrapping_add(1), Ordering::Relaxed);
-        // Release: pairs with the Acquire fence in `read_once`; a reader that sees a word stored
-        // below sees the odd sequence too.
-        fence(Ordering::Release);
-        count.store(
-            count.load(Ordering::Relaxed).wrapping_add(1),
-            Ordering::Relaxed,
-        );
-        let total = f64::from_bits(sum.load(Ordering::Relaxed)) + value;
-        sum.store(total.to_bits(), Ordering::Relaxed);
-        // Release: pairs with the Acquire load in `read_once`; a reader that sees this even
-        // sequence sees all words of the observation.
-        self.0[SEQUENCE].store(sequence.wrapping_add(2), Ordering::Release);
-    }
-
     /// Adds one observation to a row that all threads share. Returns whether it had the row for
     /// itself.
     pub(crate) fn observe_shared(self, bucket: usize, value: f64) -> bool {
@@ -161,6 +134,30 @@ impl<'a> Row<'a> {
     }
 }
 
+/// Adds one observation to a row that this thread leases.
+///
+/// # Safety
+/// `row` is from [`alloc`] with more than `bucket` buckets, and no other thread writes it.
+#[inline(always)]
+pub(crate) unsafe fn observe_owned(row: *const AtomicU64, bucket: usize, value: f64) {
+    // SAFETY: the caller's promise; all of these are words of the row.
+    let word = |at: usize| unsafe { &*row.add(at) };
+    let sequence = word(SEQUENCE).load(Ordering::Relaxed);
+    let count = word(BUCKETS + bucket);
+    let sum = word(SUM + (sequence >> 1 & 1) as usize);
+    word(SEQUENCE).store(sequence.wrapping_add(1), Ordering::Relaxed);
+    // Release: pairs with the Acquire fence in `read_once`; a reader that sees a word stored below
+    // sees the odd sequence too.
+    fence(Ordering::Release);
+    let counted = count.load(Ordering::Relaxed).wrapping_add(1);
+    count.store(counted, Ordering::Relaxed);
+    let total = f64::from_bits(sum.load(Ordering::Relaxed)) + value;
+    sum.store(total.to_bits(), Ordering::Relaxed);
+    // Release: pairs with the Acquire load in `read_once`; a reader that sees this even sequence
+    // sees all words of the observation.
+    word(SEQUENCE).store(sequence.wrapping_add(2), Ordering::Release);
+}
+
 /// Adds to a float that several threads write.
 pub(crate) fn add_f64(cell: &AtomicU64, value: f64) {
     let mut old = cell.load(Ordering::Relaxed);
@@ -222,7 +219,7 @@ mod tests {
         let view = unsafe { Row::at(row, 3) };
         for (bucket, value) in [(0, 0.5), (2, 4.0), (2, 8.0)] {
             // SAFETY: the bucket is less than three, and there is no other thread.
-            unsafe { view.observe_owned(bucket, value) };
+            unsafe { observe_owned(row, bucket, value) };
         }
         assert!(view.observe_shared(1, 2.0));
         let mut buckets = [0; 3];

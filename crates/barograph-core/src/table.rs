@@ -8,8 +8,8 @@
 //! * A **reader** walks from the hash's place on until it finds the tag and its caller says that the
 //!   contents are equal too, or until it meets zero. A hash alone never identifies anything.
 //! * A **writer** holds the family's lock; there is one at a time. It stores an entry whole, after
-//!   what it points at is whole. At most half of the words are in use, so a walk is short and always
-//!   ends.
+//!   what it points at is whole. At most half of the words are in use, of large tables four fifths, so
+//!   a walk is short and always ends.
 //! * **Growth** copies the live entries to a new array and publishes that. Readers may still walk the
 //!   old one: it goes to the caller, who frees it when no thread is pinned any more (see `pool`).
 //!   A reader of the old array misses what came later, and then asks under the lock.
@@ -76,6 +76,12 @@ impl Array {
     }
 }
 
+/// How many words of an array may be in use. Where an array is too large for the caches, a step more
+/// in the same line costs less than the memory would.
+fn capacity(len: usize) -> usize {
+    if len <= 1 << 16 { len / 2 } else { len / 5 * 4 }
+}
+
 /// Where the walk for a hash begins. The bits are none of the tag's.
 #[inline(always)]
 fn place(hash: u64) -> usize {
@@ -115,7 +121,7 @@ impl Table {
     pub(crate) fn reserve(&self, mut hash_of: impl FnMut(u64) -> u64) -> Option<Retired> {
         let old = self.array();
         let used = old.used.load(Ordering::Relaxed) as usize;
-        if (used + 1) * 2 <= old.words.len() {
+        if used < capacity(old.words.len()) {
             return None;
         }
         let live = || {
@@ -125,9 +131,12 @@ impl Table {
                 .filter(|address| *address != 0)
         };
         let count = live().count();
-        let len = ((count + 1) * 2 + count / 2)
-            .next_power_of_two()
-            .max(SMALLEST);
+        // Room for a quarter more than there is, so that growth is rare also where many entries
+        // were unlinked.
+        let mut len = SMALLEST;
+        while capacity(len) <= count + count / 4 {
+            len *= 2;
+        }
         let new = Array::new(len);
         for address in live() {
             new.put(hash_of(address), address);

@@ -38,7 +38,12 @@ struct Local {
     flags: Cell<u8>,
     /// Recordings that went to a shared cell.
     ticks: Cell<u32>,
+    /// What was offered as an exemplar lately; see [`offers_again`].
+    offered: [Cell<u64>; OFFERED],
 }
+
+/// Places for what was offered. Two things in one place take turns, which costs time and no more.
+const OFFERED: usize = 64;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Lease {
@@ -61,6 +66,7 @@ thread_local! {
             span: Cell::new(0),
             flags: Cell::new(0),
             ticks: Cell::new(0),
+            offered: [const { Cell::new(0) }; OFFERED],
         }
     };
     static GIVE_BACK: GiveBack = const { GiveBack };
@@ -94,6 +100,13 @@ impl Drop for GiveBack {
 pub(crate) fn fast_block() -> Option<&'static Block> {
     // SAFETY: blocks are never freed.
     LOCAL.with(|local| unsafe { local.fast.get().as_ref() })
+}
+
+/// The block of this thread, when it has one.
+#[inline(always)]
+pub(crate) fn leased_block() -> Option<&'static Block> {
+    // SAFETY: blocks are never freed.
+    LOCAL.with(|local| unsafe { local.block.get().as_ref() })
 }
 
 /// The block of this thread, leased if need be. None when there is none to be had.
@@ -234,6 +247,21 @@ pub(crate) fn context() -> Option<TraceContext> {
 #[inline]
 pub(crate) fn is_sampled() -> bool {
     LOCAL.with(|local| local.flags.get() & TraceFlags::SAMPLED.bits() != 0)
+}
+
+/// Whether this thread has offered an exemplar of this thing, told by a number, in this epoch
+/// already. From now on it has.
+#[inline(always)]
+pub(crate) fn offers_again(thing: u64, epoch: u64) -> bool {
+    LOCAL.with(|local| {
+        let mark = thing ^ epoch.rotate_right(16);
+        let place = &local.offered[(thing ^ thing >> 6) as usize % OFFERED];
+        let again = place.get() == mark;
+        if !again {
+            place.set(mark);
+        }
+        again
+    })
 }
 
 /// Sets the trace context of this thread.

@@ -26,7 +26,7 @@ use barograph_model::name;
 use self::release::{Limbo, Removed, Seen};
 use crate::buckets::Buckets;
 use crate::config::Shared;
-use crate::exemplar::ExemplarFilter;
+use crate::exemplar::{self, ExemplarFilter};
 use crate::hash;
 use crate::pool::Block;
 use crate::report::report;
@@ -539,14 +539,22 @@ impl Storage {
     }
 
     /// Keeps an exemplar, if the filter and the gate let it in.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn offer(&self, series: &Series, slot: usize, value: f64) {
-        let wanted = match self.shared.filter() {
-            ExemplarFilter::TraceBased => thread::is_sampled(),
-            ExemplarFilter::AlwaysOn => true,
-            ExemplarFilter::AlwaysOff => false,
-        };
-        if !wanted {
+        if thread::is_sampled() {
+            let thing = (&raw const *series).addr() as u64 + slot as u64;
+            if thread::offers_again(thing, exemplar::epoch()) {
+                return;
+            }
+        } else if self.shared.filter() != ExemplarFilter::AlwaysOn {
+            return;
+        }
+        self.offer_anew(series, slot, value);
+    }
+
+    #[cold]
+    fn offer_anew(&self, series: &Series, slot: usize, value: f64) {
+        if self.shared.filter() == ExemplarFilter::AlwaysOff {
             return;
         }
         match series.exemplars() {

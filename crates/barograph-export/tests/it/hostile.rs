@@ -377,10 +377,12 @@ proptest! {
         descriptor.help = help.clone().into();
         descriptor.label_names = ["one".into(), "two".into(), "three".into()].into();
         let mut family = Family::new(descriptor);
-        let mut expected = BTreeMap::new();
+        let nul = |text: &str| text.replace('\0', "\u{fffd}");
+        let mut expected: BTreeMap<Vec<String>, f64> = BTreeMap::new();
         for (values, number) in rows {
-            if let Entry::Vacant(entry) = expected.entry(values) {
-                let labels = RowLabels::Values(entry.key().clone());
+            let as_read = values.iter().map(|value| nul(value)).collect();
+            if let Entry::Vacant(entry) = expected.entry(as_read) {
+                let labels = RowLabels::Values(values);
                 family.rows.push(Row::new(labels, Cell::F64(number)));
                 entry.insert(number);
             }
@@ -393,7 +395,6 @@ proptest! {
         let families = parse(&page.text(), dialect, names).map_err(TestCaseError::fail)?;
         prop_assert!(page.report().is_clean());
         prop_assert_eq!(families.len(), usize::from(count > 0));
-        let nul = |text: &str| text.replace('\0', "\u{fffd}");
         for family in &families {
             if !help.is_empty() {
                 prop_assert_eq!(&family.help, &nul(&help));
@@ -403,8 +404,7 @@ proptest! {
                 let values: Vec<String> =
                     ["one", "two", "three"].iter().map(|name| sample.label(name).unwrap().into()).collect();
                 let (_, number) = expected
-                    .iter()
-                    .find(|(key, _)| key.iter().map(|v| nul(v)).eq(values.iter().cloned()))
+                    .get_key_value(&values)
                     .ok_or_else(|| TestCaseError::fail(format!("{values:?}")))?;
                 prop_assert!(sample.value == *number || (sample.value.is_nan() && number.is_nan()));
             }

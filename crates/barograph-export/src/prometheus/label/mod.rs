@@ -156,13 +156,15 @@ impl LabelWriter {
         self.pattern.as_ref()
     }
 
-    /// Whether these labels have the family's names, seen at a glance.
+    /// Whether these labels have the family's names: seen at a glance where they are the
+    /// descriptor's own, else by comparing.
     #[inline]
     pub(super) fn owns_names(&self, labels: &Labels<'_>) -> bool {
+        let own = &*self.descriptor.label_names;
         // Same place, same length, and the descriptor is ours to keep: nobody has changed it.
         labels
             .names()
-            .is_some_and(|names| std::ptr::eq(names, &*self.descriptor.label_names))
+            .is_some_and(|names| std::ptr::eq(names, own) || are_alike(names, own))
     }
 
     /// Writes the labels of a point without braces; nothing for none.
@@ -174,8 +176,7 @@ impl LabelWriter {
         content.clear();
         if let Some(pattern) = &self.pattern
             && !point.is_overflow
-            && (self.owns_names(&point.labels)
-                || point.labels.names() == Some(&*self.descriptor.label_names))
+            && self.owns_names(&point.labels)
         {
             pattern.write(content, &point.labels)?;
             return match escape::is_lossy(point.labels.text()) {
@@ -228,6 +229,11 @@ impl LabelWriter {
         }
         Ok(())
     }
+}
+
+#[inline(never)]
+fn are_alike(names: &[Box<str>], own: &[Box<str>]) -> bool {
+    names == own
 }
 
 /// Page names of labels that series bring themselves.

@@ -1,0 +1,172 @@
+//! Rules that look at one file: its length, notes, `unsafe`, atomic orderings.
+
+use crate::source::Line;
+
+/// Longer than this, without its tests, a file is two files.
+pub const LIMIT: usize = 600;
+
+/// More lines than a reader takes in, tests not counted.
+pub fn length(lines: &[Line]) -> Vec<String> {
+    let count = lines.iter().filter(|line| !line.test).count();
+    match count > LIMIT {
+        true => vec![format!(
+            "{count} lines without tests, {LIMIT} are the limit"
+        )],
+        false => Vec::new(),
+    }
+}
+
+/// Notes left in place of work, in any file of text.
+pub fn notes(text: &str) -> Vec<String> {
+    // Put together here, so that the rule does not find itself.
+    let marks = [concat!("TO", "DO"), concat!("FIX", "ME")];
+    let lines = text.lines().enumerate();
+    let noted = lines.filter(|(_, line)| marks.iter().any(|mark| line.contains(mark)));
+    noted
+        .map(|(number, line)| format!("line {}: a note: {}", number + 1, line.trim()))
+        .collect()
+}
+
+/// A room's root that does not forbid unsafe code.
+pub fn forbids_unsafe(root: &[Line]) -> Vec<String> {
+    match root
+        .iter()
+        .any(|line| line.code.trim() == "#![forbid(unsafe_code)]")
+    {
+        true => Vec::new(),
+        false => vec!["the root of a room says #![forbid(unsafe_code)]".to_owned()],
+    }
+}
+
+/// An `unsafe` block or impl without its argument. (Clippy holds the same rule; this one also
+/// looks into code that is only compiled under another `cfg`.)
+pub fn safety(lines: &[Line]) -> Vec<String> {
+    explained(
+        lines,
+        "SAFETY:",
+        "an unsafe without a SAFETY comment",
+        |code| {
+            words(code).any(|word| word == "unsafe")
+                && (code.contains("unsafe {") || code.contains("unsafe impl"))
+        },
+    )
+}
+
+/// An ordering stronger than `Relaxed` that does not say what it pairs with.
+pub fn orderings(lines: &[Line]) -> Vec<String> {
+    let strong = ["Acquire", "Release", "AcqRel", "SeqCst"];
+    explained(
+        lines,
+        "pairs with",
+        "an ordering that names no partner",
+        |code| {
+            words(code).any(|word| strong.contains(&word)) && !code.trim_start().starts_with("use ")
+        },
+    )
+}
+
+/// Lines outside of tests that match and have no comment with `mark` beside them or above them in
+/// the same paragraph.
+fn explained(
+    lines: &[Line],
+    mark: &str,
+    verdict: &str,
+    matches: impl Fn(&str) -> bool,
+) -> Vec<String> {
+    let mut found = Vec::new();
+    for (number, line) in lines.iter().enumerate() {
+        if line.test || !matches(&line.code) {
+            continue;
+        }
+        let above = lines[..number].iter().rev();
+        let paragraph =
+            above.take_while(|line| !line.code.trim().is_empty() || !line.comment.is_empty());
+        if !paragraph
+            .chain([line])
+            .any(|line| line.comment.contains(mark))
+        {
+            found.push(format!(
+                "line {}: {verdict}: {}",
+                number + 1,
+                line.code.trim()
+            ));
+        }
+    }
+    found
+}
+
+fn words(code: &str) -> impl Iterator<Item = &str> {
+    code.split(|c: char| !c.is_alphanumeric() && c != '_')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::source;
+
+    #[test]
+    fn a_long_file_is_found_and_its_tests_do_not_count() {
+        let code = "f();\n".repeat(LIMIT);
+        let tests = format!("{code}#[cfg(test)]\nmod tests {{\n{code}}}\n");
+        assert_eq!(length(&source::lines(&tests)), [""; 0]);
+        assert_eq!(length(&source::lines(&format!("{code}f();\n"))).len(), 1);
+    }
+
+    #[test]
+    fn notes_are_found() {
+        assert_eq!(notes("Done.\n"), [""; 0]);
+        assert_eq!(notes(concat!("// TO", "DO: later\n# FIX", "ME\n")).len(), 2);
+    }
+
+    #[test]
+    fn a_root_forbids_unsafe() {
+        assert_eq!(
+            forbids_unsafe(&source::lines("//! A.\n#![forbid(unsafe_code)]\n")),
+            [""; 0]
+        );
+        assert_eq!(
+            forbids_unsafe(&source::lines("// #![forbid(unsafe_code)]\n")).len(),
+            1
+        );
+    }
+
+    #[test]
+    fn unsafe_wants_an_argument() {
+        for fine in [
+            "// SAFETY: alone here.\nlet a = unsafe { f() };",
+            "// SAFETY: sent whole.\nunsafe impl Send for A {}",
+            "/// # Safety\n///\n/// Never null.\nunsafe fn f() {}",
+            "#![forbid(unsafe_code)]",
+            "let a = \"unsafe {\";",
+        ] {
+            assert_eq!(safety(&source::lines(fine)), [""; 0], "{fine}");
+        }
+        for bad in [
+            "let a = unsafe { f() };",
+            "// Why not.\nunsafe impl Send for A {}",
+            "// SAFETY: another.\nf();\n\nunsafe { g() }",
+        ] {
+            assert_eq!(safety(&source::lines(bad)).len(), 1, "{bad}");
+        }
+    }
+
+    #[test]
+    fn an_ordering_names_its_partner() {
+        for fine in [
+            "// Acquire: pairs with the Release in g.\na.load(Ordering::Acquire);",
+            "a.load(Acquire) // pairs with g",
+            "a.load(Ordering::Relaxed);",
+            "use std::sync::atomic::Ordering::{Acquire, Relaxed};",
+            "#[cfg(test)]\nmod tests {\n a.load(SeqCst);\n}",
+        ] {
+            assert_eq!(orderings(&source::lines(fine)), [""; 0], "{fine}");
+        }
+        for bad in [
+            "a.load(Ordering::Acquire);",
+            "// Reads.\na.store(1, Release);",
+            "// pairs with g\n\nfence(SeqCst);",
+        ] {
+            assert_eq!(orderings(&source::lines(bad)).len(), 1, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,35 @@
+//! `examples/hello` with the switches that it leaves at their defaults, each an argument.
+//!
+//! `utf8` leaves names as they are, `created` puts start times on the page.
+
+use axum::{Router, extract::Path, routing::get};
+use barograph::{
+    Telemetry, counter,
+    export::prometheus::{Config, Switch, Translation},
+    http,
+};
+
+async fn order(Path(id): Path<u64>) -> String {
+    counter!("orders", kind = "web").inc();
+    format!("order {id}")
+}
+
+#[tokio::main]
+async fn main() -> barograph::Result {
+    let mut config = Config::new();
+    for argument in std::env::args().skip(1) {
+        config = match argument.as_str() {
+            "utf8" => config.with_translation(Translation::NoUtf8EscapingWithSuffixes),
+            "created" => config.with_created_lines(Switch::On),
+            other => panic!("there is no switch {other}"),
+        };
+    }
+    let telemetry = Telemetry::builder("shop")
+        .with_page_config(config)
+        .start()?;
+    let app = Router::new()
+        .route("/orders/{id}", get(order))
+        .layer(http::layer());
+    let address = std::env::var("HELLO_ADDR").unwrap_or("127.0.0.1:0".into());
+    telemetry.serve(app, address).await
+}

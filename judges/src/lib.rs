@@ -1,0 +1,21 @@
+//! Judges barograph from outside: real servers scrape a real service under real load.
+//!
+//! This is a crate of its own because it is no part of the product and needs what a newcomer does
+//! not have: two Prometheus servers, promtool and a Python parser. `tools/backends/install` puts
+//! them in place; a judge that is missing is a failure that names that command, never a skip.
+//!
+//! ```text
+//! cargo xtask judges        installs the backends, then runs `cargo test -p judges`
+//! ```
+//!
+//! Every child listens on the loopback on a port of its own, keeps its files in a directory that
+//! goes with it, and is ended by its own id when its [`child::Child`] is dropped. Every wait has a
+//! limit.
+#![forbid(unsafe_code)]
+
+pub mod backends;
+pub mod child;
+pub mod service;
+pub mod load;
+pub mod prometheus;
+pub mod page;

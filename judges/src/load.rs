@@ -1,0 +1,81 @@
+//! A fixed number of real HTTP requests, some of them inside sampled traces.
+
+use std::{collections::BTreeMap, thread};
+
+const CLIENTS: u64 = 4;
+/// One request in so many carries a sampled `traceparent`, another one an unsampled one.
+const TRACED: u64 = 10;
+
+/// What was sent, to be compared with what arrives.
+#[derive(Debug)]
+pub struct Load {
+    /// Requests to `/orders/{id}`.
+    pub orders: u64,
+    /// Requests to a path that no route matches.
+    pub strays: u64,
+    /// The sampled traces: trace id to span id.
+    pub sampled: BTreeMap<String, String>,
+}
+
+/// Sends `orders` requests for orders and `strays` that no route matches, over several
+/// connections at once, and returns when all are answered.
+///
+/// # Panics
+///
+/// When an answer is not the one that the service owes.
+pub fn send(base: &str, orders: u64, strays: u64) -> Load {
+    thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            scope.spawn(move || {
+                let agent = agent();
+                for id in (client..orders).step_by(CLIENTS as usize) {
+                    let request = agent.get(format!("{base}/orders/{id}"));
+                    let request = match traceparent(id) {
+                        Some(value) => request.header("traceparent", value),
+                        None => request,
+                    };
+                    let mut answer = request.call().expect("the service answers");
+                    let body = answer.body_mut().read_to_string().expect("a body of text");
+                    assert_eq!(body, format!("order {id}"));
+                }
+                for id in (client..strays).step_by(CLIENTS as usize) {
+                    let answer = agent.get(format!("{base}/stray/{id}")).call();
+                    assert_eq!(answer.expect("the service answers").status(), 404);
+                }
+            });
+        }
+    });
+    let sampled = (0..orders)
+        .step_by(TRACED as usize)
+        .map(|id| (trace_id(id), span_id(id)));
+    Load {
+        orders,
+        strays,
+        sampled: sampled.collect(),
+    }
+}
+
+fn agent() -> ureq::Agent {
+    ureq::Agent::config_builder()
+        .http_status_as_error(false)
+        .timeout_global(Some(crate::page::LIMIT))
+        .build()
+        .into()
+}
+
+fn traceparent(id: u64) -> Option<String> {
+    let flags = match id % TRACED {
+        0 => "01",
+        1 => "00",
+        _ => return None,
+    };
+    Some(format!("00-{}-{}-{flags}", trace_id(id), span_id(id)))
+}
+
+fn trace_id(id: u64) -> String {
+    format!("{:032x}", (0xba60_u128 << 112) | u128::from(id))
+}
+
+fn span_id(id: u64) -> String {
+    format!("{:016x}", (0x5ba4_u64 << 48) | id)
+}

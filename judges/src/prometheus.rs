@@ -1,0 +1,189 @@
+//! A real Prometheus that scrapes one page, and the questions that are asked of it.
+
+use std::{fs, process::Command};
+
+use serde_json::Value;
+
+use crate::{backends::program, child::Child, page::LIMIT};
+
+/// Which of the two servers.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Release {
+    /// 3.15: UTF-8 names, start times.
+    V3,
+    /// 2.42: a scraper that knows neither.
+    V2,
+}
+
+/// A Prometheus server, ready to be asked.
+#[derive(Debug)]
+pub struct Prometheus {
+    address: String,
+    child: Child,
+}
+
+impl Prometheus {
+    /// Starts a server that scrapes `target` (`host:port`) every half second.
+    ///
+    /// # Panics
+    ///
+    /// When the server is not installed, of another release, or not ready in time.
+    #[track_caller]
+    pub fn start(release: Release, target: &str) -> Self {
+        let (binary, features, version) = match release {
+            Release::V3 => (
+                "bin/prometheus",
+                "exemplar-storage,created-timestamp-zero-ingestion",
+                "3.15.",
+            ),
+            Release::V2 => ("bin/prometheus-old", "exemplar-storage", "2.42."),
+        };
+        let binary = program(binary);
+        let mut child = Child::start("Prometheus", |directory| {
+            let config = directory.join("prometheus.yml");
+            fs::write(&config, configuration(target)).expect("a directory that can be written");
+            let mut command = Command::new(binary);
+            command
+                .arg(format!("--config.file={}", config.display()))
+                .arg(format!(
+                    "--storage.tsdb.path={}",
+                    directory.join("data").display()
+                ))
+                .arg(format!("--enable-feature={features}"))
+                .arg("--web.listen-address=127.0.0.1:0");
+            command
+        });
+        let address = child.wait_for("listener", |child| listener_in(&child.log()));
+        let mut server = Self { address, child };
+        let build = server.wait_for("build information", |server| {
+            server.get("status/buildinfo", &[])
+        });
+        let found = build["version"].as_str().unwrap_or_default();
+        assert!(
+            found.starts_with(version),
+            "wanted Prometheus {version}x, found {found}"
+        );
+        server
+    }
+
+    /// Asks again and again until there is an answer.
+    ///
+    /// # Panics
+    ///
+    /// When there is none in time.
+    #[track_caller]
+    pub fn wait_for<T>(&mut self, what: &str, ask: impl Fn(&Client<'_>) -> Option<T>) -> T {
+        let address = self.address.clone();
+        self.child
+            .wait_for(what, |_| ask(&Client { address: &address }))
+    }
+
+    /// Asks once.
+    pub fn client(&self) -> Client<'_> {
+        Client {
+            address: &self.address,
+        }
+    }
+}
+
+/// The HTTP API of a server.
+#[derive(Debug)]
+pub struct Client<'a> {
+    address: &'a str,
+}
+
+impl Client<'_> {
+    /// The `data` of an answer of `/api/v1/…`; nothing while the server does not answer.
+    pub fn get(&self, path: &str, parameters: &[(&str, &str)]) -> Option<Value> {
+        let url = format!("http://{}/api/v1/{path}", self.address);
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .timeout_global(Some(LIMIT))
+            .build()
+            .into();
+        let request = agent.get(url).query_pairs(parameters.iter().copied());
+        let text = request.call().ok()?.body_mut().read_to_string().ok()?;
+        let mut answer: Value = serde_json::from_str(&text).ok()?;
+        Some(answer["data"].take())
+    }
+
+    /// The result of an instant query: one entry a series.
+    pub fn query(&self, query: &str) -> Vec<Value> {
+        self.get("query", &[("query", query)]).map_or_else(
+            Vec::new,
+            |mut data| match data["result"].take() {
+                Value::Array(series) => series,
+                _ => Vec::new(),
+            },
+        )
+    }
+
+    /// The value of the one series that a query gives.
+    pub fn value(&self, query: &str) -> Option<f64> {
+        match self.query(query).as_slice() {
+            [series] => series["value"][1].as_str()?.parse().ok(),
+            _ => None,
+        }
+    }
+
+    /// Every exemplar of the series that match, as its labels.
+    pub fn exemplars(&self, query: &str) -> Vec<Value> {
+        // The API wants a time range; this one holds every time that a test can run at.
+        let range = [("query", query), ("start", "0"), ("end", "9999999999")];
+        let found = self.get("query_exemplars", &range).unwrap_or_default();
+        let series = found.as_array().into_iter().flatten();
+        series
+            .flat_map(|series| series["exemplars"].as_array().cloned().unwrap_or_default())
+            .collect()
+    }
+
+    /// Type, unit and help of a family, as the page gave them.
+    pub fn metadata(&self, family: &str) -> Option<(String, String, String)> {
+        let found = self.get("metadata", &[("metric", family)])?;
+        let entry = &found[family][0];
+        let text = |field: &str| entry[field].as_str().map(str::to_owned);
+        Some((text("type")?, text("unit")?, text("help")?))
+    }
+
+    /// What the last scrape of the target complained about; empty when it went well.
+    pub fn last_error(&self) -> Option<String> {
+        let targets = self.get("targets", &[("state", "active")])?;
+        let target = &targets["activeTargets"][0];
+        (target["health"] != "unknown").then_some(())?;
+        Some(target["lastError"].as_str()?.to_owned())
+    }
+}
+
+/// No `fallback_scrape_protocol`: a page without a proper content type is a failed scrape.
+fn configuration(target: &str) -> String {
+    format!(
+        "global: {{scrape_interval: 500ms, scrape_timeout: 500ms}}\n\
+         scrape_configs:\n\
+         - job_name: shop\n  \
+           static_configs: [{{targets: ['{target}']}}]\n"
+    )
+}
+
+/// The address that the server has bound, from its log.
+fn listener_in(log: &str) -> Option<String> {
+    let line = log.lines().find(|line| line.contains("\"Listening on\""))?;
+    let address = line.split("address=").nth(1)?;
+    Some(address.split_whitespace().next()?.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_log_of_either_release_gives_the_address() {
+        let lines = [
+            "level=INFO source=tls.go:381 msg=\"Listening on\" component=web address=127.0.0.1:42897",
+            "ts=1 msg=\"Start listening for connections\" address=127.0.0.1:0\n\
+             ts=2 caller=tls.go:232 component=web msg=\"Listening on\" address=127.0.0.1:42897\nts=3",
+        ];
+        for line in lines {
+            assert_eq!(listener_in(line).as_deref(), Some("127.0.0.1:42897"));
+        }
+    }
+}

@@ -1,0 +1,121 @@
+//! Cargo as the recipes call it.
+
+use std::{
+    env,
+    error::Error,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use serde_json::Value;
+
+/// Why a recipe failed, in words for the terminal.
+pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
+
+/// The platform that the recipes which name one build for. Naming it keeps the flags of fuzzing
+/// and of sanitizers away from build scripts and procedural macros.
+pub(crate) const TARGET: &str = "x86_64-unknown-linux-gnu";
+
+/// The root of the workspace.
+pub(crate) fn workspace() -> PathBuf {
+    const MANIFEST: &str = env!("CARGO_MANIFEST_DIR");
+    Path::new(MANIFEST)
+        .parent()
+        .unwrap_or(Path::new(MANIFEST))
+        .to_owned()
+}
+
+/// Where a recipe that builds with flags of its own puts what it builds, so that the other
+/// recipes do not build everything again.
+pub(crate) fn target_directory(recipe: &str) -> PathBuf {
+    let given = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
+    workspace()
+        .join(given.unwrap_or_else(|| "target".into()))
+        .join(recipe)
+}
+
+/// Cargo of the toolchain that is in use, with arguments that are separated by spaces.
+pub(crate) fn cargo(arguments: &str) -> Command {
+    // Not $CARGO, which is one toolchain's own and knows no `+nightly`.
+    let mut command = Command::new("cargo");
+    command
+        .current_dir(workspace())
+        .args(arguments.split_whitespace());
+    // What the outer cargo sets would choose the toolchain and the package for the inner one.
+    for name in [
+        "RUSTUP_TOOLCHAIN",
+        "CARGO",
+        "CARGO_MANIFEST_DIR",
+        "CARGO_PKG_NAME",
+    ] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// Runs a command to its end.
+pub(crate) fn run(command: &mut Command) -> Result {
+    let status = command
+        .status()
+        .map_err(|error| format!("{command:?} does not start: {error}"))?;
+    match status.success() {
+        true => Ok(()),
+        false => Err(format!("{command:?}: {status}").into()),
+    }
+}
+
+/// Runs a command to its end and returns what it printed.
+pub(crate) fn output(command: &mut Command) -> Result<String> {
+    let output = command.stderr(Stdio::inherit()).output();
+    let output = output.map_err(|error| format!("{command:?} does not start: {error}"))?;
+    match output.status.success() {
+        true => Ok(String::from_utf8(output.stdout)?),
+        false => Err(format!("{command:?}: {}", output.status).into()),
+    }
+}
+
+/// Runs a command whose output matters only when it fails.
+pub(crate) fn report(command: &mut Command) -> Result {
+    let output = command
+        .output()
+        .map_err(|error| format!("{command:?} does not start: {error}"))?;
+    if output.status.success() {
+        return Ok(());
+    }
+    let said = [output.stdout, output.stderr].concat();
+    Err(format!(
+        "{command:?}: {}\n{}",
+        output.status,
+        String::from_utf8_lossy(&said)
+    )
+    .into())
+}
+
+/// The file name of a program.
+pub(crate) fn name_of(program: &Path) -> Result<String> {
+    let name = program
+        .file_name()
+        .ok_or_else(|| format!("{program:?} has no file name"))?;
+    Ok(name.display().to_string())
+}
+
+/// What `cargo metadata` says about a workspace's own packages.
+pub(crate) fn packages(manifest: &str) -> Result<Vec<Value>> {
+    let arguments = format!("metadata --format-version 1 --no-deps --manifest-path {manifest}");
+    let mut metadata: Value = serde_json::from_str(&output(&mut cargo(&arguments))?)?;
+    match metadata["packages"].take() {
+        Value::Array(packages) => Ok(packages),
+        other => Err(format!("cargo metadata lists no packages: {other}").into()),
+    }
+}
+
+/// Builds, and returns the path of each program or test program that came out of it.
+pub(crate) fn programs(command: &mut Command) -> Result<Vec<PathBuf>> {
+    let text = output(command.arg("--message-format=json-render-diagnostics"))?;
+    let messages = text
+        .lines()
+        .filter_map(|line| serde_json::from_str::<Value>(line).ok());
+    Ok(messages
+        .filter_map(|message| Some(message["executable"].as_str()?.into()))
+        .collect())
+}

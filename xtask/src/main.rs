@@ -1,0 +1,79 @@
+//! The recipes that a change must pass. CI runs exactly these.
+//!
+//! ```text
+//! cargo xtask               lists them
+//! cargo xtask NAME...       runs them in the order given
+//! cargo xtask check         what to run before a commit: fmt, clippy, test, doc
+//! cargo xtask ci            all of them
+//! ```
+//!
+//! A recipe that cannot run has failed: nothing is skipped for want of a tool.
+#![forbid(unsafe_code)]
+#![expect(clippy::print_stdout, reason = "a program at a terminal")]
+
+mod cargo;
+mod recipes;
+
+use std::{
+    env,
+    process::ExitCode,
+    time::{Duration, Instant},
+};
+
+use crate::recipes::{RECIPES, Recipe};
+
+/// What to run before a commit: everything that is quick.
+const CHECK: [&str; 4] = ["fmt", "clippy", "test", "doc"];
+
+fn main() -> ExitCode {
+    let names: Vec<String> = env::args().skip(1).collect();
+    if names.is_empty() {
+        list();
+        return ExitCode::SUCCESS;
+    }
+    let mut chosen: Vec<&Recipe> = Vec::new();
+    for name in &names {
+        match name.as_str() {
+            "ci" => chosen.extend(RECIPES),
+            "check" => chosen.extend(RECIPES.iter().filter(|recipe| CHECK.contains(&recipe.name))),
+            name => match RECIPES.iter().find(|recipe| recipe.name == name) {
+                Some(recipe) => chosen.push(recipe),
+                None => {
+                    list();
+                    eprintln!("\nno recipe is called {name}");
+                    return ExitCode::from(2);
+                }
+            },
+        }
+    }
+    run(&chosen)
+}
+
+fn list() {
+    for recipe in RECIPES {
+        println!("{:10} {}", recipe.name, recipe.about);
+    }
+    println!("{:10} {}", "check", CHECK.join(", "));
+    println!("{:10} all of them", "ci");
+}
+
+/// Runs until the first failure; ends with how long each recipe took.
+fn run(recipes: &[&Recipe]) -> ExitCode {
+    let mut times: Vec<(&str, Duration)> = Vec::new();
+    let mut verdict = ExitCode::SUCCESS;
+    for recipe in recipes {
+        println!("== {}: {}", recipe.name, recipe.about);
+        let begun = Instant::now();
+        let result = (recipe.run)();
+        times.push((recipe.name, begun.elapsed()));
+        if let Err(failed) = result {
+            println!("== {} failed: {failed}", recipe.name);
+            verdict = ExitCode::FAILURE;
+            break;
+        }
+    }
+    for (name, time) in times {
+        println!("== {name:10} {:6.1} s", time.as_secs_f64());
+    }
+    verdict
+}

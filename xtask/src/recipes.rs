@@ -1,0 +1,257 @@
+//! The recipes, each a few calls of cargo.
+
+use std::{
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+use crate::cargo::{
+    Result, TARGET, cargo, name_of, output, packages, programs, report, run, target_directory,
+    workspace,
+};
+
+/// Something that a change must pass.
+pub(crate) struct Recipe {
+    pub(crate) name: &'static str,
+    pub(crate) about: &'static str,
+    pub(crate) run: fn() -> Result,
+}
+
+/// All recipes, the quickest to fail first.
+pub(crate) const RECIPES: &[Recipe] = &[
+    Recipe {
+        name: "fmt",
+        about: "the code is formatted",
+        run: fmt,
+    },
+    Recipe {
+        name: "clippy",
+        about: "no lint has anything to say, the MSRV is held",
+        run: clippy,
+    },
+    Recipe {
+        name: "test",
+        about: "the newcomer's test run, house rules and doctests too",
+        run: test,
+    },
+    Recipe {
+        name: "doc",
+        about: "the documentation builds, no link is broken",
+        run: doc,
+    },
+    Recipe {
+        name: "features",
+        about: "each library alone, with no feature and with each",
+        run: features,
+    },
+    Recipe {
+        name: "deny",
+        about: "licenses and sources of dependencies, as deny.toml says",
+        run: deny,
+    },
+    Recipe {
+        name: "loom",
+        about: "every interleaving of the lock-free protocols",
+        run: loom,
+    },
+    Recipe {
+        name: "stress",
+        about: "tests that end in _concurrently, again and again",
+        run: stress,
+    },
+    Recipe {
+        name: "sanitize",
+        about: "the core's tests under AddressSanitizer (nightly)",
+        run: sanitize,
+    },
+    Recipe {
+        name: "fuzz",
+        about: "each fuzz target for half a minute (nightly)",
+        run: fuzz,
+    },
+    Recipe {
+        name: "judges",
+        about: "real servers and strict parsers judge from outside",
+        run: judges,
+    },
+];
+
+fn fmt() -> Result {
+    run(&mut cargo("fmt --all --check"))
+}
+
+fn clippy() -> Result {
+    // `incompatible_msrv` is among the lints of the workspace: it knows the version in which each
+    // function of the standard library became stable.
+    run(&mut cargo(
+        "clippy --workspace --all-targets -- -D warnings",
+    ))
+}
+
+fn test() -> Result {
+    run(&mut cargo("test"))
+}
+
+fn doc() -> Result {
+    run(cargo("doc --no-deps").env("RUSTDOCFLAGS", "-D warnings"))
+}
+
+/// Checks each library by itself, as its users build it: in the workspace the features that its
+/// neighbors ask for are on as well.
+fn features() -> Result {
+    for package in packages("Cargo.toml")? {
+        // A list of registries that is empty says that the package is never published.
+        if package["publish"].as_array().is_some_and(Vec::is_empty) {
+            continue;
+        }
+        let name = package["name"].as_str().ok_or("a package has no name")?;
+        let check = format!(
+            "check --quiet --package {name} --no-default-features --target-dir {}",
+            target_directory("features").display()
+        );
+        println!("   {name}");
+        run(cargo(&check).env("RUSTFLAGS", "-D warnings"))?;
+        for feature in package["features"]
+            .as_object()
+            .into_iter()
+            .flat_map(|all| all.keys())
+        {
+            println!("   {name} with {feature}");
+            run(cargo(&check)
+                .args(["--features", feature])
+                .env("RUSTFLAGS", "-D warnings"))?;
+        }
+    }
+    Ok(())
+}
+
+/// The models, in modules or test programs that are called `loom`. Loom tries thousands of
+/// interleavings: without optimization that takes minutes.
+fn loom() -> Result {
+    let build = format!(
+        "test --release --no-run --lib --tests --package barograph-core --target-dir {}",
+        target_directory("loom").display()
+    );
+    let programs = programs(cargo(&build).env("RUSTFLAGS", "--cfg loom"))?;
+    rounds(programs, 1, |program, test| {
+        program.contains("loom") || test.contains("loom")
+    })
+}
+
+/// A race shows itself once in many runs; a test that ran once has shown little.
+fn stress() -> Result {
+    let build = format!(
+        "test --release --no-run --lib --tests --target-dir {}",
+        target_directory("stress").display()
+    );
+    // Optimized, because that is what runs; optimizing across crates would only take longer.
+    let programs = programs(cargo(&build).env("CARGO_PROFILE_RELEASE_LTO", "off"))?;
+    rounds(programs, 25, |_, test| test.ends_with("_concurrently"))
+}
+
+/// Runs the tests that are wanted, by the names of their program and their own, so many times.
+fn rounds(programs: Vec<PathBuf>, times: usize, wanted: fn(&str, &str) -> bool) -> Result {
+    let mut found = 0;
+    for path in programs {
+        let program = name_of(&path)?;
+        let list = output(Command::new(&path).args(["--list", "--format=terse"]))?;
+        let tests = list.lines().filter_map(|line| line.strip_suffix(": test"));
+        let tests: Vec<&str> = tests.filter(|test| wanted(&program, test)).collect();
+        if tests.is_empty() {
+            continue;
+        }
+        found += tests.len();
+        println!("   {program}: {}, {times} times", tests.join(", "));
+        for _ in 0..times {
+            let mut round = Command::new(&path);
+            round
+                .args(["--quiet", "--exact"])
+                .args(&tests)
+                .current_dir(workspace());
+            report(&mut round)?;
+        }
+    }
+    match found {
+        0 => Err("none of the tests that this recipe is for was found".into()),
+        _ => Ok(()),
+    }
+}
+
+/// Memory errors in the core's unsafe code. Not ThreadSanitizer: the standard library that comes
+/// with the compiler is not built for it, and every `Arc` looks like a race; races are loom's.
+fn sanitize() -> Result {
+    let build = format!(
+        "+nightly test --no-run --package barograph-core --lib --tests --target {TARGET} \
+         --target-dir {}",
+        target_directory("sanitize").display()
+    );
+    // Leaks count too: what a thread or a registry leaves behind must be reachable or freed.
+    rounds(
+        programs(cargo(&build).env("RUSTFLAGS", "-Zsanitizer=address"))?,
+        1,
+        |_, _| true,
+    )
+}
+
+/// What cargo-fuzz would pass; the targets are plain programs with libFuzzer inside.
+const FUZZING: &str = "--cfg fuzzing -Zsanitizer=address -Cdebug-assertions \
+    -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
+    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
+    -Cllvm-args=-sanitizer-coverage-pc-table \
+    -Cllvm-args=-sanitizer-coverage-trace-compares";
+
+fn fuzz() -> Result {
+    let build = format!(
+        "+nightly build --release --bins --manifest-path fuzz/Cargo.toml --target {TARGET} \
+         --target-dir {}",
+        target_directory("fuzz").display()
+    );
+    let targets = programs(cargo(&build).env("RUSTFLAGS", FUZZING))?;
+    if targets.is_empty() {
+        return Err("there is no fuzz target".into());
+    }
+    for target in targets {
+        let name = target
+            .file_name()
+            .ok_or("a program has no name")?
+            .display()
+            .to_string();
+        println!("   {name}");
+        let corpus = workspace().join("fuzz/corpus").join(&name);
+        let artifacts = workspace().join("fuzz/artifacts").join(&name);
+        for directory in [&corpus, &artifacts] {
+            std::fs::create_dir_all(directory)?;
+        }
+        let mut fuzzer = Command::new(target);
+        fuzzer.args([
+            "-max_total_time=30",
+            "-timeout=10",
+            "-print_final_stats=1",
+            "-verbosity=0",
+        ]);
+        fuzzer
+            .arg(format!("-artifact_prefix={}/", artifacts.display()))
+            .arg(corpus);
+        run(&mut fuzzer)?;
+    }
+    Ok(())
+}
+
+/// The advisory database is left out: it is a clone of a repository that is not always reachable.
+fn deny() -> Result {
+    let programs = output(install().arg("cargo-deny"))?;
+    let mut deny = Command::new(Path::new(programs.trim_end()).join("cargo-deny"));
+    run(deny
+        .args(["--workspace", "check", "bans", "licenses", "sources"])
+        .current_dir(workspace()))
+}
+
+fn judges() -> Result {
+    // All of them: a judge that cannot be installed is a check that cannot run.
+    output(install().args(["prometheus", "promtool", "prometheus-old", "openmetrics"]))?;
+    run(&mut cargo("test --package judges"))
+}
+
+fn install() -> Command {
+    Command::new(workspace().join("tools/backends/install"))
+}
