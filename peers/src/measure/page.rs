@@ -1,0 +1,95 @@
+//! Nanoseconds a sample line takes to render, from the live series to the last byte.
+
+use std::hint::black_box;
+use std::io::Write;
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+
+use crate::clock::thread_cpu_ns;
+use crate::measure::{Plan, Subject};
+use crate::page::Expected;
+
+/// Takes the bytes of a page as they come, in one piece or in many.
+pub(crate) type Sink<'a> = &'a mut dyn FnMut(&[u8]);
+
+/// Renders a library's page, again and again.
+pub(crate) type Page = Box<dyn FnMut(Sink<'_>)>;
+
+/// The page compressed after it is rendered, for libraries that do not compress themselves.
+pub(crate) fn gzipped(mut page: Page) -> Page {
+    let mut compressed = Vec::new();
+    Box::new(move |sink: Sink<'_>| {
+        compressed.clear();
+        let mut encoder = GzEncoder::new(&mut compressed, Compression::new(GZIP_LEVEL));
+        page(&mut |bytes| {
+            encoder
+                .write_all(bytes)
+                .expect("a vector takes all that is written")
+        });
+        encoder
+            .finish()
+            .expect("a vector takes all that is written");
+        sink(&compressed);
+    })
+}
+
+/// Renders a page into nothing and counts the time; the check reads it.
+pub(crate) struct Rendered {
+    page: Page,
+    expected: Expected,
+    /// Renderings that fill a round.
+    times: usize,
+}
+
+impl Rendered {
+    pub(crate) fn new(page: Page, expected: Expected) -> Self {
+        Self {
+            page,
+            expected,
+            times: 1,
+        }
+    }
+
+    fn timed(&mut self) -> f64 {
+        let start = thread_cpu_ns();
+        for _ in 0..self.times {
+            self.once();
+        }
+        (thread_cpu_ns() - start) as f64
+    }
+
+    fn once(&mut self) {
+        (self.page)(&mut |bytes| {
+            black_box(bytes);
+        });
+    }
+}
+
+impl Subject for Rendered {
+    fn warm(&mut self, plan: Plan) {
+        let mut took = self.timed();
+        if took < plan.slice_ns() {
+            // The first rendering grew the buffer; where it is long, that is lost in it.
+            took = self.timed();
+        }
+        self.times = ((plan.slice_ns() / took) as usize).max(1);
+    }
+
+    fn round(&mut self, _plan: Plan) -> Option<f64> {
+        if self.times > 1 {
+            // The others have had the caches since the last round.
+            self.once();
+        }
+        Some(self.timed() / self.times as f64 / self.expected.lines() as f64)
+    }
+
+    fn check(&mut self) -> Result<(), String> {
+        let mut body = Vec::new();
+        (self.page)(&mut |bytes| body.extend_from_slice(bytes));
+        self.expected.check(&body)
+    }
+}
+
+/// The fastest level with a usual ratio, for everybody.
+pub(crate) const GZIP_LEVEL: u32 = 1;

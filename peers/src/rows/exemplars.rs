@@ -1,0 +1,110 @@
+//! What the trace context adds to an observation, while exemplars are captured from it.
+//!
+//! No peer captures exemplars from a context. The one that can keep them makes each by hand, so it
+//! is shown and not rated.
+
+use std::ops::Range;
+
+use barograph_core::current;
+use barograph_core::registry::Registry;
+use barograph_model::context::{TraceContext, TraceFlags};
+
+use crate::measure::{Difference, Done, Ops, Subject, Work};
+use crate::row::{Contender, Row};
+use crate::rows::histograms::{expect_page, ours_with_registry};
+use crate::rows::ours;
+use crate::workload::{BOUNDS_11, Values};
+
+pub(crate) const ROWS: &[Row] = &[
+    Row::new(
+        "exemplar_unsampled_extra",
+        "ns",
+        "added by a trace context that is not sampled",
+        || extra(TraceFlags::default()),
+    ),
+    Row::new(
+        "exemplar_sampled_extra",
+        "ns",
+        "added by a sampled trace context, rate limited",
+        || extra(TraceFlags::SAMPLED),
+    ),
+];
+
+fn extra(flags: TraceFlags) -> Vec<Contender> {
+    let context = TraceContext::new(TRACE, SPAN, flags).expect("ids are not zero");
+    vec![
+        Contender::ours(captured(context)),
+        Contender::shown("prometheus-client, by hand each time", by_hand(context)),
+    ]
+}
+
+/// The same histogram without a context and in one.
+fn captured(context: TraceContext) -> Box<dyn Subject> {
+    let (without, with) = (ours_with_registry(ours::registry()), ours::registry());
+    let observed = ours_with_registry(with.clone());
+    Box::new(Difference::new(
+        without,
+        InContext {
+            observed,
+            registry: with,
+            context,
+        },
+    ))
+}
+
+/// Observes inside a trace context; afterwards the page has its exemplar, or none.
+struct InContext<W> {
+    observed: W,
+    registry: Registry,
+    context: TraceContext,
+}
+
+impl<W: Work> Work for InContext<W> {
+    fn run(&self, range: Range<u64>) {
+        let _guard = current::enter(self.context);
+        self.observed.run(range);
+    }
+
+    fn check(&self, done: &Done) -> Result<(), String> {
+        self.observed.check(done)?;
+        let page = ours::open_metrics(&self.registry);
+        let found = page.contains(&self.context.trace_id().to_string());
+        if found == self.context.is_sampled() {
+            Ok(())
+        } else {
+            Err(format!("exemplar on the page: {found}"))
+        }
+    }
+}
+
+fn by_hand(context: TraceContext) -> Box<dyn Subject> {
+    Box::new(Difference::new(
+        with_exemplars(None),
+        with_exemplars(Some(context)),
+    ))
+}
+
+fn with_exemplars(context: Option<TraceContext>) -> impl Work {
+    use prometheus_client::metrics::exemplar::HistogramWithExemplars;
+    let histogram = HistogramWithExemplars::<[(&str, String); 1]>::new(BOUNDS_11.into_iter());
+    let mut registry = prometheus_client::registry::Registry::default();
+    registry.register("took", "Time.", histogram.clone());
+    let values = Values::get();
+    Ops::new(
+        (histogram, registry),
+        move |(histogram, _), at| {
+            let sampled = context.filter(TraceContext::is_sampled);
+            let labels = sampled.map(|context| [("trace_id", context.trace_id().to_string())]);
+            histogram.observe(values.at(at), labels, None);
+        },
+        |(_, registry), done| {
+            let mut text = String::new();
+            prometheus_client::encoding::text::encode(&mut text, registry)
+                .map_err(|error| error.to_string())?;
+            expect_page(done, &text)
+        },
+    )
+}
+
+const TRACE: u128 = 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c;
+const SPAN: u64 = 0xb7ad_6b71_6920_3331;

@@ -1,0 +1,30 @@
+//! The rows, in the order in which they are measured.
+
+mod otel;
+mod ours;
+
+mod counters;
+mod gauges;
+mod histograms;
+mod labels;
+mod memory;
+mod scrape;
+
+mod exemplars;
+
+use crate::row::Row;
+
+/// All rows.
+pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
+    [
+        counters::ROWS,
+        labels::ROWS,
+        histograms::ROWS,
+        gauges::ROWS,
+        exemplars::ROWS,
+        memory::ROWS,
+        scrape::ROWS,
+    ]
+    .into_iter()
+    .flatten()
+}
