@@ -29,6 +29,7 @@ mod error;
 mod env;
 mod resource;
 mod config;
+mod listen;
 mod log;
 mod own;
 mod page;
