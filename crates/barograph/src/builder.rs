@@ -1,8 +1,7 @@
 //! How telemetry is started: in one line, or taken apart.
 
 use std::fmt;
-use std::io;
-use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,6 +14,7 @@ use barograph_model::snapshot::Source;
 use crate::admin::{Admin, Routes};
 use crate::config::{Config, DISABLED};
 use crate::error::StartError;
+use crate::listen::listen;
 use crate::log;
 use crate::own::Own;
 use crate::page::Pages;
@@ -238,10 +238,7 @@ impl Builder {
     /// [`StartError`], most often because another program has the port.
     pub fn start(self) -> Result<Telemetry, StartError> {
         let config = Config::read(&*self.lookup);
-        let prints_logs = self.logs == Part::On && {
-            let filter = (self.lookup)("RUST_LOG").filter(|filter| !filter.is_empty());
-            log::print_unless_set(filter.as_deref())
-        };
+        let prints_logs = self.logs == Part::On && log::print_unless_set(&*self.lookup);
         log::hear_reports();
         for ignored in &config.ignored {
             tracing::warn!(target: "barograph", "{ignored}");
@@ -314,44 +311,6 @@ impl fmt::Debug for Builder {
     }
 }
 
-/// Listens where the environment says, else where the program does, else where the standard does.
-fn listen(config: &Config, address: Option<SocketAddr>) -> Result<TcpListener, StartError> {
-    let port = config
-        .port
-        .or(address.map(|address| address.port()))
-        .unwrap_or(DEFAULT_PORT);
-    let host = match (&config.host, address) {
-        (Some(host), _) => host.clone(),
-        (None, Some(address)) => address.ip().to_string(),
-        (None, None) => LOCALHOST.into(),
-    };
-    let refused = |source| StartError::Listen {
-        address: format!("{host}:{port}"),
-        source,
-    };
-    let addresses = resolve(&host, port).map_err(refused)?;
-    let listening = TcpListener::bind(&*addresses);
-    listening.map_err(|error| match (error.kind(), addresses.first()) {
-        (io::ErrorKind::AddrInUse, Some(address)) => StartError::PortTaken { address: *address },
-        _ => refused(error),
-    })
-}
-
-/// The addresses of a host. `localhost` is 127.0.0.1, since scrapers are told that one.
-fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
-    if host.eq_ignore_ascii_case(LOCALHOST) {
-        return Ok(vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))]);
-    }
-    let bare = host
-        .strip_prefix('[')
-        .and_then(|rest| rest.strip_suffix(']'))
-        .unwrap_or(host);
-    match bare.parse::<IpAddr>() {
-        Ok(ip) => Ok(vec![SocketAddr::from((ip, port))]),
-        Err(_) => Ok((host, port).to_socket_addrs()?.collect()),
-    }
-}
-
 /// What goes where, in one line whatever the name is.
 struct StartLine<'a> {
     name: &'a str,
@@ -382,27 +341,9 @@ impl fmt::Display for StartLine<'_> {
     }
 }
 
-const LOCALHOST: &str = "localhost";
-/// The port of the standard (OpenTelemetry specification, "Prometheus exporter").
-const DEFAULT_PORT: u16 = 9464;
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn hosts_are_names_and_addresses() {
-        for (host, expected) in [
-            ("localhost", "127.0.0.1:9464"),
-            ("LOCALHOST", "127.0.0.1:9464"),
-            ("0.0.0.0", "0.0.0.0:9464"),
-            ("::1", "[::1]:9464"),
-            ("[::1]", "[::1]:9464"),
-        ] {
-            let addresses = resolve(host, DEFAULT_PORT).expect("no name has to be looked up");
-            assert_eq!(addresses[0].to_string(), expected, "{host}");
-        }
-    }
 
     #[test]
     fn the_start_line_is_one_line() {

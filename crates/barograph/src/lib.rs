@@ -29,6 +29,7 @@ mod error;
 mod env;
 mod resource;
 mod config;
+mod listen;
 mod log;
 mod own;
 mod page;
@@ -59,3 +60,7 @@ pub use crate::error::{Error, Result, StartError};
 pub use crate::page::{Page, Pages};
 pub use crate::readiness::Readiness;
 pub use crate::telemetry::Telemetry;
+
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;

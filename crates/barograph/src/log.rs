@@ -7,10 +7,14 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Prints log lines on stderr, unless the service has set somebody who takes them. `filter` is what
-/// `RUST_LOG` says; `info` when that is nothing. Returns whether it does print them.
-pub(crate) fn print_unless_set(filter: Option<&str>) -> bool {
-    let parsed = filter.map(str::parse::<Targets>);
+/// Prints log lines on stderr, unless the service has set somebody who takes them. Returns whether
+/// it does.
+///
+/// `RUST_LOG` says which lines, `info` when that is not set; `NO_COLOR` takes the colors away.
+pub(crate) fn print_unless_set(lookup: &dyn Fn(&str) -> Option<String>) -> bool {
+    let set = |variable| lookup(variable).filter(|value| !value.is_empty());
+    let filter = set("RUST_LOG");
+    let parsed = filter.map(|filter| filter.parse::<Targets>());
     let (targets, error) = match parsed {
         Some(Ok(targets)) => (targets, None),
         Some(Err(error)) => (default_targets(), Some(error.to_string())),
@@ -18,7 +22,7 @@ pub(crate) fn print_unless_set(filter: Option<&str>) -> bool {
     };
     let lines = tracing_subscriber::fmt::layer()
         .with_writer(std::io::stderr)
-        .with_ansi(std::io::stderr().is_terminal());
+        .with_ansi(std::io::stderr().is_terminal() && set("NO_COLOR").is_none());
     // An error says that a subscriber is set already: the lines go where it sends them.
     let prints = tracing_subscriber::registry()
         .with(targets)

@@ -128,10 +128,13 @@ impl Server {
         connections.accept_until(&listener, stop.wait()).await;
         self.telemetry.readiness().set(false);
         let drained = sleep(self.drain_delay);
-        connections.accept_until(&listener, drained).await;
-        drop(listener);
+        let in_order = async {
+            connections.accept_until(&listener, drained).await;
+            drop(listener);
+            connections.finish(self.request_time).await;
+        };
         tokio::select! {
-            () = connections.finish(self.request_time) => {}
+            () = in_order => {}
             () = stop.again() => {}
         }
         connections.cut().await;
