@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use barograph_model::descriptor::Scope;
@@ -59,6 +59,8 @@ pub(crate) struct Shared {
     /// Series in all families, those that were removed not counted.
     pub(crate) live: AtomicUsize,
     filter: AtomicU8,
+    /// Whether families are made that nobody collects.
+    pub(crate) disabled: AtomicBool,
     pub(crate) conflicts: AtomicU64,
     pub(crate) callback_panics: AtomicU64,
 }
@@ -70,6 +72,7 @@ impl Shared {
             config: std::sync::RwLock::new(config),
             live: AtomicUsize::new(0),
             filter: AtomicU8::new(0),
+            disabled: AtomicBool::new(false),
             conflicts: AtomicU64::new(0),
             callback_panics: AtomicU64::new(0),
         };

@@ -50,7 +50,7 @@ impl<N: Number> Counter<N> {
         if n.refusal::<true>().is_none() {
             let series = self.sum.handle.series();
             let storage = self.sum.handle.storage();
-            storage.keep(series, 0, n.as_f64(), Some(context));
+            storage.keep(series, 0, n.to_f64(), Some(context));
         }
     }
 
@@ -116,13 +116,13 @@ impl<N: Number> Sum<N> {
     #[inline(never)]
     fn add_slowly(&self, n: N) {
         let series = self.handle.series();
-        // Acquire: as in `add`.
+        // Acquire: pairs with the Release in `Storage::promote`.
         let slot = series.hot.load(Ordering::Acquire);
         if let Some(block) = thread::leased_block()
             && let Some(cell) = block.cell(slot)
         {
             add_owned(cell, n);
-            self.handle.storage().offer(series, 0, n.as_f64());
+            self.handle.storage().offer(series, 0, n.to_f64());
         } else {
             self.add_without_cell(slot, n);
         }
@@ -142,13 +142,13 @@ impl<N: Number> Sum<N> {
                 storage.promote(series);
             }
         }
-        storage.offer(series, 0, n.as_f64());
+        storage.offer(series, 0, n.to_f64());
     }
 
     #[cold]
     fn reject<const GROWING: bool>(&self, n: N) {
         if let Some(reason) = n.refusal::<GROWING>() {
-            self.handle.storage().reject(reason, n.as_f64());
+            self.handle.storage().reject(reason, n.to_f64());
         }
     }
 

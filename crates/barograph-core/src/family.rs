@@ -32,20 +32,15 @@ use crate::thread::Pin;
 pub struct Family<I, K: ?Sized> {
     storage: Arc<Storage>,
     front: Arc<Front>,
+    instrument: PhantomData<fn() -> I>,
     // Covariant in K, so that a family of `Order<'static>` is asked with an `Order<'_>`.
-    marker: PhantomData<(fn() -> I, *const K)>,
+    labels: PhantomData<*const K>,
 }
 
-#[expect(
-    unsafe_code,
-    reason = "the pointer in the marker is only there for variance"
-)]
+#[expect(unsafe_code, reason = "the pointer to K is only there for variance")]
 // SAFETY: a family has no K.
 unsafe impl<I, K: ?Sized> Send for Family<I, K> {}
-#[expect(
-    unsafe_code,
-    reason = "the pointer in the marker is only there for variance"
-)]
+#[expect(unsafe_code, reason = "the pointer to K is only there for variance")]
 // SAFETY: as above.
 unsafe impl<I, K: ?Sized> Sync for Family<I, K> {}
 
@@ -54,7 +49,8 @@ impl<I, K: ?Sized> Clone for Family<I, K> {
         Family {
             storage: self.storage.clone(),
             front: self.front.clone(),
-            marker: PhantomData,
+            instrument: PhantomData,
+            labels: PhantomData,
         }
     }
 }
@@ -68,7 +64,8 @@ impl<I: Instrument, K: Key + ?Sized> Family<I, K> {
         Family {
             storage,
             front,
-            marker: PhantomData,
+            instrument: PhantomData,
+            labels: PhantomData,
         }
     }
 
@@ -149,6 +146,15 @@ impl<I: Instrument, K: Key + ?Sized> Family<I, K> {
     #[cold]
     #[inline(never)]
     fn insert_or_overflow<Q: Key + ?Sized>(&self, labels: &Q) -> Ref<'_, I> {
+        // Not for pairs: whether their names are in order is said first.
+        let full = if self.storage.free_form {
+            None
+        } else {
+            self.storage.overflow_if_full()
+        };
+        if let Some(overflow) = full {
+            return Ref::new(&self.storage, overflow, Pin::new());
+        }
         self.insert(labels).unwrap_or_else(|_| {
             let series = self.storage.overflow();
             Ref::new(&self.storage, series, Pin::new())

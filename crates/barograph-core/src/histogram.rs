@@ -71,7 +71,7 @@ impl Histogram {
     #[inline(never)]
     fn observe_slowly(&self, bucket: usize, value: f64) {
         let series = self.handle.series();
-        // Acquire: as in `observe`.
+        // Acquire: pairs with the Release in `Storage::promote`.
         let slot = series.hot.load(Ordering::Acquire);
         if let Some(block) = thread::leased_block()
             && let Some(row) = block.row(slot)

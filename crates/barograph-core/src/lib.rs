@@ -77,8 +77,6 @@ pub mod observable;
 #[cfg(not(loom))]
 pub mod registry;
 #[cfg(not(loom))]
-pub mod builder;
-#[cfg(not(loom))]
 #[doc(hidden)]
 pub mod site;
 #[cfg(not(loom))]

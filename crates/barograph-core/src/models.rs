@@ -132,11 +132,11 @@ fn a_slot_that_is_given_back_begins_at_zero_for_its_next_series() {
                 pool.give_back_cell_slot(slot);
                 let again = pool.take_cell_slot().expect("it was just given back");
                 assert_eq!(again, slot);
-                // Release: as in `Storage::promote`.
+                // Release: pairs with the Acquire below.
                 hot.store(again, Ordering::Release);
             })
         };
-        // Acquire: as in the handles.
+        // Acquire: pairs with the Release above.
         let recorded = hot.load(Ordering::Acquire) != 0;
         if recorded {
             add(&pool, block, slot);
@@ -345,6 +345,7 @@ fn nothing_is_freed_that_a_pinned_thread_found() {
 #[test]
 #[should_panic(expected = "used after it was freed")]
 fn negative_control_without_the_barrier_it_is() {
+    // Release: pairs with nothing that would help; that is the point.
     lookup_against_release(|| fence(Ordering::Release), Block::pin);
 }
 

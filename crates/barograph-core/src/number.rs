@@ -25,7 +25,7 @@ pub(crate) mod sealed {
 
         fn to_bits(self) -> u64;
         fn from_bits(bits: u64) -> Self;
-        fn as_f64(self) -> f64;
+        fn to_f64(self) -> f64;
         fn plus(self, other: Self) -> Self;
         fn negated(self) -> Self;
         /// Why a sum cannot take it in, for sums that only grow if `growing`.
@@ -53,7 +53,7 @@ macro_rules! whole {
                 bits as $number
             }
 
-            fn as_f64(self) -> f64 {
+            fn to_f64(self) -> f64 {
                 self as f64
             }
 
@@ -97,7 +97,7 @@ impl sealed::Number for f64 {
         f64::from_bits(bits)
     }
 
-    fn as_f64(self) -> f64 {
+    fn to_f64(self) -> f64 {
         self
     }
 

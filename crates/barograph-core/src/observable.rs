@@ -87,7 +87,7 @@ impl<N: Number> Observer<'_, '_, N> {
         if of.growing
             && let Some(reason) = value.refusal::<true>()
         {
-            return of.reject(reason, value.as_f64());
+            return of.reject(reason, value.to_f64());
         }
         let observed = Observed {
             bits: value.to_bits(),

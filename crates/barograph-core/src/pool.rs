@@ -106,6 +106,8 @@ impl Barrier {
     /// The half of a thread that pins.
     #[inline(always)]
     pub(crate) fn light() {
+        // SeqCst: pairs with the system call in `heavy`, which is a fence on this thread; only the
+        // compiler has to be held.
         #[cfg(all(target_os = "linux", not(loom)))]
         std::sync::atomic::compiler_fence(Ordering::SeqCst);
         // SeqCst: pairs with the fence in `heavy`.

@@ -140,8 +140,12 @@ impl<'a> Row<'a> {
 /// `row` is from [`alloc`] with more than `bucket` buckets, and no other thread writes it.
 #[inline(always)]
 pub(crate) unsafe fn observe_owned(row: *const AtomicU64, bucket: usize, value: f64) {
-    // SAFETY: the caller's promise; all of these are words of the row.
-    let word = |at: usize| unsafe { &*row.add(at) };
+    let word = |at: usize| {
+        // SAFETY: the caller's promise; all of these are words of the row.
+        let word = unsafe { row.add(at) };
+        // SAFETY: as above; atomics may be shared.
+        unsafe { &*word }
+    };
     let sequence = word(SEQUENCE).load(Ordering::Relaxed);
     let count = word(BUCKETS + bucket);
     let sum = word(SUM + (sequence >> 1 & 1) as usize);

@@ -197,7 +197,9 @@ impl Series {
             for (i, piece) in pieces.iter().enumerate() {
                 end += piece.len();
                 // SAFETY: there are N ends.
-                if usize::from(unsafe { *ends.add(i) }) != end {
+                let mine = unsafe { ends.add(i) };
+                // SAFETY: as above.
+                if usize::from(unsafe { *mine }) != end {
                     return None;
                 }
             }
@@ -283,8 +285,10 @@ impl Series {
     /// Its other half.
     #[inline]
     pub(crate) fn cold(&self) -> &Cold {
-        // SAFETY: every series lies in a chunk, whose cold halves outlive `self`.
-        unsafe { &*self.chunk().cold.add(usize::from(self.place)) }
+        // SAFETY: every series lies in a chunk, which has as many cold halves.
+        let cold = unsafe { self.chunk().cold.add(usize::from(self.place)) };
+        // SAFETY: they outlive `self`.
+        unsafe { &*cold }
     }
 
     /// Its number in the family.
@@ -295,18 +299,22 @@ impl Series {
     fn chunk(&self) -> &Header {
         let line: *const Series = self;
         // SAFETY: the header lies one line in front of the first series of the chunk.
-        unsafe { &*line.sub(usize::from(self.place) + 1).cast::<Header>() }
+        let header = unsafe { line.sub(usize::from(self.place) + 1) }.cast::<Header>();
+        // SAFETY: as above; it lives as long as the series.
+        unsafe { &*header }
     }
 
     /// Its exemplars, if it ever had one.
     pub(crate) fn exemplars(&self) -> Option<&Exemplars> {
-        // Acquire: pairs with the Release in `make_exemplars`.
+        // Acquire: pairs with the Release in `publish`.
         let column = self.chunk().exemplars.load(Ordering::Acquire);
         if column.is_null() {
             return None;
         }
-        // SAFETY: the column has a place for each series of the chunk and lives as long.
-        let place = unsafe { &*column.add(usize::from(self.place)) };
+        // SAFETY: the column has a place for each series of the chunk.
+        let place = unsafe { column.add(usize::from(self.place)) };
+        // SAFETY: it lives as long as the chunk.
+        let place = unsafe { &*place };
         // Acquire: as above.
         let exemplars = place.load(Ordering::Acquire);
         // SAFETY: it lives as long as the chunk.
@@ -317,6 +325,7 @@ impl Series {
     #[cold]
     pub(crate) fn make_exemplars(&self, slots: usize) -> &Exemplars {
         let header = self.chunk();
+        // Acquire: pairs with the Release in `publish`.
         let mut column = header.exemplars.load(Ordering::Acquire);
         if column.is_null() {
             let fresh: Box<[AtomicPtr<Exemplars>]> =
@@ -330,7 +339,9 @@ impl Series {
             });
         }
         // SAFETY: as in `exemplars`.
-        let place = unsafe { &*column.add(usize::from(self.place)) };
+        let place = unsafe { column.add(usize::from(self.place)) };
+        // SAFETY: as in `exemplars`.
+        let place = unsafe { &*place };
         // Acquire: pairs with the Release in `publish`.
         let mut exemplars = place.load(Ordering::Acquire);
         if exemplars.is_null() {
@@ -451,7 +462,9 @@ impl Chunk {
         for place in 0..len {
             let series = Series::new(u16::try_from(place).expect("chunks are small"));
             // SAFETY: place < len.
-            unsafe { chunk.series_at(place).write(series) };
+            let at = unsafe { chunk.series_at(place) };
+            // SAFETY: it was allocated above and nobody has it yet.
+            unsafe { at.write(series) };
         }
         chunk
     }
@@ -493,7 +506,9 @@ impl Drop for Chunk {
         let len = self.len();
         for place in 0..len {
             // SAFETY: place < len.
-            let series = unsafe { &*self.series_at(place) };
+            let series = unsafe { self.series_at(place) };
+            // SAFETY: it was written in `new`.
+            let series = unsafe { &*series };
             // SAFETY: with `&mut self` nobody else can reach the series.
             unsafe { series.drop_key() };
         }

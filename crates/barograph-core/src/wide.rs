@@ -57,8 +57,7 @@ pub(crate) unsafe fn find<'t, const N: usize>(
         texts[i] = load(pieces[i].as_bytes());
         sum = _mm256_xor_si256(sum, mix(texts[i], i, seed));
     }
-    let mut walk = table.walk(finish(sum, ends.unwrap_or(0), seed));
-    while let Some(address) = walk.next() {
+    for address in table.walk(finish(sum, ends.unwrap_or(0), seed)) {
         // SAFETY: the caller's promise.
         let series = unsafe { series_at(address) };
         let Some(mut theirs) = series.text_if_ends_are(pieces, ends) else {
@@ -91,8 +90,7 @@ unsafe fn find_long<'t, const N: usize>(
     pieces: &[&str; N],
     seed: u64,
 ) -> Option<&'t Series> {
-    let mut walk = table.walk(hash(pieces.iter().copied(), seed));
-    while let Some(address) = walk.next() {
+    for address in table.walk(hash(pieces.iter().copied(), seed)) {
         // SAFETY: the caller's promise.
         let series = unsafe { series_at(address) };
         if series.is(pieces) {

@@ -9,10 +9,12 @@
     reason = "series are found by address; they live as long as the storage"
 )]
 
+mod insert;
 mod release;
 mod view;
 
-pub(crate) use view::View;
+pub(crate) use self::insert::check_label;
+pub(crate) use self::view::View;
 
 use std::collections::HashMap;
 use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
@@ -21,7 +23,6 @@ use std::time::Duration;
 
 use barograph_model::descriptor::Descriptor;
 use barograph_model::label::PackedLabels;
-use barograph_model::name;
 
 use self::release::{Limbo, Removed, Seen};
 use crate::buckets::Buckets;
@@ -29,10 +30,9 @@ use crate::config::Shared;
 use crate::exemplar::{self, ExemplarFilter};
 use crate::hash;
 use crate::pool::Block;
-use crate::report::report;
 use crate::row::{self, Row};
-use crate::series::{Chunk, Series, State};
-use crate::stats::{Counts, FamilyStats, LabelsRefused, Refusal, Rejection};
+use crate::series::{Chunk, Series};
+use crate::stats::{Counts, FamilyStats};
 use crate::sync::AtomicU64;
 use crate::table::Table;
 use crate::thread::{self, POOL};
@@ -251,186 +251,6 @@ impl Storage {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The series with these labels, made if there is none, with a handle counted for the caller.
-    /// The labels are in canonical order, or sorted by name where each series brings its own.
-    pub(crate) fn hold(&self, labels: &PackedLabels) -> Result<&Series, LabelsRefused> {
-        self.check(labels)?;
-        let hash = self.hash(labels.ends(), labels.text());
-        let mut writer = self.writer();
-        // Nothing is released while the lock is held, so the count comes in time.
-        let count = |series: &Series| series.handles.fetch_add(1, Ordering::Relaxed);
-        if let Some(series) = self.find_text(hash, labels) {
-            count(series);
-            return Ok(series);
-        }
-        if let Some(series) = self.restore(&mut writer, hash, labels) {
-            count(series);
-            return Ok(series);
-        }
-        self.admit(&mut writer)?;
-        let series = self.make(&mut writer);
-        // SAFETY: nobody can reach it: it is new, or was released.
-        unsafe { series.set_key(labels.ends(), labels.text()) };
-        self.link(&mut writer, hash, series);
-        count(series);
-        series.set_state(State::Live);
-        self.drain(&mut writer);
-        Ok(series)
-    }
-
-    /// Whether these labels may make a series at all.
-    fn check(&self, labels: &PackedLabels) -> Result<(), LabelsRefused> {
-        let config = self.shared.config();
-        let refuse = |reason, offender: String, expected: String| {
-            Err(self.refuse(reason, &offender, &expected))
-        };
-        let pieces = labels.ends().len();
-        let count = if self.free_form { pieces / 2 } else { pieces };
-        if count > config.most_labels {
-            let most = format!("at most {}", config.most_labels);
-            return refuse(Refusal::TooManyLabels, count.to_string(), most);
-        }
-        let mut from = 0;
-        for (i, end) in labels.ends().iter().enumerate() {
-            let piece = &labels.text()[from..usize::from(*end)];
-            from = usize::from(*end);
-            if self.free_form && i % 2 == 0 {
-                if let Err(invalid) = check_label(piece, &config.forbidden) {
-                    return refuse(Refusal::InvalidLabel, format!("{piece:?}"), invalid);
-                }
-            } else if piece.len() > config.longest_value {
-                let cut: String = piece.chars().take(64).collect();
-                let most = format!("at most {} bytes", config.longest_value);
-                let found = format!("{cut:?}... of {} bytes", piece.len());
-                return refuse(Refusal::ValueTooLong, found, most);
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes room for one series more.
-    fn admit(&self, writer: &mut Writer) -> Result<(), LabelsRefused> {
-        let live = self.live.load(Ordering::Relaxed);
-        let limit = self.limit();
-        if live >= limit {
-            let most = format!("at most {limit}");
-            return Err(self.refuse(Refusal::FamilyFull, &(live + 1).to_string(), &most));
-        }
-        let most = limit.saturating_mul(4);
-        if writer.free.is_empty() && writer.len >= most {
-            self.release_unheld(writer);
-            if writer.free.is_empty() {
-                let expected = format!("at most {most}");
-                let held = writer.len.to_string();
-                return Err(self.refuse(Refusal::AwaitingRelease, &held, &expected));
-            }
-        }
-        let total_limit = self.shared.config().total_limit;
-        let total = self.shared.live.fetch_add(1, Ordering::Relaxed);
-        if total >= total_limit {
-            self.shared.live.fetch_sub(1, Ordering::Relaxed);
-            let expected = format!("at most {total_limit}");
-            return Err(self.refuse(Refusal::RegistryFull, &(total + 1).to_string(), &expected));
-        }
-        self.live.store(live + 1, Ordering::Relaxed);
-        self.warn(writer, live + 1);
-        Ok(())
-    }
-
-    /// Reports once when a family is nearly full.
-    fn warn(&self, writer: &mut Writer, live: usize) {
-        let limit = self.limit();
-        for (level, percent) in [(1, 80), (2, 95)] {
-            if writer.warned < level && limit >= 20 && live * 100 >= limit.saturating_mul(percent) {
-                writer.warned = level;
-                let name = &self.name;
-                report(format!(
-                    "family {name:?} has {live} series, {percent} % of its limit of {limit}; past \
-                     it measurements go to the overflow series"
-                ));
-            }
-        }
-    }
-
-    /// Counts a refusal and says why.
-    fn refuse(&self, reason: Refusal, offender: &str, expected: &str) -> LabelsRefused {
-        let refused = LabelsRefused {
-            family: self.name.clone(),
-            reason,
-            offender: offender.into(),
-            expected: expected.into(),
-        };
-        if self.counts.refuse(reason) {
-            report(format!("{refused}; measurements go to the overflow series"));
-        }
-        refused
-    }
-
-    /// Counts a measurement that is not recorded.
-    #[cold]
-    pub(crate) fn reject(&self, reason: Rejection, value: f64) {
-        if self.counts.reject(reason) {
-            let name = &self.name;
-            let expected = match (reason, &self.layout) {
-                (Rejection::Negative, _) => "a number that is not negative",
-                (Rejection::NotFinite, _) => "a finite number",
-            };
-            report(format!(
-                "{name:?} was given {value}, expected {expected}; such measurements are dropped \
-                 and counted"
-            ));
-        }
-    }
-
-    /// A series that nobody can reach, with everything at zero.
-    fn make<'a>(&'a self, writer: &mut Writer) -> &'a Series {
-        let series = writer.free.pop().unwrap_or_else(|| {
-            let index = writer.len;
-            let full = writer
-                .chunks
-                .last()
-                .is_none_or(|chunk| index >= chunk.first() + chunk.len());
-            if full {
-                // Small families stay small, large ones take few allocations.
-                let len = (index * 2).clamp(4, 1024).next_power_of_two().min(1024);
-                writer.chunks.push(Chunk::new(index, len));
-            }
-            writer.len += 1;
-            let chunk = writer.chunks.last().expect("there is one, see above");
-            chunk.series(index - chunk.first())
-        });
-        // SAFETY: series live as long as their chunks, and those as long as the storage.
-        let series = unsafe { &*series };
-        writer.births = writer.births.wrapping_add(1);
-        series.set_birth(writer.births);
-        series.cold().set_began(self.shared.now_millis());
-        if let Layout::Histogram(buckets) = &self.layout
-            && series.cold().cell.load(Ordering::Relaxed) == 0
-        {
-            let row = row::alloc(row::words(buckets.len()));
-            let address = row.expose_provenance() as u64;
-            series.cold().cell.store(address, Ordering::Relaxed);
-        }
-        series
-    }
-
-    /// The series for all label sets that have none of their own.
-    #[cold]
-    pub(crate) fn overflow(&self) -> &Series {
-        let mut writer = self.writer();
-        // Acquire and Release are the lock's.
-        let mut overflow = self.overflow.load(Ordering::Relaxed).cast_const();
-        if overflow.is_null() {
-            let series = self.make(&mut writer);
-            series.set_overflow();
-            series.set_state(State::Live);
-            overflow = series;
-            self.overflow.store(overflow.cast_mut(), Ordering::Relaxed);
-        }
-        // SAFETY: as in `make`.
-        unsafe { &*overflow }
-    }
-
     /// The row of a histogram that all threads share.
     pub(crate) fn shared_row(&self, series: &Series, buckets: usize) -> Row<'_> {
         let address = series.cold().cell.load(Ordering::Relaxed);
@@ -586,7 +406,7 @@ impl Storage {
         let writer = self.writer();
         for_each(&writer, |series| {
             let slot = if all { 0 } else { series.cold().slot() };
-            // Release: as in `promote`.
+            // Release: pairs with the Acquire in the handles.
             series.hot.store(slot, Ordering::Release);
         });
     }
@@ -597,17 +417,6 @@ fn has_wide_lookups() -> bool {
     return wide::is_there();
     #[cfg(not(target_arch = "x86_64"))]
     false
-}
-
-/// Whether a label may have this name; if not, what was expected.
-pub(crate) fn check_label(label: &str, forbidden: &[Box<str>]) -> Result<(), String> {
-    if forbidden.iter().any(|f| &**f == label) {
-        return Err("a label that is not forbidden here".into());
-    }
-    match name::check_label(label) {
-        Ok(()) => Ok(()),
-        Err(_) => Err("a name that is not empty, not reserved and has no control character".into()),
-    }
 }
 
 /// The series at an address from the table.

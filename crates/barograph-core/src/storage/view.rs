@@ -103,7 +103,7 @@ impl View {
         } else {
             let ends = series.key().0;
             Labels::fixed(
-                &self.storage.label_names,
+                &self.descriptor.label_names,
                 ends,
                 series.text(),
                 series.is_clean(),

@@ -1,5 +1,7 @@
 //! The room through its public API.
 
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 extern crate barograph_core as barograph;
 
 mod churn;

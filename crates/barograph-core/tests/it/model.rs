@@ -95,7 +95,7 @@ proptest! {
                 Operation::RetainEven => {
                     family.retain(|labels| {
                         let value: u8 = labels.iter().next().unwrap().1.parse().unwrap();
-                        value % 2 == 0
+                        value.is_multiple_of(2)
                     });
                     model.retain(|label, _| label.parse::<u8>().unwrap() % 2 == 0);
                 }

@@ -108,7 +108,7 @@ fn what_no_reader_could_show_is_refused() {
 fn bounds_follow_the_unit() {
     let registry = Registry::new();
     let bounds =
-        |builder: barograph_core::builder::Builder<'_, barograph_core::histogram::Histogram>| {
+        |builder: barograph_core::registry::Builder<'_, barograph_core::histogram::Histogram>| {
             let _histogram = builder.register().unwrap();
             let families = registry.collect();
             families[families.len() - 1]

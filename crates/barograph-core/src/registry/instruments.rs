@@ -6,6 +6,7 @@ use std::time::Duration;
 use barograph_model::bounds::Bounds;
 use barograph_model::descriptor::Kind;
 
+use super::Registry;
 use crate::family::Family;
 use crate::handle::Instrument;
 use crate::histogram::Histogram;
@@ -13,7 +14,7 @@ use crate::info::Info;
 use crate::labels::LabelSet;
 use crate::number::Number;
 use crate::observable::Observer;
-use crate::registry::Registry;
+
 use crate::spec::{Place, RegisterError, Spec};
 
 /// A family of free-form label sets: any names and values, in any order.

@@ -1,0 +1,272 @@
+//! What a registry holds: families by name, and whether one that is asked for is there already.
+
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, OnceLock};
+
+use barograph_model::descriptor::{Descriptor, Kind};
+use barograph_model::name;
+
+use super::Registry;
+use crate::config::{Config, Shared};
+use crate::exemplar::ExemplarFilter;
+use crate::info::{Facts, Info};
+use crate::observable::Observable;
+use crate::spec::{Difference, Place, RegisterError, Spec};
+use crate::storage::{Layout, Number, Storage};
+
+#[derive(Default)]
+pub(super) struct Entries {
+    /// In the order of registration.
+    pub(super) all: Vec<Entry>,
+    pub(super) by_name: HashMap<Box<str>, usize>,
+    /// What macros said of families by name: unit and help.
+    pub(super) descriptions: HashMap<Box<str>, (Box<str>, Box<str>)>,
+}
+
+pub(super) struct Entry {
+    pub(super) family: Family,
+    place: Place,
+}
+
+pub(super) enum Family {
+    Recorded(Arc<Storage>),
+    Observed(Arc<Observable>),
+    Info(Arc<Facts>),
+}
+
+impl Registry {
+    /// The storage of a family that is recorded to, made or found again.
+    pub(crate) fn storage(
+        &self,
+        mut spec: Spec,
+        kind: Kind,
+        layout: impl FnOnce(&Spec) -> Layout,
+        names: Option<&[&str]>,
+    ) -> Result<Arc<Storage>, RegisterError> {
+        let free_form = names.is_none();
+        let names = names.unwrap_or_default();
+        if self.inner.shared.disabled.load(Ordering::Relaxed) {
+            return Ok(nowhere(layout(&spec), names, &spec));
+        }
+        let result = self.checked_name(&spec, names).and_then(|full| {
+            let mut entries = self.entries();
+            if let Some((unit, help)) = entries.descriptions.get(&*full) {
+                spec.unit.get_or_insert_with(|| unit.clone());
+                spec.help.get_or_insert_with(|| help.clone());
+            }
+            let mut label_names: Vec<Box<str>> = names.iter().map(|n| (*n).into()).collect();
+            label_names.sort_unstable();
+            if let Some(index) = entries.by_name.get(&*full) {
+                let entry = &entries.all[*index];
+                return entry.same(&spec, kind, layout, &label_names, free_form, &full);
+            }
+            let layout = layout(&spec);
+            let mut descriptor = self.descriptor(&spec, kind, &full);
+            descriptor.label_names = label_names.into();
+            descriptor.states = spec.states.clone();
+            if let Layout::Histogram(buckets) = &layout {
+                descriptor.bounds = Some(buckets.bounds().clone());
+            }
+            let limit = self.limit_of(&spec, &full);
+            let shared = self.inner.shared.clone();
+            let storage = Storage::new(descriptor, layout, free_form, limit, shared);
+            if spec.idle.is_some() {
+                storage.set_idle(spec.idle);
+            }
+            let storage = Arc::new(storage);
+            entries.add(full, Family::Recorded(storage.clone()), spec.place);
+            Ok(storage)
+        });
+        self.count_conflict(result)
+    }
+
+    /// The family that callbacks give values to, made or found again.
+    pub(crate) fn observed(
+        &self,
+        spec: &Spec,
+        kind: Kind,
+        growing: bool,
+    ) -> Result<Arc<Observable>, RegisterError> {
+        let result = self.checked_name(spec, &[]).and_then(|full| {
+            let mut entries = self.entries();
+            if let Some(index) = entries.by_name.get(&*full) {
+                let entry = &entries.all[*index];
+                return match &entry.family {
+                    Family::Observed(there) if there.descriptor().kind == kind => Ok(there.clone()),
+                    _ => Err(entry.differs(Difference::Observed, &full, spec.place)),
+                };
+            }
+            let descriptor = self.descriptor(spec, kind, &full);
+            let limit = self.limit_of(spec, &full);
+            let shared = self.inner.shared.clone();
+            let observable = Arc::new(Observable::new(descriptor, growing, limit, shared));
+            entries.add(full, Family::Observed(observable.clone()), spec.place);
+            Ok(observable)
+        });
+        self.count_conflict(result)
+    }
+
+    /// An info, made or found again.
+    pub(crate) fn facts(&self, spec: &Spec) -> Result<Info, RegisterError> {
+        let result = self.checked_name(spec, &[]).and_then(|full| {
+            let mut entries = self.entries();
+            if let Some(index) = entries.by_name.get(&*full) {
+                let entry = &entries.all[*index];
+                return match &entry.family {
+                    Family::Info(facts) => Ok(Info::of(facts.clone())),
+                    _ => Err(entry.differs(Difference::Observed, &full, spec.place)),
+                };
+            }
+            let info = Info::new(self.descriptor(spec, Kind::Info, &full));
+            entries.add(full, Family::Info(info.facts()), spec.place);
+            Ok(info)
+        });
+        self.count_conflict(result)
+    }
+
+    fn count_conflict<T>(&self, result: Result<T, RegisterError>) -> Result<T, RegisterError> {
+        if result.is_err() {
+            self.inner.shared.conflicts.fetch_add(1, Ordering::Relaxed);
+        }
+        result
+    }
+
+    fn limit_of(&self, spec: &Spec, full: &str) -> usize {
+        let config = self.inner.shared.config();
+        let by_name = config
+            .limits
+            .get(full)
+            .or_else(|| config.limits.get(&*spec.name));
+        // What the operator says by name beats what the code says.
+        by_name
+            .copied()
+            .or(spec.limit)
+            .unwrap_or(config.family_limit)
+    }
+
+    fn descriptor(&self, spec: &Spec, kind: Kind, full: &str) -> Descriptor {
+        let config = self.inner.shared.config();
+        let mut descriptor = Descriptor::new(full, kind);
+        descriptor.help = spec.help.clone().unwrap_or_default();
+        descriptor.unit = spec.unit.clone().unwrap_or_default();
+        descriptor.constant_labels = config.constant_labels.clone().into();
+        descriptor.scope = config.scope.clone();
+        descriptor
+    }
+
+    /// The full name, once it and the labels are found to be in order.
+    fn checked_name(&self, spec: &Spec, labels: &[&str]) -> Result<String, RegisterError> {
+        let full = self.full_name(&spec.name);
+        name::check_metric(&full)?;
+        let config = self.inner.shared.config();
+        let name = || full.clone().into();
+        if labels.len() > config.most_labels {
+            return Err(RegisterError::TooManyLabels {
+                name: name(),
+                count: labels.len(),
+                limit: config.most_labels,
+            });
+        }
+        for (i, label) in labels.iter().enumerate() {
+            name::check_label(label)?;
+            if config.forbidden.iter().any(|f| **f == **label) {
+                return Err(RegisterError::ForbiddenLabel {
+                    name: name(),
+                    label: (*label).into(),
+                });
+            }
+            let is_constant = config.constant_labels.iter().any(|(k, _)| **k == **label);
+            if is_constant || labels[..i].contains(label) {
+                return Err(RegisterError::DuplicateLabel {
+                    name: name(),
+                    label: (*label).into(),
+                });
+            }
+        }
+        if spec.states.len() > 63 {
+            return Err(RegisterError::TooManyStates {
+                name: name(),
+                count: spec.states.len(),
+            });
+        }
+        Ok(full)
+    }
+}
+
+impl Entries {
+    fn add(&mut self, name: String, family: Family, place: Place) {
+        self.by_name.insert(name.into(), self.all.len());
+        self.all.push(Entry { family, place });
+    }
+}
+
+impl Entry {
+    /// This family, if what is asked for is the same.
+    fn same(
+        &self,
+        spec: &Spec,
+        kind: Kind,
+        layout: impl FnOnce(&Spec) -> Layout,
+        label_names: &[Box<str>],
+        free_form: bool,
+        full: &str,
+    ) -> Result<Arc<Storage>, RegisterError> {
+        let Family::Recorded(storage) = &self.family else {
+            return Err(self.differs(Difference::Observed, full, spec.place));
+        };
+        let there = storage.descriptor();
+        let difference = if there.kind != kind {
+            Difference::Kind {
+                first: there.kind,
+                second: kind,
+            }
+        } else if spec.unit.as_ref().is_some_and(|unit| *unit != there.unit) {
+            Difference::Unit {
+                first: there.unit.clone(),
+                second: spec.unit.clone().unwrap_or_default(),
+            }
+        } else if *there.label_names != *label_names || storage.free_form != free_form {
+            Difference::Labels {
+                first: there.label_names.clone(),
+                second: label_names.into(),
+            }
+        } else if spec.bounds.is_some() && spec.bounds != there.bounds {
+            Difference::Bounds
+        } else if spec.states != there.states {
+            Difference::States
+        } else if number_of(&storage.layout) != number_of(&layout(spec)) {
+            Difference::Number
+        } else {
+            return Ok(storage.clone());
+        };
+        Err(self.differs(difference, full, spec.place))
+    }
+
+    fn differs(&self, difference: Difference, full: &str, second: Place) -> RegisterError {
+        RegisterError::AlreadyRegistered {
+            name: full.into(),
+            difference,
+            first: self.place,
+            second,
+        }
+    }
+}
+
+fn number_of(layout: &Layout) -> Option<Number> {
+    match layout {
+        Layout::Sum(number) | Layout::Value(number) => Some(*number),
+        Layout::States | Layout::Histogram(_) => None,
+    }
+}
+
+/// A family that belongs to no registry, for macros that are in conflict with another.
+pub(crate) fn nowhere(layout: Layout, names: &[&str], spec: &Spec) -> Arc<Storage> {
+    static SHARED: OnceLock<Arc<Shared>> = OnceLock::new();
+    let shared =
+        SHARED.get_or_init(|| Arc::new(Shared::new(Config::default(), ExemplarFilter::AlwaysOff)));
+    let mut descriptor = Descriptor::new(&spec.name, Kind::Unknown);
+    descriptor.label_names = names.iter().map(|name| Box::from(*name)).collect();
+    // No room for series: everything goes to the overflow series, which nobody collects.
+    Arc::new(Storage::new(descriptor, layout, false, 0, shared.clone()))
+}

@@ -1,0 +1,340 @@
+//! Registries: where families are made, found again, and collected.
+
+mod entries;
+mod instruments;
+mod settings;
+
+pub(crate) use self::entries::nowhere;
+pub use self::instruments::{Builder, FreeForm, InfoBuilder, ObservableBuilder};
+pub use self::settings::RegistryBuilder;
+
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use barograph_model::name;
+use barograph_model::snapshot::{FamilyView, Point, Source, Value};
+
+use self::entries::{Entries, Entry, Family};
+use crate::config::{Config, Shared};
+use crate::counter::Counter;
+use crate::exemplar::{self, ExemplarFilter};
+use crate::gauge::Gauge;
+use crate::histogram::Histogram;
+use crate::state_set::StateSet;
+use crate::stats::Stats;
+use crate::storage::{Storage, View};
+use crate::thread::POOL;
+use crate::updown::UpDownCounter;
+
+/// A set of families that is collected as one. Clones share it.
+///
+/// Registries are isolated from each other. One is there for the whole process,
+/// [`global`](Self::global): the macros record in it.
+///
+/// ```
+/// use barograph_core::registry::Registry;
+/// let registry = Registry::builder().with_namespace("shop").build()?;
+/// let orders = registry.counter("orders").with_help("Orders placed.").register()?;
+/// orders.inc();
+/// assert_eq!(registry.value("shop_orders", &[]), Some(1.0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+#[derive(Clone)]
+pub struct Registry {
+    inner: Arc<Inner>,
+}
+
+struct Inner {
+    shared: Arc<Shared>,
+    entries: Mutex<Entries>,
+}
+
+impl Default for Registry {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl Registry {
+    /// A registry with the default limits and without prefixes.
+    pub fn new() -> Self {
+        Self::of(Config::default(), ExemplarFilter::default())
+    }
+
+    /// A registry with limits, prefixes or constant labels of its own.
+    pub fn builder() -> RegistryBuilder {
+        RegistryBuilder::default()
+    }
+
+    /// The registry of the process. It is always there and never replaced.
+    pub fn global() -> &'static Registry {
+        static GLOBAL: OnceLock<Registry> = OnceLock::new();
+        GLOBAL.get_or_init(Registry::new)
+    }
+
+    fn of(config: Config, filter: ExemplarFilter) -> Self {
+        Registry {
+            inner: Arc::new(Inner {
+                shared: Arc::new(Shared::new(config, filter)),
+                entries: Mutex::default(),
+            }),
+        }
+    }
+
+    /// A counter of whole numbers.
+    #[track_caller]
+    pub fn counter(&self, name: &str) -> Builder<'_, Counter<u64>> {
+        Builder::new(self, name)
+    }
+
+    /// A counter of any numbers that are not negative.
+    #[track_caller]
+    pub fn counter_f64(&self, name: &str) -> Builder<'_, Counter<f64>> {
+        Builder::new(self, name)
+    }
+
+    /// An up-down counter of whole numbers.
+    #[track_caller]
+    pub fn up_down_counter(&self, name: &str) -> Builder<'_, UpDownCounter<i64>> {
+        Builder::new(self, name)
+    }
+
+    /// An up-down counter of any numbers.
+    #[track_caller]
+    pub fn up_down_counter_f64(&self, name: &str) -> Builder<'_, UpDownCounter<f64>> {
+        Builder::new(self, name)
+    }
+
+    /// A gauge of any numbers.
+    #[track_caller]
+    pub fn gauge(&self, name: &str) -> Builder<'_, Gauge<f64>> {
+        Builder::new(self, name)
+    }
+
+    /// A gauge of whole numbers.
+    #[track_caller]
+    pub fn gauge_i64(&self, name: &str) -> Builder<'_, Gauge<i64>> {
+        Builder::new(self, name)
+    }
+
+    /// A histogram with explicit buckets.
+    #[track_caller]
+    pub fn histogram(&self, name: &str) -> Builder<'_, Histogram> {
+        Builder::new(self, name)
+    }
+
+    /// A set of states, at most 63, all off at first.
+    #[track_caller]
+    pub fn state_set<const N: usize>(
+        &self,
+        name: &str,
+        states: [&str; N],
+    ) -> Builder<'_, StateSet> {
+        Builder::new(self, name).with_states(&states)
+    }
+
+    /// Facts as labels.
+    #[track_caller]
+    pub fn info(&self, name: &str) -> InfoBuilder<'_> {
+        InfoBuilder::new(self, name)
+    }
+
+    /// A counter whose value a callback knows, in whole numbers.
+    #[track_caller]
+    pub fn observable_counter(&self, name: &str) -> ObservableBuilder<'_, u64> {
+        ObservableBuilder::counter(self, name)
+    }
+
+    /// A counter whose value a callback knows.
+    #[track_caller]
+    pub fn observable_counter_f64(&self, name: &str) -> ObservableBuilder<'_, f64> {
+        ObservableBuilder::counter(self, name)
+    }
+
+    /// A gauge whose value a callback knows.
+    #[track_caller]
+    pub fn observable_gauge(&self, name: &str) -> ObservableBuilder<'_, f64> {
+        ObservableBuilder::gauge(self, name)
+    }
+
+    /// A gauge whose value a callback knows, in whole numbers.
+    #[track_caller]
+    pub fn observable_gauge_i64(&self, name: &str) -> ObservableBuilder<'_, i64> {
+        ObservableBuilder::gauge(self, name)
+    }
+
+    /// Says what a family of this name measures and in which unit, whether it exists already or
+    /// comes later. Other than at registration, what was said before is replaced.
+    ///
+    /// For families that macros make. Bucket bounds follow the unit only when it is known before the
+    /// first use.
+    pub fn describe(&self, name: &str, unit: &str, help: &str) {
+        let mut entries = self.entries();
+        let full = self.full_name(name);
+        if let Some(index) = entries.by_name.get(&*full)
+            && let Family::Recorded(storage) = &entries.all[*index].family
+        {
+            storage.describe(|descriptor| {
+                descriptor.unit = unit.into();
+                descriptor.help = help.into();
+            });
+        }
+        entries
+            .descriptions
+            .insert(full.into(), (unit.into(), help.into()));
+    }
+
+    /// Sets how many series the family of this name may have, whether it exists already or comes
+    /// later.
+    pub fn set_family_limit(&self, name: &str, limit: usize) {
+        let full: Box<str> = self.full_name(name).into();
+        let entries = self.entries();
+        if let Some(index) = entries.by_name.get(&full)
+            && let Family::Recorded(storage) = &entries.all[*index].family
+        {
+            storage.set_limit(limit);
+        }
+        let mut config = self
+            .inner
+            .shared
+            .config
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        config.limits.insert(full, limit);
+    }
+
+    /// Sets which measurements may become exemplars.
+    pub fn set_exemplar_filter(&self, filter: ExemplarFilter) {
+        self.inner.shared.set_filter(filter);
+        for storage in self.storages() {
+            storage.watch(filter == ExemplarFilter::AlwaysOn);
+        }
+    }
+
+    /// Records and shows nothing from now on: families that are made later keep one series that nobody
+    /// collects, whatever their labels. Those that are there already are collected no more.
+    pub fn disable(&self) {
+        self.inner.shared.disabled.store(true, Ordering::Relaxed);
+    }
+
+    /// The value of one series now: of a histogram, its count. For tests.
+    ///
+    /// `labels` are all labels but the constant ones, in any order.
+    pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
+        let families = self.collect();
+        let family = families.iter().find(|f| *f.descriptor().name == *name)?;
+        let mut wanted: Vec<_> = labels.to_vec();
+        wanted.sort_unstable();
+        let (mut found, mut from) = (None, 0);
+        loop {
+            let next = family.read(from, &mut |point| {
+                let mut mine: Vec<_> = if point.is_overflow {
+                    vec![(name::OVERFLOW, "true")]
+                } else {
+                    point.labels.iter().collect()
+                };
+                mine.sort_unstable();
+                if mine == wanted {
+                    found = Some(number(point));
+                }
+            });
+            from = match next {
+                Some(next) => next,
+                None => return found,
+            };
+        }
+    }
+
+    /// What the registry holds and what it turned away.
+    pub fn stats(&self) -> Stats {
+        let entries = self.entries();
+        let shared = &self.inner.shared;
+        let stats = |entry: &Entry| match &entry.family {
+            Family::Recorded(storage) => Some(storage.stats()),
+            Family::Observed(observable) => Some(observable.stats()),
+            Family::Info(_) => None,
+        };
+        Stats {
+            families: entries.all.iter().filter_map(stats).collect(),
+            series: shared.live.load(Ordering::Relaxed),
+            conflicts: shared.conflicts.load(Ordering::Relaxed),
+            callback_panics: shared.callback_panics.load(Ordering::Relaxed),
+            thread_cell_bytes: POOL.used(),
+        }
+    }
+
+    fn entries(&self) -> std::sync::MutexGuard<'_, Entries> {
+        self.inner
+            .entries
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn storages(&self) -> Vec<Arc<Storage>> {
+        let entries = self.entries();
+        let recorded = |entry: &Entry| match &entry.family {
+            Family::Recorded(storage) => Some(storage.clone()),
+            _ => None,
+        };
+        entries.all.iter().filter_map(recorded).collect()
+    }
+
+    /// The name with the registry's prefixes.
+    fn full_name(&self, name: &str) -> String {
+        let config = self.inner.shared.config();
+        let parts = [&*config.namespace, &*config.subsystem, name];
+        let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+        // An empty name stays one, so that it is refused.
+        if name.is_empty() {
+            String::new()
+        } else {
+            parts.join("_")
+        }
+    }
+}
+
+impl Source for Registry {
+    /// Runs the callbacks of observable instruments, and looks after removed and idle series.
+    fn collect(&self) -> Vec<Arc<dyn FamilyView>> {
+        exemplar::advance();
+        if self.inner.shared.disabled.load(Ordering::Relaxed) {
+            return Vec::new();
+        }
+        let families: Vec<Family> = {
+            let entries = self.entries();
+            let family = |entry: &Entry| match &entry.family {
+                Family::Recorded(storage) => Family::Recorded(storage.clone()),
+                Family::Observed(observable) => Family::Observed(observable.clone()),
+                Family::Info(facts) => Family::Info(facts.clone()),
+            };
+            entries.all.iter().map(family).collect()
+        };
+        // Callbacks may register and record, so no lock is held here.
+        let view = |family: Family| -> Arc<dyn FamilyView> {
+            match family {
+                Family::Recorded(storage) => Arc::new(View::new(storage)),
+                Family::Observed(observable) => Arc::new(observable.collect()),
+                Family::Info(facts) => facts,
+            }
+        };
+        families.into_iter().map(view).collect()
+    }
+}
+
+fn number(point: &Point<'_>) -> f64 {
+    match point.value {
+        Value::U64(n) => n as f64,
+        Value::I64(n) => n as f64,
+        Value::F64(n) => n,
+        Value::Histogram(histogram) => histogram.count() as f64,
+        Value::StateSet(bits) => bits as f64,
+        _ => 1.0,
+    }
+}
+
+/// Sets how many bytes the cells that threads own may take in the whole process. 64 MiB by default.
+///
+/// Past it threads share cells: as exact, but slower where several record the same series at once.
+pub fn set_thread_cell_budget(bytes: u64) {
+    POOL.set_budget(bytes);
+}
