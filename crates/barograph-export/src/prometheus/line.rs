@@ -187,7 +187,8 @@ impl FastLine {
         let mut after = self.after.iter();
         for &end in ends {
             let after = after.next()?;
-            if end < from || usize::from(end) > text.len() {
+            // An empty value is no label, so what stands around it must not be written either.
+            if end <= from || usize::from(end) > text.len() {
                 return None;
             }
             at = self.values.put(buf, at, from, end - from);

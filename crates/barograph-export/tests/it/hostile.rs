@@ -402,7 +402,7 @@ proptest! {
             prop_assert_eq!(family.samples.len(), count);
             for sample in &family.samples {
                 let values: Vec<String> =
-                    ["one", "two", "three"].iter().map(|name| sample.label(name).unwrap().into()).collect();
+                    ["one", "two", "three"].iter().map(|name| sample.label(name).unwrap_or_default().into()).collect();
                 let (_, number) = expected
                     .get_key_value(&values)
                     .ok_or_else(|| TestCaseError::fail(format!("{values:?}")))?;

@@ -57,7 +57,7 @@ pub(super) struct Pattern {
 impl Pattern {
     fn new(labels: &[Label<Box<str>>], fixed: &[Arc<str>]) -> Self {
         let mut constant = Vec::new();
-        for label in labels {
+        for label in labels.iter().filter(|label| !label.value.is_empty()) {
             write_label(&mut constant, &label.page, &[&label.value]);
         }
         let name = |(i, page): (usize, &Arc<str>)| {
@@ -81,13 +81,21 @@ impl Pattern {
         for (end, name) in labels.ends().iter().zip(&self.names) {
             let end = usize::from(*end);
             let value = text.get(from..end).ok_or(Rejection::WrongLabels)?;
+            from = end;
+            // An empty value is no label to Prometheus: what does not apply is not written.
+            if value.is_empty() {
+                continue;
+            }
+            let name = match content.is_empty() {
+                true => name.strip_prefix(b",").unwrap_or(name),
+                false => name,
+            };
             content.extend_from_slice(name);
             match is_plain {
                 true => content.extend_from_slice(value.as_bytes()),
                 false => escape::value(content, value),
             }
             content.push(b'"');
-            from = end;
         }
         Ok(())
     }
@@ -219,7 +227,7 @@ impl LabelWriter {
             return Err(Rejection::Duplicate);
         }
         if groups().count() == labels.len() {
-            for label in &labels {
+            for label in labels.iter().filter(|label| !label.value.is_empty()) {
                 write_label(content, &label.page, &[label.value]);
             }
         } else {
