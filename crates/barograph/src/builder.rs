@@ -35,7 +35,7 @@ use crate::telemetry::{Flush, Telemetry};
 /// | `OTEL_EXPORTER_PROMETHEUS_HOST` | where the pages are served; in a container `0.0.0.0` | `localhost`, which is 127.0.0.1 |
 /// | `OTEL_EXPORTER_PROMETHEUS_PORT` | on which port; 0 is a free one | 9464 |
 /// | `OTEL_METRICS_EXEMPLAR_FILTER` | which measurements become exemplars: `trace_based`, `always_on`, `always_off` | `trace_based` |
-/// | `OTEL_SDK_DISABLED` | `true`: no numbers are shown; `/health` and `/ready` stay | `false` |
+/// | `OTEL_SDK_DISABLED` | `true`: nothing is recorded or shown; `/health` and `/ready` stay | `false` |
 /// | `RUST_LOG` | which log lines are printed | `info` |
 ///
 /// A value that makes no sense is told about and ignored.
@@ -251,6 +251,7 @@ impl Builder {
         };
         let resource = resource::resource(&self.own, &config.resource);
         let pages = if config.disabled {
+            self.registry.disable();
             None
         } else {
             for (family, limit) in &self.limits {

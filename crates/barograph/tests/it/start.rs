@@ -111,6 +111,10 @@ fn disabled_telemetry_shows_no_number_and_stays_alive() -> Result<(), barograph:
         .with_environment(|name| (name == "OTEL_SDK_DISABLED").then(|| "True".to_owned()))
         .start()?;
     let there = address(&telemetry);
+    let late = registry.counter("late").labels(["k"])?;
+    (0..5000).for_each(|k| late.with(&[&k.to_string()]).inc());
+    assert_eq!(registry.stats().series, 1, "the one from before");
+    assert_eq!(registry.value("late", &[("k", "1")]), None);
     assert_eq!(client::get(there, "/metrics").status, 404);
     assert_eq!(client::get(there, "/health").status, 200);
     assert_eq!(client::get(there, "/ready").status, 200);
