@@ -61,29 +61,20 @@ impl Histogram {
             // SAFETY: rows of this series have as many buckets as its family, and live while there
             // is a handle. The block is leased by this thread.
             unsafe { row::observe_owned(row, bucket, value) };
-        } else {
-            self.observe_slowly(bucket, value);
-        }
-    }
-
-    /// Counts where an exemplar may be due, or there is no row yet. Whatever it calls, it calls last:
-    /// inside of a sampled trace this is the hot path.
-    #[inline(never)]
-    fn observe_slowly(&self, bucket: usize, value: f64) {
-        let series = self.handle.series();
-        // Acquire: pairs with the Release in `Storage::promote`.
-        let slot = series.hot.load(Ordering::Acquire);
-        if let Some(block) = thread::leased_block()
+        } else if let Some(block) = thread::leased_block()
             && let Some(row) = block.row(slot)
         {
-            // SAFETY: as in `observe`.
+            // Inside of a sampled trace, else the block would be the fast one.
+            // SAFETY: as above.
             unsafe { row::observe_owned(row, bucket, value) };
-            self.handle.storage().offer(series, bucket, value);
+            let storage = self.handle.storage();
+            storage.offer_sampled(self.handle.series(), bucket, value);
         } else {
             self.observe_without_row(slot, bucket, value);
         }
     }
 
+    /// Counts where this thread has no row yet.
     #[inline(never)]
     fn observe_without_row(&self, slot: u32, bucket: usize, value: f64) {
         let (series, storage) = (self.handle.series(), self.handle.storage());

@@ -44,16 +44,16 @@ unsafe impl Sync for Series {}
 // SAFETY: as above; nothing in it belongs to a thread.
 unsafe impl Send for Series {}
 
-/// Where pieces end, in one word, as up to four of them lie in a key. None for more text than a key
-/// can have. For more pieces than four it says too little to tell them apart, but is good for a hash.
+/// Where pieces end, in one word, as up to four of them lie in a key, and where the last one does. For
+/// more pieces than four the word says too little to tell them apart, but is good for a hash.
 #[inline(always)]
-pub(crate) fn packed_ends<const N: usize>(pieces: &[&str; N]) -> Option<u64> {
+pub(crate) fn packed_ends<const N: usize>(pieces: &[&str; N]) -> (u64, usize) {
     let (mut packed, mut end) = (0, 0);
     for (i, piece) in pieces.iter().enumerate() {
         end += piece.len();
         packed ^= (end as u64).rotate_left(16 * (i as u32 % 4));
     }
-    (end <= usize::from(u16::MAX)).then_some(packed)
+    (packed, end)
 }
 
 /// What a series is to its readers.
@@ -157,7 +157,11 @@ impl Series {
     /// Whether its labels are exactly these pieces; it has as many.
     #[inline(always)]
     pub(crate) fn is<const N: usize>(&self, pieces: &[&str; N]) -> bool {
-        let Some(mut text) = self.text_if_ends_are(pieces, packed_ends(pieces)) else {
+        let (ends, end) = packed_ends(pieces);
+        if end > usize::from(u16::MAX) {
+            return false;
+        }
+        let Some(mut text) = self.text_if_ends_are(pieces, ends) else {
             return false;
         };
         for piece in pieces {
@@ -173,12 +177,12 @@ impl Series {
     }
 
     /// Where its text lies, if its N pieces are as long as these. That alone tells most label sets
-    /// apart. `packed` is what [`packed_ends`] says of them.
+    /// apart. `packed` is what [`packed_ends`] says of them; together they are no longer than a key.
     #[inline(always)]
     pub(crate) fn text_if_ends_are<const N: usize>(
         &self,
         pieces: &[&str; N],
-        packed: Option<u64>,
+        packed: u64,
     ) -> Option<*const u8> {
         let ends = self.ends();
         if N <= 4 && cfg!(target_endian = "little") {
@@ -189,7 +193,7 @@ impl Series {
             } else {
                 (1 << (16 * N)) - 1
             };
-            if packed != Some(mine & mask) {
+            if packed != mine & mask {
                 return None;
             }
         } else {

@@ -43,11 +43,9 @@ pub(crate) unsafe fn find<'t, const N: usize>(
     pieces: &[&str; N],
     seed: u64,
 ) -> Option<&'t Series> {
-    let (ends, longest) = (
-        packed_ends(pieces),
-        pieces.iter().fold(0, |or, p| or | p.len()),
-    );
-    if longest >= STEP {
+    let (ends, _) = packed_ends(pieces);
+    // None is as long as a step, and so all are far shorter together than a key can be.
+    if pieces.iter().fold(0, |or, piece| or | piece.len()) >= STEP || N > 64 {
         // SAFETY: the caller's promise.
         return unsafe { find_long(table, pieces, seed) };
     }
@@ -57,7 +55,7 @@ pub(crate) unsafe fn find<'t, const N: usize>(
         texts[i] = load(pieces[i].as_bytes());
         sum = _mm256_xor_si256(sum, mix(texts[i], i, seed));
     }
-    for address in table.walk(finish(sum, ends.unwrap_or(0), seed)) {
+    for address in table.walk(finish(sum, ends, seed)) {
         // SAFETY: the caller's promise.
         let series = unsafe { series_at(address) };
         let Some(mut theirs) = series.text_if_ends_are(pieces, ends) else {

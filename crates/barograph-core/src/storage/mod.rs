@@ -362,14 +362,19 @@ impl Storage {
     #[inline(always)]
     pub(crate) fn offer(&self, series: &Series, slot: usize, value: f64) {
         if thread::is_sampled() {
-            let thing = (&raw const *series).addr() as u64 + slot as u64;
-            if thread::offers_again(thing, exemplar::epoch()) {
-                return;
-            }
-        } else if self.shared.filter() != ExemplarFilter::AlwaysOn {
-            return;
+            self.offer_sampled(series, slot, value);
+        } else if self.shared.filter() == ExemplarFilter::AlwaysOn {
+            self.offer_anew(series, slot, value);
         }
-        self.offer_anew(series, slot, value);
+    }
+
+    /// The same inside of a sampled trace.
+    #[inline(always)]
+    pub(crate) fn offer_sampled(&self, series: &Series, slot: usize, value: f64) {
+        let thing = (&raw const *series).addr() as u64 + slot as u64;
+        if !thread::offers_again(thing, exemplar::epoch()) {
+            self.offer_anew(series, slot, value);
+        }
     }
 
     #[cold]

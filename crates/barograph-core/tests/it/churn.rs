@@ -63,7 +63,7 @@ fn short_lived_threads_count_exactly_concurrently() {
         });
         for round in 0..60u64 {
             std::thread::scope(|threads| {
-                for k in 0..8 {
+                let spawn = |k| {
                     let (handles, truth, family) = (&handles, truth.clone(), &family);
                     let (histogram, observed) = (&histogram, &observed);
                     threads.spawn(move || {
@@ -88,7 +88,13 @@ fn short_lived_threads_count_exactly_concurrently() {
                             histogram.observe(0.25);
                             observed.fetch_add(1, Ordering::Relaxed);
                         }
-                    });
+                    })
+                };
+                let spawned: Vec<_> = (0..8).map(spawn).collect();
+                for thread in spawned {
+                    // The end of the scope would wait for what the threads run, but not for their
+                    // thread-locals.
+                    thread.join().unwrap();
                 }
             });
         }
