@@ -109,13 +109,23 @@ pub(crate) fn packages(manifest: &str) -> Result<Vec<Value>> {
     }
 }
 
-/// Builds, and returns the path of each program or test program that came out of it.
+/// Builds, and returns the path of each program that came out of it.
 pub(crate) fn programs(command: &mut Command) -> Result<Vec<PathBuf>> {
+    built(command, |_| true)
+}
+
+/// Builds, and returns the path of each test program: not of the plain ones that they start.
+pub(crate) fn test_programs(command: &mut Command) -> Result<Vec<PathBuf>> {
+    built(command, |message| message["profile"]["test"] == true)
+}
+
+fn built(command: &mut Command, wanted: fn(&Value) -> bool) -> Result<Vec<PathBuf>> {
     let text = output(command.arg("--message-format=json-render-diagnostics"))?;
     let messages = text
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    Ok(messages
+    let wanted = messages.filter(wanted);
+    Ok(wanted
         .filter_map(|message| Some(message["executable"].as_str()?.into()))
         .collect())
 }

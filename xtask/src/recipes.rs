@@ -7,7 +7,7 @@ use std::{
 
 use crate::cargo::{
     Result, TARGET, cargo, name_of, output, packages, programs, report, run, target_directory,
-    workspace,
+    test_programs, workspace,
 };
 
 /// Something that a change must pass.
@@ -133,7 +133,7 @@ fn loom() -> Result {
         target_directory("loom").display()
     );
     rounds(
-        programs(cargo(&build).env("RUSTFLAGS", "--cfg loom"))?,
+        test_programs(cargo(&build).env("RUSTFLAGS", "--cfg loom"))?,
         1,
         |_| true,
     )
@@ -146,7 +146,7 @@ fn stress() -> Result {
         target_directory("stress").display()
     );
     // Optimized, because that is what runs; optimizing across crates would only take longer.
-    let programs = programs(cargo(&build).env("CARGO_PROFILE_RELEASE_LTO", "off"))?;
+    let programs = test_programs(cargo(&build).env("CARGO_PROFILE_RELEASE_LTO", "off"))?;
     rounds(programs, 25, |test| test.ends_with("_concurrently"))
 }
 
@@ -188,7 +188,7 @@ fn sanitize() -> Result {
     );
     // Leaks count too: what a thread or a registry leaves behind must be reachable or freed.
     rounds(
-        programs(cargo(&build).env("RUSTFLAGS", "-Zsanitizer=address"))?,
+        test_programs(cargo(&build).env("RUSTFLAGS", "-Zsanitizer=address"))?,
         1,
         |_| true,
     )
