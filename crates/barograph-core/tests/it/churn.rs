@@ -63,7 +63,7 @@ fn short_lived_threads_count_exactly_concurrently() {
         });
         for round in 0..60u64 {
             std::thread::scope(|threads| {
-                let spawn = |k| {
+                let spawn = |k: u64| {
                     let (handles, truth, family) = (&handles, truth.clone(), &family);
                     let (histogram, observed) = (&histogram, &observed);
                     threads.spawn(move || {
