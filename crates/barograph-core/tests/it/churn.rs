@@ -68,7 +68,7 @@ fn short_lived_threads_count_exactly_concurrently() {
                     let (histogram, observed) = (&histogram, &observed);
                     threads.spawn(move || {
                         let mut state = round * 977 + k * 31 + 1;
-                        if k % 3 == 0 {
+                        if k.is_multiple_of(3) {
                             let i = random(&mut state) as usize % COUNTERS;
                             let late = Late(handles[i].clone());
                             LATE.with(|slot| *slot.borrow_mut() = Some(late));
