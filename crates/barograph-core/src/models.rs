@@ -302,7 +302,7 @@ fn a_table_that_grows_is_read_all_the_while() {
         }
         // Retired arrays are freed when no reader is left.
         let retired = writer.join().expect("no panic");
-        assert_eq!(retired.len(), 1);
+        assert!(!retired.is_empty(), "the table grew");
         assert!(KEYS.iter().all(|key| find(&table, *key).is_some()));
     });
 }

@@ -8,8 +8,8 @@
 //! * A **reader** walks from the hash's place on until it finds the tag and its caller says that the
 //!   contents are equal too, or until it meets zero. A hash alone never identifies anything.
 //! * A **writer** holds the family's lock; there is one at a time. It stores an entry whole, after
-//!   what it points at is whole. At most half of the words are in use, of large tables four fifths, so
-//!   a walk is short and always ends.
+//!   what it points at is whole. Words that were never used are always left (see [`capacity`]), so a
+//!   walk is short and ends.
 //! * **Growth** copies the live entries to a new array and publishes that. Readers may still walk the
 //!   old one: it goes to the caller, who frees it when no thread is pinned any more (see `pool`).
 //!   A reader of the old array misses what came later, and then asks under the lock.
@@ -76,10 +76,15 @@ impl Array {
     }
 }
 
-/// How many words of an array may be in use. Where an array is too large for the caches, a step more
-/// in the same line costs less than the memory would.
+/// How many words of an array may be in use. Of a small array few, so that the first word is the right
+/// one; of one that is too large for the caches many, since a step more in the same line costs less
+/// than the memory would.
 fn capacity(len: usize) -> usize {
-    if len <= 1 << 16 { len / 2 } else { len / 5 * 4 }
+    match len {
+        ..=4096 => len / 4,
+        ..=65_536 => len / 2,
+        _ => len / 5 * 4,
+    }
 }
 
 /// Where the walk for a hash begins. The bits are none of the tag's.
