@@ -161,6 +161,11 @@ impl Slot {
         self.write([0; 6]);
     }
 
+    /// The words as they are at this moment, whole or not.
+    pub(crate) fn words(&self) -> [u64; 6] {
+        std::array::from_fn(|i| self.words[i].load(Ordering::Relaxed))
+    }
+
     fn write(&self, words: [u64; 6]) {
         let sequence = self.sequence.load(Ordering::Relaxed);
         // Acquire: pairs with the Release below, of the writer before.
@@ -194,7 +199,7 @@ impl Slot {
         if sequence & 1 == 1 {
             return None;
         }
-        let words: [u64; 6] = std::array::from_fn(|i| self.words[i].load(Ordering::Relaxed));
+        let words = self.words();
         // Acquire: pairs with the Release fence in `write`.
         fence(Ordering::Acquire);
         if self.sequence.load(Ordering::Relaxed) != sequence || words[Self::TIME] == 0 {

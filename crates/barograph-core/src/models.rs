@@ -116,9 +116,10 @@ fn a_series_is_promoted_while_others_add() {
     });
 }
 
-#[test]
-fn a_slot_that_is_given_back_begins_at_zero_for_its_next_series() {
-    model(|| {
+/// A slot is released and taken for another series, while a thread that counted in it before finds the
+/// new series by `hot`.
+fn a_slot_used_again(publish: Ordering, find: Ordering) {
+    model(move || {
         let pool = Arc::new(Pool::new());
         let hot = Arc::new(AtomicU32::new(0));
         // The first series of the slot left something in this thread's cell.
@@ -132,18 +133,28 @@ fn a_slot_that_is_given_back_begins_at_zero_for_its_next_series() {
                 pool.give_back_cell_slot(slot);
                 let again = pool.take_cell_slot().expect("it was just given back");
                 assert_eq!(again, slot);
-                // Release: pairs with the Acquire below.
-                hot.store(again, Ordering::Release);
+                hot.store(again, publish);
             })
         };
-        // Acquire: pairs with the Release above.
-        let recorded = hot.load(Ordering::Acquire) != 0;
+        let recorded = hot.load(find) != 0;
         if recorded {
             add(&pool, block, slot);
         }
         other.join().expect("no panic");
-        assert_eq!(sum(&pool, slot), u64::from(recorded));
+        assert_eq!(sum(&pool, slot), u64::from(recorded), "not from zero");
     });
+}
+
+#[test]
+fn a_slot_that_is_given_back_begins_at_zero_for_its_next_series() {
+    // Release: pairs with the Acquire beside it, as `Storage::promote` with the handles.
+    a_slot_used_again(Ordering::Release, Ordering::Acquire);
+}
+
+#[test]
+#[should_panic(expected = "not from zero")]
+fn negative_control_a_slot_published_without_order_does_not() {
+    a_slot_used_again(Ordering::Relaxed, Ordering::Relaxed);
 }
 
 struct SharedRow(*mut AtomicU64);
@@ -383,5 +394,24 @@ fn an_exemplar_is_read_whole_or_not_at_all() {
         }
         let exemplar = slot.read().expect("one of them stays");
         assert_eq!(exemplar.time_unix_nano, Some(exemplar.value as u64));
+    });
+}
+
+#[test]
+#[should_panic(expected = "a torn exemplar")]
+fn negative_control_an_exemplar_read_without_the_sequence_is_torn() {
+    model(|| {
+        let slot = Arc::new(Slot::new());
+        slot.put(1.0, None, 1);
+        let writer = {
+            let slot = slot.clone();
+            thread::spawn(move || slot.put(2.0, None, 2))
+        };
+        let reader = thread::spawn(move || {
+            let [value, time, ..] = slot.words();
+            assert_eq!(f64::from_bits(value) as u64, time, "a torn exemplar");
+        });
+        writer.join().expect("no panic");
+        reader.join().expect("no panic");
     });
 }

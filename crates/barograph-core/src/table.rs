@@ -80,10 +80,12 @@ impl Array {
 /// one; of one that is too large for the caches many, since a step more in the same line costs less
 /// than the memory would.
 fn capacity(len: usize) -> usize {
-    match len {
-        ..=4096 => len / 4,
-        ..=65_536 => len / 2,
-        _ => len / 5 * 4,
+    if len <= 4096 {
+        len / 4
+    } else if len <= 65_536 {
+        len / 2
+    } else {
+        len / 5 * 4
     }
 }
 

@@ -219,21 +219,19 @@ impl Registry {
 
     /// The value of one series now: of a histogram, its count. For tests.
     ///
-    /// `labels` are all labels but the constant ones, in any order.
+    /// `labels` are all labels but the constant ones, in any order. A label without a value is none.
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let families = self.collect();
         let family = families.iter().find(|f| *f.descriptor().name == *name)?;
-        let mut wanted: Vec<_> = labels.to_vec();
-        wanted.sort_unstable();
+        let wanted = in_order(labels.to_vec());
         let (mut found, mut from) = (None, 0);
         loop {
             let next = family.read(from, &mut |point| {
-                let mut mine: Vec<_> = if point.is_overflow {
+                let mine = if point.is_overflow {
                     vec![(name::OVERFLOW, "true")]
                 } else {
-                    point.labels.iter().collect()
+                    in_order(point.labels.iter().collect())
                 };
-                mine.sort_unstable();
                 if mine == wanted {
                     found = Some(number(point));
                 }
@@ -319,6 +317,13 @@ impl Source for Registry {
         };
         families.into_iter().map(view).collect()
     }
+}
+
+/// Labels sorted, those without a value left out.
+fn in_order<'a>(mut labels: Vec<(&'a str, &'a str)>) -> Vec<(&'a str, &'a str)> {
+    labels.retain(|(_, value)| !value.is_empty());
+    labels.sort_unstable();
+    labels
 }
 
 fn number(point: &Point<'_>) -> f64 {
