@@ -133,7 +133,7 @@ impl Series {
 
     /// Where the pieces of its labels end, and their text.
     #[inline(always)]
-    pub(crate) fn key(&self) -> (&[u16], &[u8]) {
+    pub(crate) fn key(&self) -> (&[u16], &str) {
         // SAFETY: `set_key` does not run while anybody can hold the series.
         let pieces = usize::from(unsafe { *self.pieces.get() });
         let start = self.ends();
@@ -143,15 +143,14 @@ impl Series {
         // SAFETY: the text follows the ends.
         let text = unsafe { start.add(pieces) };
         // SAFETY: `set_key` wrote as much text as the last end says.
-        (ends, unsafe {
-            std::slice::from_raw_parts(text.cast(), len)
-        })
+        let text = unsafe { std::slice::from_raw_parts(text.cast(), len) };
+        // SAFETY: `set_key` takes a str.
+        (ends, unsafe { std::str::from_utf8_unchecked(text) })
     }
 
     /// The text of its labels.
     pub(crate) fn text(&self) -> &str {
-        // SAFETY: `set_key` takes a str.
-        unsafe { std::str::from_utf8_unchecked(self.key().1) }
+        self.key().1
     }
 
     /// Whether its labels are exactly these pieces; it has as many.
@@ -229,7 +228,7 @@ impl Series {
     pub(crate) fn piece(&self, index: usize) -> &[u8] {
         let (ends, text) = self.key();
         let from = index.checked_sub(1).map_or(0, |i| usize::from(ends[i]));
-        &text[from..usize::from(ends[index])]
+        &text.as_bytes()[from..usize::from(ends[index])]
     }
 
     /// Writes the labels.

@@ -31,7 +31,7 @@ use crate::exemplar::{self, ExemplarFilter};
 use crate::hash;
 use crate::pool::Block;
 use crate::row::{self, Row};
-use crate::series::{Chunk, Series};
+use crate::series::{Chunk, Cold, Series};
 use crate::stats::{Counts, FamilyStats};
 use crate::sync::AtomicU64;
 use crate::table::Table;
@@ -223,7 +223,7 @@ impl Storage {
     fn find_text(&self, hash: u64, labels: &PackedLabels) -> Option<&Series> {
         let same = |series: &Series| {
             let (ends, text) = series.key();
-            ends == labels.ends() && text == labels.text().as_bytes()
+            ends == labels.ends() && text == labels.text()
         };
         let mut walk = self.table.walk(hash).map(series_at);
         walk.find(|series| same(series))
@@ -299,23 +299,8 @@ impl Storage {
 
     /// What a series has counted in all.
     pub(crate) fn total(&self, series: &Series, blocks: &[&'static Block]) -> Total {
-        let slot = series.cold().slot();
         match &self.layout {
-            Layout::Sum(number) => {
-                let shared = series.cold().cell.load(Ordering::Relaxed);
-                if slot == 0 {
-                    return Total::Bits(shared);
-                }
-                let cells = blocks.iter().filter_map(|block| block.cell(slot));
-                let cells = cells.map(|cell| cell.load(Ordering::Relaxed));
-                Total::Bits(match number {
-                    Number::U64 | Number::I64 => cells.fold(shared, u64::wrapping_add),
-                    Number::F64 => cells
-                        .map(f64::from_bits)
-                        .fold(f64::from_bits(shared), |a, b| a + b)
-                        .to_bits(),
-                })
-            }
+            Layout::Sum(number) => Total::Bits(sum_of(*number, series.cold(), blocks)),
             Layout::Value(_) | Layout::States => {
                 Total::Bits(series.cold().cell.load(Ordering::Relaxed))
             }
@@ -422,6 +407,24 @@ fn has_wide_lookups() -> bool {
     return wide::is_there();
     #[cfg(not(target_arch = "x86_64"))]
     false
+}
+
+/// The bits of a sum: the cell that all threads share, and those that threads own.
+#[inline]
+fn sum_of(number: Number, cold: &Cold, blocks: &[&'static Block]) -> u64 {
+    let (shared, slot) = (cold.cell.load(Ordering::Relaxed), cold.slot());
+    if slot == 0 {
+        return shared;
+    }
+    let cells = blocks.iter().filter_map(|block| block.cell(slot));
+    let cells = cells.map(|cell| cell.load(Ordering::Relaxed));
+    match number {
+        Number::U64 | Number::I64 => cells.fold(shared, u64::wrapping_add),
+        Number::F64 => cells
+            .map(f64::from_bits)
+            .fold(f64::from_bits(shared), |a, b| a + b)
+            .to_bits(),
+    }
 }
 
 /// The series at an address from the table.

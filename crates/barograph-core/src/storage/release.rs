@@ -309,7 +309,7 @@ impl Storage {
         let found = writer.limbo.iter_mut().find_map(|limbo| {
             let at = limbo.series.iter().position(|series| {
                 let (ends, text) = self.series(*series).key();
-                ends == labels.ends() && text == labels.text().as_bytes()
+                ends == labels.ends() && text == labels.text()
             })?;
             Some(limbo.series.swap_remove(at))
         })?;

@@ -1,13 +1,14 @@
 //! A family in a snapshot.
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use barograph_model::descriptor::Descriptor;
 use barograph_model::exemplar::Exemplar;
 use barograph_model::label::Labels;
 use barograph_model::snapshot::{FamilyView, HistogramValue, Point, Value};
 
-use super::{Layout, Number, REMOVED_BITS, Storage, Total};
+use super::{Layout, Number, REMOVED_BITS, Storage, Total, sum_of};
 use crate::pool::Block;
 use crate::series::{Series, State};
 use crate::thread::{POOL, Pin};
@@ -46,6 +47,7 @@ impl View {
         }
     }
 
+    #[inline]
     fn show(&self, series: &Series, room: &mut Room, show: &mut dyn FnMut(&Point<'_>)) {
         let state = series.state();
         let is_shown = matches!(state, State::Live | State::Revived);
@@ -62,7 +64,24 @@ impl View {
         let base = (state == State::Revived)
             .then(|| self.storage.base(series))
             .flatten();
+        let cold = series.cold();
         let value = match &self.storage.layout {
+            Layout::Sum(number) => {
+                let before = match base {
+                    Some(Total::Bits(before)) => before,
+                    _ => 0,
+                };
+                value_of(*number, sum_of(*number, cold, &self.blocks), before)
+            }
+            layout @ (Layout::Value(_) | Layout::States) => {
+                let bits = cold.cell.load(Ordering::Relaxed);
+                match layout {
+                    // Removed since the state was read.
+                    _ if bits == REMOVED_BITS => return,
+                    Layout::Value(number) => value_of(*number, bits, 0),
+                    _ => Value::StateSet(bits),
+                }
+            }
             Layout::Histogram(buckets) => {
                 let Room { counts, copy, .. } = room;
                 let mut sum = self.storage.read_row(series, &self.blocks, counts, copy);
@@ -78,39 +97,19 @@ impl View {
                     sum,
                 })
             }
-            layout => {
-                let Total::Bits(bits) = self.storage.total(series, &self.blocks) else {
-                    return;
-                };
-                let before = match base {
-                    Some(Total::Bits(before)) => before,
-                    _ => 0,
-                };
-                match layout {
-                    // Removed since the state was read.
-                    Layout::States | Layout::Value(_) if bits == REMOVED_BITS => return,
-                    Layout::States => Value::StateSet(bits),
-                    Layout::Value(number) => value_of(*number, bits, 0),
-                    Layout::Sum(number) => value_of(*number, bits, before),
-                    Layout::Histogram(_) => return,
-                }
-            }
         };
         let labels = if series.is_overflow() {
             Labels::EMPTY
-        } else if self.storage.free_form {
-            Labels::inline(series.key().0, series.text())
         } else {
-            let ends = series.key().0;
-            Labels::fixed(
-                &self.descriptor.label_names,
-                ends,
-                series.text(),
-                series.is_clean(),
-            )
+            let (ends, text) = series.key();
+            if self.storage.free_form {
+                Labels::inline(ends, text)
+            } else {
+                Labels::fixed(&self.descriptor.label_names, ends, text, series.is_clean())
+            }
         };
         let mut point = Point::new(series.index(), labels, value)
-            .with_start(series.cold().began() * 1_000_000)
+            .with_start(cold.began() * 1_000_000)
             .with_exemplars(&room.exemplars);
         if series.is_overflow() {
             point = point.as_overflow();
