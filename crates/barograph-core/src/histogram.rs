@@ -78,21 +78,30 @@ impl Histogram {
     #[inline(never)]
     fn observe_without_row(&self, slot: u32, bucket: usize, value: f64) {
         let (series, storage) = (self.handle.series(), self.handle.storage());
-        let buckets = self.buckets().len();
-        if slot != 0
-            && let Some(block) = thread::block()
-            && let Some(row) = POOL.make_row(block, slot, buckets)
-        {
-            // SAFETY: as in `observe`.
-            unsafe { row::observe_owned(row, bucket, value) };
-        } else {
-            let row = storage.shared_row(series, buckets);
-            let alone = row.observe_shared(bucket, value);
-            if slot == 0 && (!alone || thread::is_promotion_due()) {
+        if !self.observe_in_own_row(slot, bucket, value) {
+            let shared = storage.shared_row(series, self.buckets().len());
+            let is_free = shared.try_observe_shared(bucket, value);
+            if slot == 0 && (!is_free || thread::is_promotion_due()) {
                 storage.promote(series);
+            }
+            // Acquire: pairs with the Release in `Storage::promote`.
+            let slot = series.hot.load(Ordering::Acquire);
+            if !is_free && !self.observe_in_own_row(slot, bucket, value) {
+                shared.add(bucket, value);
             }
         }
         storage.offer(series, bucket, value);
+    }
+
+    /// Counts in the row of this thread, made if need be. False where there is none to be had.
+    fn observe_in_own_row(&self, slot: u32, bucket: usize, value: f64) -> bool {
+        let block = if slot == 0 { None } else { thread::block() };
+        let row = block.and_then(|block| POOL.make_row(block, slot, self.buckets().len()));
+        if let Some(row) = row {
+            // SAFETY: as in `observe`.
+            unsafe { row::observe_owned(row, bucket, value) };
+        }
+        row.is_some()
     }
 
     #[inline(always)]

@@ -9,9 +9,9 @@
 //!   stores bucket and sum with plain loads and stores, and makes the sequence even again. It never
 //!   waits and never fails.
 //! * A **shared** row is written by any thread. A writer takes it by swapping the sequence from even
-//!   to odd; every change is an atomic addition. A thread that does not get it adds all the same and
-//!   says so: its caller promotes the series, so that the thread has a row of its own next time.
-//!   What then can be off is only a snapshot made at that moment, never a total.
+//!   to odd; every change is an atomic addition. A thread that does not get it promotes the series and
+//!   writes a row of its own. Where there is none to be had, past the budget, it adds to the shared row
+//!   all the same. What then can be off is only a snapshot made at that moment, never a total.
 //! * A **reader** reads the sequence, the words, and the sequence again, and starts over when it was
 //!   odd or has changed. After a while it takes the row as it is: the writer may have been
 //!   descheduled in the middle. What is off then is the sum, by one observation; the count of a
@@ -56,12 +56,12 @@ impl<'a> Row<'a> {
         Row(unsafe { std::slice::from_raw_parts(words, BUCKETS + buckets) })
     }
 
-    /// Adds one observation to a row that all threads share. Returns whether it had the row for
-    /// itself.
-    pub(crate) fn observe_shared(self, bucket: usize, value: f64) -> bool {
+    /// Adds one observation to a row that all threads share, unless another thread has it at this
+    /// moment.
+    pub(crate) fn try_observe_shared(self, bucket: usize, value: f64) -> bool {
         let sequence = self.0[SEQUENCE].load(Ordering::Relaxed);
         // Acquire: pairs with the Release below, so that the sums of writers follow each other.
-        let alone = sequence & 1 == 0
+        let mine = sequence & 1 == 0
             && self.0[SEQUENCE]
                 .compare_exchange(
                     sequence,
@@ -70,15 +70,20 @@ impl<'a> Row<'a> {
                     Ordering::Relaxed,
                 )
                 .is_ok();
-        // Release: pairs with the Acquire fence in `read_once`.
-        fence(Ordering::Release);
-        self.0[BUCKETS + bucket].fetch_add(1, Ordering::Relaxed);
-        add_f64(&self.0[SUM], value);
-        if alone {
+        if mine {
+            // Release: pairs with the Acquire fence in `read_once`.
+            fence(Ordering::Release);
+            self.add(bucket, value);
             // Release: pairs with the Acquire load in `read_once` and with the swap above.
             self.0[SEQUENCE].store(sequence.wrapping_add(2), Ordering::Release);
         }
-        alone
+        mine
+    }
+
+    /// Adds one observation to a row that all threads share, whoever has it.
+    pub(crate) fn add(self, bucket: usize, value: f64) {
+        self.0[BUCKETS + bucket].fetch_add(1, Ordering::Relaxed);
+        add_f64(&self.0[SUM], value);
     }
 
     /// Adds this row's buckets to `buckets` and gives its sum. `copy` is room to work in, as long.
@@ -225,7 +230,7 @@ mod tests {
             // SAFETY: the bucket is less than three, and there is no other thread.
             unsafe { observe_owned(row, bucket, value) };
         }
-        assert!(view.observe_shared(1, 2.0));
+        assert!(view.try_observe_shared(1, 2.0));
         let mut buckets = [0; 3];
         assert_eq!(view.read(&mut buckets, &mut [0; 3]), 14.5);
         assert_eq!(buckets, [1, 1, 2]);
