@@ -5,7 +5,12 @@
 //! [`Source`](barograph_model::snapshot::Source) can be written.
 //!
 //! * [`prometheus`]: pages for Prometheus and everything that scrapes like it.
+//! * [`otlp`]: requests for everything that takes OTLP.
+//! * `push` (a feature): sends those requests, again if need be, and accounts for them.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 pub mod prometheus;
+pub mod otlp;
+#[cfg(feature = "push")]
+pub mod push;

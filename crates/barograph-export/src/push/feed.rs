@@ -1,0 +1,37 @@
+//! What makes the requests of one signal.
+
+use std::time::SystemTime;
+
+use crate::otlp::{Request, Signal};
+
+/// Makes requests of one signal for one receiver, round after round.
+///
+/// The loop calls [`begin`](Self::begin), then [`next`](Self::next) and [`settle`](Self::settle) in
+/// turn until `next` has nothing more, or until it gives the round up. It begins no round before the
+/// last request is settled.
+pub trait Feed: Send {
+    /// What it makes.
+    fn signal(&self) -> Signal;
+
+    /// Begins a round: collects what there is at this moment.
+    fn begin(&mut self, now: SystemTime);
+
+    /// The next request of the round, none at its end.
+    fn next(&mut self) -> Option<Request>;
+
+    /// Says what became of the request that was given last.
+    fn settle(&mut self, fate: Fate);
+
+    /// Whether the next round says all that this one said, and more: the state of metrics. What was
+    /// not delivered is then overtaken, not lost. Spans and log records come once only, and are kept.
+    fn is_overtaken(&self) -> bool;
+}
+
+/// What became of a request, as far as its feed has to know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fate {
+    /// It was delivered, refused for good, or written to the journal: not to be made again.
+    Settled,
+    /// It did not reach anybody: what was in it may be told again.
+    Undone,
+}
