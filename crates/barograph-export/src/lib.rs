@@ -10,6 +10,8 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+mod steps;
+mod report;
 pub mod prometheus;
 pub mod otlp;
 #[cfg(feature = "push")]

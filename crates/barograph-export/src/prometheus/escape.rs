@@ -5,6 +5,8 @@
 
 use std::borrow::Cow;
 
+use crate::steps::{WINDOW, is_plain_window};
+
 /// Writes a label value, or what stands between the quotes of a name.
 pub(super) fn value(out: &mut Vec<u8>, text: &str) {
     escape(out, text, |byte| match byte {
@@ -61,21 +63,6 @@ pub(super) fn is_plain(text: &[u8]) -> bool {
             None => rest.iter().all(|byte| is_plain_window(&[*byte; WINDOW])),
         }
 }
-
-/// Whether all of a few bytes are plain.
-#[inline(always)]
-pub(super) fn is_plain_window(window: &[u8; WINDOW]) -> bool {
-    let mut bad = [0; WINDOW];
-    for (bad, byte) in bad.iter_mut().zip(window) {
-        // As a signed number, all but ASCII is below the space too.
-        let is_bad = (*byte as i8) < 0x20 || *byte == b'"' || *byte == b'\\';
-        *bad = if is_bad { 0xff } else { 0 };
-    }
-    u128::from_ne_bytes(bad) == 0
-}
-
-/// How many bytes are looked at together.
-pub(super) const WINDOW: usize = 16;
 
 /// No escape stands for NUL, and Prometheus takes one for the end of the page.
 const NOT_NUL: &str = "\u{fffd}";

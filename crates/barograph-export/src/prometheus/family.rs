@@ -12,7 +12,7 @@ use crate::prometheus::line::{FastLine, Pen, Sample, Style, write_metric};
 use crate::prometheus::name::FamilyName;
 use crate::prometheus::number::{Dialect, Number};
 use crate::prometheus::out::Out;
-use crate::prometheus::report::{Rejection, Report};
+use crate::report::{Rejection, Report};
 
 /// Writes one family.
 pub(super) struct FamilyWriter {

@@ -13,7 +13,7 @@ use barograph_model::snapshot::{FamilyView, Source};
 
 use crate::prometheus::label::Uniqueness;
 use crate::prometheus::name::{Escaping, FamilyName, Translation};
-use crate::prometheus::report::{LeftOut, Reason, Report};
+use crate::report::{LeftOut, Reason, Report};
 
 /// A family that is on the page.
 pub(super) struct Placed {

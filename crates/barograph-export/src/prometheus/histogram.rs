@@ -5,8 +5,8 @@ use barograph_model::snapshot::{HistogramValue, Point};
 
 use crate::prometheus::line::{Pen, Sample};
 use crate::prometheus::number::{self, Dialect, Number};
-use crate::prometheus::out::{Block, Fragment, put};
-use crate::prometheus::report::Rejection;
+use crate::report::Rejection;
+use crate::steps::{Block, Fragment, put};
 
 /// Writes the points of a family of histograms.
 pub(super) struct HistogramLines {

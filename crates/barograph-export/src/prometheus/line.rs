@@ -9,7 +9,8 @@ use crate::prometheus::exemplar;
 use crate::prometheus::label::LabelWriter;
 use crate::prometheus::name::{Escaping, Place, Translation, is_legacy};
 use crate::prometheus::number::{self, Dialect, Number};
-use crate::prometheus::out::{Fragment, Out, Values, put};
+use crate::prometheus::out::Out;
+use crate::steps::{Fragment, Values, put};
 
 /// How everything on a page is written.
 #[derive(Clone, Copy, Debug)]

@@ -51,7 +51,6 @@ mod unit;
 mod name;
 mod config;
 mod negotiate;
-mod report;
 mod escape;
 mod out;
 mod number;
@@ -63,8 +62,8 @@ mod family;
 mod gather;
 mod page;
 
+pub use crate::report::{LeftOut, Reason, Rejection, Report};
 pub use config::{Config, Switch};
 pub use name::{Escaping, Translation};
 pub use negotiate::{Compression, Format, Negotiated, negotiate};
 pub use page::{Exposition, Page};
-pub use report::{LeftOut, Reason, Rejection, Report};

@@ -2,7 +2,8 @@
 
 use std::io::Write as _;
 
-use crate::prometheus::out::{Buf, Out, put};
+use crate::prometheus::out::Out;
+use crate::steps::{Buf, put};
 
 /// The most bytes that any number takes.
 pub(super) const MAX: usize = 32;

@@ -17,8 +17,9 @@ use crate::prometheus::gather::{Gatherer, Placed};
 use crate::prometheus::line::Style;
 use crate::prometheus::negotiate::{Compression, Negotiated};
 use crate::prometheus::number::Dialect;
-use crate::prometheus::out::{CHUNK, Out};
-use crate::prometheus::report::{LeftOut, Reason, Report};
+use crate::prometheus::out::Out;
+use crate::report::{LeftOut, Reason, Report};
+use crate::steps::CHUNK;
 
 /// Sources, and how they are to be shown: what pages are made of.
 ///

@@ -10,7 +10,7 @@ use barograph_model::snapshot::Point;
 
 use crate::prometheus::escape;
 use crate::prometheus::name::{Escaping, Place, Translation, is_legacy, label};
-use crate::prometheus::report::Rejection;
+use crate::report::Rejection;
 
 /// Turns the labels of one family's points into text.
 pub(super) struct LabelWriter {

@@ -54,22 +54,22 @@ impl Report {
     /// How many entries [`Report::left_out`] has at most; the counts have no such bound.
     pub const MAX_LEFT_OUT: usize = 256;
 
-    pub(super) fn count_family(&mut self) {
+    pub(crate) fn count_family(&mut self) {
         self.families += 1;
     }
 
-    pub(super) fn count_series(&mut self, count: u64) {
+    pub(crate) fn count_series(&mut self, count: u64) {
         self.series += count;
     }
 
-    pub(super) fn leave_out(&mut self, left_out: LeftOut) {
+    pub(crate) fn leave_out(&mut self, left_out: LeftOut) {
         self.reasons[left_out.reason as usize] += 1;
         if self.left_out.len() < Self::MAX_LEFT_OUT {
             self.left_out.push(left_out);
         }
     }
 
-    pub(super) fn reject(&mut self, rejection: Rejection, family: &str) {
+    pub(crate) fn reject(&mut self, rejection: Rejection, family: &str) {
         let (count, first) = &mut self.rejections[rejection as usize];
         if *count == 0 {
             *first = family.into();

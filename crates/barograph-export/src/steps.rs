@@ -1,0 +1,260 @@
+//! Short pieces of bytes, copied in steps of a fixed size.
+//!
+//! What is written here is made of many short pieces, and a call to `memcpy` for each costs more than
+//! the bytes. So pieces are copied in steps of a fixed size, which the compiler turns into plain loads
+//! and stores; what a step writes too much is overwritten by the next piece.
+//!
+//! Nor does a step check where it writes: a chunk is an array with room behind every place that 16
+//! bits can name, so no check is left to make. Who writes sees to it that there is room first, and a
+//! place that ran over all the same would spoil the text, not the memory.
+
+/// The text of one chunk, and behind it what a step may write too much.
+pub(crate) type Buf = [u8; CHUNK + STEP];
+
+/// The size of a chunk, in bytes.
+pub(crate) const CHUNK: usize = 1 << u16::BITS;
+
+/// The most that a step copies.
+pub(crate) const STEP: usize = 32;
+
+/// A chunk of zeros.
+pub(crate) fn new_buf() -> Box<Buf> {
+    let zeros = vec![0; size_of::<Buf>()].into_boxed_slice();
+    zeros.try_into().expect("the length is that of the array")
+}
+
+/// Writes a piece of fixed size.
+#[inline(always)]
+pub(crate) fn put<const N: usize>(buf: &mut Buf, at: u16, piece: &[u8; N]) {
+    const { assert!(N <= STEP) };
+    let at = usize::from(at);
+    buf[at..at + N].copy_from_slice(piece);
+}
+
+/// A constant piece of text, ready to be copied in steps.
+#[derive(Clone, Debug)]
+pub(crate) struct Fragment {
+    first: [u8; STEP],
+    len: u16,
+    more: Box<[[u8; STEP]]>,
+}
+
+impl Fragment {
+    /// None for a text that does not fit in a chunk.
+    pub(crate) fn new(text: &[u8]) -> Option<Self> {
+        let mut steps = text.chunks(STEP).map(|chunk| {
+            let mut step = [0; STEP];
+            step[..chunk.len()].copy_from_slice(chunk);
+            step
+        });
+        Some(Fragment {
+            first: steps.next().unwrap_or([0; STEP]),
+            len: u16::try_from(text.len()).ok()?,
+            more: steps.collect(),
+        })
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        usize::from(self.len)
+    }
+
+    pub(crate) fn to_vec(&self) -> Vec<u8> {
+        let mut text = [&self.first[..], self.more.as_flattened()].concat();
+        text.truncate(self.len());
+        text
+    }
+
+    /// Writes it at `at`, and gives the place behind it.
+    #[inline(always)]
+    pub(crate) fn put(&self, buf: &mut Buf, at: u16) -> u16 {
+        put(buf, at, &self.first);
+        if usize::from(self.len) > STEP {
+            let mut next = at;
+            for step in &self.more {
+                next = next.wrapping_add(STEP as u16);
+                put(buf, next, step);
+            }
+        }
+        at.wrapping_add(self.len)
+    }
+}
+
+/// A piece of text that many lines share for a while, ready to be copied in steps.
+#[derive(Debug, Default)]
+pub(crate) struct Block {
+    steps: Vec<[u8; STEP]>,
+    len: u16,
+}
+
+impl Block {
+    /// Takes another text. None for one that does not fit in a chunk.
+    pub(crate) fn set(&mut self, text: &[u8]) -> Option<()> {
+        self.len = u16::try_from(text.len()).ok()?;
+        self.steps.clear();
+        let (steps, rest) = text.as_chunks();
+        self.steps.extend_from_slice(steps);
+        let mut last = [0; STEP];
+        last[..rest.len()].copy_from_slice(rest);
+        self.steps.push(last);
+        Some(())
+    }
+
+    pub(crate) fn len(&self) -> usize {
+        usize::from(self.len)
+    }
+
+    /// Writes it at `at`, and gives the place behind it.
+    #[inline(always)]
+    pub(crate) fn put(&self, buf: &mut Buf, at: u16) -> u16 {
+        let mut next = at;
+        for step in &self.steps {
+            put(buf, next, step);
+            next = next.wrapping_add(STEP as u16);
+        }
+        at.wrapping_add(self.len)
+    }
+}
+
+/// Where the label values of a series are laid down, so that they can be copied in steps.
+///
+/// They come as one text that ends anywhere, and a step would read past its end.
+pub(crate) struct Values {
+    text: [u8; MAX_VALUES + STEP],
+}
+
+/// The longest text of label values that is laid down.
+pub(crate) const MAX_VALUES: usize = 1024;
+
+impl Values {
+    pub(crate) fn new() -> Self {
+        Values {
+            text: [0; MAX_VALUES + STEP],
+        }
+    }
+
+    /// Lays a text down. None where it has to be looked at more closely: it is too long, or not all
+    /// of it is printable ASCII without `"` and `\`.
+    ///
+    /// Looking costs next to nothing here, so nobody has to be trusted to have looked before.
+    #[inline(always)]
+    pub(crate) fn lay(&mut self, text: &[u8]) -> Option<()> {
+        if text.len() > MAX_VALUES {
+            return None;
+        }
+        let (windows, rest) = text.as_chunks::<WINDOW>();
+        let (laid, _) = self.text.as_chunks_mut::<WINDOW>();
+        for (window, laid) in windows.iter().zip(laid) {
+            // To stop here and now also keeps the compiler from making two loops of this one.
+            if !is_plain_window(window) {
+                return None;
+            }
+            *laid = *window;
+        }
+        if rest.is_empty() {
+            return Some(());
+        }
+        let (last, at) = match text.last_chunk::<WINDOW>() {
+            Some(window) => (*window, text.len() - WINDOW),
+            None => {
+                let mut last = [b' '; WINDOW];
+                for (last, byte) in last.iter_mut().zip(rest) {
+                    *last = *byte;
+                }
+                (last, 0)
+            }
+        };
+        let at = at & (MAX_VALUES - 1);
+        self.text[at..at + WINDOW].copy_from_slice(&last);
+        is_plain_window(&last).then_some(())
+    }
+
+    /// Writes the value of `len` bytes from `from` on, and gives the place behind it.
+    #[inline(always)]
+    pub(crate) fn put(&self, buf: &mut Buf, at: u16, from: u16, len: u16) -> u16 {
+        put(buf, at, self.window(from));
+        if usize::from(len) > WINDOW {
+            let mut done = WINDOW as u16;
+            while done < len {
+                put(
+                    buf,
+                    at.wrapping_add(done),
+                    self.window(from.wrapping_add(done)),
+                );
+                done += WINDOW as u16;
+            }
+        }
+        at.wrapping_add(len)
+    }
+
+    #[inline(always)]
+    fn window(&self, from: u16) -> &[u8; WINDOW] {
+        let from = usize::from(from) & (MAX_VALUES - 1);
+        self.text[from..]
+            .first_chunk()
+            .expect("there is a step behind each place below the most")
+    }
+}
+
+/// Whether all of a few bytes are plain: printable ASCII without `"` and `\`.
+#[inline(always)]
+pub(crate) fn is_plain_window(window: &[u8; WINDOW]) -> bool {
+    let mut bad = [0; WINDOW];
+    for (bad, byte) in bad.iter_mut().zip(window) {
+        // As a signed number, all but ASCII is below the space too.
+        let is_bad = (*byte as i8) < 0x20 || *byte == b'"' || *byte == b'\\';
+        *bad = if is_bad { 0xff } else { 0 };
+    }
+    u128::from_ne_bytes(bad) == 0
+}
+
+/// How many bytes are looked at together.
+pub(crate) const WINDOW: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn values_of_every_length_come_out_whole() {
+        let text: Vec<u8> = (0..100).map(|i| b'0' + i % 40).collect();
+        let mut values = Values::new();
+        for len in [0, 1, 15, 16, 17, 31, 32, 33, 99] {
+            values.lay(&text[..len]).unwrap();
+            for from in 0..=len {
+                for end in from..=len {
+                    let mut buf = new_buf();
+                    let at = values.put(&mut buf, 7, from as u16, (end - from) as u16);
+                    assert_eq!(
+                        buf[7..usize::from(at)],
+                        text[from..end],
+                        "{from}..{end} of {len}"
+                    );
+                }
+            }
+        }
+        let long = vec![b'x'; MAX_VALUES];
+        values.lay(&long).unwrap();
+        let mut buf = new_buf();
+        let at = values.put(&mut buf, 0, 0, MAX_VALUES as u16);
+        assert_eq!(buf[..usize::from(at)], *long);
+        assert_eq!(values.lay(&[b'x'; MAX_VALUES + 1]), None);
+    }
+
+    #[test]
+    fn plain_text_is_told_from_what_needs_a_look() {
+        let mut values = Values::new();
+        for len in 0..70 {
+            let plain = vec![b'~'; len];
+            assert!(values.lay(&plain).is_some(), "{len}");
+            for at in 0..len {
+                for bad in [b'"', b'\\', b'\n', 0, 0x1f, 0x80, 0xff] {
+                    let mut text = plain.clone();
+                    text[at] = bad;
+                    assert!(values.lay(&text).is_none(), "{bad} at {at} of {len}");
+                }
+            }
+        }
+        let printable: Vec<u8> = (b' '..=b'~').filter(|b| !b"\"\\".contains(b)).collect();
+        assert!(values.lay(&printable).is_some());
+    }
+}
