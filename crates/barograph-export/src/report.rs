@@ -169,17 +169,20 @@ pub enum Rejection {
     ReservedLabel,
     /// A series with the same labels is on the page already.
     Duplicate,
+    /// Its index is too large for a reader that keeps last values.
+    IndexTooLarge,
 }
 
 impl Rejection {
     /// All of them.
-    pub const ALL: [Rejection; 6] = [
+    pub const ALL: [Rejection; 7] = [
         Rejection::WrongValue,
         Rejection::NotACount,
         Rejection::WrongBuckets,
         Rejection::WrongLabels,
         Rejection::ReservedLabel,
         Rejection::Duplicate,
+        Rejection::IndexTooLarge,
     ];
 
     /// The word for it, fit for a label value.
@@ -191,6 +194,7 @@ impl Rejection {
             Rejection::WrongLabels => "wrong_labels",
             Rejection::ReservedLabel => "reserved_label",
             Rejection::Duplicate => "duplicate",
+            Rejection::IndexTooLarge => "index_too_large",
         }
     }
 }

@@ -168,6 +168,22 @@ impl Values {
         is_plain_window(&last).then_some(())
     }
 
+    /// Lays a text down whatever it holds. None where it is too long.
+    #[inline(always)]
+    pub(crate) fn lay_any(&mut self, text: &[u8]) -> Option<()> {
+        if text.len() > MAX_VALUES {
+            return None;
+        }
+        let (windows, rest) = text.as_chunks::<WINDOW>();
+        let (laid, _) = self.text.as_chunks_mut::<WINDOW>();
+        for (window, laid) in windows.iter().zip(laid) {
+            *laid = *window;
+        }
+        let at = text.len() - rest.len();
+        self.text[at..text.len()].copy_from_slice(rest);
+        Some(())
+    }
+
     /// Writes the value of `len` bytes from `from` on, and gives the place behind it.
     #[inline(always)]
     pub(crate) fn put(&self, buf: &mut Buf, at: u16, from: u16, len: u16) -> u16 {

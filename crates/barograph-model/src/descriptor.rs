@@ -15,6 +15,8 @@ pub struct Descriptor {
     pub unit: Box<str>,
     /// What kind of numbers its series hold.
     pub kind: Kind,
+    /// Whether its values are asked for when somebody reads, not recorded as they come.
+    pub is_observable: bool,
     /// Names of the labels that every series has, in the order of their values. Empty where each
     /// series brings its own.
     pub label_names: Box<[Box<str>]>,
@@ -36,6 +38,7 @@ impl Descriptor {
             help: "".into(),
             unit: "".into(),
             kind,
+            is_observable: false,
             label_names: [].into(),
             constant_labels: [].into(),
             scope: None,
@@ -83,7 +86,7 @@ impl Kind {
 /// The instrumentation scope: the library that made an instrument.
 ///
 /// Source: OpenTelemetry, "Instrumentation scope".
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash)]
 pub struct Scope {
     /// The library's name.
     pub name: Box<str>,

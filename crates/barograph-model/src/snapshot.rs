@@ -164,4 +164,12 @@ impl HistogramValue<'_> {
     pub fn count(&self) -> u64 {
         self.buckets.iter().fold(0, |sum, n| sum.wrapping_add(*n))
     }
+
+    /// The sum, where it can only grow: where no observation can have been negative. Readers take it
+    /// for a counter, and want none that goes down.
+    pub fn growing_sum(&self) -> Option<f64> {
+        let first = self.bounds.as_slice().first();
+        let grows = self.sum >= 0.0 && first.is_none_or(|bound| *bound >= 0.0);
+        grows.then_some(self.sum)
+    }
 }

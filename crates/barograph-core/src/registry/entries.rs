@@ -97,7 +97,8 @@ impl Registry {
                     _ => Err(entry.differs(Difference::Observed, &full, spec.place)),
                 };
             }
-            let descriptor = self.descriptor(spec, kind, &full);
+            let mut descriptor = self.descriptor(spec, kind, &full);
+            descriptor.is_observable = true;
             let limit = self.limit_of(spec, &full);
             let shared = self.inner.shared.clone();
             let observable = Arc::new(Observable::new(descriptor, growing, limit, shared));

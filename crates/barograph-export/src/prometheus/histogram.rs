@@ -92,7 +92,8 @@ impl HistogramLines {
                 pen.end(exemplar);
             }
         }
-        if pen.style.dialect == Dialect::Text || has_sum(value) {
+        // OpenMetrics wants sum and count together or not at all.
+        if pen.style.dialect == Dialect::Text || value.growing_sum().is_some() {
             pen.line(&self.sum, b"", Number::F64(value.sum));
             pen.line(&self.count, b"", Number::U64(count));
         }
@@ -118,10 +119,4 @@ impl Spelled {
         // Ours are ours to keep, so the same place means the same bounds.
         std::ptr::eq(known, given) || known == given
     }
-}
-
-/// OpenMetrics takes the sum for a counter, and wants it together with the count or not at all.
-fn has_sum(value: &HistogramValue<'_>) -> bool {
-    let first = value.bounds.as_slice().first();
-    value.sum >= 0.0 && first.is_none_or(|bound| *bound >= 0.0)
 }

@@ -102,7 +102,7 @@ fn value() -> impl Strategy<Value = String> {
     prop_oneof![8 => known.prop_map(str::to_owned), 1 => any::<String>()]
 }
 
-fn number() -> impl Strategy<Value = f64> {
+pub(crate) fn number() -> impl Strategy<Value = f64> {
     let known = vec![
         0.0,
         -0.0,
@@ -248,7 +248,7 @@ fn descriptor() -> impl Strategy<Value = Descriptor> {
 }
 
 /// Series that fit their family often enough to reach the page.
-fn family() -> impl Strategy<Value = Family> {
+pub(crate) fn family() -> impl Strategy<Value = Family> {
     let at = option::weighted(0.1, 0..6_usize);
     (descriptor(), at).prop_flat_map(|(descriptor, panics_at)| {
         let names = descriptor.label_names.to_vec();

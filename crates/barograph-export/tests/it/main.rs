@@ -1,4 +1,4 @@
-//! Pages as readers see them, through the public API alone.
+//! Pages and requests as readers see them, through the public API alone.
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
 mod parser;
@@ -7,3 +7,4 @@ mod golden;
 mod evidence;
 mod hostile;
 mod page;
+mod otlp;

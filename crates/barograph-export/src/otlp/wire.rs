@@ -1,0 +1,199 @@
+//! Protobuf's wire format, as far as OTLP needs it.
+//!
+//! Short messages are written into a `Vec` whole. The long ones around them are opened with room for
+//! a length, which is filled in when they are closed: four bytes, more than the shortest form takes,
+//! which every decoder accepts.
+//!
+//! Source: Protocol Buffers, "Encoding".
+
+use bytes::{Bytes, BytesMut};
+
+use crate::steps::{Buf, CHUNK, new_buf};
+
+/// The key of a field that holds a text, bytes or a message.
+pub(super) const fn long(field: u8) -> u8 {
+    field << 3 | 2
+}
+
+/// The key of a field that holds eight bytes.
+pub(super) const fn fixed(field: u8) -> u8 {
+    field << 3 | 1
+}
+
+/// The key of a field that holds a number of varying length.
+pub(super) const fn small(field: u8) -> u8 {
+    field << 3
+}
+
+/// Writes a number of varying length.
+pub(super) fn varint(out: &mut Vec<u8>, mut value: u64) {
+    while value >= 0x80 {
+        out.push(value as u8 | 0x80);
+        value >>= 7;
+    }
+    out.push(value as u8);
+}
+
+/// How many bytes [`varint`] takes.
+pub(super) fn varint_len(value: usize) -> usize {
+    (value | 1).ilog2() as usize / 7 + 1
+}
+
+/// Writes a field that holds a text, unless it is empty, which is as if it were not there.
+pub(super) fn text(out: &mut Vec<u8>, key: u8, text: &str) {
+    if !text.is_empty() {
+        bytes(out, key, text.as_bytes());
+    }
+}
+
+/// Writes a field that holds bytes, or a message that is written already.
+pub(super) fn bytes(out: &mut Vec<u8>, key: u8, bytes: &[u8]) {
+    out.push(key);
+    varint(out, bytes.len() as u64);
+    out.extend_from_slice(bytes);
+}
+
+/// Writes a field of eight bytes.
+pub(super) fn eight(out: &mut Vec<u8>, key: u8, value: [u8; 8]) {
+    out.push(key);
+    out.extend_from_slice(&value);
+}
+
+/// Writes an attribute, a `KeyValue`, whose value is a text.
+pub(super) fn attribute(out: &mut Vec<u8>, key: u8, name: &str, value: &str) {
+    let any = 1 + varint_len(value.len()) + value.len();
+    let pair = 1 + varint_len(name.len()) + name.len() + 1 + varint_len(any) + any;
+    out.push(key);
+    varint(out, pair as u64);
+    bytes(out, long(1), name.as_bytes());
+    out.push(long(2));
+    varint(out, any as u64);
+    // An empty text is a value too, so it is written.
+    bytes(out, long(1), value.as_bytes());
+}
+
+/// Writes an attribute whose value is `true`.
+pub(super) fn flag(out: &mut Vec<u8>, key: u8, name: &str) {
+    let mut pair = Vec::new();
+    bytes(&mut pair, long(1), name.as_bytes());
+    bytes(&mut pair, long(2), &[small(2), 1]);
+    bytes(out, key, &pair);
+}
+
+/// A request on its way: what is full of a chunk goes behind what is there.
+pub(super) struct Body {
+    chunk: Box<Buf>,
+    at: u16,
+    done: BytesMut,
+}
+
+/// An open message.
+#[derive(Clone, Copy)]
+pub(super) struct Open {
+    from: usize,
+}
+
+/// Bytes for the length of a message that is closed later.
+const ROOM: usize = 4;
+
+impl Body {
+    pub(super) fn new() -> Self {
+        Body {
+            chunk: new_buf(),
+            at: 0,
+            done: BytesMut::new(),
+        }
+    }
+
+    /// Bytes so far.
+    #[inline(always)]
+    pub(super) fn len(&self) -> usize {
+        self.done.len() + usize::from(self.at)
+    }
+
+    /// A chunk with room for `need` bytes from the place on that is given too; see
+    /// [`steps`](crate::steps). None where no chunk has room for that much.
+    #[inline(always)]
+    pub(super) fn reserve(&mut self, need: usize) -> Option<(&mut Buf, u16)> {
+        if usize::from(self.at) + need >= CHUNK {
+            if need >= CHUNK {
+                return None;
+            }
+            self.spill();
+        }
+        Some((&mut self.chunk, self.at))
+    }
+
+    /// Takes what stands in front of `at` as written.
+    #[inline(always)]
+    pub(super) fn advance(&mut self, at: u16) {
+        self.at = at;
+    }
+
+    /// Writes any bytes.
+    pub(super) fn bytes(&mut self, bytes: &[u8]) {
+        if let Some((chunk, at)) = self.reserve(bytes.len()) {
+            let from = usize::from(at);
+            chunk[from..from + bytes.len()].copy_from_slice(bytes);
+            self.at = at + bytes.len() as u16;
+        } else {
+            self.spill();
+            self.done.extend_from_slice(bytes);
+        }
+    }
+
+    /// Writes a field that holds a message which is written already.
+    pub(super) fn field(&mut self, key: u8, message: &[u8]) {
+        let mut head = [key, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
+        let (mut len, mut at) = (message.len(), 1);
+        while len >= 0x80 {
+            head[at] = len as u8 | 0x80;
+            len >>= 7;
+            at += 1;
+        }
+        head[at] = len as u8;
+        self.bytes(&head[..=at]);
+        self.bytes(message);
+    }
+
+    /// Opens a message.
+    pub(super) fn open(&mut self, key: u8) -> Open {
+        self.bytes(&[key, 0, 0, 0, 0]);
+        Open { from: self.len() }
+    }
+
+    /// Closes the message that was opened last of those that are open.
+    pub(super) fn close(&mut self, open: Open) {
+        self.spill();
+        let mut len = self.done.len() - open.from;
+        let room = &mut self.done[open.from - ROOM..open.from];
+        for (i, byte) in room.iter_mut().enumerate() {
+            *byte = (len & 0x7f) as u8 | if i + 1 < ROOM { 0x80 } else { 0 };
+            len >>= 7;
+        }
+    }
+
+    /// All that was written; the next begins in the memory of `used`, if nobody else has it.
+    pub(super) fn take(&mut self, used: Option<Bytes>) -> Bytes {
+        self.spill();
+        let mut next = used
+            .and_then(|used| used.try_into_mut().ok())
+            .unwrap_or_default();
+        next.clear();
+        std::mem::replace(&mut self.done, next).freeze()
+    }
+
+    /// Forgets what was not taken, and gives its memory back.
+    pub(super) fn rest(&mut self) {
+        self.at = 0;
+        self.done = BytesMut::new();
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn spill(&mut self) {
+        self.done
+            .extend_from_slice(&self.chunk[..usize::from(self.at)]);
+        self.at = 0;
+    }
+}
