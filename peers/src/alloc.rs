@@ -17,7 +17,17 @@ pub(crate) fn live_bytes_of<T>(build: impl FnOnce() -> T) -> (i64, T) {
     (LIVE.take().unwrap_or(0), built)
 }
 
+/// How often `run` allocates, or has something grown.
+pub(crate) fn allocations_of(run: impl FnOnce()) -> u64 {
+    TIMES.set(Some(0));
+    run();
+    TIMES.take().unwrap_or(0)
+}
+
 fn count(bytes: i64) {
+    if bytes > 0 {
+        let _ = TIMES.try_with(|times| times.set(times.get().map(|before| before + 1)));
+    }
     // It has no destructor, hence is there as long as the thread allocates.
     let _ = LIVE.try_with(|live| {
         if let Some(before) = live.get() {
@@ -61,11 +71,22 @@ unsafe impl GlobalAlloc for Counting {
 
 thread_local! {
     static LIVE: Cell<Option<i64>> = const { Cell::new(None) };
+    static TIMES: Cell<Option<u64>> = const { Cell::new(None) };
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn each_allocation_counts() {
+        let times = allocations_of(|| {
+            let mut grown = vec![1_u8];
+            grown.reserve_exact(100);
+            drop(grown);
+        });
+        assert_eq!(times, 2);
+    }
 
     #[test]
     fn what_is_kept_counts_and_what_is_dropped_does_not() {

@@ -7,10 +7,12 @@ mod one_thread;
 mod page;
 mod two_threads;
 
+mod allocations;
 mod difference;
 
 use std::time::Duration;
 
+pub(crate) use allocations::Allocations;
 pub(crate) use bytes::Bytes;
 pub(crate) use difference::Difference;
 pub(crate) use one_thread::OneThread;

@@ -11,6 +11,7 @@ mod memory;
 mod scrape;
 
 mod exemplars;
+mod otlp;
 
 use crate::row::Row;
 
@@ -24,6 +25,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
         exemplars::ROWS,
         memory::ROWS,
         scrape::ROWS,
+        otlp::ROWS,
     ]
     .into_iter()
     .flatten()

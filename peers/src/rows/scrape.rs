@@ -341,7 +341,7 @@ fn page(mut render: impl FnMut(&mut String) + 'static) -> Page {
 
 /// Five labels, in the order of their names: some libraries sort, others write as declared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet, LabelSet)]
-struct Labels {
+pub(super) struct Labels {
     code: String,
     host: String,
     method: String,
@@ -350,7 +350,7 @@ struct Labels {
 }
 
 impl Labels {
-    fn of(at: usize) -> Self {
+    pub(super) fn of(at: usize) -> Self {
         Self {
             code: STATUSES[at / 8 % 10].into(),
             host: format!("node-{}", at % 31),
@@ -360,11 +360,11 @@ impl Labels {
         }
     }
 
-    fn values(&self) -> [&str; 5] {
+    pub(super) fn values(&self) -> [&str; 5] {
         [&self.code, &self.host, &self.method, &self.path, &self.zone]
     }
 
-    fn pairs(&self) -> Vec<(&'static str, &str)> {
+    pub(super) fn pairs(&self) -> Vec<(&'static str, &str)> {
         NAMES.into_iter().zip(self.values()).collect()
     }
 
@@ -391,7 +391,7 @@ impl Labels {
             .collect()
     }
 
-    fn into_attributes(self) -> Vec<KeyValue> {
+    pub(super) fn into_attributes(self) -> Vec<KeyValue> {
         self.into_strings()
             .map(|(name, value)| KeyValue::new(name, value))
             .collect()
@@ -424,7 +424,7 @@ fn learned_set() -> LearnedSet {
 }
 
 /// A counter's value: one to six digits.
-fn count_of(at: usize) -> u64 {
+pub(super) fn count_of(at: usize) -> u64 {
     (at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32 & 0xf_ffff
 }
 
@@ -448,7 +448,7 @@ fn expect_histogram(expected: &mut Expected, at: usize) {
     expected.add("took_seconds_sum", &pairs, observed_by(at).sum());
 }
 
-const NAMES: [&str; 5] = ["code", "host", "method", "path", "zone"];
+pub(super) const NAMES: [&str; 5] = ["code", "host", "method", "path", "zone"];
 const ZONES: [&str; 3] = ["eu-west-1a", "eu-west-1b", "us-east-1c"];
 const HELP: &str = "Measured here.";
 const HISTOGRAMS: usize = 1_000;
