@@ -1,11 +1,13 @@
-//! What a page of many series takes: a little, however many there are.
+//! What a page of many series takes, and requests of them: a little, however many there are.
 //!
 //! A binary of its own, since it counts what the whole process allocates.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::time::SystemTime;
 
+use barograph_export::otlp::{Encoding, MetricReader, Temporalities};
 use barograph_export::prometheus::{Compression, Config, Escaping, Exposition, Format, Negotiated};
 use barograph_model::bounds::Bounds;
 use barograph_model::descriptor::{Descriptor, Kind};
@@ -18,10 +20,12 @@ static COUNTING: Counting = Counting;
 
 static HELD: AtomicUsize = AtomicUsize::new(0);
 static MOST: AtomicUsize = AtomicUsize::new(0);
+static TIMES: AtomicUsize = AtomicUsize::new(0);
 
 struct Counting;
 
 fn grow(bytes: usize) {
+    TIMES.fetch_add(1, Relaxed);
     MOST.fetch_max(HELD.fetch_add(bytes, Relaxed) + bytes, Relaxed);
 }
 
@@ -124,7 +128,48 @@ fn most_beyond_chunks(source: &Arc<dyn Source>, compression: Compression, keep: 
     MOST.load(Relaxed) - before - handed_out
 }
 
+/// One test, since both count what the whole process does.
 #[test]
+fn little_is_allocated() {
+    a_page_of_a_million_series_holds_less_than_a_mebibyte();
+    requests_are_written_without_an_allocation_for_a_point();
+}
+
+fn requests_are_written_without_an_allocation_for_a_point() {
+    const POINTS: usize = 50_000;
+    for kind in [Kind::Counter, Kind::Histogram] {
+        let source = Series::source(kind, POINTS);
+        let before = TIMES.load(Relaxed);
+        let view = &source.collect()[0];
+        let mut cursor = Some(0);
+        while let Some(from) = cursor {
+            cursor = view.read(from, &mut |_| {});
+        }
+        let by_the_source = TIMES.load(Relaxed) - before;
+        for encoding in [Encoding::Protobuf, Encoding::Json] {
+            for temporalities in [Temporalities::CUMULATIVE, Temporalities::DELTA] {
+                let mut reader = MetricReader::new(&Resource::new(), [Arc::clone(&source)])
+                    .with_encoding(encoding)
+                    .with_temporalities(temporalities);
+                let before = TIMES.load(Relaxed);
+                reader.begin(SystemTime::now());
+                let mut points = 0;
+                while let Some(request) = reader.next_request() {
+                    points += request.items as usize;
+                    reader.settle();
+                }
+                // What is at zero has not changed, so a difference is not told.
+                assert!(points >= POINTS - 1, "{points}");
+                let times = TIMES.load(Relaxed) - before - by_the_source;
+                assert!(
+                    times < POINTS / 50,
+                    "{times} allocations, {kind:?}, {encoding:?}, {temporalities:?}"
+                );
+            }
+        }
+    }
+}
+
 fn a_page_of_a_million_series_holds_less_than_a_mebibyte() {
     const MIB: usize = 1 << 20;
     let counters = Series::source(Kind::Counter, 1_000_000);
