@@ -240,8 +240,8 @@ impl Builder {
         let config = Config::read(&*self.lookup);
         let prints_logs = self.logs == Part::On && log::print_unless_set(&*self.lookup);
         log::hear_reports();
-        for ignored in &config.ignored {
-            tracing::warn!(target: "barograph", "{ignored}");
+        for notice in &config.notices {
+            tracing::warn!(target: "barograph", "{notice}");
         }
         let listener = match self.pages_at {
             PagesAt::Environment => Some(listen(&config, None)?),

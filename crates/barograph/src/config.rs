@@ -2,7 +2,7 @@
 
 use barograph_core::exemplar::ExemplarFilter;
 
-use crate::env::{Environment, Ignored};
+use crate::env::{Environment, Notice};
 use crate::error::{HOST, PORT};
 use crate::resource::{self, Outside};
 
@@ -15,7 +15,7 @@ pub(crate) struct Config {
     pub(crate) host: Option<String>,
     pub(crate) port: Option<u16>,
     pub(crate) exemplars: Option<ExemplarFilter>,
-    pub(crate) ignored: Vec<Ignored>,
+    pub(crate) notices: Vec<Notice>,
 }
 
 impl Config {
@@ -43,7 +43,7 @@ impl Config {
                     ("always_off", ExemplarFilter::AlwaysOff),
                 ],
             ),
-            ignored: environment.into_ignored(),
+            notices: environment.into_notices(),
         }
     }
 }
@@ -75,7 +75,11 @@ mod tests {
         assert_eq!((config.host, config.port), (None, None));
         assert_eq!(config.exemplars, Some(ExemplarFilter::AlwaysOn));
         assert!(!config.disabled);
-        let variables: Vec<_> = config.ignored.iter().map(|i| i.variable).collect();
+        let variables: Vec<_> = config
+            .notices
+            .iter()
+            .map(|notice| notice.variable)
+            .collect();
         assert_eq!(
             variables,
             [

@@ -28,6 +28,8 @@
 mod error;
 mod env;
 mod resource;
+#[allow(dead_code, reason = "nothing pushes yet")]
+mod otlp_env;
 mod config;
 mod listen;
 mod log;

@@ -3,6 +3,8 @@
 use barograph_model::resource::Resource;
 use uuid::Uuid;
 
+use crate::env::percent_decode;
+
 /// What the program says of itself when nobody outside does.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Own {
@@ -56,22 +58,6 @@ pub(crate) fn parse_attributes(text: &str) -> Option<Vec<(String, String)>> {
         (!key.is_empty()).then_some((key, value))
     };
     members.map(attribute).collect()
-}
-
-fn percent_decode(text: &str) -> Option<String> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        decoded.push(match byte {
-            b'%' => {
-                let mut digit = || char::from(bytes.next()?).to_digit(16);
-                // Two hexadecimal digits fit a byte.
-                (digit()? * 16 + digit()?) as u8
-            }
-            byte => byte,
-        });
-    }
-    String::from_utf8(decoded).ok()
 }
 
 /// The attribute that names the service.

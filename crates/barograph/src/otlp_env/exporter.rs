@@ -1,0 +1,52 @@
+//! Which ways out a signal has.
+
+use crate::env::Environment;
+
+/// A way out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Exporter {
+    /// Pushed.
+    Otlp,
+    /// Served to Prometheus.
+    Prometheus,
+    /// Printed.
+    Console,
+}
+
+/// Reads a list of exporters, each once. An empty list says `none`; no list that nothing was said,
+/// or nothing that is known.
+///
+/// Source: OpenTelemetry environment variables, "Exporter selection".
+pub(crate) fn read(
+    environment: &mut Environment<'_>,
+    variable: &'static str,
+    known: &[(&str, Exporter)],
+) -> Option<Vec<Exporter>> {
+    let text = environment.text(variable)?;
+    let mut exporters = Vec::new();
+    let mut says_none = false;
+    for word in text.split(',').map(str::trim).filter(|w| !w.is_empty()) {
+        let mut known = known.iter();
+        match known.find(|(name, _)| word.eq_ignore_ascii_case(name)) {
+            Some((_, exporter)) if exporters.contains(exporter) => {}
+            Some((_, exporter)) => exporters.push(*exporter),
+            None if word.eq_ignore_ascii_case("none") => says_none = true,
+            None => environment.ignore(variable, word, expected(variable)),
+        }
+    }
+    if says_none && !exporters.is_empty() {
+        environment.ignore(variable, "none", "it to stand alone");
+    }
+    (says_none || !exporters.is_empty()).then_some(exporters)
+}
+
+fn expected(variable: &str) -> &'static str {
+    match variable {
+        METRICS_EXPORTER => "otlp, prometheus, console, none or a list of them",
+        _ => "otlp, console, none or a list of them",
+    }
+}
+
+pub(crate) const METRICS_EXPORTER: &str = "OTEL_METRICS_EXPORTER";
+pub(crate) const TRACES_EXPORTER: &str = "OTEL_TRACES_EXPORTER";
+pub(crate) const LOGS_EXPORTER: &str = "OTEL_LOGS_EXPORTER";

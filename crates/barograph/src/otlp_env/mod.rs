@@ -1,0 +1,184 @@
+//! What the environment says about pushing: plain values, nothing is opened or built.
+//!
+//! One deviation from OpenTelemetry, where `otlp` is what happens when nothing is said: a signal
+//! whose exporters are not chosen is pushed only where an endpoint is set, so that a program that
+//! was told nothing dials nobody; and metrics are served to Prometheus.
+//!
+//! What is not set is none here: what the program chose counts then, and after that the defaults.
+//!
+//! Source: OpenTelemetry specification, "Environment variable specification" and "OpenTelemetry
+//! Protocol Exporter".
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use barograph_export::otlp::Signal;
+
+use crate::env::Environment;
+
+pub(crate) mod endpoint;
+mod headers;
+pub(crate) mod exporter;
+pub(crate) mod proxy;
+pub(crate) mod receiver;
+#[cfg(test)]
+mod tests;
+
+use exporter::{Exporter, LOGS_EXPORTER, METRICS_EXPORTER, TRACES_EXPORTER};
+use proxy::Proxies;
+use receiver::Receiver;
+
+/// All that is said about pushing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Otlp {
+    pub(crate) metrics: Export,
+    pub(crate) traces: Export,
+    pub(crate) logs: Export,
+    /// Between two pushes of metrics.
+    pub(crate) interval: Option<Duration>,
+    /// For all of one push of metrics.
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) temporality: Option<Temporality>,
+    pub(crate) proxies: Proxies,
+    pub(crate) journal: Journal,
+}
+
+/// What is said about one signal.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Export {
+    /// The exporters that were chosen; an empty list was chosen as well.
+    pub(crate) exporters: Option<Vec<Exporter>>,
+    pub(crate) receiver: Receiver,
+}
+
+/// Which protocol requests are sent by.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Grpc,
+    #[default]
+    HttpProtobuf,
+    HttpJson,
+}
+
+/// What points of metrics tell: all since the start, or what was new since the last push.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Temporality {
+    Cumulative,
+    Delta,
+    /// Delta where that spares memory.
+    LowMemory,
+}
+
+/// The journal of what could not be delivered. Ours: OpenTelemetry has no variables for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Journal {
+    /// Where it is; there is none without it.
+    pub(crate) directory: Option<PathBuf>,
+    /// How much disk it may take.
+    pub(crate) max_bytes: Option<u64>,
+}
+
+impl Otlp {
+    /// Reads all variables about pushing.
+    pub(crate) fn read(environment: &mut Environment<'_>) -> Self {
+        let otlp = ("otlp", Exporter::Otlp);
+        let console = ("console", Exporter::Console);
+        let prometheus = ("prometheus", Exporter::Prometheus);
+        let mut export = |signal, variable, known: &[_]| Export {
+            exporters: exporter::read(environment, variable, known),
+            receiver: Receiver::read(environment, signal),
+        };
+        let metrics = export(
+            Signal::Metrics,
+            METRICS_EXPORTER,
+            &[otlp, prometheus, console],
+        );
+        let traces = export(Signal::Traces, TRACES_EXPORTER, &[otlp, console]);
+        let logs = export(Signal::Logs, LOGS_EXPORTER, &[otlp, console]);
+        for export in [&metrics, &traces, &logs] {
+            export.warn(environment);
+        }
+        warn_of_exponential(environment);
+        Otlp {
+            metrics,
+            traces,
+            logs,
+            interval: environment.interval("OTEL_METRIC_EXPORT_INTERVAL"),
+            timeout: environment.timeout("OTEL_METRIC_EXPORT_TIMEOUT"),
+            temporality: environment.choice(
+                "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+                "cumulative, delta or lowmemory",
+                &[
+                    ("cumulative", Temporality::Cumulative),
+                    ("delta", Temporality::Delta),
+                    ("lowmemory", Temporality::LowMemory),
+                ],
+            ),
+            proxies: Proxies::read(environment),
+            journal: Journal {
+                directory: environment.text(JOURNAL).map(PathBuf::from),
+                max_bytes: environment.parsed(
+                    JOURNAL_MAX_BYTES,
+                    "a whole number of bytes above 0",
+                    |value| value.trim().parse().ok().filter(|bytes| *bytes > 0),
+                ),
+            },
+        }
+    }
+}
+
+impl Export {
+    /// Whether requests are to be sent.
+    pub(crate) fn is_pushed(&self) -> bool {
+        match &self.exporters {
+            Some(chosen) => chosen.contains(&Exporter::Otlp),
+            None => self.receiver.endpoint.is_some(),
+        }
+    }
+
+    /// Whether Prometheus may come and ask. Only metrics are.
+    pub(crate) fn is_served(&self) -> bool {
+        match &self.exporters {
+            Some(chosen) => chosen.contains(&Exporter::Prometheus),
+            None => true,
+        }
+    }
+
+    /// Whether it is to be printed.
+    pub(crate) fn is_printed(&self) -> bool {
+        let chosen = self.exporters.as_ref();
+        chosen.is_some_and(|chosen| chosen.contains(&Exporter::Console))
+    }
+
+    fn warn(&self, environment: &mut Environment<'_>) {
+        if let Some(endpoint) = &self.receiver.endpoint
+            && self.is_pushed()
+            && self.receiver.shows_credentials()
+        {
+            let origin = endpoint.origin();
+            let text = format!("credentials go to {origin} in plain text; https keeps them secret");
+            environment.notice(ENDPOINT, text);
+        }
+    }
+}
+
+/// The wish for exponential buckets cannot be met; explicit ones are what every receiver takes.
+fn warn_of_exponential(environment: &mut Environment<'_>) {
+    let variable = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
+    let expected = "explicit_bucket_histogram or base2_exponential_bucket_histogram";
+    let choices = [
+        ("explicit_bucket_histogram", false),
+        ("base2_exponential_bucket_histogram", true),
+    ];
+    if environment.choice(variable, expected, &choices) == Some(true) {
+        let text = format!("{variable}: histograms have explicit buckets all the same");
+        environment.notice(variable, text);
+    }
+}
+
+/// The endpoint for all signals.
+pub(crate) const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
+/// The journal's directory.
+pub(crate) const JOURNAL: &str = "BAROGRAPH_PUSH_JOURNAL_DIR";
+/// How much disk the journal may take.
+pub(crate) const JOURNAL_MAX_BYTES: &str = "BAROGRAPH_PUSH_JOURNAL_MAX_BYTES";

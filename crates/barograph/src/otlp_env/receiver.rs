@@ -1,0 +1,240 @@
+//! Who takes the requests of one signal, and how they are sent.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use http::HeaderMap;
+
+use crate::env::Environment;
+
+use super::endpoint::{Bare, Endpoint, GRPC_PORT, HTTP_PORT, Reading, Stands, masked};
+use super::{Protocol, Signal, headers};
+
+/// Who takes requests. What nothing was said about is left to the program.
+///
+/// Each value comes from the signal's own variable, and where that says nothing from the one for all
+/// signals. Headers too: the keys of one receiver are not sent to another.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Receiver {
+    pub(crate) endpoint: Option<Endpoint>,
+    /// `http/protobuf` where nothing is said.
+    pub(crate) protocol: Option<Protocol>,
+    pub(crate) headers: Option<HeaderMap>,
+    /// For one export with all its tries; 10 s where nothing is said.
+    pub(crate) timeout: Option<Duration>,
+    pub(crate) compression: Option<Compression>,
+    /// A file of PEM certificates to trust, instead of the system's.
+    pub(crate) certificate: Option<PathBuf>,
+    /// This client's own certificate, for mutual TLS.
+    pub(crate) identity: Option<Identity>,
+}
+
+/// The files with which this client shows who it is, in PEM.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Identity {
+    pub(crate) certificate: PathBuf,
+    pub(crate) key: PathBuf,
+}
+
+/// How request bodies are made smaller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Compression {
+    /// Not at all, although a more general value says otherwise.
+    None,
+    /// What every receiver takes.
+    Gzip,
+    /// An extension of ours; the Collector takes it.
+    Zstd,
+}
+
+impl Receiver {
+    /// Reads what the variables of one signal say, or else those for all.
+    pub(crate) fn read(environment: &mut Environment<'_>, signal: Signal) -> Self {
+        let names = match signal {
+            Signal::Metrics => METRICS,
+            Signal::Traces => TRACES,
+            Signal::Logs => LOGS,
+        };
+        // The signal's own first, and the one for all only where that says nothing.
+        let both = |of: fn(&Names) -> &'static str| [of(&names), of(&GENERAL)];
+        let mut protocols = both(|names| names.protocol).into_iter();
+        let protocol = protocols.find_map(|name| environment.choice(name, PROTOCOLS, &PROTOCOL));
+        let mut timeouts = both(|names| names.timeout).into_iter();
+        let mut compressions = both(|names| names.compression).into_iter();
+        let path = |of| {
+            let mut names = both(of).into_iter();
+            names.find_map(|name| Some((name, PathBuf::from(environment.text(name)?))))
+        };
+        let certificate = path(|names| names.certificate).map(|(_, path)| path);
+        let client_certificate = path(|names| names.client_certificate);
+        let client_key = path(|names| names.client_key);
+        Receiver {
+            endpoint: endpoint(environment, signal, protocol, &names),
+            protocol,
+            headers: all_headers(environment, &names),
+            timeout: timeouts.find_map(|name| environment.timeout(name)),
+            compression: compressions
+                .find_map(|name| environment.choice(name, COMPRESSIONS, &COMPRESSION)),
+            certificate,
+            identity: identity(environment, client_certificate, client_key),
+        }
+    }
+
+    /// Whether others on the way could read credentials.
+    pub(crate) fn shows_credentials(&self) -> bool {
+        let Some(endpoint) = &self.endpoint else {
+            return false;
+        };
+        let headers = self.headers.as_ref();
+        let has_credentials =
+            endpoint.has_credentials() || headers.is_some_and(headers::have_credentials);
+        endpoint.is_readable_by_others() && has_credentials
+    }
+}
+
+/// The names of the variables of one signal, or of those for all.
+#[derive(Clone, Copy)]
+struct Names {
+    endpoint: &'static str,
+    protocol: &'static str,
+    headers: &'static str,
+    timeout: &'static str,
+    compression: &'static str,
+    insecure: &'static str,
+    certificate: &'static str,
+    client_certificate: &'static str,
+    client_key: &'static str,
+}
+
+macro_rules! names {
+    ($signal:literal) => {
+        Names {
+            endpoint: concat!("OTEL_EXPORTER_OTLP_", $signal, "ENDPOINT"),
+            protocol: concat!("OTEL_EXPORTER_OTLP_", $signal, "PROTOCOL"),
+            headers: concat!("OTEL_EXPORTER_OTLP_", $signal, "HEADERS"),
+            timeout: concat!("OTEL_EXPORTER_OTLP_", $signal, "TIMEOUT"),
+            compression: concat!("OTEL_EXPORTER_OTLP_", $signal, "COMPRESSION"),
+            insecure: concat!("OTEL_EXPORTER_OTLP_", $signal, "INSECURE"),
+            certificate: concat!("OTEL_EXPORTER_OTLP_", $signal, "CERTIFICATE"),
+            client_certificate: concat!("OTEL_EXPORTER_OTLP_", $signal, "CLIENT_CERTIFICATE"),
+            client_key: concat!("OTEL_EXPORTER_OTLP_", $signal, "CLIENT_KEY"),
+        }
+    };
+}
+
+const GENERAL: Names = names!("");
+const METRICS: Names = names!("METRICS_");
+const TRACES: Names = names!("TRACES_");
+const LOGS: Names = names!("LOGS_");
+
+const PROTOCOLS: &str = "grpc, http/protobuf or http/json";
+const PROTOCOL: [(&str, Protocol); 3] = [
+    ("grpc", Protocol::Grpc),
+    ("http/protobuf", Protocol::HttpProtobuf),
+    ("http/json", Protocol::HttpJson),
+];
+const COMPRESSIONS: &str = "gzip, zstd or none";
+const COMPRESSION: [(&str, Compression); 3] = [
+    ("gzip", Compression::Gzip),
+    ("zstd", Compression::Zstd),
+    ("none", Compression::None),
+];
+
+fn endpoint(
+    environment: &mut Environment<'_>,
+    signal: Signal,
+    protocol: Option<Protocol>,
+    names: &Names,
+) -> Option<Endpoint> {
+    let insecure = environment.flag(names.insecure);
+    let insecure = insecure.or_else(|| environment.flag(GENERAL.insecure));
+    let bare = match insecure {
+        Some(true) => Bare::Insecure,
+        _ => Bare::Secure,
+    };
+    let places = [
+        (names.endpoint, Stands::ForOne),
+        (GENERAL.endpoint, Stands::ForAll),
+    ];
+    for (variable, stands) in places {
+        let reading = Reading {
+            signal,
+            protocol: protocol.unwrap_or_default(),
+            stands,
+            bare,
+        };
+        let Some(text) = environment.text(variable) else {
+            continue;
+        };
+        let Some(endpoint) = Endpoint::parse(&text, reading) else {
+            environment.ignore(variable, &masked(&text), reading.expected());
+            continue;
+        };
+        if reading.leaves_out(&text) {
+            let text = format!("{variable}: only {endpoint} counts of it, gRPC has its own paths");
+            environment.notice(variable, text);
+        }
+        hint_at_protocol(environment, variable, &endpoint, protocol);
+        return Some(endpoint);
+    }
+    None
+}
+
+/// A protocol at the other's port is most often one that was forgotten to be said.
+fn hint_at_protocol(
+    environment: &mut Environment<'_>,
+    variable: &'static str,
+    endpoint: &Endpoint,
+    protocol: Option<Protocol>,
+) {
+    let general = GENERAL.protocol;
+    let origin = endpoint.origin();
+    let text = match (protocol, endpoint.port()) {
+        (None, Some(GRPC_PORT)) => format!(
+            "{variable}: {origin} gets http/protobuf, and receivers expect gRPC at that port as a \
+             rule; {general} chooses"
+        ),
+        (Some(Protocol::Grpc), Some(HTTP_PORT)) => format!(
+            "{variable}: {origin} gets gRPC, and receivers expect HTTP at that port as a rule; \
+             {general} chooses"
+        ),
+        _ => return,
+    };
+    environment.notice(variable, text);
+}
+
+fn all_headers(environment: &mut Environment<'_>, names: &Names) -> Option<HeaderMap> {
+    for variable in [names.headers, GENERAL.headers] {
+        let Some(text) = environment.text(variable) else {
+            continue;
+        };
+        let (headers, bad) = headers::parse(&text);
+        for place in bad {
+            let expected = headers::EXPECTED;
+            let text = format!("{variable}: member {place} is ignored, expected {expected}");
+            environment.notice(variable, text);
+        }
+        if !headers.is_empty() {
+            return Some(headers);
+        }
+    }
+    None
+}
+
+fn identity(
+    environment: &mut Environment<'_>,
+    certificate: Option<(&'static str, PathBuf)>,
+    key: Option<(&'static str, PathBuf)>,
+) -> Option<Identity> {
+    let (alone, missing) = match (certificate, key) {
+        (None, None) => return None,
+        (Some((_, certificate)), Some((_, key))) => return Some(Identity { certificate, key }),
+        (Some((variable, _)), None) => (variable, "key"),
+        (None, Some((variable, _))) => (variable, "certificate"),
+    };
+    environment.notice(
+        alone,
+        format!("{alone} is ignored, expected a client {missing} beside it"),
+    );
+    None
+}

@@ -1,0 +1,636 @@
+//! The rules that are easy to get wrong, each as a table.
+
+use std::collections::BTreeMap;
+
+use super::endpoint::{Bare, Endpoint, Reading, Stands, masked};
+use super::proxy::Proxy;
+use super::receiver::Compression;
+use super::*;
+
+/// What is read of these variables, and what is said about them.
+fn read(variables: &[(&str, &str)]) -> (Otlp, Vec<String>) {
+    let variables: BTreeMap<_, _> = variables.iter().copied().collect();
+    let lookup = |name: &str| variables.get(name).map(|value| (*value).to_owned());
+    let mut environment = Environment::new(&lookup);
+    let otlp = Otlp::read(&mut environment);
+    let notices = environment.into_notices();
+    (otlp, notices.iter().map(ToString::to_string).collect())
+}
+
+/// The endpoints of metrics, traces and logs.
+fn urls(otlp: &Otlp) -> [Option<String>; 3] {
+    let exports = [&otlp.metrics, &otlp.traces, &otlp.logs];
+    exports.map(|export| export.receiver.endpoint.as_ref().map(Endpoint::url))
+}
+
+#[test]
+fn nothing_said_is_nothing_chosen() {
+    let (otlp, notices) = read(&[]);
+    assert_eq!(otlp, Otlp::default());
+    assert_eq!(notices, [""; 0]);
+    assert!(otlp.metrics.is_served() && !otlp.metrics.is_pushed() && !otlp.metrics.is_printed());
+    assert!(!otlp.traces.is_pushed() && !otlp.logs.is_pushed());
+}
+
+#[test]
+fn an_empty_value_is_none() {
+    let names = [
+        "OTEL_METRICS_EXPORTER",
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
+        "OTEL_EXPORTER_OTLP_PROTOCOL",
+        "OTEL_EXPORTER_OTLP_HEADERS",
+        "OTEL_EXPORTER_OTLP_TIMEOUT",
+        "OTEL_EXPORTER_OTLP_COMPRESSION",
+        "OTEL_EXPORTER_OTLP_INSECURE",
+        "OTEL_EXPORTER_OTLP_CERTIFICATE",
+        "OTEL_EXPORTER_OTLP_CLIENT_KEY",
+        "OTEL_METRIC_EXPORT_INTERVAL",
+        "HTTPS_PROXY",
+        "BAROGRAPH_PUSH_JOURNAL_DIR",
+        "BAROGRAPH_PUSH_JOURNAL_MAX_BYTES",
+    ];
+    let (otlp, notices) = read(&names.map(|name| (name, "")));
+    assert_eq!(otlp, Otlp::default());
+    assert_eq!(notices, [""; 0]);
+}
+
+#[test]
+fn exporters_are_a_list_and_unknown_words_are_left_out() {
+    use Exporter::{Console, Otlp, Prometheus};
+    for (value, expected, said) in [
+        ("otlp", Some(vec![Otlp]), 0),
+        ("otlp,prometheus", Some(vec![Otlp, Prometheus]), 0),
+        (" OTLP , Console,", Some(vec![Otlp, Console]), 0),
+        ("otlp,otlp", Some(vec![Otlp]), 0),
+        ("none", Some(vec![]), 0),
+        ("none,otlp", Some(vec![Otlp]), 1),
+        ("otlp,zipkin", Some(vec![Otlp]), 1),
+        ("zipkin,jaeger", None, 2),
+        (" , ", None, 0),
+    ] {
+        let (otlp, notices) = read(&[("OTEL_METRICS_EXPORTER", value)]);
+        assert_eq!(otlp.metrics.exporters, expected, "{value:?}");
+        assert_eq!(notices.len(), said, "{value:?}: {notices:?}");
+    }
+    let (otlp, notices) = read(&[("OTEL_LOGS_EXPORTER", "prometheus,otlp")]);
+    assert_eq!(otlp.logs.exporters, Some(vec![Otlp]));
+    assert_eq!(
+        notices,
+        [
+            r#"OTEL_LOGS_EXPORTER="prometheus" is ignored, expected otlp, console, none or a list of them"#
+        ]
+    );
+}
+
+#[test]
+fn an_endpoint_pushes_its_signals_where_no_exporter_is_chosen() {
+    let all = ("OTEL_EXPORTER_OTLP_ENDPOINT", "http://collector:4318");
+    let logs = ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "http://collector/l");
+    let bad = ("OTEL_EXPORTER_OTLP_ENDPOINT", "collector:4318");
+    let prometheus = ("OTEL_METRICS_EXPORTER", "prometheus");
+    let otlp = ("OTEL_METRICS_EXPORTER", "otlp");
+    let none = ("OTEL_METRICS_EXPORTER", "none");
+    for (variables, pushed, is_served) in [
+        (vec![], [false; 3], true),
+        (vec![all], [true; 3], true),
+        (vec![logs], [false, false, true], true),
+        (vec![bad], [false; 3], true),
+        (vec![all, prometheus], [false, true, true], true),
+        (vec![all, otlp], [true; 3], false),
+        (vec![otlp], [true, false, false], false),
+        (vec![all, none], [false, true, true], false),
+    ] {
+        let (otlp, _) = read(&variables);
+        let exports = [&otlp.metrics, &otlp.traces, &otlp.logs];
+        assert_eq!(exports.map(Export::is_pushed), pushed, "{variables:?}");
+        assert_eq!(otlp.metrics.is_served(), is_served, "{variables:?}");
+    }
+}
+
+#[test]
+fn the_endpoint_for_all_gets_a_path_and_the_own_one_is_taken_as_it_is() {
+    let reading = |stands, protocol| Reading {
+        signal: Signal::Metrics,
+        protocol,
+        stands,
+        bare: Bare::Secure,
+    };
+    use Protocol::{Grpc, HttpProtobuf};
+    let all = "/v1/metrics";
+    for (text, for_all, for_one, grpc) in [
+        ("http://c:4318", Some(all), Some("/"), Some("http://c:4318")),
+        (
+            "http://c:4318/",
+            Some(all),
+            Some("/"),
+            Some("http://c:4318"),
+        ),
+        (
+            "http://c:4318//",
+            Some(all),
+            Some("//"),
+            Some("http://c:4318"),
+        ),
+        (
+            " HTTP://c:4318 ",
+            Some(all),
+            Some("/"),
+            Some("http://c:4318"),
+        ),
+        (
+            "https://c/base/",
+            Some("/base/v1/metrics"),
+            Some("/base/"),
+            Some("https://c"),
+        ),
+        (
+            "http://c/v1/metrics",
+            Some("/v1/metrics/v1/metrics"),
+            Some(all),
+            Some("http://c"),
+        ),
+        (
+            "http://[::1]:4318",
+            Some(all),
+            Some("/"),
+            Some("http://[::1]:4318"),
+        ),
+        (
+            "http://u:p@c/#top",
+            Some(all),
+            Some("/"),
+            Some("http://u:p@c"),
+        ),
+        ("unix:/run/c.sock", Some(all), Some(all), None),
+        ("unix:///run/c.sock", Some(all), Some(all), None),
+        ("c:4317", None, None, Some("https://c:4317")),
+        ("c", None, None, Some("https://c")),
+        ("[::1]:4317", None, None, Some("https://[::1]:4317")),
+        ("//c:4318", None, None, None),
+        ("ftp://c", None, None, None),
+        ("http:/c", None, None, None),
+        ("http://", None, None, None),
+        ("http://:4318", None, None, None),
+        ("http://c:", None, None, None),
+        ("http://c:0", None, None, None),
+        ("http://c:65536", None, None, None),
+        ("http://c:http", None, None, None),
+        ("http://::1:4318", None, None, None),
+        ("http://[::1:4318", None, None, None),
+        ("http://[c]:4318", None, None, None),
+        ("http://c d", None, None, None),
+        ("http://c\n", Some(all), Some("/"), Some("http://c")),
+        ("http://c\nd", None, None, None),
+        ("unix:", None, None, None),
+        ("unix:run/c.sock", None, None, None),
+        ("unix:/", None, None, None),
+    ] {
+        let parse = |stands, protocol| Endpoint::parse(text, reading(stands, protocol));
+        let path = |stands| parse(stands, HttpProtobuf).map(|e| e.path().to_owned());
+        assert_eq!(path(Stands::ForAll).as_deref(), for_all, "{text:?}");
+        assert_eq!(path(Stands::ForOne).as_deref(), for_one, "{text:?}");
+        let url = parse(Stands::ForAll, Grpc).map(|e| e.url());
+        assert_eq!(url.as_deref(), grpc, "{text:?}");
+    }
+}
+
+#[test]
+fn a_url_keeps_what_is_in_it() {
+    let (otlp, notices) = read(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://u:p@c:1/base?key=k"),
+        ("OTEL_EXPORTER_OTLP_LOGS_ENDPOINT", "https://l"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "unix:/run/t.sock"),
+    ]);
+    assert_eq!(
+        urls(&otlp).map(Option::unwrap_or_default),
+        [
+            "https://u:p@c:1/base/v1/metrics?key=k",
+            "unix:/run/t.sock",
+            "https://l/"
+        ]
+    );
+    assert_eq!(notices, [""; 0]);
+}
+
+#[test]
+fn nothing_said_goes_to_this_machine() {
+    for (protocol, metrics, logs) in [
+        (
+            Protocol::default(),
+            "http://localhost:4318/v1/metrics",
+            "http://localhost:4318/v1/logs",
+        ),
+        (
+            Protocol::HttpJson,
+            "http://localhost:4318/v1/metrics",
+            "http://localhost:4318/v1/logs",
+        ),
+        (
+            Protocol::Grpc,
+            "http://localhost:4317",
+            "http://localhost:4317",
+        ),
+    ] {
+        let url = |signal| Endpoint::of_this_machine(signal, protocol).url();
+        assert_eq!(url(Signal::Metrics), metrics);
+        assert_eq!(url(Signal::Logs), logs);
+    }
+    assert_eq!(Protocol::default(), Protocol::HttpProtobuf);
+}
+
+#[test]
+fn without_a_scheme_insecure_decides_for_grpc_alone() {
+    let insecure = |value| ("OTEL_EXPORTER_OTLP_INSECURE", value);
+    let own = |value| ("OTEL_EXPORTER_OTLP_METRICS_INSECURE", value);
+    for (endpoint, flags, expected) in [
+        ("c:4317", vec![], "https://c:4317"),
+        ("c:4317", vec![insecure("true")], "http://c:4317"),
+        ("c:4317", vec![insecure("TRUE")], "http://c:4317"),
+        ("c:4317", vec![insecure("false")], "https://c:4317"),
+        ("c:4317", vec![insecure("1")], "https://c:4317"),
+        (
+            "c:4317",
+            vec![insecure("true"), own("false")],
+            "https://c:4317",
+        ),
+        (
+            "c:4317",
+            vec![insecure("true"), own("no")],
+            "https://c:4317",
+        ),
+        (
+            "c:4317",
+            vec![insecure("false"), own("true")],
+            "http://c:4317",
+        ),
+        ("https://c:4317", vec![insecure("true")], "https://c:4317"),
+        ("http://c:4317", vec![insecure("false")], "http://c:4317"),
+    ] {
+        let mut variables = vec![
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+        ];
+        variables.extend(flags);
+        let (otlp, _) = read(&variables);
+        assert_eq!(urls(&otlp)[0].as_deref(), Some(expected), "{variables:?}");
+    }
+    let (otlp, notices) = read(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c:4318"),
+        ("OTEL_EXPORTER_OTLP_INSECURE", "true"),
+    ]);
+    assert_eq!(
+        urls(&otlp)[0].as_deref(),
+        Some("https://c:4318/v1/metrics"),
+        "HTTP goes by the scheme"
+    );
+    assert_eq!(notices, [""; 0]);
+}
+
+#[test]
+fn the_signal_s_own_value_wins_and_one_that_makes_no_sense_gives_way() {
+    let (otlp, notices) = read(&[
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://all"),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "https://own/here"),
+        ("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT", "own"),
+        ("OTEL_EXPORTER_OTLP_PROTOCOL", "HTTP/JSON"),
+        ("OTEL_EXPORTER_OTLP_METRICS_PROTOCOL", "http/protobuf"),
+        ("OTEL_EXPORTER_OTLP_TRACES_PROTOCOL", "http"),
+        ("OTEL_EXPORTER_OTLP_TIMEOUT", "7000"),
+        ("OTEL_EXPORTER_OTLP_METRICS_TIMEOUT", "1"),
+        ("OTEL_EXPORTER_OTLP_TRACES_TIMEOUT", "5s"),
+        ("OTEL_EXPORTER_OTLP_COMPRESSION", "gzip"),
+        ("OTEL_EXPORTER_OTLP_METRICS_COMPRESSION", "none"),
+        ("OTEL_EXPORTER_OTLP_TRACES_COMPRESSION", "brotli"),
+        ("OTEL_EXPORTER_OTLP_LOGS_COMPRESSION", "zstd"),
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/all.pem"),
+        ("OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE", "/own.pem"),
+        ("OTEL_EXPORTER_OTLP_HEADERS", "k=all,other=1"),
+        ("OTEL_EXPORTER_OTLP_METRICS_HEADERS", "k=own"),
+        ("OTEL_EXPORTER_OTLP_TRACES_HEADERS", "nonsense"),
+    ]);
+    let (own, fallen, all) = (
+        &otlp.metrics.receiver,
+        &otlp.traces.receiver,
+        &otlp.logs.receiver,
+    );
+    assert_eq!(
+        urls(&otlp).map(Option::unwrap_or_default),
+        [
+            "https://own/here",
+            "https://all/v1/traces",
+            "https://all/v1/logs"
+        ]
+    );
+    assert_eq!(own.protocol, Some(Protocol::HttpProtobuf));
+    assert_eq!(fallen.protocol, Some(Protocol::HttpJson));
+    assert_eq!(own.timeout, Some(Duration::from_millis(1)));
+    assert_eq!(fallen.timeout, Some(Duration::from_secs(7)));
+    assert_eq!(own.compression, Some(Compression::None));
+    assert_eq!(fallen.compression, Some(Compression::Gzip));
+    assert_eq!(all.compression, Some(Compression::Zstd));
+    assert_eq!(own.certificate, Some("/own.pem".into()));
+    assert_eq!(fallen.certificate, Some("/all.pem".into()));
+    // The keys of one receiver are not sent to another.
+    assert_eq!(header_list(own), [("k", "own")]);
+    assert_eq!(header_list(fallen), [("k", "all"), ("other", "1")]);
+    assert_eq!(notices.len(), 5, "{notices:#?}");
+}
+
+#[test]
+fn a_client_certificate_needs_its_key() {
+    let certificate = ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "/c.pem");
+    let key = ("OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", "/k.pem");
+    let (otlp, notices) = read(&[certificate, key]);
+    let identity = otlp.metrics.receiver.identity.expect("both are there");
+    assert_eq!(identity.certificate, PathBuf::from("/c.pem"));
+    assert_eq!(identity.key, PathBuf::from("/k.pem"));
+    assert_eq!(otlp.logs.receiver.identity, None);
+    assert_eq!(
+        notices,
+        ["OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE is ignored, expected a client key beside it"]
+    );
+}
+
+fn header_list(receiver: &Receiver) -> Vec<(&str, &str)> {
+    let headers = receiver.headers.iter().flatten();
+    headers
+        .map(|(name, value)| (name.as_str(), value.to_str().expect("ASCII")))
+        .collect()
+}
+
+#[test]
+fn headers_are_encoded_as_baggage_is() {
+    for (text, expected, ignored) in [
+        ("a=1", vec![("a", "1")], 0),
+        (" a = 1 , b=2,", vec![("a", "1"), ("b", "2")], 0),
+        ("A=1", vec![("a", "1")], 0),
+        ("a=1,A=2,a=3", vec![("a", "3")], 0),
+        (
+            "authorization=Basic%20dTpw",
+            vec![("authorization", "Basic dTpw")],
+            0,
+        ),
+        (
+            "Authorization=Basic dTpw==",
+            vec![("authorization", "Basic dTpw==")],
+            0,
+        ),
+        ("a=x%2Cy%3Dz%25", vec![("a", "x,y=z%")], 0),
+        ("a=1+2", vec![("a", "1+2")], 0),
+        ("a=1;b=2", vec![("a", "1;b=2")], 0),
+        ("a=", vec![("a", "")], 0),
+        ("x-scope-orgid=t", vec![("x-scope-orgid", "t")], 0),
+        ("a=1,b", vec![("a", "1")], 1),
+        ("a=1,=2", vec![("a", "1")], 1),
+        ("a=1,b c=2", vec![("a", "1")], 1),
+        ("a=1,b=%", vec![("a", "1")], 1),
+        ("a=1,b=%zz", vec![("a", "1")], 1),
+        ("a=1,b=x%0Ay", vec![("a", "1")], 1),
+        ("a=1,b=%00", vec![("a", "1")], 1),
+        ("a=1,b=%C3%A9", vec![("a", "1")], 1),
+        ("a=1,b=%FF", vec![("a", "1")], 1),
+        ("content-type=text/plain,a=1", vec![("a", "1")], 1),
+        ("grpc-timeout=1S,a=1", vec![("a", "1")], 1),
+        ("b", vec![], 1),
+    ] {
+        let (otlp, notices) = read(&[("OTEL_EXPORTER_OTLP_METRICS_HEADERS", text)]);
+        assert_eq!(header_list(&otlp.metrics.receiver), expected, "{text:?}");
+        assert_eq!(notices.len(), ignored, "{text:?}: {notices:?}");
+    }
+}
+
+#[test]
+fn no_secret_is_shown() {
+    let (otlp, notices) = read(&[
+        (
+            "OTEL_EXPORTER_OTLP_ENDPOINT",
+            "http://SECRET:SECRET@c:4317/?k=SECRET",
+        ),
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "htp://u:SECRET@c"),
+        (
+            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
+            "http://u:SECRET/SECRET@c:http?SECRET",
+        ),
+        (
+            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
+            "http://u?SECRET#SECRET@c d?SECRET",
+        ),
+        (
+            "OTEL_EXPORTER_OTLP_HEADERS",
+            "k=SECRET,SECRET,SECRET=%,é=SECRET",
+        ),
+        ("HTTPS_PROXY", "http://u:SECRET@p:3128"),
+        ("HTTP_PROXY", "socks5://u:SECRET@p:1080"),
+    ]);
+    let shown = format!("{otlp:?} {otlp:#?} {notices:#?}");
+    assert!(!shown.contains("SECRET"), "{shown}");
+    // It is there all the same: a test of an empty text would show nothing.
+    let url = urls(&otlp)[0].clone();
+    assert!(url.is_some_and(|url| url.contains("SECRET:SECRET@")));
+    assert_eq!(header_list(&otlp.metrics.receiver), [("k", "SECRET")]);
+    assert!(
+        otlp.proxies
+            .https
+            .is_some_and(|p| p.url().contains("SECRET"))
+    );
+    // Three endpoints, three members, the proxy, the port, the plain text.
+    assert_eq!(notices.len(), 9, "{notices:#?}");
+}
+
+#[test]
+fn what_could_be_a_secret_is_masked() {
+    for (text, shown) in [
+        ("collector:4318", "collector:4318"),
+        ("http://c/p?k=v", "http://c/p?***"),
+        ("http://c/p#k", "http://c/p#***"),
+        ("http://u:p@c/p", "http://***@c/p"),
+        ("u:p@c", "***@c"),
+        ("s3cret://x@c", "***@c"),
+        ("http://u:a@b@c?k", "http://***@c?***"),
+        ("http://u:p?w@c", "http://***@c"),
+    ] {
+        assert_eq!(masked(text), shown);
+    }
+}
+
+#[test]
+fn credentials_in_plain_text_are_told_about() {
+    let key = ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=k");
+    let tenant = ("OTEL_EXPORTER_OTLP_HEADERS", "X-Scope-OrgID=t,User-Agent=u");
+    for (endpoint, header, is_told) in [
+        ("http://c:4318", Some(key), true),
+        ("http://192.0.2.1:4318", Some(key), true),
+        ("http://localhost.example:4318", Some(key), true),
+        ("http://u:p@c:4318", None, true),
+        ("http://c:4318?token=t", None, true),
+        ("http://c:4318", Some(tenant), false),
+        ("http://c:4318", None, false),
+        ("https://c:4318", Some(key), false),
+        ("http://localhost:4318", Some(key), false),
+        ("http://LocalHost.:4318", Some(key), false),
+        ("http://a.localhost:4318", Some(key), false),
+        ("http://127.1.2.3:4318", Some(key), false),
+        ("http://[::1]:4318", Some(key), false),
+        ("http://[::ffff:127.0.0.1]:4318", Some(key), false),
+        ("unix:/run/c.sock", Some(key), false),
+    ] {
+        let mut variables = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)];
+        variables.extend(header);
+        let (_, notices) = read(&variables);
+        assert_eq!(
+            notices.len(),
+            usize::from(is_told),
+            "{endpoint}: {notices:?}"
+        );
+        if is_told {
+            assert!(notices[0].starts_with("credentials go to http://"));
+        }
+    }
+    let (_, notices) = read(&[
+        ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://c:4318"),
+        ("OTEL_METRICS_EXPORTER", "prometheus"),
+        key,
+    ]);
+    assert_eq!(notices, [""; 0], "nothing is sent");
+}
+
+#[test]
+fn a_protocol_that_was_forgotten_is_hinted_at() {
+    for (endpoint, protocol, is_told) in [
+        ("http://c:4317", "", true),
+        ("http://c:4317", "http/protobuf", false),
+        ("http://c:4317", "grpc", false),
+        ("http://c:4318", "grpc", true),
+        ("http://c:4318", "", false),
+    ] {
+        let (_, notices) = read(&[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol),
+        ]);
+        let said = usize::from(is_told);
+        assert_eq!(notices.len(), said, "{endpoint} {protocol}: {notices:?}");
+    }
+}
+
+#[test]
+fn grpc_leaves_paths_out_and_says_so() {
+    for (endpoint, said) in [
+        ("http://c:4317", 0),
+        ("http://c:4317/", 0),
+        ("c:4317", 0),
+        ("http://c:4317/base", 1),
+        ("http://c:4317?k=SECRET", 1),
+    ] {
+        let (otlp, notices) = read(&[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
+        ]);
+        assert_eq!(notices.len(), said, "{endpoint}: {notices:?}");
+        assert!(!format!("{notices:?}{otlp:?}").contains("SECRET"));
+        assert!(
+            urls(&otlp)[0]
+                .as_ref()
+                .is_some_and(|u| u.ends_with("c:4317"))
+        );
+    }
+}
+
+#[test]
+fn readers_of_metrics_are_told_how() {
+    let (otlp, notices) = read(&[
+        ("OTEL_METRIC_EXPORT_INTERVAL", "5000"),
+        ("OTEL_METRIC_EXPORT_TIMEOUT", "0"),
+        (
+            "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+            "LowMemory",
+        ),
+        (
+            "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION",
+            "base2_exponential_bucket_histogram",
+        ),
+    ]);
+    assert_eq!(otlp.interval, Some(Duration::from_secs(5)));
+    assert!(otlp.timeout > Some(Duration::from_secs(86_400)), "no limit");
+    assert_eq!(otlp.temporality, Some(Temporality::LowMemory));
+    assert_eq!(
+        notices,
+        [
+            "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION: histograms have explicit \
+             buckets all the same"
+        ]
+    );
+    for (value, said) in [("explicit_bucket_histogram", 0), ("exponential", 1)] {
+        let variable = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
+        assert_eq!(read(&[(variable, value)]).1.len(), said, "{value}");
+    }
+}
+
+#[test]
+fn proxies_have_two_spellings() {
+    let url = |proxy: Option<Proxy>| proxy.map(|proxy| proxy.url()).unwrap_or_default();
+    for (variables, https, http, said) in [
+        (
+            vec![("HTTPS_PROXY", "http://p:3128")],
+            "http://p:3128",
+            "",
+            0,
+        ),
+        (vec![("https_proxy", "p:3128")], "http://p:3128", "", 0),
+        (
+            vec![("HTTPS_PROXY", "http://a"), ("https_proxy", "http://b")],
+            "http://a",
+            "",
+            0,
+        ),
+        (
+            vec![("HTTPS_PROXY", "socks5://a"), ("https_proxy", "http://b")],
+            "http://b",
+            "",
+            1,
+        ),
+        (vec![("HTTP_PROXY", "https://p/")], "", "https://p", 0),
+        (
+            vec![("HTTP_PROXY", "http://a"), ("REQUEST_METHOD", "GET")],
+            "",
+            "",
+            0,
+        ),
+        (
+            vec![("http_proxy", "http://a"), ("REQUEST_METHOD", "GET")],
+            "",
+            "http://a",
+            0,
+        ),
+    ] {
+        let (otlp, notices) = read(&variables);
+        assert_eq!(url(otlp.proxies.https), https, "{variables:?}");
+        assert_eq!(url(otlp.proxies.http), http, "{variables:?}");
+        assert_eq!(notices.len(), said, "{variables:?}");
+    }
+    for name in ["NO_PROXY", "no_proxy"] {
+        let (otlp, _) = read(&[(name, ".example,10.0.0.0/8")]);
+        assert_eq!(
+            otlp.proxies.none_for.as_deref(),
+            Some(".example,10.0.0.0/8")
+        );
+    }
+}
+
+#[test]
+fn the_journal_has_a_place_and_a_size() {
+    for (value, expected, said) in [
+        ("1048576", Some(1_048_576), 0),
+        ("0", None, 1),
+        ("-1", None, 1),
+        ("1MiB", None, 1),
+    ] {
+        let (otlp, notices) = read(&[
+            ("BAROGRAPH_PUSH_JOURNAL_DIR", "/var/lib/shop"),
+            ("BAROGRAPH_PUSH_JOURNAL_MAX_BYTES", value),
+        ]);
+        assert_eq!(otlp.journal.directory, Some("/var/lib/shop".into()));
+        assert_eq!(otlp.journal.max_bytes, expected, "{value}");
+        assert_eq!(notices.len(), said, "{value}");
+    }
+}
