@@ -6,7 +6,9 @@
 mod outcome;
 mod transport;
 mod feed;
+mod ledger;
 
 pub use feed::{Fate, Feed};
+pub use ledger::{Ledger, Reason, Totals};
 pub use outcome::{Outcome, PartialSuccess, Refusal, Setback};
 pub use transport::{Target, Transport};

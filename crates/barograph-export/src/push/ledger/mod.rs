@@ -1,0 +1,241 @@
+//! What became of everything that was made to be pushed.
+//!
+//! Each pipeline, one signal for one reader, has a ledger. An item enters it when it is encoded, and
+//! leaves `queued` exactly once, so that at every quiet moment
+//!
+//! ```text
+//! produced = exported + queued + dropped, the sum over all reasons
+//! ```
+//!
+//! `queued` is counted by itself and not worked out of the others: else the sum would be right
+//! whatever was forgotten. The unit is one span, one log record, or one data point encoded for one
+//! reader.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::otlp::Signal;
+
+/// Why an item was not delivered.
+///
+/// The order stands in journals: new reasons come last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Reason {
+    /// A newer request tells what this one would have told: the state of metrics.
+    Superseded,
+    /// The receiver refused the request for good.
+    Rejected,
+    /// The receiver took the request and rejected this part of it.
+    Partial,
+    /// The request is larger than any may be.
+    TooLarge,
+    /// The queue in memory was full.
+    QueueFull,
+    /// The journal was full, or the disk under it failed.
+    JournalFull,
+    /// The journal could not be read back.
+    Corrupt,
+    /// The program ended before it could be delivered.
+    Shutdown,
+    /// What should have carried it panicked.
+    Panicked,
+}
+
+impl Reason {
+    /// How many there are.
+    pub const COUNT: usize = 9;
+
+    /// Every reason; each stands at the place `reason as usize`.
+    pub const ALL: [Reason; Self::COUNT] = [
+        Reason::Superseded,
+        Reason::Rejected,
+        Reason::Partial,
+        Reason::TooLarge,
+        Reason::QueueFull,
+        Reason::JournalFull,
+        Reason::Corrupt,
+        Reason::Shutdown,
+        Reason::Panicked,
+    ];
+
+    /// The value of the label `reason`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Reason::Superseded => "superseded",
+            Reason::Rejected => "rejected",
+            Reason::Partial => "partial",
+            Reason::TooLarge => "too_large",
+            Reason::QueueFull => "queue_full",
+            Reason::JournalFull => "journal_full",
+            Reason::Corrupt => "corrupt",
+            Reason::Shutdown => "shutdown",
+            Reason::Panicked => "panicked",
+        }
+    }
+}
+
+/// The sums of a ledger at one moment; what a journal keeps of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Items that were made.
+    pub produced: u64,
+    /// Items that a receiver took.
+    pub exported: u64,
+    /// Items that will not be delivered, each reason at the place `reason as usize`.
+    pub dropped: [u64; Reason::COUNT],
+}
+
+impl Totals {
+    /// Items that will not be delivered, for whatever reason.
+    pub fn dropped_in_all(&self) -> u64 {
+        self.dropped.iter().sum()
+    }
+
+    /// Items whose fate is known.
+    pub fn settled(&self) -> u64 {
+        self.exported + self.dropped_in_all()
+    }
+}
+
+/// The account of one pipeline. Clones are the same account.
+#[derive(Clone, Debug)]
+pub struct Ledger {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    signal: Signal,
+    reader: Box<str>,
+    produced: AtomicU64,
+    exported: AtomicU64,
+    queued: AtomicU64,
+    dropped: [AtomicU64; Reason::COUNT],
+}
+
+impl Ledger {
+    /// An empty account of one signal for one reader.
+    pub fn new(signal: Signal, reader: &str) -> Self {
+        Ledger {
+            inner: Arc::new(Inner {
+                signal,
+                reader: reader.into(),
+                produced: AtomicU64::new(0),
+                exported: AtomicU64::new(0),
+                queued: AtomicU64::new(0),
+                dropped: Default::default(),
+            }),
+        }
+    }
+
+    /// What is accounted for.
+    pub fn signal(&self) -> Signal {
+        self.inner.signal
+    }
+
+    /// For whom.
+    pub fn reader(&self) -> &str {
+        &self.inner.reader
+    }
+
+    /// The sums now.
+    pub fn snapshot(&self) -> Totals {
+        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        Totals {
+            produced: read(&self.inner.produced),
+            exported: read(&self.inner.exported),
+            dropped: self.inner.dropped.each_ref().map(read),
+        }
+    }
+
+    /// Items that wait, in memory or in the journal.
+    pub fn queued(&self) -> u64 {
+        self.inner.queued.load(Ordering::Relaxed)
+    }
+
+    /// Goes on from the sums that a journal kept, and what still waits in it.
+    ///
+    /// The journal writes both together. Where they do not agree all the same, the items that are
+    /// missing count as [`Reason::Corrupt`], so that the account is right from here on.
+    pub fn restore(&self, totals: &Totals, pending: u64) {
+        let accounted = totals.settled() + pending;
+        let missing = totals.produced.saturating_sub(accounted);
+        add(&self.inner.produced, accounted + missing);
+        add(&self.inner.exported, totals.exported);
+        for (place, count) in self.inner.dropped.iter().zip(totals.dropped) {
+            add(place, count);
+        }
+        add(&self.inner.dropped[Reason::Corrupt as usize], missing);
+        add(&self.inner.queued, pending);
+    }
+
+    /// Items were made, and wait.
+    pub(super) fn produce(&self, items: u64) {
+        add(&self.inner.queued, items);
+        add(&self.inner.produced, items);
+    }
+
+    /// Items that waited were taken by the receiver.
+    pub(super) fn export(&self, items: u64) {
+        self.leave_queue(items);
+        add(&self.inner.exported, items);
+    }
+
+    /// Items that waited will not be delivered.
+    pub(super) fn drop(&self, items: u64, reason: Reason) {
+        self.leave_queue(items);
+        add(&self.inner.dropped[reason as usize], items);
+    }
+
+    fn leave_queue(&self, items: u64) {
+        self.inner.queued.fetch_sub(items, Ordering::Relaxed);
+    }
+}
+
+fn add(count: &AtomicU64, items: u64) {
+    count.fetch_add(items, Ordering::Relaxed);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_reason_stands_at_its_place() {
+        for (place, reason) in Reason::ALL.into_iter().enumerate() {
+            assert_eq!(reason as usize, place);
+        }
+    }
+
+    #[test]
+    fn what_leaves_the_queue_is_accounted_for() {
+        let ledger = Ledger::new(Signal::Metrics, "otlp");
+        ledger.produce(10);
+        ledger.export(6);
+        ledger.drop(3, Reason::Partial);
+        let totals = ledger.snapshot();
+        assert_eq!((totals.produced, totals.exported), (10, 6));
+        assert_eq!(totals.dropped[Reason::Partial as usize], 3);
+        assert_eq!(ledger.queued(), 1);
+        assert_eq!(totals.produced, totals.settled() + ledger.queued());
+    }
+
+    #[test]
+    fn restored_sums_agree_whatever_was_kept() {
+        for (produced, corrupt) in [(10, 0), (15, 5), (3, 0)] {
+            let mut kept = Totals {
+                produced,
+                exported: 4,
+                ..Totals::default()
+            };
+            kept.dropped[Reason::Rejected as usize] = 2;
+            let ledger = Ledger::new(Signal::Metrics, "otlp");
+            ledger.restore(&kept, 4);
+            let totals = ledger.snapshot();
+            assert_eq!(totals.dropped[Reason::Corrupt as usize], corrupt);
+            assert_eq!(ledger.queued(), 4);
+            assert_eq!(totals.produced, totals.settled() + ledger.queued());
+        }
+    }
+}
