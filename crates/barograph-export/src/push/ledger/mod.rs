@@ -11,10 +11,22 @@
 //! whatever was forgotten. The unit is one span, one log record, or one data point encoded for one
 //! reader.
 
+mod kinds;
+mod show;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use barograph_model::bounds::Bounds;
 
 use crate::otlp::Signal;
+use crate::push::transport::Target;
+
+use kinds::{Durations, Kinds};
+
+pub(super) use kinds::ErrorType;
+pub use show::LedgerSource;
 
 /// Why an item was not delivered.
 ///
@@ -108,23 +120,43 @@ pub struct Ledger {
 struct Inner {
     signal: Signal,
     reader: Box<str>,
+    target: Target,
+    /// Nanoseconds since the Unix epoch; 0 where the sums began before this process.
+    start_unix_nano: AtomicU64,
     produced: AtomicU64,
     exported: AtomicU64,
     queued: AtomicU64,
     dropped: [AtomicU64; Reason::COUNT],
+    /// Items whose export is under way.
+    inflight: AtomicU64,
+    /// Items whose export has failed, which may have been tried again since, by the kind of error.
+    failed: Kinds<u64>,
+    operations: Kinds<Durations>,
+    collections: Kinds<Durations>,
+    bounds: Bounds,
 }
 
 impl Ledger {
-    /// An empty account of one signal for one reader.
-    pub fn new(signal: Signal, reader: &str) -> Self {
+    /// An empty account of one signal for one reader, who is at `target`. The reader's name tells
+    /// pipelines apart in metrics.
+    pub fn new(signal: Signal, reader: &str, target: &Target) -> Self {
+        let start = SystemTime::now().duration_since(UNIX_EPOCH);
+        let start = start.map_or(0, |start| start.as_nanos() as u64);
         Ledger {
             inner: Arc::new(Inner {
                 signal,
                 reader: reader.into(),
+                target: target.clone(),
+                start_unix_nano: AtomicU64::new(start),
                 produced: AtomicU64::new(0),
                 exported: AtomicU64::new(0),
                 queued: AtomicU64::new(0),
                 dropped: Default::default(),
+                inflight: AtomicU64::new(0),
+                failed: Kinds::default(),
+                operations: Kinds::default(),
+                collections: Kinds::default(),
+                bounds: Bounds::http_seconds(),
             }),
         }
     }
@@ -154,11 +186,17 @@ impl Ledger {
         self.inner.queued.load(Ordering::Relaxed)
     }
 
+    /// Where the reader is.
+    pub fn target(&self) -> &Target {
+        &self.inner.target
+    }
+
     /// Goes on from the sums that a journal kept, and what still waits in it.
     ///
     /// The journal writes both together. Where they do not agree all the same, the items that are
     /// missing count as [`Reason::Corrupt`], so that the account is right from here on.
     pub fn restore(&self, totals: &Totals, pending: u64) {
+        self.inner.start_unix_nano.store(0, Ordering::Relaxed);
         let accounted = totals.settled() + pending;
         let missing = totals.produced.saturating_sub(accounted);
         add(&self.inner.produced, accounted + missing);
@@ -188,6 +226,45 @@ impl Ledger {
         add(&self.inner.dropped[reason as usize], items);
     }
 
+    /// The export of a request with this many items begins.
+    pub(super) fn begin_operation(&self, items: u64) {
+        add(&self.inner.inflight, items);
+    }
+
+    /// It has ended after all its tries. `failed` items did not arrive, for the given reason; the
+    /// operation itself may have worked all the same.
+    pub(super) fn end_operation(
+        &self,
+        items: u64,
+        took: Duration,
+        operation: &ErrorType,
+        failed: (u64, &ErrorType),
+    ) {
+        self.inner.inflight.fetch_sub(items, Ordering::Relaxed);
+        let observe = |durations: &mut Durations| durations.observe(&self.inner.bounds, took);
+        self.inner.operations.change(operation, observe);
+        let (failed, kind) = failed;
+        if failed > 0 {
+            self.inner.failed.change(kind, |count| *count += failed);
+        }
+    }
+
+    /// Collecting and encoding for one round took this long.
+    pub(super) fn collected(&self, took: Duration, error: &ErrorType) {
+        let observe = |durations: &mut Durations| durations.observe(&self.inner.bounds, took);
+        self.inner.collections.change(error, observe);
+    }
+
+    fn inflight(&self) -> u64 {
+        self.inner.inflight.load(Ordering::Relaxed)
+    }
+
+    /// Since when the sums count, where this is known.
+    fn start(&self) -> Option<u64> {
+        let start = self.inner.start_unix_nano.load(Ordering::Relaxed);
+        (start > 0).then_some(start)
+    }
+
     fn leave_queue(&self, items: u64) {
         self.inner.queued.fetch_sub(items, Ordering::Relaxed);
     }
@@ -210,7 +287,7 @@ mod tests {
 
     #[test]
     fn what_leaves_the_queue_is_accounted_for() {
-        let ledger = Ledger::new(Signal::Metrics, "otlp");
+        let ledger = Ledger::new(Signal::Metrics, "otlp", &Target::default());
         ledger.produce(10);
         ledger.export(6);
         ledger.drop(3, Reason::Partial);
@@ -230,7 +307,7 @@ mod tests {
                 ..Totals::default()
             };
             kept.dropped[Reason::Rejected as usize] = 2;
-            let ledger = Ledger::new(Signal::Metrics, "otlp");
+            let ledger = Ledger::new(Signal::Metrics, "otlp", &Target::default());
             ledger.restore(&kept, 4);
             let totals = ledger.snapshot();
             assert_eq!(totals.dropped[Reason::Corrupt as usize], corrupt);

@@ -1,0 +1,96 @@
+//! Counts and durations by the kind of error, of which there are few.
+
+use std::borrow::Cow;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use barograph_model::bounds::Bounds;
+
+/// The kind of an error, the value of `error.type`; none where all went well.
+pub(crate) type ErrorType = Option<Cow<'static, str>>;
+
+/// Values kept apart by the kind of error.
+#[derive(Debug)]
+pub(super) struct Kinds<T> {
+    kept: Mutex<Vec<(ErrorType, T)>>,
+}
+
+impl<T: Default> Kinds<T> {
+    /// Changes the value of a kind. What comes after the first [`MOST`] kinds shares one: what a
+    /// receiver answers must not make ever more series.
+    pub(super) fn change(&self, kind: &ErrorType, change: impl FnOnce(&mut T)) {
+        let mut kept = self.lock();
+        let place = |kept: &[(ErrorType, T)], kind: &ErrorType| {
+            kept.iter().position(|(other, _)| other == kind)
+        };
+        let found = place(&kept, kind).unwrap_or_else(|| {
+            let kind = match kept.len() < MOST {
+                true => kind.clone(),
+                // Source: OpenTelemetry semantic conventions, `error.type`.
+                false => Some("_OTHER".into()),
+            };
+            place(&kept, &kind).unwrap_or_else(|| {
+                kept.push((kind, T::default()));
+                kept.len() - 1
+            })
+        });
+        change(&mut kept[found].1);
+    }
+
+    /// Reads all of them.
+    pub(super) fn read(&self, mut show: impl FnMut(&ErrorType, &T)) {
+        for (kind, value) in &*self.lock() {
+            show(kind, value);
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<(ErrorType, T)>> {
+        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl<T> Default for Kinds<T> {
+    fn default() -> Self {
+        Kinds {
+            kept: Mutex::default(),
+        }
+    }
+}
+
+/// A histogram of durations in seconds, with the bounds of [`Bounds::http_seconds`].
+#[derive(Clone, Debug, Default)]
+pub(super) struct Durations {
+    pub(super) buckets: Vec<u64>,
+    pub(super) sum: f64,
+}
+
+impl Durations {
+    pub(super) fn observe(&mut self, bounds: &Bounds, duration: Duration) {
+        let seconds = duration.as_secs_f64();
+        self.buckets.resize(bounds.buckets(), 0);
+        self.buckets[bounds.bucket_of(seconds)] += 1;
+        self.sum += seconds;
+    }
+}
+
+/// How many kinds are kept apart.
+const MOST: usize = 16;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_past_the_most_share_one() {
+        let kinds = Kinds::<u64>::default();
+        for kind in 0..100 {
+            kinds.change(&Some(format!("{kind}").into()), |count| *count += 1);
+        }
+        kinds.change(&Some("3".into()), |count| *count += 1);
+        let mut seen = Vec::new();
+        kinds.read(|kind, count| seen.push((kind.clone().unwrap(), *count)));
+        assert_eq!(seen.len(), MOST + 1);
+        assert!(seen.contains(&("3".into(), 2)));
+        assert!(seen.contains(&("_OTHER".into(), 100 - MOST as u64)));
+    }
+}
