@@ -203,6 +203,11 @@ impl MetricReader {
         }
     }
 
+    /// What its points count from.
+    pub fn temporalities(&self) -> Temporalities {
+        self.temporalities
+    }
+
     /// What could not be told in this round so far.
     pub fn report(&self) -> &Report {
         &self.report

@@ -61,6 +61,11 @@ impl Temporalities {
         histogram: Temporality::Delta,
     };
 
+    /// Whether anything is told as a difference.
+    pub fn tell_differences(&self) -> bool {
+        *self != Self::CUMULATIVE
+    }
+
     pub(super) fn of(&self, kind: Kind, is_observable: bool) -> Temporality {
         match (kind, is_observable) {
             (Kind::Counter, false) => self.counter,

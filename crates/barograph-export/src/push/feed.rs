@@ -2,7 +2,7 @@
 
 use std::time::SystemTime;
 
-use crate::otlp::{Request, Signal};
+use crate::otlp::{MetricReader, Request, Signal};
 
 /// Makes requests of one signal for one receiver, round after round.
 ///
@@ -25,6 +25,14 @@ pub trait Feed: Send {
     /// Whether the next round says all that this one said, and more: the state of metrics. What was
     /// not delivered is then overtaken, not lost. Spans and log records come once only, and are kept.
     fn is_overtaken(&self) -> bool;
+
+    /// Whether a request that may have arrived must be sent again as it was, before anything newer:
+    /// what tells differences, which would count twice if they were told in other words. The sum of
+    /// everything so far may be told anew at once. Asked where [`is_overtaken`](Self::is_overtaken)
+    /// holds; what is kept is always sent as it was.
+    fn resends_ambiguous(&self) -> bool {
+        true
+    }
 }
 
 /// What became of a request, as far as its feed has to know.
@@ -34,4 +42,34 @@ pub enum Fate {
     Settled,
     /// It did not reach anybody: what was in it may be told again.
     Undone,
+}
+
+impl Feed for MetricReader {
+    fn signal(&self) -> Signal {
+        Signal::Metrics
+    }
+
+    fn begin(&mut self, now: SystemTime) {
+        self.begin(now);
+    }
+
+    fn next(&mut self) -> Option<Request> {
+        self.next_request()
+    }
+
+    fn settle(&mut self, fate: Fate) {
+        match fate {
+            Fate::Settled => self.settle(),
+            // Told again by the next round, as everything that was not settled.
+            Fate::Undone => {}
+        }
+    }
+
+    fn is_overtaken(&self) -> bool {
+        true
+    }
+
+    fn resends_ambiguous(&self) -> bool {
+        self.temporalities().tell_differences()
+    }
 }

@@ -7,8 +7,18 @@ mod outcome;
 mod transport;
 mod feed;
 mod ledger;
+mod retry;
+mod report;
+mod pipeline;
+mod driver;
+#[cfg(test)]
+mod tests;
 
+pub use driver::{Driver, Handle, Unfinished};
 pub use feed::{Fate, Feed};
-pub use ledger::{Ledger, Reason, Totals};
+pub use ledger::{Ledger, LedgerSource, Reason, Totals};
 pub use outcome::{Outcome, PartialSuccess, Refusal, Setback};
+pub use pipeline::{Pipeline, Schedule};
+pub use report::{Event, Report};
+pub use retry::RetryPolicy;
 pub use transport::{Target, Transport};

@@ -1,0 +1,259 @@
+//! Runs all pipelines of a process, and the handle by which others talk to it.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, Wake, Waker};
+use std::thread::Thread;
+use std::time::Duration;
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout_at};
+
+use crate::push::pipeline::{Hook, Order, OrderKind, Pipeline};
+use crate::push::report::Report;
+
+/// All pipelines of a process, ready to be run.
+///
+/// [`run`](Self::run) is a future for a tokio runtime with time and I/O, best one of a single thread
+/// that does nothing else: the service's own may be busy, blocked or gone just when everything has to
+/// be sent. Collecting and the journal use the runtime's blocking threads.
+#[must_use = "nothing is pushed until it is run"]
+pub struct Driver {
+    pipelines: Vec<Pipeline>,
+    hook: Hook,
+    commands: mpsc::UnboundedReceiver<Command>,
+}
+
+/// Talks to a running [`Driver`]. From any thread, inside of any runtime or outside of all.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    commands: mpsc::UnboundedSender<Command>,
+}
+
+#[derive(Debug)]
+struct Command {
+    kind: OrderKind,
+    limit: Duration,
+    done: oneshot::Sender<Result<(), Unfinished>>,
+}
+
+/// Why a flush or a shutdown did not deliver everything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Unfinished {
+    /// A receiver did not take everything.
+    Undelivered,
+    /// It took longer than it was given.
+    Late {
+        /// How long that was.
+        limit: Duration,
+    },
+    /// The driver has ended, or was never run.
+    Ended,
+}
+
+impl Driver {
+    /// A driver of these pipelines, and the handle to it.
+    pub fn new(pipelines: impl IntoIterator<Item = Pipeline>) -> (Self, Handle) {
+        let (sender, commands) = mpsc::unbounded_channel();
+        let driver = Driver {
+            pipelines: pipelines.into_iter().collect(),
+            hook: Arc::new(|_| {}),
+            commands,
+        };
+        (driver, Handle { commands: sender })
+    }
+
+    /// Tells this hook what happens. It runs on the loop's thread and must not block.
+    pub fn with_reports(mut self, hook: impl Fn(&Report) + Send + Sync + 'static) -> Self {
+        self.hook = Arc::new(hook);
+        self
+    }
+
+    /// Pushes until it is told to shut down, or nobody is left who could tell it.
+    pub async fn run(mut self) {
+        let mut tasks = JoinSet::new();
+        let mut lines = Vec::new();
+        for pipeline in self.pipelines {
+            let (orders, receiver) = mpsc::unbounded_channel();
+            lines.push(orders);
+            tasks.spawn(pipeline.run(Arc::clone(&self.hook), receiver));
+        }
+        let mut flushes = JoinSet::new();
+        loop {
+            let command = self.commands.recv().await;
+            while flushes.try_join_next().is_some() {}
+            let (kind, limit, done) = match command {
+                Some(command) => (command.kind, command.limit, Some(command.done)),
+                None => (OrderKind::Shutdown, LAST_LIMIT, None),
+            };
+            let limit = limit.min(LONGEST_LIMIT);
+            let deadline = Instant::now() + limit;
+            let all = carry_out(&lines, kind, limit);
+            let answer = async move {
+                let result = all.await;
+                if let Some(done) = done {
+                    // Whoever asked may wait no more.
+                    let _ = done.send(result);
+                }
+            };
+            match kind {
+                OrderKind::Flush => drop(flushes.spawn(answer)),
+                OrderKind::Shutdown => {
+                    answer.await;
+                    // The last round was theirs, too.
+                    let all_told = async { while flushes.join_next().await.is_some() {} };
+                    let _ = timeout_at(deadline, all_told).await;
+                    return;
+                }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Driver {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Driver")
+            .field("pipelines", &self.pipelines)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Gives an order to every pipeline, and waits for all of them until the limit.
+fn carry_out(
+    lines: &[mpsc::UnboundedSender<Order>],
+    kind: OrderKind,
+    limit: Duration,
+) -> impl Future<Output = Result<(), Unfinished>> + Send + use<> {
+    let deadline = Instant::now() + limit;
+    // Time to say how it went.
+    let margin = (limit / 10).min(MARGIN);
+    let mut answers = Vec::new();
+    for line in lines {
+        let (done, answer) = oneshot::channel();
+        let order = Order {
+            kind,
+            deadline: deadline - margin,
+            done,
+        };
+        // A pipeline that is gone does not answer.
+        let _ = line.send(order);
+        answers.push(answer);
+    }
+    let all = async {
+        let mut is_complete = true;
+        for answer in answers {
+            is_complete &= answer.await.unwrap_or(false);
+        }
+        match is_complete {
+            true => Ok(()),
+            false => Err(Unfinished::Undelivered),
+        }
+    };
+    async move {
+        let late = Err(Unfinished::Late { limit });
+        timeout_at(deadline, all).await.unwrap_or(late)
+    }
+}
+
+impl Handle {
+    /// Collects and sends everything now, also to a receiver that was away a moment ago. Blocks the
+    /// thread until it is done, for `limit` at the most.
+    ///
+    /// # Errors
+    /// [`Unfinished`] when not everything was delivered, or written to the journal.
+    pub fn flush(&self, limit: Duration) -> Result<(), Unfinished> {
+        wait(self.command(OrderKind::Flush, limit), limit)
+    }
+
+    /// As [`flush`](Self::flush), without blocking. The future needs no runtime.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    pub async fn flush_async(&self, limit: Duration) -> Result<(), Unfinished> {
+        self.command(OrderKind::Flush, limit).await
+    }
+
+    /// Sends everything a last time and ends the driver. What cannot be sent stays in the journal, or
+    /// is dropped and counted. Blocks the thread until it is done, for `limit` at the most.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush); [`Unfinished::Ended`] when it was shut down before.
+    pub fn shutdown(&self, limit: Duration) -> Result<(), Unfinished> {
+        wait(self.command(OrderKind::Shutdown, limit), limit)
+    }
+
+    /// As [`shutdown`](Self::shutdown), without blocking. The future needs no runtime.
+    ///
+    /// # Errors
+    /// As [`shutdown`](Self::shutdown).
+    pub async fn shutdown_async(&self, limit: Duration) -> Result<(), Unfinished> {
+        self.command(OrderKind::Shutdown, limit).await
+    }
+
+    /// Sends the command at once; the future waits for its end.
+    fn command(
+        &self,
+        kind: OrderKind,
+        limit: Duration,
+    ) -> impl Future<Output = Result<(), Unfinished>> + Send + use<> {
+        let (done, answer) = oneshot::channel();
+        let sent = self.commands.send(Command { kind, limit, done });
+        async move {
+            if sent.is_err() {
+                return Err(Unfinished::Ended);
+            }
+            answer.await.unwrap_or(Err(Unfinished::Ended))
+        }
+    }
+}
+
+impl fmt::Display for Unfinished {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Unfinished::Undelivered => f.write_str("a receiver did not take everything"),
+            Unfinished::Late { limit } => write!(f, "not everything was sent within {limit:?}"),
+            Unfinished::Ended => f.write_str("the push loop has ended"),
+        }
+    }
+}
+
+impl std::error::Error for Unfinished {}
+
+/// Waits for the future on this thread, with a clock of its own: the loop may hang.
+fn wait(
+    future: impl Future<Output = Result<(), Unfinished>>,
+    limit: Duration,
+) -> Result<(), Unfinished> {
+    let began = std::time::Instant::now();
+    let mut future = pin!(future);
+    let waker = Waker::from(Arc::new(Unpark(std::thread::current())));
+    let mut context = Context::from_waker(&waker);
+    loop {
+        if let Poll::Ready(result) = future.as_mut().poll(&mut context) {
+            return result;
+        }
+        match limit.checked_sub(began.elapsed()) {
+            Some(left) if !left.is_zero() => std::thread::park_timeout(left),
+            _ => return Err(Unfinished::Late { limit }),
+        }
+    }
+}
+
+struct Unpark(Thread);
+
+impl Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// How long before the limit the last request has to end.
+const MARGIN: Duration = Duration::from_millis(100);
+/// How long the end takes at the most when nobody waits for it.
+const LAST_LIMIT: Duration = Duration::from_secs(5);
+/// The longest limit, so that no sum of times overflows.
+const LONGEST_LIMIT: Duration = Duration::from_secs(24 * 3600);

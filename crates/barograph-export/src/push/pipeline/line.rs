@@ -1,0 +1,298 @@
+//! The state of a pipeline, and what the end of each request means for it.
+
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::Pipeline;
+use super::orders::{Orders, Stage};
+use super::send::{Delivery, Patience, Sender};
+use super::tell::{Hook, Teller};
+use super::worker::{Answer, Away, Job, Store, Worker};
+use crate::otlp::Request;
+use crate::push::feed::Fate;
+use crate::push::ledger::{Ledger, Reason};
+use crate::push::outcome::{PartialSuccess, Setback};
+use crate::push::report::Event;
+use crate::push::retry::{Breaker, Chance};
+
+/// A pipeline at work.
+pub(super) struct Line {
+    pub(super) sender: Sender,
+    pub(super) worker: Worker,
+    pub(super) teller: Teller,
+    pub(super) breaker: Breaker,
+    pub(super) ledger: Ledger,
+    /// The time of a round.
+    pub(super) timeout: Duration,
+    /// A request that has to be sent again as it is, before anything newer. Its feed waits for it.
+    pub(super) kept: Option<Request>,
+    /// Items of the last round that its feed will tell anew.
+    pub(super) overtaken: u64,
+    pub(super) journal: Journal,
+    /// Items dropped when the receiver went away.
+    dropped_before: u64,
+    is_overtaken: bool,
+    resends_ambiguous: bool,
+}
+
+/// What is known of the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Journal {
+    None,
+    /// There is one with this many items.
+    Holds(u64),
+    /// It has refused a request since one was taken out of it.
+    Full(u64),
+}
+
+impl Journal {
+    pub(super) fn is_empty(self) -> bool {
+        matches!(self, Journal::None | Journal::Holds(0) | Journal::Full(0))
+    }
+
+    /// Whether a request can be put into it.
+    pub(super) fn takes(self) -> bool {
+        matches!(self, Journal::Holds(_))
+    }
+}
+
+/// What a round is allowed to do.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Round {
+    pub(super) stage: Stage,
+    /// When it should have begun.
+    pub(super) due: Instant,
+    /// Until when requests are sent.
+    pub(super) sends_until: Instant,
+    /// Until when anything is done.
+    pub(super) until: Instant,
+    pub(super) patience: Patience,
+}
+
+impl Line {
+    pub(super) fn new(
+        pipeline: Pipeline,
+        store: Option<Box<dyn Store>>,
+        hook: Hook,
+        chance: Chance,
+    ) -> Self {
+        let Pipeline {
+            ledger,
+            feed,
+            transport,
+            schedule,
+            retry,
+        } = pipeline;
+        let journal = match &store {
+            None => Journal::None,
+            Some(store) => Journal::Holds(store.pending_items()),
+        };
+        let sends = match journal {
+            Journal::None => schedule.timeout,
+            _ => before_journal(schedule.timeout),
+        };
+        Line {
+            breaker: retry.breaker(schedule.interval),
+            timeout: schedule.timeout,
+            is_overtaken: feed.is_overtaken(),
+            resends_ambiguous: feed.resends_ambiguous(),
+            worker: Worker::new(feed, store, ledger.clone()),
+            teller: Teller::new(hook, ledger.clone()),
+            sender: Sender {
+                transport,
+                ledger: ledger.clone(),
+                retry,
+                chance,
+                request_timeout: schedule.request_timeout.min(sends),
+            },
+            ledger,
+            kept: None,
+            overtaken: 0,
+            journal,
+            dropped_before: 0,
+        }
+    }
+
+    /// Until when nothing has to be done at all, since the receiver is away.
+    pub(super) fn rests_until(&self) -> Option<Instant> {
+        match self.journal.takes() {
+            true => None,
+            false => self.breaker.until(),
+        }
+    }
+
+    /// Sends a request. Settles it with the ledger and, unless it is `Held`, with the feed or the
+    /// journal. Returns whether the receiver answered.
+    pub(super) async fn carry(
+        &mut self,
+        request: Request,
+        held: Held,
+        round: Round,
+        orders: &mut Orders,
+    ) -> bool {
+        let (stage, until) = (round.stage, round.sends_until);
+        let sent = self
+            .sender
+            .deliver(&request, round.patience, stage, until, orders);
+        let items = request.items;
+        match sent.await {
+            Delivery::Taken(partial) => {
+                self.taken(items, partial);
+                self.receiver_answered();
+            }
+            Delivery::Refused(refusal) => {
+                self.ledger.drop(items, Reason::Rejected);
+                self.receiver_answered();
+                self.teller.tell_once(Event::Refused {
+                    error_type: refusal.error_type,
+                    message: refusal.message,
+                    items,
+                });
+            }
+            Delivery::TooLarge => {
+                self.ledger.drop(items, Reason::TooLarge);
+                let bytes = request.body.len();
+                self.teller.tell_once(Event::TooLarge { bytes, items });
+            }
+            Delivery::Panicked => {
+                self.ledger.drop(items, Reason::Panicked);
+                self.teller.tell_once(Event::Panicked { part: "transport" });
+            }
+            Delivery::Undelivered { setback, is_proof } => {
+                let may_have_arrived = setback.may_have_arrived || held == Held::Kept;
+                if is_proof {
+                    self.receiver_is_away(setback, round);
+                } else if stage == Stage::Scheduled && orders.interrupted(stage).is_none() {
+                    self.teller.tell_once(Event::Slow {
+                        limit: self.timeout,
+                    });
+                }
+                if held != Held::InJournal {
+                    self.give_up(request, may_have_arrived, round, orders).await;
+                }
+                return false;
+            }
+        }
+        if held != Held::InJournal {
+            self.worker.settle(Fate::Settled);
+        }
+        true
+    }
+
+    /// Decides what happens to a request that was made and not delivered.
+    pub(super) async fn give_up(
+        &mut self,
+        request: Request,
+        may_have_arrived: bool,
+        round: Round,
+        orders: &mut Orders,
+    ) {
+        let is_told_anew = self.is_overtaken && !(may_have_arrived && self.resends_ambiguous);
+        if self.journal.takes() && !self.worker.is_away() {
+            self.append(request, is_told_anew, round, orders).await;
+        } else if is_told_anew {
+            self.overtaken += request.items;
+            self.worker.settle(Fate::Undone);
+        } else {
+            self.kept = Some(request);
+        }
+    }
+
+    async fn append(
+        &mut self,
+        request: Request,
+        is_told_anew: bool,
+        round: Round,
+        orders: &mut Orders,
+    ) {
+        let run = self
+            .worker
+            .run(Job::Append(request), round.stage, round.until, orders);
+        let refused = match run.await {
+            Ok(answer) => self.look_at(&answer),
+            // It is judged when it is back.
+            Err(Away) => 0,
+        };
+        self.worker.settle(match refused > 0 && is_told_anew {
+            true => Fate::Undone,
+            false => Fate::Settled,
+        });
+    }
+
+    /// Notes what every errand brings back. Returns the items that the journal did not take.
+    pub(super) fn look_at(&mut self, answer: &Answer) -> u64 {
+        if answer.has_panicked {
+            self.teller
+                .tell_once(Event::Panicked { part: "collecting" });
+        }
+        if answer.refused > 0 {
+            self.ledger.drop(answer.refused, Reason::JournalFull);
+            self.teller.tell_once(Event::JournalFull);
+        }
+        self.journal = match self.journal {
+            Journal::None => Journal::None,
+            _ if answer.refused > 0 => Journal::Full(answer.pending),
+            Journal::Full(before) if answer.pending >= before => Journal::Full(answer.pending),
+            _ => Journal::Holds(answer.pending),
+        };
+        answer.refused
+    }
+
+    fn taken(&mut self, items: u64, partial: Option<PartialSuccess>) {
+        let Some(PartialSuccess { rejected, message }) = partial else {
+            self.ledger.export(items);
+            return;
+        };
+        // A receiver may say what it wants.
+        let rejected = rejected.min(items);
+        self.ledger.export(items - rejected);
+        self.ledger.drop(rejected, Reason::Partial);
+        if rejected > 0 {
+            self.teller.tell_once(Event::Partial { rejected, message });
+        } else if !message.is_empty() {
+            self.teller.tell_once(Event::Warning { message });
+        }
+    }
+
+    fn receiver_answered(&mut self) {
+        if let Some(since) = self.breaker.succeeded() {
+            let dropped = self.ledger.snapshot().dropped_in_all() + self.overtaken;
+            self.teller.tell(Event::Back {
+                outage: since.elapsed(),
+                dropped: dropped.saturating_sub(self.dropped_before),
+            });
+        }
+    }
+
+    fn receiver_is_away(&mut self, setback: Setback, round: Round) {
+        // Who asks for a flush again and again must not make the pauses longer.
+        if self.breaker.is_open() && round.stage != Stage::Scheduled {
+            return;
+        }
+        if let Some(longest_pause) = self.breaker.failed(round.due, setback.retry_after) {
+            self.dropped_before = self.ledger.snapshot().dropped_in_all();
+            self.teller.tell(Event::Away {
+                message: setback.message,
+                longest_pause,
+            });
+        }
+    }
+}
+
+/// Where a request comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Held {
+    /// It was just made.
+    New,
+    /// It was kept for being sent again as it is.
+    Kept,
+    /// It is in the journal, and stays there until it is delivered.
+    InJournal,
+}
+
+/// How much of a round's time may go by before the journal gets the rest: what could not be sent has
+/// to be written still.
+pub(super) fn before_journal(time: Duration) -> Duration {
+    time * 3 / 4
+}

@@ -1,0 +1,129 @@
+//! What others want of a pipeline while it goes about its rounds.
+
+use std::future::{Future, poll_fn};
+use std::pin::pin;
+use std::task::{Context, Poll};
+
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, sleep_until};
+
+/// Something that has to be done until a moment.
+#[derive(Debug)]
+pub(in crate::push) struct Order {
+    pub(in crate::push) kind: OrderKind,
+    pub(in crate::push) deadline: Instant,
+    /// Is told whether all that there was has been delivered, or is safe in the journal.
+    pub(in crate::push) done: oneshot::Sender<bool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::push) enum OrderKind {
+    Flush,
+    Shutdown,
+}
+
+/// What a pipeline is at. The later ones are more urgent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Stage {
+    /// It waits for its next round.
+    Between,
+    /// A round whose time has come.
+    Scheduled,
+    /// A round that somebody has asked for.
+    Flush,
+    /// The last one.
+    Final,
+}
+
+/// The orders of one pipeline: those on their way, and those that wait until the round is over.
+#[derive(Debug)]
+pub(super) struct Orders {
+    receiver: mpsc::UnboundedReceiver<Order>,
+    waiting: Vec<Order>,
+}
+
+impl Orders {
+    pub(super) fn new(receiver: mpsc::UnboundedReceiver<Order>) -> Self {
+        Orders {
+            receiver,
+            waiting: Vec::new(),
+        }
+    }
+
+    /// Takes the orders that wait, of this kind.
+    pub(super) fn take(&mut self, kind: OrderKind) -> Vec<Order> {
+        let all = std::mem::take(&mut self.waiting);
+        let (taken, left) = all.into_iter().partition(|order| order.kind == kind);
+        self.waiting = left;
+        taken
+    }
+
+    /// The earliest deadline of the orders that are more urgent than this stage.
+    pub(super) fn interrupted(&mut self, stage: Stage) -> Option<Instant> {
+        while let Ok(order) = self.receiver.try_recv() {
+            self.waiting.push(order);
+        }
+        self.more_urgent(stage)
+    }
+
+    /// Waits for the future until `until`. An order that is more urgent shortens that to half of the
+    /// time it has itself: the other half is for what it wants.
+    pub(super) async fn within<T>(
+        &mut self,
+        stage: Stage,
+        until: Instant,
+        future: impl Future<Output = T>,
+    ) -> Option<T> {
+        let mut future = pin!(future);
+        let mut sleep = pin!(sleep_until(until));
+        let mut is_shortened = false;
+        poll_fn(|context| {
+            if let Poll::Ready(output) = future.as_mut().poll(context) {
+                return Poll::Ready(Some(output));
+            }
+            if !is_shortened && let Poll::Ready(deadline) = self.poll_interrupt(stage, context) {
+                is_shortened = true;
+                let now = Instant::now();
+                let half = now + deadline.saturating_duration_since(now) / 2;
+                sleep.as_mut().reset(until.min(half));
+            }
+            sleep.as_mut().poll(context).map(|()| None)
+        })
+        .await
+    }
+
+    /// Waits until then, or for an order that is more urgent. Returns whether none came.
+    pub(super) async fn sleep(&mut self, stage: Stage, until: Instant) -> bool {
+        let mut sleep = pin!(sleep_until(until));
+        poll_fn(|context| match self.poll_interrupt(stage, context) {
+            Poll::Ready(_) => Poll::Ready(false),
+            Poll::Pending => sleep.as_mut().poll(context).map(|()| true),
+        })
+        .await
+    }
+
+    fn poll_interrupt(&mut self, stage: Stage, context: &mut Context<'_>) -> Poll<Instant> {
+        // When the channel is closed the driver is gone, and the pipeline with it.
+        while let Poll::Ready(Some(order)) = self.receiver.poll_recv(context) {
+            self.waiting.push(order);
+        }
+        self.more_urgent(stage).map_or(Poll::Pending, Poll::Ready)
+    }
+
+    fn more_urgent(&self, stage: Stage) -> Option<Instant> {
+        let urgent = self
+            .waiting
+            .iter()
+            .filter(|order| order.kind.stage() > stage);
+        urgent.map(|order| order.deadline).min()
+    }
+}
+
+impl OrderKind {
+    fn stage(self) -> Stage {
+        match self {
+            OrderKind::Flush => Stage::Flush,
+            OrderKind::Shutdown => Stage::Final,
+        }
+    }
+}

@@ -1,0 +1,247 @@
+//! What a pipeline does in a round, and between two.
+
+use std::time::{Duration, SystemTime};
+
+use tokio::time::Instant;
+
+use super::line::{Held, Journal, Line, Round, before_journal};
+use super::orders::{Orders, Stage};
+use super::send::Patience;
+use super::worker::{Answer, Away, Job};
+use crate::push::ledger::Reason;
+use crate::push::report::Event;
+
+impl Line {
+    /// A round that should have begun at `due`. Returns whether all that there is was delivered, or is
+    /// in the journal.
+    pub(super) async fn round(
+        &mut self,
+        stage: Stage,
+        due: Instant,
+        until: Instant,
+        orders: &mut Orders,
+    ) -> bool {
+        let time = until.saturating_duration_since(Instant::now());
+        let lost_before = self.lost();
+        let round = Round {
+            stage,
+            due,
+            sends_until: match self.journal {
+                Journal::None => until,
+                _ => Instant::now() + before_journal(time),
+            },
+            until,
+            patience: match self.breaker.is_open() {
+                true => Patience::OneTry,
+                false => Patience::Retries,
+            },
+        };
+        let is_complete = match self.clear_desk(round, orders).await {
+            Ok(()) => self.send_all(round, orders).await,
+            Err(Away) => {
+                self.is_late(time);
+                false
+            }
+        };
+        self.teller.round_ended();
+        let is_lossless = lost_before == self.lost();
+        is_complete && is_lossless && self.kept.is_none() && self.overtaken == 0
+    }
+
+    /// Items that were dropped and that nothing newer tells.
+    fn lost(&self) -> u64 {
+        let totals = self.ledger.snapshot();
+        totals.dropped_in_all() - totals.dropped[Reason::Superseded as usize]
+    }
+
+    /// The last round. What is left then is in the journal, or lost.
+    pub(super) async fn last(&mut self, until: Instant, orders: &mut Orders) -> bool {
+        let now = Instant::now();
+        let is_complete = self.round(Stage::Final, now, until, orders).await;
+        let in_journal = match self.journal {
+            Journal::None => 0,
+            Journal::Holds(items) | Journal::Full(items) => items,
+        };
+        let left = self.ledger.queued().saturating_sub(in_journal);
+        if left > 0 {
+            self.ledger.drop(left, Reason::Shutdown);
+            self.teller.tell(Event::Left { items: left });
+            self.sync(Stage::Final, until, orders).await;
+        }
+        let totals = self.ledger.snapshot();
+        let accounted = totals.settled() + in_journal;
+        if totals.produced != accounted {
+            self.teller.tell(Event::Unaccounted {
+                produced: totals.produced,
+                accounted,
+            });
+        }
+        is_complete
+    }
+
+    /// Waits for the next round or an order; sends what is in the journal meanwhile.
+    pub(super) async fn between(&mut self, due: Instant, orders: &mut Orders) {
+        while !self.journal.is_empty()
+            && !self.breaker.is_open()
+            && !self.worker.is_away()
+            && Instant::now() < due
+            && orders.interrupted(Stage::Between).is_none()
+        {
+            let until = Instant::now() + self.timeout;
+            let round = Round {
+                stage: Stage::Between,
+                due: Instant::now(),
+                sends_until: until,
+                until,
+                patience: Patience::Retries,
+            };
+            if !self.replay(round, due, orders).await {
+                break;
+            }
+        }
+        orders.sleep(Stage::Between, due).await;
+    }
+
+    async fn send_all(&mut self, round: Round, orders: &mut Orders) -> bool {
+        let may_send = round.stage != Stage::Scheduled
+            || self.breaker.until().is_none_or(|at| at <= round.due);
+        let mut sends = may_send && self.replay(round, round.sends_until, orders).await;
+        if let Some(request) = self.kept.take() {
+            match sends {
+                true => sends = self.carry(request, Held::Kept, round, orders).await,
+                false => self.give_up(request, true, round, orders).await,
+            }
+        }
+        if self.kept.is_some() || !sends && !self.journal.takes() {
+            return false;
+        }
+        let overtaken = std::mem::take(&mut self.overtaken);
+        self.ledger.drop(overtaken, Reason::Superseded);
+        let mut collecting = Collecting::default();
+        let mut job = Job::Begin(SystemTime::now());
+        let is_complete = loop {
+            let asked = Instant::now();
+            let run = self.worker.run(job, round.stage, round.until, orders);
+            let Ok(answer) = run.await else {
+                if orders.interrupted(round.stage).is_none() {
+                    self.is_late(asked.elapsed());
+                }
+                collecting.error = Some("timeout");
+                break false;
+            };
+            self.look_at(&answer);
+            collecting.add(&answer);
+            if answer.has_panicked {
+                break false;
+            }
+            let Some(request) = answer.request else {
+                break true;
+            };
+            self.ledger.produce(request.items);
+            let is_safe = match sends {
+                true => self.carry(request, Held::New, round, orders).await,
+                false => {
+                    self.give_up(request, false, round, orders).await;
+                    false
+                }
+            };
+            // What comes behind a request that is in the journal goes there, too.
+            sends &= is_safe;
+            if !sends && !self.journal.takes() {
+                break false;
+            }
+            if self.worker.is_away() || orders.interrupted(round.stage).is_some() {
+                break false;
+            }
+            if Instant::now() >= round.sends_until {
+                if !self.journal.takes() {
+                    self.teller.tell_once(Event::Slow {
+                        limit: self.timeout,
+                    });
+                    break false;
+                }
+                sends = false;
+            }
+            job = Job::Next;
+        };
+        if collecting.has_begun {
+            self.ledger
+                .collected(collecting.took, &collecting.error.map(Into::into));
+        }
+        self.sync(round.stage, round.until, orders).await;
+        is_complete
+    }
+
+    /// Sends what is in the journal, the oldest first, as long as a request may begin. Returns whether
+    /// the journal is empty.
+    async fn replay(&mut self, round: Round, until: Instant, orders: &mut Orders) -> bool {
+        if self.journal.is_empty() {
+            return true;
+        }
+        let mut job = Job::Oldest;
+        loop {
+            let run = self.worker.run(job, round.stage, round.until, orders);
+            let Ok(answer) = run.await else {
+                return false;
+            };
+            self.look_at(&answer);
+            let Some(request) = answer.request else {
+                return self.journal.is_empty();
+            };
+            let is_over = Instant::now() >= until || orders.interrupted(round.stage).is_some();
+            if is_over || !self.carry(request, Held::InJournal, round, orders).await {
+                return false;
+            }
+            job = Job::RemoveOldest;
+        }
+    }
+
+    /// Waits for an errand that an earlier round gave up, and takes what it brings.
+    async fn clear_desk(&mut self, round: Round, orders: &mut Orders) -> Result<(), Away> {
+        if !self.worker.is_away() {
+            return Ok(());
+        }
+        let answer = self.worker.back(round.stage, round.until, orders).await?;
+        self.look_at(&answer);
+        if let (true, Some(request)) = (answer.is_new, answer.request) {
+            self.ledger.produce(request.items);
+            self.give_up(request, false, round, orders).await;
+        }
+        Ok(())
+    }
+
+    async fn sync(&mut self, stage: Stage, until: Instant, orders: &mut Orders) {
+        if self.journal != Journal::None
+            && let Ok(answer) = self.worker.run(Job::Sync, stage, until, orders).await
+        {
+            self.look_at(&answer);
+        }
+    }
+
+    fn is_late(&mut self, waited: Duration) {
+        self.teller.tell_once(match waited >= self.timeout / 2 {
+            true => Event::Stuck { limit: waited },
+            false => Event::Slow {
+                limit: self.timeout,
+            },
+        });
+    }
+}
+
+/// What collecting took in one round.
+#[derive(Debug, Default)]
+struct Collecting {
+    has_begun: bool,
+    took: Duration,
+    error: Option<&'static str>,
+}
+
+impl Collecting {
+    fn add(&mut self, answer: &Answer) {
+        self.has_begun = true;
+        self.took += answer.took;
+        if answer.has_panicked {
+            self.error = Some("panic");
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! Sends one request, again if need be, until its time is over.
+
+use std::future::poll_fn;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use tokio::time::Instant;
+
+use super::orders::{Orders, Stage};
+use crate::otlp::Request;
+use crate::push::ledger::{ErrorType, Ledger};
+use crate::push::outcome::{Outcome, PartialSuccess, Refusal, Setback};
+use crate::push::retry::{Chance, RetryPolicy};
+use crate::push::transport::Transport;
+
+/// What became of a request after all its tries.
+#[derive(Debug)]
+pub(super) enum Delivery {
+    /// The receiver has it.
+    Taken(Option<PartialSuccess>),
+    /// The receiver does not want it.
+    Refused(Refusal),
+    /// It is larger than any may be, and was not sent.
+    TooLarge,
+    /// The transport panicked over it.
+    Panicked,
+    /// It did not get through.
+    Undelivered {
+        /// How the last try failed; `may_have_arrived` is about all of them.
+        setback: Setback,
+        /// Whether this says that the receiver is away. A try that was cut short does not.
+        is_proof: bool,
+    },
+}
+
+/// How often to try.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Patience {
+    /// Until the time is over.
+    Retries,
+    /// To see whether the receiver is back.
+    OneTry,
+}
+
+/// The way to a receiver.
+pub(super) struct Sender {
+    pub(super) transport: Box<dyn Transport>,
+    pub(super) ledger: Ledger,
+    pub(super) retry: RetryPolicy,
+    pub(super) chance: Chance,
+    /// The time that a request has for all its tries.
+    pub(super) request_timeout: Duration,
+}
+
+impl Sender {
+    /// Sends it until it is taken or refused, until `until`, or until there is something more urgent.
+    pub(super) async fn deliver(
+        &mut self,
+        request: &Request,
+        patience: Patience,
+        stage: Stage,
+        until: Instant,
+        orders: &mut Orders,
+    ) -> Delivery {
+        if request.body.len() > MOST_BYTES {
+            return Delivery::TooLarge;
+        }
+        self.ledger.begin_operation(request.items);
+        let began = Instant::now();
+        let delivery = self.tries(request, patience, stage, until, orders).await;
+        let (operation, failed) = error_of(&delivery, request.items);
+        let failed = (failed.0, &failed.1);
+        self.ledger
+            .end_operation(request.items, began.elapsed(), &operation, failed);
+        delivery
+    }
+
+    async fn tries(
+        &mut self,
+        request: &Request,
+        patience: Patience,
+        stage: Stage,
+        until: Instant,
+        orders: &mut Orders,
+    ) -> Delivery {
+        let began = Instant::now();
+        let until = until.min(began + self.request_timeout);
+        let time = until.saturating_duration_since(began);
+        // Less time than a request has by itself proves nothing.
+        let has_full_time = time >= self.request_timeout;
+        let mut backoff = self.retry.backoff();
+        let mut may_have_arrived = false;
+        loop {
+            let answer = orders.within(stage, until, self.one_try(request)).await;
+            let mut setback = match answer {
+                Some(Some(Outcome::Delivered(partial))) => return Delivery::Taken(partial),
+                Some(Some(Outcome::Refused(refusal))) => return Delivery::Refused(refusal),
+                Some(Some(Outcome::Setback(setback))) => setback,
+                Some(None) => return Delivery::Panicked,
+                None => {
+                    let waited = began.elapsed();
+                    return Delivery::Undelivered {
+                        setback: no_answer(waited),
+                        is_proof: waited >= self.request_timeout,
+                    };
+                }
+            };
+            may_have_arrived |= setback.may_have_arrived;
+            setback.may_have_arrived = may_have_arrived;
+            let pause = backoff.pause(&mut self.chance, setback.retry_after);
+            let left = until.saturating_duration_since(Instant::now());
+            // A pause that leaves no time for a try is not made: the next round comes sooner.
+            let is_over = patience == Patience::OneTry || pause + time / 10 >= left;
+            if is_over || !orders.sleep(stage, Instant::now() + pause).await {
+                return Delivery::Undelivered {
+                    setback,
+                    is_proof: is_over && (has_full_time || patience == Patience::OneTry),
+                };
+            }
+        }
+    }
+
+    /// One try; none when the transport panicked.
+    async fn one_try(&mut self, request: &Request) -> Option<Outcome> {
+        let transport = AssertUnwindSafe(&mut self.transport);
+        let made = catch_unwind(move || {
+            let AssertUnwindSafe(transport) = { transport };
+            transport.send(request)
+        });
+        let mut future = made.ok()?;
+        poll_fn(move |context: &mut Context<'_>| {
+            let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
+            match polled {
+                Ok(poll) => poll.map(Some),
+                Err(_) => Poll::Ready(None),
+            }
+        })
+        .await
+    }
+}
+
+fn no_answer(waited: Duration) -> Setback {
+    Setback {
+        error_type: "timeout".into(),
+        message: format!("no answer within {} ms", waited.as_millis()),
+        retry_after: None,
+        may_have_arrived: true,
+    }
+}
+
+/// The `error.type` of the operation; how many items did not arrive, and theirs.
+///
+/// Source: OpenTelemetry semantic conventions 1.44: what a partial success rejects has failed, the
+/// operation has not.
+fn error_of(delivery: &Delivery, items: u64) -> (ErrorType, (u64, ErrorType)) {
+    let error_type = match delivery {
+        Delivery::Taken(partial) => {
+            let rejected = partial
+                .as_ref()
+                .map_or(0, |partial| partial.rejected.min(items));
+            return (None, (rejected, Some("rejected".into())));
+        }
+        Delivery::Refused(refusal) => refusal.error_type.clone(),
+        Delivery::TooLarge => "too_large".into(),
+        Delivery::Panicked => "panic".into(),
+        Delivery::Undelivered { setback, .. } => setback.error_type.clone(),
+    };
+    (Some(error_type.clone()), (items, Some(error_type)))
+}
+
+/// The largest request that may be sent.
+///
+/// Source: OTLP 1.11: a client limits requests, 64 MiB before and after compression by default.
+const MOST_BYTES: usize = 64 << 20;

@@ -1,0 +1,230 @@
+//! What makes requests and what keeps them, apart from the thread of the loop.
+//!
+//! Collecting runs callbacks of the service, and a journal waits for the disk: neither must keep the
+//! loop from looking at the clock. So both live in a desk, which is handed to a blocking thread of the
+//! runtime for each errand. An errand that is not back in time is not waited for; its round is given
+//! up, and the next one begins with what it brings.
+
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::{Duration, SystemTime};
+
+use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::time::Instant;
+
+use super::orders::{Orders, Stage};
+use crate::otlp::Request;
+use crate::push::feed::{Fate, Feed};
+use crate::push::ledger::{Ledger, Totals};
+
+/// Keeps requests over an outage.
+pub(super) trait Store: Send {
+    /// Takes a request behind the others. False: it cannot.
+    fn append(&mut self, request: &Request) -> bool;
+    /// The request that came first.
+    fn oldest(&mut self) -> Option<Request>;
+    /// Forgets it.
+    fn remove_oldest(&mut self);
+    /// Makes sure that all is on the disk.
+    fn sync(&mut self);
+    /// Items in all requests.
+    fn pending_items(&self) -> u64;
+    /// Keeps the sums beside the requests.
+    fn set_totals(&mut self, totals: &Totals);
+}
+
+/// Something to be done at the desk.
+#[derive(Debug)]
+pub(super) enum Job {
+    /// Collect, and make the first request.
+    Begin(SystemTime),
+    /// Make the next request.
+    Next,
+    /// Keep this request in the journal.
+    Append(Request),
+    /// Read the oldest request of the journal.
+    Oldest,
+    /// Take the oldest request out of the journal, and read the next.
+    RemoveOldest,
+    /// Write the journal to the disk.
+    Sync,
+}
+
+/// What an errand brings back.
+#[derive(Debug, Default)]
+pub(super) struct Answer {
+    /// The request that was made or read.
+    pub(super) request: Option<Request>,
+    /// Items of a request that the journal did not take.
+    pub(super) refused: u64,
+    /// Whether `request` was made by the feed, and has to be settled.
+    pub(super) is_new: bool,
+    /// Items in the journal now.
+    pub(super) pending: u64,
+    /// How long it took.
+    pub(super) took: Duration,
+    /// Whether the feed panicked.
+    pub(super) has_panicked: bool,
+}
+
+/// The desk was not back in time, or will never be.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Away;
+
+/// The feed and the journal, wherever they are just now.
+pub(super) struct Worker {
+    place: Place,
+    /// How the request before was settled; told at the next errand.
+    settle: Option<Fate>,
+}
+
+enum Place {
+    Here(Box<Desk>),
+    Away(JoinHandle<(Box<Desk>, Answer)>),
+    /// The runtime is ending.
+    Gone,
+}
+
+struct Desk {
+    feed: Box<dyn Feed>,
+    store: Option<Box<dyn Store>>,
+    ledger: Ledger,
+}
+
+impl Worker {
+    pub(super) fn new(feed: Box<dyn Feed>, store: Option<Box<dyn Store>>, ledger: Ledger) -> Self {
+        Worker {
+            place: Place::Here(Box::new(Desk {
+                feed,
+                store,
+                ledger,
+            })),
+            settle: None,
+        }
+    }
+
+    /// Says what became of the request that was made last.
+    pub(super) fn settle(&mut self, fate: Fate) {
+        self.settle = Some(fate);
+    }
+
+    /// Whether an errand is out that was not waited for.
+    pub(super) fn is_away(&self) -> bool {
+        !matches!(self.place, Place::Here(_))
+    }
+
+    /// Does an errand and waits for it until then. Not while another one is out.
+    pub(super) async fn run(
+        &mut self,
+        job: Job,
+        stage: Stage,
+        until: Instant,
+        orders: &mut Orders,
+    ) -> Result<Answer, Away> {
+        match std::mem::replace(&mut self.place, Place::Gone) {
+            Place::Here(desk) => {
+                let settle = self.settle.take();
+                self.place = Place::Away(spawn_blocking(move || desk.work(settle, job)));
+            }
+            away => {
+                self.place = away;
+                return Err(Away);
+            }
+        }
+        self.back(stage, until, orders).await
+    }
+
+    /// Waits for the errand that is out.
+    pub(super) async fn back(
+        &mut self,
+        stage: Stage,
+        until: Instant,
+        orders: &mut Orders,
+    ) -> Result<Answer, Away> {
+        let Place::Away(errand) = &mut self.place else {
+            return Err(Away);
+        };
+        match orders.within(stage, until, errand).await {
+            Some(Ok((desk, answer))) => {
+                self.place = Place::Here(desk);
+                Ok(answer)
+            }
+            Some(Err(_)) => {
+                self.place = Place::Gone;
+                Err(Away)
+            }
+            None => Err(Away),
+        }
+    }
+}
+
+impl Desk {
+    fn work(mut self: Box<Self>, settle: Option<Fate>, job: Job) -> (Box<Self>, Answer) {
+        let began = std::time::Instant::now();
+        let refused = match &job {
+            Job::Append(request) => request.items,
+            _ => 0,
+        };
+        // A feed that panicked goes on as it is; what it was about to do is done again next time.
+        let settled = settle.is_none_or(|fate| {
+            let settled = catch_unwind(AssertUnwindSafe(|| self.feed.settle(fate)));
+            settled.is_ok()
+        });
+        let done = catch_unwind(AssertUnwindSafe(|| self.errand(job)));
+        let mut answer = done.unwrap_or_else(|_| Answer {
+            refused,
+            has_panicked: true,
+            ..Answer::default()
+        });
+        answer.has_panicked |= !settled;
+        answer.pending = self.store.as_ref().map_or(0, |store| store.pending_items());
+        answer.took = began.elapsed();
+        (self, answer)
+    }
+
+    fn errand(&mut self, job: Job) -> Answer {
+        let mut answer = Answer::default();
+        match job {
+            Job::Begin(now) => {
+                self.feed.begin(now);
+                answer.request = self.feed.next();
+                answer.is_new = true;
+            }
+            Job::Next => {
+                answer.request = self.feed.next();
+                answer.is_new = true;
+            }
+            Job::Append(request) => {
+                let store = self.store.as_mut();
+                if !store.is_some_and(|store| store.append(&request)) {
+                    answer.refused = request.items;
+                }
+                self.keep_totals();
+            }
+            Job::Oldest => answer.request = self.store.as_mut().and_then(|store| store.oldest()),
+            Job::RemoveOldest => {
+                if let Some(store) = &mut self.store {
+                    store.remove_oldest();
+                    answer.request = store.oldest();
+                }
+                self.keep_totals();
+            }
+            Job::Sync => {
+                self.keep_totals();
+                if let Some(store) = &mut self.store {
+                    store.sync();
+                }
+            }
+        }
+        answer
+    }
+
+    /// The sums of what is settled or in the journal. What is only in memory is left out: it will
+    /// not be there after the process was killed.
+    fn keep_totals(&mut self) {
+        if let Some(store) = &mut self.store {
+            let mut totals = self.ledger.snapshot();
+            totals.produced = totals.settled() + store.pending_items();
+            store.set_totals(&totals);
+        }
+    }
+}

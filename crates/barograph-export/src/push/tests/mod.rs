@@ -1,0 +1,7 @@
+//! The loop as a whole, under a clock that is set by hand.
+
+mod world;
+mod rounds;
+mod outage;
+mod ends;
+mod model;

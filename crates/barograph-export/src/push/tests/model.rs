@@ -1,0 +1,118 @@
+//! The account under random answers, against a model that only counts.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use tokio::time::sleep;
+
+use super::world::{Act, SECOND, Telling, World};
+use crate::push::{Reason, Totals};
+
+/// What a test does, one step after the other.
+#[derive(Clone, Debug)]
+enum Step {
+    Wait(u64),
+    Flush(u64),
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        6 => Just(Act::Take),
+        1 => Just(Act::TakeInSilence),
+        1 => (0..20_u64).prop_map(Act::Reject),
+        4 => (prop::option::of(0..400_u64))
+            .prop_map(|asked| Act::Setback(asked.map(Duration::from_secs))),
+        1 => Just(Act::Refuse("400")),
+        1 => Just(Act::Hang),
+        1 => Just(Act::Panic),
+    ]
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        4 => (1..400_u64).prop_map(Step::Wait),
+        1 => (1..30_u64).prop_map(Step::Flush),
+    ]
+}
+
+fn telling() -> impl Strategy<Value = Telling> {
+    prop_oneof![
+        Just(Telling::Cumulative),
+        Just(Telling::Delta),
+        Just(Telling::Events),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn the_account_is_exact_whatever_the_receiver_does(
+        telling in telling(),
+        acts in prop::collection::vec(act(), 1..40),
+        steps in prop::collection::vec(step(), 1..12),
+        requests in 1..4_u64,
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(check(telling, acts, steps, requests));
+    }
+}
+
+async fn check(telling: Telling, acts: Vec<Act>, steps: Vec<Step>, requests: u64) {
+    let script = acts.clone();
+    let world = World::new(telling, move |nth| {
+        script.get(nth).cloned().unwrap_or(Act::Take)
+    });
+    world.state().requests = requests;
+    let (handle, task) = world.start();
+    for step in steps {
+        match step {
+            Step::Wait(seconds) => sleep(Duration::from_secs(seconds)).await,
+            Step::Flush(limit) => {
+                let _ = handle.flush_async(Duration::from_secs(limit)).await;
+            }
+        }
+        world.totals();
+    }
+    let _ = handle.shutdown_async(5 * SECOND).await;
+    task.await.unwrap();
+    let totals = world.totals();
+    assert_eq!(world.ledger.queued(), 0);
+    compare(&world, &acts, &totals);
+}
+
+/// What the receiver saw decides what the account says.
+fn compare(world: &World, acts: &[Act], totals: &Totals) {
+    let items = world.state().items;
+    let (mut exported, mut partial, mut rejected, mut panicked) = (0, 0, 0, 0);
+    for nth in 0..world.tries() {
+        match acts.get(nth).unwrap_or(&Act::Take) {
+            Act::Take => exported += items,
+            Act::Reject(count) => {
+                exported += items - items.min(*count);
+                partial += items.min(*count);
+            }
+            Act::Refuse(_) => rejected += items,
+            Act::Panic => panicked += items,
+            Act::TakeInSilence | Act::Setback(_) | Act::Hang => {}
+        }
+    }
+    let dropped = |reason: Reason| totals.dropped[reason as usize];
+    assert_eq!(totals.exported, exported);
+    assert_eq!(dropped(Reason::Partial), partial);
+    assert_eq!(dropped(Reason::Rejected), rejected);
+    assert_eq!(dropped(Reason::Panicked), panicked);
+    // Every request is one text; one that got an end is in one of the sums above, any other is lost
+    // once, as overtaken or at the end.
+    let texts: std::collections::BTreeSet<_> = world.texts().into_iter().collect();
+    assert!(totals.produced >= texts.len() as u64 * items);
+    let lost = dropped(Reason::Superseded) + dropped(Reason::Shutdown);
+    assert_eq!(
+        totals.produced,
+        exported + partial + rejected + panicked + lost
+    );
+}

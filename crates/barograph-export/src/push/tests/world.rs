@@ -1,0 +1,321 @@
+//! A feed, a receiver and what was told, all under the control of a test.
+
+use std::collections::BTreeMap;
+use std::future::pending;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep};
+
+use crate::otlp::{Encoding, Request, Signal};
+use crate::push::{
+    Driver, Event, Fate, Feed, Handle, Ledger, Outcome, PartialSuccess, Pipeline, Reason, Refusal,
+    Report, RetryPolicy, Schedule, Setback, Target, Totals, Transport,
+};
+
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+pub(super) const MINUTE: Duration = Duration::from_secs(60);
+
+/// What a feed tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Telling {
+    /// Sums of everything so far.
+    Cumulative,
+    /// Differences to what was settled last.
+    Delta,
+    /// Things that happen once.
+    Events,
+}
+
+/// What a receiver does with a try.
+#[derive(Clone, Debug)]
+pub(super) enum Act {
+    Take,
+    /// It has it, and nobody hears of it.
+    TakeInSilence,
+    Reject(u64),
+    Setback(Option<Duration>),
+    Refuse(&'static str),
+    Hang,
+    Panic,
+}
+
+type Script = Box<dyn FnMut(usize) -> Act + Send>;
+
+/// Everything that a test looks at.
+pub(super) struct State {
+    pub(super) script: Script,
+    /// When each try began, and the text of its request.
+    pub(super) tries: Vec<(Instant, String)>,
+    /// Values that arrived, by the name of their request.
+    pub(super) arrived: BTreeMap<String, u64>,
+    pub(super) reports: Vec<Report>,
+    /// What was recorded so far; each round records `step` more.
+    pub(super) recorded: u64,
+    pub(super) step: u64,
+    pub(super) begun: u64,
+    /// Requests in each round, with this many items each.
+    pub(super) requests: u64,
+    pub(super) items: u64,
+    /// Whether requests are larger than any may be.
+    pub(super) large: bool,
+    /// Done before a round begins.
+    pub(super) on_begin: Option<Box<dyn FnMut() + Send>>,
+}
+
+#[derive(Clone)]
+pub(super) struct World {
+    state: Arc<Mutex<State>>,
+    pub(super) ledger: Ledger,
+    telling: Telling,
+}
+
+impl World {
+    pub(super) fn new(telling: Telling, script: impl FnMut(usize) -> Act + Send + 'static) -> Self {
+        let state = State {
+            script: Box::new(script),
+            tries: Vec::new(),
+            arrived: BTreeMap::new(),
+            reports: Vec::new(),
+            recorded: 0,
+            step: 1,
+            begun: 0,
+            requests: 1,
+            items: 10,
+            large: false,
+            on_begin: None,
+        };
+        World {
+            state: Arc::new(Mutex::new(state)),
+            ledger: Ledger::new(Signal::Metrics, "test", &target()),
+            telling,
+        }
+    }
+
+    pub(super) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    pub(super) fn pipeline(&self) -> Pipeline {
+        let feed = TestFeed {
+            world: self.clone(),
+            baseline: 0,
+            made: Vec::new(),
+            open: None,
+        };
+        let transport = TestTransport {
+            world: self.clone(),
+            target: target(),
+        };
+        Pipeline::new(self.ledger.clone(), Box::new(feed), Box::new(transport))
+            .with_schedule(Schedule::new())
+            .with_retry(RetryPolicy::new())
+    }
+
+    /// Runs the pipeline.
+    pub(super) fn run(&self, pipeline: Pipeline) -> (Handle, JoinHandle<()>) {
+        let (driver, handle) = Driver::new([pipeline]);
+        let world = self.clone();
+        let driver = driver.with_reports(move |report| world.state().reports.push(report.clone()));
+        (handle, tokio::spawn(driver.run()))
+    }
+
+    pub(super) fn start(&self) -> (Handle, JoinHandle<()>) {
+        self.run(self.pipeline())
+    }
+
+    pub(super) fn tries(&self) -> usize {
+        self.state().tries.len()
+    }
+
+    pub(super) fn texts(&self) -> Vec<String> {
+        self.state()
+            .tries
+            .iter()
+            .map(|(_, text)| text.clone())
+            .collect()
+    }
+
+    pub(super) fn events(&self) -> Vec<Event> {
+        self.state()
+            .reports
+            .iter()
+            .map(|report| report.event.clone())
+            .collect()
+    }
+
+    pub(super) fn dropped(&self, reason: Reason) -> u64 {
+        self.ledger.snapshot().dropped[reason as usize]
+    }
+
+    /// The sums, after it was seen that they add up.
+    #[track_caller]
+    pub(super) fn totals(&self) -> Totals {
+        let totals = self.ledger.snapshot();
+        let queued = self.ledger.queued();
+        assert_eq!(
+            totals.produced,
+            totals.settled() + queued,
+            "{totals:?}, {queued} queued"
+        );
+        totals
+    }
+}
+
+fn target() -> Target {
+    Target {
+        url: "http://receiver:4318/v1/metrics".into(),
+        component_type: "otlp_http_metric_exporter",
+        host: "receiver".into(),
+        port: Some(4318),
+    }
+}
+
+/// Makes requests whose text is `round:part:from:to`.
+struct TestFeed {
+    world: World,
+    baseline: u64,
+    made: Vec<(Request, u64)>,
+    /// Up to where the request tells that is not settled.
+    open: Option<u64>,
+}
+
+impl Feed for TestFeed {
+    fn signal(&self) -> Signal {
+        Signal::Metrics
+    }
+
+    fn begin(&mut self, _now: SystemTime) {
+        assert_eq!(
+            self.open, None,
+            "a round begins before the last request is settled"
+        );
+        let hook = self.world.state().on_begin.take();
+        if let Some(mut hook) = hook {
+            // Without the lock: it may hang or panic.
+            let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(&mut hook));
+            self.world.state().on_begin = Some(hook);
+            if let Err(panic) = done {
+                std::panic::resume_unwind(panic);
+            }
+        }
+        let mut state = self.world.state();
+        state.recorded += state.step;
+        state.begun += 1;
+        let (round, to) = (state.begun, state.recorded);
+        let from = match self.world.telling {
+            Telling::Cumulative => 0,
+            _ => self.baseline,
+        };
+        self.made.clear();
+        for part in (0..state.requests).rev() {
+            let body = match state.large {
+                true => Bytes::from(vec![0; (64 << 20) + 1]),
+                false => Bytes::from(format!("{round}:{part}:{from}:{to}")),
+            };
+            let request = Request {
+                signal: Signal::Metrics,
+                encoding: Encoding::Protobuf,
+                body,
+                items: state.items,
+            };
+            self.made.push((request, to));
+        }
+    }
+
+    fn next(&mut self) -> Option<Request> {
+        assert_eq!(
+            self.open, None,
+            "a request is made before the last one is settled"
+        );
+        let (request, to) = self.made.pop()?;
+        self.open = Some(to);
+        Some(request)
+    }
+
+    fn settle(&mut self, fate: Fate) {
+        let to = self.open.take().expect("a request is open");
+        // With several requests in a round each stands for its own series, here for nothing.
+        if fate == Fate::Settled {
+            self.baseline = to;
+        }
+        assert!(self.world.telling != Telling::Events || fate == Fate::Settled);
+    }
+
+    fn is_overtaken(&self) -> bool {
+        self.world.telling != Telling::Events
+    }
+
+    fn resends_ambiguous(&self) -> bool {
+        self.world.telling == Telling::Delta
+    }
+}
+
+/// From where to where a request tells.
+fn range(request: &Request) -> (u64, u64) {
+    let text = std::str::from_utf8(&request.body).unwrap();
+    let mut numbers = text.split(':').skip(2).map(|n| n.parse().unwrap());
+    (numbers.next().unwrap(), numbers.next().unwrap())
+}
+
+struct TestTransport {
+    world: World,
+    target: Target,
+}
+
+impl Transport for TestTransport {
+    fn send<'a>(
+        &'a mut self,
+        request: &'a Request,
+    ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
+        let text = String::from_utf8(request.body.to_vec()).unwrap();
+        let act = {
+            let mut state = self.world.state();
+            state.tries.push((Instant::now(), text.clone()));
+            let place = state.tries.len() - 1;
+            (state.script)(place)
+        };
+        Box::pin(async move {
+            // A receiver far away.
+            sleep(Duration::from_millis(5)).await;
+            let (from, to) = range(request);
+            let arrive = || {
+                self.world.state().arrived.insert(text.clone(), to - from);
+            };
+            match act {
+                Act::Take => {
+                    arrive();
+                    Outcome::Delivered(None)
+                }
+                Act::Reject(rejected) => {
+                    arrive();
+                    let message = "not all of it".to_owned();
+                    Outcome::Delivered(Some(PartialSuccess { rejected, message }))
+                }
+                Act::Setback(retry_after) => Outcome::Setback(Setback {
+                    error_type: "503".into(),
+                    message: "busy".into(),
+                    retry_after,
+                    may_have_arrived: false,
+                }),
+                Act::Refuse(error_type) => Outcome::Refused(Refusal {
+                    error_type: error_type.into(),
+                    message: "bad data".into(),
+                }),
+                Act::TakeInSilence => {
+                    arrive();
+                    pending().await
+                }
+                Act::Hang => pending().await,
+                Act::Panic => panic!("a transport that panics"),
+            }
+        })
+    }
+
+    fn target(&self) -> &Target {
+        &self.target
+    }
+}
