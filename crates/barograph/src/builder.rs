@@ -18,6 +18,9 @@ use crate::listen::listen;
 use crate::log;
 use crate::own::Own;
 use crate::page::Pages;
+#[cfg(feature = "otlp")]
+use crate::push::Push;
+use crate::push::Pushes;
 use crate::readiness::Readiness;
 use crate::resource;
 use crate::telemetry::{Flush, Telemetry};
@@ -79,6 +82,7 @@ pub struct Builder {
     process: Part,
     logs: Part,
     start_line: Part,
+    pushes: Pushes,
     flushes: Vec<Flush>,
 }
 
@@ -123,6 +127,7 @@ impl Builder {
             process: Part::On,
             logs: Part::On,
             start_line: Part::On,
+            pushes: Pushes::default(),
             flushes: Vec::new(),
         }
     }
@@ -225,6 +230,13 @@ impl Builder {
         self
     }
 
+    /// Pushes to this receiver, too.
+    #[cfg(feature = "otlp")]
+    pub fn with_push(mut self, push: Push) -> Self {
+        self.pushes.add(push);
+        self
+    }
+
     /// Runs this at shutdown, before the pages go, on a thread of its own. It is told the moment
     /// until which it is waited for, which is 5 s later.
     pub fn with_flush(mut self, flush: impl FnOnce(Instant) + Send + 'static) -> Self {
@@ -250,6 +262,8 @@ impl Builder {
             PagesAt::Nowhere => None,
         };
         let resource = resource::resource(&self.own, &config.resource);
+        let mut all_sources = Vec::new();
+        let mut pushes = Pushes::default();
         let pages = if config.disabled {
             self.registry.disable();
             None
@@ -268,13 +282,12 @@ impl Builder {
             if self.process == Part::On {
                 sources.push(Arc::new(ProcessSource::new()));
             }
-            let own = Own::new(vec![("default".into(), self.registry)]);
-            Some(Pages::new(
-                self.page_config,
-                &resource,
-                sources,
-                Arc::new(own),
-            ))
+            sources.extend(self.pushes.accounts());
+            pushes = self.pushes;
+            let own = Arc::new(Own::new(vec![("default".into(), self.registry)]));
+            all_sources.clone_from(&sources);
+            all_sources.push(Arc::clone(&own) as Arc<dyn Source>);
+            Some(Pages::new(self.page_config, &resource, sources, own))
         };
         let readiness = Readiness::new();
         let admin = match listener {
@@ -284,6 +297,7 @@ impl Builder {
             }
             None => None,
         };
+        let pushing = pushes.start(&resource, &all_sources)?;
         if self.start_line == Part::On {
             let line = StartLine {
                 name: resource.value(resource::NAME).unwrap_or_default(),
@@ -299,6 +313,7 @@ impl Builder {
             readiness,
             resource,
             admin,
+            pushing,
             self.flushes,
         ))
     }

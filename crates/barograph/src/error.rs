@@ -127,6 +127,11 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
+    /// The thread that pushes could not be made.
+    Push {
+        /// Why not.
+        source: io::Error,
+    },
 }
 
 impl fmt::Display for StartError {
@@ -142,6 +147,7 @@ impl fmt::Display for StartError {
                 "cannot serve metrics on {address}, which {HOST} and {PORT} choose"
             ),
             StartError::Thread { .. } => f.write_str("cannot make the thread that serves metrics"),
+            StartError::Push { .. } => f.write_str("cannot make the thread that pushes telemetry"),
         }
     }
 }
@@ -156,7 +162,9 @@ impl StdError for StartError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             StartError::PortTaken { .. } => None,
-            StartError::Listen { source, .. } | StartError::Thread { source } => Some(source),
+            StartError::Listen { source, .. }
+            | StartError::Thread { source }
+            | StartError::Push { source } => Some(source),
         }
     }
 }

@@ -20,7 +20,8 @@
 //!
 //! # Features
 //!
-//! `axum` (default): [`Telemetry::serve`], and routes as labels in [`http`].
+//! * `axum` (default): [`Telemetry::serve`], and routes as labels in [`http`].
+//! * `otlp` (default): `push`, which sends what is recorded to whoever takes OTLP.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -37,6 +38,11 @@ mod own;
 mod page;
 mod readiness;
 mod admin;
+#[cfg(feature = "otlp")]
+pub mod push;
+#[cfg(not(feature = "otlp"))]
+#[path = "no_push.rs"]
+mod push;
 mod telemetry;
 mod builder;
 pub mod testing;

@@ -139,9 +139,7 @@ impl Server {
         }
         connections.cut().await;
         // It waits for others, which must not stop the tasks that are left.
-        let telemetry = self.telemetry;
-        let shut = tokio::task::spawn_blocking(move || telemetry.shutdown());
-        let _ = shut.await;
+        self.telemetry.shutdown_async().await;
         Ok(())
     }
 }

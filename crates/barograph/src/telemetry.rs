@@ -1,26 +1,34 @@
 //! The running telemetry of a process.
 
 use std::net::SocketAddr;
-use std::sync::mpsc;
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use barograph_model::resource::Resource;
 
 use crate::admin::Admin;
 use crate::page::{Page, Pages};
+use crate::push::Pushing;
+#[cfg(feature = "otlp")]
+use crate::push::Unfinished;
 use crate::readiness::Readiness;
 
 /// The telemetry of a service, from [`init`](crate::init()) on until it is shut down.
 ///
 /// What is recorded needs it not: the global registry was there before, and stays. It serves the
-/// pages; when it is dropped, they are gone.
+/// pages and pushes. When it is dropped, what has to be sent is sent, which blocks for 5 s at the most,
+/// and the pages are gone.
 #[must_use = "the pages are gone when it is dropped"]
 pub struct Telemetry {
     pages: Pages,
     readiness: Readiness,
     resource: Resource,
     admin: Option<Admin>,
-    flushes: Vec<Flush>,
+    /// None where nothing is pushed, and when all is over.
+    pushing: Option<Pushing>,
+    /// Behind a lock that nobody else asks for, so that threads may share what holds it.
+    flushes: Mutex<Vec<Flush>>,
 }
 
 /// Sends what is left, until the given moment at the latest.
@@ -32,6 +40,7 @@ impl Telemetry {
         readiness: Readiness,
         resource: Resource,
         admin: Option<Admin>,
+        pushing: Option<Pushing>,
         flushes: Vec<Flush>,
     ) -> Self {
         Telemetry {
@@ -39,7 +48,8 @@ impl Telemetry {
             readiness,
             resource,
             admin,
-            flushes,
+            pushing,
+            flushes: Mutex::new(flushes),
         }
     }
 
@@ -83,14 +93,77 @@ impl Telemetry {
     /// Ends the telemetry in order: what has to be sent is, then the pages go, those last that are
     /// being read. Takes 5 s for each of the two at the most, and blocks meanwhile.
     ///
-    /// [`serve`](Self::serve) does it by itself.
+    /// [`serve`](Self::serve) does it by itself. Works inside of any runtime, also of one whose only
+    /// thread it blocks.
     pub fn shutdown(mut self) {
         self.readiness.set(false);
-        let flushes = std::mem::take(&mut self.flushes);
-        flush(flushes, Instant::now() + FLUSH_TIME);
+        self.send_last();
         if let Some(admin) = self.admin.take() {
             admin.stop(CLOSE_TIME);
         }
+    }
+
+    /// As [`shutdown`](Self::shutdown), without blocking. The future needs no runtime.
+    pub async fn shutdown_async(self) {
+        let (done, all_done) = tokio::sync::oneshot::channel::<()>();
+        let run = move || {
+            self.shutdown();
+            drop(done);
+        };
+        // Where no thread can be made, what the closure held is dropped here, which blocks.
+        let _ = std::thread::Builder::new()
+            .name("barograph-shutdown".into())
+            .spawn(run);
+        // Nothing is ever sent: it is over when the sender is gone.
+        let _: Result<(), _> = all_done.await;
+    }
+
+    /// Pushes everything now, also to a receiver that was away a moment ago. Blocks until it is done,
+    /// for `limit` at the most; inside of any runtime, also of one whose only thread it blocks.
+    ///
+    /// # Errors
+    /// [`Unfinished`] when not everything was delivered. What that was is in `barograph.push.dropped`
+    /// on the page, or is pushed later.
+    #[cfg(feature = "otlp")]
+    pub fn flush(&self, limit: Duration) -> Result<(), Unfinished> {
+        match &self.pushing {
+            Some(pushing) => pushing.flush(limit),
+            None => Ok(()),
+        }
+    }
+
+    /// As [`flush`](Self::flush), without blocking. The future needs no runtime.
+    ///
+    /// # Errors
+    /// As [`flush`](Self::flush).
+    #[cfg(feature = "otlp")]
+    pub async fn flush_async(&self, limit: Duration) -> Result<(), Unfinished> {
+        match &self.pushing {
+            Some(pushing) => pushing.flush_async(limit).await,
+            None => Ok(()),
+        }
+    }
+
+    /// Sends what is left, if that was not done yet.
+    fn send_last(&mut self) {
+        let deadline = Instant::now() + FLUSH_TIME;
+        let flushes = self
+            .flushes
+            .get_mut()
+            .unwrap_or_else(PoisonError::into_inner);
+        let flushes = begin(std::mem::take(flushes), deadline);
+        if let Some(pushing) = self.pushing.take() {
+            pushing.shutdown(deadline);
+        }
+        let left = deadline.saturating_duration_since(Instant::now());
+        // Nothing is ever sent: it returns when the last of them has ended, or at the deadline.
+        let _: Result<(), _> = flushes.recv_timeout(left);
+    }
+}
+
+impl Drop for Telemetry {
+    fn drop(&mut self) {
+        self.send_last();
     }
 }
 
@@ -103,9 +176,9 @@ impl std::fmt::Debug for Telemetry {
     }
 }
 
-/// Runs all on threads of their own and waits for them until the deadline. One that has not
-/// returned by then is left behind.
-fn flush(flushes: Vec<Flush>, deadline: Instant) {
+/// Runs all on threads of their own. What is returned ends with the last of them; one that has not
+/// returned by the deadline is left behind.
+fn begin(flushes: Vec<Flush>, deadline: Instant) -> Receiver<()> {
     let (done, all_done) = mpsc::channel();
     for flush in flushes {
         let done = done.clone();
@@ -118,10 +191,7 @@ fn flush(flushes: Vec<Flush>, deadline: Instant) {
             .name("barograph-flush".into())
             .spawn(run);
     }
-    drop(done);
-    let left = deadline.saturating_duration_since(Instant::now());
-    // Nothing is ever sent: it returns when the last sender is gone, or at the deadline.
-    let _: Result<(), _> = all_done.recv_timeout(left);
+    all_done
 }
 
 /// How long what is left may take to be sent.
@@ -135,6 +205,7 @@ mod tests {
 
     use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
+    use std::sync::mpsc::RecvTimeoutError;
 
     #[test]
     fn a_flush_is_waited_for_until_the_deadline() {
@@ -150,11 +221,13 @@ mod tests {
         let quick = counting(1, Duration::from_millis(50));
         let endless = counting(100, Duration::from_secs(3600));
         let panicking: Flush = Box::new(|_| panic!("a flush that fails"));
-        flush(
-            vec![quick, endless, panicking],
-            began + Duration::from_secs(1),
-        );
+        let limit = Duration::from_secs(1);
+        let ended = begin(vec![quick, endless, panicking], began + limit);
+        assert_eq!(ended.recv_timeout(limit), Err(RecvTimeoutError::Timeout));
         assert_eq!(flushed.load(Ordering::Relaxed), 1);
-        assert!(began.elapsed() < Duration::from_secs(10));
+        let ended = begin(vec![counting(1, Duration::ZERO)], began + limit);
+        let gone = Err(RecvTimeoutError::Disconnected);
+        assert_eq!(ended.recv_timeout(Duration::from_secs(10)), gone);
+        assert_eq!(flushed.load(Ordering::Relaxed), 2);
     }
 }

@@ -10,3 +10,7 @@ mod runtimes;
 mod start;
 #[cfg(feature = "axum")]
 mod serve;
+#[cfg(feature = "otlp")]
+mod receiver;
+#[cfg(feature = "otlp")]
+mod push;

@@ -1,0 +1,36 @@
+//! In the place of `push` where that is left out: nothing is pushed.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use barograph_model::resource::Resource;
+use barograph_model::snapshot::Source;
+
+use crate::error::StartError;
+
+#[derive(Default)]
+pub(crate) struct Pushes {}
+
+impl Pushes {
+    pub(crate) fn accounts(&self) -> Option<Arc<dyn Source>> {
+        None
+    }
+
+    pub(crate) fn start(
+        self,
+        _resource: &Resource,
+        _sources: &[Arc<dyn Source>],
+    ) -> Result<Option<Pushing>, StartError> {
+        Ok(None)
+    }
+}
+
+/// There is none.
+#[derive(Debug)]
+pub(crate) enum Pushing {}
+
+impl Pushing {
+    pub(crate) fn shutdown(self, _deadline: Instant) {
+        match self {}
+    }
+}

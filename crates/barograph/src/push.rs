@@ -1,0 +1,207 @@
+//! Pushing: what is pushed to whom, and the thread that does it.
+//!
+//! The loop has a thread and a runtime of its own, as the pages have. So what was recorded is sent
+//! whatever the service runs on: many threads, one, one that is blocked by the very call that waits
+//! for the end, or no runtime at all.
+
+use std::fmt;
+use std::io;
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use barograph_export::otlp::{Encoding, MetricReader, Signal, Temporalities};
+use barograph_export::push::{
+    Driver, Handle, Ledger, LedgerSource, Pipeline, Report, RetryPolicy, Schedule, Transport,
+};
+use barograph_model::resource::Resource;
+use barograph_model::snapshot::Source;
+
+use crate::error::StartError;
+
+pub use barograph_export::push::Unfinished;
+
+/// What is pushed to one receiver, for [`Builder::with_push`](crate::Builder::with_push).
+#[must_use = "nothing is pushed until telemetry is built with it"]
+pub struct Push {
+    reader: Box<str>,
+    signal: Signal,
+    transport: Box<dyn Transport>,
+    encoding: Encoding,
+    temporalities: Temporalities,
+    schedule: Schedule,
+    retry: RetryPolicy,
+}
+
+impl Push {
+    /// Metrics, all that there are, by this transport. The name of the reader tells it from others in
+    /// the library's own metrics.
+    pub fn metrics(reader: &str, transport: impl Transport + 'static) -> Self {
+        Push {
+            reader: reader.into(),
+            signal: Signal::Metrics,
+            transport: Box::new(transport),
+            encoding: Encoding::Protobuf,
+            temporalities: Temporalities::CUMULATIVE,
+            schedule: Schedule::new(),
+            retry: RetryPolicy::new(),
+        }
+    }
+
+    /// How requests are written: in protobuf by default.
+    pub fn with_encoding(mut self, encoding: Encoding) -> Self {
+        self.encoding = encoding;
+        self
+    }
+
+    /// What numbers count from: the start of their series by default.
+    pub fn with_temporalities(mut self, temporalities: Temporalities) -> Self {
+        self.temporalities = temporalities;
+        self
+    }
+
+    /// When it is pushed: every 60 s by default.
+    pub fn with_schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = schedule;
+        self
+    }
+
+    /// How it is tried again.
+    pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
+        self.retry = retry;
+        self
+    }
+}
+
+impl fmt::Debug for Push {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Push")
+            .field("reader", &self.reader)
+            .field("signal", &self.signal)
+            .field("target", self.transport.target())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Everything that shall be pushed.
+#[derive(Default)]
+pub(crate) struct Pushes {
+    pushes: Vec<(Push, Ledger)>,
+}
+
+impl Pushes {
+    pub(crate) fn add(&mut self, mut push: Push) {
+        let is_taken = |name: &str, pushes: &[(Push, Ledger)]| {
+            let mut names = pushes.iter().map(|(push, _)| &*push.reader);
+            names.any(|taken| taken == name)
+        };
+        let mut further = 1;
+        let asked = push.reader.clone();
+        while is_taken(&push.reader, &self.pushes) {
+            further += 1;
+            push.reader = format!("{asked}-{further}").into();
+        }
+        let ledger = Ledger::new(push.signal, &push.reader, push.transport.target());
+        self.pushes.push((push, ledger));
+    }
+
+    /// The accounts of all that is pushed, as metrics.
+    pub(crate) fn accounts(&self) -> Option<Arc<dyn Source>> {
+        let ledgers = self.pushes.iter().map(|(_, ledger)| ledger.clone());
+        let source = LedgerSource::new(ledgers);
+        (!self.pushes.is_empty()).then(|| Arc::new(source) as Arc<dyn Source>)
+    }
+
+    /// Begins to push.
+    pub(crate) fn start(
+        self,
+        resource: &Resource,
+        sources: &[Arc<dyn Source>],
+    ) -> Result<Option<Pushing>, StartError> {
+        if self.pushes.is_empty() {
+            return Ok(None);
+        }
+        let pipelines = self.pushes.into_iter().map(|(push, ledger)| {
+            let feed = MetricReader::new(resource, sources.iter().cloned())
+                .with_encoding(push.encoding)
+                .with_temporalities(push.temporalities);
+            Pipeline::new(ledger, Box::new(feed), push.transport)
+                .with_schedule(push.schedule)
+                .with_retry(push.retry)
+        });
+        let (driver, handle) = Driver::new(pipelines);
+        let ended =
+            spawn(driver.with_reports(log)).map_err(|source| StartError::Push { source })?;
+        Ok(Some(Pushing {
+            handle,
+            ended: Mutex::new(ended),
+        }))
+    }
+}
+
+/// The loop on its thread.
+#[derive(Debug)]
+pub(crate) struct Pushing {
+    handle: Handle,
+    /// Ends with the thread.
+    ended: Mutex<Receiver<()>>,
+}
+
+impl Pushing {
+    pub(crate) fn flush(&self, limit: Duration) -> Result<(), Unfinished> {
+        self.handle.flush(limit)
+    }
+
+    pub(crate) async fn flush_async(&self, limit: Duration) -> Result<(), Unfinished> {
+        self.handle.flush_async(limit).await
+    }
+
+    /// Sends what is left, and ends the thread. Nothing waits for it past the deadline.
+    pub(crate) fn shutdown(self, deadline: Instant) {
+        let left = || deadline.saturating_duration_since(Instant::now());
+        // What was not delivered has been counted and told.
+        let _ = self.handle.shutdown(left());
+        // Nothing is ever sent: it returns when the thread has ended.
+        let ended = self.ended.into_inner();
+        let ended = ended.unwrap_or_else(PoisonError::into_inner);
+        let _: Result<(), _> = ended.recv_timeout(left());
+    }
+}
+
+/// Runs the driver on a thread of its own. What is returned ends with the thread.
+fn spawn(driver: Driver) -> io::Result<Receiver<()>> {
+    let (started, start) = mpsc::sync_channel(1);
+    let (ended, end) = mpsc::channel();
+    // The runtime is made and dropped on its thread: where this is called may forbid both.
+    let run = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .thread_name("barograph-collect")
+            .build();
+        match runtime {
+            Ok(runtime) => {
+                let _ = started.send(Ok(()));
+                runtime.block_on(driver.run());
+                // A callback that never returns must not keep the process alive.
+                runtime.shutdown_background();
+            }
+            Err(error) => {
+                let _ = started.send(Err(error));
+            }
+        }
+        drop(ended);
+    };
+    std::thread::Builder::new()
+        .name("barograph-push".into())
+        .spawn(run)?;
+    let died = || Err(io::Error::other("the thread ended at once"));
+    start.recv().unwrap_or_else(|_| died())?;
+    Ok(end)
+}
+
+fn log(report: &Report) {
+    match report.event.is_good() {
+        true => tracing::info!(target: "barograph", "{report}"),
+        false => tracing::warn!(target: "barograph", "{report}"),
+    }
+}
