@@ -6,6 +6,7 @@
 mod outcome;
 mod transport;
 mod feed;
+pub mod client;
 
 pub use feed::{Fate, Feed};
 pub use outcome::{Outcome, PartialSuccess, Refusal, Setback};
