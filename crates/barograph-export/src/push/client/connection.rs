@@ -23,6 +23,8 @@ pub(super) struct Connection {
     driver: Driver,
     born: Instant,
     written: Arc<AtomicU64>,
+    /// How much has been written when the last request is out.
+    due: u64,
 }
 
 enum Sender {
@@ -92,6 +94,7 @@ impl Connection {
             driver: Driver(Some(driver)),
             born: Instant::now(),
             written,
+            due: 0,
         })
     }
 
@@ -102,6 +105,12 @@ impl Connection {
             #[cfg(feature = "grpc")]
             Sender::Http2(sender) => !sender.is_closed(),
         }
+    }
+
+    /// Whether the last request was written to its end. A receiver may answer before that, and what
+    /// it then does with the rest is anybody's guess.
+    pub(super) fn has_sent_all(&self) -> bool {
+        self.written.load(Ordering::Relaxed) > self.due
     }
 
     pub(super) fn age(&self) -> Duration {
@@ -126,8 +135,8 @@ impl Connection {
         &mut self,
         request: Request<Whole>,
     ) -> Result<Response<Incoming>, Unanswered> {
-        let before = self.written.load(Ordering::Relaxed);
-        let length = request.body().len();
+        // The head comes before the body, so that a whole request is longer than its body.
+        self.due = self.written.load(Ordering::Relaxed) + request.body().len();
         let sent = match &mut self.sender {
             Sender::Http1(sender) => match sender.ready().await {
                 Ok(()) => sender.try_send_request(request).await,
@@ -142,16 +151,13 @@ impl Connection {
         sent.map_err(
             |mut error: TrySendError<Request<Whole>>| match error.take_message() {
                 Some(request) => Unanswered::Unsent(request.into()),
-                None => {
-                    let message = causes(&error.into_error());
-                    // The head comes before the body, so that a whole request is longer than its body.
-                    let written = self.written.load(Ordering::Relaxed) - before;
-                    let arrival = match written > length {
+                None => Unanswered::Broken {
+                    message: causes(&error.into_error()),
+                    arrival: match self.has_sent_all() {
                         true => Arrival::Possible,
                         false => Arrival::Excluded,
-                    };
-                    Unanswered::Broken { message, arrival }
-                }
+                    },
+                },
             },
         )
     }

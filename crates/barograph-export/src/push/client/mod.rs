@@ -136,7 +136,7 @@ impl Client {
         let (head, body) = answer.into_parts();
         match receive(body).await {
             Received::Whole(body, trailers) => {
-                self.connection = Some(connection);
+                self.connection = connection.has_sent_all().then_some(connection);
                 let (status, headers) = (head.status, head.headers);
                 let answer = Answer {
                     status,
