@@ -16,8 +16,10 @@ mod protobuf;
 mod json;
 mod sheet;
 mod reader;
+mod response;
 
 pub use crate::report::{LeftOut, Reason, Rejection, Report};
 pub use reader::MetricReader;
 pub use request::{Encoding, Request, Signal};
 pub use temporality::{Temporalities, Temporality};
+pub use response::{ExportResponse, Malformed, RpcStatus};

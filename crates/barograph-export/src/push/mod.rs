@@ -13,6 +13,7 @@ mod pipeline;
 mod driver;
 #[cfg(test)]
 mod tests;
+pub mod client;
 
 pub use driver::{Driver, Handle, Unfinished};
 pub use feed::{Fate, Feed};

@@ -1,0 +1,267 @@
+//! What receivers answer, read from protobuf: export responses, and the status of a failed call.
+//!
+//! The bytes come from the network. Reading them allocates no more than the texts in them, goes no
+//! deeper than the messages named here, and ends with [`Malformed`] where they are something else.
+
+use std::time::Duration;
+
+/// What is in an `ExportMetricsServiceResponse`, or in its siblings for spans and logs, which have
+/// the same shape.
+///
+/// Source: OTLP 1.11, "Partial Success".
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ExportResponse {
+    /// Data points, spans or log records that the receiver did not take; never negative where
+    /// receivers keep to the protocol.
+    pub rejected: i64,
+    /// Why, or a warning when nothing was rejected.
+    pub message: String,
+}
+
+/// What is in a `google.rpc.Status`: of an HTTP answer that failed, or the details of a gRPC one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RpcStatus {
+    /// The gRPC code.
+    pub code: i64,
+    /// For developers.
+    pub message: String,
+    /// The delay in a `google.rpc.RetryInfo` among the details: the receiver expects to recover. Zero
+    /// where it names no delay.
+    pub retry: Option<Duration>,
+}
+
+/// The bytes are not the message that was expected.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Malformed;
+
+impl std::fmt::Display for Malformed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("not the protobuf message that was expected")
+    }
+}
+
+impl std::error::Error for Malformed {}
+
+impl ExportResponse {
+    /// Reads an export response.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`], where it is none.
+    pub fn from_protobuf(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut response = ExportResponse::default();
+        for field in Fields(bytes) {
+            if let (1, Value::Bytes(partial)) = field? {
+                for field in Fields(partial) {
+                    match field? {
+                        (1, Value::Number(rejected)) => response.rejected = rejected.cast_signed(),
+                        (2, Value::Bytes(message)) => response.message = text(message),
+                        _ => {}
+                    }
+                }
+            }
+        }
+        Ok(response)
+    }
+}
+
+impl RpcStatus {
+    /// Reads a status with its details.
+    ///
+    /// # Errors
+    ///
+    /// [`Malformed`], where it is none. Details of other kinds are not looked into.
+    pub fn from_protobuf(bytes: &[u8]) -> Result<Self, Malformed> {
+        let mut status = RpcStatus::default();
+        for field in Fields(bytes) {
+            match field? {
+                (1, Value::Number(code)) => status.code = code.cast_signed(),
+                (2, Value::Bytes(message)) => status.message = text(message),
+                (3, Value::Bytes(detail)) => status.retry = retry_of(detail)?.or(status.retry),
+                _ => {}
+            }
+        }
+        Ok(status)
+    }
+}
+
+/// The delay, where a `google.protobuf.Any` holds a `google.rpc.RetryInfo`.
+fn retry_of(any: &[u8]) -> Result<Option<Duration>, Malformed> {
+    let (mut url, mut value) = (&[][..], &[][..]);
+    for field in Fields(any) {
+        match field? {
+            (1, Value::Bytes(bytes)) => url = bytes,
+            (2, Value::Bytes(bytes)) => value = bytes,
+            _ => {}
+        }
+    }
+    // The part before the last slash says where the type is described, and may be anything.
+    if url.rsplit(|byte| *byte == b'/').next() != Some(b"google.rpc.RetryInfo") {
+        return Ok(None);
+    }
+    let (mut seconds, mut nanos) = (0, 0);
+    for field in Fields(value) {
+        if let (1, Value::Bytes(delay)) = field? {
+            for field in Fields(delay) {
+                match field? {
+                    (1, Value::Number(number)) => seconds = number.cast_signed(),
+                    (2, Value::Number(number)) => nanos = number.cast_signed(),
+                    _ => {}
+                }
+            }
+        }
+    }
+    let seconds = Duration::from_secs(u64::try_from(seconds).unwrap_or(0));
+    let nanos = u32::try_from(nanos)
+        .ok()
+        .filter(|nanos| *nanos < 1_000_000_000);
+    Ok(Some(seconds.saturating_add(Duration::from_nanos(
+        nanos.unwrap_or(0).into(),
+    ))))
+}
+
+/// Texts are for people: what is not UTF-8 in them is replaced.
+fn text(bytes: &[u8]) -> String {
+    String::from_utf8_lossy(bytes).into_owned()
+}
+
+/// A field's value, as far as anything here needs to know it.
+enum Value<'a> {
+    Number(u64),
+    Bytes(&'a [u8]),
+    Fixed,
+}
+
+/// The fields of a message: numbers and values. Ends after the first error.
+struct Fields<'a>(&'a [u8]);
+
+impl<'a> Iterator for Fields<'a> {
+    type Item = Result<(u64, Value<'a>), Malformed>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        if self.0.is_empty() {
+            return None;
+        }
+        let field = self.field();
+        if field.is_none() {
+            self.0 = &[];
+        }
+        Some(field.ok_or(Malformed))
+    }
+}
+
+impl<'a> Fields<'a> {
+    fn field(&mut self) -> Option<(u64, Value<'a>)> {
+        let tag = self.varint()?;
+        let value = match tag & 7 {
+            0 => Value::Number(self.varint()?),
+            1 => self.bytes(8).map(|_| Value::Fixed)?,
+            2 => {
+                let length = usize::try_from(self.varint()?).ok()?;
+                Value::Bytes(self.bytes(length)?)
+            }
+            5 => self.bytes(4).map(|_| Value::Fixed)?,
+            // Groups: nobody in OTLP writes them.
+            _ => return None,
+        };
+        let number = tag >> 3;
+        (1..=MAX_FIELD).contains(&number).then_some((number, value))
+    }
+
+    fn varint(&mut self) -> Option<u64> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let (&byte, rest) = self.0.split_first()?;
+            self.0 = rest;
+            // The tenth byte has room for one bit.
+            if shift == 63 && byte > 1 {
+                return None;
+            }
+            value |= u64::from(byte & 0x7f) << shift;
+            if byte < 0x80 {
+                return Some(value);
+            }
+        }
+        None
+    }
+
+    fn bytes(&mut self, length: usize) -> Option<&'a [u8]> {
+        let (bytes, rest) = self.0.split_at_checked(length)?;
+        self.0 = rest;
+        Some(bytes)
+    }
+}
+
+/// Source: the Protocol Buffers language guide, "Assigning Field Numbers".
+const MAX_FIELD: u64 = (1 << 29) - 1;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A field of bytes.
+    fn bytes(number: u8, value: &[u8]) -> Vec<u8> {
+        let length = u8::try_from(value.len()).unwrap();
+        assert!(length < 0x80);
+        [&[number << 3 | 2, length], value].concat()
+    }
+
+    #[test]
+    fn an_export_response_is_read() {
+        assert_eq!(
+            ExportResponse::from_protobuf(&[]),
+            Ok(ExportResponse::default())
+        );
+        // A field that nobody knows, a fixed one, then partial_success { 300, "no" }.
+        let partial = [&[8, 0xac, 2][..], &bytes(2, b"no")].concat();
+        let message = [&[24, 1][..], &[0x25, 1, 2, 3, 4], &bytes(1, &partial)].concat();
+        let response = ExportResponse::from_protobuf(&message).unwrap();
+        assert_eq!((response.rejected, &*response.message), (300, "no"));
+    }
+
+    #[test]
+    fn what_is_torn_is_malformed() {
+        for torn in [
+            &[10][..],         // No length.
+            &[10, 5, 1],       // Shorter than its length.
+            &[8],              // No number.
+            &[0, 1],           // Field 0.
+            &[11],             // A group.
+            &[9, 1, 2, 3],     // Half a fixed64.
+            &[10, 2, 8, 0x80], // Torn inside.
+            &[0xff; 11],       // A varint without an end.
+            b"<html>not found</html>",
+        ] {
+            assert_eq!(
+                ExportResponse::from_protobuf(torn),
+                Err(Malformed),
+                "{torn:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn the_delay_of_retry_info_is_found_among_details() {
+        let other = bytes(3, &bytes(1, b"type.googleapis.com/google.rpc.Help"));
+        let delay = bytes(1, &[8, 3, 16, 0x80, 0xca, 0xb5, 0xee, 0x01]); // 3 s and 500,000,000 ns.
+        let url = bytes(1, b"type.googleapis.com/google.rpc.RetryInfo");
+        let info = bytes(3, &[url.clone(), bytes(2, &delay)].concat());
+        let status = [&[8, 8][..], &bytes(2, b"slow down"), &other, &info].concat();
+        let status = RpcStatus::from_protobuf(&status).unwrap();
+        assert_eq!((status.code, &*status.message), (8, "slow down"));
+        assert_eq!(status.retry, Some(Duration::from_millis(3_500)));
+        // Without a delay, and without RetryInfo.
+        let status = RpcStatus::from_protobuf(&bytes(3, &url)).unwrap();
+        assert_eq!(status.retry, Some(Duration::ZERO));
+        assert_eq!(RpcStatus::from_protobuf(&other).unwrap().retry, None);
+    }
+
+    #[test]
+    fn a_delay_that_is_negative_or_out_of_range_is_none_at_all() {
+        let url = bytes(1, b"google.rpc.RetryInfo");
+        let minus_one = [&[8][..], &[0xff; 9], &[1]].concat();
+        let info = bytes(3, &[url, bytes(2, &bytes(1, &minus_one))].concat());
+        let status = RpcStatus::from_protobuf(&info).unwrap();
+        assert_eq!(status.retry, Some(Duration::ZERO));
+    }
+}

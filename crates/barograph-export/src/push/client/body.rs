@@ -1,0 +1,177 @@
+//! The bodies of requests and answers: compressed, decompressed, and bounded.
+
+use std::borrow::Cow;
+use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io::{self, Read, Write};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use bytes::{Bytes, BytesMut};
+use flate2::read::MultiGzDecoder;
+use flate2::write::GzEncoder;
+use http::HeaderMap;
+use http_body::{Body, Frame, SizeHint};
+
+use super::config::Compression;
+
+/// A request is not sent when it is larger, before compression or after.
+///
+/// Source: OTLP 1.11, "Request size limits".
+pub(super) const MAX_REQUEST: usize = 64 << 20;
+
+/// An answer is not read further, compressed or not.
+///
+/// Source: OTLP 1.11, "Response size limits".
+pub(super) const MAX_RESPONSE: usize = 4 << 20;
+
+/// A body that is there as a whole: a head, for gRPC, and the message.
+#[derive(Clone, Debug)]
+pub(super) struct Whole {
+    parts: [Bytes; 2],
+}
+
+impl Whole {
+    pub(super) fn new(head: Bytes, message: Bytes) -> Self {
+        Whole {
+            parts: [head, message],
+        }
+    }
+
+    pub(super) fn len(&self) -> u64 {
+        self.parts.iter().map(|part| part.len() as u64).sum()
+    }
+}
+
+impl Body for Whole {
+    type Data = Bytes;
+    type Error = Infallible;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        _: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        let part = self.parts.iter_mut().find(|part| !part.is_empty());
+        Poll::Ready(part.map(|part| Ok(Frame::data(std::mem::take(part)))))
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.len() == 0
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        SizeHint::with_exact(self.len())
+    }
+}
+
+/// Compresses a message. At the lowest level: the others take several times as long for a tenth.
+pub(super) fn compress(message: &Bytes, compression: Compression) -> io::Result<Bytes> {
+    match compression {
+        Compression::None => Ok(message.clone()),
+        Compression::Gzip => {
+            let room = Vec::with_capacity(message.len() / 4);
+            let mut encoder = GzEncoder::new(room, flate2::Compression::fast());
+            encoder.write_all(message)?;
+            Ok(encoder.finish()?.into())
+        }
+        #[cfg(feature = "zstd")]
+        Compression::Zstd => Ok(zstd::bulk::compress(message, 1)?.into()),
+        #[cfg(not(feature = "zstd"))]
+        Compression::Zstd => Err(io::ErrorKind::Unsupported.into()),
+    }
+}
+
+/// The name of a compression in headers.
+pub(super) fn name_of(compression: Compression) -> Option<&'static str> {
+    match compression {
+        Compression::None => None,
+        Compression::Gzip => Some("gzip"),
+        Compression::Zstd => Some("zstd"),
+    }
+}
+
+/// What came of reading an answer.
+#[derive(Debug)]
+pub(super) enum Received<E> {
+    /// The body to its end, as it was sent, and the trailers.
+    Whole(Bytes, HeaderMap),
+    /// It is longer than [`MAX_RESPONSE`].
+    TooLarge,
+    /// It broke off.
+    Broken(E),
+}
+
+/// Reads an answer, but not more of it than [`MAX_RESPONSE`].
+pub(super) async fn receive<B>(mut body: B) -> Received<B::Error>
+where
+    B: Body<Data = Bytes> + Unpin,
+{
+    let mut bytes = BytesMut::new();
+    let mut trailers = HeaderMap::new();
+    if body.size_hint().lower() > MAX_RESPONSE as u64 {
+        return Received::TooLarge;
+    }
+    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        match frame.map(Frame::into_data) {
+            Ok(Ok(data)) if data.len() > MAX_RESPONSE - bytes.len() => return Received::TooLarge,
+            Ok(Ok(data)) => bytes.extend_from_slice(&data),
+            Ok(Err(other)) => trailers.extend(other.into_trailers().ok().into_iter().flatten()),
+            Err(error) => return Received::Broken(error),
+        }
+    }
+    Received::Whole(bytes.freeze(), trailers)
+}
+
+/// Why an answer could not be decompressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Undecodable {
+    /// More than [`MAX_RESPONSE`] would come out.
+    TooLarge,
+    /// The bytes are not what they are said to be.
+    Garbage,
+}
+
+/// Undoes the compression of an answer that a header names, up to [`MAX_RESPONSE`].
+pub(super) fn decompress<'a>(bytes: &'a [u8], named: &str) -> Result<Cow<'a, [u8]>, Undecodable> {
+    match named.trim() {
+        "" | "identity" => Ok(bytes.into()),
+        "gzip" | "x-gzip" => {
+            let mut plain = Vec::new();
+            let limit = MAX_RESPONSE as u64 + 1;
+            let read = MultiGzDecoder::new(bytes)
+                .take(limit)
+                .read_to_end(&mut plain);
+            match read {
+                Ok(length) if length > MAX_RESPONSE => Err(Undecodable::TooLarge),
+                Ok(_) => Ok(plain.into()),
+                Err(_) => Err(Undecodable::Garbage),
+            }
+        }
+        // We asked for nothing else.
+        _ => Err(Undecodable::Garbage),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_compressed_comes_out_again_up_to_the_limit() {
+        let gzip = |length| compress(&vec![0; length].into(), Compression::Gzip).unwrap();
+        let whole = gzip(MAX_RESPONSE);
+        assert_eq!(decompress(&whole, "gzip").unwrap().len(), MAX_RESPONSE);
+        assert!(whole.len() < MAX_RESPONSE / 100);
+        assert_eq!(
+            decompress(&gzip(MAX_RESPONSE + 1), "gzip"),
+            Err(Undecodable::TooLarge)
+        );
+        assert_eq!(
+            decompress(&whole[..whole.len() - 9], "gzip"),
+            Err(Undecodable::Garbage)
+        );
+        assert_eq!(decompress(b"abc", "gzip"), Err(Undecodable::Garbage));
+        assert_eq!(decompress(b"abc", "br"), Err(Undecodable::Garbage));
+        assert_eq!(&*decompress(b"abc", "identity").unwrap(), b"abc");
+    }
+}

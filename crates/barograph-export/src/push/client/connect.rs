@@ -1,0 +1,265 @@
+//! Makes connections: names, sockets, proxies, TLS. Nothing of a request is sent here.
+
+use std::io;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
+use tokio::net::{TcpStream, lookup_host};
+use tokio::time::timeout;
+
+use super::endpoint::{Endpoint, Host, Place};
+use super::message::causes;
+use super::proxy::{Proxy, Way};
+
+/// Why there is no connection.
+pub(super) struct Unconnected {
+    /// For `error.type`.
+    pub(super) kind: &'static str,
+    pub(super) message: String,
+}
+
+impl Unconnected {
+    pub(super) fn new(kind: &'static str, message: impl Into<String>) -> Self {
+        let message = message.into();
+        Unconnected { kind, message }
+    }
+}
+
+/// What bytes travel on, whatever it is made of.
+pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
+
+impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
+
+/// What makes TLS of a stream. Nothing does, without the feature.
+#[cfg(feature = "tls")]
+pub(super) type Connector = tokio_rustls::TlsConnector;
+#[cfg(not(feature = "tls"))]
+pub(super) type Connector = std::convert::Infallible;
+
+/// How to get to an endpoint.
+pub(super) struct Route<'a> {
+    pub(super) endpoint: &'a Endpoint,
+    pub(super) proxy: Option<&'a Proxy>,
+    /// For the endpoint, the proxy or both; there where one of them is spoken to over TLS.
+    pub(super) tls: Option<Connector>,
+    pub(super) user_agent: &'a str,
+}
+
+impl Route<'_> {
+    /// Connects, all the way to where the request can be sent.
+    pub(super) async fn connect(self) -> Result<Box<dyn Stream>, Unconnected> {
+        let host = match &self.endpoint.place {
+            Place::Unix(path) => return unix(path).await,
+            Place::Tcp(host) => host,
+        };
+        let Some(proxy) = self.proxy else {
+            let stream = tcp(host, "").await?;
+            return match self.endpoint.is_tls {
+                true => tls(stream, host, self.tls.as_ref()).await,
+                false => Ok(stream),
+            };
+        };
+        let mut stream = tcp(&proxy.host, "proxy ").await?;
+        if proxy.is_tls {
+            stream = tls(stream, &proxy.host, self.tls.as_ref()).await?;
+        }
+        if proxy.way == Way::Tunnel {
+            tunnel(&mut stream, host, proxy, self.user_agent).await?;
+        }
+        match self.endpoint.is_tls {
+            true => tls(stream, host, self.tls.as_ref()).await,
+            false => Ok(stream),
+        }
+    }
+}
+
+#[cfg(unix)]
+async fn unix(path: &std::path::Path) -> Result<Box<dyn Stream>, Unconnected> {
+    match tokio::net::UnixStream::connect(path).await {
+        Ok(stream) => Ok(Box::new(stream)),
+        Err(error) => {
+            let message = format!("no connection to unix:{}: {error}", path.display());
+            Err(Unconnected::new("connect", message))
+        }
+    }
+}
+
+#[cfg(not(unix))]
+async fn unix(path: &std::path::Path) -> Result<Box<dyn Stream>, Unconnected> {
+    let message = format!(
+        "no connection to unix:{}: this system has no such sockets",
+        path.display()
+    );
+    Err(Unconnected::new("connect", message))
+}
+
+/// Looks the name up, and tries its addresses in turn.
+async fn tcp(host: &Host, role: &str) -> Result<Box<dyn Stream>, Unconnected> {
+    let addresses = match lookup_host((&*host.name, host.port)).await {
+        Ok(addresses) => addresses.take(MAX_ADDRESSES).collect::<Vec<_>>(),
+        Err(error) => {
+            let message = format!("no address for {role}{}: {}", host.name, causes(&error));
+            return Err(Unconnected::new("dns", message));
+        }
+    };
+    let mut failure = None;
+    for (index, address) in addresses.iter().enumerate() {
+        let connecting = TcpStream::connect(address);
+        // One that does not answer must not use up the time of those after it.
+        let connected = match index + 1 < addresses.len() {
+            true => timeout(NEXT_ADDRESS_AFTER, connecting).await,
+            false => Ok(connecting.await),
+        };
+        match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
+            Ok(stream) => {
+                // Without it, the end of a request waits for the answer to its beginning. A stream
+                // that refuses is only slower.
+                let _ = stream.set_nodelay(true);
+                return Ok(Box::new(stream));
+            }
+            Err(error) => failure = Some(format!("{address}: {error}")),
+        }
+    }
+    let failure = failure.unwrap_or_else(|| "the name has no address".to_owned());
+    let message = format!("no connection to {role}{}: {failure}", host.authority());
+    Err(Unconnected::new("connect", message))
+}
+
+#[cfg(feature = "tls")]
+async fn tls(
+    stream: Box<dyn Stream>,
+    host: &Host,
+    connector: Option<&Connector>,
+) -> Result<Box<dyn Stream>, Unconnected> {
+    use tokio_rustls::rustls::pki_types::ServerName;
+
+    let failed = |reason: String| {
+        Unconnected::new("tls", format!("no TLS with {}: {reason}", host.authority()))
+    };
+    let connector = connector.ok_or_else(|| failed("it is not set up".to_owned()))?;
+    let name = ServerName::try_from(host.name.clone());
+    let name = name.map_err(|_| failed("not a name that a certificate can have".to_owned()))?;
+    match connector.connect(name, stream).await {
+        Ok(stream) => Ok(Box::new(stream)),
+        Err(error) => Err(failed(causes(&error))),
+    }
+}
+
+#[cfg(not(feature = "tls"))]
+async fn tls(
+    _: Box<dyn Stream>,
+    host: &Host,
+    _: Option<&Connector>,
+) -> Result<Box<dyn Stream>, Unconnected> {
+    let message = format!("no TLS with {}: this build has none", host.authority());
+    Err(Unconnected::new("tls", message))
+}
+
+/// Asks a proxy for a tunnel.
+///
+/// Source: RFC 9110, 9.3.6.
+async fn tunnel(
+    stream: &mut Box<dyn Stream>,
+    host: &Host,
+    proxy: &Proxy,
+    user_agent: &str,
+) -> Result<(), Unconnected> {
+    let failed = |reason: String| {
+        let message = format!("no tunnel by proxy {}: {reason}", proxy.host.authority());
+        Unconnected::new("proxy", message)
+    };
+    let authority = host.authority();
+    let credentials = proxy.basic.as_ref();
+    let credentials = credentials.map(|basic| format!("Proxy-Authorization: {basic}\r\n"));
+    let request = format!(
+        "CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {user_agent}\r\n{}\r\n",
+        credentials.unwrap_or_default(),
+    );
+    let answer = async {
+        stream.write_all(request.as_bytes()).await?;
+        stream.flush().await?;
+        // One byte at a time: what comes after the head belongs to the other end of the tunnel.
+        let mut head = Vec::new();
+        while !head.ends_with(b"\r\n\r\n") && head.len() < MAX_TUNNEL_HEAD {
+            head.push(stream.read_u8().await?);
+        }
+        Ok::<_, io::Error>(head)
+    };
+    let head = answer.await.map_err(|error| failed(error.to_string()))?;
+    let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
+    let line = String::from_utf8_lossy(line);
+    let is_http = line.starts_with("HTTP/1.") && head.ends_with(b"\r\n\r\n");
+    let status = line.split_ascii_whitespace().nth(1).filter(|_| is_http);
+    match status {
+        Some(status) if status.len() == 3 && status.starts_with('2') => Ok(()),
+        _ => Err(failed(format!("it answers `{line}`"))),
+    }
+}
+
+/// A stream that counts the bytes that were written to it.
+pub(super) struct Counted {
+    pub(super) stream: Box<dyn Stream>,
+    pub(super) written: Arc<AtomicU64>,
+}
+
+impl Counted {
+    fn count(&self, written: io::Result<usize>) -> Poll<io::Result<usize>> {
+        if let Ok(written) = written {
+            self.written.fetch_add(written as u64, Ordering::Relaxed);
+        }
+        Poll::Ready(written)
+    }
+}
+
+impl AsyncRead for Counted {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_read(context, buffer)
+    }
+}
+
+impl AsyncWrite for Counted {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        bytes: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write(context, bytes));
+        self.count(written)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let written = ready!(Pin::new(&mut self.stream).poll_write_vectored(context, slices));
+        self.count(written)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_flush(context)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.stream).poll_shutdown(context)
+    }
+}
+
+/// Addresses of one name that are tried.
+const MAX_ADDRESSES: usize = 8;
+/// How long an address that is not the last is waited for.
+const NEXT_ADDRESS_AFTER: Duration = Duration::from_secs(2);
+/// How much a proxy may say before its tunnel begins.
+const MAX_TUNNEL_HEAD: usize = 16 << 10;

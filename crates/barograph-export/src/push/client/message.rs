@@ -1,0 +1,161 @@
+//! What receivers and errors say, made fit for a log line.
+
+use std::cmp::Reverse;
+use std::error::Error;
+use std::fmt::Write as _;
+
+use super::config::MASK;
+
+/// Texts that never leave the client: the values of headers, and credentials.
+#[derive(Clone, Default)]
+pub(super) struct Secrets(Vec<String>);
+
+impl Secrets {
+    /// Remembers a secret. Parts of it count too: what stands behind `Bearer` or `Basic` may be
+    /// quoted alone.
+    pub(super) fn add(&mut self, secret: &str) {
+        // What is shorter would be found in words that have nothing to do with it.
+        let parts = [secret]
+            .into_iter()
+            .chain(secret.split_once(' ').map(|(_, rest)| rest));
+        let parts = parts.map(str::trim).filter(|part| part.len() >= 4);
+        for part in parts.map(str::to_owned) {
+            if !self.0.contains(&part) {
+                self.0.push(part);
+            }
+        }
+        // One that holds another is to be found first.
+        self.0.sort_by_key(|secret| Reverse(secret.len()));
+    }
+
+    /// A message for people: at most [`LIMIT`] bytes and an ellipsis, on one line, nothing in it
+    /// that steers a terminal, no secret.
+    pub(super) fn message(&self, text: &str) -> String {
+        let text = text.trim();
+        let longest = self.0.first().map_or(0, String::len);
+        let window = &text[..boundary(text, 8 * LIMIT + longest)];
+        let mut masked = window.to_owned();
+        for secret in &self.0 {
+            if masked.contains(secret) {
+                masked = masked.replace(secret, MASK);
+            }
+        }
+        if window.len() < text.len() {
+            // The cut may have gone through a secret, which is then not found.
+            masked.truncate(boundary(&masked, masked.len() - longest.min(masked.len())));
+        }
+        let mut message = String::with_capacity(masked.len().min(LIMIT));
+        for char in masked.chars() {
+            let before = message.len();
+            match char {
+                '\n' => message.push_str("\\n"),
+                '\r' => message.push_str("\\r"),
+                '\t' => message.push(' '),
+                char if steers(char) => {
+                    // Writing to a string does not fail.
+                    let _ = write!(message, "{}", char.escape_unicode());
+                }
+                char => message.push(char),
+            }
+            if message.len() > LIMIT {
+                message.truncate(before);
+                return message + "…";
+            }
+        }
+        match window.len() < text.len() {
+            true => message + "…",
+            false => message,
+        }
+    }
+}
+
+/// An error and its causes on one line. A cause that its error has told already is left out.
+pub(super) fn causes(error: &(dyn Error + 'static)) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        let said = error.to_string();
+        if !text.contains(&said) {
+            text = text + ": " + &said;
+        }
+        cause = error.source();
+    }
+    text
+}
+
+/// The last boundary between characters that is not after `index`.
+fn boundary(text: &str, index: usize) -> usize {
+    let mut index = index.min(text.len());
+    while !text.is_char_boundary(index) {
+        index -= 1;
+    }
+    index
+}
+
+/// Control characters, and those that change lines or the direction of writing.
+fn steers(char: char) -> bool {
+    let lines = '\u{2028}'..='\u{202e}';
+    let directions = '\u{2066}'..='\u{2069}';
+    let marks = '\u{200b}'..='\u{200f}';
+    char.is_control()
+        || lines.contains(&char)
+        || directions.contains(&char)
+        || marks.contains(&char)
+        || char == '\u{feff}'
+}
+
+/// Bytes of a message that are kept.
+pub(super) const LIMIT: usize = 512;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn messages_are_cut_at_a_character() {
+        let none = Secrets::default();
+        assert_eq!(none.message(&"x".repeat(LIMIT)), "x".repeat(LIMIT));
+        for text in [
+            "ä".repeat(1_000),
+            "x".to_owned() + &"€".repeat(1_000),
+            "\u{1}".repeat(9_999),
+        ] {
+            let message = none.message(&text);
+            assert!(message.ends_with('…') && message.len() <= LIMIT + '…'.len_utf8());
+            assert!(message.len() > LIMIT - 8, "{message}");
+        }
+    }
+
+    #[test]
+    fn control_characters_are_escaped() {
+        let message = Secrets::default().message(" a\r\nb\u{1b}[31m\u{202e}c\0\u{9b}\td ");
+        assert_eq!(message, "a\\r\\nb\\u{1b}[31m\\u{202e}c\\u{0}\\u{9b} d");
+    }
+
+    #[test]
+    fn secrets_are_masked_wherever_they_stand() {
+        let mut secrets = Secrets::default();
+        secrets.add("Bearer hunter2");
+        secrets.add("abc");
+        assert_eq!(
+            secrets.message("no: Bearer hunter2, hunter2, abc"),
+            "no: ***, ***, abc"
+        );
+        // One that the cut goes through.
+        let text = "x".repeat(LIMIT - 3) + "hunter2";
+        assert!(
+            !secrets.message(&text).contains("hun"),
+            "{}",
+            secrets.message(&text)
+        );
+        // So many that little is left.
+        for length in 0..7 {
+            let text = "x".repeat(length) + &"hunter2".repeat(2_000);
+            assert!(
+                !secrets.message(&text).contains("hu"),
+                "{}",
+                secrets.message(&text)
+            );
+        }
+    }
+}

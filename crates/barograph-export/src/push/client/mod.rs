@@ -1,0 +1,342 @@
+//! The transport over a network: gRPC, protobuf and JSON over HTTP, on one connector.
+//!
+//! A [`Client`] holds one connection and sends one request at a time on it. What differs between the
+//! protocols is what stands in the headers and what an answer means; names, sockets, proxies, TLS,
+//! age, limits and secrets are the same for all three, and each is one module here.
+//!
+//! * A connection is kept between requests. It is made anew, with a new look-up of the name, when it
+//!   has reached its greatest age, when a certificate file has changed, or when it broke.
+//! * Nothing is read without a limit, and what a receiver says is cut, escaped and rid of our own
+//!   secrets before anybody sees it.
+//! * Redirections are refused: credentials are meant for the host that was configured.
+//! * Nothing here logs, by `tracing` or otherwise. HTTP/2 does, inside of `h2`: who runs the loop
+//!   runs it where that is not recorded.
+//!
+//! Why not reqwest, or hyper's own client? They choose TLS and proxies by the environment, follow
+//! redirections, and do not tell whether a request that failed was sent.
+
+mod config;
+mod invalid;
+mod endpoint;
+mod proxy;
+mod message;
+mod small_file;
+mod settings;
+mod body;
+mod answer;
+mod json;
+mod over_http;
+#[cfg(feature = "grpc")]
+mod over_grpc;
+#[cfg(feature = "tls")]
+mod tls;
+mod connect;
+mod connection;
+
+use std::future::Future;
+use std::pin::Pin;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use hyper::body::Incoming;
+
+pub use self::config::{ClientConfig, Compression, Protocol, ProxyConfig, TlsConfig};
+pub use self::invalid::{InvalidClient, InvalidFile, InvalidHeader, InvalidUrl, MissingFeature};
+
+use self::answer::{Answer, Arrival, Verdict};
+use self::body::{MAX_REQUEST, Received, Whole, compress, receive};
+use self::connect::{Route, Unconnected};
+use self::connection::{Connection, Unanswered, Version};
+use self::endpoint::Place;
+use self::message::causes;
+use self::settings::Settings;
+use crate::otlp::{Request, Signal};
+use crate::push::outcome::Outcome;
+use crate::push::transport::{Target, Transport};
+
+/// Sends requests of one signal to one receiver, over gRPC or HTTP.
+///
+/// ```
+/// use barograph_export::otlp::Signal;
+/// use barograph_export::push::client::{Client, ClientConfig, Compression, Protocol};
+///
+/// let config = ClientConfig::new(Protocol::HttpProtobuf, "http://localhost:4318")
+///     .with_header("x-tenant", "shop")
+///     .with_compression(Compression::Gzip);
+/// let client = Client::new(config, Signal::Metrics)?;
+/// # Ok::<_, barograph_export::push::client::InvalidClient>(())
+/// ```
+pub struct Client {
+    settings: Settings,
+    target: Target,
+    #[cfg(feature = "tls")]
+    tls: Option<tls::Tls>,
+    /// Not here while a request is on it: a try that is given up takes its connection along.
+    connection: Option<Connection>,
+}
+
+impl Client {
+    /// Checks a configuration. Connects only when there is something to send.
+    ///
+    /// # Errors
+    ///
+    /// Whatever would keep each request from being sent: a URL or a header that is none, a file that
+    /// is not there or does not hold what it should, a feature that this build has not got.
+    pub fn new(config: ClientConfig, signal: Signal) -> Result<Self, InvalidClient> {
+        let settings = Settings::new(&config, signal)?;
+        #[cfg(feature = "tls")]
+        let tls = {
+            let proxy = settings.proxy.as_ref();
+            let is_wanted = settings.endpoint.is_tls || proxy.is_some_and(|proxy| proxy.is_tls);
+            let alpn = version(settings.protocol).alpn();
+            is_wanted
+                .then(|| tls::Tls::new(config.tls, alpn))
+                .transpose()?
+        };
+        Ok(Client {
+            target: target(&settings, signal),
+            settings,
+            #[cfg(feature = "tls")]
+            tls,
+            connection: None,
+        })
+    }
+
+    async fn try_once(&mut self, request: &Request) -> Outcome {
+        let mut secrets = self.settings.secrets.clone();
+        let head = self.settings.head(&mut secrets);
+        let verdict = Verdict {
+            secrets: &secrets,
+            items: request.items,
+        };
+        let body = match self.body(request, &verdict) {
+            Ok(body) => body,
+            Err(outcome) => return outcome,
+        };
+        let mut head = match head {
+            Ok(head) => head,
+            // The next version of the file may be whole.
+            Err(invalid) => {
+                let message = invalid.to_string();
+                return verdict.setback("header_file", &message, None, Arrival::Excluded);
+            }
+        };
+        self.set_headers(&mut head.headers, request);
+        let sent = self.exchange(http::Request::from_parts(head, body)).await;
+        let (connection, answer) = match sent {
+            Ok(sent) => sent,
+            Err(Failed {
+                kind,
+                message,
+                arrival,
+            }) => {
+                return verdict.setback(kind, &message, None, arrival);
+            }
+        };
+        let (head, body) = answer.into_parts();
+        match receive(body).await {
+            Received::Whole(body, trailers) => {
+                self.connection = connection.has_sent_all().then_some(connection);
+                let (status, headers) = (head.status, head.headers);
+                let answer = Answer {
+                    status,
+                    headers,
+                    body,
+                    trailers,
+                };
+                match self.settings.protocol {
+                    #[cfg(feature = "grpc")]
+                    Protocol::Grpc => over_grpc::outcome(&answer, &verdict),
+                    _ => over_http::outcome(&answer, request.encoding, &verdict),
+                }
+            }
+            Received::TooLarge => verdict.response_too_large(),
+            Received::Broken(error) => {
+                let message = format!("the answer broke off: {}", causes(&error));
+                verdict.setback("connection", &message, None, Arrival::Possible)
+            }
+        }
+    }
+
+    /// The body to send, or why it is not sent.
+    fn body(&self, request: &Request, verdict: &Verdict<'_>) -> Result<Whole, Outcome> {
+        if request.encoding != self.settings.protocol.encoding() {
+            let message = format!(
+                "{:?} does not go over {:?}",
+                request.encoding, self.settings.protocol
+            );
+            return Err(verdict.refused("encoding", &message));
+        }
+        let check = |body: &Bytes, how| match body.len() > MAX_REQUEST {
+            true => {
+                let message = format!("{} bytes{how}: more than 64 MiB are not sent", body.len());
+                Err(verdict.refused("too_large", &message))
+            }
+            false => Ok(()),
+        };
+        check(&request.body, "")?;
+        let body = compress(&request.body, self.settings.compression).map_err(|error| {
+            verdict.refused("compression", &format!("cannot be compressed: {error}"))
+        })?;
+        check(&body, ", compressed")?;
+        Ok(match self.settings.protocol {
+            #[cfg(feature = "grpc")]
+            Protocol::Grpc => over_grpc::frame(body, self.settings.compression),
+            _ => Whole::new(Bytes::new(), body),
+        })
+    }
+
+    fn set_headers(&self, headers: &mut HeaderMap, request: &Request) {
+        match self.settings.protocol {
+            #[cfg(feature = "grpc")]
+            Protocol::Grpc => over_grpc::set_headers(headers, self.settings.compression),
+            _ => over_http::set_headers(headers, request.encoding, self.settings.compression),
+        }
+    }
+
+    /// Sends a request on the connection that there is, or on a new one, and waits for the head of
+    /// the answer.
+    async fn exchange(
+        &mut self,
+        request: http::Request<Whole>,
+    ) -> Result<(Connection, http::Response<Incoming>), Failed> {
+        let request = match self.kept().await {
+            None => request,
+            Some(mut connection) => match connection.send(request).await {
+                Ok(answer) => return Ok((connection, answer)),
+                // The receiver had closed it in the meantime, which is its right and no failure.
+                Err(Unanswered::Unsent(request)) => *request,
+                Err(Unanswered::Broken { message, arrival }) => {
+                    return Err(Failed {
+                        kind: "connection",
+                        message,
+                        arrival,
+                    });
+                }
+            },
+        };
+        let mut connection = self.connect().await?;
+        match connection.send(request).await {
+            Ok(answer) => Ok((connection, answer)),
+            Err(Unanswered::Unsent(_)) => {
+                let message = "closed before anything was sent".to_owned();
+                Err(Failed {
+                    kind: "connection",
+                    message,
+                    arrival: Arrival::Excluded,
+                })
+            }
+            Err(Unanswered::Broken { message, arrival }) => Err(Failed {
+                kind: "connection",
+                message,
+                arrival,
+            }),
+        }
+    }
+
+    /// The connection that was kept, if it may be used once more.
+    async fn kept(&mut self) -> Option<Connection> {
+        let connection = self.connection.take()?;
+        // Lets it hear that the other side has closed it.
+        tokio::task::yield_now().await;
+        let is_old = connection.age() >= self.settings.max_age;
+        #[cfg(feature = "tls")]
+        let is_old = is_old || self.tls.as_ref().is_some_and(tls::Tls::has_changed);
+        match connection.is_open() && !is_old {
+            true => Some(connection),
+            false => {
+                connection.retire();
+                None
+            }
+        }
+    }
+
+    async fn connect(&mut self) -> Result<Connection, Failed> {
+        #[cfg(feature = "tls")]
+        let tls = self.tls.as_mut().map(tls::Tls::connector).transpose();
+        #[cfg(feature = "tls")]
+        let tls = tls.map_err(|invalid| Unconnected::new("certificate", invalid.to_string()))?;
+        #[cfg(not(feature = "tls"))]
+        let tls = None;
+        let route = Route {
+            endpoint: &self.settings.endpoint,
+            proxy: self.settings.proxy.as_ref(),
+            tls,
+            user_agent: &self.settings.user_agent,
+        };
+        let stream = route.connect().await?;
+        let connection = Connection::new(stream, version(self.settings.protocol)).await;
+        connection.map_err(|error| Unconnected::new("connect", causes(&error)).into())
+    }
+}
+
+impl Transport for Client {
+    fn send<'a>(
+        &'a mut self,
+        request: &'a Request,
+    ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
+        Box::pin(self.try_once(request))
+    }
+
+    fn target(&self) -> &Target {
+        &self.target
+    }
+}
+
+impl std::fmt::Debug for Client {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Client")
+            .field("target", &self.target)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why there is no answer.
+struct Failed {
+    kind: &'static str,
+    message: String,
+    arrival: Arrival,
+}
+
+impl From<Unconnected> for Failed {
+    fn from(Unconnected { kind, message }: Unconnected) -> Self {
+        Failed {
+            kind,
+            message,
+            arrival: Arrival::Excluded,
+        }
+    }
+}
+
+fn version(protocol: Protocol) -> Version {
+    match protocol {
+        #[cfg(feature = "grpc")]
+        Protocol::Grpc => Version::Http2,
+        _ => Version::Http1,
+    }
+}
+
+/// Source: the semantic conventions of OpenTelemetry, `otel.component.type`.
+fn target(settings: &Settings, signal: Signal) -> Target {
+    let component_type = match (settings.protocol, signal) {
+        (Protocol::Grpc, Signal::Metrics) => "otlp_grpc_metric_exporter",
+        (Protocol::Grpc, Signal::Traces) => "otlp_grpc_span_exporter",
+        (Protocol::Grpc, Signal::Logs) => "otlp_grpc_log_exporter",
+        (Protocol::HttpProtobuf, Signal::Metrics) => "otlp_http_metric_exporter",
+        (Protocol::HttpProtobuf, Signal::Traces) => "otlp_http_span_exporter",
+        (Protocol::HttpProtobuf, Signal::Logs) => "otlp_http_log_exporter",
+        (Protocol::HttpJson, Signal::Metrics) => "otlp_http_json_metric_exporter",
+        (Protocol::HttpJson, Signal::Traces) => "otlp_http_json_span_exporter",
+        (Protocol::HttpJson, Signal::Logs) => "otlp_http_json_log_exporter",
+    };
+    let (host, port) = match &settings.endpoint.place {
+        Place::Tcp(host) => (host.name.clone(), Some(host.port)),
+        Place::Unix(path) => (path.display().to_string(), None),
+    };
+    Target {
+        url: settings.endpoint.shown(),
+        component_type,
+        host,
+        port,
+    }
+}

@@ -1,0 +1,193 @@
+//! OTLP over gRPC: the five bytes before a message, and what a status means.
+//!
+//! Why not tonic? Its own complaints about an answer come out as statuses, and cannot be told from
+//! those that the receiver sent: one that is too large is `OUT_OF_RANGE`, which OTLP says to repeat.
+//! It would also log, through the very pipeline that it is part of. A unary call is small enough to
+//! be written down.
+//!
+//! Source: gRPC over HTTP/2, `PROTOCOL-HTTP2.md`.
+
+use std::borrow::Cow;
+
+use base64::Engine as _;
+use base64::alphabet::STANDARD;
+use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
+use bytes::{BufMut, Bytes, BytesMut};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use super::answer::{Answer, Arrival, UNREADABLE, Verdict};
+use super::body::{Undecodable, Whole, decompress, name_of};
+use super::config::Compression;
+use super::endpoint::percent_decoded;
+use crate::otlp::{ExportResponse, RpcStatus};
+use crate::push::outcome::Outcome;
+
+/// A message, compressed or not, as the body of a call.
+pub(super) fn frame(message: Bytes, compression: Compression) -> Whole {
+    let mut head = BytesMut::with_capacity(5);
+    head.put_u8(u8::from(compression != Compression::None));
+    head.put_u32(u32::try_from(message.len()).expect("a request is at most 64 MiB"));
+    Whole::new(head.freeze(), message)
+}
+
+/// Puts the headers of the protocol into a request's.
+pub(super) fn set_headers(headers: &mut HeaderMap, compression: Compression) {
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("application/grpc"),
+    );
+    headers.insert(header::TE, HeaderValue::from_static("trailers"));
+    headers.insert(
+        "grpc-accept-encoding",
+        HeaderValue::from_static("identity,gzip"),
+    );
+    if let Some(name) = name_of(compression) {
+        headers.insert("grpc-encoding", HeaderValue::from_static(name));
+    }
+}
+
+/// What an answer means.
+///
+/// Source: OTLP 1.11, "OTLP/gRPC".
+pub(super) fn outcome(answer: &Answer, verdict: &Verdict<'_>) -> Outcome {
+    // A failure may put all of it into the headers.
+    let field = |name| {
+        answer
+            .trailers
+            .get(name)
+            .or_else(|| answer.headers.get(name))
+    };
+    let is_grpc = answer
+        .header("content-type")
+        .is_some_and(|kind| kind.starts_with("application/grpc"));
+    let code = field("grpc-status").map(|code| Code::parse(code.as_bytes()));
+    let Some(code) = code.filter(|_| is_grpc || answer.status == StatusCode::OK) else {
+        return without_status(answer, verdict);
+    };
+    if code == Code(0) {
+        return match message(answer) {
+            Ok(message) => match ExportResponse::from_protobuf(&message) {
+                Ok(response) => verdict.delivered(response),
+                Err(_) => verdict.delivered_with(UNREADABLE),
+            },
+            Err(Undecodable::Garbage) => verdict.delivered_with(UNREADABLE),
+            Err(Undecodable::TooLarge) => verdict.response_too_large(),
+        };
+    }
+    let details = field("grpc-status-details-bin").and_then(details);
+    let said = field("grpc-message")
+        .map(|message| percent_decoded(&String::from_utf8_lossy(message.as_bytes())));
+    let said = said
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .unwrap_or_default();
+    let text = match said.is_empty() {
+        true => code.name().to_owned(),
+        false => format!("{}: {said}", code.name()),
+    };
+    let retry = details.and_then(|details| details.retry);
+    match code {
+        // Of these, some hop on the way may have given up on a receiver that did not.
+        Code::CANCELLED | Code::DEADLINE_EXCEEDED => {
+            verdict.setback(code.name(), &text, retry, Arrival::Possible)
+        }
+        Code::ABORTED | Code::OUT_OF_RANGE | Code::UNAVAILABLE | Code::DATA_LOSS => {
+            verdict.setback(code.name(), &text, retry, Arrival::Excluded)
+        }
+        // Only who says when will recover.
+        Code::RESOURCE_EXHAUSTED if retry.is_some() => {
+            verdict.setback(code.name(), &text, retry, Arrival::Excluded)
+        }
+        _ => verdict.refused(code.name(), &text),
+    }
+}
+
+/// What an answer means that did not come from a gRPC server.
+///
+/// Source: gRPC, `http-grpc-status-mapping.md`. What that has as `UNAVAILABLE` may be repeated.
+fn without_status(answer: &Answer, verdict: &Verdict<'_>) -> Outcome {
+    let status = answer.status;
+    let error_type = status.as_str().to_owned();
+    let message = match status {
+        StatusCode::OK => "an answer without a gRPC status: not a gRPC server?".to_owned(),
+        status => format!("{status}, without a gRPC status"),
+    };
+    match status.as_u16() {
+        429 | 503 => verdict.setback(error_type, &message, None, Arrival::Excluded),
+        502 | 504 => verdict.setback(error_type, &message, None, Arrival::Possible),
+        _ => verdict.refused(error_type, &message),
+    }
+}
+
+/// The one message of an answer, uncompressed.
+fn message(answer: &Answer) -> Result<Cow<'_, [u8]>, Undecodable> {
+    let garbage = Undecodable::Garbage;
+    let (head, message) = answer.body.split_first_chunk::<5>().ok_or(garbage)?;
+    let [flag, length @ ..] = *head;
+    if u32::from_be_bytes(length) as usize != message.len() {
+        return Err(garbage);
+    }
+    match flag {
+        0 => Ok(message.into()),
+        1 => decompress(message, answer.header("grpc-encoding").unwrap_or("unnamed")),
+        _ => Err(garbage),
+    }
+}
+
+/// The status in `grpc-status-details-bin`.
+fn details(value: &HeaderValue) -> Option<RpcStatus> {
+    // Padding is optional.
+    const CONFIG: GeneralPurposeConfig =
+        GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
+    let bytes = GeneralPurpose::new(&STANDARD, CONFIG).decode(value.as_bytes().trim_ascii());
+    RpcStatus::from_protobuf(&bytes.ok()?).ok()
+}
+
+/// A status code.
+///
+/// Source: gRPC, `statuscodes.md`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Code(u8);
+
+impl Code {
+    const CANCELLED: Code = Code(1);
+    const DEADLINE_EXCEEDED: Code = Code(4);
+    const RESOURCE_EXHAUSTED: Code = Code(8);
+    const ABORTED: Code = Code(10);
+    const OUT_OF_RANGE: Code = Code(11);
+    const UNAVAILABLE: Code = Code(14);
+    const DATA_LOSS: Code = Code(15);
+    const UNKNOWN: Code = Code(2);
+
+    fn parse(text: &[u8]) -> Code {
+        let number = std::str::from_utf8(text)
+            .ok()
+            .and_then(|text| text.trim().parse().ok());
+        number
+            .filter(|number| usize::from(*number) < NAMES.len())
+            .map_or(Code::UNKNOWN, Code)
+    }
+
+    fn name(self) -> &'static str {
+        NAMES[usize::from(self.0)]
+    }
+}
+
+const NAMES: [&str; 17] = [
+    "OK",
+    "CANCELLED",
+    "UNKNOWN",
+    "INVALID_ARGUMENT",
+    "DEADLINE_EXCEEDED",
+    "NOT_FOUND",
+    "ALREADY_EXISTS",
+    "PERMISSION_DENIED",
+    "RESOURCE_EXHAUSTED",
+    "FAILED_PRECONDITION",
+    "ABORTED",
+    "OUT_OF_RANGE",
+    "UNIMPLEMENTED",
+    "INTERNAL",
+    "UNAVAILABLE",
+    "DATA_LOSS",
+    "UNAUTHENTICATED",
+];

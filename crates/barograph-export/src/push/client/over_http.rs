@@ -1,0 +1,151 @@
+//! OTLP over HTTP: what goes into the headers, and what an answer means.
+
+use std::borrow::Cow;
+use std::time::{Duration, SystemTime};
+
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+
+use super::answer::{Answer, Arrival, UNREADABLE, Verdict};
+use super::body::{Undecodable, decompress, name_of};
+use super::config::{Compression, masked};
+use super::json;
+use crate::otlp::{Encoding, ExportResponse, RpcStatus};
+use crate::push::outcome::Outcome;
+
+/// Puts the headers of the protocol into a request's.
+pub(super) fn set_headers(headers: &mut HeaderMap, encoding: Encoding, compression: Compression) {
+    let content_type = HeaderValue::from_static(encoding.content_type());
+    headers.insert(header::CONTENT_TYPE, content_type);
+    headers.insert(header::ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+    if let Some(name) = name_of(compression) {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(name));
+    }
+}
+
+/// What an answer means.
+///
+/// Source: OTLP 1.11, "OTLP/HTTP Response".
+pub(super) fn outcome(answer: &Answer, encoding: Encoding, verdict: &Verdict<'_>) -> Outcome {
+    let named = answer.header("content-encoding").unwrap_or("");
+    let body = match decompress(&answer.body, named) {
+        Ok(body) => Some(body),
+        Err(Undecodable::Garbage) => None,
+        Err(Undecodable::TooLarge) => return verdict.response_too_large(),
+    };
+    let encoding =
+        encoding_of(answer).or((!answer.headers.contains_key("content-type")).then_some(encoding));
+    let status = answer.status;
+    if status.is_success() {
+        return match body.ok_or(()).and_then(|body| response(&body, encoding)) {
+            Ok(response) => verdict.delivered(response),
+            Err(()) => verdict.delivered_with(UNREADABLE),
+        };
+    }
+    let error_type = status.as_str().to_owned();
+    let message = match status.is_redirection() {
+        true => redirection(answer),
+        false => said(&body.unwrap_or_default(), encoding),
+    };
+    let message = match message.trim() {
+        "" => status.to_string(),
+        message => format!("{status}: {message}"),
+    };
+    let retry_after = || retry_after(answer.header("retry-after")?, SystemTime::now());
+    match status {
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            verdict.setback(error_type, &message, retry_after(), Arrival::Excluded)
+        }
+        // Said by somebody on the way, who may have passed the request on.
+        StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
+            verdict.setback(error_type, &message, retry_after(), Arrival::Possible)
+        }
+        _ => verdict.refused(error_type, &message),
+    }
+}
+
+/// How an answer says that it is written; none if in neither way.
+fn encoding_of(answer: &Answer) -> Option<Encoding> {
+    let kind = answer.header("content-type")?.split(';').next()?.trim();
+    match kind.to_ascii_lowercase().as_str() {
+        "application/x-protobuf" | "application/protobuf" => Some(Encoding::Protobuf),
+        "application/json" => Some(Encoding::Json),
+        _ => None,
+    }
+}
+
+fn response(body: &[u8], encoding: Option<Encoding>) -> Result<ExportResponse, ()> {
+    match encoding {
+        // Many answer with nothing, whatever they call it.
+        _ if body.is_empty() => Ok(ExportResponse::default()),
+        Some(Encoding::Protobuf) => ExportResponse::from_protobuf(body).map_err(drop),
+        Some(Encoding::Json) => json::export_response(body).map_err(drop),
+        None => Err(()),
+    }
+}
+
+/// What the body of a failure says: a status, or a text.
+fn said(body: &[u8], encoding: Option<Encoding>) -> String {
+    let status = match encoding {
+        Some(Encoding::Protobuf) => RpcStatus::from_protobuf(body)
+            .ok()
+            .map(|status| status.message),
+        Some(Encoding::Json) => json::status_message(body).ok(),
+        None => None,
+    };
+    // Far more than is shown, and little enough to copy.
+    let text = || String::from_utf8_lossy(&body[..body.len().min(MAX_TEXT)]).into_owned();
+    status
+        .filter(|message| !message.is_empty())
+        .unwrap_or_else(text)
+}
+
+fn redirection(answer: &Answer) -> String {
+    let location = answer.header("location").map(masked);
+    let to = location.map_or(Cow::Borrowed(""), |location| {
+        format!(" to {location}").into()
+    });
+    format!("a redirection{to}, which is not followed")
+}
+
+/// How long to wait: seconds, or until a date.
+///
+/// Source: RFC 9110, 10.2.3.
+fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
+    let value = value.trim();
+    if !value.is_empty() && value.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Some(Duration::from_secs(value.parse().unwrap_or(u64::MAX)));
+    }
+    let date = httpdate::parse_http_date(value).ok()?;
+    Some(date.duration_since(now).unwrap_or_default())
+}
+
+const MAX_TEXT: usize = 16 << 10;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_time_to_wait_has_two_forms() {
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_770);
+        for (value, seconds) in [
+            ("120", Some(120)),
+            (" 0 ", Some(0)),
+            ("Sun, 06 Nov 1994 08:49:37 GMT", Some(7)),
+            ("Sunday, 06-Nov-94 08:49:37 GMT", Some(7)),
+            ("Sun Nov  6 08:49:37 1994", Some(7)),
+            ("Sat, 06 Nov 1993 08:49:37 GMT", Some(0)),
+            ("99999999999999999999999", Some(u64::MAX)),
+            ("-1", None),
+            ("1.5", None),
+            ("soon", None),
+            ("", None),
+        ] {
+            assert_eq!(
+                retry_after(value, now),
+                seconds.map(Duration::from_secs),
+                "{value}"
+            );
+        }
+    }
+}

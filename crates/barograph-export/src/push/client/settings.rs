@@ -1,0 +1,291 @@
+//! A configuration that was checked, and the head of every request.
+
+use std::time::Duration;
+
+use http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue, USER_AGENT};
+use http::{HeaderMap, Uri};
+
+use super::config::{ClientConfig, Compression, HeaderFile, Protocol};
+use super::endpoint::{Endpoint, Place};
+use super::invalid::{InvalidClient, InvalidFile, InvalidHeader, InvalidUrl, MissingFeature};
+use super::message::Secrets;
+use super::proxy::{Proxy, Way};
+use super::small_file;
+use crate::otlp::Signal;
+
+/// What a client works by.
+pub(super) struct Settings {
+    pub(super) protocol: Protocol,
+    pub(super) compression: Compression,
+    pub(super) endpoint: Endpoint,
+    pub(super) proxy: Option<Proxy>,
+    pub(super) max_age: Duration,
+    pub(super) user_agent: String,
+    pub(super) secrets: Secrets,
+    /// As it stands in the request's first line.
+    uri: Uri,
+    headers: HeaderMap,
+    header_files: Vec<(HeaderName, HeaderFile)>,
+}
+
+impl Settings {
+    pub(super) fn new(config: &ClientConfig, signal: Signal) -> Result<Self, InvalidClient> {
+        let endpoint = Endpoint::new(config, signal)?;
+        let proxy = Proxy::choose(&config.proxy, config.protocol, &endpoint)?;
+        check_features(config, &endpoint, proxy.as_ref())?;
+        let is_absolute = proxy
+            .as_ref()
+            .is_some_and(|proxy| proxy.way == Way::Absolute);
+        let uri = match config.protocol == Protocol::Grpc || is_absolute {
+            true => endpoint.url(),
+            false => endpoint.path.clone(),
+        };
+        let uri = uri
+            .parse()
+            .map_err(|_| InvalidUrl::new(&config.endpoint, "a URL"))?;
+
+        let mut secrets = Secrets::default();
+        let mut headers = HeaderMap::new();
+        if let Some(basic) = &endpoint.basic {
+            insert(&mut headers, &mut secrets, AUTHORIZATION, basic)?;
+        }
+        let proxy_basic = proxy.as_ref().and_then(|proxy| proxy.basic.as_ref());
+        if let Some(basic) = proxy_basic {
+            secrets.add(basic);
+            if is_absolute {
+                insert(
+                    &mut headers,
+                    &mut secrets,
+                    http::header::PROXY_AUTHORIZATION,
+                    basic,
+                )?;
+            }
+        }
+        for userinfo in [
+            Some(&config.endpoint),
+            config.proxy.https.as_ref(),
+            config.proxy.http.as_ref(),
+        ] {
+            userinfo
+                .and_then(|url| password(url))
+                .into_iter()
+                .for_each(|secret| secrets.add(&secret));
+        }
+        if let Some((_, query)) = endpoint.path.split_once('?') {
+            query
+                .split('&')
+                .filter_map(|pair| pair.split_once('='))
+                .for_each(|(_, value)| secrets.add(value));
+        }
+        let user_agent = user_agent(&config.user_agent_prefix)?;
+        let value = HeaderValue::from_str(&user_agent).expect("checked when it was put together");
+        headers.insert(USER_AGENT, value);
+        for (name, value) in &config.headers {
+            insert(&mut headers, &mut secrets, header_name(name)?, value)?;
+        }
+        if config.protocol != Protocol::Grpc {
+            let host = HeaderValue::from_str(&endpoint.authority());
+            headers.insert(
+                HOST,
+                host.map_err(|_| InvalidUrl::new(&config.endpoint, "a host"))?,
+            );
+        }
+        let header_files = config.header_files.iter().cloned();
+        let header_files = header_files.map(|file| Ok((header_name(&file.name)?, file)));
+        let settings = Settings {
+            protocol: config.protocol,
+            compression: config.compression,
+            max_age: config.max_age,
+            header_files: header_files.collect::<Result<_, InvalidHeader>>()?,
+            endpoint,
+            proxy,
+            user_agent,
+            secrets,
+            uri,
+            headers,
+        };
+        // So that a file that is not there is known at the start.
+        settings.clone_headers(&mut Secrets::default())?;
+        Ok(settings)
+    }
+
+    /// The head of a request, with what header files hold now. Adds that to `secrets`.
+    pub(super) fn head(&self, secrets: &mut Secrets) -> Result<http::request::Parts, InvalidFile> {
+        let request = http::Request::post(self.uri.clone()).body(());
+        let (mut parts, ()) = request.expect("a URI that was parsed").into_parts();
+        parts.headers = self.clone_headers(secrets)?;
+        Ok(parts)
+    }
+
+    fn clone_headers(&self, secrets: &mut Secrets) -> Result<HeaderMap, InvalidFile> {
+        let mut headers = self.headers.clone();
+        for (name, file) in &self.header_files {
+            let invalid = |reason: String| InvalidFile {
+                path: Some(file.path.clone()),
+                expected: "the value of a header",
+                reason,
+            };
+            let contents =
+                small_file::read(&file.path).map_err(|error| invalid(error.to_string()))?;
+            let contents = contents.trim_ascii();
+            if contents.is_empty() {
+                return Err(invalid("it is empty".to_owned()));
+            }
+            let value = HeaderValue::from_bytes(&[file.before.as_bytes(), contents].concat());
+            let mut value = value.map_err(|_| invalid("control characters in it".to_owned()))?;
+            value.set_sensitive(true);
+            secrets.add(&String::from_utf8_lossy(contents));
+            headers.insert(name, value);
+        }
+        Ok(headers)
+    }
+}
+
+impl ClientConfig {
+    /// What would go over a network that others can read, of what looks like credentials: names of
+    /// headers, userinfo. Never the values. Empty over TLS, to the loopback and to UNIX sockets.
+    ///
+    /// # Errors
+    ///
+    /// As [`Client::new`](super::Client::new), for an endpoint or a proxy that is none.
+    pub fn credentials_in_the_clear(&self) -> Result<Vec<String>, InvalidClient> {
+        // The signal and the rule for paths make no difference.
+        let endpoint = Endpoint::new(self, Signal::Metrics)?;
+        let proxy = Proxy::choose(&self.proxy, self.protocol, &endpoint)?;
+        let mut exposed = Vec::new();
+        let is_near = |place: &Place| match place {
+            Place::Unix(_) => true,
+            Place::Tcp(host) => host.is_loopback(),
+        };
+        if !endpoint.is_tls && !is_near(&endpoint.place) {
+            let files = self
+                .header_files
+                .iter()
+                .map(|file| file.name.to_ascii_lowercase());
+            let names = self
+                .headers
+                .iter()
+                .map(|(name, _)| name.to_ascii_lowercase());
+            exposed.extend(names.filter(|name| is_credential(name)).chain(files));
+            exposed.extend(
+                endpoint
+                    .basic
+                    .iter()
+                    .map(|_| "userinfo of the endpoint".to_owned()),
+            );
+        }
+        let open = proxy.filter(|proxy| !proxy.is_tls && !proxy.host.is_loopback());
+        if open.is_some_and(|proxy| proxy.basic.is_some()) {
+            exposed.push("userinfo of the proxy".to_owned());
+        }
+        exposed.dedup();
+        Ok(exposed)
+    }
+}
+
+/// Whether a header of this name, in small letters, is likely to hold a secret.
+fn is_credential(name: &str) -> bool {
+    let parts = [
+        "auth",
+        "cookie",
+        "credential",
+        "key",
+        "password",
+        "secret",
+        "signature",
+        "token",
+    ];
+    parts.iter().any(|part| name.contains(part))
+}
+
+fn check_features(
+    config: &ClientConfig,
+    endpoint: &Endpoint,
+    proxy: Option<&Proxy>,
+) -> Result<(), MissingFeature> {
+    let is_tls = endpoint.is_tls || proxy.is_some_and(|proxy| proxy.is_tls);
+    let missing = if config.protocol == Protocol::Grpc && !cfg!(feature = "grpc") {
+        Some(("grpc", "gRPC"))
+    } else if is_tls && !cfg!(feature = "tls") {
+        Some(("tls", "TLS"))
+    } else if config.compression == Compression::Zstd && !cfg!(feature = "zstd") {
+        Some(("zstd", "zstd"))
+    } else {
+        None
+    };
+    match missing {
+        Some((feature, wanted)) => Err(MissingFeature { feature, wanted }),
+        None => Ok(()),
+    }
+}
+
+fn header_name(name: &str) -> Result<HeaderName, InvalidHeader> {
+    let invalid = |expected| InvalidHeader {
+        name: name.to_owned(),
+        expected,
+    };
+    let parsed = HeaderName::try_from(name.trim());
+    let parsed = parsed.map_err(|_| invalid("the name of an HTTP header"))?;
+    match RESERVED.contains(&parsed.as_str()) || parsed.as_str().starts_with("grpc-") {
+        true => Err(invalid("one that the protocol does not set itself")),
+        false => Ok(parsed),
+    }
+}
+
+/// Headers that say how the request is written, or how it travels.
+const RESERVED: [&str; 12] = [
+    "accept-encoding",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "host",
+    "keep-alive",
+    "proxy-authorization",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+];
+
+fn insert(
+    headers: &mut HeaderMap,
+    secrets: &mut Secrets,
+    name: HeaderName,
+    value: &str,
+) -> Result<(), InvalidHeader> {
+    let parsed = HeaderValue::from_str(value.trim());
+    let mut parsed = parsed.map_err(|_| InvalidHeader {
+        name: name.to_string(),
+        expected: "a value without control characters",
+    })?;
+    // HTTP/2 then keeps it out of its tables.
+    parsed.set_sensitive(true);
+    secrets.add(value);
+    headers.insert(name, parsed);
+    Ok(())
+}
+
+fn user_agent(prefix: &str) -> Result<String, InvalidHeader> {
+    let own = concat!("OTel-OTLP-Exporter-Rust/", env!("CARGO_PKG_VERSION"));
+    let prefix = prefix.trim();
+    let user_agent = format!("{prefix}{}{own}", if prefix.is_empty() { "" } else { " " });
+    match HeaderValue::from_str(&user_agent) {
+        Ok(_) => Ok(user_agent),
+        Err(_) => Err(InvalidHeader {
+            name: "user-agent".to_owned(),
+            expected: "a prefix without control characters",
+        }),
+    }
+}
+
+/// The password in a URL, as somebody may quote it.
+fn password(url: &str) -> Option<String> {
+    let userinfo = url
+        .split_once("://")
+        .map_or(url, |(_, rest)| rest)
+        .rsplit_once('@')?
+        .0;
+    let (_, password) = userinfo.split_once(':')?;
+    Some(String::from_utf8_lossy(&super::endpoint::percent_decoded(password)).into_owned())
+}

@@ -1,0 +1,187 @@
+//! TLS: whom to trust, who we are, and files that change.
+
+use std::fs;
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use tokio_rustls::TlsConnector;
+use tokio_rustls::rustls::pki_types::pem::PemObject;
+use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
+
+use super::config::{Pem, TlsConfig};
+use super::invalid::InvalidFile;
+use super::small_file;
+
+/// The means for TLS connections, renewed when a file has changed.
+pub(super) struct Tls {
+    config: TlsConfig,
+    /// The protocol for ALPN.
+    protocol: &'static [u8],
+    /// The system's roots. Read once: that takes tens of milliseconds.
+    system: Option<Arc<RootCertStore>>,
+    loaded: Option<Loaded>,
+}
+
+struct Loaded {
+    contents: Vec<Vec<u8>>,
+    stamps: Vec<Option<Stamp>>,
+    connector: TlsConnector,
+}
+
+/// What a file's directory entry says about its contents.
+type Stamp = (Option<SystemTime>, u64);
+
+impl Tls {
+    /// Reads everything once, so that what is wrong with it is known at the start.
+    pub(super) fn new(config: TlsConfig, protocol: &'static [u8]) -> Result<Self, InvalidFile> {
+        let mut tls = Tls {
+            config,
+            protocol,
+            system: None,
+            loaded: None,
+        };
+        tls.connector()?;
+        Ok(tls)
+    }
+
+    /// Whether a file has changed since it was read, by the looks of it.
+    pub(super) fn has_changed(&self) -> bool {
+        let loaded = self.loaded.as_ref().map(|loaded| &loaded.stamps);
+        loaded != Some(&self.stamps())
+    }
+
+    /// What makes new connections, by the files as they are now.
+    pub(super) fn connector(&mut self) -> Result<TlsConnector, InvalidFile> {
+        // Before the contents: what changes in between is then seen as a change.
+        let stamps = self.stamps();
+        let contents: Vec<_> = self.pems().map(read).collect::<Result<_, _>>()?;
+        match &mut self.loaded {
+            // The same contents keep the connector, and with it the sessions to resume.
+            Some(loaded) if loaded.contents == contents => loaded.stamps = stamps,
+            _ => {
+                let connector = self.load(&contents)?;
+                self.loaded = Some(Loaded {
+                    contents,
+                    stamps,
+                    connector,
+                });
+            }
+        }
+        Ok(self.loaded.as_ref().expect("set above").connector.clone())
+    }
+
+    /// Roots, certificates, key: as many as there are of them, in this order.
+    fn pems(&self) -> impl Iterator<Item = &Pem> {
+        let identity = self.config.identity.iter();
+        let identity = identity.flat_map(|identity| [&identity.certificates, &identity.key]);
+        self.config.roots.iter().chain(identity)
+    }
+
+    fn stamps(&self) -> Vec<Option<Stamp>> {
+        let stamp = |pem: &Pem| match pem {
+            Pem::Given(_) => None,
+            Pem::File(path) => {
+                let metadata = fs::metadata(path).ok()?;
+                Some((metadata.modified().ok(), metadata.len()))
+            }
+        };
+        self.pems().map(stamp).collect()
+    }
+
+    fn load(&mut self, contents: &[Vec<u8>]) -> Result<TlsConnector, InvalidFile> {
+        let mut contents = contents.iter();
+        let mut next = || contents.next().map_or(&[][..], Vec::as_slice);
+        let roots = match &self.config.roots {
+            Some(pem) => Arc::new(roots(pem, next())?),
+            None => self.system()?,
+        };
+        // The provider is named, never looked up: where a program links two of them, rustls panics
+        // when it is asked to choose.
+        let provider = Arc::new(crypto::ring::default_provider());
+        let builder = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("ring has the suites of TLS 1.2 and 1.3")
+            .with_root_certificates(roots);
+        let mut config = match &self.config.identity {
+            None => builder.with_no_client_auth(),
+            Some(identity) => {
+                let chain = certificates(&identity.certificates, next())?;
+                let key = PrivateKeyDer::from_pem_slice(next())
+                    .map_err(|error| invalid(&identity.key, "a private key in PEM form", error))?;
+                let config = builder.with_client_auth_cert(chain, key);
+                config.map_err(|error| {
+                    invalid(
+                        &identity.key,
+                        "the private key of the client certificate",
+                        error,
+                    )
+                })?
+            }
+        };
+        config.alpn_protocols = vec![self.protocol.to_vec()];
+        Ok(Arc::new(config).into())
+    }
+
+    /// The system's roots; also what `SSL_CERT_FILE` and `SSL_CERT_DIR` put in their place.
+    fn system(&mut self) -> Result<Arc<RootCertStore>, InvalidFile> {
+        if let Some(roots) = &self.system {
+            return Ok(roots.clone());
+        }
+        let found = rustls_native_certs::load_native_certs();
+        let mut roots = RootCertStore::empty();
+        // Stores hold old certificates that nobody can read; others make up for them.
+        let (taken, _) = roots.add_parsable_certificates(found.certs);
+        if taken == 0 {
+            let reason = found.errors.first().map(ToString::to_string);
+            return Err(InvalidFile {
+                path: None,
+                expected: "root certificates in the system's store",
+                reason: reason.unwrap_or_else(|| "there are none".to_owned()),
+            });
+        }
+        let roots = Arc::new(roots);
+        self.system = Some(roots.clone());
+        Ok(roots)
+    }
+}
+
+fn roots(pem: &Pem, contents: &[u8]) -> Result<RootCertStore, InvalidFile> {
+    let mut roots = RootCertStore::empty();
+    for certificate in certificates(pem, contents)? {
+        let added = roots.add(certificate);
+        added.map_err(|error| invalid(pem, "root certificates", error))?;
+    }
+    Ok(roots)
+}
+
+fn certificates(pem: &Pem, contents: &[u8]) -> Result<Vec<CertificateDer<'static>>, InvalidFile> {
+    const EXPECTED: &str = "certificates in PEM form";
+    let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(contents).collect();
+    let found = found.map_err(|error| invalid(pem, EXPECTED, error))?;
+    match found.is_empty() {
+        true => Err(invalid(pem, EXPECTED, "there is none")),
+        false => Ok(found),
+    }
+}
+
+fn read(pem: &Pem) -> Result<Vec<u8>, InvalidFile> {
+    match pem {
+        Pem::Given(contents) => Ok(contents.clone()),
+        Pem::File(path) => {
+            small_file::read(path).map_err(|error| invalid(pem, "a file in PEM form", error))
+        }
+    }
+}
+
+fn invalid(pem: &Pem, expected: &'static str, reason: impl ToString) -> InvalidFile {
+    let path = match pem {
+        Pem::File(path) => Some(path.clone()),
+        Pem::Given(_) => None,
+    };
+    InvalidFile {
+        path,
+        expected,
+        reason: reason.to_string(),
+    }
+}

@@ -1,0 +1,21 @@
+//! The transport over a network, against real sockets on the loopback.
+//!
+//! The servers are written by hand, so that they can do what no proper server does.
+#![allow(
+    clippy::unwrap_used,
+    clippy::print_stderr,
+    reason = "helpers of tests are outside of functions that clippy knows as tests"
+)]
+
+mod certificates;
+mod server;
+mod grpc_server;
+mod runner;
+
+mod connection;
+mod faults;
+mod grpc;
+mod http;
+mod proxy;
+mod secrets;
+mod tls;
