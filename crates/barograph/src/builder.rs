@@ -14,6 +14,7 @@ use barograph_model::snapshot::Source;
 use crate::admin::{Admin, Routes};
 use crate::config::{Config, DISABLED};
 use crate::error::StartError;
+use crate::exports;
 use crate::listen::listen;
 use crate::log;
 use crate::own::Own;
@@ -248,7 +249,7 @@ impl Builder {
     ///
     /// # Errors
     /// [`StartError`], most often because another program has the port.
-    pub fn start(self) -> Result<Telemetry, StartError> {
+    pub fn start(mut self) -> Result<Telemetry, StartError> {
         let config = Config::read(&*self.lookup);
         let prints_logs = self.logs == Part::On && log::print_unless_set(&*self.lookup);
         log::hear_reports();
@@ -282,6 +283,7 @@ impl Builder {
             if self.process == Part::On {
                 sources.push(Arc::new(ProcessSource::new()));
             }
+            exports::add(&mut self.pushes, &config.otlp)?;
             sources.extend(self.pushes.accounts());
             pushes = self.pushes;
             let own = Arc::new(Own::new(vec![("default".into(), self.registry)]));
@@ -290,19 +292,24 @@ impl Builder {
             Some(Pages::new(self.page_config, &resource, sources, own))
         };
         let readiness = Readiness::new();
+        let is_served = config.otlp.metrics.is_served();
+        let served = pages.clone().filter(|_| is_served);
         let admin = match listener {
             Some(listener) => {
-                let routes = Routes::new(pages.clone(), readiness.clone());
+                let routes = Routes::new(served, readiness.clone());
                 Some(Admin::start(listener, routes)?)
             }
             None => None,
         };
+        let targets = pushes.targets();
         let pushing = pushes.start(&resource, &all_sources)?;
         if self.start_line == Part::On {
             let line = StartLine {
                 name: resource.value(resource::NAME).unwrap_or_default(),
                 address: admin.as_ref().map(Admin::address),
                 is_disabled: config.disabled,
+                is_served,
+                targets: &targets,
                 prints_logs,
             };
             eprintln!("{line}");
@@ -332,23 +339,31 @@ struct StartLine<'a> {
     name: &'a str,
     address: Option<SocketAddr>,
     is_disabled: bool,
+    is_served: bool,
+    targets: &'a [String],
     prints_logs: bool,
 }
 
 impl fmt::Display for StartLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "barograph: {}: ", self.name.escape_debug())?;
-        match (self.address, self.is_disabled) {
-            (Some(address), false) => write!(
+        match (self.address, self.is_disabled, self.is_served) {
+            (Some(address), false, true) => write!(
                 f,
                 "metrics at http://{address}/metrics, beside it /health and /ready"
             )?,
-            (Some(address), true) => write!(
+            (Some(address), false, false) => {
+                write!(f, "no page of metrics; http://{address}/health and /ready")?
+            }
+            (Some(address), true, _) => write!(
                 f,
                 "no metrics since {DISABLED} is true; http://{address}/health and /ready stay"
             )?,
-            (None, false) => f.write_str("metrics at no port, the program shows them itself")?,
-            (None, true) => write!(f, "no metrics since {DISABLED} is true")?,
+            (None, false, _) => f.write_str("metrics at no port, the program shows them itself")?,
+            (None, true, _) => write!(f, "no metrics since {DISABLED} is true")?,
+        }
+        for target in self.targets {
+            write!(f, "; metrics pushed to {}", target.escape_debug())?;
         }
         match self.prints_logs {
             true => f.write_str("; logs on stderr"),
@@ -368,6 +383,8 @@ mod tests {
             name: "shop",
             address: Some(here),
             is_disabled: false,
+            is_served: true,
+            targets: &[],
             prints_logs: true,
         };
         assert_eq!(

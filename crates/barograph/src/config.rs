@@ -4,6 +4,7 @@ use barograph_core::exemplar::ExemplarFilter;
 
 use crate::env::{Environment, Notice};
 use crate::error::{HOST, PORT};
+use crate::otlp_env::Otlp;
 use crate::resource::{self, Outside};
 
 /// The values of all variables that are read. A variable that is not set leaves the choice to the
@@ -15,6 +16,7 @@ pub(crate) struct Config {
     pub(crate) host: Option<String>,
     pub(crate) port: Option<u16>,
     pub(crate) exemplars: Option<ExemplarFilter>,
+    pub(crate) otlp: Otlp,
     pub(crate) notices: Vec<Notice>,
 }
 
@@ -43,6 +45,7 @@ impl Config {
                     ("always_off", ExemplarFilter::AlwaysOff),
                 ],
             ),
+            otlp: Otlp::read(&mut environment),
             notices: environment.into_notices(),
         }
     }

@@ -7,6 +7,8 @@ use std::net::SocketAddr;
 
 use barograph_core::spec::RegisterError;
 use barograph_core::stats::LabelsRefused;
+#[cfg(feature = "otlp")]
+use barograph_export::push::client::InvalidClient;
 use barograph_model::name::InvalidLabel;
 
 /// What `main` returns: nothing, or an [`Error`] that prints as a sentence.
@@ -127,6 +129,15 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
+    /// What is said about a receiver of OTLP cannot be met: a file that is not there, a protocol that
+    /// is not compiled in.
+    #[cfg(feature = "otlp")]
+    Receiver {
+        /// The receiver, without secrets.
+        url: String,
+        /// What is wrong.
+        source: InvalidClient,
+    },
     /// The thread that pushes could not be made.
     Push {
         /// Why not.
@@ -147,6 +158,8 @@ impl fmt::Display for StartError {
                 "cannot serve metrics on {address}, which {HOST} and {PORT} choose"
             ),
             StartError::Thread { .. } => f.write_str("cannot make the thread that serves metrics"),
+            #[cfg(feature = "otlp")]
+            StartError::Receiver { url, source } => write!(f, "cannot push to {url}: {source}"),
             StartError::Push { .. } => f.write_str("cannot make the thread that pushes telemetry"),
         }
     }
@@ -162,6 +175,8 @@ impl StdError for StartError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
             StartError::PortTaken { .. } => None,
+            #[cfg(feature = "otlp")]
+            StartError::Receiver { .. } => None,
             StartError::Listen { source, .. }
             | StartError::Thread { source }
             | StartError::Push { source } => Some(source),

@@ -22,6 +22,7 @@
 //!
 //! * `axum` (default): [`Telemetry::serve`], and routes as labels in [`http`].
 //! * `otlp` (default): `push`, which sends what is recorded to whoever takes OTLP.
+//! * `zstd`: compresses what is sent by zstd, too.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -29,7 +30,6 @@
 mod error;
 mod env;
 mod resource;
-#[allow(dead_code, reason = "nothing pushes yet")]
 mod otlp_env;
 mod config;
 mod listen;
@@ -43,6 +43,13 @@ pub mod push;
 #[cfg(not(feature = "otlp"))]
 #[path = "no_push.rs"]
 mod push;
+#[cfg(feature = "otlp")]
+mod console;
+#[cfg(feature = "otlp")]
+mod exports;
+#[cfg(not(feature = "otlp"))]
+#[path = "no_exports.rs"]
+mod exports;
 mod telemetry;
 mod builder;
 pub mod testing;

@@ -12,6 +12,10 @@ use crate::error::StartError;
 pub(crate) struct Pushes {}
 
 impl Pushes {
+    pub(crate) fn targets(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     pub(crate) fn accounts(&self) -> Option<Arc<dyn Source>> {
         None
     }

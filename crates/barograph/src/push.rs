@@ -105,6 +105,14 @@ impl Pushes {
         self.pushes.push((push, ledger));
     }
 
+    /// Where everything goes, for people.
+    pub(crate) fn targets(&self) -> Vec<String> {
+        let pushes = self.pushes.iter();
+        pushes
+            .map(|(push, _)| push.transport.target().url.clone())
+            .collect()
+    }
+
     /// The accounts of all that is pushed, as metrics.
     pub(crate) fn accounts(&self) -> Option<Arc<dyn Source>> {
         let ledgers = self.pushes.iter().map(|(_, ledger)| ledger.clone());

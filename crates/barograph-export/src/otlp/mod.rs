@@ -21,5 +21,5 @@ mod response;
 pub use crate::report::{LeftOut, Reason, Rejection, Report};
 pub use reader::MetricReader;
 pub use request::{Encoding, Request, Signal};
-pub use temporality::{Temporalities, Temporality};
 pub use response::{ExportResponse, Malformed, RpcStatus};
+pub use temporality::{Temporalities, Temporality};

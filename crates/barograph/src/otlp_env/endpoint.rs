@@ -143,6 +143,7 @@ impl Endpoint {
     }
 
     /// The path of HTTP requests; empty for gRPC.
+    #[cfg(test)]
     pub(crate) fn path(&self) -> &str {
         &self.path
     }

@@ -1,0 +1,53 @@
+//! Prints requests on the standard output, one line of OTLP/JSON each.
+
+use std::future::{Future, ready};
+use std::io::{self, Write as _};
+use std::pin::Pin;
+
+use barograph_export::otlp::Request;
+use barograph_export::push::{Outcome, Refusal, Target, Transport};
+
+/// The standard output.
+pub(crate) struct Console {
+    target: Target,
+}
+
+impl Console {
+    pub(crate) fn new() -> Self {
+        Console {
+            target: Target {
+                url: "stdout".into(),
+                component_type: "otlp_stdout_metric_exporter",
+                host: String::new(),
+                port: None,
+            },
+        }
+    }
+}
+
+impl Transport for Console {
+    fn send<'a>(
+        &'a mut self,
+        request: &'a Request,
+    ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
+        Box::pin(ready(match print(&request.body) {
+            Ok(()) => Outcome::Delivered(None),
+            // A reader that has left does not come back.
+            Err(error) => Outcome::Refused(Refusal {
+                error_type: "stdout".into(),
+                message: error.to_string(),
+            }),
+        }))
+    }
+
+    fn target(&self) -> &Target {
+        &self.target
+    }
+}
+
+fn print(line: &[u8]) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    out.write_all(line)?;
+    out.write_all(b"\n")?;
+    out.flush()
+}
