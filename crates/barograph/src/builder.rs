@@ -38,6 +38,8 @@ use crate::telemetry::{Flush, Telemetry};
 /// | `OTEL_RESOURCE_ATTRIBUTES` | more about the service: `key=value,key=value`, percent-encoded | nothing |
 /// | `OTEL_EXPORTER_PROMETHEUS_HOST` | where the pages are served; in a container `0.0.0.0` | `localhost`, which is 127.0.0.1 |
 /// | `OTEL_EXPORTER_PROMETHEUS_PORT` | on which port; 0 is a free one | 9464 |
+/// | `OTEL_METRICS_EXPORTER` | who gets metrics: of `prometheus`, `otlp`, `console` and `none`, with commas between them | `prometheus`, and `otlp` where an endpoint is set |
+/// | `OTEL_EXPORTER_OTLP_ENDPOINT` and all `OTEL_EXPORTER_OTLP_*` | where and how telemetry is pushed: see the module `push` | nobody is dialed |
 /// | `OTEL_METRICS_EXEMPLAR_FILTER` | which measurements become exemplars: `trace_based`, `always_on`, `always_off` | `trace_based` |
 /// | `OTEL_SDK_DISABLED` | `true`: nothing is recorded or shown; `/health` and `/ready` stay | `false` |
 /// | `RUST_LOG` | which log lines are printed | `info` |
@@ -83,6 +85,8 @@ pub struct Builder {
     process: Part,
     logs: Part,
     start_line: Part,
+    #[cfg(feature = "otlp")]
+    otlp: Option<Box<str>>,
     pushes: Pushes,
     flushes: Vec<Flush>,
 }
@@ -128,6 +132,8 @@ impl Builder {
             process: Part::On,
             logs: Part::On,
             start_line: Part::On,
+            #[cfg(feature = "otlp")]
+            otlp: None,
             pushes: Pushes::default(),
             flushes: Vec::new(),
         }
@@ -231,6 +237,23 @@ impl Builder {
         self
     }
 
+    /// Pushes metrics to this receiver of OTLP, where the environment does not say otherwise: a base
+    /// URL such as `http://collector:4318`, to which the path of each signal is appended. The protocol
+    /// is `http/protobuf` unless `OTEL_EXPORTER_OTLP_PROTOCOL` names another.
+    ///
+    /// ```no_run
+    /// let telemetry = barograph::Telemetry::builder("shop")
+    ///     .with_otlp("http://127.0.0.1:4318")
+    ///     .without_listener()
+    ///     .start()?;
+    /// # Ok::<(), barograph::StartError>(())
+    /// ```
+    #[cfg(feature = "otlp")]
+    pub fn with_otlp(mut self, endpoint: &str) -> Self {
+        self.otlp = Some(endpoint.into());
+        self
+    }
+
     /// Pushes to this receiver, too.
     #[cfg(feature = "otlp")]
     pub fn with_push(mut self, push: Push) -> Self {
@@ -250,7 +273,15 @@ impl Builder {
     /// # Errors
     /// [`StartError`], most often because another program has the port.
     pub fn start(mut self) -> Result<Telemetry, StartError> {
-        let config = Config::read(&*self.lookup);
+        #[cfg_attr(
+            not(feature = "otlp"),
+            expect(unused_mut, reason = "nothing is added to it")
+        )]
+        let mut config = Config::read(&*self.lookup);
+        #[cfg(feature = "otlp")]
+        if let Some(endpoint) = &self.otlp {
+            exports::push_to(&mut config.otlp, endpoint)?;
+        }
         let prints_logs = self.logs == Part::On && log::print_unless_set(&*self.lookup);
         log::hear_reports();
         for notice in &config.notices {

@@ -129,6 +129,14 @@ pub enum StartError {
         /// Why not.
         source: io::Error,
     },
+    /// What the program gave is no endpoint of OTLP.
+    #[cfg(feature = "otlp")]
+    Endpoint {
+        /// What it gave, without secrets.
+        endpoint: String,
+        /// What would be one.
+        expected: &'static str,
+    },
     /// What is said about a receiver of OTLP cannot be met: a file that is not there, a protocol that
     /// is not compiled in.
     #[cfg(feature = "otlp")]
@@ -159,6 +167,10 @@ impl fmt::Display for StartError {
             ),
             StartError::Thread { .. } => f.write_str("cannot make the thread that serves metrics"),
             #[cfg(feature = "otlp")]
+            StartError::Endpoint { endpoint, expected } => {
+                write!(f, "cannot push to {endpoint:?}, expected {expected}")
+            }
+            #[cfg(feature = "otlp")]
             StartError::Receiver { url, source } => write!(f, "cannot push to {url}: {source}"),
             StartError::Push { .. } => f.write_str("cannot make the thread that pushes telemetry"),
         }
@@ -176,7 +188,7 @@ impl StdError for StartError {
         match self {
             StartError::PortTaken { .. } => None,
             #[cfg(feature = "otlp")]
-            StartError::Receiver { .. } => None,
+            StartError::Endpoint { .. } | StartError::Receiver { .. } => None,
             StartError::Listen { source, .. }
             | StartError::Thread { source }
             | StartError::Push { source } => Some(source),

@@ -11,7 +11,7 @@ use crate::error::StartError;
 use crate::otlp_env::endpoint::Endpoint;
 use crate::otlp_env::proxy::Proxies;
 use crate::otlp_env::receiver::{Compression, Receiver};
-use crate::otlp_env::{Otlp, Protocol, Temporality};
+use crate::otlp_env::{NoEndpoint, Otlp, Protocol, Temporality};
 use crate::push::{Push, Pushes};
 
 /// Adds all that is to be pushed.
@@ -20,11 +20,26 @@ pub(crate) fn add(pushes: &mut Pushes, otlp: &Otlp) -> Result<(), StartError> {
     if metrics.is_pushed() {
         pushes.add(push(otlp)?);
     }
+    for (export, what) in [(&otlp.traces, "spans"), (&otlp.logs, "log records")] {
+        let is_chosen = export.exporters.is_some() && (export.is_pushed() || export.is_printed());
+        if is_chosen {
+            tracing::warn!(target: "barograph", "{what} are not exported yet, only metrics are");
+        }
+    }
     if metrics.is_printed() {
         let console = Push::metrics("console", Console::new()).with_encoding(Encoding::Json);
         pushes.add(with_times(console, otlp, None));
     }
     Ok(())
+}
+
+/// Pushes metrics to an endpoint that the program gave, unless the environment has chosen.
+pub(crate) fn push_to(otlp: &mut Otlp, endpoint: &str) -> Result<(), StartError> {
+    let given = otlp.metrics.push_by_default(Signal::Metrics, endpoint);
+    given.map_err(|NoEndpoint { text, expected }| StartError::Endpoint {
+        endpoint: text,
+        expected,
+    })
 }
 
 fn push(otlp: &Otlp) -> Result<Push, StartError> {

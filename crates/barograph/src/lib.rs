@@ -30,6 +30,10 @@
 mod error;
 mod env;
 mod resource;
+#[cfg_attr(
+    not(feature = "otlp"),
+    expect(dead_code, reason = "it is read to tell")
+)]
 mod otlp_env;
 mod config;
 mod listen;

@@ -3,6 +3,27 @@
 //! The loop has a thread and a runtime of its own, as the pages have. So what was recorded is sent
 //! whatever the service runs on: many threads, one, one that is blocked by the very call that waits
 //! for the end, or no runtime at all.
+//!
+//! What the environment decides; each of the `OTEL_EXPORTER_OTLP_*` has a form for metrics alone,
+//! `OTEL_EXPORTER_OTLP_METRICS_*`, which counts first:
+//!
+//! | variable | what | without it |
+//! |---|---|---|
+//! | `OTEL_METRICS_EXPORTER` | who gets metrics: `otlp`, `prometheus`, `console` (one line of JSON a request), `none`; several with commas | `prometheus`, and `otlp` where an endpoint is set: an endpoint alone is enough, and without one nobody is dialed |
+//! | `OTEL_EXPORTER_OTLP_ENDPOINT` | where to; `/v1/metrics` is appended, but not to the form for metrics alone; `unix:/path` is a socket | `http://localhost:4318`, for gRPC `http://localhost:4317` |
+//! | `OTEL_EXPORTER_OTLP_PROTOCOL` | `grpc`, `http/protobuf`, `http/json` | `http/protobuf` |
+//! | `OTEL_EXPORTER_OTLP_HEADERS` | `key=value,key=value`, percent-encoded | none |
+//! | `OTEL_EXPORTER_OTLP_TIMEOUT` | for one request with all its tries, in milliseconds | 10000 |
+//! | `OTEL_EXPORTER_OTLP_COMPRESSION` | `gzip`, `none`, and with the feature `zstd` that, too | `none` |
+//! | `OTEL_EXPORTER_OTLP_CERTIFICATE` | a file of roots to trust, read again when it changes | the system's |
+//! | `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE`, `_CLIENT_KEY` | who we are, for mutual TLS | nobody |
+//! | `OTEL_EXPORTER_OTLP_INSECURE` | `true`: gRPC without a scheme is plain text | `false` |
+//! | `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE` | `cumulative`, `delta`, `lowmemory` | `cumulative` |
+//! | `OTEL_METRIC_EXPORT_INTERVAL`, `_TIMEOUT` | between two rounds, and for one, in milliseconds | 60000, 30000 |
+//! | `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` | whom to go through, and for whom not to; never for this machine | nobody |
+//!
+//! A request that timed out may have arrived. It is sent again as it was, so that a receiver may see
+//! it twice, but no difference is told in two ways.
 
 use std::fmt;
 use std::io;

@@ -24,6 +24,8 @@ pub(crate) mod receiver;
 #[cfg(test)]
 mod tests;
 
+#[cfg(feature = "otlp")]
+use endpoint::{Bare, Endpoint, Reading, Stands};
 use exporter::{Exporter, LOGS_EXPORTER, METRICS_EXPORTER, TRACES_EXPORTER};
 use proxy::Proxies;
 use receiver::Receiver;
@@ -150,6 +152,23 @@ impl Export {
         chosen.is_some_and(|chosen| chosen.contains(&Exporter::Console))
     }
 
+    /// Sends requests of this signal here, unless the environment has chosen.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn push_by_default(&mut self, signal: Signal, text: &str) -> Result<(), NoEndpoint> {
+        let reading = Reading {
+            signal,
+            protocol: self.receiver.protocol.unwrap_or_default(),
+            stands: Stands::ForAll,
+            bare: Bare::Secure,
+        };
+        let parsed = Endpoint::parse(text, reading).ok_or_else(|| NoEndpoint {
+            text: endpoint::masked(text),
+            expected: reading.expected(),
+        })?;
+        self.receiver.endpoint.get_or_insert(parsed);
+        Ok(())
+    }
+
     fn warn(&self, environment: &mut Environment<'_>) {
         if let Some(endpoint) = &self.receiver.endpoint
             && self.is_pushed()
@@ -160,6 +179,15 @@ impl Export {
             environment.notice(ENDPOINT, text);
         }
     }
+}
+
+/// Text that is no endpoint.
+#[cfg(feature = "otlp")]
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct NoEndpoint {
+    /// The text, secrets hidden.
+    pub(crate) text: String,
+    pub(crate) expected: &'static str,
 }
 
 /// The wish for exponential buckets cannot be met; explicit ones are what every receiver takes.
