@@ -1,4 +1,4 @@
-//! What did not get on a page, and why: the encoders' side of a ledger.
+//! What did not get on a page or into a push, and why: the encoders' side of a ledger.
 //!
 //! A page is valid whatever its sources show, so what cannot stand on it is left out. The report
 //! says what that was; whoever serves the page counts and logs it.
@@ -98,11 +98,11 @@ impl fmt::Display for LeftOut {
         match self.reason {
             Reason::NameTaken => write!(
                 f,
-                "family {:?} is not on the page: its name there is taken by {:?}",
+                "family {:?} is left out: its name is taken by {:?}",
                 self.family, self.by
             ),
-            Reason::Nameless => f.write_str("a family without a name is not on the page"),
-            Reason::SourcePanicked => f.write_str("a source is not on the page: it panicked"),
+            Reason::Nameless => f.write_str("a family without a name is left out"),
+            Reason::SourcePanicked => f.write_str("a source is left out: it panicked"),
             Reason::FamilyPanicked => {
                 write!(f, "family {:?} is cut short: it panicked", self.family)
             }
@@ -227,7 +227,7 @@ mod tests {
         );
         assert_eq!(
             report.left_out()[0].to_string(),
-            r#"family "b" is not on the page: its name there is taken by "a""#
+            r#"family "b" is left out: its name is taken by "a""#
         );
     }
 

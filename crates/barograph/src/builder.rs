@@ -320,6 +320,7 @@ impl Builder {
             let own = Arc::new(Own::new(vec![("default".into(), self.registry)]));
             all_sources.clone_from(&sources);
             all_sources.push(Arc::clone(&own) as Arc<dyn Source>);
+            pushes.tell_left_out(&own);
             Some(Pages::new(self.page_config, &resource, sources, own))
         };
         let readiness = Readiness::new();

@@ -7,6 +7,7 @@ use barograph_model::resource::Resource;
 use barograph_model::snapshot::Source;
 
 use crate::error::StartError;
+use crate::own::Own;
 
 #[derive(Default)]
 pub(crate) struct Pushes {}
@@ -15,6 +16,8 @@ impl Pushes {
     pub(crate) fn targets(&self) -> Vec<String> {
         Vec::new()
     }
+
+    pub(crate) fn tell_left_out(&mut self, _own: &Arc<Own>) {}
 
     pub(crate) fn accounts(&self) -> Option<Arc<dyn Source>> {
         None

@@ -25,12 +25,22 @@ pub(crate) struct Own {
     scrapes: [Counter<u64>; Outcome::ALL.len()],
     duration: Histogram,
     sent: Counter<u64>,
-    /// Families left off the last page, by reason.
-    families: [AtomicU64; Reason::ALL.len()],
-    /// Points left off the last page, by reason.
-    points: [AtomicU64; Rejection::ALL.len()],
+    /// Left off the last page.
+    page: LeftOut,
+    /// Left out of the last push.
+    #[cfg(feature = "otlp")]
+    push: LeftOut,
     /// Reasons that were logged.
     told: Mutex<Vec<Box<str>>>,
+}
+
+/// What a reader could not be told.
+#[derive(Default)]
+struct LeftOut {
+    /// Families by reason.
+    families: [AtomicU64; Reason::ALL.len()],
+    /// Points by reason.
+    points: [AtomicU64; Rejection::ALL.len()],
 }
 
 /// How a scrape ended.
@@ -85,8 +95,9 @@ impl Own {
             registry,
             duration,
             sent,
-            families: Default::default(),
-            points: Default::default(),
+            page: LeftOut::default(),
+            #[cfg(feature = "otlp")]
+            push: LeftOut::default(),
             told: Mutex::default(),
         }
     }
@@ -103,11 +114,17 @@ impl Own {
         self.sent.add(bytes);
         // What was left out is known only at the end of a page.
         if outcome == Outcome::Complete {
-            self.left_out(report);
+            self.left_out(report, &self.page);
         }
     }
 
-    fn left_out(&self, report: &Report) {
+    /// Counts what could not be pushed, at the end of a round.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn pushed(&self, report: &Report) {
+        self.left_out(report, &self.push);
+    }
+
+    fn left_out(&self, report: &Report, of: &LeftOut) {
         let (mut families, mut points) = ([0; Reason::ALL.len()], [0; Rejection::ALL.len()]);
         for (reason, count) in report.reasons() {
             families[reason as usize] = count;
@@ -116,14 +133,14 @@ impl Own {
             points[rejection as usize] = count;
             let reason = rejection.as_str();
             self.tell(&format!(
-                "points of family {family:?} are not on the page: {reason}"
+                "points of family {family:?} are left out: {reason}"
             ));
         }
         for left_out in report.left_out() {
             self.tell(&left_out.to_string());
         }
-        store(&self.families, families);
-        store(&self.points, points);
+        store(&of.families, families);
+        store(&of.points, points);
     }
 
     /// Logs a sentence the first time it is said.
@@ -201,31 +218,52 @@ impl Own {
             Kind::Gauge,
         );
         cells.row(&[], stats.first().map_or(0, |(_, s)| s.thread_cell_bytes));
-        let mut off = Table::new(
-            "barograph.page.families.left_out",
-            "{family}",
-            "Families that were not on the last page, or not all of them, by reason.",
-            Kind::Gauge,
-        );
-        for (reason, count) in came_up(Reason::ALL, &self.families) {
-            off.row(&[("reason", reason.as_str())], count);
-        }
-        let mut points = Table::new(
-            "barograph.page.points.left_out",
-            "{point}",
-            "Points that were not on the last page, by reason.",
-            Kind::Gauge,
-        );
-        for (reason, count) in came_up(Rejection::ALL, &self.points) {
-            points.row(&[("reason", reason.as_str())], count);
-        }
+        let left_out = [
+            self.page.tables([
+                (
+                    "barograph.page.families.left_out",
+                    "Families that were not on the last page, or not all of them, by reason.",
+                ),
+                (
+                    "barograph.page.points.left_out",
+                    "Points that were not on the last page, by reason.",
+                ),
+            ]),
+            #[cfg(feature = "otlp")]
+            self.push.tables([
+                (
+                    "barograph.push.families.left_out",
+                    "Families that were not in the last push, or not all of them, by reason.",
+                ),
+                (
+                    "barograph.push.points.left_out",
+                    "Points that were not in the last push, by reason.",
+                ),
+            ]),
+        ];
         let tables = [
-            rejected, refused, series, families, conflicts, panics, cells, off, points,
+            rejected, refused, series, families, conflicts, panics, cells,
         ];
         tables
             .into_iter()
+            .chain(left_out.into_iter().flatten())
             .map(|table| Arc::new(table) as Arc<dyn FamilyView>)
             .collect()
+    }
+}
+
+impl LeftOut {
+    /// Families and points as metrics of these names and descriptions.
+    fn tables(&self, [families, points]: [(&str, &str); 2]) -> Vec<Table> {
+        let mut off = Table::new(families.0, "{family}", families.1, Kind::Gauge);
+        for (reason, count) in came_up(Reason::ALL, &self.families) {
+            off.row(&[("reason", reason.as_str())], count);
+        }
+        let mut few = Table::new(points.0, "{point}", points.1, Kind::Gauge);
+        for (reason, count) in came_up(Rejection::ALL, &self.points) {
+            few.row(&[("reason", reason.as_str())], count);
+        }
+        vec![off, few]
     }
 }
 

@@ -39,6 +39,7 @@ use barograph_model::resource::Resource;
 use barograph_model::snapshot::Source;
 
 use crate::error::StartError;
+use crate::own::Own;
 
 pub use barograph_export::push::Unfinished;
 
@@ -108,6 +109,7 @@ impl fmt::Debug for Push {
 #[derive(Default)]
 pub(crate) struct Pushes {
     pushes: Vec<(Push, Ledger)>,
+    own: Option<Arc<Own>>,
 }
 
 impl Pushes {
@@ -141,6 +143,11 @@ impl Pushes {
         (!self.pushes.is_empty()).then(|| Arc::new(source) as Arc<dyn Source>)
     }
 
+    /// Has what cannot be pushed counted here.
+    pub(crate) fn tell_left_out(&mut self, own: &Arc<Own>) {
+        self.own = Some(Arc::clone(own));
+    }
+
     /// Begins to push.
     pub(crate) fn start(
         self,
@@ -151,9 +158,15 @@ impl Pushes {
             return Ok(None);
         }
         let pipelines = self.pushes.into_iter().map(|(push, ledger)| {
+            let own = self.own.clone();
             let feed = MetricReader::new(resource, sources.iter().cloned())
                 .with_encoding(push.encoding)
-                .with_temporalities(push.temporalities);
+                .with_temporalities(push.temporalities)
+                .with_report_hook(move |report| {
+                    if let Some(own) = &own {
+                        own.pushed(report);
+                    }
+                });
             Pipeline::new(ledger, Box::new(feed), push.transport)
                 .with_schedule(push.schedule)
                 .with_retry(push.retry)

@@ -67,11 +67,15 @@ pub struct MetricReader {
     memory: Memory,
     round: Option<Round>,
     report: Report,
+    hook: Box<Hook>,
     /// The time of the last round: time does not go back.
     last_time: u64,
     /// The request that was given last.
     given: Option<Given>,
 }
+
+/// Takes what could not be told.
+type Hook = dyn FnMut(&Report) + Send;
 
 /// Source: the batch size that OTLP receivers are known to take.
 const POINTS: u64 = 10_000;
@@ -115,6 +119,7 @@ impl MetricReader {
             memory: Memory::new(born),
             round: None,
             report: Report::default(),
+            hook: Box::new(|_| {}),
             last_time: 0,
             given: None,
         }
@@ -132,6 +137,13 @@ impl MetricReader {
     #[must_use]
     pub fn with_temporalities(mut self, temporalities: Temporalities) -> Self {
         self.temporalities = temporalities;
+        self
+    }
+
+    /// Gives this hook the report of each round at its end.
+    #[must_use]
+    pub fn with_report_hook(mut self, hook: impl FnMut(&Report) + Send + 'static) -> Self {
+        self.hook = Box::new(hook);
         self
     }
 
@@ -181,6 +193,7 @@ impl MetricReader {
         while round.sheet.ready.is_empty() && self.step(&mut round) {}
         let Some(given) = round.sheet.ready.pop_front() else {
             self.writer.rest();
+            (self.hook)(&self.report);
             return None;
         };
         self.round = Some(round);

@@ -117,7 +117,7 @@ fn two_registries_with_one_name_are_merged_into_a_valid_page() {
     );
     assert_eq!(
         left_out.to_string(),
-        r#"family "dup" is not on the page: its name there is taken by "dup""#
+        r#"family "dup" is left out: its name is taken by "dup""#
     );
 }
 
