@@ -253,15 +253,19 @@ impl Client {
 
     async fn connect(&mut self) -> Result<Connection, Failed> {
         #[cfg(feature = "tls")]
-        let tls = self.tls.as_mut().map(tls::Tls::connector).transpose();
-        #[cfg(feature = "tls")]
-        let tls = tls.map_err(|invalid| Unconnected::new("certificate", invalid.to_string()))?;
+        let (tls, proxy_tls) = match self.tls.as_mut().map(tls::Tls::connectors).transpose() {
+            Ok(connectors) => connectors.map(|both| (both.endpoint, both.proxy)).unzip(),
+            Err(invalid) => {
+                return Err(Unconnected::new("certificate", invalid.to_string()).into());
+            }
+        };
         #[cfg(not(feature = "tls"))]
-        let tls = None;
+        let (tls, proxy_tls) = (None, None);
         let route = Route {
             endpoint: &self.settings.endpoint,
             proxy: self.settings.proxy.as_ref(),
             tls,
+            proxy_tls,
             user_agent: &self.settings.user_agent,
         };
         let stream = route.connect().await?;
