@@ -70,18 +70,20 @@ fn requests_are_compressed() {
     let server = Server::start(says(ok()));
     let request = request(100_000);
     Runner::new(http(server.port).with_compression(Compression::Gzip)).delivered(&request);
-    Runner::new(http(server.port).with_compression(Compression::Zstd)).delivered(&request);
-    let [gzip, zstd] = &server.received()[..] else {
-        panic!()
-    };
+    let gzip = &server.received()[0];
     assert_eq!(gzip.header("content-encoding"), Some("gzip"));
     let mut plain = Vec::new();
     flate2::read::GzDecoder::new(&*gzip.body)
         .read_to_end(&mut plain)
         .unwrap();
     assert_eq!(plain, request.body);
-    assert_eq!(zstd.header("content-encoding"), Some("zstd"));
-    assert_eq!(zstd::decode_all(&*zstd.body).unwrap(), request.body);
+    #[cfg(feature = "zstd")]
+    {
+        Runner::new(http(server.port).with_compression(Compression::Zstd)).delivered(&request);
+        let zstd = &server.received()[1];
+        assert_eq!(zstd.header("content-encoding"), Some("zstd"));
+        assert_eq!(zstd::decode_all(&*zstd.body).unwrap(), request.body);
+    }
 }
 
 #[test]
@@ -333,9 +335,12 @@ fn a_request_that_is_too_large_is_not_sent() {
     assert_eq!(server.received()[0].body.len(), 64 << 20);
 }
 
+// By zstd, which is written in C: in a debug build gzip would take half a minute.
+#[cfg(feature = "zstd")]
 #[test]
 fn a_request_that_compression_makes_too_large_is_not_sent() {
     let server = Server::start(says(ok()));
+    let mut noisy = request(0);
     // Noise, which only grows.
     let mut state = 1_u64;
     let noise = std::iter::repeat_with(|| {
@@ -344,12 +349,9 @@ fn a_request_that_compression_makes_too_large_is_not_sent() {
         state ^= state << 17;
         state.to_le_bytes()
     });
-    let mut noisy = request(0);
-    noisy.body = noise
-        .take((64 << 20) / 8)
-        .flatten()
-        .collect::<Vec<_>>()
-        .into();
+    // Longer than zstd looks back.
+    let noise: Vec<u8> = noise.take((4 << 20) / 8).flatten().collect();
+    noisy.body = noise.repeat(16).into();
     let config = http(server.port).with_compression(Compression::Zstd);
     let refusal = Runner::new(config).refused(&noisy);
     assert_eq!(refusal.error_type, "too_large");
@@ -363,7 +365,7 @@ fn a_request_that_compression_makes_too_large_is_not_sent() {
 
 pub(crate) fn gzipped(plain: &[u8]) -> Vec<u8> {
     use std::io::Write;
-    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::best());
+    let mut encoder = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::fast());
     encoder.write_all(plain).unwrap();
     encoder.finish().unwrap()
 }

@@ -17,5 +17,6 @@ mod faults;
 mod grpc;
 mod http;
 mod proxy;
+mod quiet;
 mod secrets;
 mod tls;

@@ -1,7 +1,7 @@
 //! Proxies: who is asked, how, and for what.
 
 use std::io::{Read, Write};
-use std::net::TcpStream;
+use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
@@ -134,6 +134,49 @@ fn a_proxy_itself_may_speak_tls() {
         through.received()[0].line,
         "POST http://collector.test/v1/metrics HTTP/1.1"
     );
+}
+
+#[test]
+fn tls_goes_through_a_proxy_that_speaks_tls() {
+    let (authority, seen) = (Authority::new("a"), Arc::default());
+    let server = GrpcServer::start_on(
+        TcpListener::bind("127.0.0.1:0").unwrap(),
+        Some(authority.server("h2", None)),
+        |_| Reply::new(0, b""),
+    );
+    // TLS to the proxy ends here; what is inside goes on to the tunnel.
+    let through = tunnels(&seen);
+    let front = tls_front(&authority, through.port);
+    let proxy = ProxyConfig::default().with_https(format!("https://localhost:{}", front.port));
+    let url = format!("https://collector.test:{}", server.port);
+    let config = ClientConfig::new(Protocol::Grpc, url)
+        .with_proxy(proxy)
+        .with_tls(TlsConfig::default().with_root_pem(authority.pem()));
+    Runner::new(config).delivered(&request(100_000));
+    assert_eq!((seen.lock().unwrap().len(), server.calls().len()), (1, 1));
+}
+
+/// Ends TLS, and passes on what was inside.
+fn tls_front(authority: &Authority, port: u16) -> Server {
+    let config = authority.server("http/1.1", None);
+    Server::raw(move |stream| {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap();
+        stream.set_nonblocking(true).unwrap();
+        runtime.block_on(async {
+            let stream = tokio::net::TcpStream::from_std(stream).unwrap();
+            let acceptor = tokio_rustls::TlsAcceptor::from(config.clone());
+            let Ok(mut stream) = acceptor.accept(stream).await else {
+                return;
+            };
+            // Only who offers what proxies speak is let in.
+            assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
+            let onwards = tokio::net::TcpStream::connect(("127.0.0.1", port)).await;
+            let _ = tokio::io::copy_bidirectional(&mut stream, &mut onwards.unwrap()).await;
+        });
+    })
 }
 
 #[test]

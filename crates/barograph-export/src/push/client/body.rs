@@ -135,20 +135,29 @@ pub(super) enum Undecodable {
 pub(super) fn decompress<'a>(bytes: &'a [u8], named: &str) -> Result<Cow<'a, [u8]>, Undecodable> {
     match named.trim() {
         "" | "identity" => Ok(bytes.into()),
-        "gzip" | "x-gzip" => {
-            let mut plain = Vec::new();
-            let limit = MAX_RESPONSE as u64 + 1;
-            let read = MultiGzDecoder::new(bytes)
-                .take(limit)
-                .read_to_end(&mut plain);
-            match read {
-                Ok(length) if length > MAX_RESPONSE => Err(Undecodable::TooLarge),
-                Ok(_) => Ok(plain.into()),
-                Err(_) => Err(Undecodable::Garbage),
-            }
+        "gzip" | "x-gzip" => bounded(MultiGzDecoder::new(bytes)),
+        // Servers answer as they were asked, whether or not we said that we take that.
+        #[cfg(feature = "zstd")]
+        "zstd" => {
+            let mut decoder = zstd::Decoder::new(bytes).map_err(|_| Undecodable::Garbage)?;
+            // The memory to look back in. RFC 8878, 3.1.1.1.2: 8 MiB are to be supported, and a
+            // stranger need not have more.
+            let window = decoder.window_log_max(23);
+            window.map_err(|_| Undecodable::Garbage)?;
+            bounded(decoder)
         }
         // We asked for nothing else.
         _ => Err(Undecodable::Garbage),
+    }
+}
+
+fn bounded(decoder: impl Read) -> Result<Cow<'static, [u8]>, Undecodable> {
+    let mut plain = Vec::new();
+    let limit = MAX_RESPONSE as u64 + 1;
+    match decoder.take(limit).read_to_end(&mut plain) {
+        Ok(length) if length > MAX_RESPONSE => Err(Undecodable::TooLarge),
+        Ok(_) => Ok(plain.into()),
+        Err(_) => Err(Undecodable::Garbage),
     }
 }
 
@@ -156,21 +165,23 @@ pub(super) fn decompress<'a>(bytes: &'a [u8], named: &str) -> Result<Cow<'a, [u8
 mod tests {
     use super::*;
 
+    fn check(compression: Compression) {
+        let compress = |length| compress(&vec![0; length].into(), compression).unwrap();
+        let (whole, name) = (compress(MAX_RESPONSE), name_of(compression).unwrap());
+        assert_eq!(decompress(&whole, name).unwrap().len(), MAX_RESPONSE);
+        assert!(whole.len() < MAX_RESPONSE / 100);
+        let bomb = compress(MAX_RESPONSE + 1);
+        assert_eq!(decompress(&bomb, name), Err(Undecodable::TooLarge));
+        let torn = &whole[..whole.len() - 9];
+        assert_eq!(decompress(torn, name), Err(Undecodable::Garbage));
+        assert_eq!(decompress(b"abc", name), Err(Undecodable::Garbage));
+    }
+
     #[test]
     fn what_is_compressed_comes_out_again_up_to_the_limit() {
-        let gzip = |length| compress(&vec![0; length].into(), Compression::Gzip).unwrap();
-        let whole = gzip(MAX_RESPONSE);
-        assert_eq!(decompress(&whole, "gzip").unwrap().len(), MAX_RESPONSE);
-        assert!(whole.len() < MAX_RESPONSE / 100);
-        assert_eq!(
-            decompress(&gzip(MAX_RESPONSE + 1), "gzip"),
-            Err(Undecodable::TooLarge)
-        );
-        assert_eq!(
-            decompress(&whole[..whole.len() - 9], "gzip"),
-            Err(Undecodable::Garbage)
-        );
-        assert_eq!(decompress(b"abc", "gzip"), Err(Undecodable::Garbage));
+        check(Compression::Gzip);
+        #[cfg(feature = "zstd")]
+        check(Compression::Zstd);
         assert_eq!(decompress(b"abc", "br"), Err(Undecodable::Garbage));
         assert_eq!(&*decompress(b"abc", "identity").unwrap(), b"abc");
     }

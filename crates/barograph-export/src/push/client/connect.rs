@@ -36,16 +36,18 @@ impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
 /// What makes TLS of a stream. Nothing does, without the feature.
 #[cfg(feature = "tls")]
-pub(super) type Connector = tokio_rustls::TlsConnector;
+type Connector = tokio_rustls::TlsConnector;
 #[cfg(not(feature = "tls"))]
-pub(super) type Connector = std::convert::Infallible;
+type Connector = std::convert::Infallible;
 
 /// How to get to an endpoint.
 pub(super) struct Route<'a> {
     pub(super) endpoint: &'a Endpoint,
     pub(super) proxy: Option<&'a Proxy>,
-    /// For the endpoint, the proxy or both; there where one of them is spoken to over TLS.
+    /// There where the endpoint is spoken to over TLS.
     pub(super) tls: Option<Connector>,
+    /// There where the proxy is.
+    pub(super) proxy_tls: Option<Connector>,
     pub(super) user_agent: &'a str,
 }
 
@@ -59,19 +61,19 @@ impl Route<'_> {
         let Some(proxy) = self.proxy else {
             let stream = tcp(host, "").await?;
             return match self.endpoint.is_tls {
-                true => tls(stream, host, self.tls.as_ref()).await,
+                true => tls(stream, host, self.tls).await,
                 false => Ok(stream),
             };
         };
         let mut stream = tcp(&proxy.host, "proxy ").await?;
         if proxy.is_tls {
-            stream = tls(stream, &proxy.host, self.tls.as_ref()).await?;
+            stream = tls(stream, &proxy.host, self.proxy_tls).await?;
         }
         if proxy.way == Way::Tunnel {
             tunnel(&mut stream, host, proxy, self.user_agent).await?;
         }
         match self.endpoint.is_tls {
-            true => tls(stream, host, self.tls.as_ref()).await,
+            true => tls(stream, host, self.tls).await,
             false => Ok(stream),
         }
     }
@@ -133,7 +135,7 @@ async fn tcp(host: &Host, role: &str) -> Result<Box<dyn Stream>, Unconnected> {
 async fn tls(
     stream: Box<dyn Stream>,
     host: &Host,
-    connector: Option<&Connector>,
+    connector: Option<Connector>,
 ) -> Result<Box<dyn Stream>, Unconnected> {
     use tokio_rustls::rustls::pki_types::ServerName;
 
@@ -153,7 +155,7 @@ async fn tls(
 async fn tls(
     _: Box<dyn Stream>,
     host: &Host,
-    _: Option<&Connector>,
+    _: Option<Connector>,
 ) -> Result<Box<dyn Stream>, Unconnected> {
     let message = format!("no TLS with {}: this build has none", host.authority());
     Err(Unconnected::new("tls", message))

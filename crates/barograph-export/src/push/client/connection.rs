@@ -6,6 +6,8 @@ use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
+#[cfg(feature = "grpc")]
+use hyper::client::conn::http2;
 use hyper::client::conn::{TrySendError, http1};
 use hyper_util::rt::TokioIo;
 use tokio::task::JoinHandle;
@@ -15,6 +17,8 @@ use super::answer::Arrival;
 use super::body::Whole;
 use super::connect::{Counted, Stream};
 use super::message::causes;
+#[cfg(feature = "grpc")]
+use super::quiet::{Quiet, QuietExecutor};
 
 /// Something that requests can be sent on. Dropping it ends it at once, whatever is going on.
 pub(super) struct Connection {
@@ -30,7 +34,7 @@ pub(super) struct Connection {
 enum Sender {
     Http1(http1::SendRequest<Whole>),
     #[cfg(feature = "grpc")]
-    Http2(hyper::client::conn::http2::SendRequest<Whole>),
+    Http2(http2::SendRequest<Whole>),
 }
 
 /// The versions of HTTP that are spoken.
@@ -80,13 +84,10 @@ impl Connection {
             }
             #[cfg(feature = "grpc")]
             Version::Http2 => {
-                let executor = hyper_util::rt::TokioExecutor::new();
-                let builder = hyper::client::conn::http2::Builder::new(executor);
+                let builder = http2::Builder::new(QuietExecutor);
                 let (sender, connection) = builder.handshake(stream).await?;
-                (
-                    Sender::Http2(sender),
-                    tokio::spawn(async { drop(connection.await) }),
-                )
+                let driver = Quiet::new(async { drop(connection.await) });
+                (Sender::Http2(sender), tokio::spawn(driver))
             }
         };
         Ok(Connection {

@@ -9,8 +9,7 @@
 //! * Nothing is read without a limit, and what a receiver says is cut, escaped and rid of our own
 //!   secrets before anybody sees it.
 //! * Redirections are refused: credentials are meant for the host that was configured.
-//! * Nothing here logs, by `tracing` or otherwise. HTTP/2 does, inside of `h2`: who runs the loop
-//!   runs it where that is not recorded.
+//! * Nothing here logs, by `tracing` or otherwise, and HTTP/2, which does, is not heard.
 //!
 //! Why not reqwest, or hyper's own client? They choose TLS and proxies by the environment, follow
 //! redirections, and do not tell whether a request that failed was sent.
@@ -31,6 +30,8 @@ mod over_grpc;
 #[cfg(feature = "tls")]
 mod tls;
 mod connect;
+#[cfg(feature = "grpc")]
+mod quiet;
 mod connection;
 
 use std::future::Future;
@@ -253,15 +254,19 @@ impl Client {
 
     async fn connect(&mut self) -> Result<Connection, Failed> {
         #[cfg(feature = "tls")]
-        let tls = self.tls.as_mut().map(tls::Tls::connector).transpose();
-        #[cfg(feature = "tls")]
-        let tls = tls.map_err(|invalid| Unconnected::new("certificate", invalid.to_string()))?;
+        let (tls, proxy_tls) = match self.tls.as_mut().map(tls::Tls::connectors).transpose() {
+            Ok(connectors) => connectors.map(|both| (both.endpoint, both.proxy)).unzip(),
+            Err(invalid) => {
+                return Err(Unconnected::new("certificate", invalid.to_string()).into());
+            }
+        };
         #[cfg(not(feature = "tls"))]
-        let tls = None;
+        let (tls, proxy_tls) = (None, None);
         let route = Route {
             endpoint: &self.settings.endpoint,
             proxy: self.settings.proxy.as_ref(),
             tls,
+            proxy_tls,
             user_agent: &self.settings.user_agent,
         };
         let stream = route.connect().await?;
@@ -275,7 +280,11 @@ impl Transport for Client {
         &'a mut self,
         request: &'a Request,
     ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
-        Box::pin(self.try_once(request))
+        match self.settings.protocol {
+            #[cfg(feature = "grpc")]
+            Protocol::Grpc => Box::pin(quiet::Quiet::new(self.try_once(request))),
+            _ => Box::pin(self.try_once(request)),
+        }
     }
 
     fn target(&self) -> &Target {

@@ -37,14 +37,17 @@ pub(super) fn set_headers(headers: &mut HeaderMap, compression: Compression) {
         HeaderValue::from_static("application/grpc"),
     );
     headers.insert(header::TE, HeaderValue::from_static("trailers"));
-    headers.insert(
-        "grpc-accept-encoding",
-        HeaderValue::from_static("identity,gzip"),
-    );
+    headers.insert("grpc-accept-encoding", HeaderValue::from_static(ACCEPTED));
     if let Some(name) = name_of(compression) {
         headers.insert("grpc-encoding", HeaderValue::from_static(name));
     }
 }
+
+/// What [`decompress`] takes.
+const ACCEPTED: &str = match cfg!(feature = "zstd") {
+    true => "identity,gzip,zstd",
+    false => "identity,gzip",
+};
 
 /// What an answer means.
 ///

@@ -26,7 +26,15 @@ pub(super) struct Tls {
 struct Loaded {
     contents: Vec<Vec<u8>>,
     stamps: Vec<Option<Stamp>>,
-    connector: TlsConnector,
+    connectors: Connectors,
+}
+
+/// What makes TLS of a stream, by whom it leads to.
+#[derive(Clone)]
+pub(super) struct Connectors {
+    pub(super) endpoint: TlsConnector,
+    /// Proxies are spoken to in HTTP/1.1, whatever goes through them.
+    pub(super) proxy: TlsConnector,
 }
 
 /// What a file's directory entry says about its contents.
@@ -41,7 +49,7 @@ impl Tls {
             system: None,
             loaded: None,
         };
-        tls.connector()?;
+        tls.connectors()?;
         Ok(tls)
     }
 
@@ -52,23 +60,24 @@ impl Tls {
     }
 
     /// What makes new connections, by the files as they are now.
-    pub(super) fn connector(&mut self) -> Result<TlsConnector, InvalidFile> {
+    pub(super) fn connectors(&mut self) -> Result<Connectors, InvalidFile> {
         // Before the contents: what changes in between is then seen as a change.
         let stamps = self.stamps();
         let contents: Vec<_> = self.pems().map(read).collect::<Result<_, _>>()?;
         match &mut self.loaded {
-            // The same contents keep the connector, and with it the sessions to resume.
+            // The same contents keep the connectors, and with them the sessions to resume.
             Some(loaded) if loaded.contents == contents => loaded.stamps = stamps,
             _ => {
-                let connector = self.load(&contents)?;
+                let connectors = self.load(&contents)?;
                 self.loaded = Some(Loaded {
                     contents,
                     stamps,
-                    connector,
+                    connectors,
                 });
             }
         }
-        Ok(self.loaded.as_ref().expect("set above").connector.clone())
+        let loaded = self.loaded.as_ref().expect("set above");
+        Ok(loaded.connectors.clone())
     }
 
     /// Roots, certificates, key: as many as there are of them, in this order.
@@ -89,7 +98,7 @@ impl Tls {
         self.pems().map(stamp).collect()
     }
 
-    fn load(&mut self, contents: &[Vec<u8>]) -> Result<TlsConnector, InvalidFile> {
+    fn load(&mut self, contents: &[Vec<u8>]) -> Result<Connectors, InvalidFile> {
         let mut contents = contents.iter();
         let mut next = || contents.next().map_or(&[][..], Vec::as_slice);
         let roots = match &self.config.roots {
@@ -119,8 +128,11 @@ impl Tls {
                 })?
             }
         };
+        let mut for_proxy = config.clone();
         config.alpn_protocols = vec![self.protocol.to_vec()];
-        Ok(Arc::new(config).into())
+        for_proxy.alpn_protocols = vec![b"http/1.1".to_vec()];
+        let (endpoint, proxy) = (Arc::new(config).into(), Arc::new(for_proxy).into());
+        Ok(Connectors { endpoint, proxy })
     }
 
     /// The system's roots; also what `SSL_CERT_FILE` and `SSL_CERT_DIR` put in their place.
