@@ -84,12 +84,16 @@ fn clippy() -> Result {
     // `incompatible_msrv` is among the lints of the workspace: it knows the version in which each
     // function of the standard library became stable.
     run(&mut cargo(
-        "clippy --workspace --all-targets -- -D warnings",
+        "clippy --workspace --all-targets --all-features -- -D warnings",
     ))
 }
 
 fn test() -> Result {
-    run(&mut cargo("test"))
+    run(&mut cargo("test"))?;
+    // What is off by default, too.
+    run(&mut cargo(
+        "test --package barograph-export --all-features --test push_client",
+    ))
 }
 
 fn doc() -> Result {

@@ -39,7 +39,9 @@ pub(super) fn each<'a>(
     };
     let constant = descriptor.constant_labels.iter();
     let constant = constant.map(|(key, value)| (&**key, Word::Text(value)));
-    let own = own.iter().map(|(key, value)| (key, Word::Text(value)));
+    // A label without a value is none, as on the pages: what it says does not apply.
+    let own = own.iter().filter(|(_, value)| !value.is_empty());
+    let own = own.map(|(key, value)| (key, Word::Text(value)));
     // The state comes first, so that no label can take its name: states would look alike.
     let state = extra.state.map(|(key, state)| (key, Word::Text(state)));
     let overflow = extra.is_overflow.then_some((OVERFLOW, Word::True));

@@ -390,7 +390,8 @@ impl FastPoint {
         let mut names = self.names.iter();
         for &end in ends {
             let name = names.next()?;
-            if end < from || usize::from(end) > text.len() || end - from > name.most {
+            // An empty value is no attribute, and a long one takes more bytes for its lengths.
+            if end <= from || usize::from(end) > text.len() || end - from > name.most {
                 return None;
             }
             let len = end - from;

@@ -171,7 +171,7 @@ fn one_of_each() -> (Table, Vec<Metric>) {
                         NumberDataPoint {
                             exemplars: vec![told(exemplar::Value::AsDouble(2.0))],
                             ..point(
-                                vec![eu(), text("method", "PUT"), text("route", "")],
+                                vec![eu(), text("method", "PUT")],
                                 Number::AsDouble(u64::MAX as f64),
                             )
                         },
