@@ -8,7 +8,7 @@ use super::Pipeline;
 use super::orders::{Orders, Stage};
 use super::send::{Delivery, Patience, Sender};
 use super::tell::{Hook, Teller};
-use super::worker::{Answer, Away, Job, Store, Worker};
+use super::worker::{Answer, Away, Job, Worker};
 use crate::otlp::Request;
 use crate::push::feed::Fate;
 use crate::push::ledger::{Ledger, Reason};
@@ -71,18 +71,14 @@ pub(super) struct Round {
 }
 
 impl Line {
-    pub(super) fn new(
-        pipeline: Pipeline,
-        store: Option<Box<dyn Store>>,
-        hook: Hook,
-        chance: Chance,
-    ) -> Self {
+    pub(super) fn new(pipeline: Pipeline, hook: Hook, chance: Chance) -> Self {
         let Pipeline {
             ledger,
             feed,
             transport,
             schedule,
             retry,
+            store,
         } = pipeline;
         let journal = match &store {
             None => Journal::None,

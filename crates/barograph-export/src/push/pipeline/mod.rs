@@ -36,6 +36,7 @@ use orders::{Orders, Stage};
 
 pub(super) use orders::{Order, OrderKind};
 pub(super) use tell::Hook;
+pub(super) use worker::Store;
 
 /// When a pipeline acts, and how long it may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,6 +96,7 @@ pub struct Pipeline {
     transport: Box<dyn Transport>,
     schedule: Schedule,
     retry: RetryPolicy,
+    store: Option<Box<dyn Store>>,
 }
 
 impl Pipeline {
@@ -106,6 +108,7 @@ impl Pipeline {
             transport,
             schedule: Schedule::new(),
             retry: RetryPolicy::new(),
+            store: None,
         }
     }
 
@@ -121,6 +124,13 @@ impl Pipeline {
         self
     }
 
+    /// Keeps here what cannot be delivered.
+    #[cfg(test)]
+    pub(super) fn with_store(mut self, store: Box<dyn Store>) -> Self {
+        self.store = Some(store);
+        self
+    }
+
     /// Its account.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
@@ -132,7 +142,7 @@ impl Pipeline {
         let interval = self.schedule.interval;
         let mut due = Instant::now() + interval.mul_f64(chance.fraction());
         let mut orders = Orders::new(orders);
-        let mut line = Line::new(self, None, hook, chance);
+        let mut line = Line::new(self, hook, chance);
         loop {
             // While the receiver is away, only some of the rounds that are due are made.
             let wakes = match line.rests_until() {

@@ -17,7 +17,7 @@ use crate::push::feed::{Fate, Feed};
 use crate::push::ledger::{Ledger, Totals};
 
 /// Keeps requests over an outage.
-pub(super) trait Store: Send {
+pub(in crate::push) trait Store: Send {
     /// Takes a request behind the others. False: it cannot.
     fn append(&mut self, request: &Request) -> bool;
     /// The request that came first.

@@ -4,4 +4,5 @@ mod world;
 mod rounds;
 mod outage;
 mod ends;
+mod kept;
 mod model;

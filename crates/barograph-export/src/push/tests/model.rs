@@ -5,8 +5,9 @@ use std::time::Duration;
 use proptest::prelude::*;
 use tokio::time::sleep;
 
-use super::world::{Act, SECOND, Telling, World};
-use crate::push::{Reason, Totals};
+use super::world::{Act, Memory, SECOND, Telling, World};
+use crate::push::pipeline::Store as _;
+use crate::push::{Event, Reason, Totals};
 
 /// What a test does, one step after the other.
 #[derive(Clone, Debug)]
@@ -52,23 +53,38 @@ proptest! {
         acts in prop::collection::vec(act(), 1..40),
         steps in prop::collection::vec(step(), 1..12),
         requests in 1..4_u64,
+        journal in prop::option::of(0..6_usize),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
             .build()
             .unwrap();
-        runtime.block_on(check(telling, acts, steps, requests));
+        runtime.block_on(check(telling, acts, steps, requests, journal));
     }
 }
 
-async fn check(telling: Telling, acts: Vec<Act>, steps: Vec<Step>, requests: u64) {
+async fn check(
+    telling: Telling,
+    acts: Vec<Act>,
+    steps: Vec<Step>,
+    requests: u64,
+    room: Option<usize>,
+) {
     let script = acts.clone();
     let world = World::new(telling, move |nth| {
         script.get(nth).cloned().unwrap_or(Act::Take)
     });
     world.state().requests = requests;
-    let (handle, task) = world.start();
+    let memory = Memory::default();
+    let pipeline = match room {
+        Some(room) => {
+            memory.kept().room = room;
+            world.pipeline().with_store(Box::new(memory.clone()))
+        }
+        None => world.pipeline(),
+    };
+    let (handle, task) = world.run(pipeline);
     for step in steps {
         match step {
             Step::Wait(seconds) => sleep(Duration::from_secs(seconds)).await,
@@ -81,7 +97,13 @@ async fn check(telling: Telling, acts: Vec<Act>, steps: Vec<Step>, requests: u64
     let _ = handle.shutdown_async(5 * SECOND).await;
     task.await.unwrap();
     let totals = world.totals();
-    assert_eq!(world.ledger.queued(), 0);
+    memory.check();
+    assert_eq!(world.ledger.queued(), memory.pending_items());
+    let events = world.events();
+    let mut unaccounted = events
+        .iter()
+        .filter(|event| matches!(event, Event::Unaccounted { .. }));
+    assert_eq!(unaccounted.next(), None);
     compare(&world, &acts, &totals);
 }
 
@@ -110,9 +132,8 @@ fn compare(world: &World, acts: &[Act], totals: &Totals) {
     // once, as overtaken or at the end.
     let texts: std::collections::BTreeSet<_> = world.texts().into_iter().collect();
     assert!(totals.produced >= texts.len() as u64 * items);
-    let lost = dropped(Reason::Superseded) + dropped(Reason::Shutdown);
-    assert_eq!(
-        totals.produced,
-        exported + partial + rejected + panicked + lost
-    );
+    let lost = [Reason::Superseded, Reason::Shutdown, Reason::JournalFull].map(dropped);
+    let fates = [exported, partial, rejected, panicked, world.ledger.queued()];
+    let accounted = fates.iter().chain(&lost).sum::<u64>();
+    assert_eq!(totals.produced, accounted);
 }

@@ -1,6 +1,6 @@
 //! A feed, a receiver and what was told, all under the control of a test.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::future::pending;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -11,6 +11,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::otlp::{Encoding, Request, Signal};
+use crate::push::pipeline::Store;
 use crate::push::{
     Driver, Event, Fate, Feed, Handle, Ledger, Outcome, PartialSuccess, Pipeline, Reason, Refusal,
     Report, RetryPolicy, Schedule, Setback, Target, Totals, Transport,
@@ -251,6 +252,68 @@ impl Feed for TestFeed {
 
     fn resends_ambiguous(&self) -> bool {
         self.world.telling == Telling::Delta
+    }
+}
+
+/// A journal that is in memory only.
+#[derive(Clone, Default)]
+pub(super) struct Memory(Arc<Mutex<Kept>>);
+
+#[derive(Default)]
+pub(super) struct Kept {
+    pub(super) requests: VecDeque<Request>,
+    /// How many requests fit in; any number where it is 0.
+    pub(super) room: usize,
+    pub(super) totals: Totals,
+    pub(super) synced: u64,
+}
+
+impl Memory {
+    pub(super) fn kept(&self) -> MutexGuard<'_, Kept> {
+        self.0.lock().unwrap()
+    }
+
+    /// What a restart after a kill would find adds up.
+    #[track_caller]
+    pub(super) fn check(&self) {
+        let kept = self.kept();
+        let pending: u64 = kept.requests.iter().map(|request| request.items).sum();
+        assert_eq!(kept.totals.produced, kept.totals.settled() + pending);
+    }
+}
+
+impl Store for Memory {
+    fn append(&mut self, request: &Request) -> bool {
+        let mut kept = self.kept();
+        let fits = kept.room == 0 || kept.requests.len() < kept.room;
+        if fits {
+            kept.requests.push_back(request.clone());
+        }
+        fits
+    }
+
+    fn oldest(&mut self) -> Option<Request> {
+        self.kept().requests.front().cloned()
+    }
+
+    fn remove_oldest(&mut self) {
+        self.kept().requests.pop_front();
+    }
+
+    fn sync(&mut self) {
+        self.kept().synced += 1;
+    }
+
+    fn pending_items(&self) -> u64 {
+        self.kept()
+            .requests
+            .iter()
+            .map(|request| request.items)
+            .sum()
+    }
+
+    fn set_totals(&mut self, totals: &Totals) {
+        self.kept().totals = *totals;
     }
 }
 
