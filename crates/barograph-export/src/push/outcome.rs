@@ -46,3 +46,8 @@ pub struct Refusal {
     /// For people, without secrets, bounded, control characters escaped.
     pub message: String,
 }
+
+impl Refusal {
+    /// The `error_type` of a request that is larger than any may be, and was not sent.
+    pub const TOO_LARGE: &'static str = "too_large";
+}

@@ -52,7 +52,7 @@ use self::endpoint::Place;
 use self::message::causes;
 use self::settings::Settings;
 use crate::otlp::{Request, Signal};
-use crate::push::outcome::Outcome;
+use crate::push::outcome::{Outcome, Refusal};
 use crate::push::transport::{Target, Transport};
 
 /// Sends requests of one signal to one receiver, over gRPC or HTTP.
@@ -171,7 +171,7 @@ impl Client {
         let check = |body: &Bytes, how| match body.len() > MAX_REQUEST {
             true => {
                 let message = format!("{} bytes{how}: more than 64 MiB are not sent", body.len());
-                Err(verdict.refused("too_large", &message))
+                Err(verdict.refused(Refusal::TOO_LARGE, &message))
             }
             false => Ok(()),
         };

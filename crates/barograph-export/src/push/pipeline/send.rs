@@ -63,9 +63,6 @@ impl Sender {
         until: Instant,
         orders: &mut Orders,
     ) -> Delivery {
-        if request.body.len() > MOST_BYTES {
-            return Delivery::TooLarge;
-        }
         self.ledger.begin_operation(request.items);
         let began = Instant::now();
         let delivery = self.tries(request, patience, stage, until, orders).await;
@@ -95,7 +92,12 @@ impl Sender {
             let answer = orders.within(stage, until, self.one_try(request)).await;
             let mut setback = match answer {
                 Some(Some(Outcome::Delivered(partial))) => return Delivery::Taken(partial),
-                Some(Some(Outcome::Refused(refusal))) => return Delivery::Refused(refusal),
+                Some(Some(Outcome::Refused(refusal))) => {
+                    return match refusal.error_type == Refusal::TOO_LARGE {
+                        true => Delivery::TooLarge,
+                        false => Delivery::Refused(refusal),
+                    };
+                }
                 Some(Some(Outcome::Setback(setback))) => setback,
                 Some(None) => return Delivery::Panicked,
                 None => {
@@ -162,14 +164,9 @@ fn error_of(delivery: &Delivery, items: u64) -> (ErrorType, (u64, ErrorType)) {
             return (None, (rejected, Some("rejected".into())));
         }
         Delivery::Refused(refusal) => refusal.error_type.clone(),
-        Delivery::TooLarge => "too_large".into(),
+        Delivery::TooLarge => Refusal::TOO_LARGE.into(),
         Delivery::Panicked => "panic".into(),
         Delivery::Undelivered { setback, .. } => setback.error_type.clone(),
     };
     (Some(error_type.clone()), (items, Some(error_type)))
 }
-
-/// The largest request that may be sent.
-///
-/// Source: OTLP 1.11: a client limits requests, 64 MiB before and after compression by default.
-const MOST_BYTES: usize = 64 << 20;

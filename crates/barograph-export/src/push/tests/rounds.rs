@@ -5,7 +5,7 @@ use std::time::Duration;
 use tokio::time::sleep;
 
 use super::world::{Act, MINUTE, SECOND, Telling, World};
-use crate::push::{Event, Reason, Schedule, Unfinished};
+use crate::push::{Event, Reason, Refusal, Schedule, Unfinished};
 
 #[tokio::test(start_paused = true)]
 async fn every_interval_everything_is_delivered() {
@@ -250,15 +250,19 @@ async fn a_panic_while_collecting_costs_one_round() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_request_too_large_is_never_sent() {
-    let world = World::new(Telling::Cumulative, |_| Act::Take);
+async fn a_request_too_large_is_counted_as_such() {
+    // The transport says so, who knows its size when it is compressed.
+    let world = World::new(Telling::Cumulative, |_| Act::Refuse(Refusal::TOO_LARGE));
     let (handle, _task) = world.start();
-    world.state().large = true;
     assert_eq!(
         handle.flush_async(SECOND).await,
         Err(Unfinished::Undelivered)
     );
-    assert_eq!(world.tries(), 0);
+    assert_eq!(world.tries(), 1);
+    assert!(matches!(
+        &world.events()[..],
+        [Event::TooLarge { items: 10, .. }]
+    ));
     assert_eq!(world.dropped(Reason::TooLarge), 10);
     world.totals();
 }

@@ -61,8 +61,6 @@ pub(super) struct State {
     /// Requests in each round, with this many items each.
     pub(super) requests: u64,
     pub(super) items: u64,
-    /// Whether requests are larger than any may be.
-    pub(super) large: bool,
     /// Done before a round begins.
     pub(super) on_begin: Option<Box<dyn FnMut() + Send>>,
 }
@@ -86,7 +84,6 @@ impl World {
             begun: 0,
             requests: 1,
             items: 10,
-            large: false,
             on_begin: None,
         };
         World {
@@ -213,14 +210,11 @@ impl Feed for TestFeed {
         };
         self.made.clear();
         for part in (0..state.requests).rev() {
-            let body = match state.large {
-                true => Bytes::from(vec![0; (64 << 20) + 1]),
-                false => Bytes::from(format!("{round}:{part}:{from}:{to}")),
-            };
+            let body = format!("{round}:{part}:{from}:{to}");
             let request = Request {
                 signal: Signal::Metrics,
                 encoding: Encoding::Protobuf,
-                body,
+                body: Bytes::from(body),
                 items: state.items,
             };
             self.made.push((request, to));
@@ -262,6 +256,7 @@ pub(super) struct Memory(Arc<Mutex<Kept>>);
 #[derive(Default)]
 pub(super) struct Kept {
     pub(super) requests: VecDeque<Request>,
+    pub(super) items: u64,
     /// How many requests fit in; any number where it is 0.
     pub(super) room: usize,
     pub(super) totals: Totals,
@@ -288,6 +283,7 @@ impl Store for Memory {
         let fits = kept.room == 0 || kept.requests.len() < kept.room;
         if fits {
             kept.requests.push_back(request.clone());
+            kept.items += request.items;
         }
         fits
     }
@@ -297,7 +293,9 @@ impl Store for Memory {
     }
 
     fn remove_oldest(&mut self) {
-        self.kept().requests.pop_front();
+        let mut kept = self.kept();
+        let removed = kept.requests.pop_front();
+        kept.items -= removed.map_or(0, |request| request.items);
     }
 
     fn sync(&mut self) {
@@ -305,11 +303,7 @@ impl Store for Memory {
     }
 
     fn pending_items(&self) -> u64 {
-        self.kept()
-            .requests
-            .iter()
-            .map(|request| request.items)
-            .sum()
+        self.kept().items
     }
 
     fn set_totals(&mut self, totals: &Totals) {
