@@ -25,6 +25,7 @@
 //! A request that timed out may have arrived. It is sent again as it was, so that a receiver may see
 //! it twice, but no difference is told in two ways.
 
+use std::cell::RefCell;
 use std::fmt;
 use std::io;
 use std::sync::mpsc::{self, Receiver};
@@ -37,6 +38,8 @@ use barograph_export::push::{
 };
 use barograph_model::resource::Resource;
 use barograph_model::snapshot::Source;
+use tracing::Dispatch;
+use tracing::dispatcher::{self, DefaultGuard};
 
 use crate::error::StartError;
 use crate::own::Own;
@@ -223,6 +226,7 @@ fn spawn(driver: Driver) -> io::Result<Receiver<()>> {
         match runtime {
             Ok(runtime) => {
                 let _ = started.send(Ok(()));
+                be_silent();
                 runtime.block_on(driver.run());
                 // A callback that never returns must not keep the process alive.
                 runtime.shutdown_background();
@@ -241,9 +245,23 @@ fn spawn(driver: Driver) -> io::Result<Receiver<()>> {
     Ok(end)
 }
 
+thread_local! {
+    /// Keeps what the thread of the loop does out of what is traced.
+    static SILENCE: RefCell<Option<DefaultGuard>> = const { RefCell::new(None) };
+}
+
+/// From here on nobody hears what libraries on this thread trace: what is pushed must not make more
+/// to push. Not by an empty subscriber: one more would make every place that traces ask again.
+fn be_silent() {
+    SILENCE.set(Some(dispatcher::set_default(&Dispatch::none())));
+}
+
+/// Logs a report, on the thread of the loop.
 fn log(report: &Report) {
+    drop(SILENCE.take());
     match report.event.is_good() {
         true => tracing::info!(target: "barograph", "{report}"),
         false => tracing::warn!(target: "barograph", "{report}"),
     }
+    be_silent();
 }

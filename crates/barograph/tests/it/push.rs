@@ -5,11 +5,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use barograph::Telemetry;
+use barograph::export::push::client::Protocol;
 use barograph::push::Unfinished;
 use barograph::registry::Registry;
 
 use crate::client::get;
-use crate::receiver::{Mood, Receiver};
+use crate::receiver::{Mood, PROTOCOLS, Receiver};
 use crate::service::{address, builder};
 
 const LIMIT: Duration = Duration::from_secs(20);
@@ -22,7 +23,13 @@ enum End {
     Drop,
 }
 
-const ENDS: [End; 3] = [End::Flush, End::Shutdown, End::Drop];
+/// Every protocol with every end.
+fn all() -> impl Iterator<Item = (Protocol, End)> {
+    let ends = [End::Flush, End::Shutdown, End::Drop];
+    PROTOCOLS
+        .into_iter()
+        .flat_map(move |protocol| ends.map(|end| (protocol, end)))
+}
 
 struct Case {
     receiver: Receiver,
@@ -31,8 +38,8 @@ struct Case {
 }
 
 impl Case {
-    fn new(mood: Mood) -> Self {
-        let receiver = Receiver::start(mood);
+    fn new(protocol: Protocol, mood: Mood) -> Self {
+        let receiver = Receiver::start(protocol, mood);
         let registry = Registry::new();
         for part in 0..10 {
             let counter = registry
@@ -87,40 +94,40 @@ fn arrived(receiver: &Receiver) {
 
 #[test]
 fn without_a_runtime_everything_arrives() {
-    for end in ENDS {
-        Case::new(Mood::Takes).end(end);
+    for (protocol, end) in all() {
+        Case::new(protocol, Mood::Takes).end(end);
     }
 }
 
 #[test]
 fn the_futures_need_no_runtime() {
-    for end in ENDS {
-        block_on(Case::new(Mood::Takes).end_async(end));
+    for (protocol, end) in all() {
+        block_on(Case::new(protocol, Mood::Takes).end_async(end));
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn on_a_runtime_of_many_threads_everything_arrives() {
-    for end in ENDS {
-        Case::new(Mood::Takes).end(end);
-        Case::new(Mood::Takes).end_async(end).await;
+    for (protocol, end) in all() {
+        Case::new(protocol, Mood::Takes).end(end);
+        Case::new(protocol, Mood::Takes).end_async(end).await;
     }
 }
 
 #[tokio::test]
 async fn on_a_runtime_of_one_thread_everything_arrives() {
-    for end in ENDS {
-        Case::new(Mood::Takes).end(end);
-        Case::new(Mood::Takes).end_async(end).await;
+    for (protocol, end) in all() {
+        Case::new(protocol, Mood::Takes).end(end);
+        Case::new(protocol, Mood::Takes).end_async(end).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn in_a_task_on_the_only_worker_everything_arrives() {
-    for end in ENDS {
-        let blocking = tokio::spawn(async move { Case::new(Mood::Takes).end(end) });
+    for (protocol, end) in all() {
+        let blocking = tokio::spawn(async move { Case::new(protocol, Mood::Takes).end(end) });
         blocking.await.unwrap();
-        let waiting = tokio::spawn(Case::new(Mood::Takes).end_async(end));
+        let waiting = tokio::spawn(Case::new(protocol, Mood::Takes).end_async(end));
         waiting.await.unwrap();
     }
 }
@@ -146,14 +153,20 @@ fn block_on<T>(future: impl Future<Output = T>) -> T {
 
 #[test]
 fn a_receiver_that_hangs_holds_up_no_longer_than_the_limit() {
-    let case = Case::new(Mood::Hangs);
-    let began = Instant::now();
-    let limit = Duration::from_millis(300);
-    assert!(case.telemetry.flush(limit).is_err());
-    assert!(began.elapsed() < LIMIT);
-    drop(case.telemetry);
-    assert!(began.elapsed() < LIMIT);
-    assert_eq!(case.receiver.value("orders.0"), None);
+    std::thread::scope(|threads| {
+        for protocol in PROTOCOLS {
+            threads.spawn(move || {
+                let case = Case::new(protocol, Mood::Hangs);
+                let began = Instant::now();
+                let limit = Duration::from_millis(300);
+                assert!(case.telemetry.flush(limit).is_err());
+                assert!(began.elapsed() < LIMIT);
+                drop(case.telemetry);
+                assert!(began.elapsed() < LIMIT);
+                assert_eq!(case.receiver.value("orders.0"), None);
+            });
+        }
+    });
 }
 
 #[test]
@@ -162,7 +175,7 @@ fn nobody_listening_holds_up_no_longer_than_the_limit() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap()
     };
-    let mut receiver = Receiver::start(Mood::Takes);
+    let mut receiver = Receiver::start(Protocol::HttpJson, Mood::Takes);
     receiver.address = address;
     let telemetry = builder(&Registry::new())
         .with_push(receiver.push())
@@ -183,7 +196,7 @@ fn without_anything_to_push_nothing_is_waited_for() {
 
 #[test]
 fn the_account_is_on_the_page_and_adds_up() {
-    let case = Case::new(Mood::Takes);
+    let case = Case::new(Protocol::HttpProtobuf, Mood::Takes);
     for _ in 0..3 {
         assert_eq!(case.telemetry.flush(LIMIT), Ok::<(), Unfinished>(()));
     }
@@ -219,7 +232,10 @@ fn the_account_is_on_the_page_and_adds_up() {
 
 #[test]
 fn two_receivers_get_the_same() {
-    let (one, two) = (Receiver::start(Mood::Takes), Receiver::start(Mood::Takes));
+    let (one, two) = (
+        Receiver::start(Protocol::HttpJson, Mood::Takes),
+        Receiver::start(Protocol::HttpJson, Mood::Takes),
+    );
     let registry = Registry::new();
     let counter = registry.counter("orders").register().unwrap();
     let telemetry = builder(&registry)
@@ -264,7 +280,7 @@ fn recording_times(registry: &Registry) -> (u64, u64) {
 #[test]
 fn recording_never_waits_for_a_receiver_that_hangs() {
     let quiet = recording_times(&Registry::new());
-    let case = Case::new(Mood::Hangs);
+    let case = Case::new(Protocol::HttpProtobuf, Mood::Hangs);
     let is_over = Arc::new(AtomicBool::new(false));
     let (telemetry, over) = (case.telemetry, Arc::clone(&is_over));
     // So that a request hangs all the time.

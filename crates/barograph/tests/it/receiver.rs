@@ -1,14 +1,21 @@
-//! A receiver of pushed values over loopback HTTP, and the simplest way to it.
+//! A receiver of OTLP on the loopback, by each protocol that there is.
 
 use std::collections::BTreeMap;
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::pin::Pin;
+use std::convert::Infallible;
+use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 
-use barograph::export::otlp::{Encoding, Request};
-use barograph::export::push::{Outcome, Setback, Target, Transport};
+use barograph::export::otlp::Signal;
+use barograph::export::push::client::{Client, ClientConfig, Protocol};
 use barograph::push::Push;
+use http::{HeaderMap, HeaderValue, Request, Response};
+use http_body_util::{BodyExt as _, Full};
+use hyper::body::{Bytes, Incoming};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo};
+use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::metrics::v1::{metric, number_data_point};
+use prost::Message as _;
 
 /// What the receiver does with requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -17,124 +24,141 @@ pub(crate) enum Mood {
     Hangs,
 }
 
-/// Keeps the value of the first point of each metric that arrived last.
+pub(crate) const PROTOCOLS: [Protocol; 3] =
+    [Protocol::Grpc, Protocol::HttpProtobuf, Protocol::HttpJson];
+
+/// Keeps the value of the first point of each sum that arrived last.
 #[derive(Clone)]
 pub(crate) struct Receiver {
     pub(crate) address: SocketAddr,
-    values: Arc<Mutex<BTreeMap<String, u64>>>,
+    protocol: Protocol,
+    values: Values,
 }
 
+type Values = Arc<Mutex<BTreeMap<String, i64>>>;
+
 impl Receiver {
-    pub(crate) fn start(mood: Mood) -> Self {
+    pub(crate) fn start(protocol: Protocol, mood: Mood) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let receiver = Receiver {
             address: listener.local_addr().expect("it listens"),
+            protocol,
             values: Arc::default(),
         };
         let values = Arc::clone(&receiver.values);
         std::thread::spawn(move || {
-            let mut hanging = Vec::new();
-            for stream in listener.incoming().map_while(Result::ok) {
-                match mood {
-                    Mood::Takes => {
-                        let values = Arc::clone(&values);
-                        std::thread::spawn(move || answer(stream, &values));
-                    }
-                    Mood::Hangs => hanging.push(stream),
-                }
-            }
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build();
+            runtime
+                .expect("a runtime")
+                .block_on(serve(listener, protocol, mood, values));
         });
         receiver
     }
 
-    pub(crate) fn value(&self, name: &str) -> Option<u64> {
+    pub(crate) fn value(&self, name: &str) -> Option<i64> {
         self.values.lock().unwrap().get(name).copied()
     }
 
     /// Everything that is recorded, pushed to this receiver.
     pub(crate) fn push(&self) -> Push {
-        let transport = Post {
-            target: Target {
-                url: format!("http://{}/v1/metrics", self.address),
-                component_type: "otlp_http_metric_exporter",
-                host: self.address.ip().to_string(),
-                port: Some(self.address.port()),
-            },
-            address: self.address,
+        let config = ClientConfig::new(self.protocol, format!("http://{}", self.address));
+        let client = Client::new(config, Signal::Metrics).expect("a client");
+        Push::metrics("test", client).with_encoding(self.protocol.encoding())
+    }
+}
+
+async fn serve(listener: TcpListener, protocol: Protocol, mood: Mood, values: Values) {
+    listener.set_nonblocking(true).expect("it can be set");
+    let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
+    let mut hanging = Vec::new();
+    while let Ok((stream, _)) = listener.accept().await {
+        if mood == Mood::Hangs {
+            hanging.push(stream);
+            continue;
+        }
+        let values = Arc::clone(&values);
+        let service = service_fn(move |request| answer(request, protocol, Arc::clone(&values)));
+        let stream = TokioIo::new(stream);
+        tokio::spawn(async move {
+            // A connection may break off as it likes.
+            let _ = match protocol {
+                Protocol::Grpc => {
+                    let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
+                    connection.serve_connection(stream, service).await
+                }
+                _ => {
+                    let connection = hyper::server::conn::http1::Builder::new();
+                    connection.serve_connection(stream, service).await
+                }
+            };
+        });
+    }
+}
+
+type Body = http_body_util::combinators::BoxBody<Bytes, Infallible>;
+
+async fn answer(
+    request: Request<Incoming>,
+    protocol: Protocol,
+    values: Values,
+) -> Result<Response<Body>, hyper::Error> {
+    let body = request.into_body().collect().await?.to_bytes();
+    let (taken, content_type, message) = match protocol {
+        // Five bytes come before the message: compressed or not, and its length.
+        Protocol::Grpc => (protobuf(&body[5..]), "application/grpc", &[0; 5][..]),
+        Protocol::HttpProtobuf => (protobuf(&body), "application/x-protobuf", &[][..]),
+        _ => (json(&body), "application/json", &b"{}"[..]),
+    };
+    values.lock().unwrap().extend(taken);
+    let body = Full::new(Bytes::copy_from_slice(message));
+    let body = match protocol {
+        Protocol::Grpc => body
+            .with_trailers(std::future::ready(Some(Ok(status_ok()))))
+            .boxed(),
+        _ => body.boxed(),
+    };
+    let response = Response::builder()
+        .header("content-type", content_type)
+        .body(body);
+    Ok(response.expect("a response of constants"))
+}
+
+fn status_ok() -> HeaderMap {
+    HeaderMap::from_iter([(
+        "grpc-status".parse().expect("a name"),
+        HeaderValue::from_static("0"),
+    )])
+}
+
+fn protobuf(body: &[u8]) -> Vec<(String, i64)> {
+    let request = ExportMetricsServiceRequest::decode(body).expect("a request");
+    let scopes = request
+        .resource_metrics
+        .into_iter()
+        .flat_map(|resource| resource.scope_metrics);
+    let metrics = scopes.flat_map(|scope| scope.metrics);
+    let sums = metrics.filter_map(|metric| {
+        let Some(metric::Data::Sum(sum)) = metric.data else {
+            return None;
         };
-        Push::metrics("test", transport).with_encoding(Encoding::Json)
-    }
+        match sum.data_points.first()?.value {
+            Some(number_data_point::Value::AsInt(value)) => Some((metric.name, value)),
+            _ => None,
+        }
+    });
+    sums.collect()
 }
 
-fn answer(stream: TcpStream, values: &Mutex<BTreeMap<String, u64>>) -> Option<()> {
-    let mut reader = BufReader::new(stream.try_clone().ok()?);
-    let mut length = 0;
-    loop {
-        let mut line = String::new();
-        reader.read_line(&mut line).ok()?;
-        if let Some(value) = line.strip_prefix("Content-Length: ") {
-            length = value.trim().parse().ok()?;
-        }
-        if line == "\r\n" {
-            break;
-        }
-    }
-    let mut body = vec![0; length];
-    reader.read_exact(&mut body).ok()?;
-    let body = String::from_utf8(body).ok()?;
-    // A metric begins with its name, and its first point has this value.
-    for metric in body.split(r#"{"name":""#).skip(1) {
+/// A metric begins with its name, and its first point has the value that follows.
+fn json(body: &[u8]) -> Vec<(String, i64)> {
+    let body = std::str::from_utf8(body).expect("a text");
+    let metrics = body.split(r#"{"name":""#).skip(1);
+    let sums = metrics.filter_map(|metric| {
         let (name, rest) = metric.split_once('"')?;
-        if let Some((_, value)) = rest.split_once(r#""asInt":""#) {
-            let value = value.split('"').next()?.parse().ok()?;
-            values.lock().unwrap().insert(name.to_owned(), value);
-        }
-    }
-    let mut stream = stream;
-    stream
-        .write_all(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
-        .ok()
-}
-
-/// Posts a request on a connection of its own.
-struct Post {
-    target: Target,
-    address: SocketAddr,
-}
-
-impl Transport for Post {
-    fn send<'a>(
-        &'a mut self,
-        request: &'a Request,
-    ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
-        Box::pin(async move {
-            match post(self.address, &request.body).await {
-                Ok(answer) if answer.starts_with("HTTP/1.1 200") => Outcome::Delivered(None),
-                other => Outcome::Setback(Setback {
-                    error_type: "connect".into(),
-                    message: format!("{other:?}"),
-                    retry_after: None,
-                    may_have_arrived: false,
-                }),
-            }
-        })
-    }
-
-    fn target(&self) -> &Target {
-        &self.target
-    }
-}
-
-async fn post(address: SocketAddr, body: &[u8]) -> std::io::Result<String> {
-    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-    let mut stream = tokio::net::TcpStream::connect(address).await?;
-    let head = format!(
-        "POST /v1/metrics HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n",
-        body.len()
-    );
-    stream.write_all(head.as_bytes()).await?;
-    stream.write_all(body).await?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).await?;
-    Ok(answer)
+        let (_, value) = rest.split_once(r#""asInt":""#)?;
+        Some((name.to_owned(), value.split('"').next()?.parse().ok()?))
+    });
+    sums.collect()
 }

@@ -1,0 +1,84 @@
+//! What carries what is recorded is not traced itself: else pushing would make more to push.
+#![cfg(feature = "otlp")]
+#![expect(clippy::unwrap_used, reason = "what a test unwraps it judges")]
+
+#[path = "it/receiver.rs"]
+mod receiver;
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use barograph::Telemetry;
+use barograph::export::push::Schedule;
+use barograph::export::push::client::Protocol;
+use barograph::registry::Registry;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+use receiver::{Mood, PROTOCOLS, Receiver};
+
+/// Keeps the thread and the target of everything that is traced.
+#[derive(Clone, Default)]
+struct Heard(Arc<Mutex<Vec<(String, String)>>>);
+
+impl<S: Subscriber> Layer<S> for Heard {
+    fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+        let thread = std::thread::current().name().unwrap_or_default().to_owned();
+        let target = event.metadata().target().to_owned();
+        self.0.lock().unwrap().push((thread, target));
+    }
+}
+
+/// Alone in its process, since who hears everything is set once.
+#[test]
+fn only_reports_are_heard_of_the_loop() {
+    let heard = Heard::default();
+    tracing_subscriber::registry().with(heard.clone()).init();
+    let impatient = || Schedule::new().with_request_timeout(Duration::from_millis(100));
+    let mut receiver = Receiver::start(Protocol::Grpc, Mood::Takes);
+    let up = receiver.push();
+    receiver.address = std::net::TcpListener::bind("127.0.0.1:0")
+        .unwrap()
+        .local_addr()
+        .unwrap();
+    let down = receiver.push().with_schedule(impatient());
+    let hanging = Receiver::start(PROTOCOLS[1], Mood::Hangs)
+        .push()
+        .with_schedule(impatient());
+    let registry = Registry::new();
+    registry.counter("orders").register().unwrap().inc();
+    let telemetry = Telemetry::builder("shop")
+        .with_environment(|_| None)
+        .with_registry(registry)
+        .with_push(up)
+        .with_push(down)
+        .with_push(hanging)
+        .without_listener()
+        .without_logs()
+        .without_start_line()
+        .start()
+        .unwrap();
+    for _ in 0..3 {
+        assert!(telemetry.flush(Duration::from_secs(5)).is_err());
+    }
+    assert_eq!(receiver.value("orders"), Some(1));
+    drop(telemetry);
+    let heard = heard.0.lock().unwrap().clone();
+    let (of_loop, of_others): (Vec<_>, Vec<_>) = heard
+        .into_iter()
+        .partition(|(thread, _)| thread == "barograph-push");
+    assert!(
+        of_loop.iter().all(|(_, target)| target == "barograph"),
+        "{of_loop:?}"
+    );
+    // Each receiver that is away, and what was left for both of them at the end.
+    assert_eq!(of_loop.len(), 4, "{of_loop:?}");
+    // The receiver speaks HTTP/2 by the same library, and is heard.
+    assert!(
+        of_others
+            .iter()
+            .any(|(_, target)| target.starts_with("h2::"))
+    );
+}
