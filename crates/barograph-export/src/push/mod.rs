@@ -9,6 +9,8 @@ mod feed;
 mod ledger;
 mod retry;
 mod report;
+#[cfg(feature = "journal")]
+pub mod journal;
 mod pipeline;
 mod driver;
 #[cfg(test)]

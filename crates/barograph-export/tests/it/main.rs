@@ -8,3 +8,5 @@ mod evidence;
 mod hostile;
 mod page;
 mod otlp;
+#[cfg(all(unix, feature = "journal"))]
+mod journal;

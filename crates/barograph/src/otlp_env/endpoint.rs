@@ -222,24 +222,20 @@ impl Scheme {
 
 /// Text that should be a URL and may be none, with everything hidden that could be a secret.
 pub(crate) fn masked(text: &str) -> String {
-    // What is wrong with the text may be just where its userinfo begins or ends, so everything up to
-    // the last @ is hidden.
-    let (before, after) = match text.rsplit_once('@') {
-        Some((before, after)) => (Some(before), after),
-        None => (None, text),
+    // What is wrong with the text may be just where its userinfo or its query begins or ends. So all
+    // is hidden up to the last @, and from the first question mark on.
+    let tail = text.find(['?', '#']);
+    let Some(at) = text.rfind('@') else {
+        return tail.map_or(text.to_owned(), |tail| format!("{}{MASK}", &text[..=tail]));
     };
-    let mut masked = String::new();
-    if let Some(before) = before {
-        if let Some((scheme, _)) = before.split_once("://")
-            && ["http", "https"].contains(&scheme)
-        {
-            masked = format!("{scheme}://");
-        }
-        masked = masked + MASK + "@";
-    }
-    match after.find(['?', '#']) {
-        Some(at) => masked + &after[..=at] + MASK,
-        None => masked + after,
+    let scheme = match text.split_once("://") {
+        Some((scheme @ ("http" | "https"), _)) => format!("{scheme}://"),
+        _ => String::new(),
+    };
+    match tail {
+        Some(tail) if tail < at => format!("{scheme}{MASK}"),
+        Some(tail) => format!("{scheme}{MASK}{}{MASK}", &text[at..=tail]),
+        None => format!("{scheme}{MASK}{}", &text[at..]),
     }
 }
 

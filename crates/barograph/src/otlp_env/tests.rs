@@ -448,7 +448,11 @@ fn what_could_be_a_secret_is_masked() {
         ("u:p@c", "***@c"),
         ("s3cret://x@c", "***@c"),
         ("http://u:a@b@c?k", "http://***@c?***"),
-        ("http://u:p?w@c", "http://***@c"),
+        ("http://u:p?w@c", "http://***"),
+        ("https://c?k@v", "https://***"),
+        ("c#@v", "***"),
+        ("http@://c", "***@://c"),
+        ("?", "?***"),
     ] {
         assert_eq!(masked(text), shown);
     }

@@ -1,0 +1,180 @@
+//! The files of a journal: their names, who may read them, and the lock.
+
+use std::fmt;
+use std::fs::{self, File, OpenOptions, TryLockError};
+use std::hash::{BuildHasher, Hasher, RandomState};
+use std::io;
+use std::path::Path;
+
+use super::error::JournalError;
+
+/// The name of a segment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Name {
+    /// Its place among the others.
+    pub(super) number: u64,
+    /// What goes into its checksums. It stands here and not in the segment, where a flipped bit in it
+    /// would make everything unreadable.
+    pub(super) salt: u64,
+}
+
+impl Name {
+    /// A name that no other segment of this number ever had.
+    pub(super) fn new(number: u64) -> Self {
+        Name {
+            number,
+            // The keys of the standard library's maps are random.
+            salt: RandomState::new().build_hasher().finish(),
+        }
+    }
+
+    /// Reads a file's name; none when the file is none of ours.
+    pub(super) fn parse(text: &str) -> Option<Self> {
+        let (number, salt) = text.strip_suffix(".segment")?.split_once('-')?;
+        let name = Name {
+            number: u64::from_str_radix(number, 16).ok()?,
+            salt: u64::from_str_radix(salt, 16).ok()?,
+        };
+        (name.to_string() == text).then_some(name)
+    }
+}
+
+impl fmt::Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}-{:016x}.segment", self.number, self.salt)
+    }
+}
+
+/// Makes the directory, and sees to it that nobody else looks into it.
+pub(super) fn make_private(directory: &Path) -> io::Result<()> {
+    access::private_directory()
+        .recursive(true)
+        .create(directory)?;
+    access::make_private(directory)
+}
+
+/// Takes the directory's lock, which is held as long as the file is open; the system lets go of it
+/// when the process ends, however it ends.
+pub(super) fn lock(directory: &Path) -> Result<File, JournalError> {
+    let path = directory.join("lock");
+    let open = private()
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(&path);
+    let file = open.map_err(JournalError::io(&path))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(JournalError::Locked {
+            directory: directory.to_owned(),
+        }),
+        Err(TryLockError::Error(error)) => Err(JournalError::io(&path)(error)),
+    }
+}
+
+/// Options for files that nobody else can read.
+pub(super) fn private() -> OpenOptions {
+    access::private_file()
+}
+
+/// Makes sure that what was created and removed in a directory is on the disk.
+pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
+    access::sync_directory(directory)
+}
+
+/// The segments of a directory, the oldest first. Whatever else is there is left alone.
+pub(super) fn segments(directory: &Path) -> io::Result<Vec<Name>> {
+    let mut names = Vec::new();
+    for entry in fs::read_dir(directory)? {
+        names.extend(entry?.file_name().to_str().and_then(Name::parse));
+    }
+    names.sort();
+    Ok(names)
+}
+
+#[cfg(unix)]
+mod access {
+    use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+    use std::io;
+    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+    use std::path::Path;
+
+    pub(super) fn private_directory() -> DirBuilder {
+        let mut builder = DirBuilder::new();
+        builder.mode(0o700);
+        builder
+    }
+
+    pub(super) fn make_private(directory: &Path) -> io::Result<()> {
+        match fs::metadata(directory)?.permissions().mode() & 0o777 {
+            0o700 => Ok(()),
+            _ => fs::set_permissions(directory, Permissions::from_mode(0o700)),
+        }
+    }
+
+    pub(super) fn private_file() -> OpenOptions {
+        let mut options = OpenOptions::new();
+        options.mode(0o600);
+        options
+    }
+
+    pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
+        File::open(directory)?.sync_all()
+    }
+}
+
+/// Elsewhere, files have the rights of the directory they are made in.
+#[cfg(not(unix))]
+mod access {
+    use std::fs::{DirBuilder, OpenOptions};
+    use std::io;
+    use std::path::Path;
+
+    pub(super) fn private_directory() -> DirBuilder {
+        DirBuilder::new()
+    }
+
+    pub(super) fn make_private(_: &Path) -> io::Result<()> {
+        Ok(())
+    }
+
+    pub(super) fn private_file() -> OpenOptions {
+        OpenOptions::new()
+    }
+
+    pub(super) fn sync_directory(_: &Path) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_read_back_and_others_are_not() {
+        let name = Name::new(255);
+        assert_eq!(Name::parse(&name.to_string()), Some(name));
+        assert_ne!(Name::new(255), name, "salts are random");
+        let (low, high) = (
+            Name { salt: 0, ..name },
+            Name {
+                number: 256,
+                ..name
+            },
+        );
+        assert!(low.to_string() < high.to_string(), "sorted as numbers are");
+        for other in [
+            "",
+            "lock",
+            "1-2.segment",
+            "00000000000000ff-0000000000000001",
+            "00000000000000FF-0000000000000001.segment",
+            "+0000000000000ff-0000000000000001.segment",
+            "00000000000000ff-0000000000000001.segment.bak",
+            "00000000000000ff-00000000000000011.segment",
+        ] {
+            assert_eq!(Name::parse(other), None, "{other}");
+        }
+    }
+}

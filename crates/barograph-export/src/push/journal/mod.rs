@@ -1,0 +1,59 @@
+//! Keeps on disk what could not be delivered: a queue of requests that survives the process.
+//!
+//! # What is kept, and what can be lost
+//!
+//! A request that [`append`](Journal::append) took is in a file when it returns: written with one
+//! call, so that kill -9 loses only what was not yet written. A power cut loses what came after the
+//! last sync, which [`SyncPolicy`] chooses. Requests come back in the order in which they were
+//! appended, in this process or the next. Every record has checksums; one that is damaged is skipped
+//! and counted in [`Lost`], and those behind it are read all the same. When the disk is full an append
+//! fails and leaves nothing behind.
+//!
+//! The reader's place and the sums of the ledger are written together, by
+//! [`set_totals`](Journal::set_totals), [`sync`](Journal::sync) and the journal's end; not by
+//! [`remove_oldest`](Journal::remove_oldest) alone. So whenever the process is killed, the sums agree
+//! with what is read again.
+//!
+//! # A replay can repeat points
+//!
+//! What was delivered after the last of those writes is delivered a second time by the next process,
+//! and so is a request that the receiver took without its answer coming through. What receivers do
+//! with points that come twice, or late:
+//!
+//! * **Prometheus** (seen with 3.15) takes a sample again that has the time and the value of the
+//!   newest one of its series, and nothing changes. One that is older is refused unless
+//!   `storage.tsdb.out_of_order_time_window` covers it; inside of that window one that comes twice is
+//!   taken, and the first stays. When it refuses one sample it refuses the whole request, with 400,
+//!   which is never repeated: all its points are then dropped as rejected. So without that window, as
+//!   long as the longest outage that is to be filled, a journal brings Prometheus nothing that it can
+//!   use once newer points of the same series have arrived.
+//! * **The Collector** hands on what comes, with the times that it has; what is behind it decides. Its
+//!   own `prometheus` exporter keeps the newest value of each series and leaves out older ones.
+//! * **Delta points** that come twice are added twice by whoever sums without looking at their start
+//!   times. Cumulative ones only say the same again.
+//!
+//! # Files
+//!
+//! One directory for each journal, mode 0700, with files of mode 0600: `lock`, `state` and segments.
+//! The lock is the system's and goes with the process. Segments are removed when all in them is
+//! delivered; other files are left alone, and so are segments that a newer version wrote, which are
+//! counted and take their room. On a network file system locks and syncs are as good as that system makes them.
+//!
+//! Why not a database? What is asked for is a queue of blobs that are written once and read once, in
+//! order. What a store of keys and values adds, such as indexes, compaction and threads, costs writes
+//! and is more that a full disk or a flipped bit can stop.
+
+mod config;
+mod error;
+mod lost;
+mod record;
+mod state;
+mod files;
+mod segment;
+mod queue;
+
+pub use config::{JournalConfig, SyncPolicy, WhenFull};
+pub use error::{AppendError, JournalError};
+pub use lost::{Count, Lost};
+pub use queue::Journal;
+pub use record::{Damage, Found, NewerVersion, Record, scan};

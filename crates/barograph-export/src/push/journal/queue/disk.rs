@@ -1,0 +1,56 @@
+//! What is written besides requests: the state, and the removal of what is not needed by it.
+
+use std::fs;
+use std::io;
+
+use super::Journal;
+use crate::push::journal::config::SyncPolicy;
+
+impl Journal {
+    /// Writes the state, and removes what is not needed by it.
+    pub(super) fn persist(&mut self) -> io::Result<()> {
+        if self.is_dirty {
+            self.state_file.write(&self.state)?;
+            self.is_dirty = false;
+        }
+        if !self.spent.is_empty() {
+            if self.config.sync == SyncPolicy::Each {
+                self.state_file.sync()?;
+            }
+            self.remove_spent();
+        }
+        Ok(())
+    }
+
+    pub(super) fn remove_spent(&mut self) {
+        let Journal {
+            spent,
+            taken,
+            directory,
+            ..
+        } = self;
+        // What cannot be removed goes on taking room, and is tried again.
+        spent.retain(|(name, length)| {
+            let removed = fs::remove_file(directory.join(name.to_string()));
+            let is_gone = match removed {
+                Ok(()) => true,
+                Err(error) => error.kind() == io::ErrorKind::NotFound,
+            };
+            if is_gone {
+                *taken -= length;
+            }
+            !is_gone
+        });
+    }
+
+    pub(super) fn sync_when_due(&mut self) -> io::Result<()> {
+        let is_due = match self.config.sync {
+            SyncPolicy::Each => true,
+            SyncPolicy::Every(time) => self.last_sync.elapsed() >= time,
+        };
+        match is_due {
+            true => self.sync(),
+            false => Ok(()),
+        }
+    }
+}

@@ -1,0 +1,144 @@
+//! The end where requests are read, in order, whatever became of the files.
+
+use std::io;
+
+use super::{Journal, Lent};
+use crate::otlp::Request;
+use crate::push::journal::files::Name;
+use crate::push::journal::lost::{Count, Lost};
+use crate::push::journal::segment::{Entry, Pending, Reader, Segment};
+use crate::push::journal::state::Position;
+
+impl Journal {
+    /// The first record that waits. The reader is at it then.
+    pub(super) fn first(&mut self) -> Option<Entry> {
+        loop {
+            let segment = self.segments.front()?;
+            let name = segment.name;
+            if segment.pending.records == 0 {
+                self.retire();
+                continue;
+            }
+            if self
+                .reader
+                .as_ref()
+                .is_none_or(|reader| reader.name != name)
+            {
+                self.read_first_segment();
+                continue;
+            }
+            let reader = self.reader.as_ref().expect("it was there a moment ago");
+            match reader.entries.front() {
+                Some(entry) => return Some(*entry),
+                None => self.change_first(Pending::default(), |lost| &mut lost.corrupt),
+            }
+        }
+    }
+
+    /// Reads the first record. None when it is damaged.
+    pub(super) fn lend(&mut self, entry: Entry) -> io::Result<Option<Request>> {
+        let reader = self.reader.as_mut().expect("it holds the first entry");
+        let request = reader.read(entry)?;
+        if request.is_some() {
+            self.lent = Some(Lent {
+                segment: reader.name,
+                pending: entry.pending(),
+                is_gone: false,
+            });
+        }
+        Ok(request)
+    }
+
+    /// Opens the first segment. What was in it when it was looked at first, and is no longer, is
+    /// lost.
+    pub(super) fn read_first_segment(&mut self) {
+        let Some(segment) = self.segments.front() else {
+            return;
+        };
+        let Position {
+            segment: number,
+            at,
+        } = self.state.position;
+        let from = if segment.name.number == number { at } else { 0 };
+        match Reader::open(&self.directory, segment.name, from) {
+            Ok((reader, contents)) => {
+                self.reader = Some(reader);
+                self.change_first(contents.pending(), |lost| &mut lost.corrupt);
+            }
+            Err(_) => self.change_first(Pending::default(), |lost| &mut lost.unreadable),
+        }
+    }
+
+    /// Notes what is really in the first segment.
+    pub(super) fn change_first(
+        &mut self,
+        found: Pending,
+        reason: impl FnOnce(&mut Lost) -> &mut Count,
+    ) {
+        let Some(segment) = self.segments.front_mut() else {
+            return;
+        };
+        let mut missing = segment.pending;
+        missing.subtract(found);
+        self.pending.subtract(segment.pending);
+        self.pending.add(found);
+        segment.pending = found;
+        reason(&mut self.lost).add(missing.records, missing.items);
+    }
+
+    /// Goes on behind the first record.
+    pub(super) fn advance(&mut self, entry: Entry) {
+        let segment = self.segments.front_mut().expect("the entry is in it");
+        segment.pending.subtract(entry.pending());
+        self.pending.subtract(entry.pending());
+        self.state.position = Position {
+            segment: segment.name.number,
+            at: entry.end(),
+        };
+        self.is_dirty = true;
+        let reader = self.reader.as_mut().expect("it holds the first entry");
+        reader.entries.pop_front();
+        if segment.pending.records == 0 {
+            self.retire();
+        }
+    }
+
+    /// Leaves the first segment, in which nothing waits. Its file goes when the state says so.
+    pub(super) fn retire(&mut self) {
+        if let Some((name, length)) = self.leave_first_segment() {
+            self.spent.push((name, length));
+        }
+    }
+
+    /// Gives the oldest requests up, a segment of them. Returns whether there was one.
+    pub(super) fn drop_first_segment(&mut self) -> bool {
+        let Some(segment) = self.segments.front() else {
+            return false;
+        };
+        let mut dropped = segment.pending;
+        if let Some(lent) = &mut self.lent
+            && lent.segment == segment.name
+            && !lent.is_gone
+        {
+            lent.is_gone = true;
+            dropped.subtract(lent.pending);
+        }
+        self.pending.subtract(dropped);
+        self.lost.overflow.add(dropped.records, dropped.items);
+        self.retire();
+        self.remove_spent();
+        true
+    }
+
+    pub(super) fn leave_first_segment(&mut self) -> Option<(Name, u64)> {
+        let Segment { name, length, .. } = self.segments.pop_front()?;
+        self.reader.take_if(|reader| reader.name == name);
+        self.writer.take_if(|writer| writer.name == name);
+        self.state.position = Position {
+            segment: name.number.saturating_add(1),
+            at: 0,
+        };
+        self.is_dirty = true;
+        Some((name, length))
+    }
+}

@@ -1,0 +1,72 @@
+//! Taking up what was there before.
+
+use super::Journal;
+use crate::push::journal::files::Name;
+use crate::push::journal::segment::{Reader, Segment, Writer};
+use crate::push::journal::state::Position;
+
+impl Journal {
+    /// Looks at a segment that was there before. Returns what could be gone on with if it is the
+    /// last one.
+    pub(super) fn take_up(&mut self, name: Name) -> Option<(Name, u64)> {
+        self.next_number = self.next_number.max(name.number.saturating_add(1));
+        let Position { segment, at } = self.state.position;
+        let from = if name.number == segment { at } else { 0 };
+        let contents = match Reader::open(&self.directory, name, from) {
+            Ok((_, contents)) => contents,
+            Err(_) => {
+                self.lost.unreadable.add(1, 0);
+                return None;
+            }
+        };
+        self.taken += contents.length;
+        if contents.is_newer {
+            self.lost.newer_segments += 1;
+            self.fixed += contents.length;
+            return None;
+        }
+        if name.number < segment || contents.entries.is_empty() {
+            self.spent.push((name, contents.length));
+        }
+        if name.number < segment {
+            return None;
+        }
+        let mut sound = contents.length;
+        for damage in &contents.damages {
+            let lost = match damage.is_tail {
+                true => &mut self.lost.torn,
+                false => &mut self.lost.corrupt,
+            };
+            lost.add(1, damage.items.unwrap_or(0));
+            if damage.is_tail {
+                sound = damage.at as u64;
+            }
+        }
+        if contents.entries.is_empty() {
+            return None;
+        }
+        let pending = contents.pending();
+        self.pending.add(pending);
+        self.segments.push_back(Segment {
+            name,
+            length: contents.length,
+            pending,
+        });
+        Some((name, sound))
+    }
+
+    /// Goes on with the last segment, of which this much is sound. If that fails, the next request
+    /// begins another one.
+    pub(super) fn resume(&mut self, (name, sound): (Name, u64)) {
+        let Some(last) = self.segments.back_mut().filter(|last| last.name == name) else {
+            return;
+        };
+        if sound < self.config.segment_bytes() {
+            self.writer = Writer::resume(&self.directory, name, sound).ok();
+        }
+        if self.writer.is_some() {
+            self.taken -= last.length - sound;
+            last.length = sound;
+        }
+    }
+}

@@ -1,0 +1,418 @@
+//! How requests stand in a segment, and how they are found again in one that is damaged.
+//!
+//! ```text
+//! segment  MAGIC 8 | version 2 | 0 2 | CRC of these 4 | record ...
+//! record   MARK 4 | body's length 4 | items 8 | signal 1 | encoding 1 | 0 2 | CRC of the body 4 |
+//!          CRC of all this, of the segment's salt and of the place in the segment 4 | body
+//! ```
+//!
+//! Numbers are little-endian, checksums are CRC-32C. The header has a checksum of its own, so a body
+//! that is damaged is skipped by a length that can be trusted, and the number of lost items is known.
+//! Where the header is damaged, the next record is looked for byte by byte. What looks like a record
+//! inside a body, by chance or because somebody put it into a label, is not taken for one: it would
+//! have to know the salt, a random number, and its own place.
+
+use std::error::Error;
+use std::fmt;
+use std::ops::Range;
+
+use bytes::Bytes;
+use crc32c::{crc32c, crc32c_append};
+
+use crate::otlp::{Encoding, Request, Signal};
+
+/// What stands in a segment, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// A whole record.
+    Record(Record),
+    /// Bytes that are no record, or no longer.
+    Damage(Damage),
+}
+
+/// Where a whole record stands, and what it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its first byte's place in the segment.
+    pub at: usize,
+    /// The place behind its last byte.
+    pub end: usize,
+    /// Data points, spans or log records in it.
+    pub items: u64,
+    /// What it carries.
+    pub signal: Signal,
+    /// How its body is written.
+    pub encoding: Encoding,
+}
+
+impl Record {
+    /// Where its body stands.
+    pub fn body(&self) -> Range<usize> {
+        self.at + HEADER..self.end
+    }
+}
+
+/// Bytes that are no record, or no longer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// Their first place in the segment.
+    pub at: usize,
+    /// The place behind the last of them.
+    pub end: usize,
+    /// Items of the record that stood here, where its header is whole.
+    pub items: Option<u64>,
+    /// Whether this is the segment's end, as a write leaves it that was not finished.
+    pub is_tail: bool,
+}
+
+/// A segment was written by a newer version, which alone knows what is in it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct NewerVersion {
+    /// The format's version there.
+    pub version: u16,
+}
+
+impl fmt::Display for NewerVersion {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let version = self.version;
+        write!(f, "a segment of version {version}, expected {VERSION}")
+    }
+}
+
+impl Error for NewerVersion {}
+
+/// Finds the records of a segment, whatever bytes these are. The salt stands in the segment's name.
+///
+/// # Errors
+/// [`NewerVersion`], when the segment is sound and none of ours.
+pub fn scan(salt: u64, segment: &[u8]) -> Result<Vec<Found>, NewerVersion> {
+    if let Some(version) = version(segment)
+        && version > VERSION
+    {
+        return Err(NewerVersion { version });
+    }
+    let mut found = Vec::new();
+    let mut at = SEGMENT_HEADER;
+    while at < segment.len() {
+        let Some(header) = Header::read(salt, at as u64, &segment[at..]) else {
+            let end = next_header(salt, at + 1, segment);
+            found.push(Found::Damage(Damage {
+                at,
+                end: end.unwrap_or(segment.len()),
+                items: None,
+                is_tail: end.is_none(),
+            }));
+            at = end.unwrap_or(segment.len());
+            continue;
+        };
+        // Longer than the segment it may be, if this is where the segment was cut off.
+        let end = at.saturating_add(header.record_length());
+        found.push(match header.record(&segment[at..]) {
+            Some((signal, encoding)) => Found::Record(Record {
+                at,
+                end,
+                items: header.items,
+                signal,
+                encoding,
+            }),
+            None => Found::Damage(Damage {
+                at,
+                end: end.min(segment.len()),
+                items: Some(header.items),
+                is_tail: end >= segment.len(),
+            }),
+        });
+        at = end;
+    }
+    Ok(found)
+}
+
+/// What a segment begins with.
+pub(super) fn segment_header() -> [u8; SEGMENT_HEADER] {
+    let mut header = [0; SEGMENT_HEADER];
+    header[..8].copy_from_slice(&MAGIC);
+    header[8..10].copy_from_slice(&VERSION.to_le_bytes());
+    let crc = crc32c(&header[..12]);
+    header[12..].copy_from_slice(&crc.to_le_bytes());
+    header
+}
+
+/// What stands before the body of a request that comes to this place.
+pub(super) fn header(salt: u64, at: u64, request: &Request) -> [u8; HEADER] {
+    let length = u32::try_from(request.body.len()).expect("no longer than MAX_BODY");
+    let mut header = [0; HEADER];
+    header[..4].copy_from_slice(&MARK);
+    header[4..8].copy_from_slice(&length.to_le_bytes());
+    header[8..16].copy_from_slice(&request.items.to_le_bytes());
+    header[16] = match request.signal {
+        Signal::Metrics => 0,
+        Signal::Traces => 1,
+        Signal::Logs => 2,
+    };
+    header[17] = match request.encoding {
+        Encoding::Protobuf => 0,
+        Encoding::Json => 1,
+    };
+    header[20..24].copy_from_slice(&crc32c(&request.body).to_le_bytes());
+    let crc = header_crc(salt, at, &header);
+    header[24..].copy_from_slice(&crc.to_le_bytes());
+    header
+}
+
+/// Reads the record that stood at this place in the segment when it was scanned, from its own bytes.
+pub(super) fn reread(salt: u64, at: u64, bytes: Bytes) -> Option<Request> {
+    let header = Header::read(salt, at, &bytes)?;
+    let (signal, encoding) = header.record(&bytes)?;
+    Some(Request {
+        signal,
+        encoding,
+        body: bytes.slice(HEADER..header.record_length()),
+        items: header.items,
+    })
+}
+
+/// The header of a record, which is as it was written.
+struct Header {
+    body_length: usize,
+    items: u64,
+    signal: u8,
+    encoding: u8,
+    body_crc: u32,
+}
+
+impl Header {
+    /// Reads what `bytes` begins with, which stands at `at` in the segment.
+    fn read(salt: u64, at: u64, bytes: &[u8]) -> Option<Self> {
+        let header: &[u8; HEADER] = bytes.first_chunk()?;
+        let is_sound = header.starts_with(&MARK)
+            && header_crc(salt, at, header) == u32::from_le_bytes(part(header, 24));
+        is_sound.then(|| Header {
+            body_length: u32::from_le_bytes(part(header, 4)) as usize,
+            items: u64::from_le_bytes(part(header, 8)),
+            signal: header[16],
+            encoding: header[17],
+            body_crc: u32::from_le_bytes(part(header, 20)),
+        })
+    }
+
+    fn record_length(&self) -> usize {
+        HEADER.saturating_add(self.body_length)
+    }
+
+    /// What kind of request it is, if it is whole.
+    fn record(&self, bytes: &[u8]) -> Option<(Signal, Encoding)> {
+        let body = bytes.get(HEADER..self.record_length())?;
+        let signal = match self.signal {
+            0 => Signal::Metrics,
+            1 => Signal::Traces,
+            2 => Signal::Logs,
+            _ => return None,
+        };
+        let encoding = match self.encoding {
+            0 => Encoding::Protobuf,
+            1 => Encoding::Json,
+            _ => return None,
+        };
+        (crc32c(body) == self.body_crc).then_some((signal, encoding))
+    }
+}
+
+/// The version that a segment says it has, if that can be trusted. One whose first bytes are damaged
+/// is taken for ours: its records know better.
+fn version(segment: &[u8]) -> Option<u16> {
+    let header: &[u8; SEGMENT_HEADER] = segment.first_chunk()?;
+    let is_sound =
+        header.starts_with(&MAGIC) && crc32c(&header[..12]) == u32::from_le_bytes(part(header, 12));
+    is_sound.then(|| u16::from_le_bytes(part(header, 8)))
+}
+
+/// The place of the next sound header, from this place on.
+fn next_header(salt: u64, from: usize, segment: &[u8]) -> Option<usize> {
+    (from..segment.len()).find(|at| Header::read(salt, *at as u64, &segment[*at..]).is_some())
+}
+
+fn header_crc(salt: u64, at: u64, header: &[u8; HEADER]) -> u32 {
+    let crc = crc32c(&salt.to_le_bytes());
+    let crc = crc32c_append(crc, &at.to_le_bytes());
+    crc32c_append(crc, &header[..24])
+}
+
+/// `N` bytes from this place on, which is a constant.
+fn part<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
+    bytes[at..at + N].try_into().expect("N bytes are N bytes")
+}
+
+/// How long the header of a record is.
+pub(super) const HEADER: usize = 28;
+/// How long what a segment begins with is.
+pub(super) const SEGMENT_HEADER: usize = 16;
+/// The longest body: what a client may send at most.
+///
+/// Source: OTLP 1.11, "Request size limits".
+pub(super) const MAX_BODY: usize = 64 << 20;
+/// The format's version.
+const VERSION: u16 = 1;
+/// What makes a segment known. No text in UTF-8 has its first byte.
+const MAGIC: [u8; 8] = *b"\xF5barojnl";
+/// What makes the beginning of a record worth a closer look.
+const MARK: [u8; 4] = [0xF5, 0x9A, 0xC3, 0x1D];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SALT: u64 = 0x5EED_0123_4567_89AB;
+
+    fn request(items: u64, body: &[u8]) -> Request {
+        Request {
+            signal: Signal::Logs,
+            encoding: Encoding::Json,
+            body: body.to_vec().into(),
+            items,
+        }
+    }
+
+    fn put(segment: &mut Vec<u8>, request: &Request) {
+        segment.extend(header(SALT, segment.len() as u64, request));
+        segment.extend(&request.body);
+    }
+
+    fn segment(requests: &[Request]) -> Vec<u8> {
+        let mut segment = segment_header().to_vec();
+        for request in requests {
+            put(&mut segment, request);
+        }
+        segment
+    }
+
+    /// The bodies of whole records, and the damage.
+    fn found(segment: &[u8]) -> (Vec<Vec<u8>>, Vec<Damage>) {
+        let (mut bodies, mut damages) = (Vec::new(), Vec::new());
+        for found in scan(SALT, segment).unwrap() {
+            match found {
+                Found::Record(record) => bodies.push(segment[record.body()].to_vec()),
+                Found::Damage(damage) => damages.push(damage),
+            }
+        }
+        (bodies, damages)
+    }
+
+    const BODIES: [&[u8]; 4] = [b"first", b"", b"the third, which is longer", b"last"];
+
+    fn four() -> Vec<u8> {
+        let mut number = 0;
+        let requests = BODIES.map(|body| {
+            number += 1;
+            request(number, body)
+        });
+        segment(&requests)
+    }
+
+    #[test]
+    fn what_was_written_is_found() {
+        let segment = four();
+        let (bodies, damages) = found(&segment);
+        assert_eq!(bodies, BODIES);
+        assert_eq!(damages, []);
+        for found in scan(SALT, &segment).unwrap() {
+            let Found::Record(record) = found else {
+                panic!("{found:?}")
+            };
+            assert_eq!(record.signal, Signal::Logs);
+            assert_eq!(record.encoding, Encoding::Json);
+            let bytes = Bytes::copy_from_slice(&segment[record.at..record.end]);
+            let read = reread(SALT, record.at as u64, bytes.clone()).unwrap();
+            assert_eq!(read.items, record.items);
+            assert_eq!(read.body, segment[record.body()]);
+            assert_eq!(reread(SALT, record.at as u64 + 1, bytes.clone()), None);
+            assert_eq!(reread(SALT + 1, record.at as u64, bytes), None);
+        }
+        for empty in [&segment_header()[..], &[]] {
+            assert_eq!(scan(SALT, empty), Ok(vec![]));
+        }
+        let read = scan(SALT + 1, &segment).unwrap();
+        assert_eq!(read.len(), 1, "another salt knows nothing: {read:?}");
+    }
+
+    #[test]
+    fn cut_anywhere_all_before_the_cut_is_found() {
+        let segment = four();
+        for length in 0..segment.len() {
+            let (bodies, damages) = found(&segment[..length]);
+            assert_eq!(bodies, BODIES[..bodies.len()], "{length}");
+            let whole = SEGMENT_HEADER + bodies.iter().map(|b| HEADER + b.len()).sum::<usize>();
+            match length > whole {
+                true => {
+                    let [damage] = damages[..] else {
+                        panic!("{length}: {damages:?}")
+                    };
+                    assert_eq!((damage.at, damage.end), (whole, length));
+                    assert!(damage.is_tail);
+                    let items = bodies.len() as u64 + 1;
+                    assert_eq!(damage.items, (length >= whole + HEADER).then_some(items));
+                }
+                false => assert_eq!(damages, [], "{length}"),
+            }
+        }
+    }
+
+    #[test]
+    fn a_flipped_bit_costs_one_record() {
+        let whole = four();
+        let mut starts = vec![SEGMENT_HEADER];
+        starts.extend(BODIES.iter().scan(SEGMENT_HEADER, |at, body| {
+            *at += HEADER + body.len();
+            Some(*at)
+        }));
+        for bit in 0..whole.len() * 8 {
+            let mut segment = whole.clone();
+            segment[bit / 8] ^= 1 << (bit % 8);
+            let (bodies, damages) = found(&segment);
+            let hit = starts.iter().rposition(|start| *start <= bit / 8);
+            let Some(hit) = hit else {
+                assert_eq!(bodies, BODIES, "the segment's header is not needed");
+                continue;
+            };
+            let mut expected = BODIES.to_vec();
+            expected.remove(hit);
+            assert_eq!(bodies, expected, "bit {bit}");
+            let [damage] = damages[..] else {
+                panic!("bit {bit}: {damages:?}")
+            };
+            assert_eq!((damage.at, damage.end), (starts[hit], starts[hit + 1]));
+            assert_eq!(damage.is_tail, hit == 3);
+            let in_body = bit / 8 >= starts[hit] + HEADER;
+            assert_eq!(damage.items, in_body.then_some(hit as u64 + 1));
+        }
+    }
+
+    #[test]
+    fn a_record_inside_of_a_body_is_none() {
+        // Somebody who controls a label writes records into it, for every salt but the right one or
+        // for every place but the right one.
+        let mut forged = Vec::new();
+        for salt in [0, 1, SALT ^ 1] {
+            forged.extend(header(salt, forged.len() as u64, &request(9, b"forged")));
+            forged.extend(b"forged");
+        }
+        forged.extend(header(SALT, 0, &request(9, b"forged")));
+        forged.extend(b"forged");
+        let mut segment = segment(&[request(1, &forged), request(2, b"real")]);
+        assert_eq!(found(&segment).0, [forged, b"real".to_vec()]);
+        segment[SEGMENT_HEADER] ^= 1;
+        let (bodies, damages) = found(&segment);
+        assert_eq!(bodies, [b"real"]);
+        assert_eq!(damages.len(), 1);
+    }
+
+    #[test]
+    fn a_newer_version_is_left_to_those_who_know_it() {
+        let mut segment = four();
+        segment[8..10].copy_from_slice(&2_u16.to_le_bytes());
+        assert_eq!(found(&segment).0, BODIES, "the checksum says otherwise");
+        let crc = crc32c(&segment[..12]);
+        segment[12..16].copy_from_slice(&crc.to_le_bytes());
+        let newer = scan(SALT, &segment).unwrap_err();
+        assert_eq!(newer.to_string(), "a segment of version 2, expected 1");
+    }
+}

@@ -1,0 +1,211 @@
+//! What has been delivered: the reader's place, and the sums of the ledger.
+//!
+//! One small file with two slots that are written in turn, each in one write and with a number and a
+//! checksum. Whatever becomes of the last write, one slot is whole. Place and sums stand in one slot
+//! because they must not disagree: what is behind the place is in the sums.
+
+use std::fs::File;
+use std::io::{self, Read, Seek, SeekFrom, Write};
+
+use crc32c::crc32c;
+
+use crate::push::ledger::{Reason, Totals};
+
+/// What is kept.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct State {
+    pub(super) position: Position,
+    pub(super) totals: Totals,
+}
+
+/// Up to where everything has been delivered, or is lost. Nothing is at first.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Position {
+    /// A segment, by its number.
+    pub(super) segment: u64,
+    /// A place in it.
+    pub(super) at: u64,
+}
+
+/// The file.
+#[derive(Debug)]
+pub(super) struct StateFile {
+    file: File,
+    /// Of the slot that was written last.
+    number: u64,
+    is_synced: bool,
+}
+
+impl StateFile {
+    /// Reads the newest slot that is whole, and writes it to both, so that there is room on the disk
+    /// for all that is ever written.
+    pub(super) fn open(mut file: File) -> io::Result<(Self, State)> {
+        let mut bytes = Vec::new();
+        (&mut file).take(BYTES).read_to_end(&mut bytes)?;
+        let slots = [0, SECOND as usize].into_iter();
+        let slots = slots.filter_map(|at| read_slot(bytes.get(at..at + SLOT)?));
+        let (number, state) = slots.max_by_key(|(number, _)| *number).unwrap_or_default();
+        let mut file = StateFile {
+            file,
+            number,
+            is_synced: true,
+        };
+        for _ in 0..2 {
+            // A disk that is full is no reason not to read what is on it.
+            let _ = file.write(&state);
+        }
+        Ok((file, state))
+    }
+
+    pub(super) fn write(&mut self, state: &State) -> io::Result<()> {
+        let number = self.number.wrapping_add(1);
+        let at = if number.is_multiple_of(2) { 0 } else { SECOND };
+        self.file.seek(SeekFrom::Start(at))?;
+        self.is_synced = false;
+        self.file.write_all(&slot(number, state))?;
+        self.number = number;
+        Ok(())
+    }
+
+    pub(super) fn sync(&mut self) -> io::Result<()> {
+        if !self.is_synced {
+            self.file.sync_data()?;
+            self.is_synced = true;
+        }
+        Ok(())
+    }
+}
+
+fn slot(number: u64, state: &State) -> [u8; SLOT] {
+    let mut slot = [0; SLOT];
+    slot[..8].copy_from_slice(&MAGIC);
+    slot[8..16].copy_from_slice(&number.to_le_bytes());
+    slot[16..24].copy_from_slice(&state.position.segment.to_le_bytes());
+    slot[24..32].copy_from_slice(&state.position.at.to_le_bytes());
+    let Totals {
+        produced,
+        exported,
+        dropped,
+    } = state.totals;
+    slot[32..40].copy_from_slice(&(dropped.len() as u64).to_le_bytes());
+    let totals = [produced, exported].into_iter().chain(dropped);
+    for (place, total) in slot[40..].chunks_exact_mut(8).zip(totals) {
+        place.copy_from_slice(&total.to_le_bytes());
+    }
+    let crc = crc32c(&slot[..SLOT - 4]);
+    slot[SLOT - 4..].copy_from_slice(&crc.to_le_bytes());
+    slot
+}
+
+fn read_slot(slot: &[u8]) -> Option<(u64, State)> {
+    let (sound, crc) = slot.split_last_chunk()?;
+    if !slot.starts_with(&MAGIC) || crc32c(sound) != u32::from_le_bytes(*crc) {
+        return None;
+    }
+    let numbers = sound[8..].chunks_exact(8);
+    let mut numbers = numbers.map(|bytes| u64::from_le_bytes(bytes.try_into().expect("8 bytes")));
+    let number = numbers.next()?;
+    let position = Position {
+        segment: numbers.next()?,
+        at: numbers.next()?,
+    };
+    let reasons = usize::try_from(numbers.next()?).ok()?;
+    let mut totals = Totals {
+        produced: numbers.next()?,
+        exported: numbers.next()?,
+        ..Totals::default()
+    };
+    // Another version may know fewer reasons, or more: those have no name here, and what is missing
+    // is found when the ledger is restored.
+    for (total, number) in totals.dropped.iter_mut().zip(numbers.take(reasons)) {
+        *total = number;
+    }
+    Some((number, State { position, totals }))
+}
+
+/// Bytes of the file. The slots are far enough apart not to share a sector of any disk.
+pub(super) const BYTES: u64 = SECOND + SLOT as u64;
+const SECOND: u64 = 4096;
+const SLOT: usize = 512;
+const _: () = assert!(56 + Reason::COUNT * 8 <= SLOT - 4, "all sums fit");
+/// Its last letter is the format's version.
+const MAGIC: [u8; 8] = *b"\xF5barost1";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn state(segment: u64) -> State {
+        State {
+            position: Position { segment, at: 7 },
+            totals: Totals {
+                produced: u64::MAX,
+                exported: 3,
+                dropped: std::array::from_fn(|place| place as u64),
+            },
+        }
+    }
+
+    #[test]
+    fn the_newest_slot_that_is_whole_counts() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("state");
+        let open = || {
+            let mut options = File::options();
+            let options = options.read(true).write(true).create(true).truncate(false);
+            StateFile::open(options.open(&path).unwrap()).unwrap()
+        };
+        assert_eq!(open().1, State::default());
+        for segment in 1..5 {
+            let (mut file, _) = open();
+            file.write(&state(segment)).unwrap();
+            assert_eq!(open().1, state(segment));
+
+            // A write that is torn leaves the one before it.
+            let (mut file, _) = open();
+            file.write(&state(100)).unwrap();
+            let at = if file.number.is_multiple_of(2) {
+                0
+            } else {
+                SECOND
+            };
+            let mut bytes = std::fs::read(&path).unwrap();
+            assert_eq!(bytes.len() as u64, BYTES);
+            bytes[at as usize + 300..][..100].fill(0xAA);
+            std::fs::write(&path, &bytes).unwrap();
+            assert_eq!(open().1, state(segment));
+        }
+        std::fs::write(&path, b"something else").unwrap();
+        assert_eq!(open().1, State::default());
+    }
+
+    #[test]
+    fn a_slot_survives_no_flipped_bit() {
+        let whole = slot(5, &state(9));
+        assert_eq!(read_slot(&whole), Some((5, state(9))));
+        for bit in 0..SLOT * 8 {
+            let mut slot = whole;
+            slot[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(read_slot(&slot), None, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn sums_of_other_versions_are_read_as_far_as_they_are_known() {
+        let known = Reason::COUNT as u64;
+        for reasons in [0, 1, known, known + 1, 50, u64::MAX] {
+            let mut slot = slot(1, &state(2));
+            slot[32..40].copy_from_slice(&reasons.to_le_bytes());
+            let crc = crc32c(&slot[..SLOT - 4]);
+            slot[SLOT - 4..].copy_from_slice(&crc.to_le_bytes());
+            let (_, read) = read_slot(&slot).unwrap();
+            let mut expected = state(2);
+            for place in 0..Reason::COUNT {
+                if place as u64 >= reasons {
+                    expected.totals.dropped[place] = 0;
+                }
+            }
+            assert_eq!(read, expected, "{reasons}");
+        }
+    }
+}
