@@ -9,6 +9,8 @@ use barograph_core::spec::RegisterError;
 use barograph_core::stats::LabelsRefused;
 #[cfg(feature = "otlp")]
 use barograph_export::push::client::InvalidClient;
+#[cfg(feature = "otlp")]
+use barograph_export::push::journal::JournalError;
 use barograph_model::name::InvalidLabel;
 
 /// What `main` returns: nothing, or an [`Error`] that prints as a sentence.
@@ -146,6 +148,12 @@ pub enum StartError {
         /// What is wrong.
         source: InvalidClient,
     },
+    /// The journal of what cannot be delivered cannot be used.
+    #[cfg(feature = "otlp")]
+    Journal {
+        /// Why not.
+        source: JournalError,
+    },
     /// The thread that pushes could not be made.
     Push {
         /// Why not.
@@ -172,6 +180,8 @@ impl fmt::Display for StartError {
             }
             #[cfg(feature = "otlp")]
             StartError::Receiver { url, source } => write!(f, "cannot push to {url}: {source}"),
+            #[cfg(feature = "otlp")]
+            StartError::Journal { .. } => f.write_str("cannot keep what cannot be delivered"),
             StartError::Push { .. } => f.write_str("cannot make the thread that pushes telemetry"),
         }
     }
@@ -189,6 +199,8 @@ impl StdError for StartError {
             StartError::PortTaken { .. } => None,
             #[cfg(feature = "otlp")]
             StartError::Endpoint { .. } | StartError::Receiver { .. } => None,
+            #[cfg(feature = "otlp")]
+            StartError::Journal { source } => Some(source),
             StartError::Listen { source, .. }
             | StartError::Thread { source }
             | StartError::Push { source } => Some(source),

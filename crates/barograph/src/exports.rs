@@ -5,6 +5,7 @@ use std::time::Duration;
 use barograph_export::otlp::{Encoding, Signal, Temporalities};
 use barograph_export::push::Schedule;
 use barograph_export::push::client::{self, Client, ClientConfig, ProxyConfig, TlsConfig};
+use barograph_export::push::journal::JournalConfig;
 
 use crate::console::Console;
 use crate::error::StartError;
@@ -59,7 +60,15 @@ fn push(otlp: &Otlp) -> Result<Push, StartError> {
         source,
     })?;
     let push = Push::metrics("otlp", client).with_encoding(by(protocol).encoding());
-    Ok(with_times(push, otlp, receiver.timeout))
+    let push = with_times(push, otlp, receiver.timeout);
+    let Some(directory) = &otlp.journal.directory else {
+        return Ok(push);
+    };
+    let mut config = JournalConfig::new();
+    if let Some(bytes) = otlp.journal.max_bytes {
+        config = config.with_max_bytes(bytes);
+    }
+    Ok(push.with_journal(directory.join(Signal::Metrics.as_str()), config))
 }
 
 fn by(protocol: Protocol) -> client::Protocol {

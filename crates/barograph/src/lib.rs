@@ -32,7 +32,7 @@ mod env;
 mod resource;
 #[cfg_attr(
     not(feature = "otlp"),
-    expect(dead_code, reason = "it is read to tell")
+    allow(dead_code, reason = "it is read to tell")
 )]
 mod otlp_env;
 mod config;

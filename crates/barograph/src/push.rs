@@ -20,6 +20,8 @@
 //! | `OTEL_EXPORTER_OTLP_INSECURE` | `true`: gRPC without a scheme is plain text | `false` |
 //! | `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE` | `cumulative`, `delta`, `lowmemory` | `cumulative` |
 //! | `OTEL_METRIC_EXPORT_INTERVAL`, `_TIMEOUT` | between two rounds, and for one, in milliseconds | 60000, 30000 |
+//! | `BAROGRAPH_PUSH_JOURNAL_DIR` | a directory for what cannot be delivered; metrics are kept in `metrics` below it | nothing is kept |
+//! | `BAROGRAPH_PUSH_JOURNAL_MAX_BYTES` | how much disk that may take; past it the oldest gives way | 268435456 |
 //! | `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` | whom to go through, and for whom not to; never for this machine | nobody |
 //!
 //! A request that timed out may have arrived. It is sent again as it was, so that a receiver may see
@@ -28,11 +30,13 @@
 use std::cell::RefCell;
 use std::fmt;
 use std::io;
+use std::path::PathBuf;
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use barograph_export::otlp::{Encoding, MetricReader, Signal, Temporalities};
+use barograph_export::push::journal::{Journal, JournalConfig};
 use barograph_export::push::{
     Driver, Handle, Ledger, LedgerSource, Pipeline, Report, RetryPolicy, Schedule, Transport,
 };
@@ -56,6 +60,7 @@ pub struct Push {
     temporalities: Temporalities,
     schedule: Schedule,
     retry: RetryPolicy,
+    journal: Option<(PathBuf, JournalConfig)>,
 }
 
 impl Push {
@@ -70,6 +75,7 @@ impl Push {
             temporalities: Temporalities::CUMULATIVE,
             schedule: Schedule::new(),
             retry: RetryPolicy::new(),
+            journal: None,
         }
     }
 
@@ -94,6 +100,14 @@ impl Push {
     /// How it is tried again.
     pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
         self.retry = retry;
+        self
+    }
+
+    /// Keeps what cannot be delivered in a [journal](barograph_export::push::journal) in this
+    /// directory, which is made if need be: it survives an outage of the receiver and the end of the
+    /// process, and is sent when the receiver answers. Each push needs a directory of its own.
+    pub fn with_journal(mut self, directory: impl Into<PathBuf>, config: JournalConfig) -> Self {
+        self.journal = Some((directory.into(), config));
         self
     }
 }
@@ -160,7 +174,10 @@ impl Pushes {
         if self.pushes.is_empty() {
             return Ok(None);
         }
-        let pipelines = self.pushes.into_iter().map(|(push, ledger)| {
+        let pipeline = |(push, ledger): (Push, Ledger)| {
+            let journal = push.journal.map(|(at, config)| Journal::open(at, config));
+            let journal = journal.transpose();
+            let journal = journal.map_err(|source| StartError::Journal { source })?;
             let own = self.own.clone();
             let feed = MetricReader::new(resource, sources.iter().cloned())
                 .with_encoding(push.encoding)
@@ -170,11 +187,16 @@ impl Pushes {
                         own.pushed(report);
                     }
                 });
-            Pipeline::new(ledger, Box::new(feed), push.transport)
+            let pipeline = Pipeline::new(ledger, Box::new(feed), push.transport)
                 .with_schedule(push.schedule)
-                .with_retry(push.retry)
-        });
-        let (driver, handle) = Driver::new(pipelines);
+                .with_retry(push.retry);
+            Ok(match journal {
+                Some(journal) => pipeline.with_journal(journal),
+                None => pipeline,
+            })
+        };
+        let pipelines: Result<Vec<_>, _> = self.pushes.into_iter().map(pipeline).collect();
+        let (driver, handle) = Driver::new(pipelines?);
         let ended =
             spawn(driver.with_reports(log)).map_err(|source| StartError::Push { source })?;
         Ok(Some(Pushing {

@@ -27,6 +27,8 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use crate::push::feed::Feed;
+#[cfg(feature = "journal")]
+use crate::push::journal::Journal;
 use crate::push::ledger::Ledger;
 use crate::push::retry::{Chance, RetryPolicy};
 use crate::push::transport::Transport;
@@ -121,6 +123,15 @@ impl Pipeline {
     /// How it tries again.
     pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
         self.retry = retry;
+        self
+    }
+
+    /// Keeps in this journal what cannot be delivered, and goes on from the sums that are in it.
+    #[cfg(feature = "journal")]
+    pub fn with_journal(mut self, journal: Journal) -> Self {
+        self.ledger
+            .restore(&journal.totals(), journal.pending_items());
+        self.store = Some(Box::new(journal));
         self
     }
 

@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::orders::{Orders, Stage};
 use crate::otlp::Request;
 use crate::push::feed::{Fate, Feed};
-use crate::push::ledger::{Ledger, Totals};
+use crate::push::ledger::{Ledger, Reason, Totals};
 
 /// Keeps requests over an outage.
 pub(in crate::push) trait Store: Send {
@@ -28,6 +28,8 @@ pub(in crate::push) trait Store: Send {
     fn sync(&mut self);
     /// Items in all requests.
     fn pending_items(&self) -> u64;
+    /// Items in requests that gave way to newer ones, so far.
+    fn overflowed_items(&self) -> u64;
     /// Keeps the sums beside the requests.
     fn set_totals(&mut self, totals: &Totals);
 }
@@ -88,15 +90,26 @@ struct Desk {
     feed: Box<dyn Feed>,
     store: Option<Box<dyn Store>>,
     ledger: Ledger,
+    /// Items that the journal held after the errand before.
+    held: u64,
+    /// Items of the request that it gave last.
+    lent: u64,
+    /// Items that had given way to newer ones by then.
+    overflowed: u64,
 }
 
 impl Worker {
     pub(super) fn new(feed: Box<dyn Feed>, store: Option<Box<dyn Store>>, ledger: Ledger) -> Self {
+        let held = store.as_ref().map_or(0, |store| store.pending_items());
+        let overflowed = store.as_ref().map_or(0, |store| store.overflowed_items());
         Worker {
             place: Place::Here(Box::new(Desk {
                 feed,
                 store,
                 ledger,
+                held,
+                lent: 0,
+                overflowed,
             })),
             settle: None,
         }
@@ -195,16 +208,20 @@ impl Desk {
             }
             Job::Append(request) => {
                 let store = self.store.as_mut();
-                if !store.is_some_and(|store| store.append(&request)) {
+                if store.is_some_and(|store| store.append(&request)) {
+                    self.held += request.items;
+                } else {
                     answer.refused = request.items;
                 }
+                self.reconcile();
                 self.keep_totals();
             }
-            Job::Oldest => answer.request = self.store.as_mut().and_then(|store| store.oldest()),
+            Job::Oldest => answer.request = self.oldest(),
             Job::RemoveOldest => {
                 if let Some(store) = &mut self.store {
                     store.remove_oldest();
-                    answer.request = store.oldest();
+                    self.held = self.held.saturating_sub(self.lent);
+                    answer.request = self.oldest();
                 }
                 self.keep_totals();
             }
@@ -218,6 +235,31 @@ impl Desk {
         answer
     }
 
+    fn oldest(&mut self) -> Option<Request> {
+        let request = self.store.as_mut().and_then(|store| store.oldest());
+        self.lent = request.as_ref().map_or(0, |request| request.items);
+        self.reconcile();
+        request
+    }
+
+    /// Takes what the journal has lost out of the account: what gave way to newer requests, and what
+    /// it could not read back.
+    fn reconcile(&mut self) {
+        let Some(store) = &self.store else {
+            return;
+        };
+        let (holds, overflowed) = (store.pending_items(), store.overflowed_items());
+        let lost = self.held.saturating_sub(holds);
+        let gave_way = lost.min(overflowed.saturating_sub(self.overflowed));
+        if gave_way > 0 {
+            self.ledger.drop(gave_way, Reason::JournalFull);
+        }
+        if lost > gave_way {
+            self.ledger.drop(lost - gave_way, Reason::Corrupt);
+        }
+        (self.held, self.overflowed) = (holds, overflowed);
+    }
+
     /// The sums of what is settled or in the journal. What is only in memory is left out: it will
     /// not be there after the process was killed.
     fn keep_totals(&mut self) {
@@ -226,5 +268,38 @@ impl Desk {
             totals.produced = totals.settled() + store.pending_items();
             store.set_totals(&totals);
         }
+    }
+}
+
+#[cfg(feature = "journal")]
+impl Store for crate::push::journal::Journal {
+    fn append(&mut self, request: &Request) -> bool {
+        self.append(request).is_ok()
+    }
+
+    fn oldest(&mut self) -> Option<Request> {
+        self.oldest()
+    }
+
+    fn remove_oldest(&mut self) {
+        self.remove_oldest();
+    }
+
+    fn sync(&mut self) {
+        // A disk that fails refuses the next request too, which is counted.
+        let _ = self.sync();
+    }
+
+    fn pending_items(&self) -> u64 {
+        self.pending_items()
+    }
+
+    fn overflowed_items(&self) -> u64 {
+        self.lost().overflow.items
+    }
+
+    fn set_totals(&mut self, totals: &Totals) {
+        // As with `sync`.
+        let _ = self.set_totals(totals);
     }
 }

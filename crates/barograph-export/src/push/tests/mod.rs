@@ -6,3 +6,5 @@ mod outage;
 mod ends;
 mod kept;
 mod model;
+#[cfg(feature = "journal")]
+mod on_disk;

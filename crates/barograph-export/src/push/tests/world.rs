@@ -306,6 +306,10 @@ impl Store for Memory {
         self.kept().items
     }
 
+    fn overflowed_items(&self) -> u64 {
+        0
+    }
+
     fn set_totals(&mut self, totals: &Totals) {
         self.kept().totals = *totals;
     }
