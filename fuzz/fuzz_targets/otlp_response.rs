@@ -9,7 +9,10 @@ fuzz_target!(|bytes: &[u8]| {
     if let Ok(response) = ExportResponse::from_protobuf(bytes) {
         // What is not UTF-8 becomes three bytes.
         assert!(response.message.len() <= 3 * bytes.len());
-        assert_eq!(ExportResponse::from_protobuf(&written(&response)), Ok(response));
+        assert_eq!(
+            ExportResponse::from_protobuf(&written(&response)),
+            Ok(response)
+        );
     }
     if let Ok(status) = RpcStatus::from_protobuf(bytes) {
         assert!(status.message.len() <= 3 * bytes.len());

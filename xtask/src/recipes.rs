@@ -91,9 +91,7 @@ fn clippy() -> Result {
 fn test() -> Result {
     run(&mut cargo("test"))?;
     // What is off by default, too.
-    run(&mut cargo(
-        "test --package barograph-export --all-features --test push_client",
-    ))
+    run(&mut cargo("test --package barograph-export --all-features"))
 }
 
 fn doc() -> Result {
