@@ -1,11 +1,12 @@
 //! Prints requests on the standard output, one line of OTLP/JSON each.
 
-use std::future::{Future, ready};
+use std::future::Future;
 use std::io::{self, Write as _};
 use std::pin::Pin;
 
 use barograph_export::otlp::Request;
 use barograph_export::push::{Outcome, Refusal, Target, Transport};
+use tokio::task::spawn_blocking;
 
 /// The standard output.
 pub(crate) struct Console {
@@ -30,14 +31,21 @@ impl Transport for Console {
         &'a mut self,
         request: &'a Request,
     ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
-        Box::pin(ready(match print(&request.body) {
-            Ok(()) => Outcome::Delivered(None),
+        let line = request.body.clone();
+        // Whoever reads it may be slow, which must hold nobody up but this request.
+        let printed = spawn_blocking(move || print(&line));
+        Box::pin(async move {
+            let error = match printed.await {
+                Ok(Ok(())) => return Outcome::Delivered(None),
+                Ok(Err(error)) => error.to_string(),
+                Err(error) => error.to_string(),
+            };
             // A reader that has left does not come back.
-            Err(error) => Outcome::Refused(Refusal {
+            Outcome::Refused(Refusal {
                 error_type: "stdout".into(),
-                message: error.to_string(),
-            }),
-        }))
+                message: error,
+            })
+        })
     }
 
     fn target(&self) -> &Target {
