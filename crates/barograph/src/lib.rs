@@ -30,10 +30,7 @@
 mod error;
 mod env;
 mod resource;
-#[cfg_attr(
-    not(feature = "otlp"),
-    allow(dead_code, reason = "it is read to tell")
-)]
+#[cfg_attr(not(feature = "otlp"), allow(dead_code, reason = "it is read to tell"))]
 mod otlp_env;
 mod config;
 mod listen;
