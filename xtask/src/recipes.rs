@@ -91,7 +91,9 @@ fn clippy() -> Result {
 fn test() -> Result {
     run(&mut cargo("test"))?;
     // What is off by default, too.
-    run(&mut cargo("test --package barograph-export --all-features"))
+    run(&mut cargo(
+        "test --package barograph-export --all-features --lib --test it --test push_client",
+    ))
 }
 
 fn doc() -> Result {
