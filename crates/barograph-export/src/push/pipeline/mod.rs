@@ -61,7 +61,7 @@ impl Schedule {
         }
     }
 
-    /// The distance of two line. The first comes at a moment by chance within the first interval,
+    /// The time between two rounds. The first comes at a moment by chance within the first interval,
     /// so that a fleet that starts at once does not push at once.
     #[must_use]
     pub fn with_interval(mut self, interval: Duration) -> Self {
