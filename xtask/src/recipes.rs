@@ -253,7 +253,15 @@ fn deny() -> Result {
 
 fn judges() -> Result {
     // All of them: a judge that cannot be installed is a check that cannot run.
-    output(install().args(["prometheus", "promtool", "prometheus-old", "openmetrics"]))?;
+    output(install().args([
+        "prometheus",
+        "promtool",
+        "prometheus-old",
+        "openmetrics",
+        "collector",
+        "otlp",
+        "rotel",
+    ]))?;
     run(&mut cargo("test --package judges"))
 }
 
