@@ -3,16 +3,17 @@
 use std::{
     fs::{self, File},
     path::Path,
-    process::{self, Command, Stdio},
+    process::{self, Command, ExitStatus, Stdio},
     thread,
     time::{Duration, Instant},
 };
 
+use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
 /// How long a server may take to be ready, and a value to arrive.
-const PATIENCE: Duration = Duration::from_secs(60);
-const PAUSE: Duration = Duration::from_millis(50);
+pub const PATIENCE: Duration = Duration::from_secs(60);
+const PAUSE: Duration = Duration::from_millis(20);
 
 /// A child process with a directory of its own, killed by its id on drop.
 #[derive(Debug)]
@@ -44,6 +45,22 @@ impl Child {
             process,
             directory,
         }
+    }
+
+    /// What the child uses up, in bytes: the most that it had in memory at once.
+    ///
+    /// # Panics
+    ///
+    /// When the system does not tell.
+    pub fn peak_memory(&self) -> u64 {
+        let status = format!("/proc/{}/status", self.process.id());
+        let status = fs::read_to_string(status).expect("a child that runs has a status");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let kibibytes = line.and_then(|line| line.trim().strip_suffix(" kB"));
+        kibibytes
+            .and_then(|number| number.parse::<u64>().ok())
+            .expect("a peak in kB")
+            * 1024
     }
 
     /// What the child has printed so far.
@@ -79,6 +96,53 @@ impl Child {
             thread::sleep(PAUSE);
         }
     }
+
+    /// Asks the child to end, by SIGTERM, and waits until it has.
+    ///
+    /// # Panics
+    ///
+    /// When it does not end in time; with its log.
+    #[track_caller]
+    pub fn terminate(mut self) -> Ended {
+        let begun = Instant::now();
+        kill_process(Pid::from_child(&self.process), Signal::TERM)
+            .expect("a child that was not waited for can be sent a signal");
+        loop {
+            if let Some(status) = self.process.try_wait().expect("a child can be asked") {
+                return Ended {
+                    status,
+                    took: begun.elapsed(),
+                    log: self.log(),
+                };
+            }
+            assert!(
+                begun.elapsed() < PATIENCE,
+                "{} does not end; its log:\n{}",
+                self.name,
+                self.log()
+            );
+            thread::sleep(PAUSE);
+        }
+    }
+
+    /// Ends the child without a word, by SIGKILL, and returns its log.
+    pub fn kill(mut self) -> String {
+        // A child that has ended already cannot be killed, which is as good.
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        self.log()
+    }
+}
+
+/// How a child ended that was asked to.
+#[derive(Debug)]
+pub struct Ended {
+    /// What it ended with.
+    pub status: ExitStatus,
+    /// From the signal to the end.
+    pub took: Duration,
+    /// All that it has printed.
+    pub log: String,
 }
 
 impl Drop for Child {

@@ -1,8 +1,9 @@
-//! Judges barograph from outside: real servers scrape a real service under real load.
+//! Judges barograph from outside: real servers scrape a real service under real load, and are pushed
+//! to by it.
 //!
 //! This is a crate of its own because it is no part of the product and needs what a newcomer does
-//! not have: two Prometheus servers, promtool and a Python parser. `tools/backends/install` puts
-//! them in place; a judge that is missing is a failure that names that command, never a skip.
+//! not have: two Prometheus servers, promtool, two collectors, and Python. `tools/backends/install`
+//! puts them in place; a judge that is missing is a failure that names that command, never a skip.
 //!
 //! ```text
 //! cargo xtask judges        installs the backends, then runs `cargo test -p judges`
@@ -15,7 +16,13 @@
 
 pub mod backends;
 pub mod child;
+pub mod samples;
+pub mod page;
 pub mod service;
 pub mod load;
 pub mod prometheus;
-pub mod page;
+pub mod authority;
+pub mod receiver;
+pub mod collector;
+pub mod points;
+pub mod account;

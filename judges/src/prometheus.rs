@@ -1,10 +1,15 @@
 //! A real Prometheus that scrapes one page, and the questions that are asked of it.
 
-use std::{fs, process::Command};
+use std::{collections::BTreeMap, fs, process::Command};
 
 use serde_json::Value;
 
-use crate::{backends::program, child::Child, page::LIMIT};
+use crate::{
+    backends::program,
+    child::Child,
+    page::LIMIT,
+    samples::{Samples, bound},
+};
 
 /// Which of the two servers.
 #[derive(Clone, Copy, Debug)]
@@ -24,7 +29,7 @@ pub struct Prometheus {
 }
 
 impl Prometheus {
-    /// Starts a server that scrapes `target` (`host:port`) every half second.
+    /// Starts a server that scrapes `target` (`host:port`) every half second; its job is `pulled`.
     ///
     /// # Panics
     ///
@@ -39,6 +44,7 @@ impl Prometheus {
             ),
             Release::V2 => ("bin/prometheus-old", "exemplar-storage", "2.42."),
         };
+        let receives = matches!(release, Release::V3).then_some("--web.enable-otlp-receiver");
         let binary = program(binary);
         let mut child = Child::start("Prometheus", |directory| {
             let config = directory.join("prometheus.yml");
@@ -51,6 +57,7 @@ impl Prometheus {
                     directory.join("data").display()
                 ))
                 .arg(format!("--enable-feature={features}"))
+                .args(receives)
                 .arg("--web.listen-address=127.0.0.1:0");
             command
         });
@@ -77,6 +84,11 @@ impl Prometheus {
         let address = self.address.clone();
         self.child
             .wait_for(what, |_| ask(&Client { address: &address }))
+    }
+
+    /// Where it takes OTLP by HTTP; only 3.x does. What it takes has the job of its `service.name`.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}/api/v1/otlp", self.address)
     }
 
     /// Asks once.
@@ -126,6 +138,38 @@ impl Client<'_> {
         }
     }
 
+    /// All series of a job as they are now, each with its last exemplar, and without the labels that
+    /// say where it came from.
+    ///
+    /// # Panics
+    ///
+    /// When what the server says is no number.
+    pub fn samples(&self, job: &str) -> Samples {
+        let mut samples = Samples::default();
+        let selector = format!("{{job=\"{job}\"}}");
+        for series in self.query(&selector) {
+            let value = series["value"][1].as_str().unwrap_or_default();
+            let value = value.replace("Inf", "inf").parse();
+            let (name, labels) = labels_of(&series["metric"]);
+            samples.put(&name, &labels, value.expect("a value is a number"));
+        }
+        let range = [("query", &*selector), ("start", "0"), ("end", "9999999999")];
+        let found = self.get("query_exemplars", &range).unwrap_or_default();
+        for series in found.as_array().into_iter().flatten() {
+            let (name, labels) = labels_of(&series["seriesLabels"]);
+            // They come in the order of their times.
+            for exemplar in series["exemplars"].as_array().into_iter().flatten() {
+                let id = |name: &str| exemplar["labels"][name].as_str().unwrap_or_default();
+                let value = exemplar["value"]
+                    .as_str()
+                    .and_then(|text| text.parse().ok());
+                let value = value.expect("an exemplar has a value");
+                samples.put_exemplar(&name, &labels, (id("trace_id"), id("span_id"), value));
+            }
+        }
+        samples
+    }
+
     /// Every exemplar of the series that match, as its labels.
     pub fn exemplars(&self, query: &str) -> Vec<Value> {
         // The API wants a time range; this one holds every time that a test can run at.
@@ -154,12 +198,29 @@ impl Client<'_> {
     }
 }
 
+/// Name and labels of a series. Bounds are numbers: what is scraped and what is pushed writes them
+/// in different ways.
+fn labels_of(metric: &Value) -> (String, BTreeMap<String, String>) {
+    let text = |name: &str| metric[name].as_str().unwrap_or_default().to_owned();
+    let labels = metric
+        .as_object()
+        .into_iter()
+        .flat_map(|labels| labels.keys());
+    let own = labels.filter(|name| !["__name__", "job", "instance"].contains(&name.as_str()));
+    let value = |name: &str| match name {
+        "le" => bound(&text(name)),
+        _ => text(name),
+    };
+    let labels = own.map(|name| (name.clone(), value(name))).collect();
+    (text("__name__"), labels)
+}
+
 /// No `fallback_scrape_protocol`: a page without a proper content type is a failed scrape.
 fn configuration(target: &str) -> String {
     format!(
         "global: {{scrape_interval: 500ms, scrape_timeout: 500ms}}\n\
          scrape_configs:\n\
-         - job_name: shop\n  \
+         - job_name: pulled\n  \
            static_configs: [{{targets: ['{target}']}}]\n"
     )
 }

@@ -1,52 +1,83 @@
 //! The service that is judged, built by cargo and started as any user would.
 
 use std::{
+    collections::BTreeMap,
+    env,
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::PathBuf,
     process::Command,
     sync::OnceLock,
+    time::Duration,
 };
 
 use serde_json::Value;
 
-use crate::{backends::workspace, child::Child};
+use crate::{
+    backends::workspace,
+    child::{Child, PATIENCE},
+    page,
+    samples::Samples,
+};
+
+/// Variables of the environment.
+pub type Variables = BTreeMap<&'static str, String>;
 
 /// A running service: its own address, and the page where its numbers are.
 #[derive(Debug)]
 pub struct Service {
     address: SocketAddr,
     page: String,
-    // Held for its drop, which ends the service.
-    _child: Child,
+    child: Child,
 }
 
 impl Service {
     /// `examples/hello` exactly as it is.
     #[track_caller]
     pub fn hello() -> Self {
+        Self::hello_with(&Variables::new())
+    }
+
+    /// `examples/hello` with variables in its environment, and none of OpenTelemetry's besides.
+    #[track_caller]
+    pub fn hello_with(variables: &Variables) -> Self {
         static BUILT: OnceLock<PathBuf> = OnceLock::new();
-        Self::start(BUILT.get_or_init(|| build(&["-p", "hello"])), &[])
+        let program = BUILT.get_or_init(|| build(&["-p", "hello"]));
+        Self::start(program, &[], variables)
     }
 
     /// The same service with the switches that `hello` leaves at their defaults.
     #[track_caller]
     pub fn switched(switches: &[&str]) -> Self {
         static BUILT: OnceLock<PathBuf> = OnceLock::new();
-        Self::start(
-            BUILT.get_or_init(|| build(&["-p", "judges", "--bin", "switched"])),
-            switches,
-        )
+        let program = BUILT.get_or_init(|| build(&["-p", "judges", "--bin", "switched"]));
+        Self::start(program, switches, &Variables::new())
+    }
+
+    /// A service that writes to every kind of instrument, from several threads at once.
+    #[track_caller]
+    pub fn instruments(variables: &Variables) -> Self {
+        static BUILT: OnceLock<PathBuf> = OnceLock::new();
+        let program = BUILT.get_or_init(|| build(&["-p", "judges", "--bin", "instruments"]));
+        Self::start(program, &[], variables)
     }
 
     #[track_caller]
-    fn start(program: &PathBuf, arguments: &[&str]) -> Self {
+    fn start(program: &PathBuf, arguments: &[&str], variables: &Variables) -> Self {
         let address = free_address();
         let mut child = Child::start("the service", |_| {
             let mut command = Command::new(program);
+            for (name, _) in env::vars_os() {
+                if name.to_string_lossy().starts_with("OTEL_") {
+                    command.env_remove(name);
+                }
+            }
             command
                 .args(arguments)
                 .env("HELLO_ADDR", address.to_string())
-                .env("OTEL_EXPORTER_PROMETHEUS_PORT", "0");
+                .env("OTEL_EXPORTER_PROMETHEUS_PORT", "0")
+                // A line for each request would bury what the library says.
+                .env("RUST_LOG", "info,hello=warn")
+                .envs(variables);
             command
         });
         let page = child.wait_for("start line that names /metrics", |child| {
@@ -56,13 +87,30 @@ impl Service {
         Self {
             address,
             page,
-            _child: child,
+            child,
         }
     }
 
     /// Where requests go, without the path.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
+    }
+
+    /// Asks the service for a path and waits for its answer.
+    ///
+    /// # Panics
+    ///
+    /// When there is none in time, or it is not 200.
+    #[track_caller]
+    pub fn ask(&self, path: &str) {
+        let agent: ureq::Agent = ureq::Agent::config_builder()
+            .timeout_global(Some(PATIENCE))
+            .build()
+            .into();
+        agent
+            .get(format!("{}{path}", self.url()))
+            .call()
+            .expect("the service answers");
     }
 
     /// The URL of `/metrics`, as the start line gave it.
@@ -76,6 +124,52 @@ impl Service {
             .trim_start_matches("http://")
             .trim_end_matches("/metrics")
     }
+
+    /// What the page says now.
+    #[track_caller]
+    pub fn samples(&self) -> Samples {
+        Samples::of_page(&page::fetch(&self.page, page::OPENMETRICS))
+    }
+
+    /// Asks again and again until there is an answer.
+    ///
+    /// # Panics
+    ///
+    /// When there is none in time.
+    #[track_caller]
+    pub fn wait_for<T>(&mut self, what: &str, ask: impl FnMut(&Child) -> Option<T>) -> T {
+        self.child.wait_for(what, ask)
+    }
+
+    /// Ends the service in order, and returns what it has printed.
+    ///
+    /// # Panics
+    ///
+    /// When it ends late, with an error or with a panic.
+    #[track_caller]
+    pub fn end(self) -> String {
+        let ended = self.child.terminate();
+        let log = ended.log;
+        assert_eq!(ended.status.code(), Some(0), "{log}");
+        assert!(!log.contains("panicked"), "{log}");
+        // Five seconds for requests in flight, five for what is left to push, and one for luck.
+        assert!(
+            ended.took < Duration::from_secs(11),
+            "{:?}: {log}",
+            ended.took
+        );
+        log
+    }
+
+    /// The process itself.
+    pub fn child(&self) -> &Child {
+        &self.child
+    }
+
+    /// The process itself, to be waited for or ended.
+    pub fn into_child(self) -> Child {
+        self.child
+    }
 }
 
 /// The first `http://…/metrics` in the service's output.
@@ -86,7 +180,11 @@ fn page_in(log: &str) -> Option<String> {
 }
 
 /// A port that was free a moment ago. The service takes only an address that is named to it.
-fn free_address() -> SocketAddr {
+///
+/// # Panics
+///
+/// When there is none.
+pub fn free_address() -> SocketAddr {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free loopback port");
     listener
         .local_addr()

@@ -1,0 +1,166 @@
+"""Reads requests strictly: what is in them, and what is not by the letter."""
+
+import base64
+import gzip
+import json
+import math
+import re
+import zlib
+
+from google.protobuf import json_format
+from google.protobuf.descriptor import FieldDescriptor
+from google.protobuf.unknown_fields import UnknownFieldSet
+
+IDS = {"traceId": 32, "spanId": 16, "parentSpanId": 16}
+WIDE = {
+    FieldDescriptor.TYPE_INT64,
+    FieldDescriptor.TYPE_UINT64,
+    FieldDescriptor.TYPE_FIXED64,
+    FieldDescriptor.TYPE_SFIXED64,
+    FieldDescriptor.TYPE_SINT64,
+}
+
+
+def plain(body, encoding):
+    match encoding:
+        case "" | "identity":
+            return body
+        case "gzip":
+            return gzip.decompress(body)
+        case "deflate":
+            return zlib.decompress(body)
+    raise ValueError(f"no such content encoding: {encoding}")
+
+
+def decoded(message):
+    """A message as OTLP/JSON writes it; the library's own form has ids in base64."""
+    return ids(
+        json_format.MessageToDict(message, use_integers_for_enums=True),
+        lambda text: base64.b64decode(text).hex(),
+    )
+
+
+def ids(value, convert):
+    if isinstance(value, list):
+        return [ids(entry, convert) for entry in value]
+    if isinstance(value, dict):
+        return {
+            key: convert(entry) if key in IDS and isinstance(entry, str) else ids(entry, convert)
+            for key, entry in value.items()
+        }
+    return value
+
+
+def read_protobuf(message, body):
+    message.ParseFromString(body)
+    return list(unknown(message, message.DESCRIPTOR.name))
+
+
+def read_json(message, body):
+    value = json.loads(body)
+    wrong = list(letter(value, message.DESCRIPTOR, message.DESCRIPTOR.name))
+    known = ids(value, lambda text: base64.b64encode(bytes.fromhex(text)).decode())
+    json_format.ParseDict(known, message, ignore_unknown_fields=True)
+    return wrong
+
+
+def unknown(message, path):
+    """Fields that are not in the schema, as the path of their message and their number."""
+    for field in UnknownFieldSet(message):
+        yield f"{path} has an unknown field {field.field_number}"
+    for field, value in message.ListFields():
+        if field.type == field.TYPE_MESSAGE:
+            for entry in [value] if hasattr(value, "ListFields") else value:
+                yield from unknown(entry, f"{path}.{field.json_name}")
+
+
+def letter(value, message, path):
+    """What OTLP/JSON forbids, though a reader may let it through."""
+    if not isinstance(value, dict):
+        yield f"{path} is not an object"
+        return
+    fields = {field.json_name: field for field in message.fields}
+    for name, content in value.items():
+        field, here = fields.get(name), f"{path}.{name}"
+        if field is None:
+            yield f"{here} is not a field"
+            continue
+        # The descriptor's own word for it changed between releases of the library.
+        repeated = field.is_repeated if hasattr(field, "is_repeated") else field.label == field.LABEL_REPEATED
+        if repeated and not isinstance(content, list):
+            yield f"{here} is not an array"
+            continue
+        for entry in content if repeated else [content]:
+            if field.type == field.TYPE_MESSAGE:
+                yield from letter(entry, field.message_type, here)
+            elif name in IDS:
+                if not (isinstance(entry, str) and re.fullmatch(f"[0-9a-f]{{{IDS[name]}}}", entry)):
+                    yield f"{here} is not {IDS[name]} digits in hex: {entry!r}"
+            elif field.type in WIDE:
+                if not (isinstance(entry, str) and re.fullmatch("-?[0-9]+", entry)):
+                    yield f"{here} is not a 64-bit number as a string: {entry!r}"
+            elif field.type in (field.TYPE_ENUM, field.TYPE_UINT32, field.TYPE_FIXED32, field.TYPE_INT32):
+                if type(entry) is not int:
+                    yield f"{here} is not a whole number: {entry!r}"
+
+
+def impossible(request):
+    """What no series can say, whatever was recorded."""
+    for resource in getattr(request, "resource_metrics", []):
+        yield from attributes(resource.resource.attributes, "resource")
+        for scope in resource.scope_metrics:
+            yield from attributes(scope.scope.attributes, "scope")
+            for metric in scope.metrics:
+                yield from metric_of(metric)
+
+
+def metric_of(metric):
+    if not metric.name:
+        yield "a metric has no name"
+    kind = metric.WhichOneof("data")
+    if kind is None:
+        yield f"{metric.name} has no data"
+        return
+    data = getattr(metric, kind)
+    if kind in ("sum", "histogram") and data.aggregation_temporality not in (1, 2):
+        yield f"{metric.name} has no temporality"
+    if not data.data_points:
+        yield f"{metric.name} has no points"
+    series = set()
+    for point in data.data_points:
+        yield from attributes(point.attributes, metric.name)
+        key = tuple(sorted((entry.key, entry.value.SerializeToString()) for entry in point.attributes))
+        if key in series:
+            yield f"{metric.name} has two points of one series"
+        series.add(key)
+        if not point.time_unix_nano:
+            yield f"{metric.name} has a point without a time"
+        # What only grows is read as a rate, which is wrong by its first value when nobody knows since when.
+        grows = kind == "histogram" or kind == "sum" and data.is_monotonic
+        if not (1 if grows else 0) <= point.start_time_unix_nano <= point.time_unix_nano:
+            yield f"{metric.name} has a point that starts at {point.start_time_unix_nano}"
+        if kind == "histogram":
+            yield from histogram_of(metric.name, point)
+        elif kind != "exponential_histogram" and point.WhichOneof("value") is None:
+            yield f"{metric.name} has a point without a value"
+        for exemplar in point.exemplars:
+            if exemplar.WhichOneof("value") is None or not exemplar.time_unix_nano:
+                yield f"{metric.name} has an exemplar without a value or a time"
+            if len(exemplar.trace_id) not in (0, 16) or len(exemplar.span_id) not in (0, 8):
+                yield f"{metric.name} has an exemplar whose ids are not of 16 and 8 bytes"
+
+
+def histogram_of(name, point):
+    bounds, buckets = list(point.explicit_bounds), list(point.bucket_counts)
+    if len(buckets) != len(bounds) + 1:
+        yield f"{name} has {len(bounds)} bounds and {len(buckets)} buckets"
+    if sum(buckets) != point.count:
+        yield f"{name} has a count of {point.count} and {sum(buckets)} in its buckets"
+    if bounds != sorted(set(bounds)) or not all(map(math.isfinite, bounds)):
+        yield f"{name} has bounds that do not rise: {bounds}"
+
+
+def attributes(entries, of):
+    keys = [entry.key for entry in entries]
+    if "" in keys or len(keys) != len(set(keys)):
+        yield f"{of} has attributes without a key, or with the same one: {keys}"
