@@ -4,7 +4,7 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use barograph_core::counter::Counter;
 use barograph_core::histogram::Histogram;
@@ -20,6 +20,8 @@ use barograph_model::snapshot::{FamilyView, Point, Source, Value};
 pub(crate) struct Own {
     /// The registries whose counts are shown, by name.
     watched: Vec<(Box<str>, Registry)>,
+    /// Since when the counters of the registries are counted, in nanoseconds since 1970.
+    start: u64,
     /// Where the instruments below live; on no page but through this source.
     registry: Registry,
     scrapes: [Counter<u64>; Outcome::ALL.len()],
@@ -69,6 +71,8 @@ impl Outcome {
 impl Own {
     pub(crate) fn new(watched: Vec<(Box<str>, Registry)>) -> Self {
         let registry = Registry::new();
+        let start = SystemTime::now().duration_since(UNIX_EPOCH);
+        let start = start.map_or(0, |start| start.as_nanos() as u64);
         const FRESH: &str = "a fresh registry takes these names";
         let scrapes = registry
             .counter("barograph.scrapes")
@@ -91,6 +95,7 @@ impl Own {
             .expect(FRESH);
         Own {
             watched,
+            start,
             scrapes: Outcome::ALL.map(|outcome| scrapes.bind(&[outcome.as_str()])),
             registry,
             duration,
@@ -164,13 +169,15 @@ impl Own {
             "{measurement}",
             "Measurements that were not recorded, by family and reason.",
             Kind::Counter,
-        );
+        )
+        .since(self.start);
         let mut refused = Table::new(
             "barograph.lookups.overflowed",
             "{lookup}",
             "Label sets looked up that went to the overflow series, by family and reason.",
             Kind::Counter,
-        );
+        )
+        .since(self.start);
         let mut series = Table::new(
             "barograph.series",
             "{series}",
@@ -188,13 +195,15 @@ impl Own {
             "{registration}",
             "Registrations that failed, those of macros among them.",
             Kind::Counter,
-        );
+        )
+        .since(self.start);
         let mut panics = Table::new(
             "barograph.callback.panics",
             "{panic}",
             "Callbacks of observable instruments that panicked.",
             Kind::Counter,
-        );
+        )
+        .since(self.start);
         for (registry, stats) in &stats {
             let registry = [("registry", *registry)];
             series.row(&registry, stats.series as u64);
@@ -278,6 +287,8 @@ impl Source for Own {
 /// A family made of counts that somebody else keeps.
 struct Table {
     descriptor: Arc<Descriptor>,
+    /// Since when it counts; none where it tells the moment.
+    start: Option<u64>,
     rows: Vec<(PackedLabels, u64)>,
 }
 
@@ -288,8 +299,14 @@ impl Table {
         descriptor.help = help.into();
         Table {
             descriptor: Arc::new(descriptor),
+            start: None,
             rows: Vec::new(),
         }
+    }
+
+    fn since(mut self, start_unix_nano: u64) -> Self {
+        self.start = Some(start_unix_nano);
+        self
     }
 
     fn row(&mut self, labels: &[(&str, &str)], value: u64) {
@@ -305,7 +322,11 @@ impl FamilyView for Table {
     fn read(&self, from: usize, show: &mut dyn FnMut(&Point<'_>)) -> Option<usize> {
         let rows = self.rows.iter().enumerate().skip(from);
         for (index, (labels, value)) in rows.take(BATCH) {
-            show(&Point::new(index, labels.inline(), Value::U64(*value)));
+            let point = Point::new(index, labels.inline(), Value::U64(*value));
+            show(&match self.start {
+                Some(start) => point.with_start(start),
+                None => point,
+            });
         }
         let next = from + BATCH;
         (next < self.rows.len()).then_some(next)
