@@ -215,9 +215,12 @@ impl Pen<'_> {
         let kind = family.descriptor.kind;
         datum::check(kind, &point.value)?;
         let time = self.sheet.time;
+        let start = point.start_unix_nano.unwrap_or(0);
+        // A series that began in the middle of the round is told at its own start: an earlier one,
+        // and the right one a round later, would look as if it had begun anew.
         let whole = Datum {
-            start: point.start_unix_nano.unwrap_or(0).min(time),
-            time,
+            start,
+            time: time.max(start),
             number: Number::Whole(1),
             exemplars: point.exemplars,
             told_until: 0,
