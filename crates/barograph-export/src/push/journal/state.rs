@@ -86,10 +86,12 @@ fn slot(number: u64, state: &State) -> [u8; SLOT] {
         produced,
         exported,
         dropped,
+        start_unix_nano,
     } = state.totals;
-    slot[32..40].copy_from_slice(&(dropped.len() as u64).to_le_bytes());
+    slot[32..40].copy_from_slice(&start_unix_nano.to_le_bytes());
+    slot[REASONS..][..8].copy_from_slice(&(dropped.len() as u64).to_le_bytes());
     let totals = [produced, exported].into_iter().chain(dropped);
-    for (place, total) in slot[40..].chunks_exact_mut(8).zip(totals) {
+    for (place, total) in slot[REASONS + 8..].chunks_exact_mut(8).zip(totals) {
         place.copy_from_slice(&total.to_le_bytes());
     }
     let crc = crc32c(&slot[..SLOT - 4]);
@@ -109,10 +111,12 @@ fn read_slot(slot: &[u8]) -> Option<(u64, State)> {
         segment: numbers.next()?,
         at: numbers.next()?,
     };
+    let start_unix_nano = numbers.next()?;
     let reasons = usize::try_from(numbers.next()?).ok()?;
     let mut totals = Totals {
         produced: numbers.next()?,
         exported: numbers.next()?,
+        start_unix_nano,
         ..Totals::default()
     };
     // Another version may know fewer reasons, or more: those have no name here, and what is missing
@@ -127,7 +131,9 @@ fn read_slot(slot: &[u8]) -> Option<(u64, State)> {
 pub(super) const BYTES: u64 = SECOND + SLOT as u64;
 const SECOND: u64 = 4096;
 const SLOT: usize = 512;
-const _: () = assert!(56 + Reason::COUNT * 8 <= SLOT - 4, "all sums fit");
+/// Where the number of reasons stands; the sums come behind it.
+const REASONS: usize = 40;
+const _: () = assert!(REASONS + 24 + Reason::COUNT * 8 <= SLOT - 4, "all sums fit");
 /// Its last letter is the format's version.
 const MAGIC: [u8; 8] = *b"\xF5barost1";
 
@@ -141,6 +147,7 @@ mod tests {
             totals: Totals {
                 produced: u64::MAX,
                 exported: 3,
+                start_unix_nano: 11,
                 dropped: std::array::from_fn(|place| place as u64),
             },
         }
@@ -195,7 +202,7 @@ mod tests {
         let known = Reason::COUNT as u64;
         for reasons in [0, 1, known, known + 1, 50, u64::MAX] {
             let mut slot = slot(1, &state(2));
-            slot[32..40].copy_from_slice(&reasons.to_le_bytes());
+            slot[REASONS..][..8].copy_from_slice(&reasons.to_le_bytes());
             let crc = crc32c(&slot[..SLOT - 4]);
             slot[SLOT - 4..].copy_from_slice(&crc.to_le_bytes());
             let (_, read) = read_slot(&slot).unwrap();

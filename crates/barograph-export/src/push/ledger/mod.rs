@@ -1,11 +1,14 @@
 //! What became of everything that was made to be pushed.
 //!
 //! Each pipeline, one signal for one reader, has a ledger. An item enters it when it is encoded, and
-//! leaves `queued` exactly once, so that at every quiet moment
+//! leaves `queued` exactly once, so that at every moment
 //!
 //! ```text
 //! produced = exported + queued + dropped, the sum over all reasons
 //! ```
+//!
+//! One lock covers all of these, so that no reader ever sees an item in two places, or in none; it is
+//! taken for each request, not for each item.
 //!
 //! `queued` is counted by itself and not worked out of the others: else the sum would be right
 //! whatever was forgotten. The unit is one span, one log record, or one data point encoded for one
@@ -14,8 +17,8 @@
 mod kinds;
 mod show;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use barograph_model::bounds::Bounds;
@@ -96,6 +99,8 @@ pub struct Totals {
     pub exported: u64,
     /// Items that will not be delivered, each reason at the place `reason as usize`.
     pub dropped: [u64; Reason::COUNT],
+    /// Since when these count, in nanoseconds since the Unix epoch; 0 where nobody knows.
+    pub start_unix_nano: u64,
 }
 
 impl Totals {
@@ -121,12 +126,7 @@ struct Inner {
     signal: Signal,
     reader: Box<str>,
     target: Target,
-    /// Nanoseconds since the Unix epoch; 0 where the sums began before this process.
-    start_unix_nano: AtomicU64,
-    produced: AtomicU64,
-    exported: AtomicU64,
-    queued: AtomicU64,
-    dropped: [AtomicU64; Reason::COUNT],
+    account: Mutex<Account>,
     /// Items whose export is under way.
     inflight: AtomicU64,
     /// Items whose export has failed, which may have been tried again since, by the kind of error.
@@ -136,22 +136,29 @@ struct Inner {
     bounds: Bounds,
 }
 
+/// Where all items are at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Account {
+    pub(super) totals: Totals,
+    /// Items that wait, in memory or in the journal.
+    pub(super) queued: u64,
+}
+
 impl Ledger {
     /// An empty account of one signal for one reader, who is at `target`. The reader's name tells
     /// pipelines apart in metrics.
     pub fn new(signal: Signal, reader: &str, target: &Target) -> Self {
         let start = SystemTime::now().duration_since(UNIX_EPOCH);
-        let start = start.map_or(0, |start| start.as_nanos() as u64);
+        let totals = Totals {
+            start_unix_nano: start.map_or(0, |start| start.as_nanos() as u64),
+            ..Totals::default()
+        };
         Ledger {
             inner: Arc::new(Inner {
                 signal,
                 reader: reader.into(),
                 target: target.clone(),
-                start_unix_nano: AtomicU64::new(start),
-                produced: AtomicU64::new(0),
-                exported: AtomicU64::new(0),
-                queued: AtomicU64::new(0),
-                dropped: Default::default(),
+                account: Mutex::new(Account { totals, queued: 0 }),
                 inflight: AtomicU64::new(0),
                 failed: Kinds::default(),
                 operations: Kinds::default(),
@@ -173,17 +180,12 @@ impl Ledger {
 
     /// The sums now.
     pub fn snapshot(&self) -> Totals {
-        let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        Totals {
-            produced: read(&self.inner.produced),
-            exported: read(&self.inner.exported),
-            dropped: self.inner.dropped.each_ref().map(read),
-        }
+        self.account().totals
     }
 
     /// Items that wait, in memory or in the journal.
     pub fn queued(&self) -> u64 {
-        self.inner.queued.load(Ordering::Relaxed)
+        self.account().queued
     }
 
     /// Where the reader is.
@@ -196,34 +198,41 @@ impl Ledger {
     /// The journal writes both together. Where they do not agree all the same, the items that are
     /// missing count as [`Reason::Corrupt`], so that the account is right from here on.
     pub fn restore(&self, totals: &Totals, pending: u64) {
-        self.inner.start_unix_nano.store(0, Ordering::Relaxed);
         let accounted = totals.settled() + pending;
         let missing = totals.produced.saturating_sub(accounted);
-        add(&self.inner.produced, accounted + missing);
-        add(&self.inner.exported, totals.exported);
-        for (place, count) in self.inner.dropped.iter().zip(totals.dropped) {
-            add(place, count);
+        let mut account = self.lock();
+        account.queued += pending;
+        let sums = &mut account.totals;
+        if totals.start_unix_nano > 0 {
+            sums.start_unix_nano = totals.start_unix_nano;
         }
-        add(&self.inner.dropped[Reason::Corrupt as usize], missing);
-        add(&self.inner.queued, pending);
+        sums.produced += accounted + missing;
+        sums.exported += totals.exported;
+        for (sum, count) in sums.dropped.iter_mut().zip(totals.dropped) {
+            *sum += count;
+        }
+        sums.dropped[Reason::Corrupt as usize] += missing;
     }
 
     /// Items were made, and wait.
     pub(super) fn produce(&self, items: u64) {
-        add(&self.inner.queued, items);
-        add(&self.inner.produced, items);
+        let mut account = self.lock();
+        account.queued += items;
+        account.totals.produced += items;
     }
 
     /// Items that waited were taken by the receiver.
     pub(super) fn export(&self, items: u64) {
-        self.leave_queue(items);
-        add(&self.inner.exported, items);
+        let mut account = self.lock();
+        account.queued -= items;
+        account.totals.exported += items;
     }
 
     /// Items that waited will not be delivered.
     pub(super) fn drop(&self, items: u64, reason: Reason) {
-        self.leave_queue(items);
-        add(&self.inner.dropped[reason as usize], items);
+        let mut account = self.lock();
+        account.queued -= items;
+        account.totals.dropped[reason as usize] += items;
     }
 
     /// The export of a request with this many items begins.
@@ -259,14 +268,15 @@ impl Ledger {
         self.inner.inflight.load(Ordering::Relaxed)
     }
 
-    /// Since when the sums count, where this is known.
-    fn start(&self) -> Option<u64> {
-        let start = self.inner.start_unix_nano.load(Ordering::Relaxed);
-        (start > 0).then_some(start)
+    /// Where all items are now.
+    pub(super) fn account(&self) -> Account {
+        *self.lock()
     }
 
-    fn leave_queue(&self, items: u64) {
-        self.inner.queued.fetch_sub(items, Ordering::Relaxed);
+    fn lock(&self) -> MutexGuard<'_, Account> {
+        // Nothing under the lock panics but a sum that overflows.
+        let account = self.inner.account.lock();
+        account.unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -13,7 +13,7 @@ use barograph_model::label::PackedLabels;
 use barograph_model::snapshot::{FamilyView, HistogramValue, Point, Source, Value};
 
 use super::kinds::{Durations, ErrorType, Kinds};
-use super::{Ledger, Reason};
+use super::{Account, Ledger, Reason, Totals};
 use crate::otlp::Signal;
 
 /// Shows ledgers as metrics. All of a process belong in one: a family stands once on a page.
@@ -57,10 +57,14 @@ impl LedgerSource {
                 ("signal", ledger.signal().as_str()),
                 ("reader", ledger.reader()),
             ];
-            let (totals, start) = (ledger.snapshot(), ledger.start());
+            let Account {
+                totals,
+                queued: waiting,
+            } = ledger.account();
+            let start = start(&totals);
             produced.count(&labels, totals.produced, start);
             exported.count(&labels, totals.exported, start);
-            queued.count(&labels, ledger.queued(), None);
+            queued.count(&labels, waiting, None);
             for (reason, count) in Reason::ALL.into_iter().zip(totals.dropped) {
                 let labels = [labels[0], labels[1], ("reason", reason.as_str())];
                 dropped.count(&labels, count, start);
@@ -84,9 +88,10 @@ impl LedgerSource {
             "Items whose export is under way.",
         );
         for ledger in self.of(signal) {
-            let start = ledger.start();
+            let totals = ledger.snapshot();
+            let start = start(&totals);
             let labels = exporter_labels(ledger, &None);
-            exported.count(&refs(&labels), ledger.snapshot().exported, start);
+            exported.count(&refs(&labels), totals.exported, start);
             inflight.count(&refs(&labels), ledger.inflight(), None);
             ledger.inner.failed.read(|kind, count| {
                 let labels = exporter_labels(ledger, kind);
@@ -164,6 +169,11 @@ impl Source for LedgerSource {
     }
 }
 
+/// Since when the sums count, where this is known.
+fn start(totals: &Totals) -> Option<u64> {
+    (totals.start_unix_nano > 0).then_some(totals.start_unix_nano)
+}
+
 fn exporter_labels(ledger: &Ledger, kind: &ErrorType) -> Vec<(&'static str, String)> {
     let target = &ledger.inner.target;
     let mut labels = vec![
@@ -233,11 +243,12 @@ impl Family {
         ledger: &Ledger,
         labels: impl Fn(&ErrorType) -> Vec<(&'static str, String)>,
     ) {
+        let start = start(&ledger.snapshot());
         kinds.read(|kind, durations| {
             self.rows.push(Row {
                 labels: refs(&labels(kind)).into_iter().collect(),
                 cells: Cells::Durations(durations.clone()),
-                start_unix_nano: ledger.start(),
+                start_unix_nano: start,
             });
         });
     }
