@@ -4,11 +4,13 @@
 //! instrument: it has no clock, no atomics, no I/O and no dependencies. It changes rarely.
 //!
 //! * [`name`], [`label`], [`descriptor`]: what a family of series is called and how it is described.
-//! * [`context`], [`exemplar`]: which trace a number came from.
+//! * [`context`], [`exemplar`]: which trace a number came from, and what travels with a request.
 //! * [`bounds`]: histogram bucket bounds, ready-made and made to measure.
 //! * [`snapshot`]: [`Source`](snapshot::Source) and what it shows.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
+
+mod hex;
 
 pub mod name;
 pub mod label;

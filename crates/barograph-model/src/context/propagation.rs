@@ -1,0 +1,162 @@
+//! All that goes from one service to the next.
+
+use super::{Baggage, TraceContext, TraceFlags, TraceState};
+
+/// What a carrier brings, and what is given to the next one: trace context, tracestate, baggage.
+///
+/// Each may be missing. Without tracestate and baggage a clone is a copy of some words; with them
+/// it shares their text.
+///
+/// ```
+/// use barograph_model::context::{Baggage, Propagation, TraceContext, TraceFlags};
+/// # let received = Propagation::default();
+/// let own = TraceContext::new(0xabc, 0xdef, TraceFlags::SAMPLED).ok_or("ids are not zero")?;
+/// // The span of this service goes on, what came with its parent stays.
+/// let sent = received.with_trace(own);
+/// assert_eq!(sent.trace(), Some(own));
+/// # Ok::<(), &str>(())
+/// ```
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Propagation {
+    trace: Option<TraceContext>,
+    sampling: Sampling,
+    tracestate: TraceState,
+    baggage: Baggage,
+}
+
+/// What a caller says about recording a trace.
+///
+/// The sampled flag tells two of these apart; B3 knows all four.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Sampling {
+    /// Whoever receives it decides.
+    #[default]
+    Deferred,
+    /// Not recorded.
+    NotSampled,
+    /// Recorded.
+    Sampled,
+    /// Recorded because a person asked for this very request, whatever a sampler says.
+    Debug,
+}
+
+impl Propagation {
+    /// The trace and the span in it.
+    #[inline]
+    pub fn trace(&self) -> Option<TraceContext> {
+        self.trace
+    }
+
+    /// What is said about recording: with a trace, its sampled flag agrees. There may be a decision
+    /// without a trace.
+    #[inline]
+    pub fn sampling(&self) -> Sampling {
+        self.sampling
+    }
+
+    /// What other tracing systems say about the trace.
+    #[inline]
+    pub fn tracestate(&self) -> &TraceState {
+        &self.tracestate
+    }
+
+    /// What the application sends along.
+    #[inline]
+    pub fn baggage(&self) -> &Baggage {
+        &self.baggage
+    }
+
+    /// Whether there is nothing to send.
+    #[inline]
+    pub fn is_empty(&self) -> bool {
+        self.trace.is_none() && self.sampling == Sampling::Deferred && self.baggage.is_empty()
+    }
+
+    /// The same in another span, mostly the one that goes on with the trace.
+    ///
+    /// Its sampled flag decides; a request for debugging stays one while it is sampled.
+    #[inline]
+    #[must_use]
+    pub fn with_trace(self, trace: TraceContext) -> Self {
+        let sampling = match (trace.is_sampled(), self.sampling) {
+            (true, Sampling::Debug) => Sampling::Debug,
+            (true, _) => Sampling::Sampled,
+            (false, _) => Sampling::NotSampled,
+        };
+        Propagation {
+            trace: Some(trace),
+            sampling,
+            ..self
+        }
+    }
+
+    /// Sets what is said about recording, and the sampled flag of the trace with it.
+    #[must_use]
+    pub fn with_sampling(self, sampling: Sampling) -> Self {
+        let flags = |flags: TraceFlags| match sampling {
+            Sampling::Sampled | Sampling::Debug => flags.with(TraceFlags::SAMPLED),
+            Sampling::Deferred | Sampling::NotSampled => flags.without(TraceFlags::SAMPLED),
+        };
+        let trace = self
+            .trace
+            .map(|trace| trace.with_flags(flags(trace.flags())));
+        Propagation {
+            trace,
+            sampling,
+            ..self
+        }
+    }
+
+    /// Sets what other tracing systems say about the trace.
+    #[must_use]
+    pub fn with_tracestate(self, tracestate: TraceState) -> Self {
+        Propagation { tracestate, ..self }
+    }
+
+    /// Sets what the application sends along.
+    #[must_use]
+    pub fn with_baggage(self, baggage: Baggage) -> Self {
+        Propagation { baggage, ..self }
+    }
+}
+
+impl From<TraceContext> for Propagation {
+    #[inline]
+    fn from(trace: TraceContext) -> Self {
+        Propagation::default().with_trace(trace)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sampled_flag_and_the_decision_agree() {
+        let trace = TraceContext::new(1, 2, TraceFlags::RANDOM).unwrap();
+        let received = Propagation::from(trace);
+        assert_eq!(received.sampling(), Sampling::NotSampled);
+        for (sampling, bits) in [
+            (Sampling::Sampled, 3),
+            (Sampling::Debug, 3),
+            (Sampling::NotSampled, 2),
+            (Sampling::Deferred, 2),
+        ] {
+            let decided = received.clone().with_sampling(sampling);
+            assert_eq!(decided.sampling(), sampling);
+            assert_eq!(decided.trace().unwrap().flags().bits(), bits);
+        }
+    }
+
+    #[test]
+    fn debugging_goes_on_in_the_spans_that_follow() {
+        let span = |id, flags| TraceContext::new(1, id, flags).unwrap();
+        let received = Propagation::from(span(1, TraceFlags::SAMPLED));
+        let received = received.with_sampling(Sampling::Debug);
+        let child = received.clone().with_trace(span(2, TraceFlags::SAMPLED));
+        assert_eq!(child.sampling(), Sampling::Debug);
+        let denied = received.with_trace(span(2, TraceFlags::default()));
+        assert_eq!(denied.sampling(), Sampling::NotSampled);
+    }
+}

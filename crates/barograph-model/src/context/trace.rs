@@ -1,0 +1,358 @@
+//! The two ids and the flags, and the `traceparent` that carries them.
+
+use std::error::Error;
+use std::fmt;
+use std::num::NonZero;
+
+use super::trim;
+use crate::hex::{self, Digits};
+
+/// The part of a trace context that numbers and log lines need: two ids and the flags.
+///
+/// Source: W3C Trace Context level 2. A valid context has ids that are not all zero; there is no
+/// way to make another.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct TraceContext {
+    trace_id: TraceId,
+    span_id: SpanId,
+    flags: TraceFlags,
+}
+
+impl TraceContext {
+    /// A context of a trace and a span in it; none when an id is zero.
+    #[inline]
+    pub fn new(trace_id: u128, span_id: u64, flags: TraceFlags) -> Option<Self> {
+        Some(TraceContext {
+            trace_id: TraceId(NonZero::new(trace_id)?),
+            span_id: SpanId(NonZero::new(span_id)?),
+            flags,
+        })
+    }
+
+    /// Reads the value of a `traceparent` header.
+    ///
+    /// Versions newer than `00` are read as far as `00` goes, as the specification asks. Flags that
+    /// it does not define are left out.
+    ///
+    /// # Errors
+    /// [`InvalidTraceparent`] when it is anything but that.
+    ///
+    /// ```
+    /// use barograph_model::context::TraceContext;
+    /// let header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    /// let context = TraceContext::parse_traceparent(header)?;
+    /// assert!(context.is_sampled());
+    /// assert_eq!(context.trace_id().to_string(), "0af7651916cd43dd8448eb211c80319c");
+    /// # Ok::<(), barograph_model::context::InvalidTraceparent>(())
+    /// ```
+    #[inline]
+    pub fn parse_traceparent(header: impl AsRef<[u8]>) -> Result<Self, InvalidTraceparent> {
+        Self::read(trim(header.as_ref())).ok_or(InvalidTraceparent)
+    }
+
+    /// The value of the `traceparent` header that carries this context, without an allocation.
+    ///
+    /// It is of version `00`; flags that this does not define are zero.
+    ///
+    /// ```
+    /// use barograph_model::context::{TraceContext, TraceFlags};
+    /// let flags = TraceFlags::SAMPLED.with(TraceFlags::RANDOM);
+    /// let context = TraceContext::new(0xabc, 0xdef, flags).ok_or("ids are not zero")?;
+    /// let header = context.to_traceparent();
+    /// assert_eq!(header.as_str(), "00-00000000000000000000000000000abc-0000000000000def-03");
+    /// # Ok::<(), &str>(())
+    /// ```
+    #[inline]
+    pub fn to_traceparent(&self) -> Traceparent {
+        let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
+        text[3..35].copy_from_slice(&hex::write32(self.trace_id.get()));
+        text[36..52].copy_from_slice(&hex::write16(self.span_id.get()));
+        // All flags that are defined fit into the last digit.
+        text[54] = b'0' + self.flags.defined().bits();
+        Traceparent(text)
+    }
+
+    #[inline]
+    fn read(header: &[u8]) -> Option<Self> {
+        let (fixed, rest) = header.split_first_chunk::<{ Traceparent::LENGTH }>()?;
+        let mut digits = Digits::new();
+        let trace_id = digits.read32(part(fixed, 3));
+        let span_id = digits.read16(part(fixed, 36));
+        // Version and flags are read together, with other digits between them.
+        let [[v, w], [f, g]] = [part(fixed, 0), part(fixed, 53)];
+        let [version, _, _, flags] = digits
+            .read8([v, w, b'0', b'0', b'0', b'0', f, g])
+            .to_be_bytes();
+        let dashes = [fixed[2], fixed[35], fixed[52]] == [b'-'; 3];
+        let length_fits = match (version, rest) {
+            (0xff, _) => false,
+            (_, []) => true,
+            (version, [next, ..]) => version != 0 && *next == b'-',
+        };
+        if !(digits.are_fine() && dashes && length_fits) {
+            return None;
+        }
+        TraceContext::new(trace_id, span_id, TraceFlags(flags).defined())
+    }
+
+    /// The trace.
+    #[inline]
+    pub fn trace_id(&self) -> TraceId {
+        self.trace_id
+    }
+
+    /// The span.
+    #[inline]
+    pub fn span_id(&self) -> SpanId {
+        self.span_id
+    }
+
+    /// The flags.
+    #[inline]
+    pub fn flags(&self) -> TraceFlags {
+        self.flags
+    }
+
+    /// Whether the trace is recorded somewhere.
+    #[inline]
+    pub fn is_sampled(&self) -> bool {
+        self.flags.contains(TraceFlags::SAMPLED)
+    }
+
+    /// This context with other flags.
+    #[inline]
+    #[must_use]
+    pub fn with_flags(self, flags: TraceFlags) -> Self {
+        TraceContext { flags, ..self }
+    }
+}
+
+/// A piece of a `traceparent`, at a place that is known.
+#[inline]
+fn part<const N: usize>(text: &[u8; Traceparent::LENGTH], from: usize) -> [u8; N] {
+    let mut part = [0; N];
+    part.copy_from_slice(&text[from..from + N]);
+    part
+}
+
+/// The value of a `traceparent` header.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Traceparent([u8; Self::LENGTH]);
+
+impl Traceparent {
+    /// Characters of a header of version `00`.
+    pub const LENGTH: usize = 55;
+
+    /// The characters.
+    #[inline]
+    pub fn as_bytes(&self) -> &[u8; Self::LENGTH] {
+        &self.0
+    }
+
+    /// The text.
+    #[inline]
+    pub fn as_str(&self) -> &str {
+        str::from_utf8(&self.0).expect("digits and dashes are ASCII")
+    }
+}
+
+impl AsRef<[u8]> for Traceparent {
+    #[inline]
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}
+
+impl fmt::Display for Traceparent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for Traceparent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+/// The id of a trace, shown as 32 lower-case hexadecimal digits. Never zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct TraceId(NonZero<u128>);
+
+/// The id of a span, shown as 16 lower-case hexadecimal digits. Never zero.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SpanId(NonZero<u64>);
+
+/// The `trace-flags` of a trace context.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TraceFlags(u8);
+
+impl TraceId {
+    /// The number behind the digits.
+    #[inline]
+    pub fn get(self) -> u128 {
+        self.0.get()
+    }
+}
+
+impl SpanId {
+    /// The number behind the digits.
+    #[inline]
+    pub fn get(self) -> u64 {
+        self.0.get()
+    }
+}
+
+impl TraceFlags {
+    /// The trace is recorded somewhere.
+    pub const SAMPLED: TraceFlags = TraceFlags(1);
+
+    /// At least the right-most 56 bits of the trace id are random.
+    ///
+    /// It goes with the trace id: set where this is made, and copied unchanged.
+    pub const RANDOM: TraceFlags = TraceFlags(2);
+
+    /// Flags as they stand on the wire.
+    #[inline]
+    pub const fn from_bits(bits: u8) -> Self {
+        TraceFlags(bits)
+    }
+
+    /// Flags as they stand on the wire.
+    #[inline]
+    pub const fn bits(self) -> u8 {
+        self.0
+    }
+
+    /// These flags and others.
+    #[inline]
+    #[must_use]
+    pub const fn with(self, others: TraceFlags) -> Self {
+        TraceFlags(self.0 | others.0)
+    }
+
+    /// These flags but for others.
+    #[inline]
+    #[must_use]
+    pub const fn without(self, others: TraceFlags) -> Self {
+        TraceFlags(self.0 & !others.0)
+    }
+
+    /// Whether these flags hold all others.
+    #[inline]
+    pub const fn contains(self, others: TraceFlags) -> bool {
+        self.0 & others.0 == others.0
+    }
+
+    /// The flags that the specification defines; the others are to be zero.
+    #[inline]
+    const fn defined(self) -> Self {
+        TraceFlags(self.0 & (Self::SAMPLED.0 | Self::RANDOM.0))
+    }
+}
+
+impl fmt::Display for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        spell(&hex::write32(self.get()), f)
+    }
+}
+
+impl fmt::Display for SpanId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        spell(&hex::write16(self.get()), f)
+    }
+}
+
+fn spell(digits: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    f.write_str(str::from_utf8(digits).expect("digits are ASCII"))
+}
+
+/// A `traceparent` header that is not one.
+///
+/// It does not hold the header: what an unknown client sent has no place in a log line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct InvalidTraceparent;
+
+impl fmt::Display for InvalidTraceparent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "invalid traceparent: expected 00-<32 hex>-<16 hex>-<2 hex> with ids that are not zero",
+        )
+    }
+}
+
+impl Error for InvalidTraceparent {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const OK: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+    #[test]
+    fn a_valid_header_gives_its_parts() {
+        let context = TraceContext::parse_traceparent(&format!(" {OK}\t")).unwrap();
+        assert_eq!(context.trace_id().get(), 0x0af7651916cd43dd8448eb211c80319c);
+        assert_eq!(context.span_id().to_string(), "b7ad6b7169203331");
+        assert_eq!(context.flags().bits(), 1);
+        let later = TraceContext::parse_traceparent(&OK.replacen("00-", "cc-", 1)).unwrap();
+        assert_eq!(later, context);
+        let more = format!("{}-more", OK.replacen("00-", "cc-", 1));
+        assert_eq!(TraceContext::parse_traceparent(&more), Ok(context));
+    }
+
+    #[test]
+    fn flags_that_are_not_defined_are_left_out() {
+        for (wire, read) in [
+            ("00", 0),
+            ("01", 1),
+            ("02", 2),
+            ("03", 3),
+            ("fe", 2),
+            ("ff", 3),
+        ] {
+            let header = format!("{}{wire}", &OK[..53]);
+            let context = TraceContext::parse_traceparent(header).unwrap();
+            assert_eq!(context.flags().bits(), read, "{wire}");
+            assert_eq!(context.is_sampled(), read & 1 == 1);
+        }
+        let context = TraceContext::new(1, 1, TraceFlags::from_bits(0xff)).unwrap();
+        assert!(context.to_traceparent().as_str().ends_with("-03"));
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let context = TraceContext::parse_traceparent(OK).unwrap();
+        assert_eq!(context.to_traceparent().as_bytes(), OK.as_bytes());
+        assert_eq!(context.to_traceparent().to_string(), OK);
+        let ends = TraceContext::new(u128::MAX, u64::MAX, TraceFlags::RANDOM).unwrap();
+        let again = TraceContext::parse_traceparent(ends.to_traceparent());
+        assert_eq!(again, Ok(ends));
+        assert_eq!(ends.trace_id().to_string(), "f".repeat(32));
+    }
+
+    #[test]
+    fn anything_else_is_refused() {
+        for header in [
+            "",
+            "00",
+            &OK[..54],
+            &format!("{OK}-more"),
+            &format!("{}more", OK.replacen("00-", "cc-", 1)),
+            &OK.replacen("00-", "ff-", 1),
+            &OK.replacen("0af", "0AF", 1),
+            &OK.replacen("0af", "0ag", 1),
+            &OK.replacen('-', "_", 1),
+            &OK.replacen('-', "_", 2),
+            &OK.replacen('-', "_", 3),
+            &OK.replacen("00-", "0g-", 1),
+            &OK.replacen("-01", "-0g", 1),
+            &OK.replacen("-01", "-0A", 1),
+            "00-00000000000000000000000000000000-b7ad6b7169203331-01",
+            "00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01",
+            "00-é0af7651916cd43dd8448eb211c8031-b7ad6b7169203331-01",
+        ] {
+            assert!(TraceContext::parse_traceparent(header).is_err(), "{header}");
+        }
+    }
+}
