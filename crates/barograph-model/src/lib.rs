@@ -5,6 +5,7 @@
 //!
 //! * [`name`], [`label`], [`descriptor`]: what a family of series is called and how it is described.
 //! * [`context`], [`exemplar`]: which trace a number came from, and what travels with a request.
+//! * [`span`], [`log`], [`value`]: what was done and said, with its attributes.
 //! * [`bounds`]: histogram bucket bounds, ready-made and made to measure.
 //! * [`snapshot`]: [`Source`](snapshot::Source) and what it shows.
 #![forbid(unsafe_code)]
@@ -16,6 +17,9 @@ pub mod name;
 pub mod label;
 pub mod resource;
 pub mod context;
+pub mod value;
+pub mod span;
+pub mod log;
 pub mod exemplar;
 pub mod bounds;
 pub mod descriptor;
