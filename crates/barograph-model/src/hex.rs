@@ -9,9 +9,9 @@ fn read8(digits: [u8; 8]) -> (u32, u64) {
     let text = u64::from_be_bytes(digits);
     // Of all that is a digit, the letters are those with the bit of 0x40.
     let letters = text >> 6 & ONES;
-    let nibbles = (text & 0x0f * ONES) + 9 * letters;
+    let nibbles = (text & (0x0f * ONES)) + 9 * letters;
     // Digits are what is spelled again as it was read; a `g` would be, were it not more than 15.
-    let wrong = (spell(nibbles) ^ text) | (nibbles & 0xf0 * ONES);
+    let wrong = (spell(nibbles) ^ text) | (nibbles & (0xf0 * ONES));
     let pairs = (nibbles | nibbles >> 4) & 0x00ff_00ff_00ff_00ff;
     let quads = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
     ((quads | quads >> 16) as u32, wrong)
@@ -23,7 +23,7 @@ fn write8(number: u32) -> [u8; 8] {
     let quads = u64::from(number);
     let quads = (quads | quads << 16) & 0x0000_ffff_0000_ffff;
     let pairs = (quads | quads << 8) & 0x00ff_00ff_00ff_00ff;
-    spell((pairs | pairs << 4) & 0x0f * ONES).to_be_bytes()
+    spell((pairs | pairs << 4) & (0x0f * ONES)).to_be_bytes()
 }
 
 /// The digits of numbers below 16, one in each byte. Of numbers below 25 nothing carries.

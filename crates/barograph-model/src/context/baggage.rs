@@ -58,10 +58,17 @@ impl Baggage {
     pub fn parse<'a, V: AsRef<[u8]> + ?Sized + 'a>(
         headers: impl IntoIterator<Item = &'a V>,
     ) -> Self {
+        let mut headers = headers.into_iter().map(AsRef::as_ref);
+        let Some(first) = headers.next() else {
+            return Self::EMPTY;
+        };
+        let second = headers.next();
+        if let (Some(text), None) = (clean_header(first), second) {
+            return Baggage(Some(text.into()));
+        }
         let mut room = READ_AT_MOST;
         let mut list = List::default();
-        for header in headers {
-            let header = header.as_ref();
+        for header in [first].into_iter().chain(second).chain(headers) {
             let read = &header[..header.len().min(room)];
             room -= read.len();
             let mut members = read.split(|byte| *byte == b',');
@@ -181,6 +188,37 @@ fn members(text: &str) -> impl Iterator<Item = Member<'_>> {
             properties,
         })
     })
+}
+
+/// A header that is kept as it is, because it is what would be written: the rule, which is why its
+/// text is the one thing to be allocated.
+fn clean_header(header: &[u8]) -> Option<&str> {
+    if header.len() > Baggage::MAX_LENGTH {
+        return None;
+    }
+    let mut names = [""; Baggage::MAX_MEMBERS];
+    let text = str::from_utf8(header).ok()?;
+    for (at, member) in text.split(',').enumerate() {
+        let (pair, properties) = match member.split_once(';') {
+            Some((pair, properties)) => (pair, Some(properties)),
+            None => (member, None),
+        };
+        let (name, value) = pair.split_once('=')?;
+        let is_clean = is_token(name)
+            && value.bytes().all(is_octet)
+            && properties.is_none_or(|text| text.split(';').all(is_clean_property))
+            && !names[..at].contains(&name);
+        if !is_clean {
+            return None;
+        }
+        *names.get_mut(at)? = name;
+    }
+    Some(text)
+}
+
+fn is_clean_property(property: &str) -> bool {
+    let (name, value) = property.split_once('=').unwrap_or((property, ""));
+    is_token(name) && value.bytes().all(is_octet)
 }
 
 /// A member on its way into a baggage.

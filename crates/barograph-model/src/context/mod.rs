@@ -11,7 +11,7 @@ mod baggage;
 mod propagation;
 
 pub use baggage::{Baggage, BaggageEntry, InvalidBaggage};
-pub use propagation::{Propagation, Sampling};
+pub use propagation::{Boundary, Propagation, Sampling};
 pub use trace::{InvalidTraceparent, SpanId, TraceContext, TraceFlags, TraceId, Traceparent};
 pub use tracestate::{InvalidTraceState, TraceState};
 

@@ -41,6 +41,18 @@ pub enum Sampling {
     Debug,
 }
 
+/// What stands between a service and whoever calls it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Boundary {
+    /// Callers are believed: their traces go on, what they send along is passed on.
+    #[default]
+    Trusted,
+    /// Callers may be anybody. Nothing of theirs goes on: a trace of our own begins, and names the
+    /// span of the caller in a link.
+    Untrusted,
+}
+
 impl Propagation {
     /// The trace and the span in it.
     #[inline]
@@ -75,10 +87,16 @@ impl Propagation {
 
     /// The same in another span, mostly the one that goes on with the trace.
     ///
-    /// Its sampled flag decides; a request for debugging stays one while it is sampled.
+    /// Its sampled flag decides; a request for debugging stays one while it is sampled. A tracestate
+    /// belongs to its trace, and is left behind where another begins.
     #[inline]
     #[must_use]
     pub fn with_trace(self, trace: TraceContext) -> Self {
+        let is_another = |before: TraceContext| before.trace_id() != trace.trace_id();
+        let tracestate = match self.trace {
+            Some(before) if is_another(before) => TraceState::EMPTY,
+            _ => self.tracestate,
+        };
         let sampling = match (trace.is_sampled(), self.sampling) {
             (true, Sampling::Debug) => Sampling::Debug,
             (true, _) => Sampling::Sampled,
@@ -87,7 +105,27 @@ impl Propagation {
         Propagation {
             trace: Some(trace),
             sampling,
-            ..self
+            tracestate,
+            baggage: self.baggage,
+        }
+    }
+
+    /// What goes on behind a boundary, and the span to be linked where that is not its parent.
+    ///
+    /// ```
+    /// use barograph_model::context::{Boundary, Propagation, TraceContext};
+    /// let header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    /// let received = Propagation::from(TraceContext::parse_traceparent(header)?);
+    /// let (parent, link) = received.clone().across(Boundary::Untrusted);
+    /// assert!(parent.is_empty());
+    /// assert_eq!(link, received.trace());
+    /// # Ok::<(), barograph_model::context::InvalidTraceparent>(())
+    /// ```
+    #[must_use]
+    pub fn across(self, boundary: Boundary) -> (Self, Option<TraceContext>) {
+        match boundary {
+            Boundary::Trusted => (self, None),
+            Boundary::Untrusted => (Propagation::default(), self.trace),
         }
     }
 
@@ -147,6 +185,45 @@ mod tests {
             assert_eq!(decided.sampling(), sampling);
             assert_eq!(decided.trace().unwrap().flags().bits(), bits);
         }
+    }
+
+    #[test]
+    fn an_untrusted_caller_is_linked_and_decides_nothing() {
+        let trace = TraceContext::new(1, 2, TraceFlags::SAMPLED).unwrap();
+        let received = Propagation::from(trace.as_remote())
+            .with_sampling(Sampling::Debug)
+            .with_tracestate(TraceState::parse(["a=1"]).unwrap())
+            .with_baggage(Baggage::parse(["b=2"]));
+        assert_eq!(
+            received.clone().across(Boundary::Trusted),
+            (received.clone(), None)
+        );
+        let (parent, link) = received.across(Boundary::Untrusted);
+        assert_eq!(parent, Propagation::default());
+        assert_eq!(link, Some(trace));
+        assert_eq!(
+            Propagation::default().across(Boundary::Untrusted),
+            Default::default()
+        );
+    }
+
+    #[test]
+    fn a_tracestate_stays_with_its_trace() {
+        let trace = |id| TraceContext::new(id, 2, TraceFlags::SAMPLED).unwrap();
+        let state = TraceState::parse(["a=1"]).unwrap();
+        let baggage = Baggage::parse(["b=2"]);
+        let received = Propagation::default()
+            .with_tracestate(state.clone())
+            .with_baggage(baggage.clone())
+            .with_trace(trace(1));
+        assert_eq!(received.tracestate(), &state);
+        let child = received.with_trace(trace(1).with_flags(TraceFlags::default()));
+        assert_eq!(child.tracestate(), &state);
+        let other = child.with_trace(trace(2));
+        assert_eq!(
+            (other.tracestate(), other.baggage()),
+            (&TraceState::EMPTY, &baggage)
+        );
     }
 
     #[test]

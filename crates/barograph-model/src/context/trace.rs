@@ -9,13 +9,18 @@ use crate::hex::{self, Digits};
 
 /// The part of a trace context that numbers and log lines need: two ids and the flags.
 ///
+/// Besides it remembers whether it came from another process: OpenTelemetry's `IsRemote`. Only what
+/// is extracted from a carrier is remote; contexts that are made, or read from text, are not. Two
+/// contexts are equal when ids and flags are: a span is the same, from wherever it is looked at.
+///
 /// Source: W3C Trace Context level 2. A valid context has ids that are not all zero; there is no
 /// way to make another.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug)]
 pub struct TraceContext {
     trace_id: TraceId,
     span_id: SpanId,
     flags: TraceFlags,
+    remote: bool,
 }
 
 impl TraceContext {
@@ -23,9 +28,10 @@ impl TraceContext {
     #[inline]
     pub fn new(trace_id: u128, span_id: u64, flags: TraceFlags) -> Option<Self> {
         Some(TraceContext {
-            trace_id: TraceId(NonZero::new(trace_id)?),
-            span_id: SpanId(NonZero::new(span_id)?),
+            trace_id: TraceId::new(trace_id)?,
+            span_id: SpanId::new(span_id)?,
             flags,
+            remote: false,
         })
     }
 
@@ -119,13 +125,50 @@ impl TraceContext {
         self.flags.contains(TraceFlags::SAMPLED)
     }
 
+    /// Whether it came from another process.
+    #[inline]
+    pub fn is_remote(&self) -> bool {
+        self.remote
+    }
+
     /// This context with other flags.
     #[inline]
     #[must_use]
     pub fn with_flags(self, flags: TraceFlags) -> Self {
         TraceContext { flags, ..self }
     }
+
+    /// Another span of this process in the same trace, with the same flags.
+    #[inline]
+    #[must_use]
+    pub fn with_span(self, span_id: SpanId) -> Self {
+        TraceContext {
+            span_id,
+            remote: false,
+            ..self
+        }
+    }
+
+    /// This context as one that came from another process.
+    #[inline]
+    #[must_use]
+    pub fn as_remote(self) -> Self {
+        TraceContext {
+            remote: true,
+            ..self
+        }
+    }
 }
+
+impl PartialEq for TraceContext {
+    #[inline]
+    fn eq(&self, other: &Self) -> bool {
+        let parts = |context: &Self| (context.trace_id, context.span_id, context.flags);
+        parts(self) == parts(other)
+    }
+}
+
+impl Eq for TraceContext {}
 
 /// A piece of a `traceparent`, at a place that is known.
 #[inline]
@@ -152,7 +195,7 @@ impl Traceparent {
     /// The text.
     #[inline]
     pub fn as_str(&self) -> &str {
-        str::from_utf8(&self.0).expect("digits and dashes are ASCII")
+        ascii(&self.0)
     }
 }
 
@@ -188,6 +231,12 @@ pub struct SpanId(NonZero<u64>);
 pub struct TraceFlags(u8);
 
 impl TraceId {
+    /// The id of this number; none for zero.
+    #[inline]
+    pub fn new(number: u128) -> Option<Self> {
+        NonZero::new(number).map(TraceId)
+    }
+
     /// The number behind the digits.
     #[inline]
     pub fn get(self) -> u128 {
@@ -196,6 +245,12 @@ impl TraceId {
 }
 
 impl SpanId {
+    /// The id of this number; none for zero.
+    #[inline]
+    pub fn new(number: u64) -> Option<Self> {
+        NonZero::new(number).map(SpanId)
+    }
+
     /// The number behind the digits.
     #[inline]
     pub fn get(self) -> u64 {
@@ -253,18 +308,18 @@ impl TraceFlags {
 
 impl fmt::Display for TraceId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        spell(&hex::write32(self.get()), f)
+        f.write_str(ascii(&hex::write32(self.get())))
     }
 }
 
 impl fmt::Display for SpanId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        spell(&hex::write16(self.get()), f)
+        f.write_str(ascii(&hex::write16(self.get())))
     }
 }
 
-fn spell(digits: &[u8], f: &mut fmt::Formatter<'_>) -> fmt::Result {
-    f.write_str(str::from_utf8(digits).expect("digits are ASCII"))
+fn ascii(text: &[u8]) -> &str {
+    str::from_utf8(text).expect("digits and dashes are ASCII")
 }
 
 /// A `traceparent` header that is not one.
@@ -291,11 +346,11 @@ mod tests {
 
     #[test]
     fn a_valid_header_gives_its_parts() {
-        let context = TraceContext::parse_traceparent(&format!(" {OK}\t")).unwrap();
+        let context = TraceContext::parse_traceparent(format!(" {OK}\t")).unwrap();
         assert_eq!(context.trace_id().get(), 0x0af7651916cd43dd8448eb211c80319c);
         assert_eq!(context.span_id().to_string(), "b7ad6b7169203331");
         assert_eq!(context.flags().bits(), 1);
-        let later = TraceContext::parse_traceparent(&OK.replacen("00-", "cc-", 1)).unwrap();
+        let later = TraceContext::parse_traceparent(OK.replacen("00-", "cc-", 1)).unwrap();
         assert_eq!(later, context);
         let more = format!("{}-more", OK.replacen("00-", "cc-", 1));
         assert_eq!(TraceContext::parse_traceparent(&more), Ok(context));
@@ -329,6 +384,22 @@ mod tests {
         let again = TraceContext::parse_traceparent(ends.to_traceparent());
         assert_eq!(again, Ok(ends));
         assert_eq!(ends.trace_id().to_string(), "f".repeat(32));
+    }
+
+    #[test]
+    fn only_what_is_said_to_be_remote_is() {
+        let context = TraceContext::parse_traceparent(OK).unwrap();
+        assert!(!context.is_remote());
+        let parent = context.as_remote();
+        assert!(parent.is_remote() && parent.with_flags(TraceFlags::RANDOM).is_remote());
+        assert_eq!(parent, context);
+        let child = parent.with_span(SpanId::new(1).unwrap());
+        assert!(!child.is_remote());
+        assert_eq!(child.trace_id(), parent.trace_id());
+        assert_eq!(child.flags(), parent.flags());
+        assert_ne!(child, parent);
+        // It is copied everywhere, and lies in the room that alignment leaves.
+        assert_eq!(size_of::<Option<TraceContext>>(), 32);
     }
 
     #[test]

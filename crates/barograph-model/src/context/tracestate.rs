@@ -47,6 +47,10 @@ impl TraceState {
     pub fn parse<'a, V: AsRef<[u8]> + ?Sized + 'a>(
         headers: impl IntoIterator<Item = &'a V>,
     ) -> Result<Self, InvalidTraceState> {
+        let mut headers = headers.into_iter().peekable();
+        if headers.peek().is_none() {
+            return Ok(Self::EMPTY);
+        }
         let mut room = READ_AT_MOST;
         let mut list = List::new();
         let mut count = 0;
@@ -242,13 +246,15 @@ impl<'a> List<'a> {
 
 impl From<List<'_>> for TraceState {
     fn from(list: List<'_>) -> Self {
-        let mut text = String::with_capacity(list.length());
+        // Put together where nothing is allocated, so that the shared text is all that is.
+        let mut text = [b','; TraceState::MAX_LENGTH + 1];
+        let mut length = 0;
         for member in list.members() {
-            if !text.is_empty() {
-                text.push(',');
-            }
-            text.push_str(member.text);
+            text[length..][..member.text.len()].copy_from_slice(member.text.as_bytes());
+            length += member.text.len() + 1;
         }
+        let text = &text[..length.saturating_sub(1)];
+        let text = str::from_utf8(text).expect("members are ASCII, and there are commas");
         TraceState((!text.is_empty()).then(|| text.into()))
     }
 }

@@ -1,0 +1,69 @@
+//! Reading and writing what travels allocates the shared text of a list, and nothing else.
+
+#![expect(unsafe_code, reason = "a counting allocator")]
+
+use std::alloc::{GlobalAlloc, Layout, System};
+use std::cell::Cell;
+use std::hint::black_box;
+
+use barograph_model::context::{Baggage, Propagation, TraceContext, TraceState};
+
+thread_local! {
+    static COUNT: Cell<u64> = const { Cell::new(0) };
+}
+
+struct Counting;
+
+// SAFETY: everything is handed on to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        COUNT.with(|count| count.set(count.get() + 1));
+        // SAFETY: the caller's promise.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise.
+        unsafe { System.dealloc(at, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+#[track_caller]
+fn check<T>(expected: u64, f: impl FnOnce() -> T) {
+    let before = COUNT.with(Cell::get);
+    black_box(f());
+    assert_eq!(COUNT.with(Cell::get) - before, expected);
+}
+
+const HEADER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+#[test]
+fn a_traceparent_is_read_and_written_without_an_allocation() {
+    // The test would see one.
+    check(1, || Box::new(1));
+
+    let context = TraceContext::parse_traceparent(HEADER).unwrap();
+    check(0, || TraceContext::parse_traceparent(HEADER));
+    check(0, || TraceContext::parse_traceparent(&HEADER[1..]));
+    check(0, || context.to_traceparent());
+}
+
+#[test]
+fn a_list_is_one_shared_text() {
+    let none: [&str; 0] = [];
+    check(0, || TraceState::parse(none));
+    check(1, || TraceState::parse(["a=1 , b=2", "c=3"]));
+    check(0, || TraceState::parse(["not valid"]));
+    check(0, || Baggage::parse(none));
+    check(1, || Baggage::parse(["a=1,b=2;p;q=1"]));
+
+    let context = TraceContext::parse_traceparent(HEADER).unwrap();
+    let received = Propagation::from(context)
+        .with_tracestate(TraceState::parse(["a=1"]).unwrap())
+        .with_baggage(Baggage::parse(["b=2"]));
+    check(0, || received.clone().with_trace(context));
+    check(0, || received.baggage().get("b").map(|value| value.len()));
+}
