@@ -73,6 +73,17 @@ impl Digits {
     }
 }
 
+/// One to as many digits as a number of 128 bits has, in any case.
+pub(crate) fn read_short(digits: &[u8]) -> Option<u128> {
+    if !(1..=32).contains(&digits.len()) {
+        return None;
+    }
+    digits.iter().try_fold(0, |number, digit| {
+        let digit = char::from(*digit).to_digit(16)?;
+        Some(number << 4 | u128::from(digit))
+    })
+}
+
 /// The sixteen digits of a number.
 #[inline]
 pub(crate) fn write16(number: u64) -> [u8; 16] {
@@ -116,6 +127,15 @@ mod tests {
             let mut digits = Digits::new();
             assert_eq!(digits.read32(text), number);
             assert!(digits.are_fine());
+        }
+    }
+
+    #[test]
+    fn short_numbers_are_read_too() {
+        assert_eq!(read_short(b"aBc"), Some(0xabc));
+        assert_eq!(read_short(&[b'f'; 32]), Some(u128::MAX));
+        for wrong in [&b""[..], &[b'0'; 33], b"g", b"-1", b"+1", b" 1", b"\xff"] {
+            assert_eq!(read_short(wrong), None);
         }
     }
 

@@ -5,7 +5,7 @@
 //!
 //! * [`name`], [`label`], [`descriptor`]: what a family of series is called and how it is described.
 //! * [`context`], [`exemplar`]: which trace a number came from, and what travels with a request.
-//! * [`carrier`]: the headers that hold it on its way.
+//! * [`carrier`], [`propagator`]: the headers that hold it on its way, and what is written in them.
 //! * [`span`], [`log`], [`value`]: what was done and said, with its attributes.
 //! * [`bounds`]: histogram bucket bounds, ready-made and made to measure.
 //! * [`snapshot`]: [`Source`](snapshot::Source) and what it shows.
@@ -19,6 +19,7 @@ pub mod label;
 pub mod resource;
 pub mod context;
 pub mod carrier;
+pub mod propagator;
 pub mod value;
 pub mod span;
 pub mod log;

@@ -100,6 +100,11 @@ impl Baggage {
         })
     }
 
+    /// Name and value of each member as they are on the wire.
+    pub(crate) fn encoded(&self) -> impl Iterator<Item = (&str, &str)> {
+        members(self.as_str()).map(|member| (member.name, member.value))
+    }
+
     /// How many members there are.
     pub fn len(&self) -> usize {
         members(self.as_str()).count()
@@ -149,6 +154,28 @@ impl Baggage {
             properties,
         })?;
         Ok(list.into())
+    }
+
+    /// This baggage with more members; those that are not valid or have no place are left out.
+    pub(crate) fn with_all<'a>(&self, new: impl Iterator<Item = (&'a str, Cow<'a, str>)>) -> Self {
+        let mut list = List::default();
+        for member in members(self.as_str()) {
+            // There was room for each.
+            let _ = list.put(member.into());
+        }
+        for (name, value) in new.filter(|(name, _)| is_token(name)) {
+            let value = match value {
+                Cow::Borrowed(value) => encode(value),
+                Cow::Owned(value) => Cow::Owned(encode(&value).into_owned()),
+            };
+            // What has no place is left out.
+            let _ = list.put(Received {
+                name,
+                value,
+                properties: Cow::Borrowed(""),
+            });
+        }
+        list.into()
     }
 
     /// This baggage without one member.
@@ -366,8 +393,8 @@ fn encode(value: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// The text behind octets. A `%` that no two digits follow stands for itself.
-fn decode(value: &str) -> Cow<'_, str> {
+/// The text behind octets, which is also that of percent-encoding anywhere else. A `%` that no two digits follow stands for itself.
+pub(crate) fn decode(value: &str) -> Cow<'_, str> {
     if !value.contains('%') {
         return Cow::Borrowed(value);
     }

@@ -10,6 +10,7 @@ mod tracestate;
 mod baggage;
 mod propagation;
 
+pub(crate) use baggage::decode;
 pub use baggage::{Baggage, BaggageEntry, InvalidBaggage};
 pub use propagation::{Boundary, Propagation, Sampling};
 pub use trace::{InvalidTraceparent, SpanId, TraceContext, TraceFlags, TraceId, Traceparent};

@@ -87,20 +87,24 @@ impl Propagation {
 
     /// The same in another span, mostly the one that goes on with the trace.
     ///
-    /// Its sampled flag decides; a request for debugging stays one while it is sampled. A tracestate
-    /// belongs to its trace, and is left behind where another begins.
+    /// Its sampled flag decides; a request for debugging stays one while it is sampled. That and the
+    /// tracestate belong to their trace, and are left behind where another begins.
     #[inline]
     #[must_use]
     pub fn with_trace(self, trace: TraceContext) -> Self {
-        let is_another = |before: TraceContext| before.trace_id() != trace.trace_id();
-        let tracestate = match self.trace {
-            Some(before) if is_another(before) => TraceState::EMPTY,
-            _ => self.tracestate,
+        let goes_on = match self.trace {
+            Some(before) => before.trace_id() == trace.trace_id(),
+            None => true,
         };
         let sampling = match (trace.is_sampled(), self.sampling) {
-            (true, Sampling::Debug) => Sampling::Debug,
+            (true, Sampling::Debug) if goes_on => Sampling::Debug,
             (true, _) => Sampling::Sampled,
             (false, _) => Sampling::NotSampled,
+        };
+        let tracestate = if goes_on {
+            self.tracestate
+        } else {
+            TraceState::EMPTY
         };
         Propagation {
             trace: Some(trace),
@@ -219,7 +223,8 @@ mod tests {
         assert_eq!(received.tracestate(), &state);
         let child = received.with_trace(trace(1).with_flags(TraceFlags::default()));
         assert_eq!(child.tracestate(), &state);
-        let other = child.with_trace(trace(2));
+        let other = child.with_sampling(Sampling::Debug).with_trace(trace(2));
+        assert_eq!(other.sampling(), Sampling::Sampled);
         assert_eq!(
             (other.tracestate(), other.baggage()),
             (&TraceState::EMPTY, &baggage)

@@ -27,12 +27,19 @@ impl TraceContext {
     /// A context of a trace and a span in it; none when an id is zero.
     #[inline]
     pub fn new(trace_id: u128, span_id: u64, flags: TraceFlags) -> Option<Self> {
-        Some(TraceContext {
-            trace_id: TraceId::new(trace_id)?,
-            span_id: SpanId::new(span_id)?,
+        let (trace_id, span_id) = (TraceId::new(trace_id)?, SpanId::new(span_id)?);
+        Some(Self::from_ids(trace_id, span_id, flags))
+    }
+
+    /// A context of a trace and a span in it.
+    #[inline]
+    pub const fn from_ids(trace_id: TraceId, span_id: SpanId, flags: TraceFlags) -> Self {
+        TraceContext {
+            trace_id,
+            span_id,
             flags,
             remote: false,
-        })
+        }
     }
 
     /// Reads the value of a `traceparent` header.
