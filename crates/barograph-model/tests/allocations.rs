@@ -7,6 +7,7 @@ use std::cell::Cell;
 use std::hint::black_box;
 
 use barograph_model::context::{Baggage, Propagation, TraceContext, TraceState};
+use barograph_model::propagator::Propagators;
 
 thread_local! {
     static COUNT: Cell<u64> = const { Cell::new(0) };
@@ -49,6 +50,28 @@ fn a_traceparent_is_read_and_written_without_an_allocation() {
     check(0, || TraceContext::parse_traceparent(HEADER));
     check(0, || TraceContext::parse_traceparent(&HEADER[1..]));
     check(0, || context.to_traceparent());
+}
+
+#[test]
+fn headers_are_read_without_an_allocation() {
+    let headers = [("host", "x"), ("Traceparent", HEADER), ("accept", "*/*")];
+    let default = Propagators::default();
+    check(0, || default.extract(&headers.as_slice()));
+    let headers = [
+        ("traceparent", HEADER),
+        ("tracestate", "a=1"),
+        ("tracestate", "b=2"),
+        ("baggage", "c=3"),
+    ];
+    check(2, || default.extract(&headers.as_slice()));
+    let b3 = [(
+        "b3",
+        "80f198ee56343ba864fe8b2a57d3eff7-e457b5a2e4d86bd1-1-05e3ac9a4f6e3b90",
+    )];
+    let propagators = Propagators::parse("b3,b3multi,jaeger").0;
+    check(0, || propagators.extract(&b3.as_slice()));
+    let jaeger = [("uber-trace-id", "abc:def:0:1")];
+    check(0, || propagators.extract(&jaeger.as_slice()));
 }
 
 #[test]

@@ -15,6 +15,7 @@
 //! * [`init()`] starts everything; [`Telemetry::builder`] takes it apart.
 //! * [`counter!`], [`gauge!`], [`histogram!`] and their like record in one line; a
 //!   [`Registry`](registry::Registry) makes handles that are faster still.
+//! * [`propagator::Propagators`] read and write the headers by which a trace goes from service to service.
 //! * [`Telemetry::serve`] runs an axum app and ends it in order.
 //! * [`testing::Capture`] is telemetry for tests.
 //!
@@ -69,7 +70,8 @@ pub use barograph_core::{
     counter, counter_f64, describe, gauge, gauge_i64, histogram, up_down_counter,
 };
 pub use barograph_core::{current, labels, registry};
-pub use barograph_edge::http;
+pub use barograph_edge::{carrier, http};
+pub use barograph_model::{context, propagator};
 
 pub use crate::builder::{Builder, init};
 pub use crate::error::{Error, Result, StartError};

@@ -1,0 +1,175 @@
+//! Headers of HTTP as carriers of a context, beside the maps and lists that are carriers already.
+//!
+//! They are wrapped because neither the traits nor the map are of this room. The metadata of gRPC in
+//! tonic are such a map, too: `Headers(metadata.as_ref())`, `HeadersMut(metadata.as_mut())`.
+//!
+//! ```
+//! use barograph_edge::carrier::{Headers, HeadersMut};
+//! use barograph_model::propagator::Propagators;
+//! # let received = http::Request::get("/").body(())?;
+//! # let mut request = http::Request::get("/").body(())?;
+//! let propagators = Propagators::default();
+//! let context = propagators.extract(&Headers(received.headers()));
+//! propagators.inject(&context, &mut HeadersMut(request.headers_mut()));
+//! # Ok::<(), http::Error>(())
+//! ```
+
+use std::fmt;
+
+pub use barograph_model::carrier::{Carrier, CarrierMut, Environment, Values};
+use http::{HeaderMap, HeaderName, HeaderValue};
+
+/// Headers that are read.
+#[derive(Clone, Copy)]
+pub struct Headers<'a>(pub &'a HeaderMap);
+
+/// Headers that are written.
+pub struct HeadersMut<'a>(pub &'a mut HeaderMap);
+
+impl Carrier for Headers<'_> {
+    fn values_of(&self, name: &str) -> Values<'_> {
+        let values = match known(name) {
+            Some(name) => self.0.get_all(name),
+            None => self.0.get_all(name),
+        };
+        values.iter().map(HeaderValue::as_bytes).collect()
+    }
+
+    fn each_name<'a>(&'a self, see: &mut dyn FnMut(&'a str)) {
+        self.0.keys().map(HeaderName::as_str).for_each(see);
+    }
+}
+
+/// What does not fit into a header, which no propagator of ours writes, is not written.
+impl CarrierMut for HeadersMut<'_> {
+    fn set(&mut self, name: &str, value: &str) {
+        let Ok(value) = HeaderValue::from_str(value) else {
+            return;
+        };
+        if let Some(name) = known(name) {
+            self.0.insert(name, value);
+        } else if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
+            self.0.insert(name, value);
+        }
+    }
+
+    fn unset(&mut self, name: &str) {
+        match known(name) {
+            Some(name) => self.0.remove(name),
+            None => self.0.remove(name),
+        };
+    }
+}
+
+/// Says how many there are: headers hold secrets.
+impl fmt::Debug for Headers<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Headers({})", self.0.len())
+    }
+}
+
+impl fmt::Debug for HeadersMut<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "HeadersMut({})", self.0.len())
+    }
+}
+
+/// A name that need not be read and copied each time.
+#[inline]
+fn known(name: &str) -> Option<&'static HeaderName> {
+    static NAMES: [HeaderName; 9] = [
+        HeaderName::from_static("traceparent"),
+        HeaderName::from_static("tracestate"),
+        HeaderName::from_static("baggage"),
+        HeaderName::from_static("b3"),
+        HeaderName::from_static("x-b3-traceid"),
+        HeaderName::from_static("x-b3-spanid"),
+        HeaderName::from_static("x-b3-sampled"),
+        HeaderName::from_static("x-b3-flags"),
+        HeaderName::from_static("uber-trace-id"),
+    ];
+    NAMES.iter().find(|known| known.as_str() == name)
+}
+
+#[cfg(test)]
+mod tests {
+    use barograph_model::context::Propagation;
+    use barograph_model::propagator::Propagators;
+
+    use super::*;
+
+    fn map(headers: &[(&str, &str)]) -> HeaderMap {
+        let parsed = |(name, value): &(&str, &str)| {
+            (name.parse::<HeaderName>().unwrap(), value.parse().unwrap())
+        };
+        headers.iter().map(parsed).collect()
+    }
+
+    #[test]
+    fn headers_are_read_in_any_case_and_all_of_them() {
+        let map = map(&[
+            (
+                "TraceParent",
+                "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            ),
+            ("tracestate", "a=1"),
+            ("TRACESTATE", "b=2"),
+            ("Baggage", "c=3"),
+            ("UberCtx-d", "4"),
+            ("authorization", "secret"),
+        ]);
+        let headers = Headers(&map);
+        let propagators = Propagators::parse("tracecontext,baggage,jaeger").0;
+        let received = propagators.extract(&headers);
+        assert!(received.trace().unwrap().is_remote());
+        assert_eq!(received.tracestate().as_str(), "a=1,b=2");
+        assert_eq!(received.baggage().as_str(), "c=3,d=4");
+        assert_eq!(format!("{headers:?}"), "Headers(6)");
+        let bytes = HeaderMap::from_iter([(
+            HeaderName::from_static("traceparent"),
+            HeaderValue::from_bytes(b"00-\xff").unwrap(),
+        )]);
+        assert!(propagators.extract(&Headers(&bytes)).is_empty());
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        for list in ["tracecontext,baggage", "b3", "b3multi", "jaeger"] {
+            let propagators = Propagators::parse(list).0;
+            let stale = [
+                ("tracestate", "x=1"),
+                ("x-b3-sampled", "1"),
+                ("x-b3-flags", "1"),
+            ];
+            let mut out = map(&stale);
+            let sent = Propagation::from(
+                barograph_model::context::TraceContext::parse_traceparent(
+                    "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00",
+                )
+                .unwrap(),
+            );
+            propagators.inject(&sent, &mut HeadersMut(&mut out));
+            assert_eq!(propagators.extract(&Headers(&out)), sent, "{list}");
+            for field in propagators
+                .fields()
+                .filter(|field| out.contains_key(*field))
+            {
+                assert_eq!(out.get_all(field).iter().count(), 1);
+            }
+        }
+    }
+
+    #[test]
+    fn a_value_that_is_no_header_is_not_written() {
+        let mut map = HeaderMap::new();
+        let mut headers = HeadersMut(&mut map);
+        headers.set("a", "line\nbreak");
+        headers.set("no name", "x");
+        assert_eq!(format!("{headers:?}"), "HeadersMut(0)");
+        headers.set("Other", "1");
+        headers.set("other", "2");
+        assert_eq!(Headers(headers.0).values_of("other").one(), Some(&b"2"[..]));
+        headers.unset("other");
+        assert!(map.is_empty());
+    }
+}
