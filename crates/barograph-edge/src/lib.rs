@@ -4,10 +4,12 @@
 //! traits of HTTP middleware, axum's routes, the kernel's files. It spawns no thread and reads no
 //! environment.
 //!
+//! * [`sampling`]: which traces are recorded.
 //! * [`http`]: a tower layer that records the metrics of a server's requests.
 //! * [`process`]: what the kernel knows about this process.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod sampling;
 pub mod http;
 pub mod process;
