@@ -1,6 +1,12 @@
 //! What samplers decide, case by case and in the long run.
 
+use std::time::Duration;
+
+use barograph_core::clock::ManualClock;
 use barograph_model::context::{TraceContext, TraceFlags, TraceState};
+use barograph_model::span::SpanKind;
+use barograph_model::value::Attribute;
+use proptest::prelude::*;
 
 use super::*;
 
@@ -88,7 +94,7 @@ fn each_kind_of_parent_has_its_sampler() {
     struct Says(&'static str);
     impl Sampler for Says {
         fn sample(&self, _: &SpanStart<'_>) -> Verdict {
-            let attributes = vec![barograph_model::value::Attribute::new("branch", self.0)];
+            let attributes = vec![Attribute::new("branch", self.0)];
             Verdict {
                 attributes,
                 ..Verdict::new(Decision::RecordOnly)
@@ -203,5 +209,250 @@ fn who_records_everything_exports_no_more() {
         };
         let span = SpanStart::new(trace(1).trace_id(), "span");
         assert_eq!(AlwaysRecord::new(sampler).sample(&span).decision, expected);
+    }
+}
+
+#[test]
+fn a_rate_is_kept_to() {
+    let clock = ManualClock::at(1_700_000_000_000_000_000);
+    let sampler = RateLimited::new(5.0).unwrap().with_clock(clock.clone());
+    let sampler = sampler.with_sampler(Probability::new(0.5).unwrap());
+    assert!(!sampler.needs_attributes());
+    let mut seen = 0;
+    let mut sampled = 0;
+    // A thousand a second, half of which are sampled, for ten seconds.
+    for id in random().take(10_000) {
+        let state = TraceState::parse(["a=1"]).unwrap();
+        let span = SpanStart::new(trace(id).trace_id(), "span").with_trace_state(&state);
+        let verdict = sampler.sample(&span);
+        let told = verdict.trace_state.as_ref().unwrap_or(span.trace_state);
+        assert_eq!(told.as_str(), "a=1", "nobody knows the share");
+        seen += 1;
+        sampled += usize::from(verdict.decision == Decision::RecordAndSample);
+        clock.advance(Duration::from_millis(1));
+    }
+    assert_eq!(seen, 10_000);
+    // A second's worth at once, and then what came in just under ten seconds.
+    assert!((54..=55).contains(&sampled), "{sampled}");
+    let shown = "RateLimited{5/s,ProbabilitySampler{0.5}}";
+    assert_eq!(sampler.description(), shown);
+    assert_eq!(format!("{sampler:?}"), shown);
+}
+
+#[test]
+fn the_first_rule_that_fits_decides() {
+    let rules = Rules::new()
+        .with_rule(Rule::new().with_route("/health*"), AlwaysOff)
+        .with_rule(
+            Rule::new().with_name("GET *").with_kind(SpanKind::Server),
+            AlwaysOn,
+        )
+        .with_rule(Rule::new().with_attribute("tier", "gold"), AlwaysOn)
+        .with_rule(Rule::new().with_attribute_like("size", "1?"), AlwaysOn)
+        .with_rule(Rule::new().with_kind(SpanKind::Consumer), AlwaysOff)
+        .with_rule(Rule::new().with_name("job *").with_name("* done"), AlwaysOn)
+        .with_rule(Rule::new(), AlwaysOff);
+    assert!(rules.needs_attributes());
+    let route = |route: &'static str| Attribute::new("http.route", route);
+    let (server, consumer) = (SpanKind::Server, SpanKind::Consumer);
+    for (name, kind, attributes, sampled) in [
+        ("GET /healthz", server, vec![route("/healthz")], false),
+        ("GET /orders", server, vec![route("/orders")], true),
+        ("GET /orders", SpanKind::Client, vec![], false),
+        ("x", consumer, vec![Attribute::new("tier", "gold")], true),
+        ("x", consumer, vec![Attribute::new("tier", "golden")], false),
+        ("x", consumer, vec![Attribute::new("size", 12)], true),
+        ("x", consumer, vec![Attribute::new("size", 123)], false),
+        ("job 7 done", SpanKind::Internal, vec![], true),
+        ("job 7", SpanKind::Internal, vec![], false),
+    ] {
+        let span = SpanStart::new(trace(1).trace_id(), name).with_kind(kind);
+        let span = span.with_attributes(&attributes);
+        assert_eq!(is_sampled(&rules, &span), sampled, "{name} {attributes:?}");
+    }
+    let span = SpanStart::new(trace(1).trace_id(), "x");
+    assert!(is_sampled(&Rules::new(), &span));
+    assert!(
+        !Rules::new()
+            .with_rule(Rule::new().with_name("x"), AlwaysOn)
+            .needs_attributes()
+    );
+}
+
+#[track_caller]
+fn check(sampler: Option<&str>, argument: Option<&str>, expected: &str, ignored: &[&str]) {
+    let (sampler, found) = configured(sampler, argument);
+    let root = sampler.description();
+    let root = match root.strip_prefix("ParentBased{root:") {
+        Some(rest) => format!("parent {}", rest.split_once(",remoteParent").unwrap().0),
+        None => root,
+    };
+    assert_eq!(root, expected);
+    let found: Vec<_> = found.iter().map(Ignored::to_string).collect();
+    assert_eq!(found, ignored);
+}
+
+#[test]
+fn the_environment_asks_for_samplers_by_name() {
+    let default = "parent AlwaysOnSampler";
+    check(None, None, default, &[]);
+    check(Some(" "), Some(""), default, &[]);
+    check(Some("always_on"), None, "AlwaysOnSampler", &[]);
+    check(Some("always_off"), None, "AlwaysOffSampler", &[]);
+    check(Some("ParentBased_Always_On"), None, default, &[]);
+    check(
+        Some("parentbased_always_off"),
+        None,
+        "parent AlwaysOffSampler",
+        &[],
+    );
+    check(
+        Some("traceidratio"),
+        Some("0.25"),
+        "TraceIdRatioBased{0.25}",
+        &[],
+    );
+    check(Some("traceidratio"), None, "TraceIdRatioBased{1}", &[]);
+    let ratio = "parent TraceIdRatioBased{0.01}";
+    check(Some("parentbased_traceidratio"), Some(" 1e-2 "), ratio, &[]);
+    check(
+        Some("probability"),
+        Some("0.01"),
+        "ProbabilitySampler{0.01}",
+        &[],
+    );
+    let probability = "parent ProbabilitySampler{0}";
+    check(Some("parentbased_probability"), Some("0"), probability, &[]);
+    let limited = "parent RateLimited{0.5/s,AlwaysOnSampler}";
+    check(Some("parentbased_ratelimited"), Some("0.5"), limited, &[]);
+    check(
+        Some("ratelimited"),
+        None,
+        "RateLimited{100/s,AlwaysOnSampler}",
+        &[],
+    );
+    check(
+        Some("rules"),
+        Some(
+            "route:/health*=0; kind:Consumer & messaging.system:kafka = 5/s ; name:a=b*=1;*=0.05;",
+        ),
+        "Rules{http.route:/health*=ProbabilitySampler{0};\
+         kind:consumer&messaging.system:kafka=RateLimited{5/s,AlwaysOnSampler};\
+         name:a=b*=ProbabilitySampler{1};*=ProbabilitySampler{0.05}}",
+        &[],
+    );
+}
+
+#[test]
+fn what_makes_no_sense_is_ignored_alone() {
+    let default = "parent AlwaysOnSampler";
+    let names = "always_on, always_off, traceidratio, probability, ratelimited or rules, \
+                 alone or after parentbased_";
+    for name in [
+        "jaeger_remote",
+        "parentbased_",
+        "parentbased_parentbased_always_on",
+        "off",
+    ] {
+        let ignored = format!("OTEL_TRACES_SAMPLER={name:?} is ignored, expected {names}");
+        check(Some(name), Some("0.1"), default, &[&ignored]);
+    }
+    let argument = |value: &str, expected: &str| {
+        format!("OTEL_TRACES_SAMPLER_ARG={value:?} is ignored, expected {expected}")
+    };
+    check(
+        None,
+        Some("0.1"),
+        default,
+        &[&argument("0.1", "OTEL_TRACES_SAMPLER with it")],
+    );
+    let nothing = argument("0.1", "no argument for this sampler");
+    check(
+        Some("always_off"),
+        Some("0.1"),
+        "AlwaysOffSampler",
+        &[&nothing],
+    );
+    for value in ["1.5", "-0", "NaN", "1%", "0,5"] {
+        let ignored = [&*argument(value, "a number from 0 to 1")];
+        let ignored = if value == "-0" {
+            &ignored[..0]
+        } else {
+            &ignored
+        };
+        let ratio = if value == "-0" { "-0" } else { "1" };
+        let expected = format!("TraceIdRatioBased{{{ratio}}}");
+        check(Some("traceidratio"), Some(value), &expected, ignored);
+    }
+    let expected = "a number a second from 0.000001 to 1000000000";
+    let limited = "RateLimited{100/s,AlwaysOnSampler}";
+    check(
+        Some("ratelimited"),
+        Some("0"),
+        limited,
+        &[&argument("0", expected)],
+    );
+    let expected = "rules like route:/health*=0;kind:consumer=5/s;*=0.05";
+    for value in [
+        ";",
+        "*",
+        "*=2",
+        "*=0/s",
+        "x=1",
+        ":x=1",
+        "kind:waiter=1",
+        "*=1;oops",
+    ] {
+        check(
+            Some("rules"),
+            Some(value),
+            "AlwaysOnSampler",
+            &[&argument(value, expected)],
+        );
+    }
+}
+
+proptest! {
+    #[test]
+    fn services_agree_whatever_their_shares(
+        id in 1..u128::MAX,
+        rv in prop::option::of(0..1_u64 << 56),
+        shares in prop::array::uniform3(0.0001..=1.0_f64),
+    ) {
+        let state = rv.map_or_else(String::new, |rv| format!("ot=rv:{rv:014x}"));
+        let mut state = TraceState::parse([state.as_str()]).unwrap();
+        let randomness = Randomness::of(trace(id).trace_id(), &state);
+        // Each service decides anew, with what the one before passed on.
+        let mut decisions = Vec::new();
+        for share in shares {
+            let service = Probability::new(share).unwrap();
+            let span = SpanStart::new(trace(id).trace_id(), "span").with_trace_state(&state);
+            let verdict = service.sample(&span);
+            let after = verdict.trace_state.unwrap_or(state.clone());
+            prop_assert_eq!(Randomness::of(span.trace_id, &after), randomness);
+            let threshold = Threshold::in_trace_state(&after);
+            let sampled = verdict.decision == Decision::RecordAndSample;
+            prop_assert_eq!(threshold.is_some(), sampled);
+            prop_assert!(threshold.is_none_or(|threshold| threshold.accepts(randomness)));
+            decisions.push((Threshold::of(share).unwrap(), sampled));
+            state = after;
+        }
+        // Who samples more samples what those who sample less do.
+        decisions.sort();
+        prop_assert!(decisions.is_sorted_by_key(|(_, sampled)| !sampled));
+    }
+
+    #[test]
+    fn a_threshold_is_read_as_it_is_written(number in 0..1_u64 << 56, zeros in 0..14_u32) {
+        let digits = format!("{:014x}", number >> (4 * zeros) << (4 * zeros));
+        let threshold = Threshold::parse(&digits).unwrap();
+        prop_assert_eq!(Threshold::parse(&threshold.to_string()), Some(threshold));
+        let written = threshold.to_string();
+        prop_assert!(written == "0" || !written.ends_with('0'));
+        prop_assert!(digits.starts_with(&written));
+        let state = threshold.set_in(&TraceState::EMPTY);
+        prop_assert_eq!(Threshold::in_trace_state(&state), Some(threshold));
+        let again = Threshold::of(threshold.probability());
+        prop_assert!(again.is_ok());
     }
 }
