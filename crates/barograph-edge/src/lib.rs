@@ -5,11 +5,13 @@
 //! environment.
 //!
 //! * [`carrier`]: headers of HTTP as carriers of a context.
+//! * [`sampling`]: which traces are recorded.
 //! * [`http`]: a tower layer that records the metrics of a server's requests.
 //! * [`process`]: what the kernel knows about this process.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
 pub mod carrier;
+pub mod sampling;
 pub mod http;
 pub mod process;

@@ -103,3 +103,47 @@ fn a_request_allocates_nothing() {
     let count = registry.value("http.server.request.duration", &series);
     assert_eq!(count.unwrap(), 40_002.0);
 }
+
+#[test]
+fn a_decision_allocates_nothing() {
+    use barograph_edge::sampling::{
+        AlwaysOff, AlwaysOn, ParentBased, Probability, RateLimited, Rule, Rules, Sampler,
+        SpanStart, TraceIdRatio,
+    };
+    use barograph_model::context::{TraceContext, TraceFlags, TraceState};
+    use barograph_model::value::Attribute;
+
+    let rules = Rules::new()
+        .with_rule(Rule::new().with_route("/health*"), AlwaysOff)
+        .with_rule(Rule::new(), Probability::new(0.5).unwrap());
+    let samplers: [&dyn Sampler; 6] = [
+        &AlwaysOn,
+        &TraceIdRatio::new(0.5).unwrap(),
+        &ParentBased::new(Probability::new(0.5).unwrap()),
+        &ParentBased::new(rules),
+        &RateLimited::new(3.0).unwrap(),
+        &ParentBased::default(),
+    ];
+    let attributes = [Attribute::new("http.route", "/orders")];
+    let state = TraceState::parse(["ot=th:8,congo=t61rcWkgMzE"]).unwrap();
+    for sampler in samplers {
+        for id in [1, 0xff_ffff_ffff_ffff] {
+            let flags = TraceFlags::SAMPLED.with(TraceFlags::RANDOM);
+            let parent = TraceContext::new(0xff_ffff_ffff_ffff, 1, flags).unwrap();
+            let trace_id = TraceContext::new(id, 1, flags).unwrap().trace_id();
+            let root = SpanStart::new(trace_id, "GET /orders").with_attributes(&attributes);
+            let child = root.with_parent(parent).with_trace_state(&state);
+            let count = allocations(|| drop(sampler.sample(&root)));
+            assert_eq!(count, 0, "{sampler:?}, at a root");
+            if sampler.description().starts_with("ParentBased") {
+                let count = allocations(|| drop(sampler.sample(&child)));
+                assert_eq!(count, 0, "{sampler:?}, at a child");
+            }
+        }
+    }
+    // What can be seen: a tracestate that another threshold is written to is a new text.
+    let root = TraceContext::new(0xff_ffff_ffff_ffff, 1, TraceFlags::RANDOM).unwrap();
+    let root = SpanStart::new(root.trace_id(), "GET /orders").with_trace_state(&state);
+    let sampler = Probability::new(0.25).unwrap();
+    assert!(allocations(|| drop(sampler.sample(&root))) > 0);
+}

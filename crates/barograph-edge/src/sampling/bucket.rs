@@ -1,0 +1,141 @@
+//! How many of something a second may have.
+//!
+//! # Protocol
+//!
+//! One word holds the time until which everything is given away. Who wants one moves it on by the
+//! time that one takes, unless that were further ahead of now than the bucket is deep. Threads do so
+//! by compare and swap; who loses looks again. Nothing else is guarded by it, so all is Relaxed.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// A bucket that fills at a steady rate and holds what comes in a second, but at least one.
+pub(super) struct Bucket {
+    per_second: f64,
+    /// Nanoseconds that each one takes.
+    each: u64,
+    depth: u64,
+    given_until: AtomicU64,
+}
+
+impl Bucket {
+    pub(super) fn new(per_second: f64) -> Result<Self, InvalidRate> {
+        if !(SLOWEST..=FASTEST).contains(&per_second) {
+            return Err(InvalidRate(per_second));
+        }
+        let each = (SECOND as f64 / per_second).round() as u64;
+        Ok(Bucket {
+            per_second,
+            each,
+            depth: each.max(SECOND),
+            given_until: AtomicU64::new(0),
+        })
+    }
+
+    pub(super) fn per_second(&self) -> f64 {
+        self.per_second
+    }
+
+    /// Takes one, if there is one at this time in nanoseconds since the Unix epoch.
+    #[inline]
+    pub(super) fn take(&self, now: u64) -> bool {
+        let full = now.saturating_add(self.depth);
+        let mut until = self.given_until.load(Ordering::Relaxed);
+        loop {
+            // So far ahead it is only when the clock was set back; then the bucket is empty now.
+            let was_set_back = until > full.saturating_add(SECOND);
+            let from = until.clamp(now, full);
+            let next = from.saturating_add(self.each);
+            let is_free = next <= full;
+            if !is_free && !was_set_back {
+                return false;
+            }
+            let new = if is_free { next } else { full };
+            match self.given_until.compare_exchange_weak(
+                until,
+                new,
+                Ordering::Relaxed,
+                Ordering::Relaxed,
+            ) {
+                Ok(_) => return is_free,
+                Err(seen) => until = seen,
+            }
+        }
+    }
+}
+
+const SECOND: u64 = 1_000_000_000;
+const SLOWEST: f64 = 1e-6;
+const FASTEST: f64 = 1e9;
+
+/// A number a second that cannot be kept to.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct InvalidRate(pub f64);
+
+impl fmt::Display for InvalidRate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "invalid rate {}: expected {EXPECTED_RATE}", self.0)
+    }
+}
+
+impl Error for InvalidRate {}
+
+pub(super) const EXPECTED_RATE: &str = "a number a second from 0.000001 to 1000000000";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many are given away when asked so many times at this time.
+    fn taken(bucket: &Bucket, times: usize, now: u64) -> usize {
+        (0..times).filter(|_| bucket.take(now)).count()
+    }
+
+    #[test]
+    fn a_second_is_what_it_holds() {
+        let bucket = Bucket::new(10.0).unwrap();
+        let start = 1_700_000_000 * SECOND;
+        assert_eq!(taken(&bucket, 100, start), 10);
+        assert_eq!(taken(&bucket, 100, start + SECOND / 10 - 1), 0);
+        assert_eq!(taken(&bucket, 100, start + SECOND / 10), 1);
+        assert_eq!(taken(&bucket, 100, start + SECOND), 9);
+        assert_eq!(taken(&bucket, 100, start + 3600 * SECOND), 10);
+    }
+
+    #[test]
+    fn a_rate_below_one_gives_one_now_and_then() {
+        let bucket = Bucket::new(0.1).unwrap();
+        assert_eq!(taken(&bucket, 5, 100 * SECOND), 1);
+        assert_eq!(taken(&bucket, 5, 109 * SECOND), 0);
+        assert_eq!(taken(&bucket, 5, 110 * SECOND), 1);
+        for bad in [0.0, -1.0, 1e-7, 2e9, f64::NAN, f64::INFINITY] {
+            assert!(Bucket::new(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_clock_that_is_set_back_does_not_stop_it() {
+        let bucket = Bucket::new(10.0).unwrap();
+        assert_eq!(taken(&bucket, 100, 5000 * SECOND), 10);
+        // A thread that read the clock a little earlier gets nothing more.
+        assert_eq!(taken(&bucket, 100, 5000 * SECOND - 1000), 0);
+        assert_eq!(taken(&bucket, 100, 1000 * SECOND), 0);
+        assert_eq!(taken(&bucket, 100, 1000 * SECOND + SECOND / 2), 5);
+    }
+
+    #[test]
+    fn threads_together_get_no_more_concurrently() {
+        let bucket = Bucket::new(1000.0).unwrap();
+        let take = || -> usize {
+            let times = (0..200).map(|ms| SECOND + ms * 1_000_000);
+            times.map(|now| taken(&bucket, 20, now)).sum()
+        };
+        let all: usize = std::thread::scope(|scope| {
+            let threads = [(); 4].map(|()| scope.spawn(take));
+            threads.map(|thread| thread.join().unwrap()).iter().sum()
+        });
+        // A second's worth, and what came in 199 milliseconds.
+        assert_eq!(all, 1199);
+    }
+}

@@ -1,0 +1,125 @@
+//! Sampling as the parent was.
+
+use super::always::{AlwaysOff, AlwaysOn};
+use super::sampler::{Decision, Sampler, SpanStart, Verdict};
+use super::threshold::{Randomness, Threshold};
+
+/// Asks one of five samplers, depending on the parent.
+///
+/// Only who starts a trace decides, unless told otherwise: spans with a parent are sampled where it
+/// was. So a trace is recorded whole or not at all, whatever the services on its way think.
+///
+/// A `th` that the parent's own decision contradicts is taken out of the tracestate.
+///
+/// Source: OpenTelemetry 1.60, "ParentBased" and "Parent-based threshold".
+#[derive(Debug)]
+pub struct ParentBased {
+    root: Box<dyn Sampler>,
+    remote_sampled: Box<dyn Sampler>,
+    remote_not_sampled: Box<dyn Sampler>,
+    local_sampled: Box<dyn Sampler>,
+    local_not_sampled: Box<dyn Sampler>,
+}
+
+impl ParentBased {
+    /// A sampler that asks `root` where a trace begins, and follows the parent elsewhere.
+    pub fn new(root: impl Sampler + 'static) -> Self {
+        ParentBased {
+            root: Box::new(root),
+            remote_sampled: Box::new(AlwaysOn),
+            remote_not_sampled: Box::new(AlwaysOff),
+            local_sampled: Box::new(AlwaysOn),
+            local_not_sampled: Box::new(AlwaysOff),
+        }
+    }
+
+    /// Asks another sampler where the parent is in another process and was sampled.
+    #[must_use]
+    pub fn with_remote_parent_sampled(mut self, sampler: impl Sampler + 'static) -> Self {
+        self.remote_sampled = Box::new(sampler);
+        self
+    }
+
+    /// Asks another sampler where the parent is in another process and was not sampled.
+    #[must_use]
+    pub fn with_remote_parent_not_sampled(mut self, sampler: impl Sampler + 'static) -> Self {
+        self.remote_not_sampled = Box::new(sampler);
+        self
+    }
+
+    /// Asks another sampler where the parent is in this process and was sampled.
+    #[must_use]
+    pub fn with_local_parent_sampled(mut self, sampler: impl Sampler + 'static) -> Self {
+        self.local_sampled = Box::new(sampler);
+        self
+    }
+
+    /// Asks another sampler where the parent is in this process and was not sampled.
+    #[must_use]
+    pub fn with_local_parent_not_sampled(mut self, sampler: impl Sampler + 'static) -> Self {
+        self.local_not_sampled = Box::new(sampler);
+        self
+    }
+
+    fn all(&self) -> [(&'static str, &dyn Sampler); 5] {
+        [
+            ("root", &*self.root),
+            ("remoteParentSampled", &*self.remote_sampled),
+            ("remoteParentNotSampled", &*self.remote_not_sampled),
+            ("localParentSampled", &*self.local_sampled),
+            ("localParentNotSampled", &*self.local_not_sampled),
+        ]
+    }
+}
+
+/// Everything is sampled, unless a parent was not.
+impl Default for ParentBased {
+    fn default() -> Self {
+        ParentBased::new(AlwaysOn)
+    }
+}
+
+impl Sampler for ParentBased {
+    #[inline]
+    fn sample(&self, span: &SpanStart<'_>) -> Verdict {
+        let Some(parent) = span.parent else {
+            return self.root.sample(span);
+        };
+        let sampler = match (parent.is_remote(), parent.is_sampled()) {
+            (true, true) => &self.remote_sampled,
+            (true, false) => &self.remote_not_sampled,
+            (false, true) => &self.local_sampled,
+            (false, false) => &self.local_not_sampled,
+        };
+        let verdict = sampler.sample(span);
+        // What a sampler wrote itself it knows; what it left as it came may not fit.
+        if verdict.trace_state.is_some() || is_consistent(span, verdict.decision) {
+            return verdict;
+        }
+        verdict.without_threshold(span)
+    }
+
+    fn needs_attributes(&self) -> bool {
+        let mut all = self.all().into_iter();
+        all.any(|(_, sampler)| sampler.needs_attributes())
+    }
+
+    fn description(&self) -> String {
+        let all = self
+            .all()
+            .map(|(name, sampler)| format!("{name}:{}", sampler.description()));
+        format!("ParentBased{{{}}}", all.join(","))
+    }
+}
+
+/// Whether the `th` that came with the parent, if any, says what was decided.
+#[inline]
+fn is_consistent(span: &SpanStart<'_>, decision: Decision) -> bool {
+    let accepts =
+        |threshold: Threshold| threshold.accepts(Randomness::of(span.trace_id, span.trace_state));
+    span.trace_state.is_empty()
+        || Threshold::in_trace_state(span.trace_state).is_none_or(|threshold| {
+            let parent_sampled = span.parent.is_some_and(|parent| parent.is_sampled());
+            parent_sampled && accepts(threshold) && decision == Decision::RecordAndSample
+        })
+}

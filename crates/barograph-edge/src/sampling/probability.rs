@@ -1,0 +1,87 @@
+//! Sampling on which services agree.
+
+use barograph_model::context::TraceState;
+
+use super::sampler::{Decision, Sampler, SpanStart, Verdict};
+use super::threshold::{InvalidRatio, Randomness, Threshold};
+
+/// Samples a share of all traces, and says which.
+///
+/// It compares the random bits of the trace with its threshold. Two services that use it sample the
+/// same traces, as far as their shares go; and who counts their spans knows how many each stands for.
+///
+/// As other samplers do it ignores the parent; [`ParentBased`](super::ParentBased) does not.
+///
+/// Source: OpenTelemetry 1.60, "ProbabilitySampler".
+///
+/// ```
+/// use barograph_edge::sampling::{Decision, Probability, Sampler, SpanStart};
+/// use barograph_model::context::{TraceContext, TraceFlags};
+/// let sampler = Probability::new(0.25)?;
+/// let trace = |id| TraceContext::new(id, 1, TraceFlags::RANDOM).expect("not zero").trace_id();
+/// let verdict = sampler.sample(&SpanStart::new(trace(0x40_0000_0000_0000), "below"));
+/// assert_eq!(verdict.decision, Decision::Drop);
+/// let verdict = sampler.sample(&SpanStart::new(trace(0xc0_0000_0000_0000), "not below"));
+/// assert_eq!(verdict.decision, Decision::RecordAndSample);
+/// assert_eq!(verdict.trace_state.expect("it is told").as_str(), "ot=th:c");
+/// # Ok::<(), barograph_edge::sampling::InvalidRatio>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Probability {
+    ratio: f64,
+    /// None where nothing is sampled, which is no probability.
+    threshold: Option<Threshold>,
+    /// What most roots get, made once.
+    alone: TraceState,
+}
+
+impl Probability {
+    /// A sampler of this share of traces, from 0 to 1.
+    ///
+    /// # Errors
+    /// [`InvalidRatio`] when it is not from 2⁻⁵⁶ to 1, and not 0.
+    pub fn new(ratio: f64) -> Result<Self, InvalidRatio> {
+        let threshold = match ratio {
+            0.0 => None,
+            _ => Some(Threshold::of(ratio)?),
+        };
+        let alone = threshold.map(|threshold| threshold.set_in(&TraceState::EMPTY));
+        Ok(Probability {
+            ratio,
+            threshold,
+            alone: alone.unwrap_or_default(),
+        })
+    }
+}
+
+impl Sampler for Probability {
+    #[inline]
+    fn sample(&self, span: &SpanStart<'_>) -> Verdict {
+        let randomness = Randomness::of(span.trace_id, span.trace_state);
+        match self
+            .threshold
+            .filter(|threshold| threshold.accepts(randomness))
+        {
+            None => Verdict::new(Decision::Drop).without_threshold(span),
+            Some(threshold) => {
+                let trace_state = if span.trace_state.is_empty() {
+                    self.alone.clone()
+                } else {
+                    threshold.set_in(span.trace_state)
+                };
+                Verdict {
+                    trace_state: Some(trace_state),
+                    ..Verdict::new(Decision::RecordAndSample)
+                }
+            }
+        }
+    }
+
+    fn needs_attributes(&self) -> bool {
+        false
+    }
+
+    fn description(&self) -> String {
+        format!("ProbabilitySampler{{{}}}", self.ratio)
+    }
+}

@@ -1,0 +1,53 @@
+//! Sampling by the trace id alone.
+
+use super::sampler::{Decision, Sampler, SpanStart, Verdict};
+use super::threshold::InvalidRatio;
+
+/// Samples a share of all traces, chosen by their ids.
+///
+/// It decides as the OpenTelemetry SDKs for Go and Rust do: by the right half of the id without its
+/// last bit. [`Probability`](super::Probability) is what takes its place: other services can agree
+/// with it whatever their language, and its spans say how many they stand for.
+///
+/// Source: OpenTelemetry 1.60, "TraceIdRatioBased"; the specification leaves the algorithm open.
+#[derive(Clone, Copy, Debug)]
+pub struct TraceIdRatio {
+    ratio: f64,
+    /// Of 2⁶³ ids, how many are sampled.
+    bound: u64,
+}
+
+impl TraceIdRatio {
+    /// A sampler of this share of traces, from 0 to 1.
+    ///
+    /// # Errors
+    /// [`InvalidRatio`] when it is not from 0 to 1.
+    pub fn new(ratio: f64) -> Result<Self, InvalidRatio> {
+        if !(0.0..=1.0).contains(&ratio) {
+            return Err(InvalidRatio(ratio));
+        }
+        let bound = (ratio * (1_u64 << 63) as f64) as u64;
+        Ok(TraceIdRatio { ratio, bound })
+    }
+}
+
+impl Sampler for TraceIdRatio {
+    #[inline]
+    fn sample(&self, span: &SpanStart<'_>) -> Verdict {
+        let right = span.trace_id.get() as u64;
+        let decision = if right >> 1 < self.bound {
+            Decision::RecordAndSample
+        } else {
+            Decision::Drop
+        };
+        Verdict::new(decision).without_threshold(span)
+    }
+
+    fn needs_attributes(&self) -> bool {
+        false
+    }
+
+    fn description(&self) -> String {
+        format!("TraceIdRatioBased{{{}}}", self.ratio)
+    }
+}
