@@ -26,3 +26,6 @@ pub mod receiver;
 pub mod collector;
 pub mod points;
 pub mod account;
+pub mod jaeger;
+pub mod zipkin;
+pub mod kafka;

@@ -261,6 +261,10 @@ fn judges() -> Result {
         "collector",
         "otlp",
         "rotel",
+        "jaeger",
+        "zipkin",
+        "kafka",
+        "kcat",
     ]))?;
     run(&mut cargo("test --package judges"))
 }

@@ -1,0 +1,174 @@
+//! A real Jaeger that is pushed to by OTLP, and the question for a trace.
+
+use std::{net::TcpStream, process::Command};
+
+use serde_json::Value;
+
+use crate::{
+    backends::program, child::Child, page::LIMIT, receiver::Transport, service::free_address,
+};
+
+/// All of Jaeger in one process, with its traces in memory.
+#[derive(Debug)]
+pub struct Jaeger {
+    grpc: u16,
+    http: u16,
+    query: u16,
+    child: Child,
+}
+
+impl Jaeger {
+    /// Starts one.
+    ///
+    /// # Panics
+    ///
+    /// When it is not installed or not ready in time.
+    #[track_caller]
+    pub fn start() -> Self {
+        let binary = program("bin/jaeger");
+        // It has no way to say which port it was given, so each is chosen here.
+        let ports: [u16; 12] = std::array::from_fn(|_| free_address().port());
+        let flags = [
+            "collector.otlp.grpc.host-port",
+            "collector.otlp.http.host-port",
+            "query.http-server.host-port",
+            "query.grpc-server.host-port",
+            "admin.http.host-port",
+            "collector.grpc-server.host-port",
+            "collector.http-server.host-port",
+            "processor.jaeger-binary.server-host-port",
+            "processor.jaeger-compact.server-host-port",
+            "processor.zipkin-compact.server-host-port",
+            "http-server.host-port",
+            "collector.zipkin.host-port",
+        ];
+        let mut child = Child::start("Jaeger", |_| {
+            let mut command = Command::new(binary);
+            let settings = flags.iter().zip(ports);
+            command.args(settings.map(|(flag, port)| format!("--{flag}=127.0.0.1:{port}")));
+            command
+        });
+        let [grpc, http, query, ..] = ports;
+        for port in [grpc, http, query] {
+            child.wait_for("open port", |_| {
+                TcpStream::connect(("127.0.0.1", port)).ok()
+            });
+        }
+        Self {
+            grpc,
+            http,
+            query,
+            child,
+        }
+    }
+
+    /// The endpoint of a transport.
+    pub fn endpoint(&self, transport: Transport) -> String {
+        let port = match transport {
+            Transport::Grpc => self.grpc,
+            Transport::Protobuf | Transport::Json => self.http,
+        };
+        format!("http://127.0.0.1:{port}")
+    }
+
+    /// The spans of a trace, once there are that many.
+    ///
+    /// # Panics
+    ///
+    /// When there are fewer in time.
+    #[track_caller]
+    pub fn trace(&mut self, trace_id: &str, spans: usize) -> Vec<Span> {
+        let query = self.query;
+        self.child.wait_for("whole trace", |_| {
+            let found = trace(query, trace_id)?;
+            (found.len() >= spans).then_some(found)
+        })
+    }
+}
+
+fn trace(query: u16, trace_id: &str) -> Option<Vec<Span>> {
+    let url = format!("http://127.0.0.1:{query}/api/traces/{trace_id}");
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_global(Some(LIMIT))
+        .build()
+        .into();
+    let text = agent.get(url).call().ok()?.body_mut().read_to_string();
+    let mut answer: Value = serde_json::from_str(&text.ok()?).ok()?;
+    let trace = answer["data"].get_mut(0)?.take();
+    let service = |process: &Value| {
+        let name = &trace["processes"][process.as_str().unwrap_or_default()]["serviceName"];
+        name.as_str().unwrap_or_default().to_owned()
+    };
+    let spans = trace["spans"].as_array()?.iter();
+    let spans = spans.map(|span| Span {
+        id: text_of(&span["spanID"]),
+        name: text_of(&span["operationName"]),
+        service: service(&span["processID"]),
+        references: references(span),
+        tags: span["tags"].clone(),
+        logs: span["logs"].clone(),
+    });
+    Some(spans.collect())
+}
+
+fn references(span: &Value) -> Vec<Reference> {
+    let references = span["references"].as_array().into_iter().flatten();
+    let reference = |reference: &Value| Reference {
+        is_parent: reference["refType"] == "CHILD_OF",
+        trace_id: text_of(&reference["traceID"]),
+        span_id: text_of(&reference["spanID"]),
+    };
+    references.map(reference).collect()
+}
+
+fn text_of(value: &Value) -> String {
+    value.as_str().unwrap_or_default().to_owned()
+}
+
+/// A span, as Jaeger has it.
+#[derive(Clone, Debug)]
+pub struct Span {
+    /// Its id, in hexadecimal digits.
+    pub id: String,
+    /// What it is called.
+    pub name: String,
+    /// `service.name` of whoever made it.
+    pub service: String,
+    /// Its parent and its links.
+    pub references: Vec<Reference>,
+    tags: Value,
+    logs: Value,
+}
+
+/// Another span that a span names.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reference {
+    /// Whether it is the parent; else it is linked.
+    pub is_parent: bool,
+    /// Its trace.
+    pub trace_id: String,
+    /// Its id.
+    pub span_id: String,
+}
+
+impl Span {
+    /// The id of its parent.
+    pub fn parent(&self) -> Option<&str> {
+        let parent = self.references.iter().find(|other| other.is_parent)?;
+        Some(&parent.span_id)
+    }
+
+    /// What an attribute says.
+    pub fn tag(&self, key: &str) -> Option<&Value> {
+        let mut tags = self.tags.as_array()?.iter();
+        Some(&tags.find(|tag| tag["key"] == key)?["value"])
+    }
+
+    /// The names of its events.
+    pub fn events(&self) -> Vec<&str> {
+        let events = self.logs.as_array().into_iter().flatten();
+        let fields = events.flat_map(|event| event["fields"].as_array().into_iter().flatten());
+        let names = fields.filter(|field| field["key"] == "event");
+        names.filter_map(|field| field["value"].as_str()).collect()
+    }
+}

@@ -1,0 +1,70 @@
+//! A real Zipkin, and the question for a trace.
+
+use std::process::Command;
+
+use serde_json::Value;
+
+use crate::{backends::program, child::Child, page::LIMIT, service::free_address};
+
+/// Zipkin with its traces in memory.
+#[derive(Debug)]
+pub struct Zipkin {
+    port: u16,
+    child: Child,
+}
+
+impl Zipkin {
+    /// Starts one.
+    ///
+    /// # Panics
+    ///
+    /// When it is not installed or not ready in time.
+    #[track_caller]
+    pub fn start() -> Self {
+        let jar = program("zipkin/zipkin-server-3.6.1-exec.jar");
+        let port = free_address().port();
+        let mut child = Child::start("Zipkin", |_| {
+            let mut command = Command::new("java");
+            command
+                .args(["-Xmx256m", "-jar"])
+                .arg(jar)
+                .arg("--armeria.ports[0].ip=127.0.0.1")
+                .arg(format!("--armeria.ports[0].port={port}"))
+                .arg("--armeria.ports[0].protocols[0]=http");
+            command
+        });
+        child.wait_for("answer about its health", |_| get(port, "/health"));
+        Self { port, child }
+    }
+
+    /// Where spans go.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}/api/v2/spans", self.port)
+    }
+
+    /// The spans of a trace as Zipkin writes them, once there are that many.
+    ///
+    /// # Panics
+    ///
+    /// When there are fewer in time.
+    #[track_caller]
+    pub fn trace(&mut self, trace_id: &str, spans: usize) -> Vec<Value> {
+        let port = self.port;
+        let path = format!("/api/v2/trace/{trace_id}");
+        self.child.wait_for("whole trace", |_| {
+            let answer = get(port, &path)?;
+            let found = answer.as_array()?;
+            (found.len() >= spans).then(|| found.clone())
+        })
+    }
+}
+
+fn get(port: u16, path: &str) -> Option<Value> {
+    let agent: ureq::Agent = ureq::Agent::config_builder()
+        .timeout_global(Some(LIMIT))
+        .build()
+        .into();
+    let url = format!("http://127.0.0.1:{port}{path}");
+    let text = agent.get(url).call().ok()?.body_mut().read_to_string();
+    serde_json::from_str(&text.ok()?).ok()
+}
