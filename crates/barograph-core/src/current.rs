@@ -1,16 +1,25 @@
-//! The trace context that this thread is in.
+//! What this thread works for: the current trace context, and what travels with it.
 //!
 //! Whoever knows what a thread works on says so with [`enter`]; exemplars, log lines and header
-//! injection read it with [`context`]. It belongs to the thread: a task that moves between threads
-//! enters at every poll, and spawned tasks inherit nothing.
+//! injection read it with [`context`] and [`propagation`]. It belongs to the thread: a task that
+//! moves between threads enters at every poll, and spawned tasks inherit nothing but what
+//! [`Current::capture`] takes along.
+//!
+//! The trace context lies in the thread's own words. Tracestate and baggage, which most requests do
+//! not have, lie behind one shared pointer, and cost nothing where there are none.
 
+use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
-use barograph_model::context::TraceContext;
+use barograph_model::context::{Propagation, Sampling, TraceContext};
 
-use crate::thread;
+use crate::thread::{self, Words};
 
-/// Makes `context` the current one of this thread until the guard is dropped.
+/// Makes something the current context of this thread until the guard is dropped: a
+/// [`TraceContext`] alone, a [`Propagation`] or a [`Current`].
+///
+/// Nothing of what was current before is current then, baggage neither.
 ///
 /// ```
 /// use barograph_core::current;
@@ -26,11 +35,11 @@ use crate::thread;
 /// ```
 #[must_use = "the context is left when the guard is dropped"]
 #[inline]
-pub fn enter(context: TraceContext) -> ContextGuard {
-    let before = thread::context();
-    thread::set_context(Some(context));
+pub fn enter(context: impl Into<Current>) -> ContextGuard {
+    let Current { trace, rest } = context.into().replace();
     ContextGuard {
-        before,
+        trace,
+        rest,
         on_this_thread: PhantomData,
     }
 }
@@ -41,18 +50,207 @@ pub fn context() -> Option<TraceContext> {
     thread::context()
 }
 
-/// Brings back, when dropped, the context that was current before.
+/// The current trace context of this thread with all that travels with it: what is to be sent.
+pub fn propagation() -> Propagation {
+    Current::capture().propagation()
+}
+
+/// What is, was or is to be current on a thread.
+///
+/// A clone shares tracestate and baggage.
+///
+/// ```
+/// use barograph_core::current::{self, Current};
+/// use barograph_model::context::{Baggage, Propagation};
+/// let received = Propagation::default().with_baggage(Baggage::parse(["tenant=acme"]));
+/// let _guard = current::enter(received);
+/// let here = Current::capture();
+/// std::thread::spawn(move || {
+///     let _guard = current::enter(here);
+///     assert_eq!(current::propagation().baggage().as_str(), "tenant=acme");
+/// })
+/// .join()
+/// .map_err(|_| "the thread panicked")?;
+/// # Ok::<(), &str>(())
+/// ```
+#[derive(Clone, Default)]
+pub struct Current {
+    trace: Words,
+    /// What a trace context does not hold; its trace is not looked at.
+    rest: Option<Arc<Propagation>>,
+}
+
+impl Current {
+    /// What is current on this thread.
+    #[inline]
+    pub fn capture() -> Self {
+        let (trace, rest) = thread::capture();
+        Current { trace, rest }
+    }
+
+    /// The trace context.
+    #[inline]
+    pub fn context(&self) -> Option<TraceContext> {
+        self.trace.context()
+    }
+
+    /// The trace context with all that travels with it.
+    pub fn propagation(&self) -> Propagation {
+        let rest = self.rest.as_deref().cloned().unwrap_or_default();
+        match self.context() {
+            Some(context) => rest.with_trace(context),
+            None => rest,
+        }
+    }
+
+    /// The same with another span of the trace. What travels stays.
+    #[inline]
+    #[must_use]
+    pub fn with_trace(self, context: TraceContext) -> Self {
+        Current {
+            trace: context.into(),
+            rest: self.rest,
+        }
+    }
+
+    /// Whether more travels than the trace context.
+    #[inline]
+    pub fn has_more(&self) -> bool {
+        self.rest.is_some()
+    }
+
+    /// Makes this the current context of this thread for good; what was before comes back.
+    ///
+    /// It is for those who cannot keep a guard, as they are told of entering and leaving in two
+    /// calls. Everybody else uses [`enter`].
+    #[must_use = "it has to be put back"]
+    #[inline]
+    pub fn replace(self) -> Self {
+        let (trace, rest) = thread::replace(self.trace, self.rest);
+        Current { trace, rest }
+    }
+
+    /// Makes this the current context of this thread again.
+    #[inline]
+    pub fn restore(self) {
+        thread::restore(self.trace, self.rest);
+    }
+}
+
+impl From<TraceContext> for Current {
+    #[inline]
+    fn from(context: TraceContext) -> Self {
+        Current {
+            trace: context.into(),
+            rest: None,
+        }
+    }
+}
+
+impl From<Propagation> for Current {
+    fn from(propagation: Propagation) -> Self {
+        let trace = propagation.trace();
+        // A sampled flag says the same as these two.
+        let is_plain = match propagation.sampling() {
+            Sampling::Deferred => trace.is_none(),
+            Sampling::Sampled | Sampling::NotSampled => trace.is_some(),
+            _ => false,
+        };
+        let is_plain =
+            is_plain && propagation.tracestate().is_empty() && propagation.baggage().is_empty();
+        Current {
+            trace: trace.map(Words::from).unwrap_or_default(),
+            rest: (!is_plain).then(|| Arc::new(propagation)),
+        }
+    }
+}
+
+/// Says that there is more, not what: it may be about somebody.
+impl fmt::Debug for Current {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Current")
+            .field("context", &self.context())
+            .field("has_more", &self.has_more())
+            .finish()
+    }
+}
+
+/// Brings back, when dropped, what was current before.
 ///
 /// Guards are dropped in the reverse order of their making. It stays on its thread.
-#[derive(Debug)]
 pub struct ContextGuard {
-    before: Option<TraceContext>,
+    trace: Words,
+    rest: Option<Arc<Propagation>>,
     on_this_thread: PhantomData<*const ()>,
 }
 
 impl Drop for ContextGuard {
     #[inline]
     fn drop(&mut self) {
-        thread::set_context(self.before);
+        thread::restore(self.trace, self.rest.take());
+    }
+}
+
+impl fmt::Debug for ContextGuard {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ContextGuard").finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use barograph_model::context::{Baggage, TraceFlags, TraceState};
+
+    use super::*;
+
+    fn context(span: u64) -> TraceContext {
+        TraceContext::new(1 << 100 | 7, span, TraceFlags::SAMPLED).expect("not zero")
+    }
+
+    #[test]
+    fn what_travels_is_entered_and_left() {
+        let sent = Propagation::from(context(1).as_remote())
+            .with_tracestate(TraceState::parse(["a=1"]).expect("valid"))
+            .with_baggage(Baggage::parse(["b=2"]));
+        {
+            let _outer = enter(sent.clone());
+            assert_eq!(propagation(), sent);
+            assert!(super::context().is_some_and(|context| context.is_remote()));
+            {
+                let _span = enter(Current::capture().with_trace(context(2)));
+                assert_eq!(propagation(), sent.clone().with_trace(context(2)));
+                assert!(super::context().is_some_and(|context| !context.is_remote()));
+            }
+            {
+                let _other = enter(context(3));
+                assert_eq!(propagation(), context(3).into());
+            }
+            assert_eq!(propagation(), sent);
+        }
+        assert_eq!(propagation(), Propagation::default());
+    }
+
+    #[test]
+    fn a_decision_without_a_trace_travels() {
+        for sampling in [Sampling::NotSampled, Sampling::Sampled, Sampling::Debug] {
+            let sent = Propagation::default().with_sampling(sampling);
+            let _guard = enter(sent.clone());
+            assert_eq!((super::context(), propagation()), (None, sent));
+        }
+        let debug = Propagation::from(context(1)).with_sampling(Sampling::Debug);
+        let _guard = enter(debug.clone());
+        assert_eq!(propagation(), debug);
+    }
+
+    #[test]
+    fn guards_dropped_in_the_wrong_order_leave_nothing_behind() {
+        let baggage = |text| Propagation::default().with_baggage(Baggage::parse([text]));
+        let (first, second) = (enter(baggage("a=1")), enter(baggage("b=2")));
+        drop(first);
+        assert_eq!(propagation(), Propagation::default());
+        drop(second);
+        // As documented it is wrong, but it is a value and not a pointer to nowhere.
+        assert_eq!(propagation(), baggage("a=1"));
+        let _ = Current::default().replace();
     }
 }

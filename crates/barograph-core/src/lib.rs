@@ -25,6 +25,7 @@ mod sync;
 mod row;
 mod pool;
 mod table;
+pub mod queue;
 pub mod exemplar;
 #[cfg(not(loom))]
 mod hash;
@@ -32,6 +33,8 @@ mod hash;
 mod thread;
 #[cfg(not(loom))]
 pub mod current;
+#[cfg(not(loom))]
+pub mod ids;
 #[cfg(not(loom))]
 pub mod clock;
 #[cfg(not(loom))]

@@ -1,0 +1,192 @@
+//! The queue under loom: every interleaving of small cases.
+
+use loom::sync::Arc;
+use loom::thread;
+
+use super::{Counts, Queue, Refused};
+use crate::sync::{AtomicU32, Ordering};
+
+fn model(case: impl Fn() + Sync + Send + 'static) {
+    let mut builder = loom::model::Builder::new();
+    builder.preemption_bound = Some(3);
+    builder.check(case);
+}
+
+/// What is left after all threads are done.
+fn rest<T>(queue: &Queue<T>) -> Vec<T> {
+    std::iter::from_fn(|| queue.pop()).collect()
+}
+
+#[test]
+fn what_two_push_two_pop_once() {
+    model(|| {
+        let queue = Arc::new(Queue::new(2));
+        let pushers: Vec<_> = (0..2)
+            .map(|value| {
+                let queue = queue.clone();
+                thread::spawn(move || queue.push(Box::new(value)).expect("there is room"))
+            })
+            .collect();
+        let popper = {
+            let queue = queue.clone();
+            thread::spawn(move || queue.pop())
+        };
+        for pusher in pushers {
+            pusher.join().expect("no panic");
+        }
+        let mut values: Vec<_> = popper.join().expect("no panic").into_iter().collect();
+        values.extend(rest(&queue));
+        values.sort();
+        assert_eq!(values, [Box::new(0), Box::new(1)]);
+        assert_eq!((queue.counts().accepted, queue.counts().taken), (2, 2));
+    });
+}
+
+#[test]
+fn what_is_pushed_once_two_do_not_pop() {
+    model(|| {
+        let queue = Arc::new(Queue::new(2));
+        queue.push(Box::new(0)).expect("there is room");
+        queue.push(Box::new(1)).expect("there is room");
+        let poppers: Vec<_> = (0..2)
+            .map(|_| {
+                let queue = queue.clone();
+                thread::spawn(move || queue.pop())
+            })
+            .collect();
+        let mut values: Vec<_> = poppers
+            .into_iter()
+            .map(|popper| popper.join().expect("no panic").expect("there are two"))
+            .collect();
+        values.sort();
+        assert_eq!(values, [Box::new(0), Box::new(1)]);
+    });
+}
+
+#[test]
+fn places_are_used_again_within_the_bound() {
+    model(|| {
+        let queue = Arc::new(Queue::new(1));
+        queue.push(Box::new(0)).expect("there is room");
+        let pusher = {
+            let queue = queue.clone();
+            thread::spawn(move || (1..3).filter(|n| queue.push(Box::new(*n)).is_ok()).count())
+        };
+        let popper = {
+            let queue = queue.clone();
+            thread::spawn(move || {
+                let first = queue.pop();
+                assert!(queue.len() <= 1);
+                first.into_iter().chain(queue.pop()).collect::<Vec<_>>()
+            })
+        };
+        let accepted = pusher.join().expect("no panic");
+        let mut values = popper.join().expect("no panic");
+        values.extend(rest(&queue));
+        assert_eq!(values.len(), 1 + accepted);
+        assert!(values.is_sorted(), "in the order in which they were pushed");
+        let expected = Counts {
+            accepted: 1 + accepted as u64,
+            taken: 1 + accepted as u64,
+            refused_full: 2 - accepted as u64,
+            refused_closed: 0,
+        };
+        assert_eq!(queue.counts(), expected);
+    });
+}
+
+/// A value is handed over in this order, while another thread pops it.
+fn hand_over(order: Ordering) {
+    model(move || {
+        let queue = Arc::new(Queue::new(2));
+        let pusher = {
+            let queue = queue.clone();
+            thread::spawn(move || queue.push_with(7, order).expect("there is room"))
+        };
+        let popper = thread::spawn({
+            let queue = queue.clone();
+            move || assert!(queue.pop().is_none_or(|value| value == 7))
+        });
+        pusher.join().expect("no panic");
+        popper.join().expect("no panic");
+    });
+}
+
+#[test]
+fn a_value_is_there_when_its_place_is_full() {
+    // Release: pairs with the Acquire in `pop`.
+    hand_over(Ordering::Release);
+}
+
+#[test]
+#[should_panic(expected = "Causality violation")]
+fn negative_control_a_value_handed_over_without_order_is_read_too_soon() {
+    hand_over(Ordering::Relaxed);
+}
+
+#[test]
+fn nothing_is_accepted_after_the_queue_was_closed() {
+    model(|| {
+        let queue = Arc::new(Queue::new(2));
+        let pusher = {
+            let queue = queue.clone();
+            thread::spawn(move || matches!(queue.push(()), Err(Refused::Closed(()))))
+        };
+        let closer = {
+            let queue = queue.clone();
+            thread::spawn(move || {
+                queue.close();
+                queue.counts().accepted
+            })
+        };
+        let was_refused = pusher.join().expect("no panic");
+        let accepted = closer.join().expect("no panic");
+        let counts = queue.counts();
+        assert_eq!(
+            (counts.accepted, counts.accepted),
+            (accepted, u64::from(!was_refused))
+        );
+        assert_eq!(counts.refused_closed, u64::from(was_refused));
+    });
+}
+
+/// The limit of the alarm is left and crossed again, while the pop looks again in this order.
+fn cross(look_again: Ordering) {
+    model(move || {
+        let raised = Arc::new(AtomicU32::new(0));
+        let counted = raised.clone();
+        let queue = Queue::new(4).with_alarm(2, move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+        });
+        let queue = Arc::new(queue);
+        queue.push(()).expect("there is room");
+        queue.push(()).expect("there is room");
+        let pusher = {
+            let queue = queue.clone();
+            thread::spawn(move || queue.push(()).expect("there is room"))
+        };
+        let popper = {
+            let queue = queue.clone();
+            thread::spawn(move || queue.pop_with(look_again))
+        };
+        pusher.join().expect("no panic");
+        popper.join().expect("no panic");
+        let alarm = queue.alarm.as_ref().expect("there is one");
+        assert_eq!(queue.len(), 2);
+        assert!(alarm.is_raised.load(Ordering::Relaxed), "no alarm");
+        // Once at first, and once more if somebody saw that there was less.
+        assert!((1..=2).contains(&raised.load(Ordering::Relaxed)));
+    });
+}
+
+#[test]
+fn no_crossing_is_without_an_alarm() {
+    // Acquire and Release: pairs with the swap of `tail` in `push`.
+    cross(Ordering::AcqRel);
+}
+
+#[test]
+#[should_panic(expected = "no alarm")]
+fn negative_control_a_pop_that_looks_again_without_order_misses_one() {
+    cross(Ordering::Relaxed);
+}
