@@ -663,3 +663,82 @@ fn json_is_written_by_the_letter() {
     );
     assert_eq!(request.body, expected);
 }
+
+#[cfg(feature = "push")]
+mod feeds {
+    use std::sync::{Arc, Mutex};
+    use std::time::SystemTime;
+
+    use barograph_export::push::{Backlog, Fate, Feed, Inflow, LogFeed};
+
+    use super::*;
+
+    /// A queue without an end.
+    #[derive(Default)]
+    struct Said(Mutex<(u64, VecDeque<LogRecord>)>);
+
+    impl Said {
+        fn say(&self, body: &'static str) {
+            let mut said = self.0.lock().unwrap();
+            said.0 += 1;
+            said.1.push_back(super::said("shop", body));
+        }
+    }
+
+    impl Backlog for Said {
+        fn accepted(&self) -> u64 {
+            self.0.lock().unwrap().0
+        }
+
+        fn refused(&self) -> u64 {
+            0
+        }
+
+        fn capacity(&self) -> u64 {
+            u64::MAX
+        }
+
+        fn close(&self) {
+            self.0.lock().unwrap().1.clear();
+        }
+    }
+
+    impl Inflow<LogRecord> for Said {
+        fn take(&self, at_most: usize, into: &mut Vec<LogRecord>) {
+            let mut said = self.0.lock().unwrap();
+            let end = at_most.min(said.1.len());
+            into.extend(said.1.drain(..end));
+        }
+    }
+
+    #[test]
+    fn a_feed_tells_what_was_said_before_its_round_and_again_what_was_undone() {
+        let said = Arc::new(Said::default());
+        let writer = LogWriter::new(&shop()).with_records_per_request(2);
+        let mut feed = LogFeed::new(Arc::clone(&said) as Arc<dyn Inflow<LogRecord>>, writer);
+        assert_eq!(feed.signal(), Signal::Logs);
+        for body in ["1", "2", "3"] {
+            said.say(body);
+        }
+        let bodies = |request: Request| -> Vec<String> {
+            let (_, mut scopes) = LogRecord::read(&request);
+            let body = |log: logs::LogRecord| match log.body.unwrap().value {
+                Some(Any::StringValue(body)) => body,
+                other => panic!("{other:?}"),
+            };
+            scopes.remove(0).1.into_iter().map(body).collect()
+        };
+        feed.begin(SystemTime::now());
+        said.say("4");
+        assert_eq!(bodies(feed.next().unwrap()), ["1", "2"]);
+        feed.settle(Fate::Undone);
+        assert_eq!(bodies(feed.next().unwrap()), ["1", "2"]);
+        feed.settle(Fate::Settled);
+        assert_eq!(bodies(feed.next().unwrap()), ["3"]);
+        feed.settle(Fate::Settled);
+        assert_eq!(feed.next(), None);
+        feed.begin(SystemTime::now());
+        assert_eq!(bodies(feed.next().unwrap()), ["4"]);
+        assert!(!feed.is_overtaken());
+    }
+}
