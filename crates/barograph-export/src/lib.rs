@@ -11,6 +11,7 @@
 #![warn(missing_docs)]
 
 mod steps;
+mod json;
 mod report;
 pub mod prometheus;
 pub mod otlp;

@@ -5,7 +5,6 @@
 //!
 //! Source: OTLP 1.11, "JSON Protobuf Encoding".
 
-use std::fmt::Write as _;
 use std::sync::Arc;
 
 use barograph_model::descriptor::{Descriptor, Scope};
@@ -14,6 +13,7 @@ use barograph_model::label::Labels;
 use barograph_model::resource::Resource;
 use bytes::Bytes;
 
+use crate::json::{field, float, next, print, quoted, text};
 use crate::otlp::attributes::{self, Extra, Seen, Word};
 use crate::otlp::datum::{Datum, Distribution, Number, Shape};
 use crate::otlp::protobuf::whole;
@@ -98,13 +98,10 @@ impl FamilyForm {
 
 impl Json {
     pub(super) fn new(resource: &Resource) -> Self {
-        let mut text = String::from("{\"resource\":{\"attributes\":[");
-        for (key, value) in resource.iter() {
-            attribute(&mut text, key, Word::Text(value));
-        }
-        text.push_str("]},\"scopeMetrics\":[");
+        let mut head = open_resource(resource);
+        head.push_str(",\"scopeMetrics\":[");
         Json {
-            resource: text,
+            resource: head,
             body: String::new(),
             attributes: String::new(),
         }
@@ -225,6 +222,16 @@ impl Json {
     }
 }
 
+/// What the telemetry of a resource begins with.
+pub(super) fn open_resource(resource: &Resource) -> String {
+    let mut text = String::from("{\"resource\":{\"attributes\":[");
+    for (key, value) in resource.iter() {
+        attribute(&mut text, key, Word::Text(value));
+    }
+    text.push_str("]}");
+    text
+}
+
 fn write_distribution(out: &mut String, distribution: &Distribution<'_>) {
     quoted(out, "count", distribution.count);
     if let Some(sum) = distribution.sum {
@@ -274,7 +281,8 @@ fn write_exemplar(out: &mut String, exemplar: &Exemplar, of: Number<'_>) {
     out.push('}');
 }
 
-fn attribute(out: &mut String, key: &str, word: Word<'_>) {
+/// Writes an attribute.
+pub(super) fn attribute(out: &mut String, key: &str, word: Word<'_>) {
     next(out);
     out.push_str("{\"key\":");
     text(out, key);
@@ -286,55 +294,4 @@ fn attribute(out: &mut String, key: &str, word: Word<'_>) {
         }
         Word::True => out.push_str(",\"value\":{\"boolValue\":true}}"),
     }
-}
-
-/// Writes a comma, where something stands in front that it has to keep apart.
-fn next(out: &mut String) {
-    if !out.is_empty() && !out.ends_with(['[', '{', ':']) {
-        out.push(',');
-    }
-}
-
-fn field(out: &mut String, key: &str) {
-    next(out);
-    print(out, format_args!("\"{key}\":"));
-}
-
-/// A field whose value stands in quotes and needs no escape.
-fn quoted(out: &mut String, key: &str, value: impl std::fmt::Display) {
-    field(out, key);
-    print(out, format_args!("\"{value}\""));
-}
-
-fn float(out: &mut String, value: f64) {
-    if value.is_finite() {
-        out.push_str(zmij::Buffer::new().format_finite(value));
-    } else if value.is_nan() {
-        out.push_str("\"NaN\"");
-    } else {
-        out.push_str(if value > 0.0 {
-            "\"Infinity\""
-        } else {
-            "\"-Infinity\""
-        });
-    }
-}
-
-fn text(out: &mut String, text: &str) {
-    out.push('"');
-    for c in text.chars() {
-        match c {
-            '"' => out.push_str("\\\""),
-            '\\' => out.push_str("\\\\"),
-            '\n' => out.push_str("\\n"),
-            c if c < ' ' => print(out, format_args!("\\u{:04x}", c as u32)),
-            c => out.push(c),
-        }
-    }
-    out.push('"');
-}
-
-fn print(out: &mut String, text: std::fmt::Arguments<'_>) {
-    out.write_fmt(text)
-        .expect("writing into memory does not fail");
 }

@@ -104,14 +104,8 @@ impl FamilyForm {
 
 impl Protobuf {
     pub(super) fn new(resource: &Resource) -> Self {
-        let mut attributes = Vec::new();
-        for (key, value) in resource.iter() {
-            wire::attribute(&mut attributes, long(1), key, value);
-        }
-        let mut message = Vec::new();
-        wire::bytes(&mut message, long(1), &attributes);
         Protobuf {
-            resource: message,
+            resource: resource_field(resource),
             body: Body::new(),
             open: Vec::new(),
             values: Values::new(),
@@ -246,6 +240,17 @@ impl Protobuf {
         self.body.field(long(1), point);
         Ok(true)
     }
+}
+
+/// The field that holds a resource.
+pub(super) fn resource_field(resource: &Resource) -> Vec<u8> {
+    let mut field = Vec::new();
+    wire::message(&mut field, long(1), |out| {
+        for (key, value) in resource.iter() {
+            wire::attribute(out, long(1), key, value);
+        }
+    });
+    field
 }
 
 fn write_distribution(point: &mut Vec<u8>, distribution: &Distribution<'_>) {

@@ -20,6 +20,11 @@ pub(super) const fn fixed(field: u8) -> u8 {
     field << 3 | 1
 }
 
+/// The key of a field that holds four bytes.
+pub(super) const fn half(field: u8) -> u8 {
+    field << 3 | 5
+}
+
 /// The key of a field that holds a number of varying length.
 pub(super) const fn small(field: u8) -> u8 {
     field << 3
@@ -57,6 +62,43 @@ pub(super) fn bytes(out: &mut Vec<u8>, key: u8, bytes: &[u8]) {
 pub(super) fn eight(out: &mut Vec<u8>, key: u8, value: [u8; 8]) {
     out.push(key);
     out.extend_from_slice(&value);
+}
+
+/// Writes a field of four bytes.
+pub(super) fn four(out: &mut Vec<u8>, key: u8, value: [u8; 4]) {
+    out.push(key);
+    out.extend_from_slice(&value);
+}
+
+/// Writes a field that holds a number of varying length, unless it is 0, which is as if it were not
+/// there.
+pub(super) fn number(out: &mut Vec<u8>, key: u8, number: u64) {
+    if number > 0 {
+        out.push(key);
+        varint(out, number);
+    }
+}
+
+/// Writes a field that holds whatever message `write` writes.
+///
+/// Most of them are short: their length has one byte to begin with, and what is longer is moved.
+pub(super) fn message(out: &mut Vec<u8>, key: u8, write: impl FnOnce(&mut Vec<u8>)) {
+    out.push(key);
+    let at = out.len();
+    out.push(0);
+    write(out);
+    let end = out.len();
+    let mut len = end - at - 1;
+    let more = varint_len(len) - 1;
+    if more > 0 {
+        out.resize(end + more, 0);
+        out.copy_within(at + 1..end, at + 1 + more);
+    }
+    for byte in &mut out[at..at + more] {
+        *byte = len as u8 | 0x80;
+        len >>= 7;
+    }
+    out[at + more] = len as u8;
 }
 
 /// Writes an attribute, a `KeyValue`, whose value is a text.

@@ -1,8 +1,10 @@
 //! What makes the requests of one signal.
 
+use std::sync::Arc;
 use std::time::SystemTime;
 
 use crate::otlp::{MetricReader, Request, Signal};
+use crate::push::inflow::Backlog;
 
 /// Makes requests of one signal for one receiver, round after round.
 ///
@@ -33,6 +35,25 @@ pub trait Feed: Send {
     fn resends_ambiguous(&self) -> bool {
         true
     }
+
+    /// The queue that it takes from, if it does. The ledger counts what is in it, too.
+    fn backlog(&self) -> Option<Arc<dyn Backlog>> {
+        None
+    }
+
+    /// What was larger by itself than a request may be, and was left out, since this was asked last.
+    fn oversized(&mut self) -> Oversized {
+        Oversized::default()
+    }
+}
+
+/// Items that no request has room for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Oversized {
+    /// How many.
+    pub items: u64,
+    /// The size in bytes of a request that would hold the largest of them.
+    pub bytes: usize,
 }
 
 /// What became of a request, as far as its feed has to know.
@@ -40,7 +61,8 @@ pub trait Feed: Send {
 pub enum Fate {
     /// It was delivered, refused for good, or written to the journal: not to be made again.
     Settled,
-    /// It did not reach anybody: what was in it may be told again.
+    /// It did not reach anybody: what was in it may be told again. Only said where the next round
+    /// [overtakes](Feed::is_overtaken) it.
     Undone,
 }
 

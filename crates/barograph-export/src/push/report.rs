@@ -83,6 +83,11 @@ pub enum Event {
         /// Which of the two.
         part: &'static str,
     },
+    /// The queue was full: what was made meanwhile is lost.
+    QueueFull {
+        /// Items that it refused, since this was looked at last.
+        items: u64,
+    },
     /// The journal is full, or its disk failed: what is not delivered is lost.
     JournalFull,
     /// The program ended before everything was delivered.
@@ -148,6 +153,10 @@ impl fmt::Display for Report {
                 "{signal} for {url} could not be collected within {limit:?}: a callback hangs"
             ),
             Event::Panicked { part } => write!(f, "{signal} for {url}: the {part} panicked"),
+            Event::QueueFull { items: count } => write!(
+                f,
+                "{count} {items} for {url} were dropped: the queue was full"
+            ),
             Event::JournalFull => write!(
                 f,
                 "{signal} for {url} that are not delivered are dropped: the journal is full"

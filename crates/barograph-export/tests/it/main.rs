@@ -8,5 +8,6 @@ mod evidence;
 mod hostile;
 mod page;
 mod otlp;
+mod records;
 #[cfg(all(unix, feature = "journal"))]
 mod journal;

@@ -10,6 +10,11 @@
 //! One lock covers all of these, so that no reader ever sees an item in two places, or in none; it is
 //! taken for each request, not for each item.
 //!
+//! Records come from a queue, which counts what it took in and what it refused. Both are read while
+//! the lock is held, once each: what the queue took in and nobody has encoded yet waits, whether it is
+//! still in there or just on its way. A record is counted by the queue before it can be encoded, so
+//! this is never negative, and needs no lock where records are made.
+//!
 //! `queued` is counted by itself and not worked out of the others: else the sum would be right
 //! whatever was forgotten. The unit is one span, one log record, or one data point encoded for one
 //! reader.
@@ -17,13 +22,15 @@
 mod kinds;
 mod show;
 
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use barograph_model::bounds::Bounds;
 
 use crate::otlp::Signal;
+use crate::push::inflow::Backlog;
 use crate::push::transport::Target;
 
 use kinds::{Durations, Kinds};
@@ -121,12 +128,15 @@ pub struct Ledger {
     inner: Arc<Inner>,
 }
 
-#[derive(Debug)]
 struct Inner {
     signal: Signal,
     reader: Box<str>,
     target: Target,
+    /// When this was made, in nanoseconds since the Unix epoch; sums that a journal kept are older.
+    born: u64,
     account: Mutex<Account>,
+    /// Where items wait before they are encoded.
+    backlog: OnceLock<Arc<dyn Backlog>>,
     /// Items whose export is under way.
     inflight: AtomicU64,
     /// Items whose export has failed, which may have been tried again since, by the kind of error.
@@ -142,6 +152,29 @@ pub(super) struct Account {
     pub(super) totals: Totals,
     /// Items that wait, in memory or in the journal.
     pub(super) queued: u64,
+    /// Items that were encoded since this was made.
+    taken: u64,
+    /// Whether nothing is taken out of the queue any more.
+    has_ended: bool,
+    /// Items in the queue, or just taken out of it.
+    waiting: u64,
+    /// Items that the queue refused.
+    refused: u64,
+}
+
+impl Account {
+    /// The same with what the queue counts.
+    fn with(mut self, backlog: &dyn Backlog) -> Self {
+        self.waiting = backlog.accepted().saturating_sub(self.taken);
+        self.refused = backlog.refused();
+        self.totals.produced += self.waiting + self.refused;
+        self.totals.dropped[Reason::QueueFull as usize] += self.refused;
+        match self.has_ended {
+            true => self.totals.dropped[Reason::Shutdown as usize] += self.waiting,
+            false => self.queued += self.waiting,
+        }
+        self
+    }
 }
 
 impl Ledger {
@@ -149,16 +182,23 @@ impl Ledger {
     /// pipelines apart in metrics.
     pub fn new(signal: Signal, reader: &str, target: &Target) -> Self {
         let start = SystemTime::now().duration_since(UNIX_EPOCH);
+        let born = start.map_or(0, |start| start.as_nanos() as u64);
         let totals = Totals {
-            start_unix_nano: start.map_or(0, |start| start.as_nanos() as u64),
+            start_unix_nano: born,
             ..Totals::default()
+        };
+        let account = Account {
+            totals,
+            ..Account::default()
         };
         Ledger {
             inner: Arc::new(Inner {
                 signal,
                 reader: reader.into(),
                 target: target.clone(),
-                account: Mutex::new(Account { totals, queued: 0 }),
+                born,
+                account: Mutex::new(account),
+                backlog: OnceLock::new(),
                 inflight: AtomicU64::new(0),
                 failed: Kinds::default(),
                 operations: Kinds::default(),
@@ -183,9 +223,15 @@ impl Ledger {
         self.account().totals
     }
 
-    /// Items that wait, in memory or in the journal.
+    /// Items that wait, in a queue, in memory or in the journal.
     pub fn queued(&self) -> u64 {
         self.account().queued
+    }
+
+    /// The sums and what waits, at one and the same moment.
+    pub fn balance(&self) -> (Totals, u64) {
+        let account = self.account();
+        (account.totals, account.queued)
     }
 
     /// Where the reader is.
@@ -214,10 +260,17 @@ impl Ledger {
         sums.dropped[Reason::Corrupt as usize] += missing;
     }
 
+    /// Counts what is in this queue, too. Only the first one counts.
+    pub(super) fn attach(&self, backlog: Arc<dyn Backlog>) {
+        // A ledger is that of one pipeline.
+        let _ = self.inner.backlog.set(backlog);
+    }
+
     /// Items were made, and wait.
     pub(super) fn produce(&self, items: u64) {
         let mut account = self.lock();
         account.queued += items;
+        account.taken += items;
         account.totals.produced += items;
     }
 
@@ -233,6 +286,33 @@ impl Ledger {
         let mut account = self.lock();
         account.queued -= items;
         account.totals.dropped[reason as usize] += items;
+    }
+
+    /// Closes the queue. What waits is lost but for `kept` items, and so is what the queue has taken
+    /// in all the same. Returns how many are lost.
+    pub(super) fn end(&self, kept: u64) -> u64 {
+        let backlog = self.inner.backlog.get();
+        if let Some(backlog) = backlog {
+            backlog.close();
+        }
+        let mut account = self.lock();
+        account.has_ended = true;
+        let left = account.queued.saturating_sub(kept);
+        account.queued -= left;
+        account.totals.dropped[Reason::Shutdown as usize] += left;
+        let waiting = backlog.map(|backlog| account.with(&**backlog).waiting);
+        left + waiting.unwrap_or(0)
+    }
+
+    /// Items that the queue has refused.
+    pub(super) fn refused(&self) -> u64 {
+        let backlog = self.inner.backlog.get();
+        backlog.map_or(0, |backlog| backlog.refused())
+    }
+
+    /// Items will never be exported, which was seen before that was tried.
+    pub(super) fn fail(&self, items: u64, kind: &ErrorType) {
+        self.inner.failed.change(kind, |count| *count += items);
     }
 
     /// The export of a request with this many items begins.
@@ -254,7 +334,7 @@ impl Ledger {
         self.inner.operations.change(operation, observe);
         let (failed, kind) = failed;
         if failed > 0 {
-            self.inner.failed.change(kind, |count| *count += failed);
+            self.fail(failed, kind);
         }
     }
 
@@ -270,13 +350,28 @@ impl Ledger {
 
     /// Where all items are now.
     pub(super) fn account(&self) -> Account {
-        *self.lock()
+        let account = self.lock();
+        match self.inner.backlog.get() {
+            Some(backlog) => account.with(&**backlog),
+            None => *account,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, Account> {
         // Nothing under the lock panics but a sum that overflows.
         let account = self.inner.account.lock();
         account.unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Inner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Inner")
+            .field("signal", &self.signal)
+            .field("reader", &self.reader)
+            .field("target", &self.target)
+            .field("account", &self.account)
+            .finish_non_exhaustive()
     }
 }
 

@@ -45,7 +45,7 @@ impl LedgerSource {
         let mut queued = family(
             "barograph.push.queued",
             Kind::UpDownCounter,
-            "Of those, what waits, in memory or in the journal.",
+            "Of those, what waits, in a queue, in memory or in the journal.",
         );
         let mut dropped = family(
             "barograph.push.dropped",
@@ -60,6 +60,7 @@ impl LedgerSource {
             let Account {
                 totals,
                 queued: waiting,
+                ..
             } = ledger.account();
             let start = start(&totals);
             produced.count(&labels, totals.produced, start);
@@ -103,6 +104,56 @@ impl LedgerSource {
         }
     }
 
+    /// The families of the queue of one kind of item.
+    fn processor(&self, signal: Signal, kind: &str, families: &mut Vec<Family>) {
+        let unit = match signal {
+            Signal::Traces => "{span}",
+            _ => "{log_record}",
+        };
+        let family = |name: &str, of, help| {
+            Family::new(&format!("otel.sdk.processor.{kind}.{name}"), unit, of, help)
+        };
+        let mut size = family("queue.size", Kind::UpDownCounter, "Items in the queue.");
+        let mut capacity = family(
+            "queue.capacity",
+            Kind::UpDownCounter,
+            "Items that the queue can hold.",
+        );
+        let mut processed = family(
+            "processed",
+            Kind::Counter,
+            "Items that were handed to the exporter; with error.type those that never were.",
+        );
+        let component = match signal {
+            Signal::Traces => "batching_span_processor",
+            _ => "batching_log_processor",
+        };
+        for ledger in self.of(signal) {
+            let Some(backlog) = ledger.inner.backlog.get() else {
+                continue;
+            };
+            let account = ledger.account();
+            let start = Some(ledger.inner.born).filter(|born| *born > 0);
+            let name = format!("{component}/{}", ledger.reader());
+            let labels = [
+                ("otel.component.type", component),
+                ("otel.component.name", &name),
+            ];
+            let (waits, lost) = match account.has_ended {
+                true => (0, account.waiting),
+                false => (account.waiting, 0),
+            };
+            size.count(&labels, waits, None);
+            capacity.count(&labels, backlog.capacity(), None);
+            processed.count(&labels, account.taken, start);
+            for (error, count) in [("queue_full", account.refused), ("already_shutdown", lost)] {
+                let labels = [labels[0], labels[1], ("error.type", error)];
+                processed.count(&labels, count, start);
+            }
+        }
+        families.extend([size, capacity, processed]);
+    }
+
     fn durations(&self, families: &mut Vec<Family>) {
         let mut operations = Family::new(
             "otel.sdk.exporter.operation.duration",
@@ -121,6 +172,9 @@ impl LedgerSource {
             operations.durations(&inner.operations, ledger, |kind| {
                 exporter_labels(ledger, kind)
             });
+            if ledger.signal() != Signal::Metrics {
+                continue;
+            }
             let name = format!("periodic_metric_reader/{}", ledger.reader());
             collections.durations(&inner.collections, ledger, |kind| {
                 let mut labels = vec![
@@ -159,6 +213,8 @@ impl Source for LedgerSource {
             "otel.sdk.exporter.log.inflight",
         ];
         self.exporter(Signal::Logs, records, "{log_record}", &mut families);
+        self.processor(Signal::Traces, "span", &mut families);
+        self.processor(Signal::Logs, "log", &mut families);
         self.durations(&mut families);
         let filled = families
             .into_iter()

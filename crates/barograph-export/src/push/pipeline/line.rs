@@ -10,11 +10,12 @@ use super::send::{Delivery, Patience, Sender};
 use super::tell::{Hook, Teller};
 use super::worker::{Answer, Away, Job, Worker};
 use crate::otlp::Request;
-use crate::push::feed::Fate;
+use crate::push::feed::{Fate, Oversized};
 use crate::push::ledger::{Ledger, Reason};
-use crate::push::outcome::{PartialSuccess, Setback};
+use crate::push::outcome::{PartialSuccess, Refusal, Setback};
 use crate::push::report::Event;
 use crate::push::retry::{Breaker, Chance};
+use crate::push::wake::Wake;
 
 /// A pipeline at work.
 pub(super) struct Line {
@@ -30,6 +31,10 @@ pub(super) struct Line {
     /// Items of the last round that its feed will tell anew.
     pub(super) overtaken: u64,
     pub(super) journal: Journal,
+    /// What has a round begin before its time.
+    pub(super) wake: Option<Wake>,
+    /// Items that the queue had refused when this was looked at last.
+    refused: u64,
     /// Items dropped when the receiver went away.
     dropped_before: u64,
     is_overtaken: bool,
@@ -79,6 +84,7 @@ impl Line {
             schedule,
             retry,
             store,
+            wake,
         } = pipeline;
         let journal = match &store {
             None => Journal::None,
@@ -106,6 +112,8 @@ impl Line {
             kept: None,
             overtaken: 0,
             journal,
+            wake,
+            refused: 0,
             dropped_before: 0,
         }
     }
@@ -222,6 +230,13 @@ impl Line {
             self.teller
                 .tell_once(Event::Panicked { part: "collecting" });
         }
+        let Oversized { items, bytes } = answer.oversized;
+        if items > 0 {
+            self.ledger.produce(items);
+            self.ledger.drop(items, Reason::TooLarge);
+            self.ledger.fail(items, &Some(Refusal::TOO_LARGE.into()));
+            self.teller.tell_once(Event::TooLarge { bytes, items });
+        }
         if answer.refused > 0 {
             self.ledger.drop(answer.refused, Reason::JournalFull);
             self.teller.tell_once(Event::JournalFull);
@@ -233,6 +248,16 @@ impl Line {
             _ => Journal::Holds(answer.pending),
         };
         answer.refused
+    }
+
+    /// Tells of what the queue has refused since this was looked at last.
+    pub(super) fn look_at_queue(&mut self) {
+        let refused = self.ledger.refused();
+        let items = refused - self.refused;
+        if items > 0 {
+            self.refused = refused;
+            self.teller.tell_once(Event::QueueFull { items });
+        }
     }
 
     fn taken(&mut self, items: u64, partial: Option<PartialSuccess>) {

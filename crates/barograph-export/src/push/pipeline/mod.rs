@@ -12,6 +12,8 @@
 //!
 //! While the receiver is away nothing is collected, but for the one request that shows whether it is
 //! back; with a journal, collecting goes on. Memory holds one request at a time, and one that is kept.
+//!
+//! A round comes early when a batch waits in the queue of its feed and whoever put it there rings.
 
 mod orders;
 mod tell;
@@ -32,9 +34,11 @@ use crate::push::journal::Journal;
 use crate::push::ledger::Ledger;
 use crate::push::retry::{Chance, RetryPolicy};
 use crate::push::transport::Transport;
+use crate::push::wake::Wake;
 
 use line::Line;
 use orders::{Orders, Stage};
+use round::Waited;
 
 pub(super) use orders::{Order, OrderKind};
 pub(super) use tell::Hook;
@@ -99,11 +103,16 @@ pub struct Pipeline {
     schedule: Schedule,
     retry: RetryPolicy,
     store: Option<Box<dyn Store>>,
+    wake: Option<Wake>,
 }
 
 impl Pipeline {
-    /// A pipeline with the default schedule and retries. Everything it does is in the ledger.
+    /// A pipeline with the default schedule and retries. Everything it does is in the ledger, and so is
+    /// the queue that its feed takes from.
     pub fn new(ledger: Ledger, feed: Box<dyn Feed>, transport: Box<dyn Transport>) -> Self {
+        if let Some(backlog) = feed.backlog() {
+            ledger.attach(backlog);
+        }
         Pipeline {
             ledger,
             feed,
@@ -111,6 +120,7 @@ impl Pipeline {
             schedule: Schedule::new(),
             retry: RetryPolicy::new(),
             store: None,
+            wake: None,
         }
     }
 
@@ -123,6 +133,12 @@ impl Pipeline {
     /// How it tries again.
     pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
         self.retry = retry;
+        self
+    }
+
+    /// Begins a round whenever this is rung.
+    pub fn with_wake(mut self, wake: Wake) -> Self {
+        self.wake = Some(wake);
         self
     }
 
@@ -160,7 +176,7 @@ impl Pipeline {
                 Some(until) => next_due(due, interval, until),
                 None => due,
             };
-            line.between(wakes, &mut orders).await;
+            let waited = line.between(wakes, &mut orders).await;
             let now = Instant::now();
             let last = orders.take(OrderKind::Shutdown);
             if let Some(deadline) = latest(&last) {
@@ -180,6 +196,10 @@ impl Pipeline {
                 line.round(Stage::Scheduled, wakes, until, &mut orders)
                     .await;
                 due = next_due(wakes + interval, interval, Instant::now());
+            } else if waited == Waited::Rung {
+                let until = now + line.timeout;
+                line.round(Stage::Scheduled, now, until, &mut orders).await;
+                due = next_due(due, interval, Instant::now());
             }
         }
     }

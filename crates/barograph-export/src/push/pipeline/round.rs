@@ -1,5 +1,8 @@
 //! What a pipeline does in a round, and between two.
 
+use std::future::{pending, poll_fn};
+use std::pin::pin;
+use std::task::Poll;
 use std::time::{Duration, SystemTime};
 
 use tokio::time::Instant;
@@ -10,6 +13,7 @@ use super::send::Patience;
 use super::worker::{Answer, Away, Job};
 use crate::push::ledger::Reason;
 use crate::push::report::Event;
+use crate::push::wake::Wake;
 
 impl Line {
     /// A round that should have begun at `due`. Returns whether all that there is was delivered, or is
@@ -21,6 +25,9 @@ impl Line {
         until: Instant,
         orders: &mut Orders,
     ) -> bool {
+        if let Some(wake) = &self.wake {
+            wake.clear();
+        }
         let time = until.saturating_duration_since(Instant::now());
         let lost_before = self.lost();
         let round = Round {
@@ -43,15 +50,19 @@ impl Line {
                 false
             }
         };
+        self.look_at_queue();
         self.teller.round_ended();
         let is_lossless = lost_before == self.lost();
         is_complete && is_lossless && self.kept.is_none() && self.overtaken == 0
     }
 
-    /// Items that were dropped and that nothing newer tells.
+    /// Items that were dropped on their way, and that nothing newer tells.
     fn lost(&self) -> u64 {
         let totals = self.ledger.snapshot();
-        totals.dropped_in_all() - totals.dropped[Reason::Superseded as usize]
+        // What a queue refuses was never on its way.
+        let others = [Reason::Superseded, Reason::QueueFull];
+        let others = others.map(|reason| totals.dropped[reason as usize]);
+        totals.dropped_in_all() - others.iter().sum::<u64>()
     }
 
     /// The last round. What is left then is in the journal, or lost.
@@ -62,9 +73,8 @@ impl Line {
             Journal::None => 0,
             Journal::Holds(items) | Journal::Full(items) => items,
         };
-        let left = self.ledger.queued().saturating_sub(in_journal);
+        let left = self.ledger.end(in_journal);
         if left > 0 {
-            self.ledger.drop(left, Reason::Shutdown);
             self.teller.tell(Event::Left { items: left });
             self.sync(Stage::Final, until, orders).await;
         }
@@ -79,13 +89,14 @@ impl Line {
         is_complete
     }
 
-    /// Waits for the next round or an order; sends what is in the journal meanwhile.
-    pub(super) async fn between(&mut self, due: Instant, orders: &mut Orders) {
+    /// Waits for the next round, an order or a ring; sends what is in the journal meanwhile.
+    pub(super) async fn between(&mut self, due: Instant, orders: &mut Orders) -> Waited {
         while !self.journal.is_empty()
             && !self.breaker.is_open()
             && !self.worker.is_away()
             && Instant::now() < due
             && orders.interrupted(Stage::Between).is_none()
+            && !self.wake.as_ref().is_some_and(Wake::is_rung)
         {
             let until = Instant::now() + self.timeout;
             let round = Round {
@@ -99,7 +110,22 @@ impl Line {
                 break;
             }
         }
-        orders.sleep(Stage::Between, due).await;
+        // While nothing has to be done, nobody is heard: what waits in a queue waits on.
+        let wake = self.wake.as_ref().filter(|_| self.rests_until().is_none());
+        let mut rung = pin!(async {
+            match wake {
+                Some(wake) => wake.rung().await,
+                None => pending().await,
+            }
+        });
+        let mut sleep = pin!(orders.sleep(Stage::Between, due));
+        poll_fn(|context| {
+            if rung.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Waited::Rung);
+            }
+            sleep.as_mut().poll(context).map(|_| Waited::Out)
+        })
+        .await
     }
 
     async fn send_all(&mut self, round: Round, orders: &mut Orders) -> bool {
@@ -226,6 +252,15 @@ impl Line {
             },
         });
     }
+}
+
+/// How the time between two rounds ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Waited {
+    /// The time is over, or there is an order.
+    Out,
+    /// Somebody rang.
+    Rung,
 }
 
 /// What collecting took in one round.

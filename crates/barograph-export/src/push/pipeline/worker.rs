@@ -13,7 +13,7 @@ use tokio::time::Instant;
 
 use super::orders::{Orders, Stage};
 use crate::otlp::Request;
-use crate::push::feed::{Fate, Feed};
+use crate::push::feed::{Fate, Feed, Oversized};
 use crate::push::ledger::{Ledger, Reason, Totals};
 
 /// Keeps requests over an outage.
@@ -64,6 +64,8 @@ pub(super) struct Answer {
     pub(super) pending: u64,
     /// How long it took.
     pub(super) took: Duration,
+    /// What the feed left out.
+    pub(super) oversized: Oversized,
     /// Whether the feed panicked.
     pub(super) has_panicked: bool,
 }
@@ -200,10 +202,12 @@ impl Desk {
             Job::Begin(now) => {
                 self.feed.begin(now);
                 answer.request = self.feed.next();
+                answer.oversized = self.feed.oversized();
                 answer.is_new = true;
             }
             Job::Next => {
                 answer.request = self.feed.next();
+                answer.oversized = self.feed.oversized();
                 answer.is_new = true;
             }
             Job::Append(request) => {

@@ -6,5 +6,7 @@ mod outage;
 mod ends;
 mod kept;
 mod model;
+mod queue;
+mod taken;
 #[cfg(feature = "journal")]
 mod on_disk;

@@ -16,7 +16,7 @@ enum Step {
     Flush(u64),
 }
 
-fn act() -> impl Strategy<Value = Act> {
+pub(super) fn act() -> impl Strategy<Value = Act> {
     prop_oneof![
         6 => Just(Act::Take),
         1 => Just(Act::TakeInSilence),

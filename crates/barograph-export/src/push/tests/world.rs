@@ -104,6 +104,11 @@ impl World {
             made: Vec::new(),
             open: None,
         };
+        self.pipeline_of(feed)
+    }
+
+    /// A pipeline of another feed, whose requests have texts of the same form.
+    pub(super) fn pipeline_of(&self, feed: impl Feed + 'static) -> Pipeline {
         let transport = TestTransport {
             world: self.clone(),
             target: target(),
@@ -152,8 +157,7 @@ impl World {
     /// The sums, after it was seen that they add up.
     #[track_caller]
     pub(super) fn totals(&self) -> Totals {
-        let totals = self.ledger.snapshot();
-        let queued = self.ledger.queued();
+        let (totals, queued) = self.ledger.balance();
         assert_eq!(
             totals.produced,
             totals.settled() + queued,

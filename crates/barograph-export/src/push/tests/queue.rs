@@ -1,0 +1,152 @@
+//! A queue of numbers in place of records, and a format in which they are told.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard};
+
+use super::world::World;
+use crate::otlp::{Encoding, Request, Signal, WriteRecords, Written};
+use crate::push::{Backlog, Inflow, Pipeline, RecordFeed, Wake};
+
+/// Records in a request.
+pub(super) const BATCH: usize = 10;
+
+/// Takes numbers in, each one more than the one before.
+pub(super) struct Queue {
+    numbers: Mutex<Numbers>,
+    pub(super) wake: Wake,
+}
+
+#[derive(Default)]
+pub(super) struct Numbers {
+    waiting: VecDeque<u64>,
+    pub(super) capacity: usize,
+    pub(super) accepted: u64,
+    pub(super) refused: u64,
+    is_closed: bool,
+    /// The most that ever waited.
+    pub(super) most: usize,
+}
+
+impl Queue {
+    pub(super) fn new(capacity: usize) -> Arc<Self> {
+        let numbers = Numbers {
+            capacity,
+            ..Numbers::default()
+        };
+        Arc::new(Queue {
+            numbers: Mutex::new(numbers),
+            wake: Wake::new(),
+        })
+    }
+
+    pub(super) fn push(&self, count: u64) {
+        for _ in 0..count {
+            let mut numbers = self.numbers();
+            if numbers.is_closed || numbers.waiting.len() >= numbers.capacity {
+                numbers.refused += 1;
+            } else {
+                let number = numbers.accepted;
+                numbers.accepted += 1;
+                numbers.waiting.push_back(number);
+            }
+            numbers.most = numbers.most.max(numbers.waiting.len());
+            let is_batch = numbers.waiting.len() >= BATCH;
+            drop(numbers);
+            if is_batch {
+                self.wake.ring();
+            }
+        }
+    }
+
+    pub(super) fn numbers(&self) -> MutexGuard<'_, Numbers> {
+        self.numbers.lock().unwrap()
+    }
+
+    pub(super) fn waiting(&self) -> usize {
+        self.numbers().waiting.len()
+    }
+}
+
+impl Backlog for Queue {
+    fn accepted(&self) -> u64 {
+        self.numbers().accepted
+    }
+
+    fn refused(&self) -> u64 {
+        self.numbers().refused
+    }
+
+    fn capacity(&self) -> u64 {
+        self.numbers().capacity as u64
+    }
+
+    fn close(&self) {
+        let mut numbers = self.numbers();
+        numbers.is_closed = true;
+        numbers.waiting.clear();
+    }
+}
+
+impl Inflow<u64> for Queue {
+    fn take(&self, at_most: usize, into: &mut Vec<u64>) {
+        let mut numbers = self.numbers();
+        let end = at_most.min(numbers.waiting.len());
+        into.extend(numbers.waiting.drain(..end));
+    }
+}
+
+/// Writes numbers as `first:0:first:behind the last`.
+pub(super) struct Ranges {
+    /// Every number that this divides is too large; none where it is 0.
+    pub(super) too_large: u64,
+}
+
+impl WriteRecords<u64> for Ranges {
+    fn signal(&self) -> Signal {
+        Signal::Traces
+    }
+
+    fn at_most(&self) -> usize {
+        BATCH
+    }
+
+    fn write(&mut self, numbers: &mut VecDeque<u64>) -> Option<Written> {
+        let first = *numbers.front()?;
+        let fits = |number: u64| self.too_large == 0 || !number.is_multiple_of(self.too_large);
+        if !fits(first) {
+            numbers.pop_front();
+            return Some(Written::TooLarge { bytes: 5000 });
+        }
+        let mut end = first;
+        while numbers.front().is_some_and(|number| fits(*number)) {
+            assert_eq!(numbers.pop_front(), Some(end));
+            end += 1;
+        }
+        Some(Written::Request(Request {
+            signal: Signal::Traces,
+            encoding: Encoding::Json,
+            body: format!("{first}:0:{first}:{end}").into(),
+            items: end - first,
+        }))
+    }
+}
+
+/// A pipeline that takes from this queue.
+pub(super) fn pipeline(world: &World, queue: &Arc<Queue>) -> Pipeline {
+    let inflow = Arc::clone(queue) as Arc<dyn Inflow<u64>>;
+    let feed = RecordFeed::new(inflow, Ranges { too_large: 0 });
+    world.pipeline_of(feed).with_wake(queue.wake.clone())
+}
+
+/// The numbers that arrived, in order, after it was seen that none did so in two requests.
+#[track_caller]
+pub(super) fn arrived(world: &World) -> Vec<u64> {
+    let mut arrived: Vec<u64> = Vec::new();
+    for text in world.state().arrived.keys() {
+        let mut ends = text.split(':').skip(2).map(|n| n.parse::<u64>().unwrap());
+        arrived.extend(ends.next().unwrap()..ends.next().unwrap());
+    }
+    arrived.sort_unstable();
+    assert!(arrived.is_sorted_by(|a, b| a < b), "{arrived:?}");
+    arrived
+}
