@@ -40,14 +40,26 @@ impl Bucket {
     /// Takes one, if there is one at this time in nanoseconds since the Unix epoch.
     #[inline]
     pub(super) fn take(&self, now: u64) -> bool {
+        self.take_from(self.depth, now)
+    }
+
+    /// Takes one, if half of what the bucket holds stays for those who need it more. A bucket that
+    /// holds less than two is not halved.
+    pub(super) fn take_of_half(&self, now: u64) -> bool {
+        let half = self.depth / 2;
+        self.take_from(if half < self.each { self.depth } else { half }, now)
+    }
+
+    #[inline]
+    fn take_from(&self, depth: u64, now: u64) -> bool {
         let full = now.saturating_add(self.depth);
+        let limit = now.saturating_add(depth);
         let mut until = self.given_until.load(Ordering::Relaxed);
         loop {
             // So far ahead it is only when the clock was set back; then the bucket is empty now.
             let was_set_back = until > full.saturating_add(SECOND);
-            let from = until.clamp(now, full);
-            let next = from.saturating_add(self.each);
-            let is_free = next <= full;
+            let next = until.clamp(now, full).saturating_add(self.each);
+            let is_free = next <= limit;
             if !is_free && !was_set_back {
                 return false;
             }
@@ -101,6 +113,18 @@ mod tests {
         assert_eq!(taken(&bucket, 100, start + SECOND / 10), 1);
         assert_eq!(taken(&bucket, 100, start + SECOND), 9);
         assert_eq!(taken(&bucket, 100, start + 3600 * SECOND), 10);
+    }
+
+    #[test]
+    fn half_of_it_stays_for_those_who_need_it_more() {
+        let bucket = Bucket::new(10.0).unwrap();
+        let halves = |now| (0..100).filter(|_| bucket.take_of_half(now)).count();
+        assert_eq!(halves(SECOND), 5);
+        assert_eq!(taken(&bucket, 100, SECOND), 5);
+        assert_eq!(halves(SECOND + SECOND / 2), 0);
+        assert_eq!(halves(SECOND + SECOND / 10 * 6), 1);
+        let slow = Bucket::new(1.5).unwrap();
+        assert!(slow.take_of_half(SECOND) && !slow.take_of_half(SECOND));
     }
 
     #[test]

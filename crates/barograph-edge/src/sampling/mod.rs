@@ -9,6 +9,7 @@
 //! * [`Rules`]: asks one of several others, depending on name, kind, route or attributes.
 //! * [`ParentBased`]: asks one of five others, depending on the parent.
 //! * [`configured`]: what the environment asks for.
+//! * [`keep`]: which traces are exported though none of these sampled them.
 //!
 //! Source: OpenTelemetry 1.60, trace SDK, "Sampling".
 
@@ -23,6 +24,7 @@ mod rate;
 mod pattern;
 mod rules;
 mod configured;
+pub mod keep;
 
 pub use always::{AlwaysOff, AlwaysOn, AlwaysRecord};
 pub use bucket::InvalidRate;

@@ -1,7 +1,7 @@
 //! Sampling by what a span is.
 
 use barograph_model::span::SpanKind;
-use barograph_model::value::{AnyValue, Text};
+use barograph_model::value::{AnyValue, Attribute, Text};
 
 use super::always::AlwaysOn;
 use super::pattern::Pattern;
@@ -42,7 +42,8 @@ impl Rules {
 
 impl Sampler for Rules {
     fn sample(&self, span: &SpanStart<'_>) -> Verdict {
-        match self.rules.iter().find(|(rule, _)| rule.fits(span)) {
+        let fits = |rule: &Rule| rule.fits(span.name, span.kind, span.attributes);
+        match self.rules.iter().find(|(rule, _)| fits(rule)) {
             Some((_, sampler)) => sampler.sample(span),
             None => AlwaysOn.sample(span),
         }
@@ -121,14 +122,14 @@ impl Rule {
         self
     }
 
-    fn fits(&self, span: &SpanStart<'_>) -> bool {
+    /// Whether a span with this name, kind and attributes fits.
+    pub(super) fn fits(&self, name: &str, kind: SpanKind, attributes: &[Attribute]) -> bool {
         let fits = |(key, value): &(Text, Value)| {
-            let mut all = span.attributes.iter();
-            let found = all.find(|attribute| attribute.key == *key);
+            let found = attributes.iter().find(|attribute| attribute.key == *key);
             found.is_some_and(|attribute| value.fits(&attribute.value))
         };
-        self.kind.is_none_or(|kind| kind == span.kind)
-            && self.names.iter().all(|names| names.fits(span.name))
+        self.kind.is_none_or(|wanted| wanted == kind)
+            && self.names.iter().all(|names| names.fits(name))
             && self.attributes.iter().all(fits)
     }
 

@@ -1,0 +1,342 @@
+//! The spans of one local trace, until it is known what becomes of them.
+//!
+//! Its threads share it under a lock of its own, which is held to move a record, never to make or to
+//! free one. What traces share is atomic.
+
+use std::fmt;
+use std::mem::{self, size_of};
+use std::sync::atomic::Ordering;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use barograph_core::clock::Clock;
+use barograph_model::span::{SpanRecord, Status};
+use barograph_model::value::Attribute;
+
+use super::config::KeepConfig;
+use super::cost;
+use super::counts::{Counting, KeepCounts, Reason, add, sub};
+use crate::sampling::bucket::Bucket;
+use crate::sampling::threshold::without_threshold;
+
+/// What all traces share.
+pub(super) struct Shared {
+    config: KeepConfig,
+    budget: Bucket,
+    clock: Box<dyn Clock>,
+    counting: Counting,
+}
+
+impl Shared {
+    pub(super) fn new(config: KeepConfig, clock: Box<dyn Clock>) -> Self {
+        Shared {
+            budget: config.bucket(),
+            config,
+            clock,
+            counting: Counting::default(),
+        }
+    }
+
+    pub(super) fn counts(&self) -> KeepCounts {
+        self.counting.read()
+    }
+
+    /// Takes memory of that which all traces may have.
+    fn reserve(&self, bytes: usize) -> bool {
+        let pending = &self.counting.pending_bytes;
+        let before = pending.fetch_add(bytes as u64, Ordering::Relaxed);
+        let fits = before.saturating_add(bytes as u64) <= self.config.max_bytes as u64;
+        if !fits {
+            sub(pending, bytes);
+        }
+        fits
+    }
+}
+
+/// A local trace that is not sampled. Clones are the same trace.
+///
+/// The root makes it, with [`Keep::begin`](super::Keep::begin), and its descendants in this process
+/// share it. What they record is handed in when they end.
+#[derive(Clone)]
+pub struct KeepTrace(Arc<Inner>);
+
+struct Inner {
+    shared: Arc<Shared>,
+    state: Mutex<State>,
+}
+
+enum State {
+    /// The root has not ended.
+    Open(Pending),
+    /// Its spans are exported, with the reason.
+    Kept(Reason),
+    /// Its spans are not exported.
+    Dropped(Loss),
+}
+
+#[derive(Default)]
+struct Pending {
+    spans: Vec<SpanRecord>,
+    /// What was taken of the common memory.
+    bytes: usize,
+    /// Spans that are missing because there was no room for them.
+    missing: usize,
+    has_failed: bool,
+    /// It has a place in the budget, because an exemplar leads here.
+    is_chosen: bool,
+}
+
+#[derive(Clone, Copy)]
+enum Loss {
+    Boring,
+    OverBudget,
+}
+
+impl KeepTrace {
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        add(&shared.counting.pending_traces, 1);
+        KeepTrace(Arc::new(Inner {
+            shared,
+            state: Mutex::new(State::Open(Pending::default())),
+        }))
+    }
+
+    /// Hands in a span that has ended and is not the root. What comes back is to be exported now.
+    ///
+    /// A span that failed makes the trace one that failed. One that ends after the root goes the way
+    /// of the others.
+    pub fn add(&self, span: SpanRecord) -> Option<SpanRecord> {
+        let Inner { shared, .. } = &*self.0;
+        let heap = cost::of(&span);
+        let mut state = self.0.lock();
+        let pending = match &mut *state {
+            State::Open(pending) => pending,
+            State::Kept(reason) => {
+                let reason = *reason;
+                drop(state);
+                return Some(self.0.export(span, reason));
+            }
+            State::Dropped(loss) => {
+                let loss = *loss;
+                drop(state);
+                shared.lose(loss, 1);
+                return None;
+            }
+        };
+        pending.has_failed |= has_failed(&span);
+        let why = match pending.make_room(heap, shared) {
+            Ok(()) => {
+                pending.spans.push(span);
+                add(&shared.counting.pending_spans, 1);
+                return None;
+            }
+            Err(why) => why,
+        };
+        if pending.is_chosen {
+            // It was promised that an exemplar leads to a span.
+            drop(state);
+            return Some(self.0.export(span, Reason::Exemplar));
+        }
+        pending.missing += 1;
+        drop(state);
+        let count = match why {
+            Full::Limit => &shared.counting.over_limit_spans,
+            Full::Memory => &shared.counting.no_memory_spans,
+        };
+        add(count, 1);
+        None
+    }
+
+    /// Hands in the root, which has ended. What comes back is to be exported, the root last.
+    pub fn end(&self, root: SpanRecord) -> Option<Vec<SpanRecord>> {
+        let Inner { shared, .. } = &*self.0;
+        let is_slow = shared.config.is_slow(&root);
+        let mut state = self.0.lock();
+        let State::Open(pending) = &mut *state else {
+            drop(state);
+            return self.add(root).map(|root| vec![root]);
+        };
+        let reason = if pending.has_failed || has_failed(&root) {
+            Some(Reason::Error)
+        } else if is_slow {
+            Some(Reason::Slow)
+        } else {
+            pending.is_chosen.then_some(Reason::Exemplar)
+        };
+        let is_paid = pending.is_chosen;
+        let outcome = match reason {
+            None => Err(Loss::Boring),
+            Some(reason) if is_paid || shared.budget.take(shared.clock.unix_nanos()) => Ok(reason),
+            Some(_) => Err(Loss::OverBudget),
+        };
+        let pending = mem::take(pending);
+        *state = match outcome {
+            Ok(reason) => State::Kept(reason),
+            Err(loss) => State::Dropped(loss),
+        };
+        drop(state);
+        pending.release(shared);
+        let mut spans = pending.spans;
+        match outcome {
+            Err(loss) => {
+                let traces = match loss {
+                    Loss::Boring => &shared.counting.boring,
+                    Loss::OverBudget => &shared.counting.over_budget,
+                };
+                add(traces, 1);
+                shared.lose(loss, spans.len() + 1);
+                None
+            }
+            Ok(reason) => {
+                add(&shared.counting.kept[reason as usize], 1);
+                add(&shared.counting.exported_spans, spans.len() + 1);
+                spans.push(root);
+                for span in &mut spans {
+                    tell(span, reason);
+                }
+                if pending.missing > 0
+                    && let Some(root) = spans.last_mut()
+                {
+                    root.attributes
+                        .push(Attribute::new(MISSING, pending.missing));
+                }
+                Some(spans)
+            }
+        }
+    }
+
+    /// Says that something in the trace failed that no span tells.
+    pub fn fail(&self) {
+        if let State::Open(pending) = &mut *self.0.lock() {
+            pending.has_failed = true;
+        }
+    }
+
+    /// Asks whether a measurement may become an exemplar that leads here; if so, the trace is kept.
+    ///
+    /// It takes its place in the budget now, so that the answer holds. Half of the budget stays for
+    /// what failed or took long.
+    pub fn choose(&self) -> bool {
+        self.0.choose()
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // It is whole between any two statements that can panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A span that is exported alone.
+    fn export(&self, mut span: SpanRecord, reason: Reason) -> SpanRecord {
+        add(&self.shared.counting.exported_spans, 1);
+        tell(&mut span, reason);
+        span
+    }
+
+    fn choose(&self) -> bool {
+        let Shared {
+            budget,
+            clock,
+            counting,
+            ..
+        } = &*self.shared;
+        let is_chosen = match &mut *self.lock() {
+            State::Open(pending) => {
+                pending.is_chosen = pending.is_chosen || budget.take_of_half(clock.unix_nanos());
+                pending.is_chosen
+            }
+            State::Kept(_) => true,
+            State::Dropped(_) => false,
+        };
+        if !is_chosen {
+            add(&counting.refused_exemplars, 1);
+        }
+        is_chosen
+    }
+}
+
+/// A trace whose root was forgotten has nobody left to export it.
+impl Drop for Inner {
+    fn drop(&mut self) {
+        let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
+        if let State::Open(pending) = state {
+            pending.release(&self.shared);
+            add(&self.shared.counting.unended_spans, pending.spans.len());
+        }
+    }
+}
+
+impl Pending {
+    /// Makes room for a span that holds `heap` bytes besides its own, if there is any.
+    fn make_room(&mut self, heap: usize, shared: &Shared) -> Result<(), Full> {
+        let (length, capacity) = (self.spans.len(), self.spans.capacity());
+        if length >= shared.config.max_spans {
+            return Err(Full::Limit);
+        }
+        let more = match capacity - length {
+            0 => capacity.max(4).min(shared.config.max_spans - length),
+            _ => 0,
+        };
+        let bytes = heap + more * size_of::<SpanRecord>();
+        if !shared.reserve(bytes) {
+            return Err(Full::Memory);
+        }
+        self.spans.reserve_exact(more);
+        self.bytes += bytes;
+        Ok(())
+    }
+
+    /// Gives back what was taken of the common memory.
+    fn release(&self, shared: &Shared) {
+        sub(&shared.counting.pending_spans, self.spans.len());
+        sub(&shared.counting.pending_bytes, self.bytes);
+        sub(&shared.counting.pending_traces, 1);
+    }
+}
+
+impl Shared {
+    fn lose(&self, loss: Loss, spans: usize) {
+        let count = match loss {
+            Loss::Boring => &self.counting.boring_spans,
+            Loss::OverBudget => &self.counting.over_budget_spans,
+        };
+        add(count, spans);
+    }
+}
+
+/// Why there is no room for a span.
+enum Full {
+    Limit,
+    Memory,
+}
+
+fn has_failed(span: &SpanRecord) -> bool {
+    matches!(span.status, Status::Error { .. })
+}
+
+/// Says on a span why it is exported, and that nobody knows what it stands for.
+fn tell(span: &mut SpanRecord, reason: Reason) {
+    span.attributes.push(Attribute::new(KEPT, reason.as_str()));
+    if !span.trace_state.is_empty()
+        && let Some(without) = without_threshold(&span.trace_state)
+    {
+        span.trace_state = without;
+    }
+}
+
+/// Why a span is exported that was not sampled.
+const KEPT: &str = "barograph.kept";
+/// At a kept root: how many spans of it there was no room for.
+const MISSING: &str = "barograph.kept_missing_spans";
+
+impl fmt::Debug for KeepTrace {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let state = match &*self.0.lock() {
+            State::Open(pending) => format!("open, {} spans", pending.spans.len()),
+            State::Kept(reason) => format!("kept, {}", reason.as_str()),
+            State::Dropped(Loss::Boring) => "boring".to_owned(),
+            State::Dropped(Loss::OverBudget) => "over budget".to_owned(),
+        };
+        write!(f, "KeepTrace({state})")
+    }
+}
