@@ -122,8 +122,8 @@ impl<N: Number> Sum<N> {
             && let Some(cell) = block.cell(slot)
         {
             add_owned(cell, n);
-            // Inside of a sampled trace, else the block would be the fast one.
-            self.handle.storage().offer_sampled(series, 0, n.to_f64());
+            // Inside of a trace that is sampled or may be kept, else the block would be the fast one.
+            self.handle.storage().offer_inside(series, 0, n.to_f64());
         } else {
             self.add_without_cell(slot, n);
         }

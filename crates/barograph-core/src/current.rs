@@ -14,7 +14,8 @@ use std::sync::Arc;
 
 use barograph_model::context::{Propagation, Sampling, TraceContext};
 
-use crate::thread::{self, Words};
+use crate::exemplar::Candidate;
+use crate::thread::{self, Rest, Words};
 
 /// Makes something the current context of this thread until the guard is dropped: a
 /// [`TraceContext`] alone, a [`Propagation`] or a [`Current`].
@@ -76,8 +77,7 @@ pub fn propagation() -> Propagation {
 #[derive(Clone, Default)]
 pub struct Current {
     trace: Words,
-    /// What a trace context does not hold; its trace is not looked at.
-    rest: Option<Arc<Propagation>>,
+    rest: Option<Arc<Rest>>,
 }
 
 impl Current {
@@ -96,7 +96,8 @@ impl Current {
 
     /// The trace context with all that travels with it.
     pub fn propagation(&self) -> Propagation {
-        let rest = self.rest.as_deref().cloned().unwrap_or_default();
+        let rest = self.rest.as_deref().map(|rest| rest.propagation.clone());
+        let rest = rest.unwrap_or_default();
         match self.context() {
             Some(context) => rest.with_trace(context),
             None => rest,
@@ -108,8 +109,24 @@ impl Current {
     #[must_use]
     pub fn with_trace(self, context: TraceContext) -> Self {
         Current {
-            trace: context.into(),
+            trace: self.trace.with_trace(context),
             rest: self.rest,
+        }
+    }
+
+    /// The same in a trace that is not sampled, but may be kept: what is measured may become an
+    /// exemplar where the candidate agrees. Other spans of the trace have the same candidate.
+    ///
+    /// In a sampled span it is not asked.
+    #[must_use]
+    pub fn with_candidate(self, candidate: Arc<dyn Candidate>) -> Self {
+        let rest = self.rest.as_deref().cloned().unwrap_or_default();
+        Current {
+            trace: self.trace.as_candidate(),
+            rest: Some(Arc::new(Rest {
+                candidate: Some(candidate),
+                ..rest
+            })),
         }
     }
 
@@ -160,7 +177,12 @@ impl From<Propagation> for Current {
             is_plain && propagation.tracestate().is_empty() && propagation.baggage().is_empty();
         Current {
             trace: trace.map(Words::from).unwrap_or_default(),
-            rest: (!is_plain).then(|| Arc::new(propagation)),
+            rest: (!is_plain).then(|| {
+                Arc::new(Rest {
+                    propagation,
+                    candidate: None,
+                })
+            }),
         }
     }
 }
@@ -180,7 +202,7 @@ impl fmt::Debug for Current {
 /// Guards are dropped in the reverse order of their making. It stays on its thread.
 pub struct ContextGuard {
     trace: Words,
-    rest: Option<Arc<Propagation>>,
+    rest: Option<Arc<Rest>>,
     on_this_thread: PhantomData<*const ()>,
 }
 

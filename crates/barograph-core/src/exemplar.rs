@@ -33,6 +33,19 @@ pub enum ExemplarFilter {
     AlwaysOff,
 }
 
+/// A trace that is not sampled, but can be exported all the same.
+///
+/// What is measured inside of it may become an exemplar, but only if it agrees: an exemplar has to
+/// lead somewhere.
+pub trait Candidate: Send + Sync {
+    /// Asks whether a measurement may become an exemplar that leads here. After a yes, the trace is
+    /// exported.
+    ///
+    /// It is asked on the thread that measures, seldom: once for each series, bucket and collection,
+    /// or so. It must not measure.
+    fn choose(&self) -> bool;
+}
+
 static EPOCH: Epoch = Epoch::new(1);
 
 /// Begins a new epoch: every series and bucket may take an exemplar again.
@@ -66,19 +79,20 @@ impl Exemplars {
         }
     }
 
-    /// Whether the slot takes an exemplar in this epoch; from now on it does not.
+    /// Whether the slot takes an exemplar in this epoch.
+    #[inline]
+    pub(crate) fn is_open(&self, slot: usize) -> bool {
+        let bit = 1 << (slot % 64);
+        self.filled.get(slot / 64).is_some_and(|filled| {
+            self.epoch.load(Ordering::Relaxed) != epoch()
+                || filled.load(Ordering::Relaxed) & bit == 0
+        })
+    }
+
+    /// The same; from now on it does not.
     #[inline]
     pub(crate) fn gate(&self, slot: usize) -> bool {
-        let epoch = epoch();
-        let Some(filled) = self.filled.get(slot / 64) else {
-            return false;
-        };
-        let bit = 1 << (slot % 64);
-        if self.epoch.load(Ordering::Relaxed) == epoch && filled.load(Ordering::Relaxed) & bit != 0
-        {
-            return false;
-        }
-        self.open(slot, epoch)
+        self.is_open(slot) && self.open(slot, epoch())
     }
 
     // Threads may do this at once. What a race can do is let one exemplar too many or too few in.

@@ -64,11 +64,11 @@ impl Histogram {
         } else if let Some(block) = thread::leased_block()
             && let Some(row) = block.row(slot)
         {
-            // Inside of a sampled trace, else the block would be the fast one.
+            // Inside of a trace that is sampled or may be kept, else the block would be the fast one.
             // SAFETY: as above.
             unsafe { row::observe_owned(row, bucket, value) };
             let storage = self.handle.storage();
-            storage.offer_sampled(self.handle.series(), bucket, value);
+            storage.offer_inside(self.handle.series(), bucket, value);
         } else {
             self.observe_without_row(slot, bucket, value);
         }

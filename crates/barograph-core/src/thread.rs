@@ -6,8 +6,8 @@
 //! that all threads share.
 //!
 //! `fast` is the block while nothing else is asked of a recording, and null while it is: when the
-//! thread has no block yet, or is inside of a sampled trace, where an exemplar may be due. So the hot
-//! path makes one check for both.
+//! thread has no block yet, or is inside of a trace that is sampled or may be kept, where an exemplar
+//! may be due. So the hot path makes one check for all of them.
 
 #![expect(
     unsafe_code,
@@ -22,6 +22,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use barograph_model::context::{Propagation, TraceContext, TraceFlags};
 
+use crate::exemplar::Candidate;
 use crate::pool::{Barrier, Block, Pool};
 
 /// The cells of this process.
@@ -37,10 +38,10 @@ struct Local {
     trace_high: Cell<u64>,
     trace_low: Cell<u64>,
     span: Cell<u64>,
-    /// The flags of the trace, and [`REMOTE`].
+    /// The flags of the trace, [`REMOTE`] and [`CANDIDATE`].
     flags: Cell<u64>,
     /// What travels besides. Never dropped here: a destructor would make every access dearer.
-    rest: ManuallyDrop<Cell<Option<Arc<Propagation>>>>,
+    rest: ManuallyDrop<Cell<Option<Arc<Rest>>>>,
     /// Recordings that went to a shared cell.
     ticks: Cell<u32>,
     /// What was offered as an exemplar lately; see [`offers_again`].
@@ -159,8 +160,7 @@ pub(crate) fn is_promotion_due() -> bool {
 }
 
 fn refresh_fast(local: &Local) {
-    let sampled = local.flags.get() & SAMPLED != 0;
-    let fast = if sampled {
+    let fast = if local.flags.get() & (SAMPLED | CANDIDATE) != 0 {
         std::ptr::null()
     } else {
         local.block.get()
@@ -243,7 +243,7 @@ pub(crate) fn context() -> Option<TraceContext> {
 }
 
 /// What is current on this thread.
-pub(crate) fn capture() -> (Words, Option<Arc<Propagation>>) {
+pub(crate) fn capture() -> (Words, Option<Arc<Rest>>) {
     LOCAL.with(|local| {
         let rest = local.rest.take();
         let copy = rest.clone();
@@ -252,12 +252,18 @@ pub(crate) fn capture() -> (Words, Option<Arc<Propagation>>) {
     })
 }
 
+/// What is current besides the trace context.
+#[derive(Clone, Default)]
+pub(crate) struct Rest {
+    /// What a trace context does not hold; its trace is not looked at.
+    pub(crate) propagation: Propagation,
+    /// Whom to ask where the trace is not sampled; see [`CANDIDATE`].
+    pub(crate) candidate: Option<Arc<dyn Candidate>>,
+}
+
 /// Makes something else current on this thread; what was before comes back.
 #[inline]
-pub(crate) fn replace(
-    words: Words,
-    rest: Option<Arc<Propagation>>,
-) -> (Words, Option<Arc<Propagation>>) {
+pub(crate) fn replace(words: Words, rest: Option<Arc<Rest>>) -> (Words, Option<Arc<Rest>>) {
     LOCAL.with(|local| {
         let before = Words::of(local);
         words.store(local);
@@ -267,7 +273,7 @@ pub(crate) fn replace(
 
 /// The same, when nobody asks what was before.
 #[inline]
-pub(crate) fn restore(words: Words, rest: Option<Arc<Propagation>>) {
+pub(crate) fn restore(words: Words, rest: Option<Arc<Rest>>) {
     LOCAL.with(|local| {
         words.store(local);
         drop(local.rest.replace(rest));
@@ -305,6 +311,9 @@ fn store(word: &Cell<u64>, value: u64) {
 /// The context came from another process.
 const REMOTE: u64 = 1 << 8;
 
+/// The trace is not sampled, but may be kept: there is a candidate to ask.
+const CANDIDATE: u64 = 1 << 9;
+
 impl Words {
     #[inline]
     fn of(local: &Local) -> Self {
@@ -336,6 +345,28 @@ impl Words {
     }
 }
 
+impl Words {
+    /// The same in a trace that may be kept, if it is not sampled anyway.
+    pub(crate) fn as_candidate(mut self) -> Self {
+        if self.flags & SAMPLED == 0 {
+            self.flags |= CANDIDATE;
+        }
+        self
+    }
+
+    /// Another span; in the same trace there is the same candidate.
+    #[inline]
+    pub(crate) fn with_trace(self, context: TraceContext) -> Self {
+        let new = Words::from(context);
+        let is_same = (self.trace_high, self.trace_low) == (new.trace_high, new.trace_low);
+        if is_same && self.flags & CANDIDATE != 0 {
+            new.as_candidate()
+        } else {
+            new
+        }
+    }
+}
+
 impl From<TraceContext> for Words {
     #[inline]
     fn from(context: TraceContext) -> Self {
@@ -350,23 +381,59 @@ impl From<TraceContext> for Words {
     }
 }
 
-/// Whether this thread is inside of a sampled trace.
+/// Whether this thread is inside of a trace that is sampled or may be kept.
 #[inline]
-pub(crate) fn is_sampled() -> bool {
-    LOCAL.with(|local| local.flags.get() & SAMPLED != 0)
+pub(crate) fn may_offer() -> bool {
+    LOCAL.with(|local| local.flags.get() & (SAMPLED | CANDIDATE) != 0)
+}
+
+/// Whether the trace that this thread is inside of is exported: because it is sampled, or because
+/// its candidate agrees.
+#[cold]
+pub(crate) fn is_exported() -> bool {
+    let (words, rest) = capture();
+    let candidate = match words.flags & (SAMPLED | CANDIDATE) {
+        CANDIDATE => rest.as_ref().and_then(|rest| rest.candidate.as_ref()),
+        flags => return flags & SAMPLED != 0,
+    };
+    candidate.is_some_and(|candidate| candidate.choose())
 }
 
 /// Whether this thread has offered an exemplar of this thing, told by a number, in this epoch
-/// already. From now on it has.
+/// already.
 #[inline(always)]
 pub(crate) fn offers_again(thing: u64, epoch: u64) -> bool {
+    LOCAL.with(|local| place_of(local, thing).get() == mark(thing, epoch))
+}
+
+/// Notes that it offers one now. False for a candidate that was refused in this epoch already.
+pub(crate) fn begin_offer(thing: u64, epoch: u64) -> bool {
     LOCAL.with(|local| {
-        let mark = thing ^ epoch.rotate_right(16);
-        let place = &local.offered[(thing ^ thing >> 6) as usize % OFFERED];
-        let again = place.get() == mark;
-        if !again {
+        let (place, mark) = (place_of(local, thing), mark(thing, epoch));
+        let is_sampled = local.flags.get() & SAMPLED != 0;
+        let may_offer = is_sampled || place.get() != mark ^ REFUSED;
+        if may_offer {
             place.set(mark);
         }
-        again
+        may_offer
     })
+}
+
+/// Notes that what it offered was refused. Sampled traces still may.
+pub(crate) fn note_refusal(thing: u64, epoch: u64) {
+    LOCAL.with(|local| place_of(local, thing).set(mark(thing, epoch) ^ REFUSED));
+}
+
+/// A bit that makes another mark. Two things whose numbers differ in nothing but this bit have
+/// different places.
+const REFUSED: u64 = 1 << 9;
+
+#[inline(always)]
+fn mark(thing: u64, epoch: u64) -> u64 {
+    thing ^ epoch.rotate_right(16)
+}
+
+#[inline(always)]
+fn place_of(local: &Local, thing: u64) -> &Cell<u64> {
+    &local.offered[(thing ^ thing >> 6) as usize % OFFERED]
 }

@@ -346,31 +346,43 @@ impl Storage {
     /// Keeps an exemplar, if the filter and the gate let it in.
     #[inline(always)]
     pub(crate) fn offer(&self, series: &Series, slot: usize, value: f64) {
-        if thread::is_sampled() {
-            self.offer_sampled(series, slot, value);
+        if thread::may_offer() {
+            self.offer_inside(series, slot, value);
         } else if self.shared.filter() == ExemplarFilter::AlwaysOn {
             self.offer_anew(series, slot, value);
         }
     }
 
-    /// The same inside of a sampled trace.
+    /// The same inside of a trace that is sampled or may be kept.
     #[inline(always)]
-    pub(crate) fn offer_sampled(&self, series: &Series, slot: usize, value: f64) {
-        let thing = (&raw const *series).addr() as u64 + slot as u64;
-        if !thread::offers_again(thing, exemplar::epoch()) {
-            self.offer_anew(series, slot, value);
+    pub(crate) fn offer_inside(&self, series: &Series, slot: usize, value: f64) {
+        if !thread::offers_again(thing(series, slot), exemplar::epoch()) {
+            self.offer_first(series, slot, value);
         }
     }
 
     #[cold]
-    fn offer_anew(&self, series: &Series, slot: usize, value: f64) {
-        if self.shared.filter() == ExemplarFilter::AlwaysOff {
-            return;
+    fn offer_first(&self, series: &Series, slot: usize, value: f64) {
+        let (thing, epoch) = (thing(series, slot), exemplar::epoch());
+        if thread::begin_offer(thing, epoch) && !self.offer_anew(series, slot, value) {
+            thread::note_refusal(thing, epoch);
         }
-        match series.exemplars() {
-            Some(exemplars) if !exemplars.gate(slot) => {}
-            _ => self.keep(series, slot, value, thread::context()),
+    }
+
+    /// False when the trace refused.
+    #[cold]
+    fn offer_anew(&self, series: &Series, slot: usize, value: f64) -> bool {
+        let filter = self.shared.filter();
+        let exemplars = series.exemplars();
+        if filter == ExemplarFilter::AlwaysOff || exemplars.is_some_and(|e| !e.is_open(slot)) {
+            return true;
         }
+        // Asked before the gate is closed: a trace that refuses leaves the slot to others.
+        let agrees = thread::is_exported() || filter == ExemplarFilter::AlwaysOn;
+        if agrees && exemplars.is_none_or(|exemplars| exemplars.gate(slot)) {
+            self.keep(series, slot, value, thread::context());
+        }
+        agrees
     }
 
     /// Keeps an exemplar whatever the filter says.
@@ -434,6 +446,12 @@ pub(crate) fn series_at<'a>(address: u64) -> &'a Series {
     // SAFETY: tables hold addresses of series only, and those live as long as the storage that
     // every caller borrows.
     unsafe { &*series }
+}
+
+/// A slot of a series as a number, for `thread::offers_again`.
+#[inline(always)]
+fn thing(series: &Series, slot: usize) -> u64 {
+    (&raw const *series).addr() as u64 + slot as u64
 }
 
 /// Shows each series ever made.

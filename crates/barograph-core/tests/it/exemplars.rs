@@ -1,7 +1,10 @@
 //! Exemplars come by themselves, from sampled traces only, one for each collection.
 
-use barograph_core::current;
-use barograph_core::exemplar::ExemplarFilter;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use barograph_core::current::{self, Current};
+use barograph_core::exemplar::{Candidate, ExemplarFilter};
 use barograph_core::registry::Registry;
 use barograph_model::context::{TraceContext, TraceFlags};
 use barograph_model::exemplar::Exemplar;
@@ -98,4 +101,84 @@ fn filters_and_exemplars_by_hand() {
     }
     assert_eq!(ids(&registry), [9]);
     assert_eq!(counter.get(), 3006);
+}
+
+/// A trace that agrees so many times.
+struct Agrees(AtomicU32);
+
+impl Candidate for Agrees {
+    fn choose(&self) -> bool {
+        let one_less = |left: u32| left.checked_sub(1);
+        let order = Ordering::Relaxed;
+        self.0.fetch_update(order, order, one_less).is_ok()
+    }
+}
+
+#[test]
+fn a_trace_that_is_not_sampled_leaves_one_if_it_agrees() {
+    let registry = Registry::new();
+    let counter = registry.counter("c").register().unwrap();
+    let histogram = registry.histogram("h").with_unit("s").register().unwrap();
+    for cold in [true, false] {
+        for _ in 0..if cold { 0 } else { 3000 } {
+            counter.inc();
+            histogram.observe(0.003);
+        }
+        assert_eq!(registry.collect().len(), 2);
+        let trace_id = 1 + u128::from(cold);
+        let agrees = Arc::new(Agrees(2.into()));
+        let root = Current::from(trace(trace_id, false)).with_candidate(agrees.clone());
+        {
+            let _guard = current::enter(root.clone());
+            counter.inc();
+            counter.inc();
+            // A child, on a thread that was handed the context.
+            let child = Current::capture().with_trace(trace(trace_id, false));
+            std::thread::scope(|scope| {
+                scope.spawn(|| {
+                    let _guard = current::enter(child);
+                    histogram.observe(0.003);
+                    histogram.observe(3.0);
+                });
+            });
+        }
+        let (first, others) = (ids(&registry)[..2].to_vec(), ids(&registry)[2..].to_vec());
+        assert_eq!(first, [trace_id; 2]);
+        assert!(!others.contains(&trace_id), "the third was refused");
+        // What was refused left its place to others of this epoch, on the same thread too.
+        let _guard = current::enter(root);
+        histogram.observe(30.0);
+        let _inner = current::enter(Current::capture().with_trace(trace(9, true)));
+        histogram.observe(30.0);
+        assert!(ids(&registry).contains(&9));
+    }
+}
+
+#[test]
+fn only_the_trace_of_a_candidate_asks_it() {
+    let registry = Registry::new();
+    let counter = registry.counter("c").register().unwrap();
+    let agrees = Arc::new(Agrees(9.into()));
+    let asked = || 9 - agrees.0.load(Ordering::Relaxed);
+    let current = Current::from(trace(1, false)).with_candidate(agrees.clone());
+    for (context, times) in [
+        // Another trace begins; a span of this one is sampled; a span is not.
+        (trace(2, false), 0),
+        (trace(1, true), 0),
+        (trace(1, false), 1),
+    ] {
+        registry.collect();
+        let _guard = current::enter(current.clone().with_trace(context));
+        counter.inc();
+        assert_eq!(asked(), times, "{context:?}");
+    }
+    registry.collect();
+    registry.set_exemplar_filter(ExemplarFilter::AlwaysOff);
+    let _guard = current::enter(current);
+    counter.inc();
+    assert_eq!(asked(), 1);
+    registry.collect();
+    registry.set_exemplar_filter(ExemplarFilter::AlwaysOn);
+    counter.inc();
+    assert_eq!(asked(), 2, "it is exported where it can be");
 }
