@@ -6,6 +6,7 @@ mod script;
 
 mod bodies;
 mod contexts;
+mod keep;
 mod pages;
 mod process;
 mod requests;

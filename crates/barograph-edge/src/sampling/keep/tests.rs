@@ -97,7 +97,7 @@ fn a_trace_is_kept_for_a_reason() {
     ] {
         let trace = keep.begin();
         assert_eq!(trace.add(child), None);
-        assert!(!choose || trace.choose());
+        assert!(!choose || trace.candidate().choose());
         let expected = reason
             .map(|reason| both(reason).to_vec())
             .unwrap_or_default();
@@ -129,10 +129,19 @@ fn a_trace_is_kept_for_a_reason() {
 fn the_budget_is_kept_to_and_half_of_it_is_not_for_exemplars() {
     let (keep, clock) = keep(KeepConfig::new(10.0).unwrap());
     let traces: Vec<_> = (0..20).map(|_| keep.begin()).collect();
-    let chosen = traces.iter().filter(|trace| trace.choose()).count();
+    let chosen = traces
+        .iter()
+        .filter(|trace| trace.candidate().choose())
+        .count();
     assert_eq!((chosen, keep.counts().refused_exemplars), (5, 15));
     // A second measurement in the same trace costs nothing.
-    assert_eq!(traces.iter().filter(|trace| trace.choose()).count(), 5);
+    assert_eq!(
+        traces
+            .iter()
+            .filter(|trace| trace.candidate().choose())
+            .count(),
+        5
+    );
     let ends = traces.iter().map(|trace| trace.end(failed("root")));
     assert_eq!(ends.flatten().count(), 10);
     assert_eq!(
@@ -157,7 +166,7 @@ fn what_is_late_goes_the_way_of_the_others() {
     assert_eq!(bad.add(span("late")), None);
     // It fails too late.
     assert_eq!(boring.add(failed("late")), None);
-    assert!(good.choose() && !bad.choose() && !boring.choose());
+    assert!(good.candidate().choose() && !bad.candidate().choose() && !boring.candidate().choose());
     assert_eq!(good.end(span("again")).map(|spans| spans.len()), Some(1));
     let counts = keep.counts();
     assert_eq!((counts.exported_spans, counts.over_budget_spans), (3, 2));
@@ -202,7 +211,7 @@ fn one_trace_has_its_limit_and_says_what_is_missing() {
     assert_eq!(keep.counts().over_limit_spans, 2);
     // Where an exemplar leads nothing is missing from then on.
     let trace = keep.begin();
-    assert!(trace.choose());
+    assert!(trace.candidate().choose());
     let at_once = (0..5).filter_map(|_| trace.add(span("child")));
     assert_eq!(
         at_once.filter_map(|span| kept(&span)).collect::<Vec<_>>(),
@@ -346,7 +355,7 @@ fn a_storm_is_bounded_and_accounted_for_concurrently() {
                             };
                             (0..SPANS).filter_map(|_| child.add(record())).count()
                         });
-                        let is_chosen = at % 5 == 0 && trace.choose();
+                        let is_chosen = at % 5 == 0 && trace.candidate().choose();
                         let own = (0..SPANS).filter_map(|_| trace.add(span("child"))).count();
                         let root = if fails { failed("root") } else { span("root") };
                         let spans = trace.end(root);

@@ -9,6 +9,7 @@ use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use barograph_core::clock::Clock;
+use barograph_core::exemplar::Candidate;
 use barograph_model::span::{SpanRecord, Status};
 use barograph_model::value::Attribute;
 
@@ -211,28 +212,16 @@ impl KeepTrace {
         }
     }
 
-    /// Asks whether a measurement may become an exemplar that leads here; if so, the trace is kept.
-    ///
-    /// It takes its place in the budget now, so that the answer holds. Half of the budget stays for
-    /// what failed or took long.
-    pub fn choose(&self) -> bool {
-        self.0.choose()
+    /// Whom measurements ask before they become exemplars that lead here; for
+    /// [`Current::with_candidate`](barograph_core::current::Current::with_candidate).
+    pub fn candidate(&self) -> Arc<dyn Candidate> {
+        self.0.clone()
     }
 }
 
-impl Inner {
-    fn lock(&self) -> MutexGuard<'_, State> {
-        // It is whole between any two statements that can panic.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// A span that is exported alone.
-    fn export(&self, mut span: SpanRecord, reason: Reason) -> SpanRecord {
-        add(&self.shared.counting.exported_spans, 1);
-        tell(&mut span, reason);
-        span
-    }
-
+/// It takes its place in the budget at once, so that the answer holds. Half of the budget stays for
+/// what failed or took long.
+impl Candidate for Inner {
     fn choose(&self) -> bool {
         let Shared {
             budget,
@@ -252,6 +241,20 @@ impl Inner {
             add(&counting.refused_exemplars, 1);
         }
         is_chosen
+    }
+}
+
+impl Inner {
+    fn lock(&self) -> MutexGuard<'_, State> {
+        // It is whole between any two statements that can panic.
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// A span that is exported alone.
+    fn export(&self, mut span: SpanRecord, reason: Reason) -> SpanRecord {
+        add(&self.shared.counting.exported_spans, 1);
+        tell(&mut span, reason);
+        span
     }
 }
 
