@@ -6,6 +6,7 @@
 //!
 //! * [`prometheus`]: pages for Prometheus and everything that scrapes like it.
 //! * [`otlp`]: requests for everything that takes OTLP.
+//! * [`zipkin`]: spans for Zipkin.
 //! * `push` (a feature): sends those requests, again if need be, and accounts for them.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -15,5 +16,6 @@ mod json;
 mod report;
 pub mod prometheus;
 pub mod otlp;
+pub mod zipkin;
 #[cfg(feature = "push")]
 pub mod push;

@@ -64,3 +64,60 @@ impl Wake {
         fence(Ordering::SeqCst);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::sync::atomic::AtomicU64;
+    use std::time::Duration;
+
+    use tokio::time::timeout;
+
+    const SECOND: Duration = Duration::from_secs(1);
+
+    #[tokio::test(start_paused = true)]
+    async fn it_is_heard_once_however_often_it_was_rung() {
+        let wake = Wake::new();
+        assert!(timeout(SECOND, wake.rung()).await.is_err());
+        for _ in 0..3 {
+            wake.clone().ring();
+        }
+        assert!(timeout(SECOND, wake.rung()).await.is_ok());
+        wake.clear();
+        assert!(timeout(SECOND, wake.rung()).await.is_err());
+        wake.ring();
+        assert!(timeout(SECOND, wake.rung()).await.is_ok());
+    }
+
+    #[test]
+    fn no_ring_is_lost_concurrently() {
+        const EACH: u64 = 50_000;
+        let (wake, made) = (Wake::new(), AtomicU64::new(0));
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build()
+            .unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..2 {
+                scope.spawn(|| {
+                    for _ in 0..EACH {
+                        made.fetch_add(1, Ordering::Relaxed);
+                        wake.ring();
+                    }
+                });
+            }
+            let all_seen = async {
+                let mut seen = 0;
+                while seen < 2 * EACH {
+                    wake.rung().await;
+                    wake.clear();
+                    seen = made.load(Ordering::Relaxed);
+                }
+            };
+            runtime
+                .block_on(async { timeout(60 * SECOND, all_seen).await })
+                .unwrap();
+        });
+    }
+}

@@ -9,5 +9,6 @@ mod hostile;
 mod page;
 mod otlp;
 mod records;
+mod zipkin;
 #[cfg(all(unix, feature = "journal"))]
 mod journal;

@@ -309,7 +309,7 @@ fn link() -> impl Strategy<Value = SpanLink> {
     )
 }
 
-fn span() -> impl Strategy<Value = SpanRecord> {
+pub(crate) fn span() -> impl Strategy<Value = SpanRecord> {
     let ids = (
         context(),
         proptest::option::of((1..=u64::MAX, any::<bool>())),

@@ -16,6 +16,7 @@ mod connection;
 mod faults;
 mod grpc;
 mod http;
+mod zipkin;
 mod proxy;
 mod quiet;
 mod secrets;

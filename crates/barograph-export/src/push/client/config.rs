@@ -17,6 +17,8 @@ pub enum Protocol {
     HttpProtobuf,
     /// JSON over HTTP/1.1.
     HttpJson,
+    /// Spans as Zipkin takes them, over HTTP/1.1. The endpoint is taken as it is, path and all.
+    Zipkin,
 }
 
 impl Protocol {
@@ -24,7 +26,7 @@ impl Protocol {
     pub fn encoding(self) -> Encoding {
         match self {
             Protocol::Grpc | Protocol::HttpProtobuf => Encoding::Protobuf,
-            Protocol::HttpJson => Encoding::Json,
+            Protocol::HttpJson | Protocol::Zipkin => Encoding::Json,
         }
     }
 }
@@ -87,7 +89,7 @@ impl ClientConfig {
     /// Sends to `endpoint`: `http://host:port`, `https://host:port`, `unix:/path/of/socket`, and for
     /// gRPC also `host:port`.
     ///
-    /// Over HTTP, `/v1/metrics` or its like is appended to the path. Userinfo becomes a header.
+    /// OTLP over HTTP has `/v1/metrics` or its like appended to the path. Userinfo becomes a header.
     pub fn new(protocol: Protocol, endpoint: impl Into<String>) -> Self {
         ClientConfig {
             protocol,

@@ -85,10 +85,10 @@ impl Endpoint {
         let mut path = match (config.protocol, config.path) {
             // A gRPC server knows its methods by their whole path; a prefix is for proxies.
             (Protocol::Grpc, _) => base.trim_end_matches('/').to_owned() + signal.grpc_path(),
+            (Protocol::Zipkin, _) | (_, PathRule::AsIs) => base.to_owned(),
             (_, PathRule::SignalAppended) => {
                 base.trim_end_matches('/').to_owned() + signal.http_path()
             }
-            (_, PathRule::AsIs) => base.to_owned(),
         };
         if let Some(query) = query {
             path = path + "?" + query;

@@ -1,8 +1,8 @@
-//! The transport over a network: gRPC, protobuf and JSON over HTTP, on one connector.
+//! The transport over a network: gRPC, protobuf and JSON over HTTP, Zipkin, on one connector.
 //!
 //! A [`Client`] holds one connection and sends one request at a time on it. What differs between the
 //! protocols is what stands in the headers and what an answer means; names, sockets, proxies, TLS,
-//! age, limits and secrets are the same for all three, and each is one module here.
+//! age, limits and secrets are the same for all of them, and each is one module here.
 //!
 //! * A connection is kept between requests. It is made anew, with a new look-up of the name, when it
 //!   has reached its greatest age, when a certificate file has changed, or when it broke.
@@ -148,6 +148,7 @@ impl Client {
                 match self.settings.protocol {
                     #[cfg(feature = "grpc")]
                     Protocol::Grpc => over_grpc::outcome(&answer, &verdict),
+                    Protocol::Zipkin => over_http::plain_outcome(&answer, &verdict),
                     _ => over_http::outcome(&answer, request.encoding, &verdict),
                 }
             }
@@ -166,6 +167,10 @@ impl Client {
                 "{:?} does not go over {:?}",
                 request.encoding, self.settings.protocol
             );
+            return Err(verdict.refused("encoding", &message));
+        }
+        if self.settings.protocol == Protocol::Zipkin && request.signal != Signal::Traces {
+            let message = format!("Zipkin takes no {}", request.signal.as_str());
             return Err(verdict.refused("encoding", &message));
         }
         let check = |body: &Bytes, how| match body.len() > MAX_REQUEST {
@@ -337,6 +342,7 @@ fn target(settings: &Settings, signal: Signal) -> Target {
         (Protocol::HttpJson, Signal::Metrics) => "otlp_http_json_metric_exporter",
         (Protocol::HttpJson, Signal::Traces) => "otlp_http_json_span_exporter",
         (Protocol::HttpJson, Signal::Logs) => "otlp_http_json_log_exporter",
+        (Protocol::Zipkin, _) => "zipkin_http_exporter",
     };
     let (host, port) = match &settings.endpoint.place {
         Place::Tcp(host) => (host.name.clone(), Some(host.port)),

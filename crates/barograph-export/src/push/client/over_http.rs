@@ -1,4 +1,4 @@
-//! OTLP over HTTP: what goes into the headers, and what an answer means.
+//! OTLP and Zipkin over HTTP: what goes into the headers, and what an answer means.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
@@ -26,25 +26,52 @@ pub(super) fn set_headers(headers: &mut HeaderMap, encoding: Encoding, compressi
 ///
 /// Source: OTLP 1.11, "OTLP/HTTP Response".
 pub(super) fn outcome(answer: &Answer, encoding: Encoding, verdict: &Verdict<'_>) -> Outcome {
-    let named = answer.header("content-encoding").unwrap_or("");
-    let body = match decompress(&answer.body, named) {
+    let body = match body_of(answer) {
         Ok(body) => Some(body),
         Err(Undecodable::Garbage) => None,
         Err(Undecodable::TooLarge) => return verdict.response_too_large(),
     };
     let encoding =
         encoding_of(answer).or((!answer.headers.contains_key("content-type")).then_some(encoding));
-    let status = answer.status;
-    if status.is_success() {
+    if answer.status.is_success() {
         return match body.ok_or(()).and_then(|body| response(&body, encoding)) {
             Ok(response) => verdict.delivered(response),
             Err(()) => verdict.delivered_with(UNREADABLE),
         };
     }
+    failure(answer, &body.unwrap_or_default(), encoding, verdict)
+}
+
+/// What an answer means whose status says all: that of Zipkin, which takes spans with a 202 and says
+/// nothing more.
+pub(super) fn plain_outcome(answer: &Answer, verdict: &Verdict<'_>) -> Outcome {
+    if answer.status.is_success() {
+        return verdict.delivered(ExportResponse::default());
+    }
+    match body_of(answer) {
+        Ok(body) => failure(answer, &body, None, verdict),
+        Err(Undecodable::Garbage) => failure(answer, &[], None, verdict),
+        Err(Undecodable::TooLarge) => verdict.response_too_large(),
+    }
+}
+
+fn body_of(answer: &Answer) -> Result<Cow<'_, [u8]>, Undecodable> {
+    let named = answer.header("content-encoding").unwrap_or("");
+    decompress(&answer.body, named)
+}
+
+/// What an answer means that says that the request was not taken.
+fn failure(
+    answer: &Answer,
+    body: &[u8],
+    encoding: Option<Encoding>,
+    verdict: &Verdict<'_>,
+) -> Outcome {
+    let status = answer.status;
     let error_type = status.as_str().to_owned();
     let message = match status.is_redirection() {
         true => redirection(answer),
-        false => said(&body.unwrap_or_default(), encoding),
+        false => said(body, encoding),
     };
     let message = match message.trim() {
         "" => status.to_string(),

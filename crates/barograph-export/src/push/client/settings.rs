@@ -77,7 +77,7 @@ impl Settings {
                 .filter_map(|pair| pair.split_once('='))
                 .for_each(|(_, value)| secrets.add(value));
         }
-        let user_agent = user_agent(&config.user_agent_prefix)?;
+        let user_agent = user_agent(config)?;
         let value = HeaderValue::from_str(&user_agent).expect("checked when it was put together");
         headers.insert(USER_AGENT, value);
         for (name, value) in &config.headers {
@@ -266,9 +266,12 @@ fn insert(
     Ok(())
 }
 
-fn user_agent(prefix: &str) -> Result<String, InvalidHeader> {
-    let own = concat!("OTel-OTLP-Exporter-Rust/", env!("CARGO_PKG_VERSION"));
-    let prefix = prefix.trim();
+fn user_agent(config: &ClientConfig) -> Result<String, InvalidHeader> {
+    let own = match config.protocol {
+        Protocol::Zipkin => concat!("barograph/", env!("CARGO_PKG_VERSION")),
+        _ => concat!("OTel-OTLP-Exporter-Rust/", env!("CARGO_PKG_VERSION")),
+    };
+    let prefix = config.user_agent_prefix.trim();
     let user_agent = format!("{prefix}{}{own}", if prefix.is_empty() { "" } else { " " });
     match HeaderValue::from_str(&user_agent) {
         Ok(_) => Ok(user_agent),

@@ -154,25 +154,32 @@ pub(super) struct Account {
     pub(super) queued: u64,
     /// Items that were encoded since this was made.
     taken: u64,
-    /// Whether nothing is taken out of the queue any more.
-    has_ended: bool,
+    /// What the queue had refused when it was closed; none while it is open.
+    ended: Option<u64>,
     /// Items in the queue, or just taken out of it.
     waiting: u64,
-    /// Items that the queue refused.
+    /// Items that the queue refused because it was full.
     refused: u64,
+    /// Items that nobody took out of the queue before it was closed, or that came later.
+    too_late: u64,
 }
 
 impl Account {
     /// The same with what the queue counts.
     fn with(mut self, backlog: &dyn Backlog) -> Self {
-        self.waiting = backlog.accepted().saturating_sub(self.taken);
-        self.refused = backlog.refused();
-        self.totals.produced += self.waiting + self.refused;
+        let waiting = backlog.accepted().saturating_sub(self.taken);
+        let refused = backlog.refused();
+        (self.waiting, self.refused, self.too_late) = match self.ended {
+            None => (waiting, refused, 0),
+            Some(before) => {
+                let later = refused.saturating_sub(before);
+                (0, refused - later, waiting + later)
+            }
+        };
+        self.queued += self.waiting;
+        self.totals.produced += waiting + refused;
         self.totals.dropped[Reason::QueueFull as usize] += self.refused;
-        match self.has_ended {
-            true => self.totals.dropped[Reason::Shutdown as usize] += self.waiting,
-            false => self.queued += self.waiting,
-        }
+        self.totals.dropped[Reason::Shutdown as usize] += self.too_late;
         self
     }
 }
@@ -296,12 +303,12 @@ impl Ledger {
             backlog.close();
         }
         let mut account = self.lock();
-        account.has_ended = true;
+        account.ended = backlog.map(|backlog| backlog.refused());
         let left = account.queued.saturating_sub(kept);
         account.queued -= left;
         account.totals.dropped[Reason::Shutdown as usize] += left;
-        let waiting = backlog.map(|backlog| account.with(&**backlog).waiting);
-        left + waiting.unwrap_or(0)
+        let too_late = backlog.map(|backlog| account.with(&**backlog).too_late);
+        left + too_late.unwrap_or(0)
     }
 
     /// Items that the queue has refused.

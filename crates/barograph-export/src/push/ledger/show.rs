@@ -139,14 +139,13 @@ impl LedgerSource {
                 ("otel.component.type", component),
                 ("otel.component.name", &name),
             ];
-            let (waits, lost) = match account.has_ended {
-                true => (0, account.waiting),
-                false => (account.waiting, 0),
-            };
-            size.count(&labels, waits, None);
+            size.count(&labels, account.waiting, None);
             capacity.count(&labels, backlog.capacity(), None);
             processed.count(&labels, account.taken, start);
-            for (error, count) in [("queue_full", account.refused), ("already_shutdown", lost)] {
+            for (error, count) in [
+                ("queue_full", account.refused),
+                ("already_shutdown", account.too_late),
+            ] {
                 let labels = [labels[0], labels[1], ("error.type", error)];
                 processed.count(&labels, count, start);
             }

@@ -120,10 +120,10 @@ impl Line {
         });
         let mut sleep = pin!(orders.sleep(Stage::Between, due));
         poll_fn(|context| {
-            if rung.as_mut().poll(context).is_ready() {
-                return Poll::Ready(Waited::Rung);
+            if sleep.as_mut().poll(context).is_ready() {
+                return Poll::Ready(Waited::Out);
             }
-            sleep.as_mut().poll(context).map(|_| Waited::Out)
+            rung.as_mut().poll(context).map(|()| Waited::Rung)
         })
         .await
     }
