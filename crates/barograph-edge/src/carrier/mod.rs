@@ -14,6 +14,9 @@
 //! # Ok::<(), http::Error>(())
 //! ```
 
+#[cfg(feature = "rdkafka")]
+pub mod kafka;
+
 use std::fmt;
 
 pub use barograph_model::carrier::{Carrier, CarrierMut, Environment, Values};

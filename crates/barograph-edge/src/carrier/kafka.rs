@@ -1,0 +1,153 @@
+//! Headers of Kafka records as carriers of a context, as `rdkafka` has them.
+//!
+//! Names are written in lower case, values as text: what every other client does, too. Records of
+//! other clients, as lists of names and bytes, are carriers without this.
+
+use std::fmt;
+use std::mem;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+
+use barograph_model::carrier::{Carrier, CarrierMut, Values};
+use rdkafka::message::{Header, Headers, OwnedHeaders};
+
+/// Headers of a record that is read.
+///
+/// `rdkafka` panics at a name that is not UTF-8. Anybody who may write to the topic may send one:
+/// it is caught here, and such a header is passed over.
+#[derive(Clone, Copy)]
+pub struct KafkaHeaders<'a, H>(pub &'a H);
+
+/// Headers of a record that is written.
+pub struct KafkaHeadersMut<'a>(pub &'a mut OwnedHeaders);
+
+impl<H: Headers> Carrier for KafkaHeaders<'_, H> {
+    fn values_of(&self, name: &str) -> Values<'_> {
+        let all = readable(self.0);
+        all.filter(|header| header.key.eq_ignore_ascii_case(name))
+            .filter_map(|header| header.value)
+            .collect()
+    }
+
+    fn each_name<'a>(&'a self, see: &mut dyn FnMut(&'a str)) {
+        readable(self.0).map(|header| header.key).for_each(see);
+    }
+}
+
+impl CarrierMut for KafkaHeadersMut<'_> {
+    fn set(&mut self, name: &str, value: &str) {
+        self.unset(name);
+        let headers = mem::replace(self.0, OwnedHeaders::new_with_capacity(0));
+        *self.0 = headers.insert(Header {
+            key: name,
+            value: Some(value),
+        });
+    }
+
+    fn unset(&mut self, name: &str) {
+        let is_it = |header: &Header<'_, _>| header.key.eq_ignore_ascii_case(name);
+        if !readable(self.0).any(|header| is_it(&header)) {
+            return;
+        }
+        // They can only be added to.
+        let kept = readable(self.0).filter(|header| !is_it(header));
+        *self.0 = kept.fold(OwnedHeaders::new(), OwnedHeaders::insert);
+    }
+}
+
+fn readable<H: Headers>(headers: &H) -> impl Iterator<Item = Header<'_, &[u8]>> {
+    (0..headers.count()).filter_map(|at| {
+        // Nothing is changed by reading, so nothing is left half done.
+        catch_unwind(AssertUnwindSafe(|| headers.try_get(at))).ok()?
+    })
+}
+
+/// Says how many there are: headers may hold secrets.
+impl<H: Headers> fmt::Debug for KafkaHeaders<'_, H> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KafkaHeaders({})", self.0.count())
+    }
+}
+
+impl fmt::Debug for KafkaHeadersMut<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KafkaHeadersMut({})", self.0.count())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use barograph_model::propagator::Propagators;
+
+    use super::*;
+
+    fn owned(headers: &[(&str, &[u8])]) -> OwnedHeaders {
+        let pairs = headers.iter();
+        pairs.fold(OwnedHeaders::new(), |all, (key, value)| {
+            all.insert(Header {
+                key,
+                value: Some(*value),
+            })
+        })
+    }
+
+    #[test]
+    fn what_is_written_is_read_again() {
+        let propagators = Propagators::default();
+        let record = owned(&[
+            (
+                "TraceParent",
+                b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01",
+            ),
+            ("tracestate", b"a=1"),
+            ("tracestate", b"b=2"),
+            ("baggage", b"c=3"),
+            ("other", b"\xff"),
+        ]);
+        let headers = KafkaHeaders(&record);
+        let received = propagators.extract(&headers);
+        assert!(received.trace().unwrap().is_remote());
+        assert_eq!(received.tracestate().as_str(), "a=1,b=2");
+        assert_eq!(received.baggage().as_str(), "c=3");
+        assert_eq!(format!("{headers:?}"), "KafkaHeaders(5)");
+
+        let mut sent = owned(&[("Tracestate", b"stale=1"), ("other", b"\xff"), ("b", b"")]);
+        propagators.inject(&received, &mut KafkaHeadersMut(&mut sent));
+        let mut names = Vec::new();
+        KafkaHeaders(&sent).each_name(&mut |name| names.push(name.to_owned()));
+        assert_eq!(
+            names,
+            ["other", "b", "traceparent", "tracestate", "baggage"]
+        );
+        assert_eq!(propagators.extract(&KafkaHeaders(&sent)), received);
+        assert_eq!(
+            KafkaHeaders(&sent).values_of("other").one(),
+            Some(&b"\xff"[..])
+        );
+    }
+
+    /// As `rdkafka` does it with a name that is not UTF-8.
+    struct Panicking;
+
+    impl Headers for Panicking {
+        fn count(&self) -> usize {
+            2
+        }
+
+        fn try_get(&self, at: usize) -> Option<Header<'_, &[u8]>> {
+            assert_ne!(at, 0, "a name that is no text");
+            let value = Some(&b"abc:def:0:1"[..]);
+            Some(Header {
+                key: "uber-trace-id",
+                value,
+            })
+        }
+    }
+
+    #[test]
+    fn a_name_that_is_no_text_is_passed_over() {
+        let received = Propagators::parse("jaeger")
+            .0
+            .extract(&KafkaHeaders(&Panicking));
+        assert_eq!(received.trace().unwrap().trace_id().get(), 0xabc);
+    }
+}
