@@ -6,6 +6,8 @@
 //!
 //! * [`carrier`]: headers of HTTP as carriers of a context.
 //! * [`sampling`]: which traces are recorded.
+//! * [`redact`], [`filter`], [`log`] (feature `tracing`): what the service says, on the terminal and as
+//!   log records.
 //! * [`http`]: a tower layer that records the metrics of a server's requests.
 //! * [`process`]: what the kernel knows about this process.
 #![forbid(unsafe_code)]
@@ -13,5 +15,11 @@
 
 pub mod carrier;
 pub mod sampling;
+#[cfg(feature = "tracing")]
+pub mod redact;
+#[cfg(feature = "tracing")]
+pub mod filter;
+#[cfg(feature = "tracing")]
+pub mod log;
 pub mod http;
 pub mod process;

@@ -1,0 +1,273 @@
+//! Which spans and events one output has, changed while the service runs.
+//!
+//! Each output has a filter of its own (`layer.with_filter(filter)`), so that fewer lines on the
+//! terminal do not make traces thinner: `RUST_LOG=warn` belongs to the terminal's filter, and the
+//! spans of requests stay for the others.
+
+use std::error::Error;
+use std::fmt;
+use std::str::FromStr;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, PoisonError, RwLock};
+
+use tracing::level_filters::LevelFilter;
+use tracing::span::{Attributes, Id, Record};
+use tracing::subscriber::Interest;
+use tracing::{Metadata, Subscriber};
+use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::layer::{self, Context};
+
+/// The filter of one output, in the words of `RUST_LOG`: `info,hyper=warn,[request{id=7}]=trace`.
+///
+/// ```
+/// use barograph_edge::filter::Filter;
+/// use tracing::level_filters::LevelFilter;
+/// let filter: Filter = "warn,my_service=debug".parse()?;
+/// let handle = filter.handle();
+/// handle.set("warn,my_service=trace")?;
+/// handle.set_level(LevelFilter::INFO);
+/// assert_eq!(handle.directives(), "info");
+/// # Ok::<(), barograph_edge::filter::InvalidFilter>(())
+/// ```
+#[derive(Debug)]
+pub struct Filter {
+    shared: Arc<Shared>,
+}
+
+impl Filter {
+    /// Everything up to this level.
+    pub fn level(level: LevelFilter) -> Self {
+        Filter {
+            shared: Arc::new(Shared {
+                plain: AtomicUsize::new(encode(level)),
+                directives: RwLock::new(Arc::new(level_alone(level))),
+            }),
+        }
+    }
+
+    /// Changes this filter later.
+    pub fn handle(&self) -> LevelHandle {
+        LevelHandle {
+            shared: self.shared.clone(),
+        }
+    }
+}
+
+impl FromStr for Filter {
+    type Err = InvalidFilter;
+
+    fn from_str(directives: &str) -> Result<Self, InvalidFilter> {
+        let filter = Filter::level(LevelFilter::OFF);
+        filter.shared.set(parse(directives)?);
+        Ok(filter)
+    }
+}
+
+/// Changes a filter while the service runs. Clones change the same one.
+#[derive(Clone, Debug)]
+pub struct LevelHandle {
+    shared: Arc<Shared>,
+}
+
+impl LevelHandle {
+    /// Puts other directives in place of those that hold.
+    ///
+    /// Spans that were filtered out when they began do not come back.
+    ///
+    /// # Errors
+    /// [`InvalidFilter`], and nothing has changed.
+    pub fn set(&self, directives: &str) -> Result<(), InvalidFilter> {
+        self.shared.set(parse(directives)?);
+        tracing::callsite::rebuild_interest_cache();
+        Ok(())
+    }
+
+    /// Puts a level in place of the directives that hold.
+    pub fn set_level(&self, level: LevelFilter) {
+        self.shared.set((level_alone(level), Some(level)));
+        tracing::callsite::rebuild_interest_cache();
+    }
+
+    /// The directives that hold.
+    pub fn directives(&self) -> String {
+        self.shared.read(|directives| directives.to_string())
+    }
+}
+
+/// Text that is no filter.
+#[derive(Debug)]
+pub struct InvalidFilter {
+    directives: String,
+    source: tracing_subscriber::filter::ParseError,
+}
+
+impl fmt::Display for InvalidFilter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let InvalidFilter { directives, .. } = self;
+        write!(
+            f,
+            "invalid filter {directives:?}: expected directives such as info,hyper=warn"
+        )
+    }
+}
+
+impl Error for InvalidFilter {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
+#[derive(Debug)]
+struct Shared {
+    /// The level, where it is all that is asked. The lock is then left alone.
+    plain: AtomicUsize,
+    directives: RwLock<Arc<EnvFilter>>,
+}
+
+impl Shared {
+    fn set(&self, (directives, level): (EnvFilter, Option<LevelFilter>)) {
+        let mut held = self
+            .directives
+            .write()
+            .unwrap_or_else(PoisonError::into_inner);
+        *held = Arc::new(directives);
+        // Whoever still sees the other level decides as a moment before.
+        self.plain
+            .store(level.map_or(NOT_PLAIN, encode), Ordering::Relaxed);
+    }
+
+    fn read<T>(&self, f: impl FnOnce(&EnvFilter) -> T) -> T {
+        f(&self
+            .directives
+            .read()
+            .unwrap_or_else(PoisonError::into_inner))
+    }
+
+    #[inline]
+    fn level(&self) -> Option<LevelFilter> {
+        LEVELS.get(self.plain.load(Ordering::Relaxed)).copied()
+    }
+}
+
+/// The directives, and the level where that is all they ask.
+fn parse(directives: &str) -> Result<(EnvFilter, Option<LevelFilter>), InvalidFilter> {
+    let level = directives.trim().parse::<LevelFilter>().ok();
+    let parser = EnvFilter::builder().with_default_directive(LevelFilter::ERROR.into());
+    match parser.parse(directives) {
+        Ok(parsed) => Ok((parsed, level)),
+        Err(source) => Err(InvalidFilter {
+            directives: directives.to_owned(),
+            source,
+        }),
+    }
+}
+
+fn level_alone(level: LevelFilter) -> EnvFilter {
+    EnvFilter::default().add_directive(level.into())
+}
+
+const LEVELS: [LevelFilter; 6] = [
+    LevelFilter::OFF,
+    LevelFilter::ERROR,
+    LevelFilter::WARN,
+    LevelFilter::INFO,
+    LevelFilter::DEBUG,
+    LevelFilter::TRACE,
+];
+
+const NOT_PLAIN: usize = usize::MAX;
+
+fn encode(level: LevelFilter) -> usize {
+    let place = LEVELS.iter().position(|other| *other == level);
+    place.unwrap_or(NOT_PLAIN)
+}
+
+impl<S: Subscriber> layer::Filter<S> for Filter {
+    #[inline]
+    fn enabled(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) -> bool {
+        match self.shared.level() {
+            Some(level) => *metadata.level() <= level,
+            None => self
+                .shared
+                .read(|directives| directives.enabled(metadata, context.clone())),
+        }
+    }
+
+    fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
+        self.shared
+            .read(|directives| layer::Filter::<S>::callsite_enabled(directives, metadata))
+    }
+
+    fn max_level_hint(&self) -> Option<LevelFilter> {
+        self.shared.read(EnvFilter::max_level_hint)
+    }
+
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        self.with_directives(|directives| directives.on_new_span(attributes, id, context));
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        self.with_directives(|directives| directives.on_record(id, values, context));
+    }
+
+    fn on_enter(&self, id: &Id, context: Context<'_, S>) {
+        self.with_directives(|directives| directives.on_enter(id, context));
+    }
+
+    fn on_exit(&self, id: &Id, context: Context<'_, S>) {
+        self.with_directives(|directives| directives.on_exit(id, context));
+    }
+
+    fn on_close(&self, id: Id, context: Context<'_, S>) {
+        self.with_directives(|directives| directives.on_close(id, context));
+    }
+}
+
+impl Filter {
+    /// A level alone knows nothing of spans.
+    #[inline]
+    fn with_directives(&self, f: impl FnOnce(&EnvFilter)) {
+        if self.shared.level().is_none() {
+            // Not under the lock: fields of a span are matched by `Debug`, which may log in its turn.
+            let held = self.shared.directives.read();
+            let directives = Arc::clone(&held.unwrap_or_else(PoisonError::into_inner));
+            f(&directives);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_no_filter_is_shown() {
+        let error = "info,=,,[".parse::<Filter>().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "invalid filter \"info,=,,[\": expected directives such as info,hyper=warn"
+        );
+        assert!(error.source().is_some());
+    }
+
+    #[test]
+    fn a_level_alone_needs_no_lock() {
+        for (directives, level) in [
+            ("info", Some(LevelFilter::INFO)),
+            (" WARN ", Some(LevelFilter::WARN)),
+            ("off", Some(LevelFilter::OFF)),
+            ("0", Some(LevelFilter::OFF)),
+            ("info,hyper=warn", None),
+            ("hyper", None),
+        ] {
+            let filter: Filter = directives.parse().unwrap();
+            assert_eq!(filter.shared.level(), level, "{directives}");
+        }
+        // Nothing asked for is errors alone, as it is of `RUST_LOG`.
+        let filter: Filter = "".parse().unwrap();
+        assert_eq!(
+            filter.shared.read(EnvFilter::max_level_hint),
+            Some(LevelFilter::ERROR)
+        );
+    }
+}

@@ -1,0 +1,346 @@
+//! Lines on their way to somebody who may be slow.
+//!
+//! Threads that log append to a text in memory; one thread takes all of it at once and writes. The
+//! two share a lock, held to copy one line or to exchange two pointers, never while something is
+//! written. So a terminal that stands still costs lines and no time: when the text is as long as it
+//! may get, lines are left out and counted.
+//!
+//! *Why a lock and not a queue?* A queue needs an allocation for each line, freed by another thread,
+//! which costs more than the lock does.
+//!
+//! The writer is woken when it sleeps. It sleeps only when nothing has come for [`LINGER`], so that
+//! a busy service does not pay for waking it at each line.
+
+use std::io::{ErrorKind, Write};
+use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+/// How long the writer waits for more after it has written something.
+const LINGER: Duration = Duration::from_millis(2);
+
+/// The pause before a writer that was busy is tried again.
+const PAUSE: Duration = Duration::from_millis(10);
+
+/// What became of the lines of a terminal.
+///
+/// At every moment, `offered` is the sum of the others but for `cut`, which counts lines of which the
+/// beginning was written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct TerminalCounts {
+    /// Lines that were to be written.
+    pub offered: u64,
+    /// Lines that were written.
+    pub written: u64,
+    /// Lines that wait, or are being written.
+    pub waiting: u64,
+    /// Lines left out because those before them were not written fast enough.
+    pub dropped_full: u64,
+    /// Lines left out because the reader is gone, or after the shutdown.
+    pub dropped_closed: u64,
+    /// Lines left out because writing them failed.
+    pub dropped_failed: u64,
+    /// Lines left out because too many were like them.
+    pub dropped_rate: u64,
+    /// Lines that were longer than a line may be.
+    pub cut: u64,
+}
+
+/// Lines that were not written in time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Unwritten {
+    /// How many.
+    pub lines: u64,
+}
+
+impl std::fmt::Display for Unwritten {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} log lines were not written in time", self.lines)
+    }
+}
+
+impl std::error::Error for Unwritten {}
+
+#[derive(Debug)]
+pub(super) struct Buffer {
+    capacity: usize,
+    state: Mutex<State>,
+    /// There is something to do for the writer.
+    work: Condvar,
+    /// Lines were settled, or the writer has ended.
+    progress: Condvar,
+}
+
+#[derive(Debug)]
+struct State {
+    text: Vec<u8>,
+    /// Lines in `text`.
+    lines: u64,
+    counts: TerminalCounts,
+    /// Lines that were ever taken.
+    taken: u64,
+    phase: Phase,
+    writer: Writer,
+    /// How many wait until lines are settled.
+    hurry: u32,
+    /// Lines left out of which the writer has not told.
+    untold: u64,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Phase {
+    Open,
+    /// What is there is still written.
+    Closing,
+    /// Nothing will be written any more.
+    Closed,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Writer {
+    Busy,
+    /// It has to be woken.
+    Asleep,
+}
+
+/// What the writer gets.
+pub(super) struct Batch {
+    pub(super) lines: u64,
+    /// Lines that were left out since it was told last.
+    pub(super) left_out: u64,
+}
+
+impl Buffer {
+    pub(super) fn new(capacity: usize) -> Self {
+        Buffer {
+            capacity,
+            state: Mutex::new(State {
+                // All of it now, so that no line waits while it grows.
+                text: Vec::with_capacity(capacity),
+                lines: 0,
+                counts: TerminalCounts::default(),
+                taken: 0,
+                phase: Phase::Open,
+                writer: Writer::Busy,
+                hurry: 0,
+                untold: 0,
+            }),
+            work: Condvar::new(),
+            progress: Condvar::new(),
+        }
+    }
+
+    /// Takes a line, with its end, or leaves it out.
+    #[inline]
+    pub(super) fn offer(&self, line: &str, is_cut: bool) {
+        let mut state = self.lock();
+        state.counts.offered += 1;
+        state.counts.cut += u64::from(is_cut);
+        if state.phase != Phase::Open {
+            state.counts.dropped_closed += 1;
+            return;
+        }
+        let before = state.text.len();
+        let after = before + line.len();
+        if after > self.capacity {
+            state.counts.dropped_full += 1;
+            state.untold += 1;
+            return;
+        }
+        state.text.extend_from_slice(line.as_bytes());
+        state.lines += 1;
+        state.taken += 1;
+        state.counts.waiting += 1;
+        // A writer that lingers is told when half of the room is gone.
+        let half = self.capacity / 2;
+        let wake = state.writer == Writer::Asleep || (before < half && after >= half);
+        if wake {
+            state.writer = Writer::Busy;
+            drop(state);
+            self.work.notify_one();
+        }
+    }
+
+    /// Counts a line that is left out because too many were like it.
+    pub(super) fn suppress(&self) {
+        let mut state = self.lock();
+        state.counts.offered += 1;
+        state.counts.dropped_rate += 1;
+    }
+
+    pub(super) fn counts(&self) -> TerminalCounts {
+        self.lock().counts
+    }
+
+    /// Waits until the lines of before were written or left out.
+    pub(super) fn flush(&self, limit: Duration) -> Result<(), Unwritten> {
+        let mut state = self.lock();
+        let taken = state.taken;
+        state.hurry += 1;
+        self.work.notify_all();
+        state = self.wait(state, limit, |state| {
+            state.settled() < taken && state.phase != Phase::Closed
+        });
+        state.hurry -= 1;
+        match taken.saturating_sub(state.settled()) {
+            0 => Ok(()),
+            lines => Err(Unwritten { lines }),
+        }
+    }
+
+    /// Takes no more lines, and waits until those of before were written. What is not is left out.
+    pub(super) fn shutdown(&self, limit: Duration) -> Result<(), Unwritten> {
+        self.close();
+        let mut state = self.lock();
+        state = self.wait(state, limit, |state| state.phase != Phase::Closed);
+        let unwritten = state.counts.waiting;
+        state.abandon();
+        match unwritten {
+            0 => Ok(()),
+            lines => Err(Unwritten { lines }),
+        }
+    }
+
+    /// Takes no more lines.
+    pub(super) fn close(&self) {
+        let mut state = self.lock();
+        if state.phase == Phase::Open {
+            state.phase = Phase::Closing;
+        }
+        drop(state);
+        self.work.notify_all();
+    }
+
+    /// Gives the writer all lines there are, in exchange for an empty text. None at the end. After
+    /// `idle` it gives nothing, so that the writer can look after other things.
+    pub(super) fn take(&self, empty: &mut Vec<u8>, idle: Option<Duration>) -> Option<Batch> {
+        let mut state = self.lock();
+        if state.text.is_empty() && state.phase == Phase::Open {
+            state.writer = Writer::Asleep;
+            state = match idle {
+                None => self
+                    .work
+                    .wait_while(state, |state| !state.has_work())
+                    .unwrap_or_else(PoisonError::into_inner),
+                Some(idle) => {
+                    self.work
+                        .wait_timeout_while(state, idle, |state| !state.has_work())
+                        .unwrap_or_else(PoisonError::into_inner)
+                        .0
+                }
+            };
+            state.writer = Writer::Busy;
+        }
+        if state.text.is_empty() && state.phase != Phase::Open {
+            return None;
+        }
+        std::mem::swap(&mut state.text, empty);
+        Some(Batch {
+            lines: std::mem::take(&mut state.lines),
+            left_out: std::mem::take(&mut state.untold),
+        })
+    }
+
+    /// Waits a moment for more lines, unless there is a hurry.
+    pub(super) fn linger(&self) {
+        let half = self.capacity / 2;
+        let rests = |state: &mut State| {
+            state.phase == Phase::Open && state.hurry == 0 && state.text.len() < half
+        };
+        let state = self.lock();
+        drop(self.work.wait_timeout_while(state, LINGER, rests));
+    }
+
+    /// Counts what became of a batch: of its lines so many were written, the others not because of
+    /// this.
+    pub(super) fn settle(&self, lines: u64, written: u64, failure: Option<ErrorKind>) {
+        let mut state = self.lock();
+        let state = &mut *state;
+        // Nothing waits any more of what was given up at shutdown.
+        let lines = lines.min(state.counts.waiting);
+        let written = written.min(lines);
+        state.counts.waiting -= lines;
+        state.counts.written += written;
+        let lost = lines - written;
+        match failure {
+            Some(ErrorKind::BrokenPipe) => {
+                state.counts.dropped_closed += lost;
+                // Nobody reads any more.
+                state.phase = Phase::Closed;
+                state.abandon();
+            }
+            _ => state.counts.dropped_failed += lost,
+        }
+        if state.hurry > 0 || state.phase != Phase::Open {
+            self.progress.notify_all();
+        }
+    }
+
+    /// The writer has ended.
+    pub(super) fn end(&self) {
+        let mut state = self.lock();
+        state.phase = Phase::Closed;
+        state.abandon();
+        drop(state);
+        self.progress.notify_all();
+    }
+
+    fn wait<'a>(
+        &self,
+        state: MutexGuard<'a, State>,
+        limit: Duration,
+        goes_on: impl Fn(&State) -> bool,
+    ) -> MutexGuard<'a, State> {
+        self.progress
+            .wait_timeout_while(state, limit, |state| goes_on(state))
+            .unwrap_or_else(PoisonError::into_inner)
+            .0
+    }
+
+    #[inline]
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn has_work(&self) -> bool {
+        !self.text.is_empty() || self.phase != Phase::Open
+    }
+
+    /// Of the lines that were taken, those of which it is known what became of them.
+    fn settled(&self) -> u64 {
+        self.taken - self.counts.waiting
+    }
+
+    /// Gives up what waits.
+    fn abandon(&mut self) {
+        self.phase = Phase::Closed;
+        self.counts.dropped_closed += std::mem::take(&mut self.counts.waiting);
+        self.text.clear();
+        self.lines = 0;
+    }
+}
+
+/// Writes a text as far as it goes: how many bytes went out, and why not all.
+///
+/// A writer that is not ready is tried again for as long as it takes: only this thread waits.
+pub(super) fn write_all(out: &mut dyn Write, text: &[u8]) -> (usize, Option<ErrorKind>) {
+    let mut at = 0;
+    loop {
+        let done = match at < text.len() {
+            true => out.write(&text[at..]),
+            false => out.flush().map(|()| 0),
+        };
+        match done {
+            Ok(_) if at == text.len() => return (at, None),
+            Ok(0) => return (at, Some(ErrorKind::WriteZero)),
+            Ok(written) => at = text.len().min(at + written),
+            Err(error) => match error.kind() {
+                ErrorKind::Interrupted => {}
+                ErrorKind::WouldBlock => std::thread::sleep(PAUSE),
+                kind => return (at, Some(kind)),
+            },
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! Texts of others, such that a line stays one line and a terminal is not told what to do.
+//!
+//! A byte that ends a line, starts an escape sequence, moves the cursor or turns the direction of
+//! writing around is spelled out. What a line means is then decided by the service and not by
+//! whoever sends it a name.
+
+use std::fmt::Write as _;
+
+/// Who reads the text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Escape {
+    /// A person: `\n`, `\u{1b}`.
+    Terminal,
+    /// The same inside of `"`.
+    Quoted,
+    /// Nobody yet.
+    Raw,
+    /// JSON: `\n`, `\u001b`; quotes too.
+    Json,
+    /// JSON as `serde_json` writes it, which leaves DEL and what is not ASCII as they are.
+    Serde,
+}
+
+/// Appends as much of a text as there is room for; whether that was all.
+pub(super) fn push(out: &mut String, text: &str, escape: Escape, most: usize) -> bool {
+    let mut rest = text;
+    while !rest.is_empty() {
+        let plain = plain_prefix(rest.as_bytes(), escape);
+        let room = most.saturating_sub(out.len());
+        if plain > room {
+            out.push_str(&rest[..rest.floor_char_boundary_at(room)]);
+            return false;
+        }
+        // A prefix ends before a character of its own.
+        out.push_str(&rest[..plain]);
+        rest = &rest[plain..];
+        let Some(character) = rest.chars().next() else {
+            return true;
+        };
+        if most.saturating_sub(out.len()) < LONGEST {
+            return false;
+        }
+        spell(out, character, escape);
+        rest = &rest[character.len_utf8()..];
+    }
+    true
+}
+
+/// `\u{10ffff}` is as long as an escape gets; in JSON all that is spelled out is in the first plane.
+const LONGEST: usize = 10;
+
+/// `str::floor_char_boundary`, which is newer than the oldest Rust that this is built with.
+trait FloorCharBoundary {
+    fn floor_char_boundary_at(&self, index: usize) -> usize;
+}
+
+impl FloorCharBoundary for str {
+    fn floor_char_boundary_at(&self, index: usize) -> usize {
+        (0..=index.min(self.len()))
+            .rev()
+            .find(|index| self.is_char_boundary(*index))
+            .unwrap_or(0)
+    }
+}
+
+/// Appends a character as it may be told.
+fn spell(out: &mut String, character: char, escape: Escape) {
+    let quotes = has_quotes(escape);
+    match character {
+        _ if escape == Escape::Raw => out.push(character),
+        '"' if quotes => out.push_str("\\\""),
+        '\\' if quotes => out.push_str("\\\\"),
+        '\n' => out.push_str("\\n"),
+        '\r' => out.push_str("\\r"),
+        '\t' => out.push_str("\\t"),
+        '\u{8}' if is_json(escape) => out.push_str("\\b"),
+        '\u{c}' if is_json(escape) => out.push_str("\\f"),
+        _ if !is_unwanted(character, escape) => out.push(character),
+        // Writing to a text does not fail.
+        _ if is_json(escape) => drop(write!(out, "\\u{:04x}", u32::from(character))),
+        _ => drop(write!(out, "\\u{{{:x}}}", u32::from(character))),
+    }
+}
+
+fn has_quotes(escape: Escape) -> bool {
+    matches!(escape, Escape::Quoted | Escape::Json | Escape::Serde)
+}
+
+fn is_json(escape: Escape) -> bool {
+    matches!(escape, Escape::Json | Escape::Serde)
+}
+
+/// Control characters, those that end a line elsewhere, and those that turn the direction around.
+fn is_unwanted(character: char, escape: Escape) -> bool {
+    match escape {
+        Escape::Serde => character < ' ',
+        _ => {
+            character.is_control()
+                || matches!(
+                    character,
+                    '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
+                )
+        }
+    }
+}
+
+/// How many bytes from the start on are to be taken as they are.
+fn plain_prefix(text: &[u8], escape: Escape) -> usize {
+    let mut plain = 0;
+    while let Some(eight) = text[plain..].first_chunk::<8>() {
+        if may_be_special(u64::from_le_bytes(*eight)) {
+            break;
+        }
+        plain += 8;
+    }
+    let rest = text[plain..].iter();
+    let special = rest.map(|byte| is_special(*byte, escape));
+    plain + special.take_while(|special| !special).count()
+}
+
+/// Whether one of eight bytes is a control, a quote, a backslash, DEL or not ASCII.
+fn may_be_special(eight: u64) -> bool {
+    const ONES: u64 = u64::MAX / 0xff;
+    const HIGHS: u64 = 0x80 * ONES;
+    // A byte that is zero borrows into its highest bit; the bytes above it may be wrong, but not in
+    // vain: the eight are then looked at one by one.
+    let is_zero = |word: u64| word.wrapping_sub(ONES) & !word;
+    let controls = eight.wrapping_sub(0x20 * ONES) & !eight;
+    let others = is_zero(eight ^ (0x22 * ONES))
+        | is_zero(eight ^ (0x5c * ONES))
+        | is_zero(eight ^ (0x7f * ONES));
+    (controls | others | eight) & HIGHS != 0
+}
+
+/// Whether a character that begins with this byte has to be looked at.
+fn is_special(byte: u8, escape: Escape) -> bool {
+    match byte {
+        _ if escape == Escape::Raw => false,
+        b'"' | b'\\' => has_quotes(escape),
+        // The first bytes of C1, of the lines and directions of U+20xx, and of U+FEFF.
+        0x7f | 0xc2 | 0xe2 | 0xef => escape != Escape::Serde,
+        _ => byte < b' ',
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn escaped(text: &str, escape: Escape) -> String {
+        let mut out = String::new();
+        assert!(push(&mut out, text, escape, usize::MAX));
+        out
+    }
+
+    #[test]
+    fn what_ends_a_line_or_commands_a_terminal_is_spelled_out() {
+        for (text, terminal, json) in [
+            ("plain text, 8+", "plain text, 8+", "plain text, 8+"),
+            ("äöü€😀", "äöü€😀", "äöü€😀"),
+            ("a\nb\r\tc", r"a\nb\r\tc", r"a\nb\r\tc"),
+            ("\u{1b}[31mred", r"\u{1b}[31mred", r"\u001b[31mred"),
+            ("\u{9b}31m\u{7f}", r"\u{9b}31m\u{7f}", r"\u009b31m\u007f"),
+            ("\0\u{8}\u{c}", r"\u{0}\u{8}\u{c}", r"\u0000\b\f"),
+            (
+                "x\u{2028}y\u{202e}z",
+                r"x\u{2028}y\u{202e}z",
+                r"x\u2028y\u202ez",
+            ),
+            (r#"C:\a "b""#, r#"C:\a "b""#, r#"C:\\a \"b\""#),
+            ("nbsp\u{a0}—", "nbsp\u{a0}—", "nbsp\u{a0}—"),
+        ] {
+            assert_eq!(escaped(text, Escape::Terminal), terminal);
+            assert_eq!(escaped(text, Escape::Json), json);
+            let read: String = serde_json::from_str(&format!("\"{json}\"")).unwrap();
+            assert_eq!(read, text);
+        }
+        assert_eq!(
+            escaped("a \"b\"\\\u{1b}", Escape::Quoted),
+            r#"a \"b\"\\\u{1b}"#
+        );
+    }
+
+    #[test]
+    fn every_character_is_told_as_serde_does_or_still_means_the_same() {
+        for character in ('\0'..='\u{ffff}').chain(['\u{10000}', char::MAX]) {
+            let text = format!("1234567{character}123456789");
+            let serde = serde_json::to_string(&text).unwrap();
+            assert_eq!(format!("\"{}\"", escaped(&text, Escape::Serde)), serde);
+            let json = format!("\"{}\"", escaped(&text, Escape::Json));
+            assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+            let terminal = escaped(&text, Escape::Terminal);
+            assert!(!terminal.chars().any(char::is_control), "{character:?}");
+        }
+    }
+
+    #[test]
+    fn a_text_is_cut_where_there_is_no_more_room() {
+        for text in ["plain text", "a\u{1b}b\u{1b}c", "äöüäöüäöü", "\"\"\"\"\""] {
+            for escape in [
+                Escape::Terminal,
+                Escape::Quoted,
+                Escape::Json,
+                Escape::Serde,
+            ] {
+                let whole = escaped(text, escape);
+                for most in 0..whole.len() {
+                    let mut out = String::new();
+                    assert!(!push(&mut out, text, escape, most) || out == whole);
+                    assert!(
+                        out.len() <= most && whole.starts_with(&out),
+                        "{text} {most}"
+                    );
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! One flat JSON object a line.
+
+use barograph_model::context::TraceContext;
+use barograph_model::log::Severity;
+use tracing_subscriber::registry::LookupSpan;
+
+use super::span::Spans;
+use super::value::{Fields, MESSAGE, Places, Style};
+use super::{Notice, Scene};
+use crate::log::escape::Escape;
+use crate::log::line::Line;
+use crate::log::severity;
+
+pub(super) fn write<'a, S>(line: &mut Line, scene: &Scene<'_>, spans: &Spans<'a, S>)
+where
+    S: LookupSpan<'a>,
+{
+    let metadata = scene.origin.metadata();
+    start(
+        line,
+        scene.unix_nanos,
+        severity(metadata.level()),
+        metadata.target(),
+    );
+    if let Some(context) = &scene.context {
+        ids(line, context);
+        line.form(",\"trace_flags\":\"0");
+        line.form(FLAGS[usize::from(context.flags().bits() & 3)]);
+        line.form("\"");
+    }
+    scene.event.record(&mut Fields {
+        line,
+        style: Style::Json,
+        redaction: scene.redaction,
+        origin: Some(scene.origin),
+        places: TopLevel,
+    });
+    let mut before = ",\"spans\":[{\"name\":\"";
+    spans.each(|name, note| {
+        if !line.has_room(before.len() + name.len() + LEAST_OF_SPAN) {
+            return;
+        }
+        line.form(before);
+        before = ",{\"name\":\"";
+        line.text(name, Escape::Json);
+        line.form("\"");
+        for (name, value) in note.fields() {
+            if line.has_room(name.len() + value.len() + LEAST_OF_FIELD) {
+                let is_name = name == "name";
+                line.form(if is_name { ",\"fields." } else { ",\"" });
+                line.text(plain_name(name), Escape::Json);
+                line.form("\":");
+                line.form(value);
+            }
+        }
+        line.form("}");
+    });
+    if before.len() == ",{\"name\":\"".len() {
+        line.form("]");
+    }
+    end(line, scene.suppressed);
+}
+
+pub(super) fn write_notice(line: &mut Line, notice: &Notice<'_>) {
+    start(line, notice.unix_nanos, Severity::Warn, notice.target);
+    line.form(",\"message\":\"");
+    line.display(&notice.message, Escape::Json);
+    line.form("\"");
+    end(line, notice.suppressed);
+}
+
+fn start(line: &mut Line, unix_nanos: u64, severity: Severity, target: &str) {
+    line.form("{\"timestamp\":\"");
+    line.time(unix_nanos);
+    line.form("\",\"severity\":\"");
+    line.form(severity.as_str());
+    line.form("\",\"target\":\"");
+    line.text(target, Escape::Json);
+    line.form("\"");
+}
+
+/// The ids, as members behind others.
+#[inline]
+pub(super) fn ids(line: &mut Line, context: &TraceContext) {
+    let header = context.to_traceparent();
+    let header = header.as_str();
+    line.form(",\"trace_id\":\"");
+    line.form(&header[3..35]);
+    line.form("\",\"span_id\":\"");
+    line.form(&header[36..52]);
+    line.form("\"");
+}
+
+fn end(line: &mut Line, suppressed: u64) {
+    if suppressed > 0 {
+        line.form(",\"suppressed\":");
+        line.form(itoa::Buffer::new().format(suppressed));
+    }
+    if line.is_cut() {
+        line.form(",\"cut\":true");
+    }
+    line.form("}");
+}
+
+/// Fields beside what each line has.
+struct TopLevel;
+
+impl Places for TopLevel {
+    #[inline]
+    fn begin(&mut self, line: &mut Line, name: &'static str) -> bool {
+        if !line.has_room(name.len() + LEAST_OF_FIELD) {
+            return false;
+        }
+        if name == MESSAGE {
+            line.form(",\"message\":");
+            return true;
+        }
+        line.form(match TAKEN.contains(&name) {
+            true => ",\"fields.",
+            false => ",\"",
+        });
+        line.text(plain_name(name), Escape::Json);
+        line.form("\":");
+        true
+    }
+
+    fn end(&mut self, _: &mut Line, _: &'static str) {}
+}
+
+/// A name without the mark that tells it from a keyword.
+#[inline]
+pub(super) fn plain_name(name: &str) -> &str {
+    name.strip_prefix("r#").unwrap_or(name)
+}
+
+/// Names that each line gives a meaning of its own.
+const TAKEN: [&str; 9] = [
+    "timestamp",
+    "severity",
+    "target",
+    "trace_id",
+    "span_id",
+    "trace_flags",
+    "spans",
+    "suppressed",
+    "cut",
+];
+
+/// The last digit of the flags.
+const FLAGS: [&str; 4] = ["0", "1", "2", "3"];
+
+/// Bytes around the name of a field, and of the shortest value.
+const LEAST_OF_FIELD: usize = 40;
+
+/// Bytes around the name of a span.
+const LEAST_OF_SPAN: usize = 8;

@@ -1,0 +1,248 @@
+//! The spans that an event is in, with their fields as they stand in a line.
+//!
+//! Values are written once, when the span begins, since they do not live longer than that; a line
+//! only copies them.
+
+use std::ops::Range;
+
+use tracing::Subscriber;
+use tracing::span::{Attributes, Id, Record};
+use tracing_subscriber::field::RecordFields;
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
+
+use super::Format;
+use super::value::{Fields, Places, Style};
+use crate::log::line::Line;
+use crate::redact::Redaction;
+
+/// The most bytes of the values of a span.
+const MOST_OF_VALUES: usize = 4 * 1024;
+
+/// A span and what is on the way to it from the outermost one.
+pub(super) struct Spans<'a, S>
+where
+    S: LookupSpan<'a>,
+{
+    leaf: Option<SpanRef<'a, S>>,
+    owner: usize,
+}
+
+impl<'a, S> Spans<'a, S>
+where
+    S: LookupSpan<'a>,
+{
+    pub(super) fn new(leaf: Option<SpanRef<'a, S>>, owner: usize) -> Self {
+        Spans { leaf, owner }
+    }
+
+    /// Shows each span with its fields, the outermost one first.
+    #[inline]
+    pub(super) fn each(&self, mut show: impl FnMut(&'static str, &Note)) {
+        if let Some(leaf) = &self.leaf {
+            for span in leaf.scope().from_root() {
+                self.show(&span, &mut show);
+            }
+        }
+    }
+
+    /// Shows the innermost span; whether there is one.
+    pub(super) fn leaf(&self, mut show: impl FnMut(&'static str, &Note)) -> bool {
+        if let Some(leaf) = &self.leaf {
+            self.show(leaf, &mut show);
+        }
+        self.leaf.is_some()
+    }
+
+    #[inline]
+    fn show(&self, span: &SpanRef<'a, S>, show: &mut impl FnMut(&'static str, &Note)) {
+        let extensions = span.extensions();
+        let note = extensions
+            .get::<Notes>()
+            .and_then(|notes| notes.of(self.owner));
+        show(span.name(), note.unwrap_or(&EMPTY));
+    }
+}
+
+/// What was written of the fields of a span.
+#[derive(Debug)]
+pub(super) struct Note {
+    owner: usize,
+    values: String,
+    fields: Vec<(&'static str, Range<usize>)>,
+}
+
+static EMPTY: Note = Note {
+    owner: 0,
+    values: String::new(),
+    fields: Vec::new(),
+};
+
+impl Note {
+    /// Each field with its value.
+    #[inline]
+    pub(super) fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
+        let value = |range: &Range<usize>| self.values.get(range.clone()).unwrap_or_default();
+        self.fields
+            .iter()
+            .map(move |(name, range)| (*name, value(range)))
+    }
+
+    fn add(&mut self, values: &impl RecordFields, style: Style, redaction: &Redaction) {
+        // The old value of a field stays, unseen, until there are too many of them.
+        if self.values.len() > MOST_OF_VALUES / 2 {
+            self.leave_out_old();
+        }
+        let mut line = Line::piece(MOST_OF_VALUES);
+        line.form(&self.values);
+        values.record(&mut Fields {
+            line: &mut line,
+            style,
+            redaction,
+            origin: None,
+            places: NotePlaces {
+                fields: &mut self.fields,
+                start: 0,
+                is_sorted: style == Style::Serde,
+            },
+        });
+        self.values = line.into_text();
+    }
+}
+
+impl Note {
+    fn empty(owner: usize) -> Self {
+        Note {
+            owner,
+            values: String::new(),
+            fields: Vec::new(),
+        }
+    }
+
+    fn leave_out_old(&mut self) {
+        let mut values = String::with_capacity(self.values.len());
+        for (_, range) in &mut self.fields {
+            let start = values.len();
+            values.push_str(self.values.get(range.clone()).unwrap_or_default());
+            *range = start..values.len();
+        }
+        self.values = values;
+    }
+}
+
+struct NotePlaces<'a> {
+    fields: &'a mut Vec<(&'static str, Range<usize>)>,
+    start: usize,
+    is_sorted: bool,
+}
+
+impl Places for NotePlaces<'_> {
+    #[inline]
+    fn begin(&mut self, line: &mut Line, name: &'static str) -> bool {
+        self.start = line.len();
+        // A value that is hidden or a number is short.
+        let _ = name;
+        line.has_room(SHORT)
+    }
+
+    #[inline]
+    fn end(&mut self, line: &mut Line, name: &'static str) {
+        let value = self.start..line.len();
+        if let Some(field) = self.fields.iter_mut().find(|(other, _)| *other == name) {
+            field.1 = value;
+            return;
+        }
+        let place = match self.is_sorted {
+            true => self.fields.partition_point(|(other, _)| *other < name),
+            false => self.fields.len(),
+        };
+        self.fields.insert(place, (name, value));
+    }
+}
+
+/// The bytes that a value may need at least.
+const SHORT: usize = 32;
+
+/// The notes of all who take notes: in most services one.
+#[derive(Debug)]
+struct Notes {
+    first: Note,
+    more: Vec<Note>,
+}
+
+impl Notes {
+    #[inline]
+    fn of(&self, owner: usize) -> Option<&Note> {
+        match self.first.owner == owner {
+            true => Some(&self.first),
+            false => self.more.iter().find(|note| note.owner == owner),
+        }
+    }
+
+    fn of_mut(&mut self, owner: usize) -> Option<&mut Note> {
+        match self.first.owner == owner {
+            true => Some(&mut self.first),
+            false => self.more.iter_mut().find(|note| note.owner == owner),
+        }
+    }
+}
+
+/// Takes down the fields that a span begins with.
+pub(in crate::log) fn note_new<S>(
+    attributes: &Attributes<'_>,
+    id: &Id,
+    layers: &Context<'_, S>,
+    (format, owner): (Format, usize),
+    redaction: &Redaction,
+) where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    if !attributes.is_empty() {
+        note(attributes, id, layers, (format, owner), redaction);
+    }
+}
+
+/// Takes down fields that come later. The last value of a field counts.
+pub(in crate::log) fn note_record<S>(
+    values: &Record<'_>,
+    id: &Id,
+    layers: &Context<'_, S>,
+    (format, owner): (Format, usize),
+    redaction: &Redaction,
+) where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    note(values, id, layers, (format, owner), redaction);
+}
+
+fn note<S>(
+    values: &impl RecordFields,
+    id: &Id,
+    layers: &Context<'_, S>,
+    (format, owner): (Format, usize),
+    redaction: &Redaction,
+) where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    let Some(span) = layers.span(id) else {
+        return;
+    };
+    // Not while the extensions are borrowed: the `Debug` of a value may log in its turn.
+    let taken = span.extensions_mut().get_mut::<Notes>().and_then(|notes| {
+        let note = notes.of_mut(owner)?;
+        Some(std::mem::replace(note, Note::empty(owner)))
+    });
+    let mut new = taken.unwrap_or_else(|| Note::empty(owner));
+    new.add(values, format.style(), redaction);
+    let mut extensions = span.extensions_mut();
+    match extensions.get_mut::<Notes>() {
+        None => extensions.insert(Notes {
+            first: new,
+            more: Vec::new(),
+        }),
+        Some(notes) => match notes.of_mut(owner) {
+            Some(note) => *note = new,
+            None => notes.more.push(new),
+        },
+    }
+}

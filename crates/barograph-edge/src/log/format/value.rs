@@ -1,0 +1,285 @@
+//! How values look, and the visitor that writes fields.
+
+use std::error::Error;
+use std::fmt;
+
+use tracing::field::{Field, Visit};
+
+use crate::log::escape::Escape;
+use crate::log::line::Line;
+use crate::log::origin::Origin;
+use crate::redact::{REDACTED, Redaction, Treatment};
+
+/// How values look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Style {
+    /// As in logfmt: quotes only where they are needed.
+    Pretty,
+    /// JSON.
+    Json,
+    /// JSON as `tracing-subscriber` makes it of each type.
+    Serde,
+}
+
+impl Style {
+    #[inline]
+    pub(super) fn escape(self) -> Escape {
+        match self {
+            Style::Pretty => Escape::Terminal,
+            Style::Json => Escape::Json,
+            Style::Serde => Escape::Serde,
+        }
+    }
+}
+
+/// Where fields are put: what stands before a value and what after it.
+pub(super) trait Places {
+    /// Begins a field, unless it has no place.
+    fn begin(&mut self, line: &mut Line, name: &'static str) -> bool;
+
+    /// Ends the field that was begun.
+    fn end(&mut self, line: &mut Line, name: &'static str);
+}
+
+/// Writes fields, each in its place.
+pub(super) struct Fields<'a, P> {
+    pub(super) line: &'a mut Line,
+    pub(super) style: Style,
+    pub(super) redaction: &'a Redaction,
+    /// Of events only: which fields are none.
+    pub(super) origin: Option<&'a Origin<'a>>,
+    pub(super) places: P,
+}
+
+/// The field that holds the message.
+pub(super) const MESSAGE: &str = "message";
+
+impl<P: Places> Fields<'_, P> {
+    /// Writes a field, if it has a place and is not hidden.
+    #[inline]
+    fn field(&mut self, field: &Field, value: impl FnOnce(&mut Self, &'static str, Treatment)) {
+        let name = field.name();
+        let is_own = |origin: &Origin<'_>| self.style != Style::Serde && origin.is_own(name);
+        if self.origin.is_some_and(is_own) || !self.places.begin(self.line, name) {
+            return;
+        }
+        match self.redaction.treatment(name) {
+            Treatment::Hide => self.text(name, REDACTED),
+            treatment => value(self, name, treatment),
+        }
+        self.places.end(self.line, name);
+    }
+
+    /// Writes a text in the quotes that it needs here.
+    #[inline]
+    fn text(&mut self, name: &str, text: &str) {
+        self.quoted(name, Treatment::Keep, |line, escape| {
+            line.text(text, escape)
+        });
+    }
+
+    #[inline]
+    fn quoted(&mut self, name: &str, treatment: Treatment, write: impl Fn(&mut Line, Escape)) {
+        if self.style == Style::Pretty && name != MESSAGE {
+            return self.as_needed(treatment, write);
+        }
+        let quotes = match self.style {
+            Style::Pretty => "",
+            _ => "\"",
+        };
+        self.line.form(quotes);
+        let start = self.line.len();
+        write(self.line, self.style.escape());
+        if treatment == Treatment::Read {
+            self.line.redact(start, self.redaction);
+        }
+        self.line.form(quotes);
+    }
+
+    /// Writes a text in quotes where it would be taken for several, or for another.
+    fn as_needed(&mut self, treatment: Treatment, write: impl Fn(&mut Line, Escape)) {
+        let mut raw = self.line.aside();
+        write(&mut raw, Escape::Raw);
+        if treatment == Treatment::Read {
+            raw.redact(0, self.redaction);
+        }
+        if needs_quotes(raw.as_str()) {
+            self.line.form("\"");
+            self.line.text(raw.as_str(), Escape::Quoted);
+            self.line.form("\"");
+        } else {
+            self.line.text(raw.as_str(), Escape::Terminal);
+        }
+        self.line.done(raw);
+    }
+
+    /// Writes a number or another word.
+    #[inline]
+    fn word(&mut self, word: &str) {
+        self.line.whole_or(word, "0");
+    }
+}
+
+impl<P: Places> Visit for Fields<'_, P> {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.field(field, |this, name, _| match value.is_finite() {
+            true => this.word(zmij::Buffer::new().format_finite(value)),
+            // JSON has no such numbers.
+            false if this.style == Style::Serde => this.word("null"),
+            false => this.text(name, not_finite(value)),
+        });
+    }
+
+    #[inline]
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.field(field, |this, _, _| {
+            this.word(itoa::Buffer::new().format(value));
+        });
+    }
+
+    #[inline]
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.field(field, |this, _, _| {
+            this.word(itoa::Buffer::new().format(value));
+        });
+    }
+
+    // Larger whole numbers are texts, by their `Debug` form: few readers of JSON could hold them.
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.field(field, |this, _, _| {
+            this.word(if value { "true" } else { "false" });
+        });
+    }
+
+    #[inline]
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.field(field, |this, name, treatment| {
+            this.quoted(name, treatment, |line, escape| line.text(value, escape));
+        });
+    }
+
+    fn record_bytes(&mut self, field: &Field, value: &[u8]) {
+        self.field(field, |this, name, _| match (this.style, this.origin) {
+            // Of a span they are numbers there, and of an event a text.
+            (Style::Serde, None) => this.numbers(value),
+            (Style::Serde, Some(_)) => this.quoted(name, Treatment::Keep, |line, escape| {
+                line.debug(&format_args!("[{}]", Spaced(value)), escape);
+            }),
+            _ => this.quoted(name, Treatment::Keep, |line, escape| {
+                for byte in value {
+                    if line.is_cut() {
+                        break;
+                    }
+                    line.display(&format_args!("{byte:02x}"), escape);
+                }
+            }),
+        });
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        self.field(field, |this, name, _| {
+            let with_causes = this.style != Style::Serde;
+            // Errors quote what they failed at.
+            this.quoted(name, Treatment::Read, |line, escape| {
+                line.display(value, escape);
+                if with_causes {
+                    causes(line, value, escape);
+                }
+            });
+        });
+    }
+
+    #[inline]
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.field(field, |this, name, treatment| {
+            this.quoted(name, treatment, |line, escape| line.debug(value, escape));
+        });
+    }
+}
+
+impl<P> Fields<'_, P> {
+    fn numbers(&mut self, bytes: &[u8]) {
+        self.line.form("[");
+        for (at, byte) in bytes.iter().enumerate() {
+            let comma = if at == 0 { "" } else { "," };
+            let mut number = itoa::Buffer::new();
+            if !self.line.has_room(4) {
+                break;
+            }
+            self.line.form(comma);
+            self.line.form(number.format(*byte));
+        }
+        self.line.form("]");
+    }
+}
+
+/// Bytes as `tracing` shows them.
+struct Spaced<'a>(&'a [u8]);
+
+impl fmt::Display for Spaced<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (at, byte) in self.0.iter().enumerate() {
+            let space = if at == 0 { "" } else { " " };
+            write!(f, "{space}{byte:02x}")?;
+        }
+        Ok(())
+    }
+}
+
+/// What caused an error, unless its own text ends with it already.
+fn causes(line: &mut Line, error: &(dyn Error + 'static), escape: Escape) {
+    let mut cause = error.source();
+    // An error may be its own cause.
+    for _ in 0..MOST_CAUSES {
+        let Some(error) = cause else {
+            return;
+        };
+        let start = line.len();
+        line.text(": ", escape);
+        let said = line.len();
+        line.display(error, escape);
+        let (before, new) = (&line.as_str()[..start], line.as_str().get(said..));
+        if new.is_none_or(|new| before.ends_with(new)) && !line.is_cut() {
+            line.truncate(start);
+        }
+        cause = error.source();
+    }
+}
+
+/// Causes that are told of one error.
+pub(in crate::log) const MOST_CAUSES: usize = 16;
+
+/// The words of the JSON form of protocol buffers.
+fn not_finite(value: f64) -> &'static str {
+    match value {
+        _ if value.is_nan() => "NaN",
+        _ if value > 0.0 => "Infinity",
+        _ => "-Infinity",
+    }
+}
+
+/// Whether a value would be taken for several, or for another. The `Debug` form of a text has its own
+/// quotes.
+fn needs_quotes(value: &str) -> bool {
+    let inner = value
+        .strip_prefix('"')
+        .and_then(|rest| rest.strip_suffix('"'));
+    if let Some(inner) = inner {
+        return !is_inside_of_quotes(inner);
+    }
+    value.is_empty() || value.bytes().any(|byte| matches!(byte, b' ' | b'=' | b'"'))
+}
+
+/// Whether no quote ends the text.
+fn is_inside_of_quotes(text: &str) -> bool {
+    let mut escaped = false;
+    for byte in text.bytes() {
+        escaped = match byte {
+            b'"' if !escaped => return false,
+            b'\\' => !escaped,
+            _ => false,
+        };
+    }
+    !escaped
+}

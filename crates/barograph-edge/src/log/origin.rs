@@ -1,0 +1,65 @@
+//! Where an event comes from: its span, its context, and what the `log` crate knows of it.
+
+use barograph_core::current;
+use barograph_model::context::TraceContext;
+use tracing::{Event, Metadata, Subscriber};
+use tracing_log::NormalizeEvent as _;
+use tracing_subscriber::layer::Context;
+use tracing_subscriber::registry::{LookupSpan, SpanRef};
+
+/// The trace context that an event belongs to.
+///
+/// That of the thread, without a look at any span: whoever enters a span makes its context the
+/// current one, so neither the order of layers nor a filter matters.
+#[inline]
+pub(super) fn context<S>(event: &Event<'_>, layers: &Context<'_, S>) -> Option<TraceContext>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    if event.is_contextual() {
+        return current::context();
+    }
+    let parent = event.parent()?;
+    layers.span(parent).and_then(|span| context_of(&span))
+}
+
+/// The trace context of a span that is not entered.
+fn context_of<S>(_span: &SpanRef<'_, S>) -> Option<TraceContext>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    None
+}
+
+/// What is known of an event's callsite. A record of the `log` crate has its own, which lives no
+/// longer than the record.
+pub(super) struct Origin<'a> {
+    of_log: Option<Metadata<'a>>,
+    of_event: &'static Metadata<'static>,
+}
+
+impl<'a> Origin<'a> {
+    #[inline]
+    pub(super) fn of(event: &'a Event<'a>) -> Self {
+        Origin {
+            of_log: event.normalized_metadata(),
+            of_event: event.metadata(),
+        }
+    }
+
+    #[inline]
+    pub(super) fn metadata(&self) -> &Metadata<'a> {
+        self.of_log.as_ref().unwrap_or(self.of_event)
+    }
+
+    /// What holds for as long as the program runs; none for a record of the `log` crate.
+    pub(super) fn lasting(&self) -> Option<&'static Metadata<'static>> {
+        self.of_log.is_none().then_some(self.of_event)
+    }
+
+    /// Whether a field is one in which the `log` crate's metadata travel.
+    #[inline]
+    pub(super) fn is_own(&self, field: &str) -> bool {
+        self.of_log.is_some() && field.starts_with("log.")
+    }
+}

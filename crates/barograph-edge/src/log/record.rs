@@ -1,0 +1,377 @@
+//! Log records out of events.
+
+use std::borrow::Cow;
+use std::error::Error;
+use std::fmt::{self, Write as _};
+use std::sync::Arc;
+
+use barograph_core::clock::{Clock, SystemClock};
+use barograph_model::log::LogRecord;
+use barograph_model::value::{AnyValue, Attribute, Text};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::layer::{Context, Layer};
+use tracing_subscriber::registry::LookupSpan;
+
+use super::format::MOST_CAUSES;
+use super::origin::{self, Origin};
+use super::rate::{Limiter, RateLimit, Verdict};
+use super::severity;
+use crate::redact::{REDACTED, Redaction, Treatment};
+
+/// Takes log records. It must not block: it runs where the event happens.
+pub trait LogSink: Send + Sync {
+    /// Takes a record, or counts it as dropped.
+    fn offer(&self, record: LogRecord);
+
+    /// Counts a record that was left out because too many were like it.
+    fn suppress(&self);
+}
+
+impl<T: LogSink + ?Sized> LogSink for Arc<T> {
+    fn offer(&self, record: LogRecord) {
+        (**self).offer(record);
+    }
+
+    fn suppress(&self) {
+        (**self).suppress();
+    }
+}
+
+/// How much a log record holds at most.
+///
+/// Source: OpenTelemetry 1.60, "LogRecord Limits". Bodies have a limit of ours: memory is bounded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct LogLimits {
+    /// Attributes; those behind are left out and counted. 128 unless set.
+    pub attributes: usize,
+    /// Characters of the text of an attribute; no more than of a body unless set.
+    pub value_length: usize,
+    /// Bytes of a body; 64 KiB unless set.
+    pub body: usize,
+}
+
+impl Default for LogLimits {
+    fn default() -> Self {
+        LogLimits {
+            attributes: 128,
+            value_length: 64 * 1024,
+            body: 64 * 1024,
+        }
+    }
+}
+
+/// Makes a log record of each event and offers it to a sink.
+///
+/// The message is the body, the target the scope; fields are attributes with their types. A field
+/// `event.name` is the name of the event. The place in the program is told as `code.file.path` and
+/// `code.line.number`; an error as `exception.message` and, with what caused it,
+/// `exception.stacktrace`.
+///
+/// Source: OpenTelemetry semantic conventions 1.44, "Code attributes" and "Exceptions in logs".
+pub struct LogLayer {
+    sink: Box<dyn LogSink>,
+    limits: LogLimits,
+    redaction: Redaction,
+    limiter: Option<Limiter>,
+    clock: Arc<dyn Clock>,
+}
+
+impl LogLayer {
+    /// A layer that offers its records to `sink`.
+    pub fn new(sink: impl LogSink + 'static) -> Self {
+        LogLayer::builder(sink).build()
+    }
+
+    /// What can be set about it.
+    pub fn builder(sink: impl LogSink + 'static) -> LogLayerBuilder {
+        LogLayerBuilder {
+            layer: LogLayer {
+                sink: Box::new(sink),
+                limits: LogLimits::default(),
+                redaction: Redaction::default(),
+                limiter: None,
+                clock: Arc::new(SystemClock),
+            },
+        }
+    }
+}
+
+impl fmt::Debug for LogLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("LogLayer")
+            .field("limits", &self.limits)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What can be set about a [`LogLayer`].
+#[derive(Debug)]
+#[must_use = "nothing is recorded before `build`"]
+pub struct LogLayerBuilder {
+    layer: LogLayer,
+}
+
+impl LogLayerBuilder {
+    /// How much a record holds.
+    pub fn with_limits(mut self, limits: LogLimits) -> Self {
+        self.layer.limits = limits;
+        self
+    }
+
+    /// What is hidden.
+    pub fn with_redaction(mut self, redaction: Redaction) -> Self {
+        self.layer.redaction = redaction;
+        self
+    }
+
+    /// How many records of one callsite come through; all of them unless this is set.
+    pub fn with_rate_limit(mut self, limit: RateLimit) -> Self {
+        self.layer.limiter = Some(Limiter::new(limit));
+        self
+    }
+
+    /// Where the time comes from.
+    pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
+        self.layer.clock = Arc::new(clock);
+        self
+    }
+
+    /// The layer.
+    pub fn build(self) -> LogLayer {
+        self.layer
+    }
+}
+
+impl<S> Layer<S> for LogLayer
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+{
+    fn on_event(&self, event: &Event<'_>, layers: Context<'_, S>) {
+        let origin = Origin::of(event);
+        let unix_nanos = self.clock.unix_nanos();
+        let suppressed = match &self.limiter {
+            None => 0,
+            Some(limiter) => match limiter.ask(&origin, unix_nanos) {
+                Verdict::Pass { suppressed } => suppressed,
+                Verdict::Suppress => return self.sink.suppress(),
+            },
+        };
+        let metadata = origin.metadata();
+        let lasting = origin.lasting();
+        let text = |text: &str| Cow::Owned(text.to_owned());
+        let scope =
+            lasting.map_or_else(|| text(metadata.target()), |of| Cow::Borrowed(of.target()));
+        let mut visitor = Records {
+            layer: self,
+            origin: &origin,
+            record: LogRecord {
+                time_unix_nano: unix_nanos,
+                observed_unix_nano: unix_nanos,
+                severity: severity(metadata.level()),
+                event_name: None,
+                body: None,
+                scope,
+                attributes: Vec::with_capacity(metadata.fields().len() + 2),
+                dropped_attributes: 0,
+                context: origin::context(event, &layers),
+            },
+        };
+        event.record(&mut visitor);
+        if let Some(file) = metadata.file() {
+            let file = lasting
+                .and_then(|of| of.file())
+                .map_or_else(|| text(file), Cow::Borrowed);
+            visitor.add("code.file.path", file);
+        }
+        if let Some(line) = metadata.line() {
+            visitor.add("code.line.number", line);
+        }
+        if suppressed > 0 {
+            visitor.add("barograph.log.suppressed", suppressed);
+        }
+        self.sink.offer(visitor.record);
+    }
+}
+
+/// Puts fields where they belong in a record.
+struct Records<'a> {
+    layer: &'a LogLayer,
+    origin: &'a Origin<'a>,
+    record: LogRecord,
+}
+
+impl Records<'_> {
+    #[inline]
+    fn field<V: Into<AnyValue>>(
+        &mut self,
+        field: &Field,
+        value: impl FnOnce(&LogLayer, Treatment, usize) -> V,
+    ) {
+        let name = field.name();
+        if self.origin.is_own(name) {
+            return;
+        }
+        let name = name.strip_prefix("r#").unwrap_or(name);
+        let LogLimits { body, .. } = self.layer.limits;
+        if name == "message" {
+            let value = value(self.layer, Treatment::Read, body);
+            self.record.body = Some(value.into());
+            return;
+        }
+        match self.layer.redaction.treatment(name) {
+            Treatment::Hide => self.add(name, REDACTED),
+            treatment => {
+                // No text has more bytes than four for each character.
+                let most = self.layer.limits.value_length.saturating_mul(4).min(body);
+                let value = value(self.layer, treatment, most).into();
+                match (name, value) {
+                    ("event.name", AnyValue::Str(name)) => self.record.event_name = Some(name),
+                    (name, value) => self.add(name, value),
+                }
+            }
+        }
+    }
+
+    /// Adds an attribute, unless there are too many. The last value of a key counts.
+    fn add(&mut self, key: &'static str, value: impl Into<AnyValue>) {
+        let mut value = value.into();
+        value.truncate(self.layer.limits.value_length);
+        let attributes = &mut self.record.attributes;
+        if let Some(same) = attributes.iter_mut().find(|other| other.key == key) {
+            same.value = value;
+        } else if attributes.len() < self.layer.limits.attributes {
+            attributes.push(Attribute::new(key, value));
+        } else {
+            self.record.dropped_attributes += 1;
+        }
+    }
+
+    /// Adds an error with what caused it.
+    fn add_error(&mut self, error: &(dyn Error + 'static)) {
+        let has = |key: &str| self.record.attributes.iter().any(|other| other.key == key);
+        if has("exception.message") {
+            return;
+        }
+        let body = self.layer.limits.body;
+        let message = bounded(format_args!("{error}"), body);
+        let mut chain = message.clone();
+        let mut cause = error.source();
+        let has_cause = cause.is_some();
+        // An error may be its own cause.
+        for _ in 0..MOST_CAUSES {
+            let Some(error) = cause else {
+                break;
+            };
+            let room = body.saturating_sub(chain.len());
+            chain.push_str(&bounded(format_args!("\ncaused by: {error}"), room));
+            cause = error.source();
+        }
+        let redaction = &self.layer.redaction;
+        let (message, chain) = (told(redaction, message), told(redaction, chain));
+        self.add("exception.message", message);
+        if has_cause {
+            self.add("exception.stacktrace", chain);
+        }
+    }
+}
+
+impl Visit for Records<'_> {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.field(field, |_, _, _| value);
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.field(field, |_, _, _| value);
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        self.field(field, |_, _, _| value);
+    }
+
+    fn record_i128(&mut self, field: &Field, value: i128) {
+        self.field(field, |_, _, _| value);
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        self.field(field, |_, _, _| value);
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.field(field, |_, _, _| value);
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.field(field, |layer, treatment, most| {
+            text(layer, treatment, bounded(format_args!("{value}"), most))
+        });
+    }
+
+    fn record_bytes(&mut self, field: &Field, value: &[u8]) {
+        self.field(field, |_, _, most| {
+            AnyValue::Bytes(value[..value.len().min(most)].into())
+        });
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        self.field(field, |layer, _, most| {
+            let message = bounded(format_args!("{value}"), most);
+            text(layer, Treatment::Read, message)
+        });
+        if self.layer.redaction.treatment(field.name()) != Treatment::Hide {
+            self.add_error(value);
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
+        self.field(field, |layer, treatment, most| {
+            text(layer, treatment, bounded(format_args!("{value:?}"), most))
+        });
+    }
+}
+
+fn text(layer: &LogLayer, treatment: Treatment, value: String) -> AnyValue {
+    match treatment {
+        Treatment::Read => AnyValue::from(told(&layer.redaction, value)),
+        _ => AnyValue::from(value),
+    }
+}
+
+fn told(redaction: &Redaction, text: String) -> Text {
+    match redaction.text(&text) {
+        Cow::Owned(told) => Cow::Owned(told),
+        Cow::Borrowed(_) => Cow::Owned(text),
+    }
+}
+
+/// A text of no more bytes than this. Whoever writes more is stopped.
+fn bounded(value: fmt::Arguments<'_>, most: usize) -> String {
+    let known = value.as_str().map_or(0, str::len);
+    let mut text = Bounded {
+        text: String::with_capacity(known.min(most)),
+        most,
+    };
+    if text.write_fmt(value).is_err() && text.text.len() < most && text.text.is_empty() {
+        text.text.push_str("<error in Debug>");
+    }
+    text.text
+}
+
+struct Bounded {
+    text: String,
+    most: usize,
+}
+
+impl fmt::Write for Bounded {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = self.most - self.text.len();
+        if text.len() <= room {
+            self.text.push_str(text);
+            return Ok(());
+        }
+        let end = (0..=room).rev().find(|end| text.is_char_boundary(*end));
+        self.text.push_str(&text[..end.unwrap_or(0)]);
+        Err(fmt::Error)
+    }
+}

@@ -1,0 +1,112 @@
+use super::*;
+
+#[test]
+fn fields_are_hidden_by_the_last_part_of_their_name() {
+    let redaction = Redaction::default();
+    for key in [
+        "password",
+        "PASSWORD",
+        "db.password",
+        "http.request.header.Set-Cookie",
+        "http.request.header.authorization",
+        "X-API-Key",
+        "a.b.client-secret",
+        "ＡＰＩ.token",
+    ] {
+        assert_eq!(redaction.treatment(key), Treatment::Hide, "{key}");
+        assert_eq!(redaction.redact(key, "hunter2"), REDACTED, "{key}");
+    }
+    for key in ["", ".", "passwords", "token.count", "tokens", "user", "é"] {
+        assert_eq!(redaction.treatment(key), Treatment::Keep, "{key}");
+        let kept = redaction.redact(key, "password=x");
+        assert!(matches!(kept, Cow::Borrowed("password=x")), "{key}");
+    }
+}
+
+#[test]
+fn texts_are_read() {
+    let redaction = Redaction::default();
+    for (text, told) in [
+        ("", ""),
+        ("=:=", "=:="),
+        ("password=", "password="),
+        ("password=x", "password=REDACTED"),
+        ("a=1&token=x%20y&b=2", "a=1&token=REDACTED&b=2"),
+        (
+            "sig=abc&X-Amz-Signature=d",
+            "sig=REDACTED&X-Amz-Signature=REDACTED",
+        ),
+        (
+            "db password: hunter2, user: me",
+            "db password: REDACTED, user: me",
+        ),
+        ("Authorization: Bearer a.b.c", "Authorization: REDACTED"),
+        ("Cookie: a=1; b=2\nHost: x", "Cookie: REDACTED\nHost: x"),
+        (
+            r#"{"secret":"a b","n":1}"#,
+            r#"{"secret":"REDACTED","n":1}"#,
+        ),
+        (
+            r#"{\"secret\":\"a b\",\"n\":1}"#,
+            r#"{\"secret\":\"REDACTED\",\"n\":1}"#,
+        ),
+        (
+            "Login { password: \"x y\", n: 1 }",
+            "Login { password: \"REDACTED\", n: 1 }",
+        ),
+        (
+            "postgres://u:p@h:5432/d?x=1",
+            "postgres://REDACTED:REDACTED@h:5432/d?x=1",
+        ),
+        (
+            "https://ghp_x@github.com/a",
+            "https://REDACTED@github.com/a",
+        ),
+        ("https://u:p@ss@h/a@b", "https://REDACTED:REDACTED@h/a@b"),
+        (
+            "see https://h/a@b and token=é€",
+            "see https://h/a@b and token=REDACTED",
+        ),
+        ("ö password=x ö", "ö password=REDACTED ö"),
+    ] {
+        assert_eq!(redaction.text(text), told);
+    }
+    assert_eq!(
+        redaction.redact("url.query", "token=1&a=2"),
+        "token=REDACTED&a=2"
+    );
+}
+
+#[test]
+fn the_list_is_the_users() {
+    let redaction = Redaction::none().with_name("IBAN");
+    assert_eq!(redaction.redact("user.iban", "x"), REDACTED);
+    assert_eq!(
+        redaction.text("iban=x password=y"),
+        "iban=REDACTED password=y"
+    );
+    assert_eq!(Redaction::none().redact("password", "y"), "y");
+    assert_eq!(Redaction::none().text("password=y"), "password=y");
+    let long = "n".repeat(200);
+    let redaction = redaction.with_name(&long).with_name("").with_name(" ");
+    assert_eq!(redaction.redact(&long, "x"), REDACTED);
+    assert_eq!(redaction.redact(&long[..136], "x"), "x");
+}
+
+#[test]
+fn no_text_makes_it_panic() {
+    let redaction = Redaction::default();
+    let pieces = [
+        "password", "=", ":", "://", "@", "\"", "\\", "é", " ", "\u{1b}", "/", "",
+    ];
+    for a in pieces {
+        for b in pieces {
+            for c in pieces {
+                for d in pieces {
+                    let text = [a, b, c, d].concat();
+                    assert!(!redaction.text(&text).is_empty() || text.is_empty());
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Log lines and log records as their users have them.
+#![expect(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
+mod sheet;
+
+mod filters;
+mod lines;
+mod of_log;
+mod rates;
+mod records;
+mod shape;
+mod writer;

@@ -1,0 +1,253 @@
+//! What becomes of lines when whoever reads them is slow, gone or broken.
+
+use std::io::{self, ErrorKind, Read as _, Write};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use barograph_edge::log::{Format, Terminal};
+use tracing::info;
+use tracing_subscriber::layer::SubscriberExt as _;
+
+use crate::sheet::{Sheet, terminal};
+
+const LONG: Duration = Duration::from_secs(20);
+
+/// Logs so many lines on each of some threads, and tells how long the slowest line took.
+fn log(terminal: &Terminal, threads: u64, lines: u64) -> Duration {
+    let slowest = Mutex::new(Duration::ZERO);
+    std::thread::scope(|scope| {
+        for thread in 0..threads {
+            let slowest = &slowest;
+            scope.spawn(move || {
+                let subscriber = tracing_subscriber::registry().with(terminal.layer());
+                tracing::subscriber::with_default(subscriber, || {
+                    let mut worst = Duration::ZERO;
+                    for line in 0..lines {
+                        let start = Instant::now();
+                        info!(
+                            thread,
+                            line, "a line of some length for whoever does not read it"
+                        );
+                        worst = worst.max(start.elapsed());
+                    }
+                    let mut slowest = slowest.lock().unwrap();
+                    *slowest = slowest.max(worst);
+                });
+            });
+        }
+    });
+    slowest.into_inner().unwrap()
+}
+
+#[test]
+fn a_pipe_that_nobody_reads_holds_nobody_up() {
+    let (mut reader, pipe) = io::pipe().unwrap();
+    let (terminal, writer) = terminal(Format::Json).with_capacity(64 * 1024).build();
+    let thread = std::thread::spawn(|| writer.run(pipe));
+    let slowest = log(&terminal, 4, 5_000);
+    // Only a bound for a machine that does other things: a thread that waits would wait forever.
+    assert!(slowest < LONG, "{slowest:?}");
+    let counts = terminal.counts();
+    assert_eq!(counts.offered, 20_000);
+    assert!(counts.dropped_full > 10_000, "{counts:?}");
+    assert_eq!(
+        counts.offered,
+        counts.written + counts.waiting + counts.dropped_full
+    );
+    // Nothing moves, so the limit is what ends the wait.
+    let unwritten = terminal.flush(Duration::from_millis(50)).unwrap_err();
+    assert_eq!(unwritten.lines, counts.waiting);
+
+    // Now somebody reads. What was taken comes out whole, and what was left out is told of.
+    let read = std::thread::spawn(move || {
+        let mut text = String::new();
+        reader.read_to_string(&mut text).unwrap();
+        text
+    });
+    terminal.shutdown(LONG).unwrap();
+    thread.join().unwrap();
+    let text = read.join().unwrap();
+    let lines: Vec<serde_json::Value> = text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let of_service = lines.iter().filter(|line| line["thread"].is_number());
+    let after = terminal.counts();
+    assert_eq!(of_service.count() as u64, after.written);
+    assert_eq!(after.written, counts.written + counts.waiting);
+    let told: u64 = lines
+        .iter()
+        .filter_map(|line| line["suppressed"].as_u64())
+        .sum();
+    assert_eq!(told, after.dropped_full, "{}", lines.last().unwrap());
+}
+
+#[test]
+fn a_shutdown_with_a_reader_that_stands_still_ends_in_time() {
+    let (_reader, pipe) = io::pipe().unwrap();
+    let (terminal, writer) = terminal(Format::Json).build();
+    // It stands still for good; the process will end without it.
+    std::thread::spawn(|| writer.run(pipe));
+    log(&terminal, 1, 2_000);
+    let start = Instant::now();
+    let unwritten = terminal.shutdown(Duration::from_millis(100)).unwrap_err();
+    assert!(start.elapsed() < LONG);
+    assert!(unwritten.lines > 0);
+    let counts = terminal.counts();
+    assert_eq!(counts.dropped_closed, unwritten.lines);
+    assert_eq!(counts.written + counts.dropped_closed, 2_000);
+    assert_eq!(counts.waiting, 0);
+    log(&terminal, 1, 10);
+    assert_eq!(terminal.counts().dropped_closed, unwritten.lines + 10);
+}
+
+#[test]
+fn a_broken_pipe_is_survived() {
+    let (reader, pipe) = io::pipe().unwrap();
+    let (terminal, writer) = terminal(Format::Json).build();
+    let thread = std::thread::spawn(|| writer.run(pipe));
+    log(&terminal, 1, 10);
+    terminal.flush(LONG).unwrap();
+    drop(reader);
+    log(&terminal, 2, 1_000);
+    // The writer returns by itself.
+    thread.join().unwrap();
+    log(&terminal, 1, 10);
+    let counts = terminal.counts();
+    assert_eq!(
+        (counts.offered, counts.written, counts.waiting),
+        (2_020, 10, 0)
+    );
+    assert_eq!(counts.dropped_closed, 2_010);
+    terminal.flush(LONG).unwrap();
+    terminal.shutdown(LONG).unwrap();
+}
+
+/// A writer that does as it is told at each call, and then well.
+#[derive(Clone)]
+struct Script {
+    steps: Arc<Mutex<Vec<io::Result<usize>>>>,
+    sheet: Sheet,
+}
+
+impl Write for Script {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        let step = self.steps.lock().unwrap().pop();
+        let most = step.unwrap_or(Ok(bytes.len()))?.min(bytes.len());
+        self.sheet.write(&bytes[..most])
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+fn script(steps: impl IntoIterator<Item = io::Result<usize>>) -> Script {
+    let mut steps: Vec<_> = steps.into_iter().collect();
+    steps.reverse();
+    Script {
+        steps: Arc::new(Mutex::new(steps)),
+        sheet: Sheet::default(),
+    }
+}
+
+#[test]
+fn a_writer_that_falters_is_tried_again() {
+    let out = script([
+        Err(ErrorKind::Interrupted.into()),
+        Ok(7),
+        Err(ErrorKind::WouldBlock.into()),
+        Ok(1),
+        Ok(100),
+    ]);
+    let (terminal, writer) = terminal(Format::Json).build();
+    let sheet = out.sheet.clone();
+    let thread = std::thread::spawn(|| writer.run(out));
+    log(&terminal, 1, 100);
+    terminal.shutdown(LONG).unwrap();
+    thread.join().unwrap();
+    assert_eq!(terminal.counts().written, 100);
+    let text = sheet.text();
+    assert!(
+        text.lines()
+            .all(|line| line.starts_with('{') && line.ends_with('}'))
+    );
+    assert_eq!(text.lines().count(), 100);
+}
+
+#[test]
+fn a_disk_that_is_full_for_a_while_costs_the_lines_of_that_while() {
+    // The first batch breaks off inside of its second line.
+    let (terminal, writer) = terminal(Format::Json).build();
+    log(&terminal, 1, 3);
+    let line = {
+        let told = crate::sheet::written(crate::sheet::terminal(Format::Json), || {
+            info!(
+                thread = 0_u64,
+                line = 0_u64,
+                "a line of some length for whoever does not read it"
+            );
+        });
+        told.len()
+    };
+    let out = script([
+        Ok(line + 20),
+        Err(ErrorKind::StorageFull.into()),
+        Err(ErrorKind::StorageFull.into()),
+    ]);
+    let sheet = out.sheet.clone();
+    let thread = std::thread::spawn(|| writer.run(out));
+    terminal.flush(LONG).unwrap();
+    let counts = terminal.counts();
+    assert_eq!((counts.written, counts.dropped_failed), (1, 2));
+    log(&terminal, 1, 1);
+    terminal.flush(LONG).unwrap();
+    assert_eq!(terminal.counts().dropped_failed, 3);
+    log(&terminal, 1, 1);
+    terminal.shutdown(LONG).unwrap();
+    thread.join().unwrap();
+    let counts = terminal.counts();
+    assert_eq!((counts.offered, counts.written), (5, 2));
+    let text = sheet.text();
+    let lines: Vec<_> = text.lines().collect();
+    assert_eq!(lines.len(), 3, "{text}");
+    // The broken line ends, so that the next one is readable.
+    assert!(
+        !lines[1].ends_with('}') && lines[2].ends_with('}'),
+        "{text}"
+    );
+}
+
+#[test]
+fn nothing_is_lost_between_many_threads_concurrently() {
+    let (terminal, writer) = terminal(Format::Json).with_capacity(16 << 20).build();
+    let sheet = Sheet::default();
+    let out = sheet.clone();
+    let thread = std::thread::spawn(|| writer.run(out));
+    log(&terminal, 8, 1_000);
+    terminal.flush(LONG).unwrap();
+    assert_eq!(terminal.counts().written, 8_000);
+    terminal.shutdown(LONG).unwrap();
+    thread.join().unwrap();
+    let mut next = [0; 8];
+    for line in sheet.text().lines() {
+        let line: serde_json::Value = serde_json::from_str(line).unwrap();
+        let thread = line["thread"].as_u64().unwrap() as usize;
+        assert_eq!(line["line"], next[thread]);
+        next[thread] += 1;
+    }
+    assert_eq!(next, [1_000; 8]);
+}
+
+#[test]
+fn without_a_writer_lines_are_left_out_and_nobody_waits() {
+    let (terminal, writer) = terminal(Format::Json).build();
+    log(&terminal, 1, 5);
+    assert_eq!(terminal.counts().waiting, 5);
+    drop(writer);
+    log(&terminal, 1, 5);
+    let counts = terminal.counts();
+    assert_eq!((counts.offered, counts.dropped_closed), (10, 10));
+    terminal.flush(LONG).unwrap();
+    terminal.shutdown(LONG).unwrap();
+}
