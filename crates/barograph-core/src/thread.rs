@@ -281,7 +281,6 @@ pub(crate) fn restore(words: Words, rest: Option<Arc<Rest>>) {
 }
 
 /// A trace context in words, all zero when there is none.
-///
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Words {
     trace_high: u64,
