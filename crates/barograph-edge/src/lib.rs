@@ -8,6 +8,7 @@
 //! * [`sampling`]: which traces are recorded.
 //! * [`redact`], [`filter`], [`log`] (feature `tracing`): what the service says, on the terminal and as
 //!   log records.
+//! * `trace`: spans out of `tracing` (feature `tracing`).
 //! * [`http`]: a tower layer that records the metrics of a server's requests.
 //! * [`process`]: what the kernel knows about this process.
 #![forbid(unsafe_code)]
@@ -21,5 +22,7 @@ pub mod redact;
 pub mod filter;
 #[cfg(feature = "tracing")]
 pub mod log;
+#[cfg(feature = "tracing")]
+pub mod trace;
 pub mod http;
 pub mod process;

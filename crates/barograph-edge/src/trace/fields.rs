@@ -1,0 +1,361 @@
+//! Fields of spans and events, with their types.
+//!
+//! Values are code of others: a `Debug` may say something through `tracing` itself. So fields are
+//! collected here first, and a span is locked only when all of them are there.
+
+use std::error::Error;
+use std::fmt::Debug;
+
+use barograph_model::span::{SpanEvent, SpanKind, SpanRecord};
+use barograph_model::value::{AnyValue, Attribute, Text};
+use tracing::field::{Field, Visit};
+use tracing::{Event, Metadata};
+
+use super::limits::{SpanLimits, put};
+use super::open::{Outcome, set_outcome};
+use super::settings::Settings;
+
+/// Causes of an error that are told.
+const MOST_CAUSES: usize = 16;
+
+/// Fields of a span.
+pub(super) struct Fields<'a> {
+    limits: &'a SpanLimits,
+    attributes: Vec<Attribute>,
+    dropped: u32,
+    pub(super) name: Option<Text>,
+    pub(super) kind: Option<SpanKind>,
+    outcome: Option<Outcome>,
+    description: Option<Text>,
+    /// What errors said.
+    exceptions: Vec<Vec<Attribute>>,
+}
+
+impl<'a> Fields<'a> {
+    pub(super) fn new(limits: &'a SpanLimits, count: usize) -> Self {
+        Fields {
+            limits,
+            attributes: Vec::with_capacity(count.min(limits.attributes)),
+            dropped: 0,
+            name: None,
+            kind: None,
+            outcome: None,
+            description: None,
+            exceptions: Vec::new(),
+        }
+    }
+
+    /// What is known so far.
+    pub(super) fn attributes(&self) -> &[Attribute] {
+        &self.attributes
+    }
+
+    /// Moves everything to the record.
+    pub(super) fn apply(self, record: &mut SpanRecord, now: u64) {
+        if record.attributes.is_empty() {
+            record.attributes = self.attributes;
+        } else {
+            for attribute in self.attributes {
+                put(
+                    &mut record.attributes,
+                    &mut record.dropped_attributes,
+                    self.limits.attributes,
+                    attribute,
+                );
+            }
+        }
+        record.dropped_attributes = record.dropped_attributes.saturating_add(self.dropped);
+        if let Some(name) = self.name {
+            record.name = name;
+        }
+        if let Some(kind) = self.kind {
+            record.kind = kind;
+        }
+        if self.outcome.is_some() || self.description.is_some() {
+            set_outcome(&mut record.status, self.outcome, self.description);
+        }
+        for attributes in self.exceptions {
+            let event = SpanEvent {
+                name: "exception".into(),
+                time_unix_nano: now,
+                attributes,
+                dropped_attributes: 0,
+            };
+            self.limits.push_event(record, event);
+        }
+    }
+
+    /// Takes a field that says something else than what is known; gives back one that does not.
+    fn take_own(&mut self, name: &str, text: String) -> Option<String> {
+        match name {
+            "otel.name" => self.name = Some(text.into()),
+            "otel.kind" => self.kind = SpanKind::from_name(&text).or(self.kind),
+            "otel.status_code" => self.outcome = Outcome::from_name(&text),
+            "otel.status_description" | "otel.status_message" => {
+                let text = self.limits.cut(text.into());
+                self.description = text.as_str().map(|text| text.to_owned().into());
+            }
+            _ => return Some(text),
+        }
+        None
+    }
+}
+
+impl Collect for Fields<'_> {
+    #[inline]
+    fn value(&mut self, name: &'static str, value: AnyValue) {
+        let new = Attribute {
+            key: name.into(),
+            value: self.limits.cut(value),
+        };
+        let limit = self.limits.attributes;
+        put(&mut self.attributes, &mut self.dropped, limit, new);
+    }
+
+    fn text(&mut self, name: &'static str, text: String) {
+        let text = match is_own(name) {
+            true => self.take_own(name, text),
+            false => Some(text),
+        };
+        if let Some(text) = text {
+            self.value(name, text.into());
+        }
+    }
+
+    fn error(&mut self, name: &'static str, error: Chain) {
+        let exception = Attribute {
+            key: "exception.message".into(),
+            value: self.limits.cut(error.text.clone().into()),
+        };
+        self.exceptions.push(vec![exception]);
+        let limit = self.limits.attributes;
+        error.put(
+            name,
+            self.limits,
+            &mut self.attributes,
+            &mut self.dropped,
+            limit,
+        );
+    }
+}
+
+/// Whether fields of this callsite say something else than what is known of a span.
+#[inline]
+pub(super) fn has_own(metadata: &Metadata<'_>) -> bool {
+    metadata.fields().iter().any(|field| is_own(field.name()))
+}
+
+#[inline]
+fn is_own(name: &str) -> bool {
+    name.starts_with("otel.")
+}
+
+/// Name and kind alone, for a sampler that looks at nothing else.
+#[derive(Default)]
+pub(super) struct NameAndKind {
+    pub(super) name: Option<String>,
+    pub(super) kind: Option<SpanKind>,
+}
+
+impl Visit for NameAndKind {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        match field.name() {
+            "otel.name" => self.name = Some(value.to_owned()),
+            "otel.kind" => self.kind = SpanKind::from_name(value),
+            _ => {}
+        }
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        if is_own(field.name()) {
+            self.record_str(field, &format!("{value:?}"));
+        }
+    }
+}
+
+/// Makes an event of a span out of an event of `tracing`.
+pub(super) fn event(event: &Event<'_>, settings: &Settings, now: u64) -> SpanEvent {
+    let metadata = event.metadata();
+    let limits = &settings.limits;
+    let limit = limits.event_attributes;
+    let count = metadata.fields().len() + 2;
+    let mut fields = EventFields {
+        limits,
+        message: None,
+        target: None,
+        is_exception: false,
+        attributes: Vec::with_capacity(count.min(limit)),
+        dropped: 0,
+    };
+    event.record(&mut Visitor(&mut fields));
+    fields.value("level", metadata.level().as_str().into());
+    match fields.target.take() {
+        Some(target) => fields.value("target", target.into()),
+        None => fields.value("target", metadata.target().into()),
+    }
+    if settings.has_code_location {
+        location(metadata, |key, value| fields.value(key, value));
+    }
+    let name = match fields.message {
+        Some(message) => message.into(),
+        None if fields.is_exception => "exception".into(),
+        None => metadata.name().into(),
+    };
+    SpanEvent {
+        name,
+        time_unix_nano: now,
+        attributes: fields.attributes,
+        dropped_attributes: fields.dropped,
+    }
+}
+
+/// Where in the program something happened.
+pub(super) fn location(
+    metadata: &'static Metadata<'static>,
+    mut tell: impl FnMut(&'static str, AnyValue),
+) {
+    if let Some(file) = metadata.file() {
+        tell("code.file.path", file.into());
+    }
+    if let Some(line) = metadata.line() {
+        tell("code.line.number", line.into());
+    }
+    if let Some(module) = metadata.module_path() {
+        tell("code.module.name", module.into());
+    }
+}
+
+struct EventFields<'a> {
+    limits: &'a SpanLimits,
+    message: Option<String>,
+    /// The target of a record of the `log` crate.
+    target: Option<String>,
+    is_exception: bool,
+    attributes: Vec<Attribute>,
+    dropped: u32,
+}
+
+impl Collect for EventFields<'_> {
+    #[inline]
+    fn value(&mut self, name: &'static str, value: AnyValue) {
+        let new = Attribute {
+            key: name.into(),
+            value: self.limits.cut(value),
+        };
+        let limit = self.limits.event_attributes;
+        put(&mut self.attributes, &mut self.dropped, limit, new);
+    }
+
+    fn text(&mut self, name: &'static str, text: String) {
+        match name {
+            "message" => self.message = Some(text),
+            "log.target" => self.target = Some(text),
+            // The rest of what the `log` crate knows of a callsite.
+            "log.module_path" | "log.file" => {}
+            _ => self.value(name, text.into()),
+        }
+    }
+
+    fn error(&mut self, name: &'static str, error: Chain) {
+        self.is_exception = true;
+        self.value("exception.message", error.text.clone().into());
+        let limit = self.limits.event_attributes;
+        error.put(
+            name,
+            self.limits,
+            &mut self.attributes,
+            &mut self.dropped,
+            limit,
+        );
+    }
+}
+
+/// What an error and those that caused it say.
+pub(super) struct Chain {
+    text: String,
+    causes: Vec<String>,
+}
+
+impl Chain {
+    fn of(error: &(dyn Error + 'static)) -> Self {
+        let mut next = error.source();
+        let causes = std::iter::from_fn(|| {
+            let cause = next?;
+            next = cause.source();
+            Some(cause)
+        });
+        Chain {
+            text: error.to_string(),
+            causes: causes.take(MOST_CAUSES).map(ToString::to_string).collect(),
+        }
+    }
+
+    fn put(
+        self,
+        name: &'static str,
+        limits: &SpanLimits,
+        attributes: &mut Vec<Attribute>,
+        dropped: &mut u32,
+        limit: usize,
+    ) {
+        let mut put = |key, value| {
+            let value = limits.cut(value);
+            put(attributes, dropped, limit, Attribute { key, value });
+        };
+        put(Text::from(name), self.text.into());
+        if !self.causes.is_empty() {
+            put(format!("{name}.chain").into(), self.causes.into());
+        }
+    }
+}
+
+/// Collects fields.
+pub(super) trait Collect {
+    fn value(&mut self, name: &'static str, value: AnyValue);
+    fn text(&mut self, name: &'static str, text: String);
+    fn error(&mut self, name: &'static str, error: Chain);
+}
+
+/// Hands fields with their types to who collects them.
+pub(super) struct Visitor<'a, C>(pub(super) &'a mut C);
+
+impl<C: Collect> Visit for Visitor<'_, C> {
+    fn record_f64(&mut self, field: &Field, value: f64) {
+        self.0.value(field.name(), value.into());
+    }
+
+    fn record_i64(&mut self, field: &Field, value: i64) {
+        self.0.value(field.name(), value.into());
+    }
+
+    fn record_u64(&mut self, field: &Field, value: u64) {
+        // As `log.line` alone is a number, it needs no way of its own elsewhere.
+        if field.name() != "log.line" {
+            self.0.value(field.name(), value.into());
+        }
+    }
+
+    fn record_i128(&mut self, field: &Field, value: i128) {
+        self.0.value(field.name(), value.into());
+    }
+
+    fn record_u128(&mut self, field: &Field, value: u128) {
+        self.0.value(field.name(), value.into());
+    }
+
+    fn record_bool(&mut self, field: &Field, value: bool) {
+        self.0.value(field.name(), value.into());
+    }
+
+    fn record_str(&mut self, field: &Field, value: &str) {
+        self.0.text(field.name(), value.to_owned());
+    }
+
+    fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
+        self.0.error(field.name(), Chain::of(value));
+    }
+
+    fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
+        self.0.text(field.name(), format!("{value:?}"));
+    }
+}

@@ -1,0 +1,114 @@
+//! What is counted of spans: `otel.sdk.span.started` and `otel.sdk.span.live`.
+//!
+//! Source: OpenTelemetry semantic conventions 1.44, "OpenTelemetry SDK metrics".
+
+use std::fmt;
+
+use barograph_core::counter::Counter;
+use barograph_core::exemplar::ExemplarFilter;
+use barograph_core::registry::Registry;
+use barograph_core::spec::RegisterError;
+use barograph_core::updown::UpDownCounter;
+
+use crate::sampling::Decision;
+
+/// What is counted of spans. Clones count together.
+///
+/// `otel.sdk.span.started` counts each span by what was decided of it and where its parent is;
+/// `otel.sdk.span.live` those of them that are recorded and have not ended.
+#[derive(Clone)]
+pub struct SpanMetrics {
+    /// By decision, then by origin.
+    started: [[Counter; 3]; 3],
+    /// Recorded only, and sampled.
+    live: [UpDownCounter; 2],
+}
+
+/// Where the parent of a span is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    None,
+    Local,
+    Remote,
+}
+
+impl SpanMetrics {
+    /// Instruments of this registry.
+    ///
+    /// # Errors
+    /// [`RegisterError`] when it has others of these names.
+    pub fn register(registry: &Registry) -> Result<Self, RegisterError> {
+        let started = registry
+            .counter("otel.sdk.span.started")
+            .with_help("Spans that were started.")
+            .with_unit("{span}")
+            .labels(["otel.span.sampling_result", "otel.span.parent.origin"])?;
+        let live = registry
+            .up_down_counter("otel.sdk.span.live")
+            .with_help("Recorded spans that have not ended.")
+            .with_unit("{span}")
+            .labels(["otel.span.sampling_result"])?;
+        let results = ["DROP", "RECORD_ONLY", "RECORD_AND_SAMPLE"];
+        let origins = ["none", "local", "remote"];
+        Ok(SpanMetrics {
+            started: results.map(|result| origins.map(|origin| started.bind(&[result, origin]))),
+            live: ["RECORD_ONLY", "RECORD_AND_SAMPLE"].map(|result| live.bind(&[result])),
+        })
+    }
+
+    /// Spans that were started and of which this was decided.
+    pub fn started(&self, decision: Decision) -> u64 {
+        self.started[decision as usize]
+            .iter()
+            .map(Counter::get)
+            .sum()
+    }
+
+    /// Recorded spans that have not ended.
+    pub fn live(&self) -> i64 {
+        self.live.iter().map(UpDownCounter::get).sum()
+    }
+
+    #[inline]
+    pub(super) fn start(&self, decision: Decision, origin: Origin) {
+        self.started[decision as usize][origin as usize].inc();
+    }
+
+    /// A span is recorded from now on.
+    #[inline]
+    pub(super) fn open(&self, is_sampled: IsSampled) {
+        self.live[is_sampled as usize].inc();
+    }
+
+    /// A recorded span has ended.
+    #[inline]
+    pub(super) fn close(&self, is_sampled: IsSampled) {
+        self.live[is_sampled as usize].dec();
+    }
+}
+
+/// Whether a recorded span is exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum IsSampled {
+    No,
+    Yes,
+}
+
+impl fmt::Debug for SpanMetrics {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SpanMetrics")
+            .field("live", &self.live())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Instruments that nobody else sees.
+impl Default for SpanMetrics {
+    fn default() -> Self {
+        let registry = Registry::builder()
+            .with_exemplar_filter(ExemplarFilter::AlwaysOff)
+            .build()
+            .expect("it has no labels that could be invalid");
+        SpanMetrics::register(&registry).expect("a new registry has no others")
+    }
+}

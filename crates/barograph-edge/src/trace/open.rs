@@ -1,0 +1,188 @@
+//! A span that is recorded and has not ended.
+
+use barograph_model::span::{SpanRecord, Status};
+use barograph_model::value::Text;
+
+use super::limits::SpanLimits;
+use crate::sampling::keep::KeepTrace;
+
+/// A span that is recorded and has not ended.
+pub(super) struct Open {
+    pub(super) record: Box<SpanRecord>,
+    /// Where it goes when it is not sampled, but may be kept.
+    pub(super) kept: Option<Kept>,
+    /// How long it was entered, where that is asked for.
+    pub(super) timing: Option<Box<Timing>>,
+}
+
+/// The place of a span in a local trace that may be kept.
+pub(super) struct Kept {
+    pub(super) trace: KeepTrace,
+    pub(super) is_root: bool,
+}
+
+/// How long a span was entered, in nanoseconds.
+pub(super) struct Timing {
+    /// How often it is entered at this moment.
+    depth: u32,
+    /// When that was 0 or not 0 for the first time.
+    since: u64,
+    busy: u64,
+    idle: u64,
+}
+
+impl Timing {
+    pub(super) fn new(now: u64) -> Self {
+        Timing {
+            depth: 0,
+            since: now,
+            busy: 0,
+            idle: 0,
+        }
+    }
+
+    pub(super) fn enter(&mut self, now: u64) {
+        if self.depth == 0 {
+            self.idle += self.lap(now);
+        }
+        self.depth += 1;
+    }
+
+    pub(super) fn exit(&mut self, now: u64) {
+        self.depth = self.depth.saturating_sub(1);
+        if self.depth == 0 {
+            self.busy += self.lap(now);
+        }
+    }
+
+    fn lap(&mut self, now: u64) -> u64 {
+        now.saturating_sub(std::mem::replace(&mut self.since, now))
+    }
+}
+
+impl Open {
+    /// Ends the span, and says how it went with its time.
+    pub(super) fn end(&mut self, now: u64, limits: &SpanLimits) {
+        // A clock that was set back is no reason for a span that ends before it begins.
+        self.record.end_unix_nano = now.max(self.record.start_unix_nano);
+        if let Some(mut timing) = self.timing.take() {
+            let lap = timing.lap(now);
+            match timing.depth {
+                0 => timing.idle += lap,
+                _ => timing.busy += lap,
+            }
+            for (key, nanos) in [("busy_ns", timing.busy), ("idle_ns", timing.idle)] {
+                limits.set(&mut self.record, key.into(), nanos.into());
+            }
+        }
+    }
+}
+
+/// What a field says about how a span ended.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Outcome {
+    Unset,
+    Ok,
+    Error,
+}
+
+impl Outcome {
+    /// `ok` or `error`, whatever the case of the letters.
+    pub(super) fn from_name(name: &str) -> Option<Self> {
+        [
+            ("ok", Outcome::Ok),
+            ("error", Outcome::Error),
+            ("unset", Outcome::Unset),
+        ]
+        .into_iter()
+        .find_map(|(known, outcome)| known.eq_ignore_ascii_case(name).then_some(outcome))
+    }
+}
+
+/// Changes a status to what is said now. Nothing changes one that is ok, and nothing makes one unset.
+///
+/// Source: OpenTelemetry 1.60, trace API, "Set Status".
+pub(super) fn set_status(status: &mut Status, new: Status) {
+    if *status != Status::Ok && new != Status::Unset {
+        *status = new;
+    }
+}
+
+/// The same with what fields say. A description alone says that it failed.
+pub(super) fn set_outcome(
+    status: &mut Status,
+    outcome: Option<Outcome>,
+    description: Option<Text>,
+) {
+    let before = match status {
+        Status::Error { description } => std::mem::take(description),
+        Status::Unset | Status::Ok => Text::default(),
+    };
+    let new = match (outcome, description) {
+        (Some(Outcome::Ok), _) => Status::Ok,
+        (Some(Outcome::Error), description) => Status::Error {
+            description: description.unwrap_or(before),
+        },
+        (None, Some(description)) => Status::Error { description },
+        (None | Some(Outcome::Unset), _) => {
+            if let Status::Error { description } = status {
+                *description = before;
+            }
+            Status::Unset
+        }
+    };
+    set_status(status, new);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn error(description: &'static str) -> Status {
+        Status::Error {
+            description: description.into(),
+        }
+    }
+
+    #[test]
+    fn a_status_is_set_as_the_specification_says() {
+        let after = |before: &Status, outcome, description: Option<&'static str>| {
+            let mut status = before.clone();
+            set_outcome(&mut status, outcome, description.map(Text::from));
+            status
+        };
+        for (before, outcome, description, expected) in [
+            (Status::Unset, Some(Outcome::Error), None, error("")),
+            (
+                Status::Unset,
+                Some(Outcome::Error),
+                Some("why"),
+                error("why"),
+            ),
+            (Status::Unset, None, Some("why"), error("why")),
+            (Status::Unset, None, None, Status::Unset),
+            (error("why"), Some(Outcome::Error), None, error("why")),
+            (error("why"), Some(Outcome::Unset), None, error("why")),
+            (error("why"), Some(Outcome::Ok), Some("x"), Status::Ok),
+            (Status::Ok, Some(Outcome::Error), Some("why"), Status::Ok),
+        ] {
+            assert_eq!(
+                after(&before, outcome.clone(), description),
+                expected,
+                "{before:?} {outcome:?}"
+            );
+        }
+    }
+
+    #[test]
+    fn time_is_busy_from_the_first_entry_to_the_last_exit() {
+        let mut timing = Timing::new(10);
+        for (now, is_entry) in [(11, true), (13, true), (16, false), (20, false), (25, true)] {
+            match is_entry {
+                true => timing.enter(now),
+                false => timing.exit(now),
+            }
+        }
+        assert_eq!((timing.busy, timing.idle, timing.depth), (9, 6, 1));
+    }
+}

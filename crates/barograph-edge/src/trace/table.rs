@@ -1,0 +1,294 @@
+//! The open spans of a layer, by the id that `tracing` gives them.
+//!
+//! A registry keeps such data itself, behind two locks and a hash map for each span. Entering a span
+//! that is not recorded must not cost that, so there is a table here, in which a span is found by some
+//! loads.
+//!
+//! # Protocol
+//!
+//! A slot is free while its id is 0. Who starts a span swaps its id into a free slot near the home of
+//! the id, and fills the slot; who closes it empties the slot and sets the id to 0 again. Between the
+//! two the span is reached through handles of `tracing` alone, and a handle comes to another thread
+//! in some way that makes what was written before visible there. So the words need no order of their
+//! own. Who walks over all slots, which needs no handle, looks at nothing but what the lock holds.
+//!
+//! There are levels, each twice as large as the one before; a span that finds no slot near its home in
+//! one looks in the next, which is made when it is needed and stays. Ids of a registry are places that
+//! are used again, so the same few cache lines serve the same thread.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use barograph_core::current::Current;
+use barograph_model::context::{TraceContext, TraceFlags};
+
+use super::open::Open;
+
+/// The open spans of a layer.
+pub(super) struct Table {
+    first: Box<[Slot]>,
+    rest: [OnceLock<Box<[Slot]>>; 11],
+}
+
+/// A place for a span.
+#[repr(align(64))]
+pub(super) struct Slot {
+    id: AtomicU64,
+    trace_high: AtomicU64,
+    trace_low: AtomicU64,
+    span: AtomicU64,
+    /// The flags of the trace, [`RECORDED`] and [`MORE`].
+    flags: AtomicU64,
+    body: Mutex<Body>,
+}
+
+/// What not every span has.
+#[derive(Default)]
+pub(super) struct Body {
+    /// What is recorded of it, while it is.
+    pub(super) open: Option<Open>,
+    /// What is current inside of it, where that is more than its context.
+    more: Option<Current>,
+}
+
+/// Slots of the first level.
+const FIRST: usize = 512;
+/// Slots in which a span is looked for on each level.
+const WAYS: usize = 4;
+
+const RECORDED: u64 = 1 << 8;
+const MORE: u64 = 1 << 9;
+
+impl Table {
+    pub(super) fn new() -> Self {
+        Table {
+            first: slots(FIRST),
+            rest: [const { OnceLock::new() }; 11],
+        }
+    }
+
+    /// The slot of a span, if this layer has seen it start and not close.
+    #[inline]
+    pub(super) fn find(&self, id: u64) -> Option<&Slot> {
+        let mut levels = self.levels();
+        levels.find_map(|level| near(level, id).iter().find(|slot| slot.is(id)))
+    }
+
+    /// Puts a span into a slot of its own, and says whether there was one.
+    #[inline]
+    pub(super) fn insert(&self, id: u64, current: Current, open: Option<Open>) -> bool {
+        let mut levels = self.levels();
+        let found = levels.find_map(|level| near(level, id).iter().find(|slot| slot.take(id)));
+        let Some(slot) = found.or_else(|| self.grow(id)) else {
+            return false;
+        };
+        slot.fill(current, open);
+        true
+    }
+
+    #[cold]
+    fn grow(&self, id: u64) -> Option<&Slot> {
+        self.rest.iter().enumerate().find_map(|(at, level)| {
+            let level = level.get_or_init(|| slots(FIRST << (at + 1)));
+            near(level, id).iter().find(|slot| slot.take(id))
+        })
+    }
+
+    /// Each span that is recorded at this moment.
+    pub(super) fn recorded(&self) -> impl Iterator<Item = &Slot> {
+        self.levels().flatten().filter(|slot| slot.is_recorded())
+    }
+
+    #[inline]
+    fn levels(&self) -> impl Iterator<Item = &[Slot]> {
+        let rest = self.rest.iter().map_while(|level| level.get());
+        std::iter::once(&*self.first).chain(rest.map(|level| &**level))
+    }
+}
+
+fn slots(count: usize) -> Box<[Slot]> {
+    (0..count).map(|_| Slot::new()).collect()
+}
+
+/// The slots in which a span may be.
+#[inline]
+fn near(level: &[Slot], id: u64) -> &[Slot] {
+    // The low bits of a registry's id are a place on a page of one thread, those from 38 on say which
+    // thread; then comes how often the place was used.
+    let home = id.wrapping_add((id >> 38 & 0x1fff).wrapping_mul(37)) as usize;
+    // A power of two, as all lengths are.
+    let sets = level.len() / WAYS;
+    let first = (home & (sets - 1)) * WAYS;
+    &level[first..first + WAYS]
+}
+
+impl Slot {
+    fn new() -> Self {
+        Slot {
+            id: AtomicU64::new(0),
+            trace_high: AtomicU64::new(0),
+            trace_low: AtomicU64::new(0),
+            span: AtomicU64::new(0),
+            flags: AtomicU64::new(0),
+            body: Mutex::default(),
+        }
+    }
+
+    #[inline]
+    fn is(&self, id: u64) -> bool {
+        self.id.load(Ordering::Relaxed) == id
+    }
+
+    #[inline]
+    fn take(&self, id: u64) -> bool {
+        // Acquire: pairs with the Release in `empty`.
+        let swap = |id| {
+            self.id
+                .compare_exchange(0, id, Ordering::Acquire, Ordering::Relaxed)
+        };
+        self.is(0) && swap(id).is_ok()
+    }
+
+    #[inline]
+    fn fill(&self, current: Current, open: Option<Open>) {
+        let recorded = if open.is_some() { RECORDED } else { 0 };
+        if open.is_some() || current.has_more() {
+            let mut body = self.body();
+            body.open = open;
+            self.set(&mut body, current);
+        } else {
+            self.store(current.context(), 0);
+        }
+        if recorded != 0 {
+            self.flags.fetch_or(recorded, Ordering::Relaxed);
+        }
+    }
+
+    /// Makes something else current inside of the span.
+    pub(super) fn set(&self, body: &mut Body, current: Current) {
+        let recorded = self.flags.load(Ordering::Relaxed) & RECORDED;
+        let more = if current.has_more() { MORE } else { 0 };
+        self.store(current.context(), recorded | more);
+        body.more = (more != 0).then_some(current);
+    }
+
+    #[inline]
+    fn store(&self, context: Option<TraceContext>, marks: u64) {
+        let (trace, span, flags) = context.map_or((0, 0, 0), |context| {
+            let flags = context.flags().bits();
+            (context.trace_id().get(), context.span_id().get(), flags)
+        });
+        self.trace_high
+            .store((trace >> 64) as u64, Ordering::Relaxed);
+        self.trace_low.store(trace as u64, Ordering::Relaxed);
+        self.span.store(span, Ordering::Relaxed);
+        self.flags
+            .store(u64::from(flags) | marks, Ordering::Relaxed);
+    }
+
+    /// The context of the span.
+    #[inline]
+    pub(super) fn context(&self) -> Option<TraceContext> {
+        let [high, low, span, flags] = [&self.trace_high, &self.trace_low, &self.span, &self.flags]
+            .map(|word| word.load(Ordering::Relaxed));
+        let trace = u128::from(high) << 64 | u128::from(low);
+        TraceContext::new(trace, span, TraceFlags::from_bits(flags as u8))
+    }
+
+    /// What is current inside of the span.
+    #[inline]
+    pub(super) fn current(&self) -> Current {
+        if self.flags.load(Ordering::Relaxed) & MORE != 0
+            && let Some(current) = &self.body().more
+        {
+            return current.clone();
+        }
+        self.context().map(Current::from).unwrap_or_default()
+    }
+
+    /// Whether something may be recorded of it.
+    #[inline]
+    pub(super) fn is_recorded(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) & RECORDED != 0
+    }
+
+    /// Records the span from now on.
+    pub(super) fn record(&self, body: &mut Body, open: Open) {
+        body.open = Some(open);
+        self.flags.fetch_or(RECORDED, Ordering::Relaxed);
+    }
+
+    /// Records nothing more of the span, and gives what was recorded.
+    pub(super) fn stop_recording(&self) -> Option<Open> {
+        // Under the lock: once it is free, the slot may be given to another span.
+        let mut body = self.body();
+        let open = body.open.take();
+        if open.is_some() {
+            self.flags.fetch_and(!RECORDED, Ordering::Relaxed);
+        }
+        open
+    }
+
+    /// What not every span has. No code of others runs while it is locked.
+    #[inline]
+    pub(super) fn body(&self) -> MutexGuard<'_, Body> {
+        // It is whole between any two statements that can panic.
+        self.body.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Gives the slot up, and what was recorded.
+    #[inline]
+    pub(super) fn empty(&self) -> Option<Open> {
+        let marks = self.flags.load(Ordering::Relaxed) & (RECORDED | MORE);
+        let mut body = Body::default();
+        if marks != 0 {
+            body = std::mem::take(&mut *self.body());
+        }
+        self.flags.store(0, Ordering::Relaxed);
+        // Release: pairs with the Acquire in `take`.
+        self.id.store(0, Ordering::Release);
+        body.open
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use barograph_core::ids;
+
+    use super::*;
+
+    #[test]
+    fn spans_are_found_until_they_are_gone() {
+        let table = Table::new();
+        // Ids as a registry makes them: pages of several threads, used several times.
+        let ids: Vec<u64> = (0..40_000)
+            .map(|at| 1 + at % 5_000 + ((at / 5_000) << 38) + ((at % 7) << 51))
+            .collect();
+        let contexts: Vec<_> = ids.iter().map(|_| ids::new_trace()).collect();
+        for (id, context) in ids.iter().zip(&contexts) {
+            assert!(table.insert(*id, (*context).into(), None));
+        }
+        for (id, context) in ids.iter().zip(&contexts) {
+            let slot = table.find(*id).expect("it is there");
+            assert_eq!(slot.context(), Some(*context));
+        }
+        for id in &ids {
+            assert!(table.find(*id).expect("it is there").empty().is_none());
+            assert!(table.find(*id).is_none());
+        }
+        assert!(table.insert(7, contexts[0].into(), None));
+        assert!(
+            table.first.iter().any(|slot| slot.is(7)),
+            "a slot is used again"
+        );
+    }
+
+    #[test]
+    fn what_has_no_slot_is_refused() {
+        let table = Table::new();
+        // All have the same home on every level.
+        let ids = (0..).map(|at| 1 + (at << 51));
+        let taken = ids.take_while(|id| table.insert(*id, Current::default(), None));
+        assert_eq!(taken.count(), WAYS * 12);
+    }
+}

@@ -1,0 +1,209 @@
+//! What a layer, its handles and the spans themselves share.
+
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+
+use barograph_core::clock::Clock;
+use barograph_core::queue::Queue;
+use barograph_model::context::TraceContext;
+use barograph_model::span::{SpanLink, SpanRecord};
+use barograph_model::value::Attribute;
+use tracing::{Dispatch, Event, Id};
+use tracing_subscriber::Registry;
+
+use super::fields;
+use super::limits::SpanLimits;
+use super::metrics::{IsSampled, SpanMetrics};
+use super::open::{Open, Outcome, set_outcome};
+use super::settings::{ErrorEvents, Events, Settings};
+use super::table::{Slot, Table};
+use crate::sampling::Sampler;
+use crate::sampling::keep::Keep;
+
+/// What a layer, its handles and the spans themselves share.
+pub(super) struct Tracer {
+    /// Tells layers apart.
+    pub(super) number: u64,
+    pub(super) table: Table,
+    pub(super) queue: Arc<Queue<Box<SpanRecord>>>,
+    pub(super) sampler: Box<dyn Sampler>,
+    pub(super) needs_attributes: bool,
+    pub(super) keep: Option<Keep>,
+    pub(super) settings: Settings,
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) metrics: SpanMetrics,
+    /// Whether spans are given a parent after they started.
+    pub(super) has_late_parents: AtomicBool,
+    /// Spans for which there was no slot.
+    pub(super) untracked: AtomicU64,
+    /// The address of the registry that the layer is in; 0 when it is not known.
+    pub(super) registry: AtomicUsize,
+}
+
+impl Tracer {
+    pub(super) fn limits(&self) -> &SpanLimits {
+        &self.settings.limits
+    }
+
+    #[inline]
+    pub(super) fn now(&self) -> u64 {
+        self.clock.unix_nanos()
+    }
+
+    /// Changes the record of a span, if there is one.
+    pub(super) fn with_record(&self, slot: &Slot, change: impl FnOnce(&mut SpanRecord)) {
+        if slot.is_recorded()
+            && let Some(open) = &mut slot.body().open
+        {
+            change(&mut open.record);
+        }
+    }
+
+    /// Records an event in the span of this id.
+    pub(super) fn event(&self, id: u64, event: &Event<'_>) {
+        let fails = self.settings.error_events == ErrorEvents::FailSpan
+            && *event.metadata().level() == tracing::Level::ERROR;
+        let is_told = self.settings.events == Events::InSpans;
+        if !(fails || is_told) {
+            return;
+        }
+        let Some(slot) = self.table.find(id).filter(|slot| slot.is_recorded()) else {
+            return;
+        };
+        let made = is_told.then(|| fields::event(event, &self.settings, self.now()));
+        self.with_record(slot, |record| {
+            if fails {
+                set_outcome(&mut record.status, Some(Outcome::Error), None);
+            }
+            if let Some(made) = made {
+                self.limits().push_event(record, made);
+            }
+        });
+    }
+
+    /// Links a span to what came before it.
+    pub(super) fn follow(&self, id: u64, before: u64) {
+        let (Some(slot), Some(before)) = (self.table.find(id), self.table.find(before)) else {
+            return;
+        };
+        if !slot.is_recorded() {
+            return;
+        }
+        let before = before.current();
+        if let Some(context) = before.context() {
+            let link = SpanLink {
+                trace_state: before.propagation().tracestate().clone(),
+                ..SpanLink::new(context)
+            };
+            self.with_record(slot, |record| self.limits().push_link(record, link));
+        }
+    }
+
+    /// A span has closed.
+    #[inline]
+    pub(super) fn close(&self, id: u64) {
+        if let Some(slot) = self.table.find(id)
+            && let Some(open) = slot.empty()
+        {
+            self.finish(open, self.now());
+        }
+    }
+
+    /// Sends a span, which ends now, where it belongs. Whatever has no room is counted there.
+    pub(super) fn finish(&self, mut open: Open, now: u64) {
+        open.end(now, self.limits());
+        let is_sampled = open.record.context.is_sampled();
+        self.metrics.close(IsSampled::from(is_sampled));
+        if is_sampled {
+            // A full queue counts what it refuses.
+            let _ = self.queue.push(open.record);
+        } else if let Some(kept) = open.kept {
+            let spans = match kept.is_root {
+                true => kept.trace.end(*open.record).unwrap_or_default(),
+                false => kept.trace.add(*open.record).into_iter().collect(),
+            };
+            for span in spans {
+                let _ = self.queue.push(Box::new(span));
+            }
+        }
+    }
+
+    /// Ends spans that are open, as they stand, until the queue is full. Says how many are left.
+    pub(super) fn finish_open(&self) -> usize {
+        let mut left = 0;
+        let now = self.now();
+        for slot in self.table.recorded() {
+            if self.queue.len() >= self.queue.capacity() {
+                left += 1;
+                continue;
+            }
+            let Some(mut open) = slot.stop_recording() else {
+                continue;
+            };
+            let unfinished = Attribute::new(UNFINISHED, true);
+            self.limits()
+                .set(&mut open.record, unfinished.key, unfinished.value);
+            self.finish(open, now);
+        }
+        left
+    }
+}
+
+/// Marks spans that were open when their process ended.
+const UNFINISHED: &str = "barograph.span.unfinished";
+
+impl From<bool> for IsSampled {
+    #[inline]
+    fn from(is_sampled: bool) -> Self {
+        match is_sampled {
+            true => IsSampled::Yes,
+            false => IsSampled::No,
+        }
+    }
+}
+
+/// The layers of this process, for spans whose subscriber does not show its layers: those behind a
+/// `reload` do not.
+static LAYERS: Mutex<Vec<Weak<Tracer>>> = Mutex::new(Vec::new());
+
+/// Makes a layer known.
+pub(super) fn announce(tracer: &Arc<Tracer>) {
+    let mut layers = LAYERS.lock().unwrap_or_else(PoisonError::into_inner);
+    layers.retain(|layer| layer.strong_count() > 0);
+    layers.push(Arc::downgrade(tracer));
+}
+
+/// The address of the registry behind a subscriber; 0 when there is none.
+pub(super) fn registry_of(dispatch: &Dispatch) -> usize {
+    let registry = dispatch.downcast_ref::<Registry>();
+    registry.map_or(0, |registry| std::ptr::from_ref(registry).addr())
+}
+
+/// The layer in this registry that knows a span of this id. One whose registry is not known may be it.
+pub(super) fn layer_with(registry: usize, id: u64) -> Option<Arc<Tracer>> {
+    let layers = LAYERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let knows = |tracer: &Arc<Tracer>| tracer.table.find(id).is_some();
+    let mut known: Vec<_> = layers
+        .iter()
+        .filter_map(Weak::upgrade)
+        .filter(knows)
+        .collect();
+    let registries = [registry, 0];
+    registries.iter().find_map(|registry| {
+        let is_it = |tracer: &Arc<Tracer>| tracer.registry.load(Ordering::Relaxed) == *registry;
+        let at = known.iter().position(is_it)?;
+        Some(known.swap_remove(at))
+    })
+}
+
+/// The context of an open span, for another layer that is told of it by its id.
+///
+/// Inside of a span that is entered, [`current::context`](barograph_core::current::context) says it at
+/// once. This is for the parent that an event is given by hand. In a process with several registries it
+/// may be the span of another one.
+pub fn context_of(id: &Id) -> Option<TraceContext> {
+    let id = id.into_u64();
+    let layers = LAYERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let mut layers = layers.iter().filter_map(Weak::upgrade);
+    layers.find_map(|tracer| tracer.table.find(id)?.context())
+}
