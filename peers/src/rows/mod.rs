@@ -13,6 +13,8 @@ mod scrape;
 mod exemplars;
 mod otlp;
 
+mod logs;
+
 use crate::row::Row;
 
 /// All rows.
@@ -26,6 +28,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
         memory::ROWS,
         scrape::ROWS,
         otlp::ROWS,
+        logs::ROWS,
     ]
     .into_iter()
     .flatten()
