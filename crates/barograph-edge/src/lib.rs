@@ -7,6 +7,7 @@
 //! * [`carrier`]: headers of HTTP as carriers of a context.
 //! * [`sampling`]: which traces are recorded.
 //! * [`http`]: a tower layer that records the metrics of a server's requests.
+//! * [`observe`]: a span, a duration and errors of any operation; behind the feature `tracing`.
 //! * [`process`]: what the kernel knows about this process.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -14,4 +15,6 @@
 pub mod carrier;
 pub mod sampling;
 pub mod http;
+#[cfg(feature = "tracing")]
+pub mod observe;
 pub mod process;
