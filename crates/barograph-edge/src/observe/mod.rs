@@ -35,7 +35,10 @@
 //!
 //! Databases and messaging follow the semantic conventions: their labels are those attributes that
 //! the convention names and the operation has; the name of the operation is `db.operation.name` or
-//! `messaging.operation.name` unless that is given.
+//! `messaging.operation.name` unless that is given. [`kafka`] has the operations of a Kafka client.
+//!
+//! [`event`] says what happens within; [`States`] and [`Window`] are operations that are a stretch
+//! of time and not a call.
 //!
 //! # Cost
 //!
@@ -60,6 +63,8 @@ mod future;
 mod event;
 mod guard;
 mod operation;
+mod states;
+pub mod kafka;
 #[doc(hidden)]
 pub mod expansion;
 
@@ -75,14 +80,10 @@ pub use observer::Observer;
 pub use operation::Operation;
 pub use outcome::{ErrorType, Failure, Outcome, name_errors};
 pub use sites::MOST_SITES;
-
-use barograph_model::span::SpanKind;
-use tracing::Level;
+pub use states::{States, Window};
 
 use self::future::Observed;
-use self::observer::Chosen;
 use self::running::Running;
-use self::sites::Key;
 
 /// Observes an operation: a span, a duration, and what went wrong.
 ///
@@ -109,7 +110,11 @@ pub fn observe<F>(service: &str, name: &str, future: F) -> impl Future<Output = 
 where
     F: Future<Output: Outcome>,
 {
-    Observed::new(move || start(service, name), future, Outcome::failure)
+    Observed::new(
+        move || Running::named(service, name),
+        future,
+        Outcome::failure,
+    )
 }
 
 /// The same for what cannot fail, whatever it gives.
@@ -118,24 +123,14 @@ pub fn observe_infallible<F: Future>(
     name: &str,
     future: F,
 ) -> impl Future<Output = F::Output> {
-    Observed::new(move || start(service, name), future, |_: &F::Output| None)
+    Observed::new(
+        move || Running::named(service, name),
+        future,
+        |_: &F::Output| None,
+    )
 }
 
 /// Begins an operation, for whoever ends it by hand.
 pub fn begin(service: &str, name: &str) -> Guard {
-    Guard::new(start(service, name))
-}
-
-#[inline]
-fn start(service: &str, name: &str) -> Running<()> {
-    let site = sites::find(&Key {
-        service,
-        name,
-        target: None,
-        kind: SpanKind::Internal,
-        level: Level::INFO,
-        error_level: Some(Level::ERROR),
-        attributes: &[],
-    });
-    Running::begin(site, Chosen::default(), (), &[])
+    Guard::new(Running::named(service, name))
 }

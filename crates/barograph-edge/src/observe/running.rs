@@ -3,6 +3,7 @@
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
+use barograph_model::span::SpanKind;
 use tracing::{Level, Span, Value};
 
 use super::attribute::Carried;
@@ -11,6 +12,7 @@ use super::instruments::Over;
 use super::observer::Chosen;
 use super::outcome::{ErrorType, Failure};
 use super::site::{Site, TARGET};
+use super::sites::{self, Key};
 
 /// An operation that has begun.
 pub struct Running<A: Carried> {
@@ -28,6 +30,23 @@ pub(super) struct Rest<A: Carried> {
     since: Option<Instant>,
     /// A thread that unwinds already is no sign of a panic in the operation.
     began_unwinding: bool,
+}
+
+impl Running<()> {
+    /// Begins an operation of which only the names are known.
+    #[inline]
+    pub(super) fn named(service: &str, name: &str) -> Self {
+        let site = sites::find(&Key {
+            service,
+            name,
+            target: None,
+            kind: SpanKind::Internal,
+            level: Level::INFO,
+            error_level: Some(Level::ERROR),
+            attributes: &[],
+        });
+        Running::begin(site, Chosen::default(), (), &[])
+    }
 }
 
 impl<A: Carried> Running<A> {
