@@ -2,10 +2,12 @@
 //!
 //! A site is made once and never freed, because its callsite is not: `tracing` keeps a reference for
 //! ever. So there are [`MOST_SITES`] at most; what comes later shares one, and one series. A thread
-//! keeps those that it used last, so that a lookup takes no lock and hashes no whole name.
+//! keeps those that it used last, two in each place, so that a lookup takes no lock and hashes no
+//! whole name. Who finds nothing there hashes, locks and allocates nothing once the site is made.
 
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, OnceLock, PoisonError};
 
@@ -46,10 +48,13 @@ thread_local! {
 #[inline]
 pub(super) fn find(key: &Key<'_>) -> &'static Site {
     let place = key.place();
-    let at_hand = HAND.try_with(|hand| hand[place].get()).ok().flatten();
-    match at_hand {
-        Some(site) if key.is_of(site) => site,
-        _ => find_slowly(key, place),
+    let at_hand = |place: usize| {
+        let site = HAND.try_with(|hand| hand[place].get()).ok().flatten()?;
+        key.is_of(site).then_some(site)
+    };
+    match at_hand(place).or_else(|| at_hand(place ^ 1)) {
+        Some(site) => site,
+        None => find_slowly(key, place),
     }
 }
 
@@ -58,31 +63,31 @@ pub(super) fn find(key: &Key<'_>) -> &'static Site {
 fn find_slowly(key: &Key<'_>, place: usize) -> &'static Site {
     let site = {
         let mut all = all().lock().unwrap_or_else(PoisonError::into_inner);
-        let names = (Box::from(key.service), Box::from(key.name));
-        let is_full = all.count >= MOST_SITES;
-        if is_full && !all.by_names.contains_key(&names) {
-            return full();
-        }
-        let here = all.by_names.entry(names).or_default();
-        match here.iter().find(|site| key.is_of(site)) {
+        let hash = all.hasher.hash_one((key.service, key.name));
+        let here = all.by_hash.get(&hash);
+        let found = here.and_then(|here| here.iter().find(|site| key.is_of(site)));
+        match found {
             Some(site) => *site,
-            None if is_full => return full(),
+            None if all.count >= MOST_SITES => return full(),
             None => {
                 let site: &'static Site = Box::leak(Box::new(Site::new(key.declare())));
-                here.push(site);
+                all.by_hash.entry(hash).or_default().push(site);
                 all.count += 1;
                 site
             }
         }
     };
     // A thread that ends has no hand any more.
-    let _ = HAND.try_with(|hand| hand[place].set(Some(site)));
+    let _ = HAND.try_with(|hand| {
+        hand[place ^ 1].set(hand[place].replace(Some(site)));
+    });
     site
 }
 
 #[derive(Default)]
 struct All {
-    by_names: HashMap<(Box<str>, Box<str>), Vec<&'static Site>>,
+    by_hash: HashMap<u64, Vec<&'static Site>>,
+    hasher: RandomState,
     count: usize,
 }
 
