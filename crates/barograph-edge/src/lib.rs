@@ -10,6 +10,7 @@
 //!   log records.
 //! * `trace`: spans out of `tracing` (feature `tracing`).
 //! * [`http`]: a tower layer that records the metrics of a server's requests.
+//! * [`observe`]: a span, a duration and errors of any operation; behind the feature `tracing`.
 //! * [`process`]: what the kernel knows about this process.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -25,4 +26,6 @@ pub mod log;
 #[cfg(feature = "tracing")]
 pub mod trace;
 pub mod http;
+#[cfg(feature = "tracing")]
+pub mod observe;
 pub mod process;

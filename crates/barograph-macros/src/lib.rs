@@ -2,7 +2,8 @@
 //!
 //! A crate of its own because Rust wants procedural macros in one; nothing but syntax lives here.
 //! The traits that the output implements, what they mean and how they are used is told where they
-//! are defined: `barograph_core::labels` for the derives, `barograph_core::site` for call sites.
+//! are defined: `barograph_core::labels` for the derives, `barograph_core::site` for call sites,
+//! `barograph_edge::observe` for functions that are operations.
 //! Users take the macros from `barograph`, which re-exports them.
 //!
 //! Whatever a macro can see to be wrong is a compile error at the tokens that are wrong.
@@ -16,6 +17,7 @@ mod field;
 mod value;
 mod set;
 mod site;
+mod observe;
 
 use proc_macro::TokenStream;
 
@@ -78,5 +80,37 @@ pub fn label_set(input: TokenStream) -> TokenStream {
 pub fn site(input: TokenStream) -> TokenStream {
     site::expand(input.into())
         .unwrap_or_else(|error| site::reject(&error))
+        .into()
+}
+
+/// Observes a function: a span, a duration, and what went wrong of its `Result`.
+///
+/// Goes before functions, `async` or not, alone or in an `impl`; before an `impl` it takes all
+/// methods with a `self`. A function that gives a future by `async move { ... }` at its end, or by
+/// `Box::pin` of that, is an operation while that runs. Arguments are never recorded unless `fields`
+/// names them.
+///
+/// * `service = "..."`: the part of the program, by default the module; of an `impl` its type.
+/// * `name = "..."`: what is done, by default the name of the function.
+/// * `kind = "client"`: or `internal`, `server`, `producer`, `consumer`.
+/// * `level = "debug"`: of the span, by default `info`; `error_level` of the line that tells of a
+///   failure, by default `error`, without one `off`.
+/// * `fields(user.id = id, order, total = %total, items = ?items)`: attributes of the span, as they
+///   are, by `Display` and by `Debug`. What is a text literal can be a label, too.
+/// * `err = code`: a function from a reference to the error to its type, text that is `'static` or
+///   owned.
+/// * `skip`: not this method of an observed `impl`.
+/// * `crate = "..."`: the path of the crate that has the `observe` module, by default `::barograph`.
+///
+/// ```text
+/// #[observe(service = "UserService", fields(user.id = id))]
+/// async fn get_user(id: u64) -> Result<User, UserError> {
+///     ...
+/// }
+/// ```
+#[proc_macro_attribute]
+pub fn observe(options: TokenStream, item: TokenStream) -> TokenStream {
+    observe::expand(options.into(), item.into())
+        .unwrap_or_else(|error| error.to_compile_error())
         .into()
 }

@@ -16,6 +16,8 @@
 //! * [`counter!`], [`gauge!`], [`histogram!`] and their like record in one line; a
 //!   [`Registry`](registry::Registry) makes handles that are faster still.
 //! * [`propagator::Propagators`] read and write the headers by which a trace goes from service to service.
+//! * [`observe()`] and [`#[observe]`](macro@observe) around an operation give it a span, a duration, a
+//!   count of errors and a log line; [`observe`](mod@observe) tells the rest.
 //! * [`Telemetry::serve`] runs an axum app and ends it in order.
 //! * [`testing::Capture`] is telemetry for tests.
 //!
@@ -70,6 +72,7 @@ pub use barograph_core::{
     counter, counter_f64, describe, gauge, gauge_i64, histogram, up_down_counter,
 };
 pub use barograph_core::{current, labels, registry};
+pub use barograph_edge::observe::{self, observe};
 pub use barograph_edge::{carrier, http};
 pub use barograph_model::{context, propagator};
 

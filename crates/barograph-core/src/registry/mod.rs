@@ -217,6 +217,12 @@ impl Registry {
         self.inner.shared.disabled.store(true, Ordering::Relaxed);
     }
 
+    /// Whether it was [disabled](Self::disable).
+    #[inline]
+    pub fn is_disabled(&self) -> bool {
+        self.inner.shared.disabled.load(Ordering::Relaxed)
+    }
+
     /// The value of one series now: of a histogram, its count. For tests.
     ///
     /// `labels` are all labels but the constant ones, in any order. A label without a value is none.

@@ -1,0 +1,174 @@
+//! A place in the program as `tracing` knows it, whose name and fields are known when it is first
+//! used.
+//!
+//! The macros of `tracing` want names and fields when the program is compiled. Operations are told
+//! apart by both, and a layer that filters, samples or prints by the name of a span shall see the
+//! operation's and not one name for all. So each operation has a callsite, made once and kept for
+//! ever; how many there may be is bounded where they are made.
+
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Once, OnceLock};
+
+use tracing::callsite::Identifier;
+use tracing::field::{Field, FieldSet};
+use tracing::level_filters::{LevelFilter, STATIC_MAX_LEVEL};
+use tracing::metadata::Kind;
+use tracing::subscriber::Interest;
+use tracing::{Event, Id, Level, Metadata, Span, Value};
+
+use super::attribute::MOST_ATTRIBUTES;
+
+/// The most fields of a callsite: those that the caller names, and ours.
+const MOST_FIELDS: usize = MOST_ATTRIBUTES + 12;
+
+/// A place in the program as `tracing` knows it.
+pub(super) struct Callsite {
+    place: Place,
+    state: OnceLock<State>,
+    registered: Once,
+    interest: AtomicU8,
+}
+
+/// What is known of it at once.
+#[derive(Clone, Copy)]
+pub(super) struct Place {
+    pub(super) name: &'static str,
+    pub(super) target: &'static str,
+    pub(super) level: Level,
+    pub(super) is_event: bool,
+    pub(super) file: Option<&'static str>,
+    pub(super) line: Option<u32>,
+}
+
+struct State {
+    metadata: Metadata<'static>,
+    fields: Box<[Field]>,
+}
+
+const NEVER: u8 = 0;
+const ALWAYS: u8 = 1;
+/// Also before anybody was asked.
+const SOMETIMES: u8 = 2;
+
+/// A callsite of which somebody wants what happens there.
+#[derive(Clone, Copy)]
+pub(super) struct Wanted(&'static State);
+
+impl Callsite {
+    pub(super) const fn new(place: Place) -> Self {
+        Callsite {
+            place,
+            state: OnceLock::new(),
+            registered: Once::new(),
+            interest: AtomicU8::new(SOMETIMES),
+        }
+    }
+
+    /// Itself, if anybody wants what happens there. `names` gives the fields, the first time.
+    #[inline]
+    pub(super) fn wanted(
+        &'static self,
+        names: impl FnOnce() -> Vec<&'static str>,
+    ) -> Option<Wanted> {
+        let level = self.place.level;
+        if level > STATIC_MAX_LEVEL || level > LevelFilter::current() {
+            return None;
+        }
+        self.ask(names)
+    }
+
+    fn ask(&'static self, names: impl FnOnce() -> Vec<&'static str>) -> Option<Wanted> {
+        let state = self.state.get_or_init(|| self.describe(names()));
+        self.registered
+            .call_once(|| tracing::callsite::register(self));
+        let is_wanted = match self.interest.load(Ordering::Relaxed) {
+            NEVER => false,
+            ALWAYS => true,
+            _ => tracing::dispatcher::get_default(|now| now.enabled(&state.metadata)),
+        };
+        is_wanted.then_some(Wanted(state))
+    }
+
+    fn describe(&'static self, mut names: Vec<&'static str>) -> State {
+        names.truncate(MOST_FIELDS);
+        let Place {
+            name,
+            target,
+            level,
+            is_event,
+            file,
+            line,
+        } = self.place;
+        let kind = if is_event { Kind::EVENT } else { Kind::SPAN };
+        let names = FieldSet::new(names.leak(), Identifier(self));
+        let metadata = Metadata::new(
+            name,
+            target,
+            level,
+            file,
+            line,
+            file.map(|_| target),
+            names,
+            kind,
+        );
+        State {
+            fields: metadata.fields().iter().collect(),
+            metadata,
+        }
+    }
+}
+
+impl tracing::Callsite for Callsite {
+    fn set_interest(&self, interest: Interest) {
+        let interest = if interest.is_never() {
+            NEVER
+        } else if interest.is_always() {
+            ALWAYS
+        } else {
+            SOMETIMES
+        };
+        self.interest.store(interest, Ordering::Relaxed);
+    }
+
+    fn metadata(&self) -> &Metadata<'_> {
+        let state = self.state.get();
+        &state
+            .expect("it is registered after it is described")
+            .metadata
+    }
+}
+
+impl Wanted {
+    /// A span with these values, in the order of the fields; fields without one are empty.
+    pub(super) fn span<'v>(self, values: impl Iterator<Item = Option<&'v dyn Value>>) -> Span {
+        self.with(values, |values| Span::new(&self.0.metadata, values))
+    }
+
+    /// An event with these values, in this span or else in the current one.
+    pub(super) fn event<'v>(
+        self,
+        parent: Option<Id>,
+        values: impl Iterator<Item = Option<&'v dyn Value>>,
+    ) {
+        self.with(values, |values| match parent {
+            Some(parent) => Event::child_of(parent, &self.0.metadata, values),
+            None => Event::dispatch(&self.0.metadata, values),
+        });
+    }
+
+    fn with<'v, T>(
+        self,
+        values: impl Iterator<Item = Option<&'v dyn Value>>,
+        f: impl FnOnce(&tracing::field::ValueSet<'_>) -> T,
+    ) -> T {
+        let State { metadata, fields } = self.0;
+        let Some(first) = fields.first() else {
+            return f(&metadata.fields().value_set(&[] as &[_; 0]));
+        };
+        let mut all: [(&Field, Option<&dyn Value>); MOST_FIELDS] = [(first, None); MOST_FIELDS];
+        for ((place, field), value) in all.iter_mut().zip(&**fields).zip(values) {
+            *place = (field, value);
+        }
+        f(&metadata.fields().value_set(&all))
+    }
+}

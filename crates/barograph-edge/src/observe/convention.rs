@@ -1,0 +1,92 @@
+//! Which metrics and labels an operation has.
+//!
+//! Source: OpenTelemetry semantic conventions 1.44, "Database metrics" and "Messaging metrics".
+
+use barograph_model::span::SpanKind;
+
+/// What the metrics of an operation are called.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Convention {
+    /// Ours, for operations that no convention knows.
+    General,
+    /// A call of a database.
+    Database,
+    /// A client of a messaging system, which hands messages on or asks for them.
+    MessagingClient,
+    /// Work on a message.
+    MessagingProcess,
+}
+
+impl Convention {
+    /// That of an operation of this kind, with attributes of these keys.
+    pub(super) fn of(kind: SpanKind, keys: &[&str]) -> Self {
+        let has = |key| keys.contains(&key);
+        match kind {
+            SpanKind::Client if has("db.system.name") => Convention::Database,
+            SpanKind::Client | SpanKind::Producer if has("messaging.system") => {
+                Convention::MessagingClient
+            }
+            SpanKind::Consumer if has("messaging.system") => Convention::MessagingProcess,
+            _ => Convention::General,
+        }
+    }
+}
+
+/// The labels of operations that no convention knows.
+pub(super) const GENERAL: [&str; 3] = ["operation.service", "operation.name", "error.type"];
+
+/// The labels of `db.client.operation.duration`. The peer's address of each connection and the text
+/// of the query, which the convention also names, are for spans: as labels they have no bound.
+pub(super) const DATABASE: [&str; 10] = [
+    "db.system.name",
+    "db.namespace",
+    "db.collection.name",
+    "db.operation.name",
+    "db.query.summary",
+    "db.stored_procedure.name",
+    "db.response.status_code",
+    "server.address",
+    "server.port",
+    "error.type",
+];
+
+/// The labels of the messaging metrics.
+pub(super) const MESSAGING: [&str; 9] = [
+    "messaging.system",
+    "messaging.operation.name",
+    "messaging.operation.type",
+    "messaging.destination.name",
+    "messaging.destination.partition.id",
+    "messaging.consumer.group.name",
+    "server.address",
+    "server.port",
+    "error.type",
+];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kind_and_attributes_tell_the_convention() {
+        let of = Convention::of;
+        assert_eq!(
+            of(SpanKind::Client, &["db.system.name"]),
+            Convention::Database
+        );
+        assert_eq!(
+            of(SpanKind::Internal, &["db.system.name"]),
+            Convention::General
+        );
+        let messaging = ["messaging.system"];
+        assert_eq!(
+            of(SpanKind::Producer, &messaging),
+            Convention::MessagingClient
+        );
+        assert_eq!(
+            of(SpanKind::Consumer, &messaging),
+            Convention::MessagingProcess
+        );
+        assert_eq!(of(SpanKind::Client, &[]), Convention::General);
+    }
+}

@@ -1,0 +1,63 @@
+//! Things that happen in an operation.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, OnceLock, PoisonError};
+
+use tracing::level_filters::LevelFilter;
+use tracing::{Id, Level, Value};
+
+use super::attribute::AttributeValue;
+use super::callsite::{Callsite, Place, Wanted};
+use super::site::TARGET;
+use super::sites::MOST_SITES;
+
+/// Says that something happened now, in the current span: `event("cache.miss", &[("cache.name",
+/// "orders".into())])`.
+///
+/// The name is its message, of which there are few different ones. At level `INFO`.
+pub fn event(name: &str, attributes: &[(&'static str, AttributeValue<'_>)]) {
+    emit(name, None, attributes);
+}
+
+/// The same, in a span.
+pub(super) fn emit(
+    name: &str,
+    parent: Option<Id>,
+    attributes: &[(&'static str, AttributeValue<'_>)],
+) {
+    if Level::INFO > LevelFilter::current() {
+        return;
+    }
+    let keys = attributes.iter().map(|(key, _)| *key);
+    if let Some(wanted) = callsite(std::iter::once("message").chain(keys).collect()) {
+        let message = format_args!("{name}");
+        let message = std::iter::once(Some(&message as &dyn Value));
+        let values = attributes.iter().map(|(_, value)| Some(value.as_field()));
+        wanted.event(parent, message.chain(values));
+    }
+}
+
+/// The callsite of events with these fields. As those of operations they are kept for ever; past the
+/// limit events go without their attributes.
+fn callsite(mut keys: Vec<&'static str>) -> Option<Wanted> {
+    static CALLSITES: OnceLock<Mutex<Known>> = OnceLock::new();
+    let all = CALLSITES.get_or_init(Mutex::default);
+    let mut all = all.lock().unwrap_or_else(PoisonError::into_inner);
+    if all.len() >= MOST_SITES && !all.contains_key(&keys) {
+        keys.truncate(1);
+    }
+    let callsite: &'static Callsite = all.entry(keys.clone()).or_insert_with(|| {
+        Box::leak(Box::new(Callsite::new(Place {
+            name: "event",
+            target: TARGET,
+            level: Level::INFO,
+            is_event: true,
+            file: None,
+            line: None,
+        })))
+    });
+    drop(all);
+    callsite.wanted(|| keys)
+}
+
+type Known = HashMap<Vec<&'static str>, &'static Callsite>;

@@ -1,0 +1,257 @@
+//! The metrics of operations, and what is written to them.
+
+use std::sync::OnceLock;
+use std::time::Duration;
+
+use barograph_core::counter::Counter;
+use barograph_core::family::Family;
+use barograph_core::histogram::Histogram;
+use barograph_core::labels::LabelBuffer;
+use barograph_core::registry::Registry;
+use barograph_core::report;
+use barograph_core::spec::RegisterError;
+use barograph_model::bounds::Bounds;
+
+use super::attribute::{Attribute, AttributeValue};
+use super::convention::{Convention, DATABASE, GENERAL, MESSAGING};
+
+/// A family by the number of its labels. None where it could not be registered.
+type Of<I, const N: usize> = Option<Family<I, [&'static str; N]>>;
+
+/// The families of a registry, each made with the first operation that needs it.
+pub(super) struct Instruments {
+    registry: Registry,
+    general: OnceLock<General>,
+    database: OnceLock<Of<Histogram, { DATABASE.len() }>>,
+    messaging: OnceLock<Messaging>,
+    processing: OnceLock<Of<Histogram, { MESSAGING.len() }>>,
+}
+
+struct General {
+    duration: Of<Histogram, { GENERAL.len() }>,
+    errors: Of<Counter, { GENERAL.len() }>,
+}
+
+struct Messaging {
+    duration: Of<Histogram, { MESSAGING.len() }>,
+    sent: Of<Counter, { MESSAGING.len() }>,
+    consumed: Of<Counter, { MESSAGING.len() }>,
+}
+
+/// An operation that is over.
+pub(super) struct Over<'a> {
+    pub(super) service: &'a str,
+    pub(super) name: &'a str,
+    /// Those that are the same for all operations of the site.
+    pub(super) constants: &'a [(&'static str, &'static str)],
+    pub(super) attributes: &'a [Attribute<'a>],
+    /// Empty for none.
+    pub(super) error_type: &'a str,
+    pub(super) duration: Duration,
+}
+
+impl Instruments {
+    pub(super) fn new(registry: &Registry) -> Self {
+        Instruments {
+            registry: registry.clone(),
+            general: OnceLock::new(),
+            database: OnceLock::new(),
+            messaging: OnceLock::new(),
+            processing: OnceLock::new(),
+        }
+    }
+
+    /// Whether what is recorded goes nowhere.
+    pub(super) fn is_off(&self) -> bool {
+        self.registry.is_disabled()
+    }
+
+    /// The histogram of an operation without a convention that went well, to keep.
+    pub(super) fn bind(&self, service: &str, name: &str) -> Option<Histogram> {
+        let family = self.general().duration.as_ref()?;
+        // A family of static labels is asked by shorter ones.
+        let family: &Family<Histogram, [&str; 3]> = family;
+        Some(family.bind(&[service, name, ""]))
+    }
+
+    pub(super) fn record(&self, convention: Convention, over: &Over<'_>) {
+        let seconds = over.duration.as_secs_f64();
+        match convention {
+            Convention::General => self.record_general(seconds, over),
+            Convention::Database => {
+                if let Some(family) = self.database() {
+                    over.labels(&DATABASE, |labels| family.with(labels).observe(seconds));
+                }
+            }
+            Convention::MessagingClient => self.record_messaging(seconds, over),
+            Convention::MessagingProcess => {
+                if let Some(family) = self.processing() {
+                    over.labels(&MESSAGING, |labels| family.with(labels).observe(seconds));
+                }
+            }
+        }
+    }
+
+    fn record_general(&self, seconds: f64, over: &Over<'_>) {
+        let General { duration, errors } = self.general();
+        let labels = [over.service, over.name, over.error_type];
+        if let Some(family) = duration {
+            let family: &Family<Histogram, [&str; 3]> = family;
+            family.with(&labels).observe(seconds);
+        }
+        if let Some(family) = errors
+            && !over.error_type.is_empty()
+        {
+            let family: &Family<Counter, [&str; 3]> = family;
+            family.with(&labels).inc();
+        }
+    }
+
+    fn record_messaging(&self, seconds: f64, over: &Over<'_>) {
+        let Messaging {
+            duration,
+            sent,
+            consumed,
+        } = self.messaging();
+        let moved = match over.text("messaging.operation.type") {
+            "send" => sent,
+            "receive" => consumed,
+            _ => &None,
+        };
+        over.labels(&MESSAGING, |labels| {
+            if let Some(family) = duration {
+                family.with(labels).observe(seconds);
+            }
+            if let Some(family) = moved {
+                family.with(labels).add(over.messages());
+            }
+        });
+    }
+
+    fn general(&self) -> &General {
+        self.general.get_or_init(|| {
+            let duration = self.registry.histogram("operation.duration");
+            let errors = self.registry.counter("operation.errors");
+            General {
+                duration: reported(
+                    duration
+                        .with_help("Duration of operations.")
+                        .with_unit("s")
+                        .with_bounds(Bounds::latency())
+                        .labels(GENERAL),
+                ),
+                errors: reported(
+                    errors
+                        .with_help("Operations that failed, were canceled or panicked.")
+                        .with_unit("{error}")
+                        .labels(GENERAL),
+                ),
+            }
+        })
+    }
+
+    fn database(&self) -> Option<&Family<Histogram, [&'static str; DATABASE.len()]>> {
+        let family = self.database.get_or_init(|| {
+            let bounds = Bounds::new([0.001, 0.005, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 10.0]);
+            let duration = self
+                .registry
+                .histogram("db.client.operation.duration")
+                .with_help("Duration of database client operations.")
+                .with_unit("s")
+                .with_bounds(bounds.expect("they are finite and rise"));
+            reported(duration.labels(DATABASE))
+        });
+        family.as_ref()
+    }
+
+    fn messaging(&self) -> &Messaging {
+        self.messaging.get_or_init(|| {
+            let messages = |name, help| {
+                let counter = self.registry.counter(name).with_help(help);
+                reported(counter.with_unit("{message}").labels(MESSAGING))
+            };
+            Messaging {
+                duration: self.seconds(
+                    "messaging.client.operation.duration",
+                    "Duration of messaging operations initiated by a producer or consumer client.",
+                ),
+                sent: messages(
+                    "messaging.client.sent.messages",
+                    "Number of messages a producer attempted to send to the broker.",
+                ),
+                consumed: messages(
+                    "messaging.client.consumed.messages",
+                    "Number of messages that were delivered to the application.",
+                ),
+            }
+        })
+    }
+
+    fn processing(&self) -> Option<&Family<Histogram, [&'static str; MESSAGING.len()]>> {
+        let family = self.processing.get_or_init(|| {
+            self.seconds(
+                "messaging.process.duration",
+                "Duration of processing operation.",
+            )
+        });
+        family.as_ref()
+    }
+
+    fn seconds(&self, name: &str, help: &str) -> Of<Histogram, { MESSAGING.len() }> {
+        let duration = self.registry.histogram(name).with_help(help);
+        let duration = duration.with_unit("s").with_bounds(Bounds::http_seconds());
+        reported(duration.labels(MESSAGING))
+    }
+}
+
+impl Over<'_> {
+    /// The values of these labels.
+    fn labels<const N: usize>(&self, names: &[&'static str; N], use_them: impl FnOnce(&[&str; N])) {
+        let mut buffers: [LabelBuffer; N] = std::array::from_fn(|_| LabelBuffer::new());
+        let mut values = [""; N];
+        for ((value, name), buffer) in values.iter_mut().zip(names).zip(&mut buffers) {
+            *value = match *name {
+                "error.type" => self.error_type,
+                name => match self.attribute(name) {
+                    Some(attribute) => attribute.as_label(buffer),
+                    None => self.constant(name),
+                },
+            };
+        }
+        use_them(&values);
+    }
+
+    fn attribute(&self, key: &str) -> Option<&AttributeValue<'_>> {
+        let found = self
+            .attributes
+            .iter()
+            .find(|attribute| attribute.key == key);
+        found.map(|attribute| &attribute.value)
+    }
+
+    fn constant(&self, key: &str) -> &'static str {
+        let found = self.constants.iter().find(|(constant, _)| *constant == key);
+        found.map_or("", |(_, value)| value)
+    }
+
+    fn text(&self, key: &str) -> &str {
+        match self.attribute(key) {
+            Some(AttributeValue::Text(text)) => text,
+            _ => self.constant(key),
+        }
+    }
+
+    /// How many messages the operation was about.
+    fn messages(&self) -> u64 {
+        match self.attribute("messaging.batch.message_count") {
+            Some(AttributeValue::Int(count)) => u64::try_from(*count).unwrap_or(0),
+            _ => 1,
+        }
+    }
+}
+
+fn reported<T>(result: Result<T, RegisterError>) -> Option<T> {
+    result
+        .inspect_err(|error| report::report(format!("operations are not recorded: {error}")))
+        .ok()
+}

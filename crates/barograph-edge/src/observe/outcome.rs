@@ -1,0 +1,255 @@
+//! How an operation went, as its result tells.
+
+use std::any::{Any, TypeId};
+use std::borrow::Cow;
+use std::collections::HashMap;
+use std::error::Error;
+use std::fmt::{self, Display};
+use std::io;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+/// What `error.type` says: the type of an error or a code, never its message.
+///
+/// There are few different ones, because each is a series. Made from text, or by
+/// [`ErrorType::of`] from an error.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ErrorType(Cow<'static, str>);
+
+impl ErrorType {
+    /// What stands for an error about whose type nothing is known, such as text.
+    pub const OTHER: ErrorType = ErrorType(Cow::Borrowed("_OTHER"));
+
+    /// What [`name_errors`] says about errors of this type; else, of an [`io::Error`] its kind
+    /// (`TimedOut`), of boxed errors and text [`ErrorType::OTHER`], of any other the path of its
+    /// type without parameters (`shop::orders::OrderError`).
+    pub fn of<E: 'static>(error: &E) -> Self {
+        let named = {
+            let names = names().read().unwrap_or_else(PoisonError::into_inner);
+            names.get(&TypeId::of::<E>()).cloned()
+        };
+        let any: &dyn Any = error;
+        if let Some(name) = named {
+            return name(any);
+        }
+        if let Some(error) = any.downcast_ref::<io::Error>() {
+            return Self::of_io(error);
+        }
+        type Boxed = Box<dyn Error + Send + Sync>;
+        if let Some(boxed) = any.downcast_ref::<Boxed>() {
+            let io = boxed.downcast_ref::<io::Error>();
+            return io.map_or(Self::OTHER, Self::of_io);
+        }
+        if let Some(boxed) = any.downcast_ref::<Box<dyn Error>>() {
+            let io = boxed.downcast_ref::<io::Error>();
+            return io.map_or(Self::OTHER, Self::of_io);
+        }
+        if any.is::<String>() || any.is::<&str>() || any.is::<Cow<'static, str>>() {
+            return Self::OTHER;
+        }
+        Self::named_like::<E>()
+    }
+
+    /// The path of a type without its parameters.
+    pub(super) fn named_like<E: ?Sized>() -> Self {
+        let name = std::any::type_name::<E>();
+        let name = name.split('<').next().unwrap_or(name);
+        ErrorType(Cow::Borrowed(name.trim_start_matches('&')))
+    }
+
+    fn of_io(error: &io::Error) -> Self {
+        ErrorType(Cow::Owned(format!("{:?}", error.kind())))
+    }
+
+    /// Its text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<&'static str> for ErrorType {
+    fn from(text: &'static str) -> Self {
+        ErrorType(Cow::Borrowed(text))
+    }
+}
+
+impl From<String> for ErrorType {
+    fn from(text: String) -> Self {
+        ErrorType(Cow::Owned(text))
+    }
+}
+
+impl From<Cow<'static, str>> for ErrorType {
+    fn from(text: Cow<'static, str>) -> Self {
+        ErrorType(text)
+    }
+}
+
+impl Display for ErrorType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Says what `error.type` is for errors of a type, in this process, from now on: its variants are
+/// mostly of more use than its name.
+///
+/// ```
+/// use barograph_edge::observe::{self, ErrorType};
+///
+/// enum OrderError { Missing, Refused(u16) }
+///
+/// observe::name_errors(|error: &OrderError| match error {
+///     OrderError::Missing => "missing".into(),
+///     OrderError::Refused(code) => code.to_string().into(),
+/// });
+/// assert_eq!(ErrorType::of(&OrderError::Refused(402)).as_str(), "402");
+/// ```
+pub fn name_errors<E: 'static>(name: impl Fn(&E) -> ErrorType + Send + Sync + 'static) {
+    let name: Name = Arc::new(move |error| match error.downcast_ref() {
+        Some(error) => name(error),
+        None => ErrorType::OTHER,
+    });
+    let mut names = names().write().unwrap_or_else(PoisonError::into_inner);
+    names.insert(TypeId::of::<E>(), name);
+}
+
+type Name = Arc<dyn Fn(&dyn Any) -> ErrorType + Send + Sync>;
+
+fn names() -> &'static RwLock<HashMap<TypeId, Name>> {
+    static NAMES: OnceLock<RwLock<HashMap<TypeId, Name>>> = OnceLock::new();
+    NAMES.get_or_init(RwLock::default)
+}
+
+/// That an operation failed, and how.
+pub struct Failure<'a> {
+    pub(super) error_type: ErrorType,
+    pub(super) message: Option<&'a dyn Display>,
+}
+
+impl<'a> Failure<'a> {
+    /// A failure of this type.
+    pub fn new(error_type: impl Into<ErrorType>) -> Self {
+        Failure {
+            error_type: error_type.into(),
+            message: None,
+        }
+    }
+
+    /// The failure that an error stands for, with its message.
+    pub fn of<E: Display + 'static>(error: &'a E) -> Self {
+        Failure::new(ErrorType::of(error)).with_message(error)
+    }
+
+    /// What happened, for people: it goes to the log line and the span's description, and is no
+    /// label. Errors that show their causes when formatted by `{:#}` do so.
+    pub fn with_message(mut self, message: &'a dyn Display) -> Self {
+        self.message = Some(message);
+        self
+    }
+}
+
+impl fmt::Debug for Failure<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The message may hold what should not be seen.
+        f.debug_tuple("Failure").field(&self.error_type).finish()
+    }
+}
+
+/// What an operation gives, and whether that is a failure.
+///
+/// A [`Result`] says so, as does an HTTP response by its status from 500 on. Numbers, text,
+/// collections and the like are none. For a type of your own implement it, or use
+/// [`observe_infallible`](super::observe_infallible).
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not tell whether it is a failure",
+    note = "a `Result` does, if its error is `Display + 'static`",
+    note = "implement `Outcome` for a type of your own",
+    note = "`observe_infallible` takes whatever cannot fail"
+)]
+pub trait Outcome {
+    /// How it failed, if it did.
+    fn failure(&self) -> Option<Failure<'_>>;
+}
+
+impl<T, E: Display + 'static> Outcome for Result<T, E> {
+    fn failure(&self) -> Option<Failure<'_>> {
+        self.as_ref().err().map(Failure::of)
+    }
+}
+
+impl<B> Outcome for http::Response<B> {
+    fn failure(&self) -> Option<Failure<'_>> {
+        let status = self.status();
+        let failed = status.is_server_error();
+        failed.then(|| Failure::new(status.as_str().to_owned()))
+    }
+}
+
+macro_rules! never {
+    ($([$($parameters:tt)*] $infallible:ty),* $(,)?) => {$(
+        impl<$($parameters)*> Outcome for $infallible {
+            #[inline]
+            fn failure(&self) -> Option<Failure<'_>> {
+                None
+            }
+        }
+    )*};
+}
+
+never!(
+    [] (), [] bool, [] char, [] String, [] &str, [] f32, [] f64,
+    [] u8, [] u16, [] u32, [] u64, [] u128, [] usize,
+    [] i8, [] i16, [] i32, [] i64, [] i128, [] isize,
+    [T] Option<T>, [T] Vec<T>, [T] Box<[T]>, [T: ?Sized] Arc<T>,
+    [K, V, S] HashMap<K, V, S>,
+);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    struct Generic<T>(T);
+
+    #[test]
+    fn the_type_of_an_error_is_never_its_message() {
+        let boxed: Box<dyn Error + Send + Sync> = "secret".into();
+        assert_eq!(ErrorType::of(&boxed), ErrorType::OTHER);
+        assert_eq!(ErrorType::of(&String::from("secret")), ErrorType::OTHER);
+        assert_eq!(ErrorType::of(&"secret"), ErrorType::OTHER);
+        let generic = Generic(vec![1_u8]);
+        assert_eq!(generic.0.len(), 1);
+        let name = ErrorType::of(&generic);
+        assert_eq!(
+            name.as_str(),
+            "barograph_edge::observe::outcome::tests::Generic"
+        );
+    }
+
+    #[test]
+    fn the_kind_of_an_io_error_is_its_type_boxed_or_not() {
+        let error = || io::Error::new(io::ErrorKind::TimedOut, "secret");
+        assert_eq!(ErrorType::of(&error()).as_str(), "TimedOut");
+        let boxed: Box<dyn Error> = error().into();
+        assert_eq!(ErrorType::of(&boxed).as_str(), "TimedOut");
+        let sent: Box<dyn Error + Send + Sync> = error().into();
+        assert_eq!(ErrorType::of(&sent).as_str(), "TimedOut");
+    }
+
+    #[test]
+    fn a_failure_does_not_show_its_message() {
+        let failure = Failure::of(&"secret");
+        assert_eq!(format!("{failure:?}"), "Failure(ErrorType(\"_OTHER\"))");
+    }
+
+    #[test]
+    fn responses_fail_from_500_on() {
+        let respond = |status: u16| {
+            let response = http::Response::builder().status(status).body(()).unwrap();
+            response
+                .failure()
+                .map(|failure| failure.error_type.as_str().to_owned())
+        };
+        assert_eq!(respond(404), None);
+        assert_eq!(respond(503).as_deref(), Some("503"));
+    }
+}

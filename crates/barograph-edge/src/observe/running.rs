@@ -1,0 +1,283 @@
+//! An operation from its beginning to its end, of which there is exactly one.
+
+use std::fmt::Display;
+use std::time::{Duration, Instant};
+
+use barograph_model::span::SpanKind;
+use tracing::{Level, Span, Value};
+
+use super::attribute::Carried;
+use super::chain::{Call, Ended};
+use super::instruments::Over;
+use super::observer::Chosen;
+use super::outcome::{ErrorType, Failure};
+use super::site::{Site, TARGET};
+use super::sites::{self, Key};
+
+/// An operation that has begun.
+pub struct Running<A: Carried> {
+    /// Apart, so that one can be in the span and end the rest.
+    pub(super) span: Span,
+    pub(super) rest: Rest<A>,
+}
+
+/// All but the span.
+pub(super) struct Rest<A: Carried> {
+    site: &'static Site,
+    observer: Chosen,
+    attributes: A,
+    /// None when it is over, or nobody wants to know.
+    since: Option<Instant>,
+    /// A thread that unwinds already is no sign of a panic in the operation.
+    began_unwinding: bool,
+}
+
+impl Running<()> {
+    /// Begins an operation of which only the names are known.
+    #[inline]
+    pub(super) fn named(service: &str, name: &str) -> Self {
+        let site = sites::find(&Key {
+            service,
+            name,
+            target: None,
+            kind: SpanKind::Internal,
+            level: Level::INFO,
+            error_level: Some(Level::ERROR),
+            attributes: &[],
+        });
+        Running::begin(site, Chosen::default(), (), &[])
+    }
+}
+
+impl<A: Carried> Running<A> {
+    /// Begins an operation with the values of its site's keys.
+    #[inline]
+    pub(super) fn begin(
+        site: &'static Site,
+        observer: Chosen,
+        attributes: A,
+        values: &[&dyn Value],
+    ) -> Self {
+        let span = site.span(values);
+        let chain = observer.chain();
+        let is_wanted = !span.is_none() || chain.is_some() || !observer.instruments().is_off();
+        if let Some(chain) = chain {
+            let _inside = span.enter();
+            chain.before(&call(site, &attributes, &span));
+        }
+        let since = is_wanted.then(Instant::now);
+        Running {
+            span,
+            rest: Rest {
+                site,
+                observer,
+                attributes,
+                since,
+                began_unwinding: since.is_some() && std::thread::panicking(),
+            },
+        }
+    }
+
+    /// Ends it as a failure says, well without one.
+    #[inline]
+    pub(super) fn end(&mut self, failure: Option<&Failure<'_>>) {
+        let _inside = self.span.enter();
+        self.rest.end(&self.span, failure);
+    }
+
+    /// Ends it because it is dropped, after an error that a log line has told of.
+    pub(super) fn end_noted(&mut self, error_type: ErrorType) {
+        let _inside = self.span.enter();
+        let panicked = std::thread::panicking() && !self.rest.began_unwinding;
+        match self.rest.since.take() {
+            Some(since) if !panicked => {
+                let error_type = error_type.as_str();
+                let ended = Ended::Failed { error_type };
+                self.rest.tell(&self.span, &ended, None, since.elapsed());
+            }
+            since => {
+                self.rest.since = since;
+                self.rest.abandon(&self.span);
+            }
+        }
+    }
+
+    /// Tells of an error while it goes on.
+    pub(super) fn log_error(&self, failure: &Failure<'_>) {
+        if self.rest.since.is_some() {
+            let error_type = failure.error_type.as_str();
+            let _inside = self.span.enter();
+            self.rest
+                .log(&Ended::Failed { error_type }, failure.message);
+        }
+    }
+
+    /// Ends it because it is dropped.
+    pub(super) fn abandon(&mut self) {
+        if self.rest.since.is_some() {
+            let _inside = self.span.enter();
+            self.rest.abandon(&self.span);
+        }
+    }
+}
+
+impl<A: Carried> Rest<A> {
+    /// Ends it as a failure says, well without one. The caller is in the span.
+    #[inline]
+    pub(super) fn end(&mut self, span: &Span, failure: Option<&Failure<'_>>) {
+        let Some(since) = self.since.take() else {
+            return;
+        };
+        let duration = since.elapsed();
+        match failure {
+            None if self.observer.chain().is_none() && self.record_well(duration) => {}
+            None => self.finish(span, &Ended::Completed, None, duration),
+            Some(Failure {
+                error_type,
+                message,
+            }) => {
+                let error_type = error_type.as_str();
+                self.finish(span, &Ended::Failed { error_type }, *message, duration);
+            }
+        }
+    }
+
+    /// Ends it because it is dropped. The caller is in the span.
+    #[cold]
+    pub(super) fn abandon(&mut self, span: &Span) {
+        let Some(since) = self.since.take() else {
+            return;
+        };
+        let ended = if std::thread::panicking() && !self.began_unwinding {
+            Ended::Panicked
+        } else {
+            Ended::Canceled
+        };
+        self.finish(span, &ended, None, since.elapsed());
+    }
+
+    /// Records where the way is short. Returns whether it is.
+    #[inline]
+    fn record_well(&self, duration: Duration) -> bool {
+        if !self.observer.is_of_the_process() {
+            return false;
+        }
+        match self.site.histogram(self.observer.instruments()) {
+            Some(histogram) => {
+                histogram.observe(duration.as_secs_f64());
+                true
+            }
+            None => false,
+        }
+    }
+
+    fn finish(
+        &self,
+        span: &Span,
+        ended: &Ended<'_>,
+        message: Option<&dyn Display>,
+        duration: Duration,
+    ) {
+        if ended.error_type().is_some() {
+            self.log(ended, message);
+        }
+        self.tell(span, ended, message, duration);
+    }
+
+    /// Tells the span, the metrics and the interceptors how it ended.
+    fn tell(
+        &self,
+        span: &Span,
+        ended: &Ended<'_>,
+        message: Option<&dyn Display>,
+        duration: Duration,
+    ) {
+        let error_type = ended.error_type();
+        if let Some(error_type) = error_type {
+            span.record("error.type", error_type);
+            span.record("otel.status_code", "ERROR");
+            if let Some(message) = message {
+                span.record("otel.status_description", tracing::field::display(message));
+            }
+        }
+        let declared = &self.site.declared;
+        let known = self.site.known();
+        self.observer.instruments().record(
+            known.convention,
+            &Over {
+                service: declared.service,
+                name: declared.name,
+                constants: &known.constants,
+                attributes: self.attributes.as_slice(),
+                error_type: error_type.unwrap_or(""),
+                duration,
+            },
+        );
+        if let Some(chain) = self.observer.chain() {
+            let call = call(self.site, &self.attributes, span);
+            chain.after(&call, ended, duration);
+        }
+    }
+
+    /// The line that tells of a failure. It is in the span, and so has its ids.
+    fn log(&self, ended: &Ended<'_>, message: Option<&dyn Display>) {
+        let declared = &self.site.declared;
+        let Some(level) = declared.error_level else {
+            return;
+        };
+        let (what, level) = match ended {
+            Ended::Failed { .. } => ("failed", level),
+            Ended::Panicked => ("panicked", level),
+            // Whoever dropped it knows why; it is no fault of the operation.
+            _ => ("was canceled", level.max(Level::WARN)),
+        };
+        let error_type = ended.error_type();
+        let error = message.map(|message| tracing::field::display(Alternate(message)));
+        let (service, name) = (declared.service, declared.name);
+        macro_rules! at {
+            ($($level:ident),*) => {
+                match level {
+                    $(Level::$level => tracing::event!(
+                        target: TARGET,
+                        Level::$level,
+                        operation.service = service,
+                        operation.name = name,
+                        error.type = error_type,
+                        error,
+                        "{} {what}",
+                        declared.span,
+                    ),)*
+                }
+            };
+        }
+        at!(ERROR, WARN, INFO, DEBUG, TRACE);
+    }
+}
+
+/// Errors that can show their causes do so.
+struct Alternate<'a>(&'a dyn Display);
+
+impl Display for Alternate<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:#}", self.0)
+    }
+}
+
+impl<A: Carried> Drop for Running<A> {
+    #[inline]
+    fn drop(&mut self) {
+        if self.rest.since.is_some() {
+            self.abandon();
+        }
+    }
+}
+
+fn call<'a, A: Carried>(site: &'a Site, attributes: &'a A, span: &'a Span) -> Call<'a> {
+    Call {
+        service: site.declared.service,
+        name: site.declared.name,
+        kind: site.declared.kind,
+        span,
+        attributes: attributes.as_slice(),
+    }
+}

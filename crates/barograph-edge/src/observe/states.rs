@@ -1,0 +1,132 @@
+//! States and windows: operations that are a stretch of time and not a call.
+
+use std::fmt;
+
+use super::attribute::AttributeValue;
+use super::guard::Guard;
+use super::running::Running;
+
+/// A thing that is in one state after the other: a connection, a circuit breaker, a job.
+///
+/// Each stay in a state is an operation, with a span `thing/state`, and what the thing changes to is
+/// an event of the span that ends. Dropping it ends the last one well: being in a state is nothing
+/// that can be canceled.
+///
+/// ```
+/// use barograph_edge::observe::States;
+///
+/// let mut breaker = States::new("Breaker", "closed");
+/// breaker.enter("open");
+/// assert_eq!(breaker.current(), "open");
+/// ```
+pub struct States {
+    thing: String,
+    state: String,
+    guard: Option<Guard>,
+}
+
+impl States {
+    /// A thing, and the state that it is in first. Both have few different names.
+    pub fn new(thing: &str, state: &str) -> Self {
+        States {
+            thing: thing.to_owned(),
+            state: state.to_owned(),
+            guard: Some(stay(thing, state)),
+        }
+    }
+
+    /// Changes to another state. To the one that it is in already, nothing changes.
+    pub fn enter(&mut self, state: &str) {
+        if state == self.state {
+            return;
+        }
+        if let Some(mut guard) = self.guard.take() {
+            let change = [
+                ("state.from", AttributeValue::from(&self.state)),
+                ("state.to", AttributeValue::from(state)),
+            ];
+            guard.event("state.changed", &change);
+            guard.succeed();
+        }
+        self.guard = Some(stay(&self.thing, state));
+        state.clone_into(&mut self.state);
+    }
+
+    /// The state that it is in.
+    pub fn current(&self) -> &str {
+        &self.state
+    }
+
+    /// Says that something happened in this state.
+    pub fn event(&mut self, name: &str, attributes: &[(&'static str, AttributeValue<'_>)]) {
+        if let Some(guard) = &mut self.guard {
+            guard.event(name, attributes);
+        }
+    }
+}
+
+impl Drop for States {
+    fn drop(&mut self) {
+        if let Some(guard) = self.guard.take() {
+            guard.succeed();
+        }
+    }
+}
+
+impl fmt::Debug for States {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} in {}", self.thing, self.state)
+    }
+}
+
+fn stay(thing: &str, state: &str) -> Guard {
+    Guard::new(Running::named(thing, state))
+}
+
+/// A stretch of time in which something is gathered: a minute of orders, a batch that fills.
+///
+/// It is an operation that ends well when it is closed, with an event that says how much there was.
+/// One that is dropped was canceled.
+///
+/// ```
+/// use barograph_edge::observe::Window;
+///
+/// let mut window = Window::open("Orders", "minute");
+/// window.add(3);
+/// assert_eq!(window.close(), 3);
+/// ```
+#[derive(Debug)]
+#[must_use = "a window that is dropped at once was canceled"]
+pub struct Window {
+    guard: Guard,
+    items: u64,
+}
+
+impl Window {
+    /// Opens a window.
+    pub fn open(service: &str, name: &str) -> Self {
+        Window {
+            guard: Guard::new(Running::named(service, name)),
+            items: 0,
+        }
+    }
+
+    /// Counts so many items to it.
+    pub fn add(&mut self, items: u64) {
+        self.items = self.items.saturating_add(items);
+    }
+
+    /// Says that something happened while it was open.
+    pub fn event(&mut self, name: &str, attributes: &[(&'static str, AttributeValue<'_>)]) {
+        self.guard.event(name, attributes);
+    }
+
+    /// Closes it. Gives how many items there were.
+    pub fn close(mut self) -> u64 {
+        let items = i64::try_from(self.items).unwrap_or(i64::MAX);
+        self.guard
+            .event("window.closed", &[("window.items", items.into())]);
+        self.guard.succeed();
+        self.items
+    }
+}

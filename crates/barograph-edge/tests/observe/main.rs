@@ -1,0 +1,10 @@
+//! Operations as their users have them, seen by a subscriber and on a registry.
+#![expect(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
+
+mod capture;
+
+mod chains;
+mod conventions;
+mod futures;
+mod functions;
+mod guards;

@@ -1,0 +1,8 @@
+//! Programs that `#[observe]` accepts, and programs that it refuses.
+
+#[test]
+fn the_attribute_accepts_and_refuses_what_it_should() {
+    let cases = trybuild::TestCases::new();
+    cases.pass("tests/observe_macros/pass/*.rs");
+    cases.compile_fail("tests/observe_macros/fail/*.rs");
+}
