@@ -41,6 +41,11 @@ pub trait Feed: Send {
         None
     }
 
+    /// How many items in that queue make a request worth its while before its time.
+    fn batch(&self) -> u64 {
+        u64::MAX
+    }
+
     /// What was larger by itself than a request may be, and was left out, since this was asked last.
     fn oversized(&mut self) -> Oversized {
         Oversized::default()

@@ -21,10 +21,10 @@ pub trait Backlog: Send + Sync {
 
 /// A queue from which records are taken to be pushed, each of them once.
 ///
-/// Whoever puts records in rings the [`Wake`](crate::push::Wake) of the pipeline whenever a batch
-/// waits. There is one that takes: two pipelines need two queues.
+/// Whoever puts records in rings the [`Wake`](crate::push::Wake) of the pipeline when a batch waits.
+/// There is one that takes: two pipelines need two queues.
 pub trait Inflow<T>: Backlog {
     /// Takes the oldest records out, in the order in which they came in, and puts them behind what is
-    /// in `into`. Does not wait.
+    /// in `into`. Does not wait: what is accepted, and not in its place yet, may be missing.
     fn take(&self, at_most: usize, into: &mut Vec<T>);
 }

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Duration, SystemTime};
 
 use barograph_model::log::LogRecord;
 use barograph_model::span::SpanRecord;
@@ -64,7 +64,14 @@ impl<T: Send + 'static> RecordFeed<T> {
         if most == 0 {
             return;
         }
-        self.inflow.take(most, &mut self.taking);
+        for _ in 0..LOOKS {
+            self.inflow.take(most, &mut self.taking);
+            if !(self.taking.is_empty() && self.batch.is_empty()) {
+                break;
+            }
+            // Somebody was stopped in the middle of putting a record in; see `Backlog::accepted`.
+            std::thread::sleep(A_MOMENT);
+        }
         self.taken += self.taking.len() as u64;
         self.batch.extend(self.taking.drain(..));
     }
@@ -112,10 +119,18 @@ impl<T: Send + 'static> Feed for RecordFeed<T> {
         Some(Arc::clone(&self.inflow) as Arc<dyn Backlog>)
     }
 
+    fn batch(&self) -> u64 {
+        self.writer.at_most() as u64
+    }
+
     fn oversized(&mut self) -> Oversized {
         std::mem::take(&mut self.oversized)
     }
 }
+
+/// How often a record is looked for that was accepted and is not there yet.
+const LOOKS: u32 = 20;
+const A_MOMENT: Duration = Duration::from_millis(1);
 
 impl<T> fmt::Debug for RecordFeed<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -7,9 +7,10 @@ use tokio::sync::Notify;
 
 /// Has a pipeline begin a round at once. Clones ring at the same one.
 ///
-/// Ring whenever a record was put into a queue that then holds a batch or more: while the pipeline
-/// has not heard of it, that is a fence and a load. Rung while the receiver is away, it does nothing;
-/// what waits then is sent when the receiver is back.
+/// Ring when a record was put into a queue that then holds a batch, or more; again only when there
+/// was less in between, if that is easier: at the end of a round the pipeline looks by itself whether
+/// a batch waits. While it has not heard of a ring, the next one is a fence and a load. Rung while the
+/// receiver is away, it does nothing; what waits then is sent when the receiver is back.
 #[derive(Clone, Debug, Default)]
 pub struct Wake {
     inner: Arc<Inner>,

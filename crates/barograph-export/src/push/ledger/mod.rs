@@ -153,11 +153,11 @@ pub(super) struct Account {
     /// Items that wait, in memory or in the journal.
     pub(super) queued: u64,
     /// Items that were encoded since this was made.
-    taken: u64,
+    pub(super) taken: u64,
     /// What the queue had refused when it was closed; none while it is open.
     ended: Option<u64>,
     /// Items in the queue, or just taken out of it.
-    waiting: u64,
+    pub(super) waiting: u64,
     /// Items that the queue refused because it was full.
     refused: u64,
     /// Items that nobody took out of the queue before it was closed, or that came later.

@@ -11,7 +11,7 @@ use super::tell::{Hook, Teller};
 use super::worker::{Answer, Away, Job, Worker};
 use crate::otlp::Request;
 use crate::push::feed::{Fate, Oversized};
-use crate::push::ledger::{Ledger, Reason};
+use crate::push::ledger::{Account, Ledger, Reason};
 use crate::push::outcome::{PartialSuccess, Refusal, Setback};
 use crate::push::report::Event;
 use crate::push::retry::{Breaker, Chance};
@@ -33,6 +33,8 @@ pub(super) struct Line {
     pub(super) journal: Journal,
     /// What has a round begin before its time.
     pub(super) wake: Option<Wake>,
+    /// How many items in the queue are worth a round.
+    pub(super) batch: u64,
     /// Items that the queue had refused when this was looked at last.
     refused: u64,
     /// Items dropped when the receiver went away.
@@ -97,6 +99,7 @@ impl Line {
         Line {
             breaker: retry.breaker(schedule.interval),
             timeout: schedule.timeout,
+            batch: feed.batch(),
             is_overtaken: feed.is_overtaken(),
             resends_ambiguous: feed.resends_ambiguous(),
             worker: Worker::new(feed, store, ledger.clone()),
@@ -251,12 +254,25 @@ impl Line {
     }
 
     /// Tells of what the queue has refused since this was looked at last.
-    pub(super) fn look_at_queue(&mut self) {
+    fn tell_refused(&mut self) {
         let refused = self.ledger.refused();
         let items = refused - self.refused;
         if items > 0 {
             self.refused = refused;
             self.teller.tell_once(Event::QueueFull { items });
+        }
+    }
+
+    /// Looks at the queue after a round before which so many items had been taken out of it.
+    pub(super) fn look_at_queue(&mut self, before: u64) {
+        self.tell_refused();
+        let Account { taken, waiting, .. } = self.ledger.account();
+        // A batch came while the last one was sent. Where nothing was taken, nothing will be now.
+        if let Some(wake) = &self.wake
+            && waiting >= self.batch
+            && taken > before
+        {
+            wake.ring();
         }
     }
 

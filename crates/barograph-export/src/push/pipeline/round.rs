@@ -11,7 +11,7 @@ use super::line::{Held, Journal, Line, Round, before_journal};
 use super::orders::{Orders, Stage};
 use super::send::Patience;
 use super::worker::{Answer, Away, Job};
-use crate::push::ledger::Reason;
+use crate::push::ledger::{Account, Reason};
 use crate::push::report::Event;
 use crate::push::wake::Wake;
 
@@ -30,6 +30,7 @@ impl Line {
         }
         let time = until.saturating_duration_since(Instant::now());
         let lost_before = self.lost();
+        let Account { taken, waiting, .. } = self.ledger.account();
         let round = Round {
             stage,
             due,
@@ -50,10 +51,12 @@ impl Line {
                 false
             }
         };
-        self.look_at_queue();
+        self.look_at_queue(taken);
         self.teller.round_ended();
         let is_lossless = lost_before == self.lost();
-        is_complete && is_lossless && self.kept.is_none() && self.overtaken == 0
+        // All that waited when this began.
+        let is_taken = self.ledger.account().taken >= taken + waiting;
+        is_complete && is_taken && is_lossless && self.kept.is_none() && self.overtaken == 0
     }
 
     /// Items that were dropped on their way, and that nothing newer tells.

@@ -23,6 +23,8 @@ pub(super) struct Numbers {
     pub(super) accepted: u64,
     pub(super) refused: u64,
     is_closed: bool,
+    /// Whether it was rung since there was less than a batch.
+    is_rung: bool,
     /// The most that ever waited.
     pub(super) most: usize,
 }
@@ -51,8 +53,9 @@ impl Queue {
             }
             numbers.most = numbers.most.max(numbers.waiting.len());
             let is_batch = numbers.waiting.len() >= BATCH;
+            let was_rung = std::mem::replace(&mut numbers.is_rung, is_batch);
             drop(numbers);
-            if is_batch {
+            if is_batch && !was_rung {
                 self.wake.ring();
             }
         }
@@ -92,6 +95,7 @@ impl Inflow<u64> for Queue {
         let mut numbers = self.numbers();
         let end = at_most.min(numbers.waiting.len());
         into.extend(numbers.waiting.drain(..end));
+        numbers.is_rung &= numbers.waiting.len() >= BATCH;
     }
 }
 

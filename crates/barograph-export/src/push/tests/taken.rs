@@ -69,6 +69,20 @@ async fn what_comes_while_a_round_is_under_way_is_not_forgotten() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn batches_that_never_cease_to_wait_are_sent_one_after_the_other() {
+    let (world, queue) = (world(|_| Act::Take), Queue::new(60));
+    let (_handle, _task) = world.run(pipeline(&world, &queue).with_schedule(rarely()));
+    // Rung once: there is always more than a batch from then on, for a second.
+    for _ in 0..200 {
+        queue.push(if queue.waiting() < 30 { 30 } else { 0 });
+        sleep(5 * MILLI).await;
+    }
+    assert!(world.totals().exported > 1000, "{:?}", world.totals());
+    sleep(SECOND).await;
+    assert!(queue.waiting() < BATCH);
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_receiver_that_is_away_for_a_day_costs_the_queue_and_one_request() {
     let is_up = Arc::new(AtomicBool::new(false));
     let up = Arc::clone(&is_up);
