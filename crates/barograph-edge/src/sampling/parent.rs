@@ -9,7 +9,7 @@ use super::threshold::{Randomness, Threshold};
 /// Only who starts a trace decides, unless told otherwise: spans with a parent are sampled where it
 /// was. So a trace is recorded whole or not at all, whatever the services on its way think.
 ///
-/// A `th` that the parent's own decision contradicts is taken out of the tracestate.
+/// A `th` that the decision of a remote parent contradicts is taken out of the tracestate.
 ///
 /// Source: OpenTelemetry 1.60, "ParentBased" and "Parent-based threshold".
 #[derive(Debug)]
@@ -92,8 +92,12 @@ impl Sampler for ParentBased {
             (false, false) => &self.local_not_sampled,
         };
         let verdict = sampler.sample(span);
-        // What a sampler wrote itself it knows; what it left as it came may not fit.
-        if verdict.trace_state.is_some() || is_consistent(span, verdict.decision) {
+        // What a sampler wrote itself it knows, and what a local parent has was looked at when that
+        // started; what came from elsewhere and was left as it is may not fit.
+        if verdict.trace_state.is_some()
+            || !parent.is_remote()
+            || is_consistent(span, verdict.decision)
+        {
             return verdict;
         }
         verdict.without_threshold(span)

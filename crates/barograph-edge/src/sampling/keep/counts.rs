@@ -1,6 +1,6 @@
 //! What became of everything.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
 /// Why a trace is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -28,7 +28,7 @@ impl Reason {
 /// What became of traces that were not sampled, and of their spans.
 ///
 /// Every span that came in is in one of `exported_spans`, `pending_spans` and the five kinds of
-/// dropped ones.
+/// dropped ones; while threads record, those that are on their way from one to another may be in none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeepCounts {
@@ -58,15 +58,28 @@ pub struct KeepCounts {
     pub unended_spans: u64,
     /// Spans that wait for their root to end.
     pub pending_spans: u64,
-    /// The bytes that they and their buffers take.
+    /// The bytes that are set aside for them, in steps of 2 KiB a trace.
     pub pending_bytes: u64,
     /// Traces whose root has not ended.
     pub pending_traces: u64,
 }
 
-/// The same, while it is counted.
+/// The same, while it is counted: each thread has a shard, so that threads do not wait for each
+/// other's cache lines. Only the bytes, which have a limit, are one number.
 #[derive(Debug, Default)]
 pub(super) struct Counting {
+    shards: [Shard; SHARDS],
+    pub(super) pending_bytes: Apart<AtomicU64>,
+}
+
+/// A power of two.
+const SHARDS: usize = 16;
+
+/// The part of some threads. What is taken from a count may have been added in another shard, so only
+/// the sums, which wrap around, say something.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Shard {
     pub(super) kept: [AtomicU64; 3],
     pub(super) boring: AtomicU64,
     pub(super) over_budget: AtomicU64,
@@ -78,30 +91,51 @@ pub(super) struct Counting {
     pub(super) over_limit_spans: AtomicU64,
     pub(super) unended_spans: AtomicU64,
     pub(super) pending_spans: AtomicU64,
-    pub(super) pending_bytes: AtomicU64,
     pub(super) pending_traces: AtomicU64,
 }
 
+/// On a cache line of its own, and on the one beside it that is fetched with it.
+#[derive(Debug, Default)]
+#[repr(align(128))]
+pub(super) struct Apart<T>(pub(super) T);
+
+thread_local! {
+    static SHARD: usize = {
+        static NEXT: AtomicUsize = AtomicUsize::new(0);
+        NEXT.fetch_add(1, Ordering::Relaxed) % SHARDS
+    };
+}
+
 impl Counting {
+    /// The shard of this thread; while it dies, any.
+    pub(super) fn here(&self) -> &Shard {
+        &self.shards[SHARD.try_with(|shard| *shard).unwrap_or_default() % SHARDS]
+    }
+
     pub(super) fn read(&self) -> KeepCounts {
-        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
-        let [kept_error, kept_slow, kept_exemplar] = self.kept.each_ref().map(of);
+        let sum = |count: fn(&Shard) -> &AtomicU64| {
+            let counts = self
+                .shards
+                .iter()
+                .map(|shard| count(shard).load(Ordering::Relaxed));
+            counts.fold(0, u64::wrapping_add)
+        };
         KeepCounts {
-            kept_error,
-            kept_slow,
-            kept_exemplar,
-            boring: of(&self.boring),
-            over_budget: of(&self.over_budget),
-            refused_exemplars: of(&self.refused_exemplars),
-            exported_spans: of(&self.exported_spans),
-            boring_spans: of(&self.boring_spans),
-            over_budget_spans: of(&self.over_budget_spans),
-            no_memory_spans: of(&self.no_memory_spans),
-            over_limit_spans: of(&self.over_limit_spans),
-            unended_spans: of(&self.unended_spans),
-            pending_spans: of(&self.pending_spans),
-            pending_bytes: of(&self.pending_bytes),
-            pending_traces: of(&self.pending_traces),
+            kept_error: sum(|shard| &shard.kept[Reason::Error as usize]),
+            kept_slow: sum(|shard| &shard.kept[Reason::Slow as usize]),
+            kept_exemplar: sum(|shard| &shard.kept[Reason::Exemplar as usize]),
+            boring: sum(|shard| &shard.boring),
+            over_budget: sum(|shard| &shard.over_budget),
+            refused_exemplars: sum(|shard| &shard.refused_exemplars),
+            exported_spans: sum(|shard| &shard.exported_spans),
+            boring_spans: sum(|shard| &shard.boring_spans),
+            over_budget_spans: sum(|shard| &shard.over_budget_spans),
+            no_memory_spans: sum(|shard| &shard.no_memory_spans),
+            over_limit_spans: sum(|shard| &shard.over_limit_spans),
+            unended_spans: sum(|shard| &shard.unended_spans),
+            pending_spans: sum(|shard| &shard.pending_spans),
+            pending_bytes: self.pending_bytes.0.load(Ordering::Relaxed),
+            pending_traces: sum(|shard| &shard.pending_traces),
         }
     }
 }

@@ -43,7 +43,7 @@ impl Shared {
 
     /// Takes memory of that which all traces may have.
     fn reserve(&self, bytes: usize) -> bool {
-        let pending = &self.counting.pending_bytes;
+        let pending = &self.counting.pending_bytes.0;
         let before = pending.fetch_add(bytes as u64, Ordering::Relaxed);
         let fits = before.saturating_add(bytes as u64) <= self.config.max_bytes as u64;
         if !fits {
@@ -77,8 +77,10 @@ enum State {
 #[derive(Default)]
 struct Pending {
     spans: Vec<SpanRecord>,
-    /// What was taken of the common memory.
+    /// What the spans take.
     bytes: usize,
+    /// What was taken of the common memory for them.
+    reserved: usize,
     /// Spans that are missing because there was no room for them.
     missing: usize,
     has_failed: bool,
@@ -94,7 +96,7 @@ enum Loss {
 
 impl KeepTrace {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        add(&shared.counting.pending_traces, 1);
+        add(&shared.counting.here().pending_traces, 1);
         KeepTrace(Arc::new(Inner {
             shared,
             state: Mutex::new(State::Open(Pending::default())),
@@ -127,7 +129,7 @@ impl KeepTrace {
         let why = match pending.make_room(heap, shared) {
             Ok(()) => {
                 pending.spans.push(span);
-                add(&shared.counting.pending_spans, 1);
+                add(&shared.counting.here().pending_spans, 1);
                 return None;
             }
             Err(why) => why,
@@ -140,8 +142,8 @@ impl KeepTrace {
         pending.missing += 1;
         drop(state);
         let count = match why {
-            Full::Limit => &shared.counting.over_limit_spans,
-            Full::Memory => &shared.counting.no_memory_spans,
+            Full::Limit => &shared.counting.here().over_limit_spans,
+            Full::Memory => &shared.counting.here().no_memory_spans,
         };
         add(count, 1);
         None
@@ -180,16 +182,16 @@ impl KeepTrace {
         match outcome {
             Err(loss) => {
                 let traces = match loss {
-                    Loss::Boring => &shared.counting.boring,
-                    Loss::OverBudget => &shared.counting.over_budget,
+                    Loss::Boring => &shared.counting.here().boring,
+                    Loss::OverBudget => &shared.counting.here().over_budget,
                 };
                 add(traces, 1);
                 shared.lose(loss, spans.len() + 1);
                 None
             }
             Ok(reason) => {
-                add(&shared.counting.kept[reason as usize], 1);
-                add(&shared.counting.exported_spans, spans.len() + 1);
+                add(&shared.counting.here().kept[reason as usize], 1);
+                add(&shared.counting.here().exported_spans, spans.len() + 1);
                 spans.push(root);
                 for span in &mut spans {
                     tell(span, reason);
@@ -238,7 +240,7 @@ impl Candidate for Inner {
             State::Dropped(_) => false,
         };
         if !is_chosen {
-            add(&counting.refused_exemplars, 1);
+            add(&counting.here().refused_exemplars, 1);
         }
         is_chosen
     }
@@ -252,7 +254,7 @@ impl Inner {
 
     /// A span that is exported alone.
     fn export(&self, mut span: SpanRecord, reason: Reason) -> SpanRecord {
-        add(&self.shared.counting.exported_spans, 1);
+        add(&self.shared.counting.here().exported_spans, 1);
         tell(&mut span, reason);
         span
     }
@@ -264,7 +266,10 @@ impl Drop for Inner {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let State::Open(pending) = state {
             pending.release(&self.shared);
-            add(&self.shared.counting.unended_spans, pending.spans.len());
+            add(
+                &self.shared.counting.here().unended_spans,
+                pending.spans.len(),
+            );
         }
     }
 }
@@ -280,32 +285,41 @@ impl Pending {
             0 => capacity.max(4).min(shared.config.max_spans - length),
             _ => 0,
         };
-        let bytes = heap + more * size_of::<SpanRecord>();
-        if !shared.reserve(bytes) {
-            return Err(Full::Memory);
+        let bytes = self.bytes + heap + more * size_of::<SpanRecord>();
+        if bytes > self.reserved {
+            let step = (bytes - self.reserved).next_multiple_of(STEP);
+            if !shared.reserve(step) {
+                return Err(Full::Memory);
+            }
+            self.reserved += step;
         }
+        self.bytes = bytes;
         self.spans.reserve_exact(more);
-        self.bytes += bytes;
         Ok(())
     }
 
     /// Gives back what was taken of the common memory.
     fn release(&self, shared: &Shared) {
-        sub(&shared.counting.pending_spans, self.spans.len());
-        sub(&shared.counting.pending_bytes, self.bytes);
-        sub(&shared.counting.pending_traces, 1);
+        sub(&shared.counting.here().pending_spans, self.spans.len());
+        if self.reserved > 0 {
+            sub(&shared.counting.pending_bytes.0, self.reserved);
+        }
+        sub(&shared.counting.here().pending_traces, 1);
     }
 }
 
 impl Shared {
     fn lose(&self, loss: Loss, spans: usize) {
         let count = match loss {
-            Loss::Boring => &self.counting.boring_spans,
-            Loss::OverBudget => &self.counting.over_budget_spans,
+            Loss::Boring => &self.counting.here().boring_spans,
+            Loss::OverBudget => &self.counting.here().over_budget_spans,
         };
         add(count, spans);
     }
 }
+
+/// Bytes of the common memory that are taken at once, so that threads seldom meet there.
+const STEP: usize = 2048;
 
 /// Why there is no room for a span.
 enum Full {
