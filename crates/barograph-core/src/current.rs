@@ -117,12 +117,17 @@ impl Current {
     /// The same in a trace that is not sampled, but may be kept: what is measured may become an
     /// exemplar where the candidate agrees. Other spans of the trace have the same candidate.
     ///
-    /// In a sampled span it is not asked.
+    /// In a sampled span it is not asked. To give the candidate that there is costs next to nothing.
     #[must_use]
     pub fn with_candidate(self, candidate: Arc<dyn Candidate>) -> Self {
+        let trace = self.trace.as_candidate();
+        let known = self.rest.as_ref().and_then(|rest| rest.candidate.as_ref());
+        if known.is_some_and(|known| Arc::ptr_eq(known, &candidate)) {
+            return Current { trace, ..self };
+        }
         let rest = self.rest.as_deref().cloned().unwrap_or_default();
         Current {
-            trace: self.trace.as_candidate(),
+            trace,
             rest: Some(Arc::new(Rest {
                 candidate: Some(candidate),
                 ..rest
@@ -250,6 +255,37 @@ mod tests {
             assert_eq!(propagation(), sent);
         }
         assert_eq!(propagation(), Propagation::default());
+    }
+
+    #[test]
+    fn a_candidate_stays_with_its_trace_and_does_not_travel() {
+        struct Never;
+        impl Candidate for Never {
+            fn choose(&self) -> bool {
+                false
+            }
+        }
+        let is_candidate = |current: &Current| {
+            let _guard = enter(current.clone());
+            thread::may_offer()
+        };
+        let (never, unsampled) = (
+            Arc::new(Never),
+            context(1).with_flags(TraceFlags::default()),
+        );
+        let root = Current::from(unsampled).with_candidate(never.clone());
+        let child = root
+            .clone()
+            .with_trace(context(2).with_flags(TraceFlags::default()));
+        assert!(is_candidate(&root) && is_candidate(&child));
+        assert_eq!(root.propagation(), Propagation::from(unsampled));
+        let again = child.clone().with_candidate(never.clone());
+        let shared = |current: &Current| current.rest.as_ref().map(Arc::as_ptr);
+        assert_eq!(shared(&again), shared(&root), "nothing was made anew");
+        let other = TraceContext::new(8, 1, TraceFlags::default()).expect("not zero");
+        let other = child.with_trace(other);
+        assert!(!is_candidate(&other));
+        assert!(is_candidate(&other.with_candidate(never)));
     }
 
     #[test]

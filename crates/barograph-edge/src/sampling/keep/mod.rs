@@ -10,6 +10,14 @@
 //! so many bytes of spans that wait. What is over them is counted by reason; every span that comes
 //! in is exported, waiting, or counted.
 //!
+//! # How a layer uses it
+//!
+//! A span that is not sampled and whose parent is none of this process begins a [`KeepTrace`]; its
+//! descendants that are not sampled share it. While one of them is current, so is the trace's
+//! [`candidate`](KeepTrace::candidate). What was recorded is handed in when a span ends, with
+//! [`KeepTrace::add`] or, for the first one, [`KeepTrace::end`]; what comes back goes to the queue of
+//! sampled spans.
+//!
 //! # What a kept trace is not
 //!
 //! It is not whole. Its context went out with a sampled flag that says no, and other services acted
