@@ -278,13 +278,20 @@ impl Tracer {
         };
         let propagation = parent.propagation();
         let mut decided = self.decide(start, new, Some(&propagation));
-        let current = match decided.trace_state.take() {
+        let mut current = match decided.trace_state.take() {
             Some(state) => Current::from(propagation.with_tracestate(state)),
             None => parent,
         }
         .with_trace(decided.context);
         let is_sampled = decided.context.is_sampled();
         let mut body = slot.body();
+        if let Some(open) = &mut body.open {
+            let before = open.kept.take().filter(|_| !is_sampled);
+            open.kept = before.or_else(|| self.place(decided.decision, None));
+            if let Some(kept) = &open.kept {
+                current = current.with_candidate(kept.trace.candidate());
+            }
+        }
         match &mut body.open {
             Some(open) => {
                 self.metrics.close(open.record.context.is_sampled().into());

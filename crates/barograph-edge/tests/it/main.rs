@@ -7,6 +7,7 @@ mod script;
 mod bodies;
 mod contexts;
 mod keep;
+mod kept;
 mod pages;
 mod process;
 mod requests;
