@@ -39,7 +39,7 @@ impl Filter {
     pub fn level(level: LevelFilter) -> Self {
         Filter {
             shared: Arc::new(Shared {
-                plain: AtomicUsize::new(encode(level)),
+                kind: AtomicUsize::new(Kind::Level(level).encode()),
                 directives: RwLock::new(Arc::new(level_alone(level))),
             }),
         }
@@ -58,7 +58,8 @@ impl FromStr for Filter {
 
     fn from_str(directives: &str) -> Result<Self, InvalidFilter> {
         let filter = Filter::level(LevelFilter::OFF);
-        filter.shared.set(parse(directives)?);
+        let (directives, kind) = parse(directives)?;
+        filter.shared.set(directives, kind);
         Ok(filter)
     }
 }
@@ -77,14 +78,15 @@ impl LevelHandle {
     /// # Errors
     /// [`InvalidFilter`], and nothing has changed.
     pub fn set(&self, directives: &str) -> Result<(), InvalidFilter> {
-        self.shared.set(parse(directives)?);
+        let (directives, kind) = parse(directives)?;
+        self.shared.set(directives, kind);
         tracing::callsite::rebuild_interest_cache();
         Ok(())
     }
 
     /// Puts a level in place of the directives that hold.
     pub fn set_level(&self, level: LevelFilter) {
-        self.shared.set((level_alone(level), Some(level)));
+        self.shared.set(level_alone(level), Kind::Level(level));
         tracing::callsite::rebuild_interest_cache();
     }
 
@@ -119,51 +121,40 @@ impl Error for InvalidFilter {
 
 #[derive(Debug)]
 struct Shared {
-    /// The level, where it is all that is asked. The lock is then left alone.
-    plain: AtomicUsize,
+    /// The kind, so that the lock is left alone where it says enough.
+    kind: AtomicUsize,
     directives: RwLock<Arc<EnvFilter>>,
 }
 
 impl Shared {
-    fn set(&self, (directives, level): (EnvFilter, Option<LevelFilter>)) {
-        let mut held = self
-            .directives
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
+    fn set(&self, directives: EnvFilter, kind: Kind) {
+        let held = self.directives.write();
+        let mut held = held.unwrap_or_else(PoisonError::into_inner);
         *held = Arc::new(directives);
-        // Whoever still sees the other level decides as a moment before.
-        self.plain
-            .store(level.map_or(NOT_PLAIN, encode), Ordering::Relaxed);
+        // Whoever still sees the other kind decides as a moment before.
+        self.kind.store(kind.encode(), Ordering::Relaxed);
     }
 
     fn read<T>(&self, f: impl FnOnce(&EnvFilter) -> T) -> T {
-        f(&self
-            .directives
-            .read()
-            .unwrap_or_else(PoisonError::into_inner))
+        let held = self.directives.read();
+        f(&held.unwrap_or_else(PoisonError::into_inner))
     }
 
     #[inline]
-    fn level(&self) -> Option<LevelFilter> {
-        LEVELS.get(self.plain.load(Ordering::Relaxed)).copied()
+    fn kind(&self) -> Kind {
+        Kind::decode(self.kind.load(Ordering::Relaxed))
     }
 }
 
-/// The directives, and the level where that is all they ask.
-fn parse(directives: &str) -> Result<(EnvFilter, Option<LevelFilter>), InvalidFilter> {
-    let level = directives.trim().parse::<LevelFilter>().ok();
-    let parser = EnvFilter::builder().with_default_directive(LevelFilter::ERROR.into());
-    match parser.parse(directives) {
-        Ok(parsed) => Ok((parsed, level)),
-        Err(source) => Err(InvalidFilter {
-            directives: directives.to_owned(),
-            source,
-        }),
-    }
-}
-
-fn level_alone(level: LevelFilter) -> EnvFilter {
-    EnvFilter::default().add_directive(level.into())
+/// What a filter has to look at.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Kind {
+    /// The level alone.
+    Level(LevelFilter),
+    /// Targets too.
+    Targets,
+    /// Spans and their fields too.
+    Spans,
 }
 
 const LEVELS: [LevelFilter; 6] = [
@@ -175,19 +166,54 @@ const LEVELS: [LevelFilter; 6] = [
     LevelFilter::TRACE,
 ];
 
-const NOT_PLAIN: usize = usize::MAX;
+impl Kind {
+    #[inline]
+    fn decode(number: usize) -> Self {
+        match LEVELS.get(number) {
+            Some(level) => Kind::Level(*level),
+            None if number == LEVELS.len() => Kind::Targets,
+            None => Kind::Spans,
+        }
+    }
 
-fn encode(level: LevelFilter) -> usize {
-    let place = LEVELS.iter().position(|other| *other == level);
-    place.unwrap_or(NOT_PLAIN)
+    fn encode(self) -> usize {
+        let level = |level| LEVELS.iter().position(|other| *other == level);
+        match self {
+            // A level that is not known is left to the directives.
+            Kind::Level(of) => level(of).unwrap_or(LEVELS.len()),
+            Kind::Targets => LEVELS.len(),
+            Kind::Spans => LEVELS.len() + 1,
+        }
+    }
+}
+
+/// The directives, and what they have to look at.
+fn parse(directives: &str) -> Result<(EnvFilter, Kind), InvalidFilter> {
+    let kind = match directives.trim().parse() {
+        Ok(level) => Kind::Level(level),
+        Err(_) if directives.contains('[') => Kind::Spans,
+        Err(_) => Kind::Targets,
+    };
+    let parser = EnvFilter::builder().with_default_directive(LevelFilter::ERROR.into());
+    match parser.parse(directives) {
+        Ok(parsed) => Ok((parsed, kind)),
+        Err(source) => Err(InvalidFilter {
+            directives: directives.to_owned(),
+            source,
+        }),
+    }
+}
+
+fn level_alone(level: LevelFilter) -> EnvFilter {
+    EnvFilter::default().add_directive(level.into())
 }
 
 impl<S: Subscriber> layer::Filter<S> for Filter {
     #[inline]
     fn enabled(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) -> bool {
-        match self.shared.level() {
-            Some(level) => *metadata.level() <= level,
-            None => self
+        match self.shared.kind() {
+            Kind::Level(level) => *metadata.level() <= level,
+            _ => self
                 .shared
                 .read(|directives| directives.enabled(metadata, context.clone())),
         }
@@ -224,10 +250,9 @@ impl<S: Subscriber> layer::Filter<S> for Filter {
 }
 
 impl Filter {
-    /// A level alone knows nothing of spans.
     #[inline]
     fn with_directives(&self, f: impl FnOnce(&EnvFilter)) {
-        if self.shared.level().is_none() {
+        if self.shared.kind() == Kind::Spans {
             // Not under the lock: fields of a span are matched by `Debug`, which may log in its turn.
             let held = self.shared.directives.read();
             let directives = Arc::clone(&held.unwrap_or_else(PoisonError::into_inner));
@@ -251,23 +276,22 @@ mod tests {
     }
 
     #[test]
-    fn a_level_alone_needs_no_lock() {
-        for (directives, level) in [
-            ("info", Some(LevelFilter::INFO)),
-            (" WARN ", Some(LevelFilter::WARN)),
-            ("off", Some(LevelFilter::OFF)),
-            ("0", Some(LevelFilter::OFF)),
-            ("info,hyper=warn", None),
-            ("hyper", None),
+    fn the_lock_is_left_alone_where_the_kind_says_enough() {
+        for (directives, kind) in [
+            ("info", Kind::Level(LevelFilter::INFO)),
+            (" WARN ", Kind::Level(LevelFilter::WARN)),
+            ("off", Kind::Level(LevelFilter::OFF)),
+            ("0", Kind::Level(LevelFilter::OFF)),
+            ("info,hyper=warn", Kind::Targets),
+            ("hyper", Kind::Targets),
+            ("info,[request{id=7}]=debug", Kind::Spans),
         ] {
             let filter: Filter = directives.parse().unwrap();
-            assert_eq!(filter.shared.level(), level, "{directives}");
+            assert_eq!(filter.shared.kind(), kind, "{directives}");
         }
         // Nothing asked for is errors alone, as it is of `RUST_LOG`.
         let filter: Filter = "".parse().unwrap();
-        assert_eq!(
-            filter.shared.read(EnvFilter::max_level_hint),
-            Some(LevelFilter::ERROR)
-        );
+        let most = filter.shared.read(EnvFilter::max_level_hint);
+        assert_eq!(most, Some(LevelFilter::ERROR));
     }
 }

@@ -22,9 +22,9 @@ pub mod redact;
 #[cfg(feature = "tracing")]
 pub mod filter;
 #[cfg(feature = "tracing")]
-pub mod log;
-#[cfg(feature = "tracing")]
 pub mod trace;
+#[cfg(feature = "tracing")]
+pub mod log;
 pub mod http;
 #[cfg(feature = "tracing")]
 pub mod observe;

@@ -6,7 +6,8 @@
 //! may get, lines are left out and counted.
 //!
 //! *Why a lock and not a queue?* A queue needs an allocation for each line, freed by another thread,
-//! which costs more than the lock does.
+//! which costs more than the lock does. Eight threads on two processors that do nothing but log see
+//! the same times, up to the slowest in a thousand, whether they share a buffer or have one each.
 //!
 //! The writer is woken when it sleeps. It sleeps only when nothing has come for [`LINGER`], so that
 //! a busy service does not pay for waking it at each line.

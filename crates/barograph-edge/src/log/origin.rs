@@ -5,7 +5,9 @@ use barograph_model::context::TraceContext;
 use tracing::{Event, Metadata, Subscriber};
 use tracing_log::NormalizeEvent as _;
 use tracing_subscriber::layer::Context;
-use tracing_subscriber::registry::{LookupSpan, SpanRef};
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::trace;
 
 /// The trace context that an event belongs to.
 ///
@@ -20,15 +22,11 @@ where
         return current::context();
     }
     let parent = event.parent()?;
-    layers.span(parent).and_then(|span| context_of(&span))
-}
-
-/// The trace context of a span that is not entered.
-fn context_of<S>(_span: &SpanRef<'_, S>) -> Option<TraceContext>
-where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-{
-    None
+    trace::context_of(parent).or_else(|| {
+        // A filter may keep the parent from the layer that makes spans, and not what is above it.
+        let mut above = layers.span(parent)?.scope().skip(1);
+        above.find_map(|span| trace::context_of(&span.id()))
+    })
 }
 
 /// What is known of an event's callsite. A record of the `log` crate has its own, which lives no

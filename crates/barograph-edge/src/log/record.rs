@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use barograph_core::clock::{Clock, SystemClock};
 use barograph_model::log::LogRecord;
-use barograph_model::value::{AnyValue, Attribute, Text};
+use barograph_model::value::{AnyValue, Attribute};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
@@ -269,7 +269,7 @@ impl Records<'_> {
             cause = error.source();
         }
         let redaction = &self.layer.redaction;
-        let (message, chain) = (told(redaction, message), told(redaction, chain));
+        let (message, chain) = (redaction.told(message.into()), redaction.told(chain.into()));
         self.add("exception.message", message);
         if has_cause {
             self.add("exception.stacktrace", chain);
@@ -333,15 +333,8 @@ impl Visit for Records<'_> {
 
 fn text(layer: &LogLayer, treatment: Treatment, value: String) -> AnyValue {
     match treatment {
-        Treatment::Read => AnyValue::from(told(&layer.redaction, value)),
+        Treatment::Read => AnyValue::from(layer.redaction.told(value.into())),
         _ => AnyValue::from(value),
-    }
-}
-
-fn told(redaction: &Redaction, text: String) -> Text {
-    match redaction.text(&text) {
-        Cow::Owned(told) => Cow::Owned(told),
-        Cow::Borrowed(_) => Cow::Owned(text),
     }
 }
 

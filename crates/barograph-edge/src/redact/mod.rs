@@ -12,6 +12,8 @@ mod scan;
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use barograph_model::value::{AnyValue, Attribute, Text};
+
 /// What stands for a secret.
 pub const REDACTED: &str = "REDACTED";
 
@@ -83,6 +85,40 @@ impl Redaction {
             Treatment::Keep => Cow::Borrowed(value),
             Treatment::Hide => Cow::Borrowed(REDACTED),
             Treatment::Read => self.text(value),
+        }
+    }
+
+    /// The value of an attribute as it may be told. In arrays and maps each text is looked at.
+    pub fn value(&self, key: &str, value: AnyValue) -> AnyValue {
+        match (self.treatment(key), value) {
+            (Treatment::Hide, _) => AnyValue::from(REDACTED),
+            (treatment, value) => self.inner(treatment, value),
+        }
+    }
+
+    fn inner(&self, treatment: Treatment, value: AnyValue) -> AnyValue {
+        match value {
+            AnyValue::Str(text) if treatment == Treatment::Read => AnyValue::Str(self.told(text)),
+            AnyValue::Array(values) => {
+                let values = values.into_iter();
+                AnyValue::Array(values.map(|value| self.inner(treatment, value)).collect())
+            }
+            AnyValue::Map(attributes) => {
+                let told = |Attribute { key, value }| {
+                    let value = self.value(&key, value);
+                    Attribute { key, value }
+                };
+                AnyValue::Map(attributes.into_iter().map(told).collect())
+            }
+            value => value,
+        }
+    }
+
+    /// The same as [`text`](Redaction::text), of a text that is one's own.
+    pub fn told(&self, text: Text) -> Text {
+        match self.text(&text) {
+            Cow::Owned(told) => Cow::Owned(told),
+            Cow::Borrowed(_) => text,
         }
     }
 

@@ -77,25 +77,88 @@ fn value(text: &[u8], from: usize, sign: usize, names: &Names) -> Option<Secret>
         return None;
     }
     let behind = &text[sign + 1..];
-    // `Some("…")` and `Password("…")` are passed over too.
-    let quotes = behind.iter().position(|b| !is_around(*b))?;
-    let quoted = behind[..quotes].contains(&b'"');
-    let spaced = is_of_many_words(name);
-    let value = &behind[quotes..];
-    let ends = |b: &u8| match b {
-        b'"' | b'\\' | b'\n' | b'\r' => true,
-        // Inside of quotes the rest is a part of it.
-        _ if quoted => false,
-        b' ' | b'\t' | b';' => !spaced,
-        b'&' | b',' | b')' | b'}' | b']' | b'\'' | b'<' | b'>' => true,
-        _ => false,
+    let (start, quote) = opening(behind);
+    let value = &behind[start..];
+    let length = match quote {
+        Some(quote) => quote.closing(value),
+        None => unquoted(value, is_of_many_words(name)),
     };
-    let length = value.iter().position(ends).unwrap_or(value.len());
-    let start = sign + 1 + quotes;
+    let start = sign + 1 + start;
     (length > 0).then_some(Secret {
         at: start..start + length,
         with: REDACTED,
     })
+}
+
+/// The quote around a value, and how many backslashes stand before it.
+struct Quote {
+    mark: u8,
+    escapes: usize,
+}
+
+/// Where a value begins, behind spaces and a quote.
+fn opening(behind: &[u8]) -> (usize, Option<Quote>) {
+    let spaces = run(behind, |byte| matches!(byte, b' ' | b'\t'));
+    let rest = &behind[spaces..];
+    let escapes = run(rest, |byte| byte == b'\\');
+    match rest.get(escapes) {
+        Some(&mark @ (b'"' | b'\'')) => (spaces + escapes + 1, Some(Quote { mark, escapes })),
+        _ => (spaces, None),
+    }
+}
+
+impl Quote {
+    /// The length of the value inside of the quotes. One that is never closed goes to the end.
+    fn closing(&self, value: &[u8]) -> usize {
+        let mut from = 0;
+        while let Some(found) = value[from..].iter().position(|byte| *byte == self.mark) {
+            let at = from + found;
+            let escapes = value[..at]
+                .iter()
+                .rev()
+                .take_while(|b| **b == b'\\')
+                .count();
+            // A backslash in the value is two before a quote without any, and four before one with
+            // one; with more of them, none is expected.
+            let closes = match self.escapes {
+                0 => escapes % 2 == 0,
+                1 => escapes % 4 == 1,
+                expected => escapes == expected,
+            };
+            if closes {
+                return at - self.escapes;
+            }
+            from = at + 1;
+        }
+        value.len()
+    }
+}
+
+/// The length of a value that ends where its kind of text goes on. It does not end inside of an
+/// escape, since what is left of that would be none.
+fn unquoted(value: &[u8], spaced: bool) -> usize {
+    let mut at = 0;
+    while let Some(byte) = value.get(at) {
+        match byte {
+            b'\\' => match value.get(at + 1) {
+                None | Some(b'"' | b'n' | b'r' | b't') => break,
+                Some(_) => at += 1,
+            },
+            b' ' | b'\t' | b';' if spaced => {}
+            b' ' | b'\t' | b'\n' | b'\r' | b';' | b'"' | b'\'' => break,
+            b'&' | b',' | b')' | b'}' | b']' | b'<' | b'>' => break,
+            _ => {}
+        }
+        at += 1;
+    }
+    // A backslash may have been followed by the first byte of a longer character.
+    (at..value.len())
+        .find(|at| value[*at] & 0xc0 != 0x80)
+        .unwrap_or(value.len())
+}
+
+fn run(text: &[u8], is_part: impl Fn(u8) -> bool) -> usize {
+    text.iter().take_while(|byte| is_part(**byte)).count()
 }
 
 /// Names whose values have spaces in them: `Authorization: Bearer …`.

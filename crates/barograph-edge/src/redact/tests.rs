@@ -68,6 +68,16 @@ fn texts_are_read() {
             "see https://h/a@b and token=REDACTED",
         ),
         ("ö password=x ö", "ö password=REDACTED ö"),
+        (r"password=do\main\u1 x", "password=REDACTED x"),
+        (r#"password: "a\"b\\", n"#, r#"password: "REDACTED", n"#),
+        (
+            r#"\"password\":\"a\\\"b\\\\\",\"n\""#,
+            r#"\"password\":\"REDACTED\",\"n\""#,
+        ),
+        ("password='a b' x", "password='REDACTED' x"),
+        ("password=\"a b", "password=\"REDACTED"),
+        (r"password=a\nb", r"password=REDACTED\nb"),
+        ("password=\\é x", "password=REDACTED x"),
     ] {
         assert_eq!(redaction.text(text), told);
     }
@@ -75,6 +85,31 @@ fn texts_are_read() {
         redaction.redact("url.query", "token=1&a=2"),
         "token=REDACTED&a=2"
     );
+}
+
+#[test]
+fn values_are_looked_into() {
+    let redaction = Redaction::default();
+    let map = |secret: &'static str, query: &'static str| {
+        AnyValue::Map(
+            [
+                Attribute::new("token", secret),
+                Attribute::new("url.query", query),
+                Attribute::new("n", 1),
+            ]
+            .into(),
+        )
+    };
+    assert_eq!(redaction.value("secret", 7.into()), REDACTED.into());
+    assert_eq!(
+        redaction.value("any", map("abc", "sig=x")),
+        map(REDACTED, "sig=REDACTED")
+    );
+    assert_eq!(
+        redaction.value("error", vec!["token=x", "y"].into()),
+        vec!["token=REDACTED", "y"].into()
+    );
+    assert_eq!(redaction.value("any", "token=x".into()), "token=x".into());
 }
 
 #[test]
@@ -94,19 +129,25 @@ fn the_list_is_the_users() {
 }
 
 #[test]
-fn no_text_makes_it_panic() {
+fn no_text_makes_it_panic_and_json_stays_json() {
     let redaction = Redaction::default();
     let pieces = [
-        "password", "=", ":", "://", "@", "\"", "\\", "é", " ", "\u{1b}", "/", "",
+        "password", "=", ":", "://", "@", "\"", "'", "\\", "é", " ", "\u{1b}", "\n", "/", "x",
     ];
-    for a in pieces {
-        for b in pieces {
-            for c in pieces {
-                for d in pieces {
-                    let text = [a, b, c, d].concat();
-                    assert!(!redaction.text(&text).is_empty() || text.is_empty());
-                }
-            }
-        }
+    let mut places = [0; 5];
+    loop {
+        let text: String = places.iter().map(|place| pieces[*place]).collect();
+        let told = redaction.text(&text);
+        assert!(!told.is_empty());
+        let json = serde_json::to_string(&text).unwrap();
+        // As a line has it: inside of the quotes.
+        let json = redaction.text(&json[1..json.len() - 1]);
+        let read: Result<String, _> = serde_json::from_str(&format!("\"{json}\""));
+        assert!(read.is_ok(), "{text:?}: {json}");
+        let Some(place) = places.iter().position(|place| place + 1 < pieces.len()) else {
+            break;
+        };
+        places[..place].fill(0);
+        places[place] += 1;
     }
 }

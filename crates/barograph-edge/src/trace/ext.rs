@@ -99,7 +99,8 @@ impl SpanExt for Span {
     fn set_attribute(&self, key: impl Into<Text>, value: impl Into<AnyValue>) {
         let (key, value) = (key.into(), value.into());
         change(self, |tracer, record| {
-            tracer.limits().set(record, key, value)
+            let value = tracer.settings.redaction.value(&key, value);
+            tracer.limits().set(record, key, value);
         });
     }
 
@@ -116,6 +117,11 @@ impl SpanExt for Span {
         let name = name.into();
         change(self, |tracer, record| {
             let limits = tracer.limits();
+            let told = |Attribute { key, value }| {
+                let value = tracer.settings.redaction.value(&key, value);
+                Attribute { key, value }
+            };
+            let attributes = attributes.into_iter().map(told).collect();
             let mut dropped_attributes = 0;
             let event = SpanEvent {
                 name,

@@ -14,6 +14,7 @@ use tracing::{Event, Metadata};
 use super::limits::{SpanLimits, put};
 use super::open::{Outcome, set_outcome};
 use super::settings::Settings;
+use crate::redact::{REDACTED, Redaction, Treatment};
 
 /// Causes of an error that are told.
 const MOST_CAUSES: usize = 16;
@@ -187,7 +188,7 @@ pub(super) fn event(event: &Event<'_>, settings: &Settings, now: u64) -> SpanEve
         attributes: Vec::with_capacity(count.min(limit)),
         dropped: 0,
     };
-    event.record(&mut Visitor(&mut fields));
+    event.record(&mut Visitor(&mut fields, &settings.redaction));
     fields.value("level", metadata.level().as_str().into());
     match fields.target.take() {
         Some(target) => fields.value("target", target.into()),
@@ -277,16 +278,18 @@ pub(super) struct Chain {
 }
 
 impl Chain {
-    fn of(error: &(dyn Error + 'static)) -> Self {
+    /// Errors quote what they failed at, secrets too.
+    fn of(error: &(dyn Error + 'static), redaction: &Redaction) -> Self {
         let mut next = error.source();
         let causes = std::iter::from_fn(|| {
             let cause = next?;
             next = cause.source();
             Some(cause)
         });
+        let told = |error: &dyn Error| redaction.told(error.to_string().into()).into_owned();
         Chain {
-            text: error.to_string(),
-            causes: causes.take(MOST_CAUSES).map(ToString::to_string).collect(),
+            text: told(error),
+            causes: causes.take(MOST_CAUSES).map(told).collect(),
         }
     }
 
@@ -316,46 +319,73 @@ pub(super) trait Collect {
     fn error(&mut self, name: &'static str, error: Chain);
 }
 
-/// Hands fields with their types to who collects them.
-pub(super) struct Visitor<'a, C>(pub(super) &'a mut C);
+/// Hands fields with their types to who collects them, without the secrets.
+pub(super) struct Visitor<'a, C>(pub(super) &'a mut C, pub(super) &'a Redaction);
+
+impl<C: Collect> Visitor<'_, C> {
+    /// Hands a number over, unless it is a secret.
+    #[inline]
+    fn value(&mut self, field: &Field, value: impl Into<AnyValue>) {
+        let value = match self.1.treatment(field.name()) {
+            Treatment::Hide => REDACTED.into(),
+            _ => value.into(),
+        };
+        self.0.value(field.name(), value);
+    }
+
+    /// Hands a text over, which is not asked for if it is a secret.
+    #[inline]
+    fn text(&mut self, field: &Field, text: impl FnOnce() -> String) {
+        let name = field.name();
+        let text = match self.1.treatment(name) {
+            Treatment::Keep if name != "message" => text(),
+            Treatment::Hide => REDACTED.to_owned(),
+            _ => self.1.told(text().into()).into_owned(),
+        };
+        self.0.text(name, text);
+    }
+}
 
 impl<C: Collect> Visit for Visitor<'_, C> {
     fn record_f64(&mut self, field: &Field, value: f64) {
-        self.0.value(field.name(), value.into());
+        self.value(field, value);
     }
 
     fn record_i64(&mut self, field: &Field, value: i64) {
-        self.0.value(field.name(), value.into());
+        self.value(field, value);
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
         // As `log.line` alone is a number, it needs no way of its own elsewhere.
         if field.name() != "log.line" {
-            self.0.value(field.name(), value.into());
+            self.value(field, value);
         }
     }
 
     fn record_i128(&mut self, field: &Field, value: i128) {
-        self.0.value(field.name(), value.into());
+        self.value(field, value);
     }
 
     fn record_u128(&mut self, field: &Field, value: u128) {
-        self.0.value(field.name(), value.into());
+        self.value(field, value);
     }
 
     fn record_bool(&mut self, field: &Field, value: bool) {
-        self.0.value(field.name(), value.into());
+        self.value(field, value);
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.0.text(field.name(), value.to_owned());
+        self.text(field, || value.to_owned());
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.0.error(field.name(), Chain::of(value));
+        match self.1.treatment(field.name()) {
+            Treatment::Hide => self.text(field, String::new),
+            _ => self.0.error(field.name(), Chain::of(value, self.1)),
+        }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.0.text(field.name(), format!("{value:?}"));
+        self.text(field, || format!("{value:?}"));
     }
 }

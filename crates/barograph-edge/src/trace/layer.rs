@@ -23,6 +23,7 @@ use super::stack;
 use super::start::From;
 use super::table::Table;
 use super::tracer::{Tracer, announce, registry_of};
+use crate::redact::Redaction;
 use crate::sampling::keep::Keep;
 use crate::sampling::{ParentBased, Sampler};
 
@@ -106,6 +107,12 @@ impl TraceLayerBuilder {
     /// Sets how much a span may hold.
     pub fn with_limits(mut self, limits: SpanLimits) -> Self {
         self.settings.limits = limits;
+        self
+    }
+
+    /// Sets what is hidden: secrets by the names of fields, unless this is set.
+    pub fn with_redaction(mut self, redaction: Redaction) -> Self {
+        self.settings.redaction = redaction;
         self
     }
 
@@ -251,7 +258,7 @@ where
         let slot = tracer.table.find(id.into_u64());
         if let Some(slot) = slot.filter(|slot| slot.is_recorded()) {
             let mut fields = Fields::new(tracer.limits(), 0);
-            values.record(&mut Visitor(&mut fields));
+            values.record(&mut Visitor(&mut fields, &tracer.settings.redaction));
             let now = tracer.now();
             tracer.with_record(slot, |record| fields.apply(record, now));
         }

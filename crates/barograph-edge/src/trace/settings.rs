@@ -1,6 +1,7 @@
 //! What a layer is asked to do.
 
 use super::limits::SpanLimits;
+use crate::redact::Redaction;
 
 /// What becomes of an event inside of a span that is recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -25,9 +26,10 @@ pub enum ErrorEvents {
 }
 
 /// What a layer is asked to do.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Settings {
     pub(super) limits: SpanLimits,
+    pub(super) redaction: Redaction,
     pub(super) events: Events,
     pub(super) error_events: ErrorEvents,
     pub(super) has_code_location: bool,

@@ -137,7 +137,7 @@ impl Tracer {
             0
         };
         let mut fields = Fields::new(self.limits(), metadata.fields().len() + more);
-        attrs.record(&mut Visitor(&mut fields));
+        attrs.record(&mut Visitor(&mut fields, &self.settings.redaction));
         fields
     }
 

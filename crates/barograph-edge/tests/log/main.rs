@@ -9,4 +9,5 @@ mod of_log;
 mod rates;
 mod records;
 mod shape;
+mod with_spans;
 mod writer;

@@ -1,12 +1,15 @@
 //! Records of the `log` crate.
 
 use std::sync::Once;
+use std::time::Duration;
 
 use barograph_core::current;
+use barograph_edge::filter::Filter;
 use barograph_edge::log::{Colors, Format};
 use tracing_log::log;
+use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 
-use crate::sheet::{TIME, context, terminal, written};
+use crate::sheet::{Sheet, TIME, context, terminal, written};
 
 fn install() {
     static ONCE: Once = Once::new();
@@ -31,5 +34,28 @@ fn records_of_the_log_crate_are_lines_too() {
              \"trace_id\":\"0af7651916cd43dd8448eb211c80319c\",\"span_id\":\"b7ad6b7169203331\",\
              \"trace_flags\":\"01\",\"message\":\"said 7\\n\"}}\n"
         )
+    );
+}
+
+#[test]
+fn records_of_the_log_crate_are_filtered_by_their_own_target() {
+    install();
+    let filter: Filter = "error,old::crate=warn".parse().unwrap();
+    let (terminal, writer) = terminal(Format::Pretty(Colors::Off)).build();
+    let sheet = Sheet::default();
+    let out = sheet.clone();
+    let thread = std::thread::spawn(|| writer.run(out));
+    let subscriber = tracing_subscriber::registry().with(terminal.layer().with_filter(filter));
+    tracing::subscriber::with_default(subscriber, || {
+        log::warn!(target: "old::crate", "told");
+        log::warn!(target: "other::crate", "not told");
+        log::info!(target: "old::crate", "not told");
+        log::error!(target: "other::crate", "told");
+    });
+    terminal.shutdown(Duration::from_secs(20)).unwrap();
+    thread.join().unwrap();
+    assert_eq!(
+        sheet.text(),
+        format!("{TIME}  WARN old::crate: told\n{TIME} ERROR other::crate: told\n")
     );
 }
