@@ -14,6 +14,7 @@ mod exemplars;
 mod otlp;
 
 mod logs;
+mod observed;
 
 use crate::row::Row;
 
@@ -29,6 +30,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
         scrape::ROWS,
         otlp::ROWS,
         logs::ROWS,
+        observed::ROWS,
     ]
     .into_iter()
     .flatten()
