@@ -9,7 +9,8 @@
 //! * [`redact`], [`filter`], [`log`] (feature `tracing`): what the service says, on the terminal and as
 //!   log records.
 //! * `trace`: spans out of `tracing` (feature `tracing`).
-//! * [`http`]: a tower layer that records the metrics of a server's requests.
+//! * [`propagation`]: the propagators of the process.
+//! * [`http`]: tower layers for the requests of servers and clients: metrics, spans, context.
 //! * [`observe`]: a span, a duration and errors of any operation; behind the feature `tracing`.
 //! * [`process`]: what the kernel knows about this process.
 #![forbid(unsafe_code)]
@@ -25,6 +26,14 @@ pub mod filter;
 pub mod trace;
 #[cfg(feature = "tracing")]
 pub mod log;
+pub mod propagation;
+mod scope;
+#[cfg(feature = "tracing")]
+mod span;
+#[cfg(not(feature = "tracing"))]
+#[path = "no_span.rs"]
+mod span;
+mod wire;
 pub mod http;
 #[cfg(feature = "tracing")]
 pub mod observe;

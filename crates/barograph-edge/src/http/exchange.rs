@@ -1,21 +1,21 @@
 //! One request from the call of the service to the end of its response.
-//!
-//! The exchange goes with the request: into the response future, then into the response body. Whoever
-//! has it last ends it, and dropping it is an end, too. So there is exactly one, whatever happens.
 
 use std::sync::Arc;
 use std::time::Instant;
 
-use barograph_core::current;
 use barograph_model::context::TraceContext;
 use http::request::Parts;
-use http::{HeaderMap, HeaderName, Method, StatusCode, header};
+use http::{StatusCode, response};
 use http_body::Body;
 
 use super::axum::{self, Passed};
 use super::instruments::{Instruments, Request};
+use super::methods::Kind;
 use super::route::Route;
 use super::settings::{Scheme, Settings};
+use super::spans;
+use crate::span::Span;
+use crate::wire::{self, End, announced};
 
 /// What the requests of a layer have in common.
 pub(super) struct Recorder {
@@ -23,27 +23,10 @@ pub(super) struct Recorder {
     pub(super) instruments: Instruments,
 }
 
-/// How an exchange ends.
-#[derive(Clone, Copy)]
-pub(super) enum End {
-    /// The response was given whole.
-    Complete,
-    /// Nobody wants the response any more.
-    Disconnect,
-    /// The service or the body panicked.
-    Panic,
-    /// The service gave an error and no response.
-    ServiceError,
-    /// The body gave an error.
-    BodyError,
-    /// The connection is used for something else from now on.
-    Upgrade,
-}
-
-/// A request that is being worked on.
-pub(super) struct Exchange {
+/// A request that a server works on.
+pub struct Exchange {
     recorder: Arc<Recorder>,
-    context: Option<TraceContext>,
+    span: Span,
     start: Instant,
     method: usize,
     scheme: Scheme,
@@ -55,21 +38,13 @@ pub(super) struct Exchange {
     ended: bool,
 }
 
-/// What the method means for the response.
-#[derive(Clone, Copy, PartialEq)]
-enum Kind {
-    Usual,
-    /// The response has no body.
-    Head,
-    /// The response makes a tunnel of the connection.
-    Connect,
-}
-
 impl Exchange {
     /// Begins when a service is called. None for requests that are left out.
+    ///
+    /// What is current is the parent of its span; `linked` is another span that it has to do with.
     pub(super) fn begin<B: Body + 'static>(
         recorder: &Arc<Recorder>,
-        context: Option<TraceContext>,
+        linked: Option<TraceContext>,
         request: &Parts,
         body: &mut B,
     ) -> Option<Self> {
@@ -79,17 +54,19 @@ impl Exchange {
         {
             return None;
         }
+        let method = settings.methods.place(&request.method);
+        let route = (settings.route)(request);
+        let span = spans::server(settings, request, method, route.as_ref());
+        if let Some(linked) = linked {
+            span.link(linked);
+        }
         let exchange = Exchange {
-            context,
+            span,
             start: Instant::now(),
-            method: settings.method(&request.method),
+            method,
             scheme: settings.scheme(request),
-            kind: match request.method {
-                Method::HEAD => Kind::Head,
-                Method::CONNECT => Kind::Connect,
-                _ => Kind::Usual,
-            },
-            route: (settings.route)(request),
+            kind: Kind::of(&request.method),
+            route,
             request_size: RequestSize {
                 announced: announced(body, &request.headers),
                 passed: axum::count(body),
@@ -103,50 +80,22 @@ impl Exchange {
         Some(exchange)
     }
 
-    /// Notes the response. Returns how the exchange ends with it already, if it does.
-    pub(super) fn respond(&mut self, status: StatusCode) -> Option<End> {
-        self.status = Some(status);
-        if status == StatusCode::SWITCHING_PROTOCOLS
-            || self.kind == Kind::Connect && status.is_success()
-        {
-            Some(End::Upgrade)
-        } else if self.kind == Kind::Head
-            || status == StatusCode::NO_CONTENT
-            || status == StatusCode::NOT_MODIFIED
-        {
-            Some(End::Complete)
-        } else {
-            None
-        }
-    }
-
-    /// Counts bytes of the response body. Returns how many there were so far.
-    pub(super) fn pass(&mut self, bytes: usize) -> u64 {
-        self.response_size = self.response_size.saturating_add(bytes as u64);
-        self.response_size
-    }
-
-    /// Ends the exchange and records it.
-    pub(super) fn end(mut self, end: End) {
-        self.record(end);
-    }
-
     fn record(&mut self, end: End) {
         self.ended = true;
         self.active(-1);
         let end = match end {
             End::Complete => None,
-            End::Disconnect => Some("client_disconnect"),
+            End::Dropped => Some("client_disconnect"),
             End::Panic => Some("panic"),
-            End::ServiceError => Some("service_error"),
-            End::BodyError => Some("body_error"),
+            End::ServiceError(_) => Some("service_error"),
+            End::BodyError(_) => Some("body_error"),
             End::Upgrade => return,
         };
         let seconds = self.start.elapsed().as_secs_f64();
         let (settings, instruments) = (&self.recorder.settings, &self.recorder.instruments);
         let status = self.status.as_ref().map_or("", StatusCode::as_str);
         let request = Request {
-            method: settings.method_name(self.method),
+            method: settings.methods.name(self.method),
             route: self.route.as_ref().map_or("", Route::as_str),
             status,
             scheme: self.scheme.as_str(),
@@ -156,7 +105,10 @@ impl Exchange {
                 None => "",
             },
         };
-        let _in_context = self.context.map(current::enter);
+        if !request.error.is_empty() {
+            self.span.fail(request.error);
+        }
+        let _entered = self.span.enter();
         if let Some(family) = &instruments.duration {
             family.with(&request).observe(seconds);
         }
@@ -180,14 +132,40 @@ impl Exchange {
     }
 }
 
+impl wire::Exchange for Exchange {
+    fn enter(&self) -> impl Sized + '_ {
+        self.span.enter()
+    }
+
+    fn respond(&mut self, head: &response::Parts) -> Option<End> {
+        let status = head.status;
+        self.status = Some(status);
+        self.span
+            .number("http.response.status_code", status.as_u16().into());
+        if self.route.is_none()
+            && let Some(route) = head.extensions.get::<Route>()
+        {
+            let method = self.recorder.settings.methods.known(self.method);
+            spans::name_late(&self.span, method, route);
+            self.route = Some(route.clone());
+        }
+        self.kind.end(status)
+    }
+
+    fn pass(&mut self, bytes: usize) -> u64 {
+        self.response_size = self.response_size.saturating_add(bytes as u64);
+        self.response_size
+    }
+
+    fn end(mut self, end: End) {
+        self.record(end);
+    }
+}
+
 impl Drop for Exchange {
     fn drop(&mut self) {
         if !self.ended {
-            self.record(if std::thread::panicking() {
-                End::Panic
-            } else {
-                End::Disconnect
-            });
+            self.record(End::of_drop());
         }
     }
 }
@@ -205,41 +183,3 @@ impl RequestSize {
         passed.or(self.announced)
     }
 }
-
-/// Ends the exchange when it is dropped by a panic; to be forgotten when there was none.
-///
-/// The drop of the exchange itself would not do: whoever catches a panic may drop what panicked much
-/// later.
-pub(super) struct Unwinding<'a>(pub(super) &'a mut Option<Exchange>);
-
-impl Drop for Unwinding<'_> {
-    fn drop(&mut self) {
-        if let Some(exchange) = self.0.take() {
-            exchange.end(End::Panic);
-        }
-    }
-}
-
-/// How many bytes a body says that it has, itself or in the headers that come with it.
-pub(super) fn announced<B: Body>(body: &B, headers: &HeaderMap) -> Option<u64> {
-    if body.is_end_stream() {
-        return Some(0);
-    }
-    if let Some(exact) = body.size_hint().exact() {
-        return Some(exact);
-    }
-    let length = headers.get(header::CONTENT_LENGTH)?;
-    length.to_str().ok()?.parse().ok()
-}
-
-/// The context that a request comes with: there has to be exactly one.
-pub(super) fn context_of(headers: &HeaderMap) -> Option<TraceContext> {
-    let mut all = headers.get_all(&TRACEPARENT).iter();
-    let one = all.next()?;
-    if all.next().is_some() {
-        return None;
-    }
-    TraceContext::parse_traceparent(one.to_str().ok()?).ok()
-}
-
-static TRACEPARENT: HeaderName = HeaderName::from_static("traceparent");

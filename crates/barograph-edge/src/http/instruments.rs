@@ -54,7 +54,7 @@ impl Instruments {
             .up_down_counter("http.server.active_requests")
             .with_help("Number of active HTTP server requests.")
             .with_unit("{request}");
-        let series = (settings.known_methods.len() + 1) * Scheme::COUNT;
+        let series = settings.methods.places() * Scheme::COUNT;
         Instruments {
             duration: reported(duration.family()),
             active: reported(active.labels(["http.request.method", "url.scheme"])),
@@ -80,7 +80,7 @@ impl Instruments {
     ) -> Option<&UpDownCounter> {
         let family = self.active.as_ref()?;
         let bound = self.bound.get(method * Scheme::COUNT + scheme as usize)?;
-        Some(bound.get_or_init(|| family.bind(&[settings.method_name(method), scheme.as_str()])))
+        Some(bound.get_or_init(|| family.bind(&[settings.methods.name(method), scheme.as_str()])))
     }
 }
 

@@ -1,9 +1,13 @@
 //! The layer, and how it is set up.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
 use barograph_core::registry::Registry;
+use barograph_model::context::Boundary;
+use barograph_model::propagator::Propagators;
 use http::request::Parts;
 use tower_layer::Layer;
 
@@ -90,13 +94,80 @@ impl HttpLayerBuilder {
         mut self,
         methods: impl IntoIterator<Item = impl Into<Box<str>>>,
     ) -> Self {
-        self.settings.known_methods = methods.into_iter().map(Into::into).collect();
+        self.settings.methods = methods.into_iter().collect();
         self
     }
 
     /// The scheme of requests that do not name theirs, as those of HTTP/1: by default without TLS.
     pub fn with_scheme(mut self, scheme: Scheme) -> Self {
         self.settings.scheme = scheme;
+        self
+    }
+
+    /// Reads contexts by these propagators, and not by
+    /// [those of the process](crate::propagation::propagators).
+    pub fn with_propagators(mut self, propagators: Propagators) -> Self {
+        self.settings.propagators = Some(propagators);
+        self
+    }
+
+    /// What stands between the service and its callers. By default they are believed.
+    ///
+    /// Behind an [untrusted](Boundary::Untrusted) boundary each request begins a trace that has a
+    /// link to that of the caller; what the caller says about sampling, and its baggage, is ignored.
+    pub fn with_boundary(mut self, boundary: Boundary) -> Self {
+        self.settings.boundary = boundary;
+        self
+    }
+
+    /// Makes spans only for requests to which `filter` says yes; the others are counted all the
+    /// same. Each call replaces the filter before. Without the feature `tracing` there are no spans.
+    ///
+    /// ```
+    /// use barograph_edge::http::HttpLayer;
+    /// let quiet = ["/health", "/metrics"];
+    /// let layer = HttpLayer::builder()
+    ///     .with_span_filter(move |request| !quiet.contains(&request.uri.path()))
+    ///     .build();
+    /// # let _ = layer;
+    /// ```
+    pub fn with_span_filter(
+        mut self,
+        filter: impl Fn(&Parts) -> bool + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.spans.filter = Some(Box::new(filter));
+        self
+    }
+
+    /// Shows `url.query` in spans as `query` gives it. By default what has the name of a secret, and
+    /// the signatures of signed URLs, are `REDACTED`.
+    pub fn with_query(
+        mut self,
+        query: impl Fn(&str) -> Cow<'_, str> + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.spans.query = Some(Box::new(query));
+        self
+    }
+
+    /// Asks `peer` who has sent a request, for `client.address` and `network.peer.address` in spans.
+    ///
+    /// By default it is a `SocketAddr` among the extensions of the request. In a service built on
+    /// axum it is in there as `ConnectInfo`:
+    ///
+    /// ```
+    /// # use std::net::SocketAddr;
+    /// # #[derive(Clone)] struct ConnectInfo<T>(T);
+    /// use barograph_edge::http::HttpLayer;
+    /// let layer = HttpLayer::builder()
+    ///     .with_peer(|request| request.extensions.get::<ConnectInfo<SocketAddr>>().map(|c| c.0))
+    ///     .build();
+    /// # let _ = layer;
+    /// ```
+    pub fn with_peer(
+        mut self,
+        peer: impl Fn(&Parts) -> Option<SocketAddr> + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.spans.peer = Box::new(peer);
         self
     }
 

@@ -43,20 +43,33 @@ mod axum;
 #[path = "no_axum.rs"]
 mod axum;
 mod route;
+pub(crate) mod words;
+mod methods;
 mod settings;
 mod instruments;
+#[cfg(feature = "tracing")]
+mod spans;
+#[cfg(not(feature = "tracing"))]
+#[path = "no_spans.rs"]
+mod spans;
 mod exchange;
-mod body;
-mod future;
 mod service;
 mod layer;
+pub mod client;
 
-pub use body::ResponseBody;
-pub use future::ResponseFuture;
+pub use client::{HttpClientLayer, HttpClientLayerBuilder};
 pub use layer::{HttpLayer, HttpLayerBuilder};
 pub use route::Route;
 pub use service::HttpMetrics;
 pub use settings::Scheme;
+
+use crate::wire;
+
+/// The body of a response to a request that is recorded until it ends.
+pub type ResponseBody<B> = wire::ResponseBody<B, exchange::Exchange>;
+
+/// The response to a request that is recorded.
+pub type ResponseFuture<F> = wire::ResponseFuture<F, exchange::Exchange>;
 
 /// A layer that records into the registry of the process.
 ///

@@ -4,14 +4,13 @@ use std::fmt;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
-use barograph_core::current;
 use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::body::ResponseBody;
-use super::exchange::{Exchange, Recorder, context_of};
-use super::future::ResponseFuture;
+use super::exchange::{Exchange, Recorder};
+use super::{ResponseBody, ResponseFuture};
+use crate::wire::Exchange as _;
 
 /// A service whose requests are recorded. Made by [`HttpLayer`](super::HttpLayer).
 #[derive(Clone)]
@@ -38,7 +37,7 @@ impl<S> HttpMetrics<S> {
 
 impl<S, Q, B> Service<Request<Q>> for HttpMetrics<S>
 where
-    S: Service<Request<Q>, Response = Response<B>>,
+    S: Service<Request<Q>, Response = Response<B>, Error: 'static>,
     Q: Body + 'static,
     B: Body,
 {
@@ -52,11 +51,15 @@ where
 
     fn call(&mut self, request: Request<Q>) -> ResponseFuture<S::Future> {
         let (parts, mut body) = request.into_parts();
-        let context = context_of(&parts.headers);
-        let _in_context = context.map(current::enter);
-        let exchange = Exchange::begin(&self.recorder, context, &parts, &mut body);
-        let inner = self.inner.call(Request::from_parts(parts, body));
-        ResponseFuture::new(inner, context, exchange)
+        let (scope, linked) = self.recorder.settings.received(&parts.headers);
+        let exchange;
+        let inner = {
+            let _in_scope = scope.enter();
+            exchange = Exchange::begin(&self.recorder, linked, &parts, &mut body);
+            let _entered = exchange.as_ref().map(Exchange::enter);
+            self.inner.call(Request::from_parts(parts, body))
+        };
+        ResponseFuture::new(inner, scope, exchange)
     }
 }
 

@@ -3,8 +3,11 @@
 
 mod page;
 mod script;
+mod spans;
 
 mod bodies;
+mod chain;
+mod clients;
 mod contexts;
 mod keep;
 mod kept;
@@ -13,3 +16,4 @@ mod process;
 mod requests;
 mod routes;
 mod server;
+mod traces;

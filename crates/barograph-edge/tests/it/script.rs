@@ -18,7 +18,7 @@ use tower::{Layer, Service};
 use Step::{Data, Fail, Note, Panic, Trailers, Wait};
 
 /// What a body does when it is polled.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub(crate) enum Step {
     Data(&'static str),
     Trailers,
@@ -30,7 +30,7 @@ pub(crate) enum Step {
 }
 
 /// A body that follows a script, and gives nothing after it.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub(crate) struct Script {
     steps: VecDeque<Step>,
     size: Option<u64>,

@@ -1,0 +1,86 @@
+//! The methods that telemetry tells apart, and what they mean for the response.
+
+use http::{Method, StatusCode};
+
+use crate::wire::End;
+
+/// The methods that are label values; every other is `_OTHER`.
+pub(crate) struct Methods(Box<[Box<str>]>);
+
+impl Methods {
+    /// How many places there are: one for each method, and one for all others.
+    pub(super) fn places(&self) -> usize {
+        self.0.len() + 1
+    }
+
+    /// The place of a method among the known ones, or the one behind them.
+    pub(crate) fn place(&self, method: &Method) -> usize {
+        let place = self.0.iter().position(|known| **known == *method.as_str());
+        place.unwrap_or(self.0.len())
+    }
+
+    /// The method at a place.
+    pub(crate) fn name(&self, place: usize) -> &str {
+        self.known(place).unwrap_or(OTHER)
+    }
+
+    /// The method at a place, if it is a known one.
+    pub(crate) fn known(&self, place: usize) -> Option<&str> {
+        self.0.get(place).map(|known| &**known)
+    }
+}
+
+impl Default for Methods {
+    fn default() -> Self {
+        KNOWN_METHODS.into_iter().collect()
+    }
+}
+
+impl<T: Into<Box<str>>> FromIterator<T> for Methods {
+    fn from_iter<I: IntoIterator<Item = T>>(methods: I) -> Self {
+        Methods(methods.into_iter().map(Into::into).collect())
+    }
+}
+
+/// What the method means for the response.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Kind {
+    Usual,
+    /// The response has no body.
+    Head,
+    /// The response makes a tunnel of the connection.
+    Connect,
+}
+
+impl Kind {
+    pub(super) fn of(method: &Method) -> Self {
+        match *method {
+            Method::HEAD => Kind::Head,
+            Method::CONNECT => Kind::Connect,
+            _ => Kind::Usual,
+        }
+    }
+
+    /// How the exchange ends with the head of its response, if it does.
+    pub(super) fn end(self, status: StatusCode) -> Option<End> {
+        if status == StatusCode::SWITCHING_PROTOCOLS || self == Kind::Connect && status.is_success()
+        {
+            Some(End::Upgrade)
+        } else if self == Kind::Head
+            || status == StatusCode::NO_CONTENT
+            || status == StatusCode::NOT_MODIFIED
+        {
+            Some(End::Complete)
+        } else {
+            None
+        }
+    }
+}
+
+/// What stands for every method that is not known.
+const OTHER: &str = "_OTHER";
+
+/// RFC 9110, PATCH of RFC 5789 and QUERY, the most frequent ones first.
+const KNOWN_METHODS: [&str; 10] = [
+    "GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "QUERY", "CONNECT", "TRACE",
+];

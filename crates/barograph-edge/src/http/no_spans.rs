@@ -1,0 +1,31 @@
+//! Where `tracing` is not known, requests have no spans.
+
+use http::request::Parts;
+
+use super::methods::Methods;
+use super::route::Route;
+use super::settings::{Query, Settings};
+use super::words::Server;
+use crate::span::Span;
+
+pub(super) fn server(_: &Settings, _: &Parts, _: usize, _: Option<&Route>) -> Span {
+    Span::none()
+}
+
+/// What is known of a request that a client is about to send.
+#[expect(dead_code, reason = "spans would show it")]
+pub(super) struct Sent<'a> {
+    pub(super) request: &'a Parts,
+    pub(super) methods: &'a Methods,
+    pub(super) method: usize,
+    pub(super) template: Option<&'a Route>,
+    pub(super) server: Server<'a>,
+    pub(super) query: Option<&'a Query>,
+    pub(super) resends: u32,
+}
+
+pub(super) fn client(_: &Sent<'_>) -> Span {
+    Span::none()
+}
+
+pub(super) fn name_late(_: &Span, _: Option<&str>, _: &Route) {}

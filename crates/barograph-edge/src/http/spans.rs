@@ -1,0 +1,163 @@
+//! The span of a request, with what is known when it begins.
+//!
+//! Source: OpenTelemetry semantic conventions 1.44, "HTTP spans".
+
+use std::borrow::Cow;
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::LazyLock;
+
+use http::header::{HOST, USER_AGENT};
+use http::request::Parts;
+use tracing::field::Empty;
+use tracing::{Level, info_span, span_enabled};
+
+use super::methods::Methods;
+use super::route::Route;
+use super::settings::{Query, Settings};
+use super::words::{Server, host_and_port, version};
+use crate::redact::Redaction;
+use crate::span::{Span, bounded};
+
+const TARGET: &str = "barograph_edge::http";
+
+/// The span of a request that a server has got.
+pub(super) fn server(
+    settings: &Settings,
+    request: &Parts,
+    method: usize,
+    route: Option<&Route>,
+) -> Span {
+    let is_wanted = || settings.spans.filter.as_ref().is_none_or(|f| f(request));
+    if !span_enabled!(target: TARGET, Level::INFO) || !is_wanted() {
+        return Span::none();
+    }
+    let route = route.map(Route::as_str);
+    let original = request.method.as_str();
+    let known = settings.methods.known(method);
+    let query = request
+        .uri
+        .query()
+        .map(|query| redacted(settings.spans.query.as_deref(), query));
+    let host = request
+        .headers
+        .get(HOST)
+        .and_then(|host| host.to_str().ok());
+    let authority = request.uri.authority().map(|a| a.as_str()).or(host);
+    let (host, port) = authority.and_then(host_and_port).unzip();
+    let peer = (settings.spans.peer)(request);
+    let agent = request.headers.get(USER_AGENT);
+    info_span!(
+        target: TARGET,
+        "http_server",
+        otel.name = display(Name { method: known, target: route }),
+        otel.kind = "server",
+        otel.status_code = Empty,
+        error.type = Empty,
+        http.request.method = settings.methods.name(method),
+        http.request.method_original = known.is_none().then_some(bounded(original)),
+        http.route = route,
+        http.response.status_code = Empty,
+        url.path = bounded(request.uri.path()),
+        url.query = query.as_deref().map(bounded),
+        url.scheme = settings.scheme(request).as_str(),
+        server.address = host.map(bounded),
+        server.port = port.flatten(),
+        client.address = peer.map(|peer| display(peer.ip())),
+        network.peer.address = peer.map(|peer| display(peer.ip())),
+        network.peer.port = peer.as_ref().map(SocketAddr::port),
+        network.protocol.version = version(request.version),
+        user_agent.original = agent.and_then(|agent| agent.to_str().ok()).map(bounded),
+    )
+    .into()
+}
+
+/// What is known of a request that a client is about to send.
+pub(super) struct Sent<'a> {
+    pub(super) request: &'a Parts,
+    pub(super) methods: &'a Methods,
+    pub(super) method: usize,
+    pub(super) template: Option<&'a Route>,
+    pub(super) server: Server<'a>,
+    pub(super) query: Option<&'a Query>,
+    pub(super) resends: u32,
+}
+
+/// The span of one try of a client to have a request answered.
+pub(super) fn client(sent: &Sent<'_>) -> Span {
+    if !span_enabled!(target: TARGET, Level::INFO) {
+        return Span::none();
+    }
+    let template = sent.template.map(Route::as_str);
+    let original = sent.request.method.as_str();
+    let known = sent.methods.known(sent.method);
+    info_span!(
+        target: TARGET,
+        "http_client",
+        otel.name = display(Name { method: known, target: template }),
+        otel.kind = "client",
+        otel.status_code = Empty,
+        error.type = Empty,
+        http.request.method = sent.methods.name(sent.method),
+        http.request.method_original = known.is_none().then_some(bounded(original)),
+        http.request.resend_count = (sent.resends > 0).then_some(sent.resends),
+        http.response.status_code = Empty,
+        network.protocol.version = Empty,
+        server.address = bounded(sent.server.address),
+        server.port = sent.server.port,
+        url.full = bounded(&url(sent)),
+        url.template = template,
+    )
+    .into()
+}
+
+/// The URL, without the name and password of a user.
+fn url(sent: &Sent<'_>) -> String {
+    let uri = &sent.request.uri;
+    let Server {
+        scheme, authority, ..
+    } = sent.server;
+    let (user, host) = match authority.rsplit_once('@') {
+        Some((_, host)) => ("REDACTED:REDACTED@", host),
+        None => ("", authority),
+    };
+    let mut url = format!("{scheme}://{user}{host}{}", uri.path());
+    if let Some(query) = uri.query() {
+        url.extend(["?", &redacted(sent.query, query)]);
+    }
+    url
+}
+
+/// A query as it may be seen.
+fn redacted<'a>(own: Option<&Query>, query: &'a str) -> Cow<'a, str> {
+    static DEFAULT: LazyLock<Redaction> = LazyLock::new(Redaction::default);
+    match own {
+        Some(own) => own(query),
+        None => DEFAULT.redact("url.query", query),
+    }
+}
+
+/// Names the span of a server anew, when the route is known at last.
+pub(super) fn name_late(span: &Span, method: Option<&str>, route: &Route) {
+    if span.is_on() {
+        let target = Some(route.as_str());
+        span.text("otel.name", &Name { method, target }.to_string());
+        span.text("http.route", route.as_str());
+    }
+}
+
+/// `{method} {target}`; a method that is not known is `HTTP`.
+struct Name<'a> {
+    method: Option<&'a str>,
+    target: Option<&'a str>,
+}
+
+impl fmt::Display for Name<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.method.unwrap_or("HTTP"))?;
+        match self.target {
+            Some(target) => write!(f, " {target}"),
+            None => Ok(()),
+        }
+    }
+}

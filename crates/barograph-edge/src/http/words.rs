@@ -1,0 +1,88 @@
+//! How parts of a request are written in telemetry.
+
+use http::header::HOST;
+use http::{HeaderMap, Uri, Version};
+
+/// Who a client asks.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Server<'a> {
+    pub(crate) scheme: &'static str,
+    /// Address and port as they are written, perhaps with a user's name and password.
+    pub(crate) authority: &'a str,
+    /// Empty where nothing says it.
+    pub(crate) address: &'a str,
+    pub(crate) port: u16,
+}
+
+impl<'a> Server<'a> {
+    /// By the URL, or by the header `Host` where that has no authority. Without a port it is that
+    /// of the scheme, without a scheme that is `http`.
+    pub(crate) fn of(uri: &'a Uri, headers: &'a HeaderMap) -> Self {
+        let (scheme, standard) = match uri.scheme_str() {
+            Some("https" | "wss") => ("https", 443),
+            _ => ("http", 80),
+        };
+        let host = || headers.get(HOST)?.to_str().ok();
+        let authority = uri.authority().map(|a| a.as_str()).or_else(host);
+        let authority = authority.unwrap_or_default();
+        let (address, port) = host_and_port(authority).unwrap_or(("", None));
+        Server {
+            scheme,
+            authority,
+            address,
+            port: port.unwrap_or(standard),
+        }
+    }
+}
+
+/// Host and port of an authority, without a user's name. An IPv6 address has no brackets.
+pub(crate) fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
+    let host = authority.rsplit('@').next()?;
+    let (host, port) = match host.strip_prefix('[') {
+        Some(rest) => {
+            let (host, rest) = rest.split_once(']')?;
+            (host, rest.strip_prefix(':'))
+        }
+        None => match host.split_once(':') {
+            Some((host, port)) => (host, Some(port)),
+            None => (host, None),
+        },
+    };
+    let port = port.and_then(|port| port.parse().ok());
+    (!host.is_empty()).then_some((host, port))
+}
+
+/// The version of the protocol: `1.1`, `2`.
+pub(crate) fn version(version: Version) -> Option<&'static str> {
+    match version {
+        Version::HTTP_09 => Some("0.9"),
+        Version::HTTP_10 => Some("1.0"),
+        Version::HTTP_11 => Some("1.1"),
+        Version::HTTP_2 => Some("2"),
+        Version::HTTP_3 => Some("3"),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::host_and_port;
+
+    #[test]
+    fn an_authority_is_a_host_and_perhaps_a_port() {
+        for (authority, expected) in [
+            ("shop.example", Some(("shop.example", None))),
+            ("shop.example:8080", Some(("shop.example", Some(8080)))),
+            ("me:secret@shop.example:1", Some(("shop.example", Some(1)))),
+            ("[::1]:80", Some(("::1", Some(80)))),
+            ("[::1]", Some(("::1", None))),
+            ("shop:port", Some(("shop", None))),
+            ("shop:70000", Some(("shop", None))),
+            ("[::1", None),
+            (":80", None),
+            ("", None),
+        ] {
+            assert_eq!(host_and_port(authority), expected, "{authority}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The future of a response.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use http::Response;
+use http_body::Body;
+use pin_project_lite::pin_project;
+
+use super::body::ResponseBody;
+use super::errors::error_type;
+use super::exchange::{End, Exchange, announced, within};
+use crate::scope::Scope;
+
+pin_project! {
+    /// The response to a request that is recorded.
+    pub struct ResponseFuture<F, X: Exchange> {
+        // Some until it is dropped, which happens as a part of the request.
+        #[pin]
+        inner: Option<F>,
+        scope: Scope,
+        exchange: Option<X>,
+    }
+
+    impl<F, X: Exchange> PinnedDrop for ResponseFuture<F, X> {
+        fn drop(this: Pin<&mut Self>) {
+            let mut this = this.project();
+            let _in_scope = this.scope.enter();
+            {
+                let _entered = this.exchange.as_ref().map(Exchange::enter);
+                this.inner.set(None);
+            }
+            // Recorded while what the request came with is current.
+            drop(this.exchange.take());
+        }
+    }
+}
+
+impl<F, X: Exchange> ResponseFuture<F, X> {
+    pub(crate) fn new(inner: F, scope: Scope, exchange: Option<X>) -> Self {
+        ResponseFuture {
+            inner: Some(inner),
+            scope,
+            exchange,
+        }
+    }
+}
+
+impl<F, B, E, X> Future for ResponseFuture<F, X>
+where
+    F: Future<Output = Result<Response<B>, E>>,
+    B: Body,
+    E: 'static,
+    X: Exchange,
+{
+    type Output = Result<Response<ResponseBody<B, X>>, E>;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let this = self.project();
+        let inner = this.inner.as_pin_mut();
+        let inner = inner.expect("it is there until the future is dropped");
+        let _in_scope = this.scope.enter();
+        let polled = within(this.exchange, || inner.poll(cx));
+        let result = ready!(polled);
+        let mut exchange = this.exchange.take();
+        let response = match result {
+            Ok(response) => response,
+            Err(error) => {
+                if let Some(exchange) = exchange {
+                    let kind = exchange.error_type(&error);
+                    let kind = kind.unwrap_or_else(|| error_type(&error));
+                    exchange.end(End::ServiceError(kind));
+                }
+                return Poll::Ready(Err(error));
+            }
+        };
+        let (head, body) = response.into_parts();
+        let announced = announced(&body, &head.headers);
+        let end = match &mut exchange {
+            Some(exchange) => exchange
+                .respond(&head)
+                .or_else(|| (announced == Some(0)).then_some(End::Complete)),
+            None => None,
+        };
+        if let Some(end) = end
+            && let Some(exchange) = exchange.take()
+        {
+            exchange.end(end);
+        }
+        let body = ResponseBody::new(body, this.scope.clone(), announced, exchange);
+        Poll::Ready(Ok(Response::from_parts(head, body)))
+    }
+}

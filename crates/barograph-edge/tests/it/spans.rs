@@ -1,0 +1,127 @@
+//! Collects spans, so that tests can look at them.
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock, Mutex};
+
+use barograph_core::queue::Queue;
+use barograph_edge::trace::TraceLayer;
+use barograph_model::context::{SpanId, TraceContext};
+use barograph_model::span::{SpanRecord, Status};
+use barograph_model::value::AnyValue;
+use tracing::Dispatch;
+use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::{Layer, SubscriberExt};
+
+/// The spans that have ended, in this order.
+pub(crate) struct Spans {
+    queue: Arc<Queue<Box<SpanRecord>>>,
+    seen: Mutex<Vec<Seen>>,
+}
+
+/// A span that has ended.
+#[derive(Clone, Debug)]
+pub(crate) struct Seen {
+    pub(crate) context: TraceContext,
+    pub(crate) parent: Option<SpanId>,
+    pub(crate) links: Vec<TraceContext>,
+    /// Attributes as text, with name, kind, and whether it failed as fields of `tracing` say it.
+    pub(crate) fields: BTreeMap<String, String>,
+    /// What was told in it.
+    pub(crate) events: Vec<String>,
+}
+
+impl Seen {
+    /// A field; empty when it was not recorded.
+    pub(crate) fn field(&self, name: &str) -> &str {
+        self.fields.get(name).map_or("", String::as_str)
+    }
+
+    pub(crate) fn name(&self) -> &str {
+        self.field("otel.name")
+    }
+
+    /// Whether `other` is the parent of this span.
+    pub(crate) fn is_child_of(&self, other: &Seen) -> bool {
+        self.parent == Some(other.context.span_id())
+            && self.context.trace_id() == other.context.trace_id()
+    }
+}
+
+impl From<SpanRecord> for Seen {
+    fn from(record: SpanRecord) -> Self {
+        let mut fields: BTreeMap<_, _> = record
+            .attributes
+            .iter()
+            .map(|attribute| (attribute.key.to_string(), text(&attribute.value)))
+            .collect();
+        fields.insert("otel.name".into(), record.name.into());
+        fields.insert("otel.kind".into(), record.kind.as_str().into());
+        if let Status::Error { .. } = record.status {
+            fields.insert("otel.status_code".into(), "ERROR".into());
+        }
+        Seen {
+            context: record.context,
+            parent: record.parent.map(|parent| parent.span_id),
+            links: record.links.iter().map(|link| link.context).collect(),
+            fields,
+            events: record.events.into_iter().map(|e| e.name.into()).collect(),
+        }
+    }
+}
+
+fn text(value: &AnyValue) -> String {
+    match value {
+        AnyValue::Str(text) => text.to_string(),
+        AnyValue::I64(number) => number.to_string(),
+        AnyValue::Bool(value) => value.to_string(),
+        other => panic!("{other:?}"),
+    }
+}
+
+impl Spans {
+    /// Collects what this thread does until the guard is dropped.
+    pub(crate) fn collect() -> (Self, DefaultGuard) {
+        // While there is just one subscriber, a thread without any may switch callsites off for
+        // all. So there are always two more.
+        static OTHERS: LazyLock<[Dispatch; 2]> =
+            LazyLock::new(|| [(); 2].map(|()| Dispatch::new(tracing_subscriber::registry())));
+        LazyLock::force(&OTHERS);
+        let queue = Arc::new(Queue::new(2048));
+        // The libraries below have spans of their own.
+        let ours = |target: &str| target.starts_with("barograph") || target.starts_with("it");
+        let ours = filter_fn(move |metadata| ours(metadata.target()));
+        let layer = TraceLayer::new(queue.clone()).with_filter(ours);
+        let subscriber = tracing_subscriber::registry().with(layer);
+        let spans = Spans {
+            queue,
+            seen: Mutex::default(),
+        };
+        (spans, tracing::subscriber::set_default(subscriber))
+    }
+
+    pub(crate) fn all(&self) -> Vec<Seen> {
+        let mut seen = self.seen.lock().unwrap();
+        while let Some(record) = self.queue.pop() {
+            seen.push((*record).into());
+        }
+        seen.clone()
+    }
+
+    /// The one span that has ended.
+    #[track_caller]
+    pub(crate) fn one(&self) -> Seen {
+        let all = self.all();
+        assert_eq!(all.len(), 1, "{all:?}");
+        all[0].clone()
+    }
+
+    /// The one span of this name.
+    #[track_caller]
+    pub(crate) fn named(&self, name: &str) -> Seen {
+        let mut all = self.all();
+        all.retain(|span| span.name() == name);
+        assert_eq!(all.len(), 1, "{name}: {:?}", self.all());
+        all.remove(0)
+    }
+}
