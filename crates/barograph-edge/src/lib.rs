@@ -11,6 +11,7 @@
 //! * `trace`: spans out of `tracing` (feature `tracing`).
 //! * [`propagation`]: the propagators of the process.
 //! * [`http`]: tower layers for the requests of servers and clients: metrics, spans, context.
+//! * [`grpc`]: the same for calls of gRPC.
 //! * [`observe`]: a span, a duration and errors of any operation; behind the feature `tracing`.
 //! * [`process`]: what the kernel knows about this process.
 #![forbid(unsafe_code)]
@@ -35,6 +36,7 @@ mod span;
 mod span;
 mod wire;
 pub mod http;
+pub mod grpc;
 #[cfg(feature = "tracing")]
 pub mod observe;
 pub mod process;

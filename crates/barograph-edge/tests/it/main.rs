@@ -9,6 +9,7 @@ mod bodies;
 mod chain;
 mod clients;
 mod contexts;
+mod grpc;
 mod keep;
 mod kept;
 mod pages;

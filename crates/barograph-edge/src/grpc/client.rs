@@ -1,0 +1,158 @@
+//! The layer for calls that a client makes, and how it is set up.
+
+use std::fmt;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use barograph_core::current;
+use barograph_core::registry::Registry;
+use barograph_model::propagator::Propagators;
+use http::request::Parts;
+use http::{Request, Response};
+use http_body::Body;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::exchange::Exchange;
+use super::recorder::{Recorder, Settings, Side};
+use super::{ResponseBody, ResponseFuture};
+use crate::carrier::HeadersMut;
+use crate::scope::Scope;
+use crate::wire::Exchange as _;
+
+/// Records the calls that are made through the channels which it is put around.
+///
+/// Clones share everything.
+#[derive(Clone)]
+pub struct GrpcClientLayer {
+    recorder: Arc<Recorder>,
+}
+
+impl GrpcClientLayer {
+    /// A layer of one's own.
+    pub fn builder() -> GrpcClientLayerBuilder {
+        GrpcClientLayerBuilder::default()
+    }
+}
+
+impl<S> Layer<S> for GrpcClientLayer {
+    type Service = GrpcClient<S>;
+
+    fn layer(&self, inner: S) -> GrpcClient<S> {
+        GrpcClient {
+            inner,
+            recorder: self.recorder.clone(),
+        }
+    }
+}
+
+impl fmt::Debug for GrpcClientLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrpcClientLayer").finish_non_exhaustive()
+    }
+}
+
+/// What a [`GrpcClientLayer`] shall do otherwise than by default.
+#[derive(Default)]
+#[must_use = "nothing is recorded until `build`"]
+pub struct GrpcClientLayerBuilder {
+    registry: Option<Registry>,
+    settings: Settings,
+}
+
+impl GrpcClientLayerBuilder {
+    /// Records into this registry, and not into that of the process.
+    pub fn with_registry(mut self, registry: &Registry) -> Self {
+        self.registry = Some(registry.clone());
+        self
+    }
+
+    /// Records only calls to which `filter` says yes. Each call replaces the filter before.
+    pub fn with_filter(mut self, filter: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
+        self.settings.filter = Some(Box::new(filter));
+        self
+    }
+
+    /// Writes contexts by these propagators, and not by
+    /// [those of the process](crate::propagation::propagators).
+    pub fn with_propagators(mut self, propagators: Propagators) -> Self {
+        self.settings.propagators = Some(propagators);
+        self
+    }
+
+    /// The methods that there are, as `package.Service/Method`; every other is `_OTHER`.
+    ///
+    /// Without a list each that is called is one, up to a thousand.
+    pub fn with_methods(mut self, methods: impl IntoIterator<Item = impl Into<Arc<str>>>) -> Self {
+        self.settings
+            .methods
+            .list(methods.into_iter().map(Into::into));
+        self
+    }
+
+    /// Who is called, as the channel was told: `server.address` and `server.port`.
+    ///
+    /// Without it the metric does not say it; spans show what the request itself tells.
+    pub fn with_server(mut self, address: impl Into<Box<str>>, port: u16) -> Self {
+        self.settings.server = Some((address.into(), port));
+        self
+    }
+
+    /// Registers the family and makes the layer.
+    ///
+    /// Where a family of that name exists already as something else, the conflict is reported, and
+    /// nothing is recorded there.
+    pub fn build(self) -> GrpcClientLayer {
+        let registry = self.registry.as_ref().unwrap_or_else(|| Registry::global());
+        GrpcClientLayer {
+            recorder: Arc::new(Recorder::new(registry, self.settings, Side::Client)),
+        }
+    }
+}
+
+impl fmt::Debug for GrpcClientLayerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrpcClientLayerBuilder")
+            .finish_non_exhaustive()
+    }
+}
+
+/// A channel whose calls are recorded. Made by [`GrpcClientLayer`].
+#[derive(Clone)]
+pub struct GrpcClient<S> {
+    inner: S,
+    recorder: Arc<Recorder>,
+}
+
+impl<S, Q, B> Service<Request<Q>> for GrpcClient<S>
+where
+    S: Service<Request<Q>, Response = Response<B>, Error: 'static>,
+    B: Body,
+{
+    type Response = Response<ResponseBody<B>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Q>) -> ResponseFuture<S::Future> {
+        let (mut parts, body) = request.into_parts();
+        let exchange = Exchange::begin(&self.recorder, None, &parts);
+        let inner = {
+            let _entered = exchange.as_ref().map(Exchange::enter);
+            let propagators = self.recorder.settings.propagators();
+            propagators.inject(&current::propagation(), &mut HeadersMut(&mut parts.headers));
+            self.inner.call(Request::from_parts(parts, body))
+        };
+        ResponseFuture::new(inner, Scope::default(), exchange)
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for GrpcClient<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("GrpcClient");
+        out.field("inner", &self.inner).finish_non_exhaustive()
+    }
+}

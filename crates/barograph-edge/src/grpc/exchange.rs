@@ -1,0 +1,167 @@
+//! One call, from that of the service to the end of the stream.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use barograph_model::context::TraceContext;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode, Uri, response};
+
+use super::recorder::{Answered, Duration, Made, Recorder, Side};
+use super::spans;
+use super::status::Status;
+use crate::span::Span;
+use crate::wire::{self, End};
+
+/// A call that is answered, or waited for.
+pub struct Exchange {
+    recorder: Arc<Recorder>,
+    span: Span,
+    start: Instant,
+    uri: Uri,
+    method: Option<Arc<str>>,
+    status: Option<Status>,
+    passed: u64,
+    ended: bool,
+}
+
+impl Exchange {
+    /// Begins when a service is called. None for requests that are left out.
+    ///
+    /// What is current is the parent of its span; `linked` is another span that it has to do with.
+    pub(super) fn begin(
+        recorder: &Arc<Recorder>,
+        linked: Option<TraceContext>,
+        request: &Parts,
+    ) -> Option<Self> {
+        let settings = &recorder.settings;
+        if !settings.wants(request) {
+            return None;
+        }
+        let name = name_of(&request.uri);
+        let method = settings.methods.get(name).or_else(|| match recorder.side {
+            // The program itself says what it calls.
+            Side::Client => settings.methods.learn(name),
+            Side::Server => None,
+        });
+        let span = spans::call(settings, recorder.side, request, method.as_deref());
+        if let Some(linked) = linked {
+            span.link(linked);
+        }
+        Some(Exchange {
+            recorder: recorder.clone(),
+            span,
+            start: Instant::now(),
+            uri: request.uri.clone(),
+            method,
+            status: None,
+            passed: 0,
+            ended: false,
+        })
+    }
+
+    fn record(&mut self, end: End) {
+        self.ended = true;
+        let Recorder {
+            settings,
+            side,
+            duration,
+        } = &*self.recorder;
+        let (status, other) = match (end, self.status) {
+            (End::Panic, _) => (None, "panic"),
+            // Whatever happens behind it, a status that was told is what became of the call.
+            (_, Some(status)) => (Some(status), ""),
+            (End::Complete | End::Upgrade, None) => (Some(Status::UNKNOWN), ""),
+            (End::Dropped, None) => (Some(Status::CANCELLED), ""),
+            (End::ServiceError(_), None) if *side == Side::Server => (None, "service_error"),
+            (End::BodyError(_), None) if *side == Side::Server => (None, "body_error"),
+            (End::ServiceError(error) | End::BodyError(error), None) => (None, error),
+        };
+        if self.method.is_none() {
+            let name = name_of(&self.uri);
+            if status.is_some_and(Status::is_of_a_method) {
+                self.method = settings.methods.learn(name);
+            }
+            spans::name_late(&self.span, self.method.as_deref(), name);
+        }
+        let error = match status {
+            Some(status) if status.is_servers_fault() => status.as_str(),
+            Some(status) if *side == Side::Client && status != Status::OK => status.as_str(),
+            _ => other,
+        };
+        let status = status.map_or("", Status::as_str);
+        if !status.is_empty() {
+            self.span.text("rpc.response.status_code", status);
+        }
+        if !error.is_empty() {
+            self.span.fail(error);
+        }
+        let seconds = self.start.elapsed().as_secs_f64();
+        let _entered = self.span.enter();
+        let method = self.method.as_deref().unwrap_or("_OTHER");
+        match duration {
+            Duration::Server(Some(family)) => {
+                let call = Answered {
+                    system: "grpc",
+                    method,
+                    status,
+                    error,
+                };
+                family.with(&call).observe(seconds);
+            }
+            Duration::Client(Some(family), port) => {
+                let server = settings.server.as_ref();
+                let call = Made {
+                    system: "grpc",
+                    method,
+                    status,
+                    error,
+                    address: server.map_or("", |(address, _)| address),
+                    port,
+                };
+                family.with(&call).observe(seconds);
+            }
+            Duration::Server(None) | Duration::Client(None, _) => {}
+        }
+    }
+}
+
+/// `package.Service/Method`, which is the path without its first character.
+fn name_of(uri: &Uri) -> &str {
+    uri.path().strip_prefix('/').unwrap_or_default()
+}
+
+impl wire::Exchange for Exchange {
+    fn enter(&self) -> impl Sized + '_ {
+        self.span.enter()
+    }
+
+    fn respond(&mut self, head: &response::Parts) -> Option<End> {
+        self.status = Status::of(&head.headers);
+        if self.status.is_none() && head.status != StatusCode::OK {
+            self.status = Some(Status::of_http(head.status));
+        }
+        None
+    }
+
+    fn pass(&mut self, bytes: usize) -> u64 {
+        self.passed = self.passed.saturating_add(bytes as u64);
+        self.passed
+    }
+
+    fn trailers(&mut self, trailers: &HeaderMap) {
+        self.status = Status::of(trailers).or(self.status);
+    }
+
+    fn end(mut self, end: End) {
+        self.record(end);
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.record(End::of_drop());
+        }
+    }
+}

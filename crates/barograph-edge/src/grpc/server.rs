@@ -1,0 +1,190 @@
+//! The layer for calls that a server answers, and how it is set up.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+
+use barograph_core::registry::Registry;
+use barograph_model::context::Boundary;
+use barograph_model::propagator::Propagators;
+use http::request::Parts;
+use http::{Request, Response};
+use http_body::Body;
+use tower_layer::Layer;
+use tower_service::Service;
+
+use super::exchange::Exchange;
+use super::recorder::{Recorder, Settings, Side};
+use super::{ResponseBody, ResponseFuture};
+use crate::carrier::Headers;
+use crate::scope::Scope;
+use crate::wire::Exchange as _;
+
+/// Records the calls that the services which it is put around answer.
+///
+/// Clones share everything.
+#[derive(Clone)]
+pub struct GrpcServerLayer {
+    recorder: Arc<Recorder>,
+    boundary: Boundary,
+}
+
+impl GrpcServerLayer {
+    /// A layer of one's own.
+    pub fn builder() -> GrpcServerLayerBuilder {
+        GrpcServerLayerBuilder::default()
+    }
+}
+
+impl<S> Layer<S> for GrpcServerLayer {
+    type Service = GrpcServer<S>;
+
+    fn layer(&self, inner: S) -> GrpcServer<S> {
+        GrpcServer {
+            inner,
+            recorder: self.recorder.clone(),
+            boundary: self.boundary,
+        }
+    }
+}
+
+impl fmt::Debug for GrpcServerLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrpcServerLayer").finish_non_exhaustive()
+    }
+}
+
+/// What a [`GrpcServerLayer`] shall do otherwise than by default.
+#[derive(Default)]
+#[must_use = "nothing is recorded until `build`"]
+pub struct GrpcServerLayerBuilder {
+    registry: Option<Registry>,
+    settings: Settings,
+    boundary: Boundary,
+}
+
+impl GrpcServerLayerBuilder {
+    /// Records into this registry, and not into that of the process.
+    pub fn with_registry(mut self, registry: &Registry) -> Self {
+        self.registry = Some(registry.clone());
+        self
+    }
+
+    /// Records only calls to which `filter` says yes. Each call replaces the filter before.
+    pub fn with_filter(mut self, filter: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
+        self.settings.filter = Some(Box::new(filter));
+        self
+    }
+
+    /// Reads contexts by these propagators, and not by
+    /// [those of the process](crate::propagation::propagators).
+    pub fn with_propagators(mut self, propagators: Propagators) -> Self {
+        self.settings.propagators = Some(propagators);
+        self
+    }
+
+    /// The methods that there are, as `package.Service/Method`; every other is `_OTHER`.
+    ///
+    /// Without a list they are learnt: a path is a method when a call of it was answered as only its own
+    /// code would. At most a thousand are learnt.
+    pub fn with_methods(mut self, methods: impl IntoIterator<Item = impl Into<Arc<str>>>) -> Self {
+        self.settings
+            .methods
+            .list(methods.into_iter().map(Into::into));
+        self
+    }
+
+    /// Learns only methods of these services, such as `package.Service`.
+    pub fn with_services(
+        mut self,
+        services: impl IntoIterator<Item = impl Into<Box<str>>>,
+    ) -> Self {
+        self.settings
+            .methods
+            .learn_of(services.into_iter().map(Into::into));
+        self
+    }
+
+    /// What stands between the service and its callers. By default they are believed.
+    ///
+    /// Behind an [untrusted](Boundary::Untrusted) boundary each call begins a trace that has a link
+    /// to that of the caller; what the caller says about sampling, and its baggage, is ignored.
+    pub fn with_boundary(mut self, boundary: Boundary) -> Self {
+        self.boundary = boundary;
+        self
+    }
+
+    /// Asks `peer` who makes a call, for `network.peer.address` in spans. By default it is a
+    /// `SocketAddr` among the extensions of the request; tonic has it in its `TcpConnectInfo`.
+    pub fn with_peer(
+        mut self,
+        peer: impl Fn(&Parts) -> Option<SocketAddr> + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.peer = Box::new(peer);
+        self
+    }
+
+    /// Registers the family and makes the layer.
+    ///
+    /// Where a family of that name exists already as something else, the conflict is reported, and
+    /// nothing is recorded there.
+    pub fn build(self) -> GrpcServerLayer {
+        let registry = self.registry.as_ref().unwrap_or_else(|| Registry::global());
+        GrpcServerLayer {
+            recorder: Arc::new(Recorder::new(registry, self.settings, Side::Server)),
+            boundary: self.boundary,
+        }
+    }
+}
+
+impl fmt::Debug for GrpcServerLayerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrpcServerLayerBuilder")
+            .finish_non_exhaustive()
+    }
+}
+
+/// A service whose calls are recorded. Made by [`GrpcServerLayer`].
+#[derive(Clone)]
+pub struct GrpcServer<S> {
+    inner: S,
+    recorder: Arc<Recorder>,
+    boundary: Boundary,
+}
+
+impl<S, Q, B> Service<Request<Q>> for GrpcServer<S>
+where
+    S: Service<Request<Q>, Response = Response<B>, Error: 'static>,
+    B: Body,
+{
+    type Response = Response<ResponseBody<B>>;
+    type Error = S::Error;
+    type Future = ResponseFuture<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Q>) -> ResponseFuture<S::Future> {
+        let (parts, body) = request.into_parts();
+        let received = self.recorder.settings.propagators();
+        let received = received.extract(&Headers(&parts.headers));
+        let (scope, linked) = Scope::of(received, self.boundary);
+        let exchange;
+        let inner = {
+            let _in_scope = scope.enter();
+            exchange = Exchange::begin(&self.recorder, linked, &parts);
+            let _entered = exchange.as_ref().map(Exchange::enter);
+            self.inner.call(Request::from_parts(parts, body))
+        };
+        ResponseFuture::new(inner, scope, exchange)
+    }
+}
+
+impl<S: fmt::Debug> fmt::Debug for GrpcServer<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("GrpcServer");
+        out.field("inner", &self.inner).finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,83 @@
+//! The span of a call, with what is known when it begins.
+//!
+//! Source: OpenTelemetry semantic conventions 1.44, "gRPC".
+
+use http::header::HOST;
+use http::request::Parts;
+use tracing::field::Empty;
+use tracing::{Level, info_span, span_enabled};
+
+use super::recorder::{Settings, Side};
+use crate::http::words::host_and_port;
+use crate::span::{Span, bounded};
+
+/// The span of a call that begins.
+pub(super) fn call(settings: &Settings, side: Side, request: &Parts, method: Option<&str>) -> Span {
+    const TARGET: &str = "barograph_edge::grpc";
+    if !span_enabled!(target: TARGET, Level::INFO) {
+        return Span::none();
+    }
+    let host = request
+        .headers
+        .get(HOST)
+        .and_then(|host| host.to_str().ok());
+    let authority = request.uri.authority().map(|a| a.as_str()).or(host);
+    let (address, port) = match &settings.server {
+        Some((address, port)) => (Some(&**address), Some(*port)),
+        None => {
+            let (address, port) = authority.and_then(host_and_port).unzip();
+            (address, port.flatten())
+        }
+    };
+    let name = method.unwrap_or("grpc");
+    let method = method.unwrap_or("_OTHER");
+    match side {
+        Side::Server => {
+            let peer = (settings.peer)(request);
+            info_span!(
+                target: TARGET,
+                "grpc_server",
+                otel.name = name,
+                otel.kind = "server",
+                otel.status_code = Empty,
+                error.type = Empty,
+                client.address = peer.map(|peer| tracing::field::display(peer.ip())),
+                network.peer.address = peer.map(|peer| tracing::field::display(peer.ip())),
+                network.peer.port = peer.map(|peer| peer.port()),
+                rpc.method = method,
+                rpc.method_original = Empty,
+                rpc.response.status_code = Empty,
+                rpc.system.name = "grpc",
+                server.address = address.map(bounded),
+                server.port = port,
+            )
+        }
+        Side::Client => info_span!(
+            target: TARGET,
+            "grpc_client",
+            otel.name = name,
+            otel.kind = "client",
+            otel.status_code = Empty,
+            error.type = Empty,
+            rpc.method = method,
+            rpc.method_original = Empty,
+            rpc.response.status_code = Empty,
+            rpc.system.name = "grpc",
+            server.address = address.map(bounded),
+            server.port = port,
+        ),
+    }
+    .into()
+}
+
+/// Tells which method it was, when that was not known at the beginning: `learnt`, or this path,
+/// which is none.
+pub(super) fn name_late(span: &Span, learnt: Option<&str>, path: &str) {
+    match learnt {
+        Some(method) => {
+            span.text("otel.name", method);
+            span.text("rpc.method", method);
+        }
+        None => span.text("rpc.method_original", bounded(path)),
+    }
+}

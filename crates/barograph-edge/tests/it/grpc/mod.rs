@@ -1,0 +1,261 @@
+//! Calls of gRPC between tonic's own server and client: their metrics, spans and context.
+
+mod service;
+
+use barograph_core::registry::Registry;
+use barograph_edge::grpc::{GrpcClientLayer, GrpcServerLayer, GrpcServerLayerBuilder};
+use barograph_model::context::{Baggage, Boundary, Propagation, TraceContext};
+use barograph_model::snapshot::{Source, Value};
+use tokio::time::{Duration, sleep, timeout};
+use tonic::Code;
+
+use crate::spans::Spans;
+use service::{Orders, serve};
+
+const SERVER: &str = "rpc.server.call.duration";
+const CLIENT: &str = "rpc.client.call.duration";
+
+/// The series of a family: the values of the labels that are not empty, in the order of the names
+/// error, method, status, system, address and port, and the count.
+fn lines(registry: &Registry, name: &str) -> Vec<String> {
+    let mut lines = Vec::new();
+    for family in registry.collect() {
+        let mut from = Some(0).filter(|_| *family.descriptor().name == *name);
+        while let Some(cursor) = from {
+            from = family.read(cursor, &mut |point| {
+                let Value::Histogram(histogram) = point.value else {
+                    panic!("{:?}", point.value);
+                };
+                let labels = point.labels.iter().filter(|label| !label.1.is_empty());
+                let labels: Vec<_> = labels.map(|label| label.1.to_owned()).collect();
+                lines.push(format!("{} = {}", labels.join(" "), histogram.count()));
+            });
+        }
+    }
+    lines.sort();
+    lines
+}
+
+/// Waits until the family shows these lines: a server ends a call in its own time.
+async fn expect(registry: &Registry, name: &str, expected: &[&str]) {
+    let shown = async {
+        while lines(registry, name) != expected {
+            sleep(Duration::from_millis(5)).await;
+        }
+    };
+    if timeout(Duration::from_secs(20), shown).await.is_err() {
+        assert_eq!(lines(registry, name), expected);
+    }
+}
+
+/// A server and a client of it, and what they record.
+struct Pair {
+    registry: Registry,
+    orders: Orders,
+}
+
+async fn pair_with(f: impl FnOnce(GrpcServerLayerBuilder) -> GrpcServerLayerBuilder) -> Pair {
+    let registry = Registry::new();
+    let server = f(GrpcServerLayer::builder().with_registry(&registry)).build();
+    let address = serve(server).await;
+    let client = GrpcClientLayer::builder()
+        .with_registry(&registry)
+        .with_server("orders.test", 50051)
+        .build();
+    let orders = Orders::connect(address, &client).await;
+    Pair { registry, orders }
+}
+
+async fn pair() -> Pair {
+    pair_with(|builder| builder).await
+}
+
+#[tokio::test]
+async fn the_status_is_that_of_the_trailers_or_of_the_head() {
+    let Pair {
+        registry,
+        mut orders,
+    } = pair().await;
+    assert_eq!(orders.get("one").await.unwrap(), "one at last");
+    // Trailers only: there is no message.
+    assert_eq!(
+        orders.get("missing").await.unwrap_err().code(),
+        Code::NotFound
+    );
+    assert_eq!(
+        orders.get("broken").await.unwrap_err().code(),
+        Code::Internal
+    );
+    // Two messages, and then it fails.
+    assert_eq!(
+        orders.list("2 broken").await.unwrap_err().code(),
+        Code::Internal
+    );
+    assert_eq!(orders.list("3").await.unwrap(), 3);
+    let expected = [
+        "INTERNAL shop.Orders/Get INTERNAL grpc = 1",
+        "INTERNAL shop.Orders/List INTERNAL grpc = 1",
+        "shop.Orders/Get NOT_FOUND grpc = 1",
+        "shop.Orders/Get OK grpc = 1",
+        "shop.Orders/List OK grpc = 1",
+    ];
+    expect(&registry, SERVER, &expected).await;
+    let expected = [
+        "INTERNAL shop.Orders/Get INTERNAL grpc orders.test 50051 = 1",
+        "INTERNAL shop.Orders/List INTERNAL grpc orders.test 50051 = 1",
+        "NOT_FOUND shop.Orders/Get NOT_FOUND grpc orders.test 50051 = 1",
+        "shop.Orders/Get OK grpc orders.test 50051 = 1",
+        "shop.Orders/List OK grpc orders.test 50051 = 1",
+    ];
+    expect(&registry, CLIENT, &expected).await;
+}
+
+#[tokio::test]
+async fn what_is_no_method_is_other() {
+    let (spans, _guard) = Spans::collect();
+    let Pair {
+        registry,
+        mut orders,
+    } = pair().await;
+    for path in ["/shop.Orders/Nonsense", "/no.Service/At.All"] {
+        let status = orders.call(path, "x").await.unwrap_err();
+        assert_eq!(status.code(), Code::Unimplemented);
+    }
+    let expected = ["UNIMPLEMENTED _OTHER UNIMPLEMENTED grpc = 2"];
+    expect(&registry, SERVER, &expected).await;
+    let mut servers = spans.all();
+    servers.retain(|span| span.field("otel.kind") == "server");
+    assert_eq!(servers[0].name(), "grpc");
+    assert_eq!(servers[0].field("rpc.method"), "_OTHER");
+    assert_eq!(
+        servers[0].field("rpc.method_original"),
+        "shop.Orders/Nonsense"
+    );
+}
+
+#[tokio::test]
+async fn only_methods_that_were_listed_are_named() {
+    let listed = |builder: GrpcServerLayerBuilder| builder.with_methods(["shop.Orders/List"]);
+    let Pair {
+        registry,
+        mut orders,
+    } = pair_with(listed).await;
+    orders.get("one").await.unwrap();
+    orders.list("1").await.unwrap();
+    let expected = ["_OTHER OK grpc = 1", "shop.Orders/List OK grpc = 1"];
+    expect(&registry, SERVER, &expected).await;
+}
+
+#[tokio::test]
+async fn a_call_is_one_trace_with_what_travels() {
+    let (spans, _guard) = Spans::collect();
+    let Pair {
+        registry,
+        mut orders,
+    } = pair().await;
+    let caller = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+    let caller = TraceContext::parse_traceparent(caller).unwrap();
+    let travels = Propagation::from(caller).with_baggage(Baggage::parse(["tenant=acme"]));
+    let answer = {
+        let _current = barograph_core::current::enter(travels);
+        // One thread does everything here, so only the first poll is in it.
+        let call = orders.get("baggage");
+        call.await.unwrap()
+    };
+    assert_eq!(answer, "tenant=acme");
+    expect(&registry, SERVER, &["shop.Orders/Get OK grpc = 1"]).await;
+    let all = spans.all();
+    let of = |kind| {
+        all.iter()
+            .find(|span| span.field("otel.kind") == kind)
+            .unwrap()
+    };
+    let (client, server) = (of("client"), of("server"));
+    assert_eq!(client.parent, Some(caller.span_id()));
+    assert!(server.is_child_of(client), "{all:?}");
+    for span in [client, server] {
+        assert_eq!(span.name(), "shop.Orders/Get");
+        assert_eq!(span.field("rpc.system.name"), "grpc");
+        assert_eq!(span.field("rpc.method"), "shop.Orders/Get");
+        assert_eq!(span.field("rpc.response.status_code"), "OK");
+        assert_eq!(span.field("otel.status_code"), "");
+        assert_eq!(span.field("rpc.method_original"), "");
+    }
+    assert_eq!(client.field("server.address"), "orders.test");
+    assert_eq!(server.field("server.address"), "127.0.0.1");
+}
+
+#[tokio::test]
+async fn an_untrusted_caller_decides_nothing() {
+    let (spans, _guard) = Spans::collect();
+    let untrusted = |builder: GrpcServerLayerBuilder| builder.with_boundary(Boundary::Untrusted);
+    let Pair {
+        registry,
+        mut orders,
+    } = pair_with(untrusted).await;
+    orders.get("one").await.unwrap();
+    expect(&registry, SERVER, &["shop.Orders/Get OK grpc = 1"]).await;
+    let all = spans.all();
+    assert_eq!(all.len(), 2);
+    let of = |kind| {
+        all.iter()
+            .find(|span| span.field("otel.kind") == kind)
+            .unwrap()
+    };
+    let (client, server) = (of("client"), of("server"));
+    assert_ne!(client.context.trace_id(), server.context.trace_id());
+    assert_eq!(
+        (server.parent, &server.links),
+        (None, &vec![client.context])
+    );
+}
+
+#[tokio::test]
+async fn a_call_that_is_dropped_is_cancelled_on_both_sides() {
+    let (spans, _guard) = Spans::collect();
+    let Pair {
+        registry,
+        mut orders,
+    } = pair().await;
+    orders.get("one").await.unwrap();
+    let call = timeout(Duration::from_millis(100), orders.get("hang"));
+    call.await.unwrap_err();
+    // A stream that nobody reads to its end.
+    orders.list_first("endless").await;
+    let expected = [
+        "_OTHER CANCELLED grpc = 1",
+        "shop.Orders/Get CANCELLED grpc = 1",
+        "shop.Orders/Get OK grpc = 1",
+    ];
+    expect(&registry, SERVER, &expected).await;
+    let expected = [
+        "CANCELLED shop.Orders/Get CANCELLED grpc orders.test 50051 = 1",
+        "CANCELLED shop.Orders/List CANCELLED grpc orders.test 50051 = 1",
+        "shop.Orders/Get OK grpc orders.test 50051 = 1",
+    ];
+    expect(&registry, CLIENT, &expected).await;
+    for span in spans.all() {
+        let is_error = span.field("otel.status_code") == "ERROR";
+        let is_cancelled = span.field("rpc.response.status_code") == "CANCELLED";
+        // It is the client's fault, if it is one.
+        let is_client = span.field("otel.kind") == "client";
+        assert_eq!(is_error, is_cancelled && is_client, "{span:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_method_that_panics_is_told_by_both_sides() {
+    let Pair {
+        registry,
+        mut orders,
+    } = pair().await;
+    orders.get("one").await.unwrap();
+    orders.get("panic").await.unwrap_err();
+    let expected = [
+        "panic shop.Orders/Get grpc = 1",
+        "shop.Orders/Get OK grpc = 1",
+    ];
+    expect(&registry, SERVER, &expected).await;
+    let all = lines(&registry, CLIENT);
+    assert_eq!(all.len(), 2, "{all:?}");
+}
