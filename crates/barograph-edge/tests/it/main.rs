@@ -15,6 +15,7 @@ mod kept;
 mod pages;
 mod process;
 mod requests;
+mod reqwests;
 mod routes;
 mod server;
 mod traces;

@@ -34,9 +34,13 @@ mod recorder;
 mod exchange;
 mod service;
 mod layer;
+#[cfg(feature = "reqwest-middleware")]
+mod middleware;
 
 pub use attempts::Attempts;
 pub use layer::{HttpClientLayer, HttpClientLayerBuilder};
+#[cfg(feature = "reqwest-middleware")]
+pub use middleware::HttpClientMiddleware;
 pub use service::HttpClient;
 
 use crate::wire;

@@ -1,0 +1,135 @@
+//! The same for clients made of reqwest.
+
+use std::any::Any;
+use std::fmt;
+use std::sync::Arc;
+
+use http::{Extensions, Request, Response};
+use reqwest::{Body, ResponseBuilderExt as _};
+use reqwest_middleware::{Error, Middleware, Next};
+
+use super::HttpClientLayer;
+use super::attempts::Attempts;
+use super::exchange::Exchange;
+use super::recorder::Recorder;
+use crate::http::words::Server;
+use crate::scope::Scope;
+use crate::wire::{self, Exchange as _, ResponseFuture};
+
+/// Records the requests of a reqwest client: what an [`HttpClientLayer`] does, as a middleware of
+/// `reqwest-middleware`.
+///
+/// It belongs behind a middleware that tries again: then each try has a span and says which it is.
+/// Redirects that reqwest follows by itself are a part of their request. What a request is for, a
+/// [`Route`](crate::http::Route), goes into its extensions.
+///
+/// ```
+/// use barograph_edge::http::HttpClientLayer;
+/// use barograph_edge::http::client::HttpClientMiddleware;
+/// use reqwest_middleware::ClientBuilder;
+///
+/// let client = ClientBuilder::new(reqwest::Client::new())
+///     .with(HttpClientMiddleware::from(HttpClientLayer::builder().build()))
+///     .build();
+/// # let _ = client;
+/// ```
+#[derive(Clone)]
+pub struct HttpClientMiddleware {
+    recorder: Arc<Recorder>,
+}
+
+impl From<HttpClientLayer> for HttpClientMiddleware {
+    fn from(layer: HttpClientLayer) -> Self {
+        HttpClientMiddleware {
+            recorder: layer.recorder,
+        }
+    }
+}
+
+#[async_trait::async_trait]
+impl Middleware for HttpClientMiddleware {
+    async fn handle(
+        &self,
+        mut request: reqwest::Request,
+        extensions: &mut Extensions,
+        next: Next<'_>,
+    ) -> Result<reqwest::Response, Error> {
+        let Ok(uri) = request.url().as_str().parse() else {
+            return next.run(request, extensions).await;
+        };
+        // The request as layers see it, for as long as it is looked at.
+        let (mut parts, ()) = Request::new(()).into_parts();
+        parts.method = request.method().clone();
+        parts.uri = uri;
+        parts.version = request.version();
+        parts.headers = std::mem::take(request.headers_mut());
+        extensions.get_or_insert_default::<Attempts>();
+        parts.extensions = extensions.clone();
+        let exchange = Exchange::begin(&self.recorder, &parts);
+        let exchange = exchange.map(|exchange| exchange.with_errors(error_type));
+        let sent = {
+            let _entered = exchange.as_ref().map(|exchange| exchange.enter());
+            let server = Server::of(&parts.uri, &parts.headers);
+            if self.recorder.injects(server.address) {
+                self.recorder.inject(&mut parts.headers);
+            }
+            *request.headers_mut() = parts.headers;
+            next.run(request, extensions)
+        };
+        let sent = async {
+            let response = sent.await?;
+            let url = response.url().clone();
+            let mut response = Response::<Body>::from(response);
+            response.extensions_mut().insert(Asked(url));
+            Ok::<_, Error>(response)
+        };
+        let response = ResponseFuture::new(sent, Scope::default(), exchange).await?;
+        Ok(whole(response.map(Body::wrap)))
+    }
+}
+
+/// The URL that was asked in the end.
+#[derive(Clone)]
+struct Asked(reqwest::Url);
+
+/// Puts a response together again with the URL, which only a builder can set.
+fn whole(response: Response<Body>) -> reqwest::Response {
+    let (head, body) = response.into_parts();
+    let mut response = Response::builder();
+    if let Some(Asked(url)) = head.extensions.get().cloned() {
+        response = response.url(url);
+    }
+    let mut response = response.body(body).expect("nothing in it is invalid");
+    *response.status_mut() = head.status;
+    *response.version_mut() = head.version;
+    *response.headers_mut() = head.headers;
+    response.extensions_mut().extend(head.extensions);
+    response.into()
+}
+
+/// What kind of error reqwest gives.
+fn error_type(error: &dyn Any) -> Option<&'static str> {
+    let error = match error.downcast_ref::<Error>() {
+        Some(Error::Reqwest(error)) => error,
+        Some(Error::Middleware(_)) => return Some("_OTHER"),
+        None => error.downcast_ref::<reqwest::Error>()?,
+    };
+    Some(if error.is_timeout() {
+        "timeout"
+    } else if let Some(known) = wire::of_system(error) {
+        known
+    } else if error.is_connect() {
+        "connect"
+    } else if error.is_redirect() {
+        "redirect"
+    } else {
+        "reqwest::Error"
+    })
+}
+
+impl fmt::Debug for HttpClientMiddleware {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpClientMiddleware")
+            .finish_non_exhaustive()
+    }
+}
