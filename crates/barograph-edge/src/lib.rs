@@ -12,6 +12,7 @@
 //! * [`propagation`]: the propagators of the process.
 //! * [`http`]: tower layers for the requests of servers and clients: metrics, spans, context.
 //! * [`grpc`]: the same for calls of gRPC.
+//! * [`kafka`]: the same for records of Kafka, beside any client.
 //! * [`observe`]: a span, a duration and errors of any operation; behind the feature `tracing`.
 //! * [`process`]: what the kernel knows about this process.
 #![forbid(unsafe_code)]
@@ -37,6 +38,7 @@ mod span;
 mod wire;
 pub mod http;
 pub mod grpc;
+pub mod kafka;
 #[cfg(feature = "tracing")]
 pub mod observe;
 pub mod process;

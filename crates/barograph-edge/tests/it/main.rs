@@ -10,6 +10,7 @@ mod chain;
 mod clients;
 mod contexts;
 mod grpc;
+mod kafka;
 mod keep;
 mod kept;
 mod pages;

@@ -1,0 +1,62 @@
+//! Records of Kafka that are sent and processed: their metrics, their spans, and the context in
+//! their headers.
+//!
+//! [`Kafka`] stands beside a client of Kafka, of whatever library: it is told what is about to happen
+//! and gives an [`Operation`], in which it happens. Headers are whatever implements
+//! [`Carrier`](barograph_model::carrier::Carrier) and
+//! [`CarrierMut`](barograph_model::carrier::CarrierMut), such as a list of pairs.
+//!
+//! | operation | span | metrics |
+//! |---|---|---|
+//! | [`create`](Kafka::create) | `create {topic}`, producer | |
+//! | [`send`](Kafka::send), [`send_batch`](Kafka::send_batch) | `send {topic}`, producer or client | `messaging.client.operation.duration`, `messaging.client.sent.messages` |
+//! | [`receive`](Kafka::receive) | `receive {topic}`, client | `messaging.client.operation.duration` |
+//! | [`process`](Kafka::process) | `process {topic}`, consumer | `messaging.process.duration`, `messaging.client.consumed.messages` |
+//! | [`settle`](Kafka::settle) | `commit {topic}`, client | `messaging.client.operation.duration` |
+//!
+//! The labels are `messaging.system` (`kafka`), `messaging.operation.name`,
+//! `messaging.destination.name`, `messaging.consumer.group.name`, `server.address`, `server.port` and
+//! `error.type`. One that does not apply has an empty value.
+//!
+//! # Who belongs to whom
+//!
+//! The span that a record was created in is written into its headers. By default a span that
+//! receives or processes it has a link there, and belongs to the trace of whoever works: a record may
+//! be one of a batch, or wait for days. With [`Relation::Parent`] processing goes on with the trace
+//! of the record. What the application has sent along as baggage is current in both cases.
+//!
+//! ```
+//! use barograph_core::registry::Registry;
+//! use barograph_edge::kafka::{Kafka, Record};
+//!
+//! let kafka = Kafka::builder().with_registry(&Registry::new()).with_group("billing").build();
+//! // A producer:
+//! let mut headers: Vec<(String, Vec<u8>)> = Vec::new();
+//! let sending = kafka.send(&Record::new("orders"), &mut headers);
+//! // producer.send(record.headers(headers)) goes here
+//! sending.end();
+//! // A consumer:
+//! let record = Record::new("orders").with_partition(3).with_offset(17);
+//! let processing = kafka.process(&record, &headers);
+//! processing.within(|| "what is to be done");
+//! processing.end();
+//! ```
+//!
+//! Source: OpenTelemetry semantic conventions 1.44, "Kafka" (in development).
+
+mod record;
+mod recorder;
+#[cfg(feature = "tracing")]
+mod spans;
+#[cfg(not(feature = "tracing"))]
+#[path = "no_spans.rs"]
+mod spans;
+mod operation;
+mod operations;
+mod builder;
+
+pub use builder::KafkaBuilder;
+pub use operation::Operation;
+pub use operations::Kafka;
+pub use record::Record;
+pub use recorder::{Counted, Relation};

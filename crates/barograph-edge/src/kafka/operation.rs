@@ -1,0 +1,150 @@
+//! One operation, from its beginning to its end.
+
+use std::fmt;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use barograph_core::current;
+use barograph_model::context::{Propagation, TraceContext};
+
+use super::recorder::{Action, Recorder};
+use crate::scope::Scope;
+use crate::span::Span;
+use crate::wire::error_type;
+
+/// Something that happens to records. It ends when it is dropped, and is recorded then.
+///
+/// What happens in it is done [within](Operation::within) it or, where it waits, is
+/// [run](Operation::run) by it.
+#[must_use = "it ends when it is dropped"]
+pub struct Operation {
+    recorder: Arc<Recorder>,
+    action: Action,
+    scope: Scope,
+    span: Span,
+    start: Instant,
+    topic: Box<str>,
+    messages: u64,
+    error: Option<&'static str>,
+}
+
+impl Operation {
+    pub(super) fn begin(
+        recorder: &Arc<Recorder>,
+        action: Action,
+        topic: &str,
+        scope: Scope,
+        span: Span,
+        messages: u64,
+    ) -> Self {
+        Operation {
+            recorder: recorder.clone(),
+            action,
+            scope,
+            span,
+            start: Instant::now(),
+            topic: topic.into(),
+            messages,
+            error: None,
+        }
+    }
+
+    /// Does something as a part of the operation.
+    pub fn within<T>(&self, f: impl FnOnce() -> T) -> T {
+        let _in_scope = self.scope.enter();
+        let _entered = self.span.enter();
+        f()
+    }
+
+    /// Does something that waits as a part of the operation, and ends that with the result: an error
+    /// is told by its type. Dropped before, it ends as `cancelled`.
+    ///
+    /// # Errors
+    /// Those of the future.
+    pub async fn run<T, E: 'static>(
+        mut self,
+        future: impl Future<Output = Result<T, E>>,
+    ) -> Result<T, E> {
+        self.error = Some("cancelled");
+        let result = Within {
+            operation: &self,
+            future: pin!(future),
+        };
+        let result = result.await;
+        self.error = result.as_ref().err().map(error_type);
+        result
+    }
+
+    /// What travels from here: the context of the operation, and what came with the record.
+    pub fn propagation(&self) -> Propagation {
+        self.within(current::propagation)
+    }
+
+    /// The context of the operation, to be given to [`Kafka::send_batch`](super::Kafka::send_batch).
+    pub fn context(&self) -> Option<TraceContext> {
+        self.within(current::context)
+    }
+
+    /// It has failed in this way: a type or a code such as `UNKNOWN_TOPIC_OR_PARTITION`, never a
+    /// message. The last one counts.
+    pub fn fail(&mut self, error: &'static str) {
+        self.error = Some(error);
+    }
+
+    /// Ends it.
+    pub fn end(self) {}
+
+    pub(super) fn count(&mut self, messages: u64) {
+        self.messages = messages;
+    }
+
+    pub(super) fn span(&self) -> &Span {
+        &self.span
+    }
+}
+
+impl Drop for Operation {
+    fn drop(&mut self) {
+        let error = if std::thread::panicking() {
+            "panic"
+        } else {
+            self.error.unwrap_or_default()
+        };
+        if !error.is_empty() {
+            self.span.fail(error);
+        }
+        let took = self.start.elapsed().as_secs_f64();
+        let this = &*self;
+        this.within(|| {
+            this.recorder
+                .record(this.action, &this.topic, this.messages, took, error);
+        });
+    }
+}
+
+impl fmt::Debug for Operation {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Operation")
+            .field("action", &self.action)
+            .field("topic", &self.topic)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A future that is polled within an operation.
+struct Within<'a, 'f, F> {
+    operation: &'a Operation,
+    future: Pin<&'f mut F>,
+}
+
+impl<F: Future> Future for Within<'_, '_, F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.get_mut();
+        let future = this.future.as_mut();
+        this.operation.within(|| future.poll(cx))
+    }
+}

@@ -1,0 +1,166 @@
+//! What a client of Kafka does.
+
+use std::fmt;
+use std::sync::Arc;
+
+use barograph_core::current;
+use barograph_model::carrier::{Carrier, CarrierMut};
+use barograph_model::context::{Propagation, TraceContext};
+
+use super::operation::Operation;
+use super::record::Record;
+use super::recorder::{Action, Recorder, Relation};
+use super::spans;
+use crate::scope::Scope;
+
+/// Records what a client of Kafka does. Clones share everything.
+#[derive(Clone)]
+pub struct Kafka {
+    recorder: Arc<Recorder>,
+}
+
+impl Kafka {
+    pub(super) fn new(recorder: Recorder) -> Self {
+        Kafka {
+            recorder: Arc::new(recorder),
+        }
+    }
+
+    /// Begins to create one of the records of a batch: the context goes into its headers.
+    ///
+    /// Who sends records one by one needs only [`send`](Self::send).
+    pub fn create(&self, record: &Record<'_>, headers: &mut impl CarrierMut) -> Operation {
+        let operation = self.begin(Action::Create, "producer", record, None, Scope::default());
+        self.inject(&operation, headers);
+        operation
+    }
+
+    /// Begins to send a record: the context goes into its headers.
+    ///
+    /// A record that has a context already keeps it; the span has a link there.
+    pub fn send<H: Carrier + CarrierMut>(&self, record: &Record<'_>, headers: &mut H) -> Operation {
+        let created = self
+            .recorder
+            .settings
+            .propagators()
+            .extract(headers)
+            .trace();
+        let kind = if created.is_some() {
+            "client"
+        } else {
+            "producer"
+        };
+        let operation = self.begin(Action::Send, kind, record, None, Scope::default());
+        match created {
+            Some(created) => operation.span().link(created),
+            None => self.inject(&operation, headers),
+        }
+        operation
+    }
+
+    /// Begins to send records that were [created](Self::create) before, in these contexts.
+    pub fn send_batch(
+        &self,
+        batch: &Record<'_>,
+        created: impl IntoIterator<Item = TraceContext>,
+        count: usize,
+    ) -> Operation {
+        let scope = Scope::default();
+        let mut operation = self.begin(Action::Send, "client", batch, Some(count), scope);
+        operation.count(count as u64);
+        for context in created {
+            operation.span().link(context);
+        }
+        operation
+    }
+
+    /// Begins to wait for records of a topic. Each that comes is [told](Self::received).
+    pub fn receive(&self, batch: &Record<'_>) -> Operation {
+        let scope = Scope::default();
+        let mut operation = self.begin(Action::Receive, "client", batch, None, scope);
+        operation.count(0);
+        operation
+    }
+
+    /// Tells which records have come: the span has a link to where each was created.
+    pub fn received<'a, H: Carrier + 'a>(
+        &self,
+        operation: &mut Operation,
+        headers: impl IntoIterator<Item = &'a H>,
+    ) {
+        let mut count = 0;
+        for headers in headers {
+            count += 1;
+            let created = self.recorder.settings.propagators().extract(headers);
+            if let Some(created) = created.trace() {
+                operation.span().link(created);
+            }
+        }
+        operation.count(count);
+        operation
+            .span()
+            .number("messaging.batch.message_count", count);
+    }
+
+    /// Begins to process a record that has come with these headers.
+    ///
+    /// How it belongs to whoever has sent the record, the [relation](Relation) says.
+    pub fn process(&self, record: &Record<'_>, headers: &impl Carrier) -> Operation {
+        let settings = &self.recorder.settings;
+        let received = settings.propagators().extract(headers);
+        let created = received.trace();
+        let here = current::context();
+        let (scope, linked) = match settings.relation {
+            Relation::Parent if created.is_some() => (received, [created, here]),
+            _ => {
+                let around = current::propagation();
+                let baggage = match received.baggage() {
+                    none if none.is_empty() => around.baggage(),
+                    some => some,
+                };
+                let baggage = baggage.clone();
+                (around.with_baggage(baggage), [created, None])
+            }
+        };
+        let scope = Scope::of_here(scope);
+        let operation = self.begin(Action::Process, "consumer", record, None, scope);
+        for linked in linked.into_iter().flatten() {
+            operation.span().link(linked);
+        }
+        operation
+    }
+
+    /// Begins to commit the offsets of a topic.
+    pub fn settle(&self, batch: &Record<'_>) -> Operation {
+        self.begin(Action::Settle, "client", batch, None, Scope::default())
+    }
+
+    fn begin(
+        &self,
+        action: Action,
+        kind: &'static str,
+        record: &Record<'_>,
+        batch: Option<usize>,
+        scope: Scope,
+    ) -> Operation {
+        let span = {
+            let _in_scope = scope.enter();
+            spans::operation(&self.recorder.settings, action, kind, record, batch)
+        };
+        Operation::begin(&self.recorder, action, record.topic, scope, span, 1)
+    }
+
+    /// Writes what travels from an operation into headers.
+    fn inject(&self, operation: &Operation, headers: &mut impl CarrierMut) {
+        let sent: Propagation = operation.propagation();
+        self.recorder.settings.propagators().inject(&sent, headers);
+    }
+}
+
+impl fmt::Debug for Kafka {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Kafka");
+        out.field("settings", &self.recorder.settings)
+            .finish_non_exhaustive()
+    }
+}
