@@ -6,8 +6,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use barograph_core::clock::{Clock, SystemClock};
 use barograph_core::ids;
-use barograph_core::queue::Queue;
-use barograph_model::span::SpanRecord;
 use tracing::span::{Attributes, Record};
 use tracing::{Dispatch, Event, Id, Subscriber};
 use tracing_subscriber::Layer;
@@ -19,6 +17,7 @@ use super::handle::TraceHandle;
 use super::limits::SpanLimits;
 use super::metrics::SpanMetrics;
 use super::settings::{ErrorEvents, Events, Settings};
+use super::sink::SpanSink;
 use super::stack;
 use super::start::From;
 use super::table::Table;
@@ -27,7 +26,7 @@ use crate::redact::Redaction;
 use crate::sampling::keep::Keep;
 use crate::sampling::{ParentBased, Sampler};
 
-/// Makes spans of those of `tracing`, and puts what is sampled into a queue.
+/// Makes spans of those of `tracing`, and gives what is sampled to a [`SpanSink`], mostly a queue.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -52,14 +51,14 @@ pub struct TraceLayer {
 impl TraceLayer {
     /// A layer that samples everything whose parent is not unsampled, with the limits of the
     /// specification.
-    pub fn new(queue: Arc<Queue<Box<SpanRecord>>>) -> Self {
-        TraceLayer::builder(queue).build()
+    pub fn new(sink: impl SpanSink + 'static) -> Self {
+        TraceLayer::builder(sink).build()
     }
 
-    /// A layer made to measure, which puts spans into this queue.
-    pub fn builder(queue: Arc<Queue<Box<SpanRecord>>>) -> TraceLayerBuilder {
+    /// A layer made to measure, whose spans go here: mostly into a queue.
+    pub fn builder(sink: impl SpanSink + 'static) -> TraceLayerBuilder {
         TraceLayerBuilder {
-            queue,
+            sink: Box::new(sink),
             sampler: Box::new(ParentBased::default()),
             keep: None,
             settings: Settings::default(),
@@ -82,7 +81,7 @@ impl TraceLayer {
 /// A layer that is being made.
 #[must_use = "it makes a layer when it is built"]
 pub struct TraceLayerBuilder {
-    queue: Arc<Queue<Box<SpanRecord>>>,
+    sink: Box<dyn SpanSink>,
     sampler: Box<dyn Sampler>,
     keep: Option<Keep>,
     settings: Settings,
@@ -170,7 +169,8 @@ impl TraceLayerBuilder {
         let tracer = Arc::new(Tracer {
             number: ids::random(),
             table: Table::new(),
-            queue: self.queue,
+            records: self.sink.takes_spans(),
+            sink: self.sink,
             needs_attributes: self.sampler.needs_attributes(),
             sampler: self.sampler,
             keep: self.keep,

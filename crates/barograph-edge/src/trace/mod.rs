@@ -28,6 +28,7 @@
 //! passed over. `parent: None` begins a new trace.
 
 mod limits;
+mod sink;
 mod metrics;
 mod table;
 mod stack;
@@ -46,4 +47,5 @@ pub use self::layer::{TraceLayer, TraceLayerBuilder};
 pub use self::limits::SpanLimits;
 pub use self::metrics::SpanMetrics;
 pub use self::settings::{ErrorEvents, Events};
+pub use self::sink::SpanSink;
 pub use self::tracer::context_of;

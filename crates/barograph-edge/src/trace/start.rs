@@ -109,7 +109,8 @@ impl Tracer {
         }
         .with_trace(context);
         let may_be_late = origin != Origin::Local && self.has_late_parents.load(Ordering::Relaxed);
-        if decision == Decision::Drop && self.keep.is_none() && !may_be_late {
+        let is_dropped = decision == Decision::Drop && self.keep.is_none() && !may_be_late;
+        if is_dropped || !self.records {
             self.insert(id, current, None);
             return;
         }
@@ -301,7 +302,7 @@ impl Tracer {
                 open.record.parent = changed.parent;
                 open.record.trace_state = changed.trace_state;
             }
-            None if is_sampled => {
+            None if is_sampled && self.records => {
                 let open = self.open(metadata, decided, Some(context), &current);
                 self.metrics.open(IsSampled::Yes);
                 slot.record(&mut body, open);

@@ -4,7 +4,6 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use barograph_core::clock::Clock;
-use barograph_core::queue::Queue;
 use barograph_model::context::TraceContext;
 use barograph_model::span::{SpanLink, SpanRecord};
 use barograph_model::value::Attribute;
@@ -16,6 +15,7 @@ use super::limits::SpanLimits;
 use super::metrics::{IsSampled, SpanMetrics};
 use super::open::{Open, Outcome, set_outcome};
 use super::settings::{ErrorEvents, Events, Settings};
+use super::sink::SpanSink;
 use super::table::{Slot, Table};
 use crate::sampling::Sampler;
 use crate::sampling::keep::Keep;
@@ -25,7 +25,9 @@ pub(super) struct Tracer {
     /// Tells layers apart.
     pub(super) number: u64,
     pub(super) table: Table,
-    pub(super) queue: Arc<Queue<Box<SpanRecord>>>,
+    pub(super) sink: Box<dyn SpanSink>,
+    /// Whether anybody gets the spans.
+    pub(super) records: bool,
     pub(super) sampler: Box<dyn Sampler>,
     pub(super) needs_attributes: bool,
     pub(super) keep: Option<Keep>,
@@ -115,15 +117,14 @@ impl Tracer {
         let is_sampled = open.record.context.is_sampled();
         self.metrics.close(IsSampled::from(is_sampled));
         if is_sampled {
-            // A full queue counts what it refuses.
-            let _ = self.queue.push(open.record);
+            self.sink.offer(open.record);
         } else if let Some(kept) = open.kept {
             let spans = match kept.is_root {
                 true => kept.trace.end(*open.record).unwrap_or_default(),
                 false => kept.trace.add(*open.record).into_iter().collect(),
             };
             for span in spans {
-                let _ = self.queue.push(Box::new(span));
+                self.sink.offer(Box::new(span));
             }
         }
     }
@@ -133,7 +134,7 @@ impl Tracer {
         let mut left = 0;
         let now = self.now();
         for slot in self.table.recorded() {
-            if self.queue.len() >= self.queue.capacity() {
+            if self.sink.is_full() {
                 left += 1;
                 continue;
             }
