@@ -8,15 +8,19 @@ use std::time::Instant;
 use barograph_core::exemplar::ExemplarFilter;
 use barograph_core::registry::{self, Registry};
 use barograph_edge::process::ProcessSource;
+use barograph_edge::propagation;
+use barograph_edge::redact::Redaction;
+use barograph_edge::sampling::Sampler;
+use barograph_edge::sampling::keep::Keep;
 use barograph_export::prometheus;
+use barograph_model::propagator::Propagators;
 use barograph_model::snapshot::Source;
 
 use crate::admin::{Admin, Routes};
-use crate::config::{Config, DISABLED};
+use crate::config::Config;
 use crate::error::StartError;
 use crate::exports;
 use crate::listen::listen;
-use crate::log;
 use crate::own::Own;
 use crate::page::Pages;
 #[cfg(feature = "otlp")]
@@ -24,6 +28,8 @@ use crate::push::Push;
 use crate::push::Pushes;
 use crate::readiness::Readiness;
 use crate::resource;
+use crate::start_line::{Hearing, StartLine};
+use crate::subscriber::{self, EventsOf, Lines, Wishes};
 use crate::telemetry::{Flush, Telemetry};
 
 /// Starts the telemetry of a service: everything by default, everything from the environment.
@@ -83,7 +89,9 @@ pub struct Builder {
     thread_cell_budget: Option<u64>,
     page_config: prometheus::Config,
     process: Part,
-    logs: Part,
+    subscriber: Part,
+    heard: Wishes,
+    propagators: Option<Propagators>,
     start_line: Part,
     #[cfg(feature = "otlp")]
     otlp: Option<Box<str>>,
@@ -130,7 +138,9 @@ impl Builder {
             thread_cell_budget: None,
             page_config: prometheus::Config::new(),
             process: Part::On,
-            logs: Part::On,
+            subscriber: Part::On,
+            heard: Wishes::default(),
+            propagators: None,
             start_line: Part::On,
             #[cfg(feature = "otlp")]
             otlp: None,
@@ -227,7 +237,48 @@ impl Builder {
 
     /// Prints no log lines. Without this they go to stderr, unless a subscriber is set already.
     pub fn without_logs(mut self) -> Self {
-        self.logs = Part::Off;
+        self.heard.lines = Lines::Off;
+        self
+    }
+
+    /// Sets no subscriber for `tracing`: the service sets its own, with
+    /// [`Telemetry::layer`] in it.
+    pub fn without_subscriber(mut self) -> Self {
+        self.subscriber = Part::Off;
+        self
+    }
+
+    /// Which traces are recorded, where `OTEL_TRACES_SAMPLER` does not say it: all whose caller does
+    /// not say otherwise, unless this is set.
+    pub fn with_sampler(mut self, sampler: impl Sampler + 'static) -> Self {
+        self.heard.sampler = Some(Box::new(sampler));
+        self
+    }
+
+    /// Exports traces that were not sampled all the same where they failed, took long or have an
+    /// exemplar, as far as this says.
+    pub fn with_keep(mut self, keep: Keep) -> Self {
+        self.heard.keep = Some(keep);
+        self
+    }
+
+    /// How a context travels between services, where `OTEL_PROPAGATORS` does not say it: by the headers
+    /// `traceparent`, `tracestate` and `baggage`, unless this is set. It holds for the whole process.
+    pub fn with_propagators(mut self, propagators: Propagators) -> Self {
+        self.propagators = Some(propagators);
+        self
+    }
+
+    /// What is hidden in spans, log records and lines: the usual names of secrets, unless this is set.
+    pub fn with_redaction(mut self, redaction: Redaction) -> Self {
+        self.heard.redaction = redaction;
+        self
+    }
+
+    /// Tells an event inside of a span that is recorded twice: as a log record, and in its span. Without
+    /// this it is in its span only where no log records are pushed.
+    pub fn with_events_in_spans(mut self) -> Self {
+        self.heard.events = EventsOf::Both;
         self
     }
 
@@ -273,19 +324,10 @@ impl Builder {
     /// # Errors
     /// [`StartError`], most often because another program has the port.
     pub fn start(mut self) -> Result<Telemetry, StartError> {
-        #[cfg_attr(
-            not(feature = "otlp"),
-            expect(unused_mut, reason = "nothing is added to it")
-        )]
         let mut config = Config::read(&*self.lookup);
         #[cfg(feature = "otlp")]
         if let Some(endpoint) = &self.otlp {
             exports::push_to(&mut config.otlp, endpoint)?;
-        }
-        let prints_logs = self.logs == Part::On && log::print_unless_set(&*self.lookup);
-        log::hear_reports();
-        for notice in &config.notices {
-            tracing::warn!(target: "barograph", "{notice}");
         }
         let listener = match self.pages_at {
             PagesAt::Environment => Some(listen(&config, None)?),
@@ -296,6 +338,7 @@ impl Builder {
         let resource = resource::resource(&self.own, &config.resource);
         let mut all_sources = Vec::new();
         let mut pushes = Pushes::default();
+        let mut span_metrics = None;
         let pages = if config.disabled {
             self.registry.disable();
             None
@@ -314,15 +357,48 @@ impl Builder {
             if self.process == Part::On {
                 sources.push(Arc::new(ProcessSource::new()));
             }
-            exports::add(&mut self.pushes, &config.otlp)?;
+            exports::add(&mut self.pushes, &config)?;
             sources.extend(self.pushes.accounts());
             pushes = self.pushes;
             let own = Arc::new(Own::new(vec![("default".into(), self.registry)]));
+            span_metrics = Some(own.spans());
             all_sources.clone_from(&sources);
             all_sources.push(Arc::clone(&own) as Arc<dyn Source>);
             pushes.tell_left_out(&own);
-            Some(Pages::new(self.page_config, &resource, sources, own))
+            Some((
+                Pages::new(self.page_config, &resource, sources, Arc::clone(&own)),
+                own,
+            ))
         };
+        // Also where telemetry is off: a service passes on what it gets.
+        if let Some(propagators) = config.events.propagators.take().or(self.propagators)
+            && propagation::set_propagators(propagators).is_err()
+        {
+            tracing::warn!(
+                target: "barograph",
+                "propagators are set already, those that were first stay"
+            );
+        }
+        let (layers, heard) = subscriber::layers(self.heard, &mut config, &pushes, span_metrics);
+        let pages = pages.map(|(pages, own)| {
+            if let Some(terminal) = &heard.terminal {
+                own.watch(terminal.clone());
+            }
+            pages
+        });
+        let hearing = match self.subscriber {
+            Part::Off => {
+                layers.wait(&heard);
+                Hearing::Service
+            }
+            Part::On if !layers.install(&heard) => Hearing::Somebody,
+            Part::On if heard.prints_lines() => Hearing::Printing,
+            Part::On => Hearing::Silent,
+        };
+        subscriber::hear_reports();
+        for notice in &config.notices {
+            tracing::warn!(target: "barograph", "{notice}");
+        }
         let readiness = Readiness::new();
         let is_served = config.otlp.metrics.is_served();
         let served = pages.clone().filter(|_| is_served);
@@ -342,7 +418,7 @@ impl Builder {
                 is_disabled: config.disabled,
                 is_served,
                 targets: &targets,
-                prints_logs,
+                hearing,
             };
             eprintln!("{line}");
         }
@@ -353,6 +429,7 @@ impl Builder {
             resource,
             admin,
             pushing,
+            heard,
             self.flushes,
         ))
     }
@@ -363,78 +440,5 @@ impl fmt::Debug for Builder {
         f.debug_struct("Builder")
             .field("own", &self.own)
             .finish_non_exhaustive()
-    }
-}
-
-/// What goes where, in one line whatever the name is.
-struct StartLine<'a> {
-    name: &'a str,
-    address: Option<SocketAddr>,
-    is_disabled: bool,
-    is_served: bool,
-    targets: &'a [String],
-    prints_logs: bool,
-}
-
-impl fmt::Display for StartLine<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "barograph: {}: ", self.name.escape_debug())?;
-        match (self.address, self.is_disabled, self.is_served) {
-            (Some(address), false, true) => write!(
-                f,
-                "metrics at http://{address}/metrics, beside it /health and /ready"
-            )?,
-            (Some(address), false, false) => {
-                write!(f, "no page of metrics; http://{address}/health and /ready")?
-            }
-            (Some(address), true, _) => write!(
-                f,
-                "no metrics since {DISABLED} is true; http://{address}/health and /ready stay"
-            )?,
-            (None, false, _) => f.write_str("metrics at no port, the program shows them itself")?,
-            (None, true, _) => write!(f, "no metrics since {DISABLED} is true")?,
-        }
-        for target in self.targets {
-            write!(f, "; metrics pushed to {}", target.escape_debug())?;
-        }
-        match self.prints_logs {
-            true => f.write_str("; logs on stderr"),
-            false => Ok(()),
-        }
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_start_line_is_one_line() {
-        let here = SocketAddr::from(([127, 0, 0, 1], 9464));
-        let mut line = StartLine {
-            name: "shop",
-            address: Some(here),
-            is_disabled: false,
-            is_served: true,
-            targets: &[],
-            prints_logs: true,
-        };
-        assert_eq!(
-            line.to_string(),
-            "barograph: shop: metrics at http://127.0.0.1:9464/metrics, beside it /health and \
-             /ready; logs on stderr"
-        );
-        line.name = "a\nb\u{1b}[31m";
-        for address in [Some(here), None] {
-            for is_disabled in [true, false] {
-                line = StartLine {
-                    address,
-                    is_disabled,
-                    ..line
-                };
-                let text = line.to_string();
-                assert!(!text.contains(|c: char| c.is_control()), "{text:?}");
-            }
-        }
     }
 }

@@ -4,6 +4,7 @@ use barograph_core::exemplar::ExemplarFilter;
 
 use crate::env::{Environment, Notice};
 use crate::error::{HOST, PORT};
+use crate::events_env::Events;
 use crate::otlp_env::Otlp;
 use crate::resource::{self, Outside};
 
@@ -17,6 +18,7 @@ pub(crate) struct Config {
     pub(crate) port: Option<u16>,
     pub(crate) exemplars: Option<ExemplarFilter>,
     pub(crate) otlp: Otlp,
+    pub(crate) events: Events,
     pub(crate) notices: Vec<Notice>,
 }
 
@@ -46,6 +48,7 @@ impl Config {
                 ],
             ),
             otlp: Otlp::read(&mut environment),
+            events: Events::read(&mut environment),
             notices: environment.into_notices(),
         }
     }

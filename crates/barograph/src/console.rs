@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io::{self, Write as _};
 use std::pin::Pin;
 
-use barograph_export::otlp::Request;
+use barograph_export::otlp::{Request, Signal};
 use barograph_export::push::{Outcome, Refusal, Target, Transport};
 use tokio::task::spawn_blocking;
 
@@ -14,11 +14,15 @@ pub(crate) struct Console {
 }
 
 impl Console {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(signal: Signal) -> Self {
         Console {
             target: Target {
                 url: "stdout".into(),
-                component_type: "otlp_stdout_metric_exporter",
+                component_type: match signal {
+                    Signal::Metrics => "otlp_stdout_metric_exporter",
+                    Signal::Traces => "otlp_stdout_span_exporter",
+                    Signal::Logs => "otlp_stdout_log_exporter",
+                },
                 host: String::new(),
                 port: None,
             },

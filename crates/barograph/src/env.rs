@@ -39,7 +39,7 @@ impl<'a> Environment<'a> {
 
     /// Says that a value makes no sense. It is shown as it is given here, so without its secrets.
     pub(crate) fn ignore(&mut self, variable: &'static str, value: &str, expected: &str) {
-        let text = format!("{variable}={value:?} is ignored, expected {expected}");
+        let Notice { variable, text } = Notice::ignored(variable, value, expected);
         self.notice(variable, text);
     }
 
@@ -124,6 +124,14 @@ impl<'a> Environment<'a> {
 pub(crate) struct Notice {
     pub(crate) variable: &'static str,
     text: String,
+}
+
+impl Notice {
+    /// That a value makes no sense.
+    pub(crate) fn ignored(variable: &'static str, value: &str, expected: &str) -> Self {
+        let text = format!("{variable}={value:?} is ignored, expected {expected}");
+        Notice { variable, text }
+    }
 }
 
 impl fmt::Display for Notice {

@@ -3,10 +3,12 @@
 use std::time::Duration;
 
 use barograph_export::otlp::{Encoding, Signal, Temporalities};
-use barograph_export::push::Schedule;
+use barograph_export::push::Transport;
 use barograph_export::push::client::{self, Client, ClientConfig, ProxyConfig, TlsConfig};
 use barograph_export::push::journal::JournalConfig;
+use barograph_export::zipkin::DEFAULT_ENDPOINT;
 
+use crate::config::Config;
 use crate::console::Console;
 use crate::error::StartError;
 use crate::otlp_env::endpoint::Endpoint;
@@ -16,59 +18,95 @@ use crate::otlp_env::{NoEndpoint, Otlp, Protocol, Temporality};
 use crate::push::{Push, Pushes};
 
 /// Adds all that is to be pushed.
-pub(crate) fn add(pushes: &mut Pushes, otlp: &Otlp) -> Result<(), StartError> {
-    let metrics = &otlp.metrics;
-    if metrics.is_pushed() {
-        pushes.add(push(otlp)?);
-    }
-    for (export, what) in [(&otlp.traces, "spans"), (&otlp.logs, "log records")] {
-        let is_chosen = export.exporters.is_some() && (export.is_pushed() || export.is_printed());
-        if is_chosen {
-            tracing::warn!(target: "barograph", "{what} are not exported yet, only metrics are");
+pub(crate) fn add(pushes: &mut Pushes, config: &Config) -> Result<(), StartError> {
+    let otlp = &config.otlp;
+    for (signal, export) in otlp.exports() {
+        if export.is_pushed() {
+            let (client, encoding) = client(signal, &export.receiver, &otlp.proxies)?;
+            let push = push_of(signal, "otlp", client).with_encoding(encoding);
+            let push = with_times(push, signal, config, export.receiver.timeout);
+            pushes.add(with_journal(push, otlp, signal.as_str()));
         }
-    }
-    if metrics.is_printed() {
-        let console = Push::metrics("console", Console::new()).with_encoding(Encoding::Json);
-        pushes.add(with_times(console, otlp, None));
+        if export.is_for_zipkin() {
+            let push = Push::zipkin_spans("zipkin", zipkin(otlp)?);
+            let push = with_times(push, signal, config, otlp.zipkin.timeout);
+            pushes.add(with_journal(push, otlp, "zipkin"));
+        }
+        if export.is_printed() {
+            let push = push_of(signal, "console", Console::new(signal));
+            let push = push.with_encoding(Encoding::Json);
+            pushes.add(with_times(push, signal, config, None));
+        }
     }
     Ok(())
 }
 
-/// Pushes metrics to an endpoint that the program gave, unless the environment has chosen.
+/// Pushes to an endpoint that the program gave, where the environment has not chosen.
 pub(crate) fn push_to(otlp: &mut Otlp, endpoint: &str) -> Result<(), StartError> {
-    let given = otlp.metrics.push_by_default(Signal::Metrics, endpoint);
-    given.map_err(|NoEndpoint { text, expected }| StartError::Endpoint {
-        endpoint: text,
-        expected,
-    })
+    let exports = [
+        (Signal::Metrics, &mut otlp.metrics),
+        (Signal::Traces, &mut otlp.traces),
+        (Signal::Logs, &mut otlp.logs),
+    ];
+    for (signal, export) in exports {
+        let given = export.push_by_default(signal, endpoint);
+        given.map_err(|NoEndpoint { text, expected }| StartError::Endpoint {
+            endpoint: text,
+            expected,
+        })?;
+    }
+    Ok(())
 }
 
-fn push(otlp: &Otlp) -> Result<Push, StartError> {
-    let receiver = &otlp.metrics.receiver;
+fn push_of(signal: Signal, reader: &str, transport: impl Transport + 'static) -> Push {
+    match signal {
+        Signal::Metrics => Push::metrics(reader, transport),
+        Signal::Traces => Push::spans(reader, transport),
+        Signal::Logs => Push::log_records(reader, transport),
+    }
+}
+
+fn client(
+    signal: Signal,
+    receiver: &Receiver,
+    proxies: &Proxies,
+) -> Result<(Client, Encoding), StartError> {
     let protocol = receiver.protocol.unwrap_or_default();
     let local;
     let endpoint = match &receiver.endpoint {
         Some(endpoint) => endpoint,
         None => {
-            local = Endpoint::of_this_machine(Signal::Metrics, protocol);
+            local = Endpoint::of_this_machine(signal, protocol);
             &local
         }
     };
-    let config = config(receiver, endpoint, &otlp.proxies);
-    let client = Client::new(config, Signal::Metrics).map_err(|source| StartError::Receiver {
+    let config = config(receiver, endpoint, proxies);
+    let client = Client::new(config, signal).map_err(|source| StartError::Receiver {
         url: endpoint.to_string(),
         source,
     })?;
-    let push = Push::metrics("otlp", client).with_encoding(by(protocol).encoding());
-    let push = with_times(push, otlp, receiver.timeout);
+    Ok((client, by(protocol).encoding()))
+}
+
+fn zipkin(otlp: &Otlp) -> Result<Client, StartError> {
+    let endpoint = otlp.zipkin.endpoint.as_ref();
+    let url = endpoint.map_or_else(|| DEFAULT_ENDPOINT.to_owned(), Endpoint::url);
+    let shown = endpoint.map_or_else(|| DEFAULT_ENDPOINT.to_owned(), Endpoint::to_string);
+    let config = ClientConfig::new(client::Protocol::Zipkin, url);
+    let config = config.with_proxy(proxy(&otlp.proxies));
+    Client::new(config, Signal::Traces)
+        .map_err(|source| StartError::Receiver { url: shown, source })
+}
+
+fn with_journal(push: Push, otlp: &Otlp, name: &str) -> Push {
     let Some(directory) = &otlp.journal.directory else {
-        return Ok(push);
+        return push;
     };
     let mut config = JournalConfig::new();
     if let Some(bytes) = otlp.journal.max_bytes {
         config = config.with_max_bytes(bytes);
     }
-    Ok(push.with_journal(directory.join(Signal::Metrics.as_str()), config))
+    push.with_journal(directory.join(name), config)
 }
 
 fn by(protocol: Protocol) -> client::Protocol {
@@ -99,6 +137,10 @@ fn config(receiver: &Receiver, endpoint: &Endpoint, proxies: &Proxies) -> Client
     if let Some(identity) = &receiver.identity {
         tls = tls.with_identity_files(&identity.certificate, &identity.key);
     }
+    config.with_tls(tls).with_proxy(proxy(proxies))
+}
+
+fn proxy(proxies: &Proxies) -> ProxyConfig {
     let mut proxy = ProxyConfig::default();
     if let Some(https) = &proxies.https {
         proxy = proxy.with_https(https.url());
@@ -109,25 +151,28 @@ fn config(receiver: &Receiver, endpoint: &Endpoint, proxies: &Proxies) -> Client
     if let Some(hosts) = &proxies.none_for {
         proxy = proxy.with_no_proxy(hosts);
     }
-    config.with_tls(tls).with_proxy(proxy)
+    proxy
 }
 
-fn with_times(push: Push, otlp: &Otlp, request: Option<Duration>) -> Push {
-    let mut schedule = Schedule::new();
-    if let Some(interval) = otlp.interval {
-        schedule = schedule.with_interval(interval);
-    }
-    if let Some(timeout) = otlp.timeout {
-        schedule = schedule.with_timeout(timeout);
-    }
-    if let Some(timeout) = request {
-        schedule = schedule.with_request_timeout(timeout);
-    }
+fn with_times(push: Push, signal: Signal, config: &Config, request: Option<Duration>) -> Push {
+    let (otlp, events) = (&config.otlp, &config.events);
+    let (interval, timeout, batch) = match signal {
+        Signal::Metrics => (otlp.interval, otlp.timeout, None),
+        Signal::Traces => (
+            events.spans.delay,
+            events.spans.timeout,
+            Some(&events.spans),
+        ),
+        Signal::Logs => (events.logs.delay, events.logs.timeout, Some(&events.logs)),
+    };
     let temporalities = match otlp.temporality {
         Some(Temporality::Delta) => Temporalities::DELTA,
         Some(Temporality::LowMemory) => Temporalities::LOW_MEMORY,
         Some(Temporality::Cumulative) | None => Temporalities::CUMULATIVE,
     };
-    push.with_schedule(schedule)
-        .with_temporalities(temporalities)
+    let push = match batch {
+        Some(batch) => push.with_queue(batch.queue(), batch.batch()),
+        None => push.with_temporalities(temporalities),
+    };
+    push.with_times(interval, timeout, request)
 }

@@ -35,9 +35,10 @@ mod env;
 mod resource;
 #[cfg_attr(not(feature = "otlp"), allow(dead_code, reason = "it is read to tell"))]
 mod otlp_env;
+#[cfg_attr(not(feature = "otlp"), allow(dead_code, reason = "it is read to tell"))]
+mod events_env;
 mod config;
 mod listen;
-mod log;
 mod own;
 mod page;
 mod readiness;
@@ -54,7 +55,9 @@ mod exports;
 #[cfg(not(feature = "otlp"))]
 #[path = "no_exports.rs"]
 mod exports;
+mod subscriber;
 mod telemetry;
+mod start_line;
 mod builder;
 pub mod testing;
 #[cfg(feature = "axum")]
@@ -80,6 +83,7 @@ pub use crate::builder::{Builder, init};
 pub use crate::error::{Error, Result, StartError};
 pub use crate::page::{Page, Pages};
 pub use crate::readiness::Readiness;
+pub use crate::subscriber::Filters;
 pub use crate::telemetry::Telemetry;
 
 #[cfg(doctest)]

@@ -3,8 +3,13 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use barograph_edge::log::LogSink;
+use barograph_edge::trace::{SpanSink, TraceHandle};
+use barograph_export::otlp::Signal;
+use barograph_model::log::LogRecord;
 use barograph_model::resource::Resource;
 use barograph_model::snapshot::Source;
+use barograph_model::span::SpanRecord;
 
 use crate::error::StartError;
 use crate::own::Own;
@@ -13,8 +18,16 @@ use crate::own::Own;
 pub(crate) struct Pushes {}
 
 impl Pushes {
-    pub(crate) fn targets(&self) -> Vec<String> {
+    pub(crate) fn targets(&self) -> Vec<(Signal, String)> {
         Vec::new()
+    }
+
+    pub(crate) fn spans(&self) -> Nobody {
+        Nobody
+    }
+
+    pub(crate) fn log_records(&self) -> Nobody {
+        Nobody
     }
 
     pub(crate) fn tell_left_out(&mut self, _own: &Arc<Own>) {}
@@ -32,12 +45,40 @@ impl Pushes {
     }
 }
 
+/// Gets no spans and no log records.
+pub(crate) struct Nobody;
+
+impl Nobody {
+    #[expect(clippy::unused_self, reason = "as the other")]
+    pub(crate) fn is_empty(&self) -> bool {
+        true
+    }
+}
+
+impl SpanSink for Nobody {
+    fn offer(&self, _span: Box<SpanRecord>) {}
+
+    fn is_full(&self) -> bool {
+        false
+    }
+
+    fn takes_spans(&self) -> bool {
+        false
+    }
+}
+
+impl LogSink for Nobody {
+    fn offer(&self, _record: LogRecord) {}
+
+    fn suppress(&self) {}
+}
+
 /// There is none.
 #[derive(Debug)]
 pub(crate) enum Pushing {}
 
 impl Pushing {
-    pub(crate) fn shutdown(self, _deadline: Instant) {
+    pub(crate) fn shutdown(self, _spans: Option<&TraceHandle>, _deadline: Instant) {
         match self {}
     }
 }

@@ -3,13 +3,15 @@
 //! They are a [`Source`] like any other, under names that begin with `barograph.`.
 
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use barograph_core::counter::Counter;
 use barograph_core::histogram::Histogram;
 use barograph_core::registry::Registry;
 use barograph_core::stats::Stats;
+use barograph_edge::log::Terminal;
+use barograph_edge::trace::SpanMetrics;
 use barograph_export::prometheus::{Reason, Rejection, Report};
 use barograph_model::bounds::Bounds;
 use barograph_model::descriptor::{Descriptor, Kind};
@@ -32,6 +34,8 @@ pub(crate) struct Own {
     /// Left out of the last push.
     #[cfg(feature = "otlp")]
     push: LeftOut,
+    /// Where lines are printed.
+    terminal: OnceLock<Terminal>,
     /// Reasons that were logged.
     told: Mutex<Vec<Box<str>>>,
 }
@@ -103,8 +107,20 @@ impl Own {
             page: LeftOut::default(),
             #[cfg(feature = "otlp")]
             push: LeftOut::default(),
+            terminal: OnceLock::new(),
             told: Mutex::default(),
         }
+    }
+
+    /// What counts spans.
+    pub(crate) fn spans(&self) -> SpanMetrics {
+        SpanMetrics::register(&self.registry).expect("nobody else takes these names")
+    }
+
+    /// Shows what became of log lines, too.
+    pub(crate) fn watch(&self, terminal: Terminal) {
+        // It is said once, at the start.
+        let _ = self.terminal.set(terminal);
     }
 
     /// Counts a scrape that never began.
@@ -227,6 +243,31 @@ impl Own {
             Kind::Gauge,
         );
         cells.row(&[], stats.first().map_or(0, |(_, s)| s.thread_cell_bytes));
+        let mut lines = Table::new(
+            "barograph.log.lines",
+            "{line}",
+            "Log lines for the terminal, by what became of them.",
+            Kind::Counter,
+        )
+        .since(self.start);
+        let mut waiting = Table::new(
+            "barograph.log.lines.waiting",
+            "{line}",
+            "Log lines that wait to be written.",
+            Kind::Gauge,
+        );
+        if let Some(counts) = self.terminal.get().map(Terminal::counts) {
+            for (outcome, count) in [
+                ("written", counts.written),
+                ("dropped_full", counts.dropped_full),
+                ("dropped_closed", counts.dropped_closed),
+                ("dropped_failed", counts.dropped_failed),
+                ("dropped_rate", counts.dropped_rate),
+            ] {
+                lines.row(&[("outcome", outcome)], count);
+            }
+            waiting.row(&[], counts.waiting);
+        }
         let left_out = [
             self.page.tables([
                 (
@@ -251,7 +292,7 @@ impl Own {
             ]),
         ];
         let tables = [
-            rejected, refused, series, families, conflicts, panics, cells,
+            rejected, refused, series, families, conflicts, panics, cells, lines, waiting,
         ];
         tables
             .into_iter()

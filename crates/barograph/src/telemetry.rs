@@ -6,6 +6,9 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use barograph_model::resource::Resource;
+use tracing::Subscriber;
+use tracing_subscriber::Layer;
+use tracing_subscriber::registry::LookupSpan;
 
 use crate::admin::Admin;
 use crate::page::{Page, Pages};
@@ -13,6 +16,7 @@ use crate::push::Pushing;
 #[cfg(feature = "otlp")]
 use crate::push::Unfinished;
 use crate::readiness::Readiness;
+use crate::subscriber::{Filters, Heard};
 
 /// The telemetry of a service, from [`init`](crate::init()) on until it is shut down.
 ///
@@ -27,6 +31,7 @@ pub struct Telemetry {
     admin: Option<Admin>,
     /// None where nothing is pushed, and when all is over.
     pushing: Option<Pushing>,
+    heard: Heard,
     /// Behind a lock that nobody else asks for, so that threads may share what holds it.
     flushes: Mutex<Vec<Flush>>,
 }
@@ -41,6 +46,7 @@ impl Telemetry {
         resource: Resource,
         admin: Option<Admin>,
         pushing: Option<Pushing>,
+        heard: Heard,
         flushes: Vec<Flush>,
     ) -> Self {
         Telemetry {
@@ -49,6 +55,7 @@ impl Telemetry {
             resource,
             admin,
             pushing,
+            heard,
             flushes: Mutex::new(flushes),
         }
     }
@@ -88,6 +95,37 @@ impl Telemetry {
     /// Who is speaking.
     pub fn resource(&self) -> &Resource {
         &self.resource
+    }
+
+    /// The layer that makes spans and log records, for a subscriber of the service's own: it is given
+    /// once, and not where this library has set a subscriber itself.
+    ///
+    /// ```
+    /// use tracing_subscriber::layer::SubscriberExt as _;
+    /// let telemetry = barograph::Telemetry::builder("shop")
+    ///     .without_subscriber()
+    ///     .without_listener()
+    ///     .start()?;
+    /// let subscriber = tracing_subscriber::registry().with(telemetry.layer());
+    /// # drop(subscriber);
+    /// # Ok::<(), barograph::StartError>(())
+    /// ```
+    pub fn layer<S>(&self) -> Option<Box<dyn Layer<S> + Send + Sync>>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+    {
+        self.heard.layer()
+    }
+
+    /// Which spans, log records and lines there are, to be changed while the service runs.
+    ///
+    /// ```
+    /// let telemetry = barograph::Telemetry::builder("shop").without_listener().start()?;
+    /// telemetry.filters().lines.set("warn,shop=debug")?;
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn filters(&self) -> &Filters {
+        &self.heard.filters
     }
 
     /// Ends the telemetry in order: what has to be sent is, then the pages go, those last that are
@@ -153,8 +191,9 @@ impl Telemetry {
             .unwrap_or_else(PoisonError::into_inner);
         let flushes = begin(std::mem::take(flushes), deadline);
         if let Some(pushing) = self.pushing.take() {
-            pushing.shutdown(deadline);
+            pushing.shutdown(self.heard.spans.as_ref(), deadline);
         }
+        self.heard.flush_lines(LINES_TIME);
         let left = deadline.saturating_duration_since(Instant::now());
         // Nothing is ever sent: it returns when the last of them has ended, or at the deadline.
         let _: Result<(), _> = flushes.recv_timeout(left);
@@ -196,6 +235,8 @@ fn begin(flushes: Vec<Flush>, deadline: Instant) -> Receiver<()> {
 
 /// How long what is left may take to be sent.
 const FLUSH_TIME: Duration = Duration::from_secs(5);
+/// How long lines may take to be written.
+const LINES_TIME: Duration = Duration::from_millis(500);
 /// How long pages that are being read have to end.
 const CLOSE_TIME: Duration = Duration::from_secs(5);
 

@@ -11,6 +11,8 @@ pub(crate) enum Exporter {
     Prometheus,
     /// Printed.
     Console,
+    /// Pushed as Zipkin takes it. Only spans are.
+    Zipkin,
 }
 
 /// Reads a list of exporters, each once. An empty list says `none`; no list that nothing was said,
@@ -43,6 +45,7 @@ pub(crate) fn read(
 fn expected(variable: &str) -> &'static str {
     match variable {
         METRICS_EXPORTER => "otlp, prometheus, console, none or a list of them",
+        TRACES_EXPORTER => "otlp, zipkin, console, none or a list of them",
         _ => "otlp, console, none or a list of them",
     }
 }

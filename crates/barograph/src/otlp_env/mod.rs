@@ -24,7 +24,6 @@ pub(crate) mod receiver;
 #[cfg(test)]
 mod tests;
 
-#[cfg(feature = "otlp")]
 use endpoint::{Bare, Endpoint, Reading, Stands};
 use exporter::{Exporter, LOGS_EXPORTER, METRICS_EXPORTER, TRACES_EXPORTER};
 use proxy::Proxies;
@@ -43,6 +42,16 @@ pub(crate) struct Otlp {
     pub(crate) temporality: Option<Temporality>,
     pub(crate) proxies: Proxies,
     pub(crate) journal: Journal,
+    pub(crate) zipkin: Zipkin,
+}
+
+/// Where spans go that Zipkin gets.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Zipkin {
+    /// Taken as it is.
+    pub(crate) endpoint: Option<Endpoint>,
+    /// For one request with all its tries.
+    pub(crate) timeout: Option<Duration>,
 }
 
 /// What is said about one signal.
@@ -85,6 +94,7 @@ impl Otlp {
     pub(crate) fn read(environment: &mut Environment<'_>) -> Self {
         let otlp = ("otlp", Exporter::Otlp);
         let console = ("console", Exporter::Console);
+        let zipkin = ("zipkin", Exporter::Zipkin);
         let prometheus = ("prometheus", Exporter::Prometheus);
         let mut export = |signal, variable, known: &[_]| Export {
             exporters: exporter::read(environment, variable, known),
@@ -95,7 +105,7 @@ impl Otlp {
             METRICS_EXPORTER,
             &[otlp, prometheus, console],
         );
-        let traces = export(Signal::Traces, TRACES_EXPORTER, &[otlp, console]);
+        let traces = export(Signal::Traces, TRACES_EXPORTER, &[otlp, zipkin, console]);
         let logs = export(Signal::Logs, LOGS_EXPORTER, &[otlp, console]);
         for export in [&metrics, &traces, &logs] {
             export.warn(environment);
@@ -117,6 +127,7 @@ impl Otlp {
                 ],
             ),
             proxies: Proxies::read(environment),
+            zipkin: Zipkin::read(environment),
             journal: Journal {
                 directory: environment.text(JOURNAL).map(PathBuf::from),
                 max_bytes: environment.parsed(
@@ -129,7 +140,49 @@ impl Otlp {
     }
 }
 
+impl Otlp {
+    /// What is said about each signal.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn exports(&self) -> [(Signal, &Export); 3] {
+        [
+            (Signal::Metrics, &self.metrics),
+            (Signal::Traces, &self.traces),
+            (Signal::Logs, &self.logs),
+        ]
+    }
+}
+
+impl Zipkin {
+    /// Source: OpenTelemetry environment variables, "Zipkin Exporter".
+    fn read(environment: &mut Environment<'_>) -> Self {
+        let reading = Reading {
+            signal: Signal::Traces,
+            protocol: Protocol::HttpJson,
+            stands: Stands::ForOne,
+            bare: Bare::Secure,
+        };
+        let variable = "OTEL_EXPORTER_ZIPKIN_ENDPOINT";
+        let endpoint = environment.text(variable).and_then(|text| {
+            let endpoint = Endpoint::parse(&text, reading);
+            if endpoint.is_none() {
+                environment.ignore(variable, &endpoint::masked(&text), reading.expected());
+            }
+            endpoint
+        });
+        Zipkin {
+            endpoint,
+            timeout: environment.timeout("OTEL_EXPORTER_ZIPKIN_TIMEOUT"),
+        }
+    }
+}
+
 impl Export {
+    /// Whether spans go to Zipkin.
+    pub(crate) fn is_for_zipkin(&self) -> bool {
+        let chosen = self.exporters.as_ref();
+        chosen.is_some_and(|chosen| chosen.contains(&Exporter::Zipkin))
+    }
+
     /// Whether requests are to be sent.
     pub(crate) fn is_pushed(&self) -> bool {
         match &self.exporters {

@@ -65,7 +65,7 @@ fn exporters_are_a_list_and_unknown_words_are_left_out() {
         ("otlp,otlp", Some(vec![Otlp]), 0),
         ("none", Some(vec![]), 0),
         ("none,otlp", Some(vec![Otlp]), 1),
-        ("otlp,zipkin", Some(vec![Otlp]), 1),
+        ("otlp,jaeger", Some(vec![Otlp]), 1),
         ("zipkin,jaeger", None, 2),
         (" , ", None, 0),
     ] {

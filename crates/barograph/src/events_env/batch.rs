@@ -1,0 +1,123 @@
+//! How spans and log records wait, and how many go together.
+//!
+//! Source: OpenTelemetry environment variables, "Batch Span Processor", "Batch LogRecord Processor".
+
+use std::time::Duration;
+
+use crate::env::Environment;
+
+/// What is said about the queue of one signal and its rounds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Batch {
+    /// Between two rounds.
+    pub(crate) delay: Option<Duration>,
+    /// For all of one round.
+    pub(crate) timeout: Option<Duration>,
+    /// How many may wait.
+    pub(crate) max_queue: Option<usize>,
+    /// How many go in one request.
+    pub(crate) max_batch: Option<usize>,
+}
+
+/// The variables of one signal.
+pub(crate) struct Variables {
+    delay: &'static str,
+    timeout: &'static str,
+    max_queue: &'static str,
+    max_batch: &'static str,
+}
+
+pub(crate) const SPANS: Variables = Variables {
+    delay: "OTEL_BSP_SCHEDULE_DELAY",
+    timeout: "OTEL_BSP_EXPORT_TIMEOUT",
+    max_queue: "OTEL_BSP_MAX_QUEUE_SIZE",
+    max_batch: "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+};
+
+pub(crate) const LOG_RECORDS: Variables = Variables {
+    delay: "OTEL_BLRP_SCHEDULE_DELAY",
+    timeout: "OTEL_BLRP_EXPORT_TIMEOUT",
+    max_queue: "OTEL_BLRP_MAX_QUEUE_SIZE",
+    max_batch: "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
+};
+
+/// How many may wait where nothing is said.
+pub(crate) const QUEUE: usize = 2048;
+/// How many go in one request where nothing is said.
+pub(crate) const BATCH: usize = 512;
+/// Some hundred bytes each: past this a queue takes more memory than a service wants to give.
+const LARGEST_QUEUE: usize = 1 << 20;
+
+impl Batch {
+    pub(crate) fn read(environment: &mut Environment<'_>, variables: &Variables) -> Self {
+        let max_queue = size(environment, variables.max_queue);
+        let mut max_batch = size(environment, variables.max_batch);
+        let queue = max_queue.unwrap_or(QUEUE);
+        if let Some(batch) = max_batch.filter(|batch| *batch > queue) {
+            let text = format!(
+                "{}={batch} is more than the queue of {queue} holds; {queue} go together",
+                variables.max_batch
+            );
+            environment.notice(variables.max_batch, text);
+            max_batch = Some(queue);
+        }
+        Batch {
+            delay: environment.interval(variables.delay),
+            timeout: environment.timeout(variables.timeout),
+            max_queue,
+            max_batch,
+        }
+    }
+
+    /// How many may wait.
+    pub(crate) fn queue(&self) -> usize {
+        self.max_queue.unwrap_or(QUEUE)
+    }
+
+    /// How many go in one request: never more than may wait.
+    pub(crate) fn batch(&self) -> usize {
+        self.max_batch.unwrap_or(BATCH).min(self.queue())
+    }
+}
+
+fn size(environment: &mut Environment<'_>, variable: &'static str) -> Option<usize> {
+    let expected = "a whole number from 1 to 1048576";
+    environment.parsed(variable, expected, |value| {
+        let size = value.trim().parse().ok()?;
+        (1..=LARGEST_QUEUE).contains(&size).then_some(size)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(queue: &str, batch: &str, expected: (usize, usize), notices: usize) {
+        let lookup = |variable: &str| match variable {
+            "OTEL_BSP_MAX_QUEUE_SIZE" => Some(queue.to_owned()),
+            "OTEL_BSP_MAX_EXPORT_BATCH_SIZE" => Some(batch.to_owned()),
+            "OTEL_BSP_SCHEDULE_DELAY" => Some("7".to_owned()),
+            _ => None,
+        };
+        let mut environment = Environment::new(&lookup);
+        let read = Batch::read(&mut environment, &SPANS);
+        assert_eq!((read.queue(), read.batch()), expected, "{queue} {batch}");
+        assert_eq!(read.delay, Some(Duration::from_millis(7)));
+        assert_eq!(environment.into_notices().len(), notices, "{queue} {batch}");
+        // The other signal has variables of its own.
+        let mut environment = Environment::new(&lookup);
+        let logs = Batch::read(&mut environment, &LOG_RECORDS);
+        assert_eq!(logs, Batch::default());
+    }
+
+    #[test]
+    fn a_batch_is_no_larger_than_its_queue() {
+        check("", "", (2048, 512), 0);
+        check("100", "", (100, 100), 0);
+        check("100", "200", (100, 100), 1);
+        check("4096", "4096", (4096, 4096), 0);
+        check("0", "0", (2048, 512), 2);
+        check("1048577", "-1", (2048, 512), 2);
+    }
+}

@@ -1,0 +1,76 @@
+//! What the environment says about spans and log records: plain values, nothing is opened or built.
+//!
+//! What is not set is none here: what the program chose counts then, and after that the defaults.
+//!
+//! Source: OpenTelemetry specification 1.60, "Environment variable specification"; variables that
+//! begin with `BAROGRAPH_` are ours, where it has none.
+
+use std::sync::Arc;
+
+use barograph_edge::sampling::{self, Sampler};
+use barograph_model::propagator::Propagators;
+
+use crate::env::Environment;
+
+pub(crate) mod batch;
+pub(crate) mod limits;
+pub(crate) mod output;
+
+use batch::Batch;
+use limits::Limits;
+use output::Output;
+
+/// All that is said about spans and log records.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Events {
+    /// Which traces are recorded.
+    pub(crate) sampler: Option<Arc<dyn Sampler>>,
+    /// How a context travels. It does even where telemetry is off.
+    pub(crate) propagators: Option<Propagators>,
+    /// How spans wait and go.
+    pub(crate) spans: Batch,
+    /// How log records wait and go.
+    pub(crate) logs: Batch,
+    /// What spans and log records hold at the most.
+    pub(crate) limits: Limits,
+    /// What is printed, and which spans and records there are.
+    pub(crate) output: Output,
+}
+
+impl Events {
+    /// Reads all variables about spans and log records.
+    pub(crate) fn read(environment: &mut Environment<'_>) -> Self {
+        Events {
+            sampler: sampler(environment),
+            propagators: propagators(environment),
+            spans: Batch::read(environment, &batch::SPANS),
+            logs: Batch::read(environment, &batch::LOG_RECORDS),
+            limits: Limits::read(environment),
+            output: Output::read(environment),
+        }
+    }
+}
+
+fn sampler(environment: &mut Environment<'_>) -> Option<Arc<dyn Sampler>> {
+    let (name, argument) = (environment.text(SAMPLER), environment.text(SAMPLER_ARG));
+    let (sampler, ignored) = sampling::configured(name.as_deref(), argument.as_deref());
+    let is_chosen = name.is_some() && !ignored.iter().any(|ignored| ignored.variable == SAMPLER);
+    for ignored in ignored {
+        environment.notice(ignored.variable, ignored.to_string());
+    }
+    is_chosen.then_some(sampler)
+}
+
+fn propagators(environment: &mut Environment<'_>) -> Option<Propagators> {
+    let list = environment.text(PROPAGATORS)?;
+    let (propagators, unknown) = Propagators::parse(&list);
+    for unknown in &unknown {
+        let expected = "tracecontext, baggage, b3, b3multi, jaeger, none or a list of them";
+        environment.ignore(PROPAGATORS, &unknown.0, expected);
+    }
+    Some(propagators)
+}
+
+const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
+const SAMPLER_ARG: &str = "OTEL_TRACES_SAMPLER_ARG";
+const PROPAGATORS: &str = "OTEL_PROPAGATORS";

@@ -1,0 +1,289 @@
+//! All that is pushed, and the thread that does it.
+
+use std::cell::RefCell;
+use std::io;
+use std::sync::mpsc::{self, Receiver};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use barograph_edge::trace::TraceHandle;
+use barograph_export::otlp::{LogWriter, MetricReader, Signal, SpanWriter};
+use barograph_export::push::journal::Journal;
+use barograph_export::push::{
+    Driver, Feed, Handle, Ledger, LedgerSource, LogFeed, Pipeline, Report, SpanFeed, Wake,
+};
+use barograph_export::zipkin::ZipkinWriter;
+use barograph_model::log::LogRecord;
+use barograph_model::resource::Resource;
+use barograph_model::snapshot::Source;
+use barograph_model::span::SpanRecord;
+use tracing::Dispatch;
+use tracing::dispatcher::{self, DefaultGuard};
+
+use crate::error::StartError;
+use crate::own::Own;
+use crate::push::waiting::{Outlets, Waiting};
+use crate::push::{Push, Unfinished, What};
+
+/// Everything that shall be pushed.
+#[derive(Default)]
+pub(crate) struct Pushes {
+    all: Vec<Prepared>,
+    own: Option<Arc<Own>>,
+}
+
+/// Something to be pushed, with its account and the queue that it is taken from.
+struct Prepared {
+    push: Push,
+    ledger: Ledger,
+    from: From,
+}
+
+/// What requests are made of.
+enum From {
+    Metrics,
+    Spans(Waiting<SpanRecord>, Wake),
+    LogRecords(Waiting<LogRecord>, Wake),
+}
+
+impl Pushes {
+    pub(crate) fn add(&mut self, mut push: Push) {
+        let signal = push.signal();
+        let is_taken = |name: &str| {
+            let mut same = self.all.iter().map(|prepared| &prepared.push);
+            same.any(|push| push.signal() == signal && &*push.reader == name)
+        };
+        let mut further = 1;
+        let asked = push.reader.clone();
+        while is_taken(&push.reader) {
+            further += 1;
+            push.reader = format!("{asked}-{further}").into();
+        }
+        let ledger = Ledger::new(signal, &push.reader, push.transport.target());
+        let wake = Wake::new();
+        let (queue, batch) = (push.queue, push.batch);
+        let from = match push.what {
+            What::Metrics => From::Metrics,
+            What::Spans | What::ZipkinSpans => {
+                From::Spans(Waiting::new(queue, batch, wake.clone()), wake)
+            }
+            What::LogRecords => From::LogRecords(Waiting::new(queue, batch, wake.clone()), wake),
+        };
+        self.all.push(Prepared { push, ledger, from });
+    }
+
+    /// Where everything goes, for people: each receiver once, with what it gets.
+    pub(crate) fn targets(&self) -> Vec<(Signal, String)> {
+        let targets = self.all.iter().map(|Prepared { push, .. }| {
+            let url = push.transport.target().url.clone();
+            (push.signal(), url)
+        });
+        targets.collect()
+    }
+
+    /// The accounts of all that is pushed, as metrics.
+    pub(crate) fn accounts(&self) -> Option<Arc<dyn Source>> {
+        let ledgers = self.all.iter().map(|prepared| prepared.ledger.clone());
+        let source = LedgerSource::new(ledgers);
+        (!self.all.is_empty()).then(|| Arc::new(source) as Arc<dyn Source>)
+    }
+
+    /// Where spans go.
+    pub(crate) fn spans(&self) -> Outlets<SpanRecord> {
+        let queues = self.all.iter().filter_map(|prepared| match &prepared.from {
+            From::Spans(waiting, _) => Some(waiting.clone()),
+            From::Metrics | From::LogRecords(..) => None,
+        });
+        Outlets::new(queues.collect())
+    }
+
+    /// Where log records go.
+    pub(crate) fn log_records(&self) -> Outlets<LogRecord> {
+        let queues = self.all.iter().filter_map(|prepared| match &prepared.from {
+            From::LogRecords(waiting, _) => Some(waiting.clone()),
+            From::Metrics | From::Spans(..) => None,
+        });
+        Outlets::new(queues.collect())
+    }
+
+    /// Has what cannot be pushed counted here.
+    pub(crate) fn tell_left_out(&mut self, own: &Arc<Own>) {
+        self.own = Some(Arc::clone(own));
+    }
+
+    /// Begins to push.
+    pub(crate) fn start(
+        self,
+        resource: &Resource,
+        sources: &[Arc<dyn Source>],
+    ) -> Result<Option<Pushing>, StartError> {
+        if self.all.is_empty() {
+            return Ok(None);
+        }
+        let own = self.own;
+        let pipelines = self.all.into_iter().map(|prepared| {
+            let feed = prepared.feed(resource, sources, own.clone());
+            prepared.pipeline(feed)
+        });
+        let pipelines: Result<Vec<_>, _> = pipelines.collect();
+        let (driver, handle) = Driver::new(pipelines?);
+        let ended =
+            spawn(driver.with_reports(log)).map_err(|source| StartError::Push { source })?;
+        Ok(Some(Pushing {
+            handle,
+            ended: Mutex::new(ended),
+        }))
+    }
+}
+
+impl Prepared {
+    fn feed(
+        &self,
+        resource: &Resource,
+        sources: &[Arc<dyn Source>],
+        own: Option<Arc<Own>>,
+    ) -> Box<dyn Feed> {
+        let Push {
+            what,
+            encoding,
+            temporalities,
+            batch,
+            ..
+        } = self.push;
+        match &self.from {
+            From::Metrics => {
+                let reader = MetricReader::new(resource, sources.iter().cloned())
+                    .with_encoding(encoding)
+                    .with_temporalities(temporalities)
+                    .with_report_hook(move |report| {
+                        if let Some(own) = &own {
+                            own.pushed(report);
+                        }
+                    });
+                Box::new(reader)
+            }
+            From::Spans(waiting, _) if what == What::ZipkinSpans => {
+                let writer = ZipkinWriter::new(resource).with_records_per_request(batch);
+                Box::new(SpanFeed::new(Arc::new(waiting.clone()), writer))
+            }
+            From::Spans(waiting, _) => {
+                let writer = SpanWriter::new(resource)
+                    .with_encoding(encoding)
+                    .with_records_per_request(batch);
+                Box::new(SpanFeed::new(Arc::new(waiting.clone()), writer))
+            }
+            From::LogRecords(waiting, _) => {
+                let writer = LogWriter::new(resource)
+                    .with_encoding(encoding)
+                    .with_records_per_request(batch);
+                Box::new(LogFeed::new(Arc::new(waiting.clone()), writer))
+            }
+        }
+    }
+
+    fn pipeline(self, feed: Box<dyn Feed>) -> Result<Pipeline, StartError> {
+        let Prepared { push, ledger, from } = self;
+        let journal = push.journal.map(|(at, config)| Journal::open(at, config));
+        let journal = journal.transpose();
+        let journal = journal.map_err(|source| StartError::Journal { source })?;
+        let mut pipeline = Pipeline::new(ledger, feed, push.transport)
+            .with_schedule(push.schedule)
+            .with_retry(push.retry);
+        if let From::Spans(_, wake) | From::LogRecords(_, wake) = from {
+            pipeline = pipeline.with_wake(wake);
+        }
+        Ok(match journal {
+            Some(journal) => pipeline.with_journal(journal),
+            None => pipeline,
+        })
+    }
+}
+
+/// The loop on its thread.
+#[derive(Debug)]
+pub(crate) struct Pushing {
+    handle: Handle,
+    /// Ends with the thread.
+    ended: Mutex<Receiver<()>>,
+}
+
+impl Pushing {
+    pub(crate) fn flush(&self, limit: Duration) -> Result<(), Unfinished> {
+        self.handle.flush(limit)
+    }
+
+    pub(crate) async fn flush_async(&self, limit: Duration) -> Result<(), Unfinished> {
+        self.handle.flush_async(limit).await
+    }
+
+    /// Sends what is left, spans that are open as they stand, and ends the thread. Nothing waits for it
+    /// past the deadline.
+    pub(crate) fn shutdown(self, spans: Option<&TraceHandle>, deadline: Instant) {
+        let left = || deadline.saturating_duration_since(Instant::now());
+        // Open spans that the queue has no room for wait for what is in it to be sent.
+        while spans.is_some_and(|spans| spans.finish_open() > 0) {
+            if self.handle.flush(left() / 2).is_err() {
+                break;
+            }
+        }
+        // What was not delivered has been counted and told.
+        let _ = self.handle.shutdown(left());
+        // Nothing is ever sent: it returns when the thread has ended.
+        let ended = self.ended.into_inner();
+        let ended = ended.unwrap_or_else(PoisonError::into_inner);
+        let _: Result<(), _> = ended.recv_timeout(left());
+    }
+}
+
+/// Runs the driver on a thread of its own. What is returned ends with the thread.
+fn spawn(driver: Driver) -> io::Result<Receiver<()>> {
+    let (started, start) = mpsc::sync_channel(1);
+    let (ended, end) = mpsc::channel();
+    // The runtime is made and dropped on its thread: where this is called may forbid both.
+    let run = move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .thread_name("barograph-collect")
+            .build();
+        match runtime {
+            Ok(runtime) => {
+                let _ = started.send(Ok(()));
+                be_silent();
+                runtime.block_on(driver.run());
+                // A callback that never returns must not keep the process alive.
+                runtime.shutdown_background();
+            }
+            Err(error) => {
+                let _ = started.send(Err(error));
+            }
+        }
+        drop(ended);
+    };
+    std::thread::Builder::new()
+        .name("barograph-push".into())
+        .spawn(run)?;
+    let died = || Err(io::Error::other("the thread ended at once"));
+    start.recv().unwrap_or_else(|_| died())?;
+    Ok(end)
+}
+
+thread_local! {
+    /// Keeps what the thread of the loop does out of what is traced.
+    static SILENCE: RefCell<Option<DefaultGuard>> = const { RefCell::new(None) };
+}
+
+/// From here on nobody hears what libraries on this thread trace: what is pushed must not make more
+/// to push. Not by an empty subscriber: one more would make every place that traces ask again.
+fn be_silent() {
+    SILENCE.set(Some(dispatcher::set_default(&Dispatch::none())));
+}
+
+/// Logs a report, on the thread of the loop.
+fn log(report: &Report) {
+    drop(SILENCE.take());
+    match report.event.is_good() {
+        true => tracing::info!(target: "barograph", "{report}"),
+        false => tracing::warn!(target: "barograph", "{report}"),
+    }
+    be_silent();
+}

@@ -1,0 +1,111 @@
+//! Where spans and log records wait for the loop: queues of core as the loop takes from them.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use barograph_core::queue::Queue;
+use barograph_edge::log::LogSink;
+use barograph_edge::trace::SpanSink;
+use barograph_export::push::{Backlog, Inflow, Wake};
+use barograph_model::log::LogRecord;
+use barograph_model::span::SpanRecord;
+
+/// A queue of records, from which one pipeline takes.
+pub(crate) struct Waiting<T>(Arc<Queue<Box<T>>>);
+
+impl<T: 'static> Waiting<T> {
+    /// An empty one, which rings when a batch waits.
+    pub(crate) fn new(capacity: usize, batch: usize, wake: Wake) -> Self {
+        let queue = Queue::new(capacity).with_alarm(batch, move || wake.ring());
+        Waiting(Arc::new(queue))
+    }
+}
+
+impl<T> Clone for Waiting<T> {
+    fn clone(&self) -> Self {
+        Waiting(Arc::clone(&self.0))
+    }
+}
+
+impl<T: Send> Backlog for Waiting<T> {
+    fn accepted(&self) -> u64 {
+        self.0.counts().accepted
+    }
+
+    fn refused(&self) -> u64 {
+        let counts = self.0.counts();
+        counts.refused_full + counts.refused_closed
+    }
+
+    fn capacity(&self) -> u64 {
+        self.0.capacity() as u64
+    }
+
+    fn close(&self) {
+        self.0.close();
+        while self.0.pop().is_some() {}
+    }
+}
+
+impl<T: Send> Inflow<T> for Waiting<T> {
+    fn take(&self, at_most: usize, into: &mut Vec<T>) {
+        let taken = std::iter::from_fn(|| self.0.pop());
+        into.extend(taken.take(at_most).map(|record| *record));
+    }
+}
+
+/// The queues of all who get the records of one signal.
+pub(crate) struct Outlets<T> {
+    queues: Vec<Waiting<T>>,
+    /// Records that were left out because too many were like them.
+    suppressed: Arc<AtomicU64>,
+}
+
+impl<T: Clone> Outlets<T> {
+    pub(crate) fn new(queues: Vec<Waiting<T>>) -> Self {
+        Outlets {
+            queues,
+            suppressed: Arc::default(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.queues.is_empty()
+    }
+
+    /// Puts a record into every queue. What one has no room for is counted there.
+    fn put(&self, record: Box<T>) {
+        let Some((last, others)) = self.queues.split_last() else {
+            return;
+        };
+        for queue in others {
+            let _ = queue.0.push(record.clone());
+        }
+        let _ = last.0.push(record);
+    }
+}
+
+impl SpanSink for Outlets<SpanRecord> {
+    fn offer(&self, span: Box<SpanRecord>) {
+        self.put(span);
+    }
+
+    fn is_full(&self) -> bool {
+        let mut queues = self.queues.iter();
+        queues.any(|queue| queue.0.len() >= queue.0.capacity())
+    }
+
+    fn takes_spans(&self) -> bool {
+        !self.queues.is_empty()
+    }
+}
+
+impl LogSink for Outlets<LogRecord> {
+    fn offer(&self, record: LogRecord) {
+        self.put(Box::new(record));
+    }
+
+    fn suppress(&self) {
+        self.suppressed.fetch_add(1, Ordering::Relaxed);
+    }
+}

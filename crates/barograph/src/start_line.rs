@@ -1,0 +1,105 @@
+//! The line that says at the start what goes where.
+
+use std::fmt;
+use std::net::SocketAddr;
+
+use barograph_export::otlp::Signal;
+
+use crate::config::DISABLED;
+
+/// What goes where, in one line whatever the name is.
+#[derive(Clone, Copy)]
+pub(crate) struct StartLine<'a> {
+    pub(crate) name: &'a str,
+    pub(crate) address: Option<SocketAddr>,
+    pub(crate) is_disabled: bool,
+    pub(crate) is_served: bool,
+    pub(crate) targets: &'a [(Signal, String)],
+    pub(crate) hearing: Hearing,
+}
+
+/// Who hears `tracing`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Hearing {
+    /// This library, which prints lines.
+    Printing,
+    /// This library, which prints nothing.
+    Silent,
+    /// A subscriber that was set before.
+    Somebody,
+    /// Whoever the service sets, as it said.
+    Service,
+}
+
+impl fmt::Display for StartLine<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "barograph: {}: ", self.name.escape_debug())?;
+        match (self.address, self.is_disabled, self.is_served) {
+            (Some(address), false, true) => write!(
+                f,
+                "metrics at http://{address}/metrics, beside it /health and /ready"
+            )?,
+            (Some(address), false, false) => {
+                write!(f, "no page of metrics; http://{address}/health and /ready")?
+            }
+            (Some(address), true, _) => write!(
+                f,
+                "no metrics since {DISABLED} is true; http://{address}/health and /ready stay"
+            )?,
+            (None, false, _) => f.write_str("metrics at no port, the program shows them itself")?,
+            (None, true, _) => write!(f, "no metrics since {DISABLED} is true")?,
+        }
+        for (signal, target) in self.targets {
+            let what = match signal {
+                Signal::Metrics => "metrics",
+                Signal::Traces => "spans",
+                Signal::Logs => "log records",
+            };
+            write!(f, "; {what} pushed to {}", target.escape_debug())?;
+        }
+        match self.hearing {
+            Hearing::Printing => f.write_str("; logs on stderr"),
+            Hearing::Somebody => f.write_str(
+                "; another subscriber for tracing is set, so spans and logs are not ours: give it \
+                 Telemetry::layer",
+            ),
+            Hearing::Silent | Hearing::Service => Ok(()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_start_line_is_one_line() {
+        let here = SocketAddr::from(([127, 0, 0, 1], 9464));
+        let mut line = StartLine {
+            name: "shop",
+            address: Some(here),
+            is_disabled: false,
+            is_served: true,
+            targets: &[],
+            hearing: Hearing::Printing,
+        };
+        assert_eq!(
+            line.to_string(),
+            "barograph: shop: metrics at http://127.0.0.1:9464/metrics, beside it /health and \
+             /ready; logs on stderr"
+        );
+        line.targets = &[];
+        line.name = "a\nb\u{1b}[31m";
+        for address in [Some(here), None] {
+            for is_disabled in [true, false] {
+                line = StartLine {
+                    address,
+                    is_disabled,
+                    ..line
+                };
+                let text = line.to_string();
+                assert!(!text.contains(|c: char| c.is_control()), "{text:?}");
+            }
+        }
+    }
+}

@@ -1,0 +1,290 @@
+//! Whoever hears `tracing`: what makes spans, log records and lines on the terminal of it.
+//!
+//! Each of the three has a filter of its own, so that fewer lines do not make traces thinner. They are
+//! installed together, unless the service has set a subscriber before; then it takes the
+//! [`layer`](crate::Telemetry::layer) into its own.
+
+use std::io::{self, IsTerminal as _};
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use barograph_core::report;
+use barograph_edge::filter::{Filter, LevelHandle};
+use barograph_edge::log::{Colors, Format, LogLayer, LogLimits, Terminal, TerminalLayer};
+use barograph_edge::redact::Redaction;
+use barograph_edge::sampling::Sampler;
+use barograph_edge::sampling::keep::Keep;
+use barograph_edge::trace::{Events, SpanLimits, SpanMetrics, TraceHandle, TraceLayer};
+use tracing::Subscriber;
+use tracing_subscriber::Layer;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::registry::LookupSpan;
+
+use crate::config::Config;
+use crate::env::Notice;
+use crate::events_env::limits::Limits;
+use crate::events_env::output::{self, Output};
+use crate::push::Pushes;
+
+/// What the program wants heard. What the environment says beats it.
+#[derive(Default)]
+pub(crate) struct Wishes {
+    pub(crate) sampler: Option<Box<dyn Sampler>>,
+    pub(crate) keep: Option<Keep>,
+    pub(crate) redaction: Redaction,
+    pub(crate) events: EventsOf,
+    pub(crate) lines: Lines,
+}
+
+/// Where events of `tracing` go that are inside of spans.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum EventsOf {
+    /// Into log records where these are pushed, else into their spans.
+    #[default]
+    One,
+    /// Into both.
+    Both,
+}
+
+/// Whether lines are printed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Lines {
+    #[default]
+    Printed,
+    Off,
+}
+
+/// The layers, to be installed.
+pub(crate) struct Layers {
+    spans: Option<(TraceLayer, Filter)>,
+    records: Option<(LogLayer, Filter)>,
+    lines: Option<(TerminalLayer, Filter)>,
+}
+
+/// What remains of the layers when they are installed.
+#[derive(Debug)]
+pub(crate) struct Heard {
+    pub(crate) spans: Option<TraceHandle>,
+    pub(crate) terminal: Option<Terminal>,
+    pub(crate) filters: Filters,
+    /// Layers that wait for a subscriber of the service.
+    waiting: Mutex<Option<Layers>>,
+}
+
+/// What is let through, changed while the service runs.
+///
+/// Directives are those of `RUST_LOG`: `info,sqlx=warn`.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct Filters {
+    /// Which spans there are: what `BAROGRAPH_SPANS` says, else `info`.
+    pub spans: LevelHandle,
+    /// Which log records are pushed: what `BAROGRAPH_LOGS` says, else `info`.
+    pub records: LevelHandle,
+    /// Which lines are printed: what `RUST_LOG` says, else `info`.
+    pub lines: LevelHandle,
+}
+
+/// Makes the layers.
+pub(crate) fn layers(
+    wishes: Wishes,
+    config: &mut Config,
+    pushes: &Pushes,
+    metrics: Option<SpanMetrics>,
+) -> (Layers, Heard) {
+    let Config {
+        events: config,
+        notices,
+        ..
+    } = config;
+    let Output {
+        lines,
+        spans,
+        records,
+        ..
+    } = &config.output;
+    let lines_of = filter(notices, output::LINES, lines.as_deref());
+    let spans_of = filter(notices, output::SPANS, spans.as_deref());
+    let records_of = filter(notices, output::RECORDS, records.as_deref());
+    let filters = Filters {
+        spans: spans_of.handle(),
+        records: records_of.handle(),
+        lines: lines_of.handle(),
+    };
+    let outlets = pushes.log_records();
+    let events = match wishes.events {
+        EventsOf::One if !outlets.is_empty() => Events::AsLogs,
+        EventsOf::One | EventsOf::Both => Events::InSpans,
+    };
+    // Where telemetry is off there are no metrics, and no spans.
+    let trace = metrics.map(|metrics| {
+        let mut builder = TraceLayer::builder(pushes.spans())
+            .with_limits(span_limits(&config.limits))
+            .with_redaction(wishes.redaction.clone())
+            .with_metrics(metrics)
+            .with_events(events);
+        if let Some(sampler) = &config.sampler {
+            builder = builder.with_sampler(sampler.clone());
+        } else if let Some(sampler) = wishes.sampler {
+            builder = builder.with_sampler(sampler);
+        }
+        if let Some(keep) = wishes.keep {
+            builder = builder.with_keep(keep);
+        }
+        builder.build()
+    });
+    let heard_of_spans = trace.as_ref().map(TraceLayer::handle);
+    let record = (!outlets.is_empty()).then(|| {
+        LogLayer::builder(outlets)
+            .with_limits(log_limits(&config.limits))
+            .with_redaction(wishes.redaction.clone())
+            .build()
+    });
+    let terminal = match wishes.lines {
+        Lines::Printed => terminal(&config.output, wishes.redaction),
+        Lines::Off => None,
+    };
+    let layers = Layers {
+        spans: trace.map(|layer| (layer, spans_of)),
+        records: record.map(|layer| (layer, records_of)),
+        lines: terminal.as_ref().map(|t| (t.layer(), lines_of)),
+    };
+    let heard = Heard {
+        spans: heard_of_spans,
+        terminal,
+        filters,
+        waiting: Mutex::new(None),
+    };
+    (layers, heard)
+}
+
+impl Layers {
+    /// Makes them those of the process, records of the `log` crate included. Where a subscriber is set
+    /// already they wait for the service to take them into it. Returns whether they are installed.
+    pub(crate) fn install(self, heard: &Heard) -> bool {
+        if tracing::dispatcher::has_been_set() {
+            self.wait(heard);
+            return false;
+        }
+        let Layers {
+            spans,
+            records,
+            lines,
+        } = self;
+        let subscriber = tracing_subscriber::registry()
+            .with(spans.map(|(layer, filter)| layer.with_filter(filter)))
+            .with(records.map(|(layer, filter)| layer.with_filter(filter)))
+            .with(lines.map(|(layer, filter)| layer.with_filter(filter)));
+        // Another thread may have been first by a moment.
+        let is_set = tracing::subscriber::set_global_default(subscriber).is_ok();
+        if is_set {
+            // An error says that the service has set a logger, which stays.
+            let _ = tracing_log::LogTracer::init();
+        }
+        is_set
+    }
+
+    /// Keeps them for the subscriber of the service, which prints lines of its own.
+    pub(crate) fn wait(self, heard: &Heard) {
+        let waiting = Layers {
+            lines: None,
+            ..self
+        };
+        *heard.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(waiting);
+    }
+}
+
+impl Heard {
+    /// The layers that wait, for a subscriber of the service.
+    pub(crate) fn layer<S>(&self) -> Option<Box<dyn Layer<S> + Send + Sync>>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+    {
+        let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
+        let Layers { spans, records, .. } = waiting.take()?;
+        let spans = spans.map(|(layer, filter)| layer.with_filter(filter));
+        let records = records.map(|(layer, filter)| layer.with_filter(filter));
+        Some(Layer::and_then(spans, records).boxed())
+    }
+
+    /// Whether lines are printed.
+    pub(crate) fn prints_lines(&self) -> bool {
+        self.terminal.is_some()
+    }
+
+    /// Waits until lines are written.
+    pub(crate) fn flush_lines(&self, limit: Duration) {
+        if let Some(terminal) = &self.terminal {
+            // What is not written in time is written later, or counted.
+            let _ = terminal.flush(limit);
+        }
+    }
+}
+
+/// Logs what the rooms below report.
+pub(crate) fn hear_reports() {
+    report::set_hook(|report| tracing::warn!(target: "barograph", "{}", report.message));
+}
+
+/// The filter that is asked for; `info` where nothing is, or nothing that makes sense.
+fn filter(notices: &mut Vec<Notice>, variable: &'static str, directives: Option<&str>) -> Filter {
+    let info = || Filter::level(tracing::level_filters::LevelFilter::INFO);
+    let Some(directives) = directives else {
+        return info();
+    };
+    directives.parse().unwrap_or_else(|_| {
+        let expected = "directives such as info,hyper=warn";
+        notices.push(Notice::ignored(variable, directives, expected));
+        info()
+    })
+}
+
+/// The terminal, whose lines are written by a thread of its own.
+fn terminal(output: &Output, redaction: Redaction) -> Option<Terminal> {
+    let colors = match io::stderr().is_terminal() && !output.is_plain {
+        true => Colors::On,
+        false => Colors::Off,
+    };
+    let format = match output.format {
+        Some(output::Format::Json) => Format::Json,
+        Some(output::Format::TracingJson) => Format::SubscriberJson,
+        Some(output::Format::Pretty) | None => Format::Pretty(colors),
+    };
+    let (terminal, writer) = Terminal::builder()
+        .with_format(format)
+        .with_redaction(redaction)
+        .build();
+    let spawned = std::thread::Builder::new()
+        .name("barograph-lines".into())
+        .spawn(|| writer.run(io::stderr()));
+    // Without a thread nobody would write them.
+    spawned.is_ok().then_some(terminal)
+}
+
+fn span_limits(limits: &Limits) -> SpanLimits {
+    let mut all = SpanLimits::default();
+    set(&mut all.value_length, limits.span_value_length);
+    set(&mut all.attributes, limits.span_attributes);
+    set(&mut all.events, limits.span_events);
+    set(&mut all.links, limits.span_links);
+    set(&mut all.event_attributes, limits.event_attributes);
+    set(&mut all.link_attributes, limits.link_attributes);
+    all
+}
+
+fn log_limits(limits: &Limits) -> LogLimits {
+    let mut all = LogLimits::default();
+    set(&mut all.value_length, limits.log_value_length);
+    set(&mut all.attributes, limits.log_attributes);
+    all
+}
+
+fn set(limit: &mut usize, given: Option<usize>) {
+    *limit = given.unwrap_or(*limit);
+}
+
+impl std::fmt::Debug for Layers {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Layers").finish_non_exhaustive()
+    }
+}
