@@ -11,6 +11,7 @@ mod memory;
 mod scrape;
 
 mod exemplars;
+mod propagation;
 mod otlp;
 
 mod logs;
@@ -26,6 +27,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
         histograms::ROWS,
         gauges::ROWS,
         exemplars::ROWS,
+        propagation::ROWS,
         memory::ROWS,
         scrape::ROWS,
         otlp::ROWS,

@@ -31,11 +31,23 @@ pub struct HeadersMut<'a>(pub &'a mut HeaderMap);
 
 impl Carrier for Headers<'_> {
     fn values_of(&self, name: &str) -> Values<'_> {
-        let values = match known(name) {
-            Some(name) => self.0.get_all(name),
-            None => self.0.get_all(name),
+        let Some(known) = known(name) else {
+            return bytes(self.0.get_all(name).iter()).collect();
         };
-        values.iter().map(HeaderValue::as_bytes).collect()
+        if self.0.len() > FEW {
+            return bytes(self.0.get_all(known).iter()).collect();
+        }
+        let found = self.0.iter().filter(|(name, _)| *name == known);
+        bytes(found.map(|(_, value)| value)).collect()
+    }
+
+    fn value_of(&self, name: &str) -> Option<&[u8]> {
+        let Some(known) = known(name).filter(|_| self.0.len() <= FEW) else {
+            return self.values_of(name).one();
+        };
+        let mut found = self.0.iter().filter(|(name, _)| *name == known);
+        let (_, one) = found.next()?;
+        found.next().is_none().then_some(one.as_bytes())
     }
 
     fn each_name<'a>(&'a self, see: &mut dyn FnMut(&'a str)) {
@@ -46,11 +58,19 @@ impl Carrier for Headers<'_> {
 /// What does not fit into a header, which no propagator of ours writes, is not written.
 impl CarrierMut for HeadersMut<'_> {
     fn set(&mut self, name: &str, value: &str) {
-        let Ok(value) = HeaderValue::from_str(value) else {
+        self.set_bytes(name, value.as_bytes());
+    }
+
+    fn set_bytes(&mut self, name: &str, value: &[u8]) {
+        let Ok(value) = HeaderValue::from_bytes(value) else {
             return;
         };
         if let Some(name) = known(name) {
-            self.0.insert(name, value);
+            // A request that is sent again, or on, has it already.
+            match only_mut(self.0, name) {
+                Some(place) => *place = value,
+                None => drop(self.0.insert(name, value)),
+            }
         } else if let Ok(name) = HeaderName::from_bytes(name.as_bytes()) {
             self.0.insert(name, value);
         }
@@ -58,6 +78,7 @@ impl CarrierMut for HeadersMut<'_> {
 
     fn unset(&mut self, name: &str) {
         match known(name) {
+            Some(name) if self.0.len() <= FEW && !self.0.keys().any(|n| n == name) => None,
             Some(name) => self.0.remove(name),
             None => self.0.remove(name),
         };
@@ -76,6 +97,23 @@ impl fmt::Debug for HeadersMut<'_> {
         write!(f, "HeadersMut({})", self.0.len())
     }
 }
+
+/// The one value of a name, where it is found without hashing the name.
+fn only_mut<'a>(headers: &'a mut HeaderMap, name: &HeaderName) -> Option<&'a mut HeaderValue> {
+    if headers.len() > FEW {
+        return None;
+    }
+    let mut found = headers.iter_mut().filter(|(n, _)| *n == name);
+    let (_, one) = found.next()?;
+    found.next().is_none().then_some(one)
+}
+
+fn bytes<'a>(values: impl Iterator<Item = &'a HeaderValue>) -> impl Iterator<Item = &'a [u8]> {
+    values.map(HeaderValue::as_bytes)
+}
+
+/// As many headers are looked through faster than a name is hashed.
+const FEW: usize = 16;
 
 /// A name that need not be read and copied each time.
 #[inline]
@@ -159,6 +197,41 @@ mod tests {
             {
                 assert_eq!(out.get_all(field).iter().count(), 1);
             }
+        }
+    }
+
+    #[test]
+    fn few_headers_and_many_are_the_same() {
+        for others in [0, 1, FEW - 2, FEW - 1, FEW, 3 * FEW] {
+            let mut map = HeaderMap::new();
+            for at in 0..others {
+                let name: HeaderName = format!("x-{at}").parse().unwrap();
+                map.insert(name, HeaderValue::from_static("other"));
+            }
+            let mut expected = map.clone();
+            for name in ["tracestate", "unknown"] {
+                map.append(name, HeaderValue::from_static("a=1"));
+                assert_eq!(Headers(&map).value_of(name), Some(&b"a=1"[..]));
+                map.append(name, HeaderValue::from_static("b=2"));
+                assert_eq!(Headers(&map).value_of(name), None);
+                let headers = Headers(&map);
+                let values = headers.values_of(name).into_iter();
+                assert!(values.eq([b"a=1", b"b=2"]));
+                for value in ["c=3", "d=4"] {
+                    HeadersMut(&mut map).set(name, value);
+                    let headers = Headers(&map);
+                    let values = headers.values_of(name);
+                    assert_eq!(values.one(), Some(value.as_bytes()));
+                }
+                HeadersMut(&mut map).unset(name);
+                HeadersMut(&mut map).unset(name);
+                assert!(Headers(&map).values_of(name).is_empty());
+                assert_eq!(Headers(&map).value_of(name), None);
+            }
+            assert_eq!(map, expected);
+            HeadersMut(&mut map).set("baggage", "a=1");
+            expected.insert("baggage", HeaderValue::from_static("a=1"));
+            assert_eq!(map, expected);
         }
     }
 

@@ -31,6 +31,13 @@ pub trait Carrier {
     /// All values of a name, in their order.
     fn values_of(&self, name: &str) -> Values<'_>;
 
+    /// The value of a name, where there is exactly one.
+    ///
+    /// A header that stands for one thing and comes twice says nothing: whom to believe?
+    fn value_of(&self, name: &str) -> Option<&[u8]> {
+        self.values_of(name).one()
+    }
+
     /// Shows each name at least once. A carrier that cannot list them shows none; then only headers
     /// whose names are known are found in it.
     fn each_name<'a>(&'a self, see: &mut dyn FnMut(&'a str)) {
@@ -47,6 +54,13 @@ pub trait CarrierMut {
     /// as it likes.
     fn set(&mut self, name: &str, value: &str);
 
+    /// The same with a value that is at hand as bytes, for carriers that hold bytes.
+    fn set_bytes(&mut self, name: &str, value: &[u8]) {
+        if let Ok(value) = str::from_utf8(value) {
+            self.set(name, value);
+        }
+    }
+
     /// Removes a name with all its values, in whatever case.
     fn unset(&mut self, name: &str);
 }
@@ -55,6 +69,11 @@ impl<C: Carrier + ?Sized> Carrier for &C {
     #[inline]
     fn values_of(&self, name: &str) -> Values<'_> {
         (**self).values_of(name)
+    }
+
+    #[inline]
+    fn value_of(&self, name: &str) -> Option<&[u8]> {
+        (**self).value_of(name)
     }
 
     #[inline]

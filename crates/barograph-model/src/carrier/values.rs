@@ -15,8 +15,6 @@ pub struct Values<'a> {
 
 impl<'a> Values<'a> {
     /// The value, where there is exactly one.
-    ///
-    /// A header that stands for one thing and comes twice says nothing: whom to believe?
     #[inline]
     pub fn one(&self) -> Option<&'a [u8]> {
         match self.count {

@@ -91,27 +91,13 @@ impl Propagation {
     /// tracestate belong to their trace, and are left behind where another begins.
     #[inline]
     #[must_use]
-    pub fn with_trace(self, trace: TraceContext) -> Self {
-        let goes_on = match self.trace {
-            Some(before) => before.trace_id() == trace.trace_id(),
-            None => true,
-        };
-        let sampling = match (trace.is_sampled(), self.sampling) {
-            (true, Sampling::Debug) if goes_on => Sampling::Debug,
-            (true, _) => Sampling::Sampled,
-            (false, _) => Sampling::NotSampled,
-        };
-        let tracestate = if goes_on {
-            self.tracestate
-        } else {
-            TraceState::EMPTY
-        };
-        Propagation {
-            trace: Some(trace),
-            sampling,
-            tracestate,
-            baggage: self.baggage,
+    pub fn with_trace(mut self, trace: TraceContext) -> Self {
+        if !self.goes_on_in(trace) {
+            self.tracestate = TraceState::EMPTY;
         }
+        self.sampling = self.sampling_in(trace);
+        self.trace = Some(trace);
+        self
     }
 
     /// What goes on behind a boundary, and the span to be linked where that is not its parent.
@@ -131,6 +117,15 @@ impl Propagation {
             Boundary::Trusted => (self, None),
             Boundary::Untrusted => (Propagation::default(), self.trace),
         }
+    }
+
+    /// Puts a trace of another process in the place of what is known of any. It is written where it
+    /// stands: every request does this, and moving the parts around takes as long as reading them.
+    #[inline]
+    pub(crate) fn receive(&mut self, trace: TraceContext, tracestate: TraceState) {
+        self.sampling = self.sampling_in(trace);
+        self.trace = Some(trace.as_remote());
+        self.tracestate = tracestate;
     }
 
     /// Sets what is said about recording, and the sampled flag of the trace with it.
@@ -160,6 +155,22 @@ impl Propagation {
     #[must_use]
     pub fn with_baggage(self, baggage: Baggage) -> Self {
         Propagation { baggage, ..self }
+    }
+
+    /// Whether this trace is the one that is known, if any is.
+    #[inline]
+    fn goes_on_in(&self, trace: TraceContext) -> bool {
+        self.trace
+            .is_none_or(|before| before.trace_id() == trace.trace_id())
+    }
+
+    #[inline]
+    fn sampling_in(&self, trace: TraceContext) -> Sampling {
+        match (trace.is_sampled(), self.sampling) {
+            (true, Sampling::Debug) if self.goes_on_in(trace) => Sampling::Debug,
+            (true, _) => Sampling::Sampled,
+            (false, _) => Sampling::NotSampled,
+        }
     }
 }
 

@@ -81,7 +81,7 @@ impl Propagator for B3 {
     }
 
     fn extract(&self, carrier: &dyn Carrier, propagation: &mut Propagation) {
-        let single = carrier.values_of(SINGLE).one();
+        let single = carrier.value_of(SINGLE);
         let read = single.and_then(read_single);
         let Some((ids, sampling)) = read.or_else(|| read_multi(carrier)) else {
             return;
@@ -118,7 +118,7 @@ fn read_single(header: &[u8]) -> Option<Read> {
 }
 
 fn read_multi(carrier: &dyn Carrier) -> Option<Read> {
-    let one = |name| carrier.values_of(name).one().map(trim);
+    let one = |name| carrier.value_of(name).map(trim);
     let sampling = match (one(FLAGS), one(SAMPLED)) {
         (Some(b"1"), _) => Sampling::Debug,
         (_, Some(b"1" | b"true")) => Sampling::Sampled,

@@ -44,7 +44,7 @@ impl Propagator for Jaeger {
     }
 
     fn extract(&self, carrier: &dyn Carrier, propagation: &mut Propagation) {
-        let header = carrier.values_of(HEADER).one();
+        let header = carrier.value_of(HEADER);
         if let Some((trace, sampling)) = header.and_then(read) {
             *propagation = mem::take(propagation)
                 .with_trace(trace.as_remote())
@@ -63,7 +63,7 @@ impl Propagator for Jaeger {
             return;
         }
         let members = members.into_iter().filter_map(|name| {
-            let value = carrier.values_of(name).one()?;
+            let value = carrier.value_of(name)?;
             let value = str::from_utf8(value).ok()?;
             Some((&name[PREFIX.len()..], decode(value)))
         });

@@ -38,7 +38,7 @@ impl Propagator for W3cTraceContext {
         let Some(trace) = propagation.trace() else {
             return;
         };
-        carrier.set(TRACEPARENT, trace.to_traceparent().as_str());
+        carrier.set_bytes(TRACEPARENT, trace.to_traceparent().as_bytes());
         match propagation.tracestate().as_str() {
             // It would be that of another span.
             "" => carrier.unset(TRACESTATE),
@@ -47,16 +47,19 @@ impl Propagator for W3cTraceContext {
     }
 
     fn extract(&self, carrier: &dyn Carrier, propagation: &mut Propagation) {
-        let Some(header) = carrier.values_of(TRACEPARENT).one() else {
+        let Some(header) = carrier.value_of(TRACEPARENT) else {
             return;
         };
         let Ok(trace) = TraceContext::parse_traceparent(header) else {
             return;
         };
-        let tracestate = TraceState::parse(carrier.values_of(TRACESTATE));
-        *propagation = mem::take(propagation)
-            .with_trace(trace.as_remote())
-            .with_tracestate(tracestate.unwrap_or_default());
+        let tracestate = carrier.values_of(TRACESTATE);
+        let tracestate = if tracestate.is_empty() {
+            TraceState::EMPTY
+        } else {
+            TraceState::parse(tracestate).unwrap_or_default()
+        };
+        propagation.receive(trace, tracestate);
     }
 }
 

@@ -1,0 +1,352 @@
+//! A trace context on its way: as text, in headers, and on the thread.
+//!
+//! Reading and writing text alone is something that the peer does only together with its carrier, so
+//! there it is shown, with a carrier that costs nothing, and not rated.
+
+use std::hint::black_box;
+use std::ops::Range;
+use std::sync::Mutex;
+
+use barograph_core::current;
+use barograph_edge::carrier::{Headers, HeadersMut};
+use barograph_model::context::{Propagation, TraceContext, TraceFlags};
+use barograph_model::propagator::{Propagator as _, W3cTraceContext};
+use http::{HeaderMap, HeaderName, HeaderValue};
+use opentelemetry::Context;
+use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
+use opentelemetry::trace::{self as otel, TraceContextExt as _};
+use opentelemetry_http::{HeaderExtractor, HeaderInjector};
+use opentelemetry_sdk::propagation::TraceContextPropagator;
+
+use crate::measure::{Done, OneThread, Subject, Work};
+use crate::row::{Contender, Row};
+
+pub(crate) const ROWS: &[Row] = &[
+    Row::new(
+        "traceparent_format",
+        "ns",
+        "the text of a `traceparent`",
+        format,
+    ),
+    Row::new(
+        "traceparent_parse",
+        "ns",
+        "a `traceparent` out of its text",
+        parse,
+    ),
+    Row::new(
+        "traceparent_inject",
+        "ns",
+        "a context into nine headers of HTTP",
+        inject,
+    ),
+    Row::new(
+        "traceparent_extract",
+        "ns",
+        "a context out of nine headers of HTTP",
+        extract,
+    ),
+    Row::new(
+        "context_read",
+        "ns",
+        "the span that this thread is in",
+        read,
+    ),
+];
+
+fn format() -> Vec<Contender> {
+    let ours = run(String::new(), contexts(), |text: &mut String, context| {
+        text.clear();
+        text.push_str(context.to_traceparent().as_str());
+    });
+    let theirs = run(Bare::default(), otel_contexts(), |text, context| {
+        TraceContextPropagator::new().inject_context(context, text);
+    });
+    vec![
+        Contender::ours(ours.checked(|text, last| same(text, &text_of(last)))),
+        Contender::shown(
+            "opentelemetry_sdk, no headers",
+            theirs.checked(|text, last| same(&text.0, &text_of(last))),
+        ),
+    ]
+}
+
+fn parse() -> Vec<Contender> {
+    let ours = run(None, texts(), |read, text: &String| {
+        *read = TraceContext::parse_traceparent(text).ok();
+    });
+    let bare: Vec<_> = texts().into_iter().map(Bare).collect();
+    let theirs = run(Context::new(), bare, |read, text| {
+        *read = TraceContextPropagator::new().extract(text);
+    });
+    vec![
+        Contender::ours(ours.checked(|read, last| same(read, &Some(last)))),
+        Contender::shown(
+            "opentelemetry_sdk, no headers",
+            theirs.checked(|read, last| same(&span_of(read), &last.span_id().get())),
+        ),
+    ]
+}
+
+fn inject() -> Vec<Contender> {
+    let sent: Vec<_> = contexts().into_iter().map(Propagation::from).collect();
+    let ours = run(headers(None), sent, |headers, context| {
+        W3cTraceContext.inject(context, &mut HeadersMut(headers));
+    });
+    let theirs = run(headers(None), otel_contexts(), |headers, context| {
+        TraceContextPropagator::new().inject_context(context, &mut HeaderInjector(headers));
+    });
+    let check = |headers: &HeaderMap, last| {
+        let written = headers
+            .get("traceparent")
+            .and_then(|value| value.to_str().ok());
+        same(&written, &Some(&text_of(last)))
+    };
+    vec![
+        Contender::ours(ours.checked(check)),
+        Contender::peer("opentelemetry_sdk", theirs.checked(check)),
+    ]
+}
+
+fn extract() -> Vec<Contender> {
+    let received = || texts().iter().map(|text| headers(Some(text))).collect();
+    let ours = run(Propagation::default(), received(), |read, headers| {
+        *read = Propagation::default();
+        W3cTraceContext.extract(&Headers(headers), read);
+    });
+    let theirs = run(Context::new(), received(), |read, headers| {
+        *read = TraceContextPropagator::new().extract(&HeaderExtractor(headers));
+    });
+    vec![
+        Contender::ours(ours.checked(|read, last| same(&read.trace(), &Some(last)))),
+        Contender::peer(
+            "opentelemetry_sdk",
+            theirs.checked(|read, last| same(&span_of(read), &last.span_id().get())),
+        ),
+    ]
+}
+
+/// The context is entered for each batch, and read in each operation.
+fn read() -> Vec<Contender> {
+    let context = contexts()[0];
+    let ours = Entered {
+        enter: move || current::enter(context),
+        read: || {
+            current::context().map_or(0, |context| {
+                let trace = context.trace_id().get() as u64;
+                trace ^ context.span_id().get() ^ u64::from(context.is_sampled())
+            })
+        },
+        sum: Mutex::new(0),
+    };
+    let theirs = Entered {
+        enter: move || otel_context(&context).attach(),
+        read: || {
+            Context::map_current(|context| {
+                let span = context.span();
+                let span = span.span_context();
+                let [trace, id] = numbers(span);
+                trace ^ id ^ u64::from(span.is_sampled())
+            })
+        },
+        sum: Mutex::new(0),
+    };
+    vec![
+        Contender::ours(Box::new(OneThread::new(ours))),
+        Contender::peer("opentelemetry", Box::new(OneThread::new(theirs))),
+    ]
+}
+
+struct Entered<E, R> {
+    enter: E,
+    read: R,
+    sum: Mutex<u64>,
+}
+
+impl<G, E, R> Work for Entered<E, R>
+where
+    E: Fn() -> G + Send + Sync,
+    R: Fn() -> u64 + Send + Sync,
+{
+    fn run(&self, range: Range<u64>) {
+        let _guard = (self.enter)();
+        let mut sum = 0_u64;
+        for _ in range {
+            sum = sum.wrapping_add((self.read)());
+            // Hides that nobody has changed the context since the last time.
+            black_box(());
+        }
+        let mut total = self.sum.lock().expect("nobody panicked");
+        *total = total.wrapping_add(sum);
+    }
+
+    fn check(&self, done: &Done) -> Result<(), String> {
+        let context = contexts()[0];
+        let each = context.trace_id().get() as u64 ^ context.span_id().get() ^ 1;
+        let expected = each.wrapping_mul(done.operations());
+        same(&*self.sum.lock().expect("nobody panicked"), &expected)
+    }
+}
+
+fn run<S, I, O>(state: S, inputs: Vec<I>, operation: O) -> Loop<S, I, O>
+where
+    O: Fn(&mut S, &I) + Send + Sync + 'static,
+{
+    Loop {
+        state: Mutex::new(state),
+        inputs,
+        operation,
+    }
+}
+
+/// An operation on one thing with one input after the other.
+struct Loop<S, I, O> {
+    state: Mutex<S>,
+    inputs: Vec<I>,
+    operation: O,
+}
+
+impl<S, I, O> Loop<S, I, O>
+where
+    S: Send + 'static,
+    I: Send + Sync + 'static,
+    O: Fn(&mut S, &I) + Send + Sync + 'static,
+{
+    /// What is to be checked is what the last operation left, of the context that it was given.
+    fn checked(
+        self,
+        check: impl Fn(&S, TraceContext) -> Result<(), String> + Send + Sync + 'static,
+    ) -> Box<dyn Subject> {
+        Box::new(OneThread::new(Checked { work: self, check }))
+    }
+}
+
+struct Checked<W, C> {
+    work: W,
+    check: C,
+}
+
+impl<S, I, O, C> Work for Checked<Loop<S, I, O>, C>
+where
+    S: Send,
+    I: Send + Sync,
+    O: Fn(&mut S, &I) + Send + Sync,
+    C: Fn(&S, TraceContext) -> Result<(), String> + Send + Sync,
+{
+    fn run(&self, range: Range<u64>) {
+        let mut state = self.work.state.lock().expect("nobody panicked");
+        for at in range {
+            let input = &self.work.inputs[at as usize % self.work.inputs.len()];
+            (self.work.operation)(&mut state, black_box(input));
+            black_box(&mut *state);
+        }
+    }
+
+    fn check(&self, Done(ranges): &Done) -> Result<(), String> {
+        let last = ranges.last().map_or(0, |range| range.end - 1);
+        let state = self.work.state.lock().expect("nobody panicked");
+        (self.check)(&state, contexts()[last as usize % CONTEXTS])
+    }
+}
+
+fn same<T: PartialEq + std::fmt::Debug>(found: &T, expected: &T) -> Result<(), String> {
+    if found == expected {
+        Ok(())
+    } else {
+        Err(format!("{found:?}, {expected:?} expected"))
+    }
+}
+
+/// Few enough that their headers stay in the cache, as those of a request that was just read are.
+const CONTEXTS: usize = 16;
+
+fn contexts() -> Vec<TraceContext> {
+    let mut number = 0x0af7_6519_16cd_43dd_8448_eb21_1c80_319c_u128;
+    (0..CONTEXTS)
+        .map(|_| {
+            number = number.wrapping_mul(0x2d99_787d_5ab5_3a4d_9d1c_2f4b_6e0f_8c35) ^ number >> 61;
+            let span = (number >> 32) as u64;
+            TraceContext::new(number, span, TraceFlags::SAMPLED).expect("ids are not zero")
+        })
+        .collect()
+}
+
+fn texts() -> Vec<String> {
+    contexts().into_iter().map(text_of).collect()
+}
+
+fn text_of(context: TraceContext) -> String {
+    let (trace, span) = (context.trace_id().get(), context.span_id().get());
+    format!("00-{trace:032x}-{span:016x}-01")
+}
+
+fn otel_contexts() -> Vec<Context> {
+    contexts().iter().map(otel_context).collect()
+}
+
+fn otel_context(context: &TraceContext) -> Context {
+    Context::new().with_remote_span_context(otel::SpanContext::new(
+        otel::TraceId::from(context.trace_id().get()),
+        otel::SpanId::from(context.span_id().get()),
+        otel::TraceFlags::SAMPLED,
+        true,
+        otel::TraceState::NONE,
+    ))
+}
+
+fn span_of(context: &Context) -> u64 {
+    numbers(context.span().span_context())[1]
+}
+
+/// The lower half of the trace id, and the span id.
+fn numbers(context: &otel::SpanContext) -> [u64; 2] {
+    let trace = u128::from_be_bytes(context.trace_id().to_bytes());
+    let span = u64::from_be_bytes(context.span_id().to_bytes());
+    [trace as u64, span]
+}
+
+/// A request to a service behind a proxy; with its `traceparent`, or without the last of the nine.
+fn headers(traceparent: Option<&str>) -> HeaderMap {
+    let others = [
+        ("host", "shop.example.com"),
+        (
+            "user-agent",
+            "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0",
+        ),
+        ("accept", "application/json"),
+        ("accept-encoding", "gzip, deflate, br, zstd"),
+        ("content-type", "application/json"),
+        ("content-length", "118"),
+        ("x-request-id", "7b44c2a0-5a6f-4c55-9a0e-6f1f3b5e8a11"),
+        ("x-forwarded-for", "203.0.113.7"),
+    ];
+    let traceparent = traceparent.map(|text| ("traceparent", text));
+    let all = others.into_iter().chain(traceparent);
+    all.map(|(name, value)| {
+        let value = HeaderValue::from_str(value).expect("plain text");
+        (HeaderName::from_static(name), value)
+    })
+    .collect()
+}
+
+/// A carrier of one header, which costs as little as there can be.
+#[derive(Default)]
+struct Bare(String);
+
+impl Injector for Bare {
+    fn set(&mut self, name: &str, value: String) {
+        if name == "traceparent" {
+            self.0 = value;
+        }
+    }
+}
+
+impl Extractor for Bare {
+    fn get(&self, name: &str) -> Option<&str> {
+        (name == "traceparent").then_some(&self.0)
+    }
+
+    fn keys(&self) -> Vec<&str> {
+        vec!["traceparent"]
+    }
+}
