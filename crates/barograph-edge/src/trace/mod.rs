@@ -28,16 +28,16 @@
 //! passed over. `parent: None` begins a new trace.
 
 mod limits;
+mod settings;
 mod metrics;
+mod open;
 mod table;
 mod stack;
-mod open;
 mod fields;
-mod settings;
 mod tracer;
 mod start;
-mod layer;
 mod handle;
+mod layer;
 mod ext;
 
 pub use self::ext::SpanExt;
