@@ -4,7 +4,8 @@ use std::fmt;
 use std::time::Duration;
 
 use barograph_core::clock::ManualClock;
-use barograph_edge::trace::{ErrorEvents, Events, SpanLimits};
+use barograph_edge::redact::Redaction;
+use barograph_edge::trace::{ErrorEvents, Events, SpanExt, SpanLimits};
 use barograph_model::span::{SpanKind, Status};
 use barograph_model::value::AnyValue;
 use tracing::field::{Empty, debug, display};
@@ -276,4 +277,32 @@ fn a_value_may_say_something_itself() {
     });
     assert_eq!(value(&spans[0].attributes, "later"), Some(&"shown".into()));
     assert!(spans[0].events.iter().any(|event| event.name == "outer"));
+}
+
+#[test]
+fn secrets_are_hidden() {
+    let failed = Failed("cannot log in to postgres://app:hunter2@db/orders", None);
+    let failed: &(dyn std::error::Error + 'static) = &failed;
+    let show = || {
+        let span = info_span!(
+            "a",
+            db.password = "hunter2",
+            url.query = "page=2&token=hunter2",
+            token = 7,
+            kept = "hunter1",
+            error = failed,
+            otel.status_description = "bad token=hunter2",
+        );
+        span.set_attribute("http.request.header.authorization", "hunter2");
+        span.in_scope(|| info!(api_key = ?"hunter2", "asked with secret=hunter2"));
+    };
+    let record = &spans(show)[0];
+    assert!(!format!("{record:?}").contains("hunter2"), "{record:?}");
+    assert_eq!(value(&record.attributes, "token"), Some(&"REDACTED".into()));
+    assert_eq!(value(&record.attributes, "kept"), Some(&"hunter1".into()));
+    let open = spans_of(
+        |builder| builder.with_redaction(Redaction::none()),
+        |_| show(),
+    );
+    assert_eq!(format!("{open:?}").matches("hunter2").count(), 8);
 }
