@@ -92,7 +92,10 @@ impl SpanExt for Span {
     fn add_link(&self, link: impl Into<SpanLink>) {
         let link = link.into();
         change(self, |tracer, record| {
-            tracer.limits().push_link(record, link)
+            let attributes = told(tracer, link.attributes);
+            tracer
+                .limits()
+                .push_link(record, SpanLink { attributes, ..link });
         });
     }
 
@@ -105,7 +108,15 @@ impl SpanExt for Span {
     }
 
     fn set_status(&self, status: Status) {
-        change(self, |_, record| set_status(&mut record.status, status));
+        change(self, |tracer, record| {
+            let status = match status {
+                Status::Error { description } => Status::Error {
+                    description: tracer.settings.redaction.told(description),
+                },
+                other => other,
+            };
+            set_status(&mut record.status, status);
+        });
     }
 
     fn set_name(&self, name: impl Into<Text>) {
@@ -117,11 +128,7 @@ impl SpanExt for Span {
         let name = name.into();
         change(self, |tracer, record| {
             let limits = tracer.limits();
-            let told = |Attribute { key, value }| {
-                let value = tracer.settings.redaction.value(&key, value);
-                Attribute { key, value }
-            };
-            let attributes = attributes.into_iter().map(told).collect();
+            let attributes = told(tracer, attributes);
             let mut dropped_attributes = 0;
             let event = SpanEvent {
                 name,
@@ -136,6 +143,15 @@ impl SpanExt for Span {
             limits.push_event(record, event);
         });
     }
+}
+
+/// Attributes as they may be told.
+fn told(tracer: &Tracer, attributes: Vec<Attribute>) -> Vec<Attribute> {
+    let told = |Attribute { key, value }| {
+        let value = tracer.settings.redaction.value(&key, value);
+        Attribute { key, value }
+    };
+    attributes.into_iter().map(told).collect()
 }
 
 /// Changes the record of a span, if it has one.

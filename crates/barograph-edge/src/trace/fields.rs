@@ -151,6 +151,15 @@ fn is_own(name: &str) -> bool {
     name.starts_with("otel.")
 }
 
+/// Whether a field holds what people read, and what may quote anything.
+#[inline]
+fn is_sentence(name: &str) -> bool {
+    matches!(
+        name,
+        "message" | "otel.status_description" | "otel.status_message"
+    )
+}
+
 /// Name and kind alone, for a sampler that looks at nothing else.
 #[derive(Default)]
 pub(super) struct NameAndKind {
@@ -338,7 +347,7 @@ impl<C: Collect> Visitor<'_, C> {
     fn text(&mut self, field: &Field, text: impl FnOnce() -> String) {
         let name = field.name();
         let text = match self.1.treatment(name) {
-            Treatment::Keep if name != "message" => text(),
+            Treatment::Keep if !is_sentence(name) => text(),
             Treatment::Hide => REDACTED.to_owned(),
             _ => self.1.told(text().into()).into_owned(),
         };

@@ -29,16 +29,16 @@
 
 mod limits;
 mod sink;
+mod settings;
 mod metrics;
+mod open;
 mod table;
 mod stack;
-mod open;
 mod fields;
-mod settings;
 mod tracer;
 mod start;
-mod layer;
 mod handle;
+mod layer;
 mod ext;
 
 pub use self::ext::SpanExt;

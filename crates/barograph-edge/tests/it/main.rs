@@ -20,3 +20,4 @@ mod reqwests;
 mod routes;
 mod server;
 mod traces;
+mod trace;

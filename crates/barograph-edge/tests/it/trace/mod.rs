@@ -1,0 +1,11 @@
+//! Spans out of `tracing`.
+
+mod setup;
+
+mod extensions;
+mod fields;
+mod layers;
+mod lives;
+mod load;
+mod parents;
+mod sampled;
