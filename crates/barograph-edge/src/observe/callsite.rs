@@ -77,6 +77,7 @@ impl Callsite {
         self.ask(names)
     }
 
+    #[inline(never)]
     fn ask(&'static self, names: impl FnOnce() -> Vec<&'static str>) -> Option<Wanted> {
         let state = self.state.get_or_init(|| self.describe(names()));
         self.registered

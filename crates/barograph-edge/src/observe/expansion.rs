@@ -19,16 +19,20 @@ use super::future::Observed;
 use super::observer::Chosen;
 use super::outcome::ErrorType;
 
-/// Begins an operation with the values of its site's keys.
+/// Begins an operation with the values of its site's keys. None when all is off.
 #[inline]
-pub fn begin(site: &'static Site, values: &[&dyn Value]) -> Running<()> {
-    Running::begin(site, Chosen::default(), (), values)
+pub fn begin(site: &'static Site, values: &[&dyn Value]) -> Option<Running<()>> {
+    let observer = Chosen::default();
+    if observer.is_off() {
+        return None;
+    }
+    Some(Running::begin(site, observer, (), values))
 }
 
 /// Runs a function that is an operation.
 #[inline]
 pub fn run<T>(
-    running: Running<()>,
+    running: Option<Running<()>>,
     function: impl FnOnce() -> T,
     judge: impl FnOnce(&T) -> Option<Failure<'_>>,
 ) -> T {
@@ -38,7 +42,7 @@ pub fn run<T>(
 /// Runs a future that is an operation.
 #[inline]
 pub fn future<F: Future>(
-    running: Running<()>,
+    running: Option<Running<()>>,
     future: F,
     judge: impl FnOnce(&F::Output) -> Option<Failure<'_>>,
 ) -> impl Future<Output = F::Output> {

@@ -21,6 +21,7 @@ pin_project! {
     /// never begun and not canceled.
     pub(super) struct Observed<B, A: Carried, F, J> {
         begin: Option<B>,
+        // None until it begins, and when all is off.
         running: Option<Running<A>>,
         // None once it is over: what it holds is dropped inside of the span.
         #[pin]
@@ -44,7 +45,7 @@ pin_project! {
 
 impl<B, A, F, J> Observed<B, A, F, J>
 where
-    B: FnOnce() -> Running<A>,
+    B: FnOnce() -> Option<Running<A>>,
     A: Carried,
     F: Future,
     J: Judge<F::Output>,
@@ -61,7 +62,7 @@ where
 
 impl<B, A, F, J> Future for Observed<B, A, F, J>
 where
-    B: FnOnce() -> Running<A>,
+    B: FnOnce() -> Option<Running<A>>,
     A: Carried,
     F: Future,
     J: Judge<F::Output>,
@@ -71,15 +72,20 @@ where
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let mut this = self.project();
-        if let Some(begin) = this.begin.take() {
-            *this.running = Some(begin());
+        if let Some(begin) = this.begin.take()
+            && let Some(begun) = begin()
+        {
+            *this.running = Some(begun);
         }
-        let running = this.running.as_mut().expect("it was begun above");
+        let future = this.future.as_mut().as_pin_mut();
+        let future = future.expect("it is not polled when it is over");
+        let Some(running) = this.running else {
+            return future.poll(cx);
+        };
         let (span, rest) = (&running.span, &mut running.rest);
         let _inside = span.enter();
         let unwinding = Unwinding { span, rest };
-        let future = this.future.as_mut().as_pin_mut();
-        let polled = future.expect("it is not polled when it is over").poll(cx);
+        let polled = future.poll(cx);
         if let Poll::Ready(output) = &polled {
             this.future.set(None);
             let judge = this.judge.take().expect("it is asked once");
@@ -90,13 +96,16 @@ where
     }
 }
 
-/// Runs a function that is an operation.
+/// Runs a function that is an operation, if it has begun.
 #[inline]
 pub(super) fn run<A: Carried, T>(
-    mut running: Running<A>,
+    running: Option<Running<A>>,
     function: impl FnOnce() -> T,
     judge: impl Judge<T>,
 ) -> T {
+    let Some(mut running) = running else {
+        return function();
+    };
     let (span, rest) = (&running.span, &mut running.rest);
     let _inside = span.enter();
     let unwinding = Unwinding { span, rest };

@@ -28,12 +28,13 @@ use super::running::Running;
 /// ```
 #[must_use = "an operation that is dropped at once was canceled"]
 pub struct Guard<A: Carried = ()> {
-    running: Running<A>,
+    /// None when all is off.
+    running: Option<Running<A>>,
     noted: Option<ErrorType>,
 }
 
 impl<A: Carried> Guard<A> {
-    pub(super) fn new(running: Running<A>) -> Self {
+    pub(super) fn new(running: Option<Running<A>>) -> Self {
         Guard {
             running,
             noted: None,
@@ -43,48 +44,57 @@ impl<A: Carried> Guard<A> {
     /// Ends it as its result says.
     #[inline]
     pub fn finish(mut self, outcome: &impl Outcome) {
-        self.running.end(outcome.failure().as_ref());
+        if let Some(running) = &mut self.running {
+            running.end(outcome.failure().as_ref());
+        }
     }
 
     /// Ends it well.
     #[inline]
     pub fn succeed(mut self) {
-        self.running.end(None);
+        if let Some(running) = &mut self.running {
+            running.end(None);
+        }
     }
 
     /// Ends it with a failure.
     pub fn fail(mut self, failure: &Failure<'_>) {
-        self.running.end(Some(failure));
+        if let Some(running) = &mut self.running {
+            running.end(Some(failure));
+        }
     }
 
     /// Notes an error, with a log line in its span. The operation goes on; if it is dropped without
     /// being finished, it failed with the last error that was noted.
     pub fn error<E: Display + 'static>(&mut self, error: &E) {
-        let failure = Failure::of(error);
-        self.running.log_error(&failure);
-        self.noted = Some(failure.error_type);
+        if let Some(running) = &self.running {
+            let failure = Failure::of(error);
+            running.log_error(&failure);
+            self.noted = Some(failure.error_type);
+        }
     }
 
     /// Says that something happened in it: an event of its span.
     pub fn event(&mut self, name: &str, attributes: &[(&'static str, AttributeValue<'_>)]) {
-        event::emit(name, self.running.span.id(), attributes);
+        event::emit(name, self.span().id(), attributes);
     }
 
     /// Runs a function in its span.
     pub fn in_scope<T>(&self, function: impl FnOnce() -> T) -> T {
-        self.running.span.in_scope(function)
+        self.span().in_scope(function)
     }
 
     /// Its span, disabled where nobody wants it.
     pub fn span(&self) -> &Span {
-        &self.running.span
+        static NONE: Span = Span::none();
+        self.running.as_ref().map_or(&NONE, |running| &running.span)
     }
 }
 
 impl<A: Carried> Drop for Guard<A> {
     fn drop(&mut self) {
-        if let Some(error_type) = self.noted.take() {
-            self.running.end_noted(error_type);
+        if let (Some(running), Some(error_type)) = (&mut self.running, self.noted.take()) {
+            running.end_noted(error_type);
         }
     }
 }
@@ -92,7 +102,7 @@ impl<A: Carried> Drop for Guard<A> {
 impl<A: Carried> fmt::Debug for Guard<A> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Guard")
-            .field("span", &self.running.span)
+            .field("span", self.span())
             .field("noted", &self.noted)
             .finish_non_exhaustive()
     }

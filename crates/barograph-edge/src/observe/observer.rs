@@ -4,6 +4,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use barograph_core::registry::Registry;
+use tracing::level_filters::LevelFilter;
 
 use super::chain::Chain;
 use super::instruments::Instruments;
@@ -25,7 +26,10 @@ use super::instruments::Instruments;
 /// assert_eq!(registry.value("operation.duration", &labels), Some(1.0));
 /// ```
 #[derive(Clone)]
-pub struct Observer {
+pub struct Observer(Arc<Inner>);
+
+/// Behind one pointer, because every operation carries it.
+struct Inner {
     instruments: Arc<Instruments>,
     chain: Option<Chain>,
 }
@@ -33,16 +37,18 @@ pub struct Observer {
 impl Observer {
     /// Records into this registry, and tells nobody.
     pub fn new(registry: &Registry) -> Self {
-        Observer {
+        Observer(Arc::new(Inner {
             instruments: Arc::new(Instruments::new(registry)),
             chain: None,
-        }
+        }))
     }
 
     /// Tells the interceptors of this chain.
-    pub fn with_chain(mut self, chain: &Chain) -> Self {
-        self.chain = Some(chain.clone());
-        self
+    pub fn with_chain(self, chain: &Chain) -> Self {
+        Observer(Arc::new(Inner {
+            instruments: self.0.instruments.clone(),
+            chain: Some(chain.clone()),
+        }))
     }
 }
 
@@ -61,7 +67,7 @@ impl Chosen {
     pub(super) fn instruments(&self) -> &Instruments {
         match &self.0 {
             None => of_the_process(),
-            Some(observer) => &observer.instruments,
+            Some(observer) => &observer.0.instruments,
         }
     }
 
@@ -69,8 +75,17 @@ impl Chosen {
     pub(super) fn chain(&self) -> Option<&Chain> {
         match &self.0 {
             None => Chain::installed(),
-            Some(observer) => observer.chain.as_ref(),
+            Some(observer) => observer.0.chain.as_ref(),
         }
+    }
+
+    /// Whether nobody wants to know of any operation: nothing is recorded, there are no
+    /// interceptors, and no subscriber.
+    #[inline]
+    pub(super) fn is_off(&self) -> bool {
+        self.instruments().is_off()
+            && self.chain().is_none()
+            && LevelFilter::current() == LevelFilter::OFF
     }
 
     #[inline]
@@ -79,6 +94,7 @@ impl Chosen {
     }
 }
 
+#[inline]
 fn of_the_process() -> &'static Instruments {
     static INSTRUMENTS: OnceLock<Instruments> = OnceLock::new();
     INSTRUMENTS.get_or_init(|| Instruments::new(Registry::global()))

@@ -153,7 +153,11 @@ impl<'a> Operation<'a> {
         Guard::new(self.start())
     }
 
-    fn start(self) -> Running<Attributes<'a>> {
+    /// None when all is off.
+    fn start(self) -> Option<Running<Attributes<'a>>> {
+        if self.observer.is_off() {
+            return None;
+        }
         let attributes = self.attributes.as_slice();
         let text = |key| match attributes.iter().find(|a| a.key == key)?.value {
             AttributeValue::Text(text) => Some(text),
@@ -181,7 +185,7 @@ impl<'a> Operation<'a> {
             *value = attribute.value.as_field();
         }
         let values = &values[..attributes.len()];
-        Running::begin(site, self.observer, self.attributes, values)
+        Some(Running::begin(site, self.observer, self.attributes, values))
     }
 }
 

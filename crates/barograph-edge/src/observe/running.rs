@@ -33,9 +33,13 @@ pub(super) struct Rest<A: Carried> {
 }
 
 impl Running<()> {
-    /// Begins an operation of which only the names are known.
+    /// Begins an operation of which only the names are known. None when all is off.
     #[inline]
-    pub(super) fn named(service: &str, name: &str) -> Self {
+    pub(super) fn named(service: &str, name: &str) -> Option<Self> {
+        let observer = Chosen::default();
+        if observer.is_off() {
+            return None;
+        }
         let site = sites::find(&Key {
             service,
             name,
@@ -45,7 +49,7 @@ impl Running<()> {
             error_level: Some(Level::ERROR),
             attributes: &[],
         });
-        Running::begin(site, Chosen::default(), (), &[])
+        Some(Running::begin(site, observer, (), &[]))
     }
 }
 
@@ -58,24 +62,31 @@ impl<A: Carried> Running<A> {
         attributes: A,
         values: &[&dyn Value],
     ) -> Self {
-        let span = site.span(values);
-        let chain = observer.chain();
-        let is_wanted = !span.is_none() || chain.is_some() || !observer.instruments().is_off();
-        if let Some(chain) = chain {
-            let _inside = span.enter();
-            chain.before(&call(site, &attributes, &span));
-        }
-        let since = is_wanted.then(Instant::now);
-        Running {
-            span,
+        let mut running = Running {
+            span: Span::none(),
             rest: Rest {
                 site,
                 observer,
                 attributes,
-                since,
-                began_unwinding: since.is_some() && std::thread::panicking(),
+                since: None,
+                began_unwinding: std::thread::panicking(),
             },
+        };
+        let Running { span, rest } = &mut running;
+        // One that nobody wants stays where it is: a span that is moved costs more than all that
+        // makes it none.
+        if let Some(wanted) = site.span(values) {
+            *span = wanted;
         }
+        let chain = rest.observer.chain();
+        if let Some(chain) = chain {
+            let _inside = span.enter();
+            chain.before(&call(site, &rest.attributes, span));
+        }
+        if chain.is_some() || !span.is_none() || !rest.observer.instruments().is_off() {
+            rest.since = Some(Instant::now());
+        }
+        running
     }
 
     /// Ends it as a failure says, well without one.

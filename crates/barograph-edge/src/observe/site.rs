@@ -6,7 +6,7 @@ use barograph_core::histogram::Histogram;
 use barograph_model::span::SpanKind;
 use tracing::{Level, Span, Value};
 
-use super::callsite::{Callsite, Place};
+use super::callsite::{Callsite, Place, Wanted};
 use super::convention::Convention;
 use super::instruments::Instruments;
 
@@ -15,6 +15,8 @@ pub(super) const TARGET: &str = "barograph::observe";
 
 /// An operation that a program knows. What `#[observe]` makes a static of.
 pub struct Site {
+    /// What it is done to, where its span is called by that.
+    pub(super) subject: Option<&'static str>,
     pub(super) declared: Declaration,
     callsite: Callsite,
     known: OnceLock<Known>,
@@ -65,6 +67,7 @@ impl Site {
             None => (None, None),
         };
         Site {
+            subject: None,
             callsite: Callsite::new(Place {
                 name: declared.span,
                 target: declared.target,
@@ -79,33 +82,41 @@ impl Site {
         }
     }
 
+    /// A site of an operation that is done to this.
+    pub(super) fn of(subject: Option<&'static str>, declared: Declaration) -> Self {
+        Site {
+            subject,
+            ..Site::new(declared)
+        }
+    }
+
     pub(super) fn known(&self) -> &Known {
         self.known.get_or_init(|| self.declared.know())
     }
 
-    /// A span with the values of its keys, in their order. Disabled where nobody wants it.
+    /// A span with the values of its keys, in their order. None where nobody wants it.
     #[inline]
-    pub(super) fn span(&'static self, values: &[&dyn Value]) -> Span {
+    pub(super) fn span(&'static self, values: &[&dyn Value]) -> Option<Span> {
         let wanted = self.callsite.wanted(|| {
             let constants = self.known().constants.iter().map(|(key, _)| *key);
             let keys = self.declared.keys.iter().copied();
             AT_END.into_iter().chain(constants).chain(keys).collect()
         });
-        match wanted {
-            None => Span::none(),
-            Some(wanted) => {
-                let constants = self.known().constants.iter();
-                let constants = constants.map(|(_, value)| Some(value as &dyn Value));
-                let values = values.iter().map(|value| Some(*value));
-                wanted.span(
-                    AT_END
-                        .map(|_| None)
-                        .into_iter()
-                        .chain(constants)
-                        .chain(values),
-                )
-            }
-        }
+        Some(self.make_span(wanted?, values))
+    }
+
+    #[inline(never)]
+    fn make_span(&self, wanted: Wanted, values: &[&dyn Value]) -> Span {
+        let constants = self.known().constants.iter();
+        let constants = constants.map(|(_, value)| Some(value as &dyn Value));
+        let values = values.iter().map(|value| Some(*value));
+        wanted.span(
+            AT_END
+                .map(|_| None)
+                .into_iter()
+                .chain(constants)
+                .chain(values),
+        )
     }
 
     /// The histogram that this operation is counted in when it ends well, in the registry of the

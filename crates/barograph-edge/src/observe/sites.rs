@@ -70,7 +70,8 @@ fn find_slowly(key: &Key<'_>, place: usize) -> &'static Site {
             Some(site) => *site,
             None if all.count >= MOST_SITES => return full(),
             None => {
-                let site: &'static Site = Box::leak(Box::new(Site::new(key.declare())));
+                let site = Site::of(key.target.map(leak), key.declare());
+                let site: &'static Site = Box::leak(Box::new(site));
                 all.by_hash.entry(hash).or_default().push(site);
                 all.count += 1;
                 site
@@ -144,14 +145,6 @@ impl Key<'_> {
 
     fn is_of(&self, site: &Site) -> bool {
         let declared = &site.declared;
-        let rest = |text: &'static str, start: &str, between: char| {
-            text.strip_prefix(start)?.strip_prefix(between)
-        };
-        let is_span = match self.target {
-            None => rest(declared.span, self.service, '/') == Some(self.name),
-            Some("") => declared.span == self.name,
-            Some(target) => rest(declared.span, self.name, ' ') == Some(target),
-        };
         declared.name == self.name
             && declared.service == self.service
             && declared.kind == self.kind
@@ -163,11 +156,10 @@ impl Key<'_> {
                 .iter()
                 .zip(self.attributes)
                 .all(|(key, a)| *key == a.key)
-            && is_span
+            && site.subject == self.target
     }
 
     fn declare(&self) -> Declaration {
-        let leak = |text: &str| -> &'static str { Box::leak(Box::from(text)) };
         let span = match self.target {
             None => format!("{}/{}", self.service, self.name),
             Some("") => self.name.to_owned(),
@@ -187,6 +179,10 @@ impl Key<'_> {
             keys: keys.leak(),
         }
     }
+}
+
+fn leak(text: &str) -> &'static str {
+    Box::leak(Box::from(text))
 }
 
 #[cfg(test)]
