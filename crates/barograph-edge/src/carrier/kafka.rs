@@ -33,6 +33,20 @@ impl<H: Headers> Carrier for KafkaHeaders<'_, H> {
     }
 }
 
+/// Who writes looks first whether a record has a context already.
+impl Carrier for KafkaHeadersMut<'_> {
+    fn values_of(&self, name: &str) -> Values<'_> {
+        let all = readable(&*self.0);
+        all.filter(|header| header.key.eq_ignore_ascii_case(name))
+            .filter_map(|header| header.value)
+            .collect()
+    }
+
+    fn each_name<'a>(&'a self, see: &mut dyn FnMut(&'a str)) {
+        readable(&*self.0).map(|header| header.key).for_each(see);
+    }
+}
+
 impl CarrierMut for KafkaHeadersMut<'_> {
     fn set(&mut self, name: &str, value: &str) {
         self.unset(name);

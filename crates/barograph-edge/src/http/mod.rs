@@ -1,5 +1,5 @@
-//! A tower layer that records the metrics of a server's requests, from the call to the last byte of
-//! the response.
+//! A tower layer that records a server's requests, from the call to the last byte of the response:
+//! their metrics, their spans, and the context in which they are worked on.
 //!
 //! | metric | unit | labels |
 //! |---|---|---|
@@ -20,9 +20,20 @@
 //! that was given whole the status code from 500 on. Upgraded connections are no requests any more:
 //! they are counted as active until then, and recorded nowhere.
 //!
-//! A request with a valid `traceparent` is worked on in that context: it is
-//! [current](barograph_core::current) whenever the handler and the response body are polled, so that
-//! numbers recorded there lead to their trace. Spawned tasks do not inherit it.
+//! # Context and spans
+//!
+//! A request is worked on in the context that it comes with, as far as the
+//! [boundary](HttpLayerBuilder::with_boundary) lets it in: it is [current](barograph_core::current)
+//! whenever the handler and the response body are polled, so that numbers and log lines lead to their
+//! trace, and clients send it on. Spawned tasks do not inherit it.
+//!
+//! With the feature `tracing` each request has a span of kind server, named `{method} {route}`, or
+//! `{method}` where no route is known. It goes on with the caller's trace or begins one, is entered at
+//! each poll, and ends where the request does: with an error from 500 on, and when the request ended
+//! otherwise than it should. A route that is known only with the response is taken from the
+//! [`Route`] among its extensions.
+//!
+//! What is [sent](client) has a layer of its own.
 //!
 //! ```
 //! use barograph_core::registry::Registry;
@@ -35,7 +46,7 @@
 //! # let _ = layer;
 //! ```
 //!
-//! Source: OpenTelemetry semantic conventions 1.44, "HTTP metrics".
+//! Source: OpenTelemetry semantic conventions 1.44, "HTTP metrics" and "HTTP server span".
 
 #[cfg(feature = "axum")]
 mod axum;

@@ -10,13 +10,15 @@
 //! |---|---|---|
 //! | [`create`](Kafka::create) | `create {topic}`, producer | |
 //! | [`send`](Kafka::send), [`send_batch`](Kafka::send_batch) | `send {topic}`, producer or client | `messaging.client.operation.duration`, `messaging.client.sent.messages` |
-//! | [`receive`](Kafka::receive) | `receive {topic}`, client | `messaging.client.operation.duration` |
+//! | [`receive`](Kafka::receive) | `poll {topic}`, client | `messaging.client.operation.duration` |
 //! | [`process`](Kafka::process) | `process {topic}`, consumer | `messaging.process.duration`, `messaging.client.consumed.messages` |
 //! | [`settle`](Kafka::settle) | `commit {topic}`, client | `messaging.client.operation.duration` |
 //!
-//! The labels are `messaging.system` (`kafka`), `messaging.operation.name`,
-//! `messaging.destination.name`, `messaging.consumer.group.name`, `server.address`, `server.port` and
-//! `error.type`. One that does not apply has an empty value.
+//! The labels are `messaging.system` (`kafka`), `messaging.operation.name` and `.type`,
+//! `messaging.destination.name` and `.partition.id`, `messaging.consumer.group.name`,
+//! `server.address`, `server.port` and `error.type`. One that does not apply has an empty value.
+//! They are those of `observe::kafka`, which has the same operations without headers: both may stand
+//! beside each other.
 //!
 //! # Who belongs to whom
 //!

@@ -9,7 +9,8 @@ use std::time::Instant;
 use barograph_core::current;
 use barograph_model::context::{Propagation, TraceContext};
 
-use super::recorder::{Action, Recorder};
+use super::record::Record;
+use super::recorder::{Action, Place, Recorder};
 use crate::scope::Scope;
 use crate::span::Span;
 use crate::wire::error_type;
@@ -25,7 +26,7 @@ pub struct Operation {
     scope: Scope,
     span: Span,
     start: Instant,
-    topic: Box<str>,
+    place: Place,
     messages: u64,
     error: Option<&'static str>,
 }
@@ -34,7 +35,7 @@ impl Operation {
     pub(super) fn begin(
         recorder: &Arc<Recorder>,
         action: Action,
-        topic: &str,
+        record: &Record<'_>,
         scope: Scope,
         span: Span,
         messages: u64,
@@ -45,7 +46,10 @@ impl Operation {
             scope,
             span,
             start: Instant::now(),
-            topic: topic.into(),
+            place: Place {
+                topic: record.topic.into(),
+                partition: record.partition,
+            },
             messages,
             error: None,
         }
@@ -119,7 +123,7 @@ impl Drop for Operation {
         let this = &*self;
         this.within(|| {
             this.recorder
-                .record(this.action, &this.topic, this.messages, took, error);
+                .record(this.action, &this.place, this.messages, took, error);
         });
     }
 }
@@ -128,7 +132,7 @@ impl fmt::Debug for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Operation")
             .field("action", &self.action)
-            .field("topic", &self.topic)
+            .field("place", &self.place)
             .finish_non_exhaustive()
     }
 }

@@ -147,7 +147,7 @@ impl Kafka {
             let _in_scope = scope.enter();
             spans::operation(&self.recorder.settings, action, kind, record, batch)
         };
-        Operation::begin(&self.recorder, action, record.topic, scope, span, 1)
+        Operation::begin(&self.recorder, action, record, scope, span, 1)
     }
 
     /// Writes what travels from an operation into headers.

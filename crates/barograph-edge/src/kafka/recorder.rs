@@ -69,16 +69,16 @@ impl Action {
         match self {
             Action::Create => "create",
             Action::Send => "send",
-            Action::Receive => "receive",
+            Action::Receive => "poll",
             Action::Process => "process",
             Action::Settle => "commit",
         }
     }
 
     /// `messaging.operation.type`: how others call it.
-    #[cfg_attr(not(feature = "tracing"), allow(dead_code, reason = "spans show it"))]
     pub(super) fn kind(self) -> &'static str {
         match self {
+            Action::Receive => "receive",
             Action::Settle => "settle",
             others => others.name(),
         }
@@ -86,6 +86,8 @@ impl Action {
 }
 
 /// The labels of an operation that is over. Empty ones do not apply to it.
+///
+/// They are those of `observe`, so that both may stand beside each other.
 #[derive(LabelSet)]
 #[label(crate = "barograph_core")]
 pub(super) struct Done<'a> {
@@ -93,8 +95,12 @@ pub(super) struct Done<'a> {
     pub(super) system: &'a str,
     #[label(name = "messaging.operation.name")]
     pub(super) operation: &'a str,
+    #[label(name = "messaging.operation.type")]
+    pub(super) kind: &'a str,
     #[label(name = "messaging.destination.name")]
     pub(super) topic: &'a str,
+    #[label(name = "messaging.destination.partition.id")]
+    pub(super) partition: &'a str,
     #[label(name = "messaging.consumer.group.name")]
     pub(super) group: &'a str,
     #[label(name = "server.address")]
@@ -103,6 +109,13 @@ pub(super) struct Done<'a> {
     pub(super) port: &'a str,
     #[label(name = "error.type")]
     pub(super) error: &'a str,
+}
+
+/// Where the records of an operation are.
+#[derive(Debug)]
+pub(super) struct Place {
+    pub(super) topic: Box<str>,
+    pub(super) partition: Option<i32>,
 }
 
 /// What all operations of a client have in common. A family that could not be registered is none,
@@ -155,7 +168,7 @@ impl Recorder {
     pub(super) fn record(
         &self,
         action: Action,
-        topic: &str,
+        place: &Place,
         messages: u64,
         took: f64,
         error: &str,
@@ -164,10 +177,13 @@ impl Recorder {
         let is_consumer = !matches!(action, Action::Create | Action::Send);
         let group = settings.group.as_deref().filter(|_| is_consumer);
         let server = settings.server.as_ref();
+        let partition = place.partition.map(|partition| partition.to_string());
         let done = Done {
             system: "kafka",
             operation: action.name(),
-            topic,
+            kind: action.kind(),
+            topic: &place.topic,
+            partition: partition.as_deref().unwrap_or_default(),
             group: group.unwrap_or_default(),
             address: server.map_or("", |(address, _)| address),
             port: &self.port,

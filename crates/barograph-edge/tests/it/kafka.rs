@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use barograph_core::current;
 use barograph_core::registry::Registry;
 use barograph_edge::kafka::{Counted, Kafka, KafkaBuilder, Record, Relation};
+use barograph_edge::observe::{self, Observer};
 use barograph_model::context::{Baggage, Propagation, TraceContext};
 use barograph_model::snapshot::{Source, Value};
 
@@ -27,7 +28,7 @@ fn setup(f: impl FnOnce(KafkaBuilder) -> KafkaBuilder) -> (Registry, Kafka) {
 }
 
 /// The series of all families: the short name, the values of the labels that are not empty in the
-/// order of the names error, group, topic, operation and system, and the count.
+/// order of the names error, group, topic, partition, operation, its type and system, and the count.
 fn lines(registry: &Registry) -> Vec<String> {
     let mut lines = Vec::new();
     for family in registry.collect() {
@@ -86,8 +87,8 @@ fn sending_puts_the_span_of_the_producer_into_the_headers() {
     let traceparent = ("traceparent".to_owned(), traceparent.as_bytes().to_vec());
     assert_eq!(headers, [("other".into(), b"kept".into()), traceparent]);
     let expected = [
-        "client.operation.duration orders send kafka broker.test 9092 = 1",
-        "client.sent.messages orders send kafka broker.test 9092 = 1",
+        "client.operation.duration orders 3 send send kafka broker.test 9092 = 1",
+        "client.sent.messages orders 3 send send kafka broker.test 9092 = 1",
     ];
     assert_eq!(lines(&registry), expected);
 }
@@ -141,8 +142,8 @@ fn a_batch_is_created_record_by_record() {
     assert_eq!(last.field("messaging.batch.message_count"), "3");
     assert_eq!(last.links, created);
     let expected = [
-        "client.operation.duration orders send kafka = 1",
-        "client.sent.messages orders send kafka = 3",
+        "client.operation.duration orders send send kafka = 1",
+        "client.sent.messages orders send send kafka = 3",
     ];
     assert_eq!(lines(&registry), expected);
 }
@@ -180,12 +181,12 @@ fn processing_belongs_to_whoever_processes_and_has_the_baggage_of_the_record() {
         (&vec![created], &vec![created])
     );
     let expected = [
-        "client.consumed.messages billing alone process kafka = 1",
-        "client.consumed.messages billing orders process kafka = 1",
-        "client.operation.duration orders send kafka = 1",
-        "client.sent.messages orders send kafka = 1",
-        "process.duration billing alone process kafka = 1",
-        "process.duration billing orders process kafka = 1",
+        "client.consumed.messages billing alone process process kafka = 1",
+        "client.consumed.messages billing orders process process kafka = 1",
+        "client.operation.duration orders send send kafka = 1",
+        "client.sent.messages orders send send kafka = 1",
+        "process.duration billing alone process process kafka = 1",
+        "process.duration billing orders process process kafka = 1",
     ];
     assert_eq!(lines(&registry), expected);
 }
@@ -229,7 +230,7 @@ fn receiving_and_settling_are_operations_of_the_client() {
     kafka.settle(&topic.with_partition(3).with_offset(18)).end();
     // A poll that nothing came from.
     kafka.receive(&Record::new("empty")).end();
-    let received = spans.named("receive orders");
+    let received = spans.named("poll orders");
     assert_eq!(received.field("messaging.batch.message_count"), "2");
     assert_eq!(received.field("otel.kind"), "client");
     let sent = spans
@@ -243,13 +244,27 @@ fn receiving_and_settling_are_operations_of_the_client() {
     let settled = spans.named("commit orders");
     assert_eq!(settled.field("messaging.operation.type"), "settle");
     let expected = [
-        "client.consumed.messages billing orders receive kafka = 2",
-        "client.operation.duration billing empty receive kafka = 1",
-        "client.operation.duration billing orders commit kafka = 1",
-        "client.operation.duration billing orders receive kafka = 1",
-        "client.operation.duration orders send kafka = 2",
-        "client.sent.messages orders send kafka = 2",
-        "process.duration billing orders process kafka = 2",
+        "client.consumed.messages billing orders poll receive kafka = 2",
+        "client.operation.duration billing empty poll receive kafka = 1",
+        "client.operation.duration billing orders 3 commit settle kafka = 1",
+        "client.operation.duration billing orders poll receive kafka = 1",
+        "client.operation.duration orders send send kafka = 2",
+        "client.sent.messages orders send send kafka = 2",
+        "process.duration billing orders process process kafka = 2",
+    ];
+    assert_eq!(lines(&registry), expected);
+}
+
+#[test]
+fn what_is_observed_without_headers_is_recorded_in_the_same_families() {
+    let (registry, kafka) = setup(|builder| builder);
+    let observer = Observer::new(&registry);
+    kafka.settle(&Record::new("orders")).end();
+    let settling = observe::kafka::settle("orders").with_observer(&observer);
+    settling.run_sync(|| Ok::<_, Infallible>(())).unwrap();
+    let expected = [
+        "client.operation.duration billing orders commit settle kafka = 1",
+        "client.operation.duration orders commit settle kafka = 1",
     ];
     assert_eq!(lines(&registry), expected);
 }

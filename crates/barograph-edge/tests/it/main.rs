@@ -6,6 +6,8 @@ mod script;
 mod spans;
 
 mod bodies;
+#[cfg(feature = "rdkafka")]
+mod brokers;
 mod chain;
 mod clients;
 mod contexts;
