@@ -28,13 +28,13 @@ pub(crate) const ROWS: &[Row] = &[
         "observe_overhead",
         "ns",
         "an operation with a duration and a span that nobody subscribes to",
-        || contenders::<Nobody>(),
+        contenders::<Nobody>,
     ),
     Row::new(
         "observe_overhead_span",
         "ns",
         "the same with a bare registry of spans as subscriber",
-        || contenders::<Spans>(),
+        contenders::<Spans>,
     ),
     Row::new(
         "observe_overhead_off",
