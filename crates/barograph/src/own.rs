@@ -7,6 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use barograph_core::counter::Counter;
+use barograph_core::exemplar::ExemplarFilter;
 use barograph_core::histogram::Histogram;
 use barograph_core::registry::Registry;
 use barograph_core::stats::Stats;
@@ -74,7 +75,11 @@ impl Outcome {
 
 impl Own {
     pub(crate) fn new(watched: Vec<(Box<str>, Registry)>) -> Self {
-        let registry = Registry::new();
+        // Nobody looks for the trace of a scrape, or of a span that started.
+        let registry = Registry::builder()
+            .with_exemplar_filter(ExemplarFilter::AlwaysOff)
+            .build()
+            .expect("it has no labels that could be invalid");
         let start = SystemTime::now().duration_since(UNIX_EPOCH);
         let start = start.map_or(0, |start| start.as_nanos() as u64);
         const FRESH: &str = "a fresh registry takes these names";

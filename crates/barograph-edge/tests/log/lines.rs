@@ -83,6 +83,28 @@ fn spans_are_told_with_their_fields() {
 }
 
 #[test]
+fn people_read_the_name_of_a_request_and_not_its_conventions() {
+    let log = || {
+        let name = "GET /orders/{id}";
+        let span = info_span!(
+            "http",
+            otel.name = name,
+            http.route = "/orders/{id}",
+            id = 7
+        );
+        let _span = span.entered();
+        info!(target: "shop", { http.status = 200 }, "read");
+    };
+    let told = written(terminal(Format::Pretty(Colors::Off)), log);
+    let expected = "read http.status=200 in GET /orders/{id}{id=7}";
+    assert_eq!(told, format!("{TIME}  INFO shop: {expected}\n"));
+    let told = written(terminal(Format::Json), log);
+    let span =
+        r#"{"name":"http","otel.name":"GET /orders/{id}","http.route":"/orders/{id}","id":7}"#;
+    assert!(told.contains(span), "{told}");
+}
+
+#[test]
 fn a_field_recorded_again_and_again_keeps_its_last_value() {
     let told = written(terminal(Format::Json), || {
         let span = info_span!("s", n = 0, text = "kept").entered();

@@ -25,6 +25,9 @@ use crate::redact::Redaction;
 pub enum Format {
     /// For people: time, level, target, message, fields, spans with theirs, ids.
     ///
+    /// A span is called what its `otel.name` says; its fields with a dot in their name, which are those
+    /// of the conventions, are left to the trace.
+    ///
     /// ```text
     /// 2026-09-12T10:11:12.123456Z  INFO shop::orders: taken id=7 in request{method=GET} trace_id=… span_id=…
     /// ```

@@ -5,7 +5,7 @@ use tracing::field::Visit;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::json::plain_name;
-use super::span::Spans;
+use super::span::{NAME, Spans};
 use super::value::{Fields, MESSAGE, Places, Style};
 use super::{Colors, Notice, Scene};
 use crate::log::escape::Escape;
@@ -42,7 +42,11 @@ where
     }
     let mut before = " in ";
     spans.each(|name, note| {
-        if !line.has_room(before.len() + name.len() + LEAST) {
+        // It was escaped when it was taken down, and is shorter without its quotes.
+        let given = note.fields().find(|(key, _)| *key == NAME);
+        let given = given.map(|(_, value)| value.trim_matches('"'));
+        let length = given.unwrap_or(name).len();
+        if !line.has_room(before.len() + length + LEAST) {
             return;
         }
         line.form(paint.dim());
@@ -50,10 +54,13 @@ where
         line.form(paint.plain());
         before = " > ";
         line.form(paint.bold());
-        line.text(name, Escape::Terminal);
+        match given {
+            Some(given) => line.form(given),
+            None => line.text(name, Escape::Terminal),
+        }
         line.form(paint.plain());
         let mut separator = "{";
-        for (name, value) in note.fields() {
+        for (name, value) in note.fields().filter(|(key, _)| *key != NAME) {
             if line.has_room(name.len() + value.len() + LEAST) {
                 line.form(separator);
                 separator = " ";

@@ -103,7 +103,7 @@ impl Note {
             places: NotePlaces {
                 fields: &mut self.fields,
                 start: 0,
-                is_sorted: style == Style::Serde,
+                style,
             },
         });
         self.values = line.into_text();
@@ -133,16 +133,17 @@ impl Note {
 struct NotePlaces<'a> {
     fields: &'a mut Vec<(&'static str, Range<usize>)>,
     start: usize,
-    is_sorted: bool,
+    style: Style,
 }
 
 impl Places for NotePlaces<'_> {
     #[inline]
     fn begin(&mut self, line: &mut Line, name: &'static str) -> bool {
         self.start = line.len();
+        // A name with a dot is one of the conventions, for machines: people have the trace for it.
+        let is_for_people = name == NAME || !name.contains('.');
         // A value that is hidden or a number is short.
-        let _ = name;
-        line.has_room(SHORT)
+        (self.style != Style::Pretty || is_for_people) && line.has_room(SHORT)
     }
 
     #[inline]
@@ -152,7 +153,7 @@ impl Places for NotePlaces<'_> {
             field.1 = value;
             return;
         }
-        let place = match self.is_sorted {
+        let place = match self.style == Style::Serde {
             true => self.fields.partition_point(|(other, _)| *other < name),
             false => self.fields.len(),
         };
@@ -160,6 +161,8 @@ impl Places for NotePlaces<'_> {
     }
 }
 
+/// The field that says what a span is called.
+pub(super) const NAME: &str = "otel.name";
 /// The bytes that a value may need at least.
 const SHORT: usize = 32;
 
