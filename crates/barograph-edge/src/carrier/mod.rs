@@ -37,6 +37,9 @@ impl Carrier for Headers<'_> {
         if self.0.len() > FEW {
             return bytes(self.0.get_all(known).iter()).collect();
         }
+        if !self.0.keys().any(|name| name == known) {
+            return Values::default();
+        }
         let found = self.0.iter().filter(|(name, _)| *name == known);
         bytes(found.map(|(_, value)| value)).collect()
     }
@@ -45,9 +48,12 @@ impl Carrier for Headers<'_> {
         let Some(known) = known(name).filter(|_| self.0.len() <= FEW) else {
             return self.values_of(name).one();
         };
-        let mut found = self.0.iter().filter(|(name, _)| *name == known);
-        let (_, one) = found.next()?;
-        found.next().is_none().then_some(one.as_bytes())
+        let at = self.0.keys().position(|name| name == known)?;
+        if self.0.keys_len() < self.0.len() {
+            return self.values_of(name).one();
+        }
+        // Without a name that comes again, values are where their names are.
+        self.0.values().nth(at).map(HeaderValue::as_bytes)
     }
 
     fn each_name<'a>(&'a self, see: &mut dyn FnMut(&'a str)) {
@@ -115,21 +121,26 @@ fn bytes<'a>(values: impl Iterator<Item = &'a HeaderValue>) -> impl Iterator<Ite
 /// As many headers are looked through faster than a name is hashed.
 const FEW: usize = 16;
 
-/// A name that need not be read and copied each time.
-#[inline]
-fn known(name: &str) -> Option<&'static HeaderName> {
-    static NAMES: [HeaderName; 9] = [
-        HeaderName::from_static("traceparent"),
-        HeaderName::from_static("tracestate"),
-        HeaderName::from_static("baggage"),
-        HeaderName::from_static("b3"),
-        HeaderName::from_static("x-b3-traceid"),
-        HeaderName::from_static("x-b3-spanid"),
-        HeaderName::from_static("x-b3-sampled"),
-        HeaderName::from_static("x-b3-flags"),
-        HeaderName::from_static("uber-trace-id"),
-    ];
-    NAMES.iter().find(|known| known.as_str() == name)
+macro_rules! known {
+    ($($name:literal)*) => {
+        /// A name that need not be read and copied each time.
+        #[inline]
+        fn known(name: &str) -> Option<&'static HeaderName> {
+            match name {
+                $($name => {
+                    static NAME: HeaderName = HeaderName::from_static($name);
+                    Some(&NAME)
+                })*
+                _ => None,
+            }
+        }
+    };
+}
+
+known! {
+    "traceparent" "tracestate" "baggage"
+    "b3" "x-b3-traceid" "x-b3-spanid" "x-b3-sampled" "x-b3-flags"
+    "uber-trace-id"
 }
 
 #[cfg(test)]
