@@ -14,6 +14,7 @@ mod exemplars;
 mod otlp;
 
 mod logs;
+mod spans;
 mod observed;
 
 use crate::row::Row;
@@ -30,6 +31,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
         scrape::ROWS,
         otlp::ROWS,
         logs::ROWS,
+        spans::ROWS,
         observed::ROWS,
     ]
     .into_iter()
