@@ -15,6 +15,7 @@ mod propagation;
 mod otlp;
 
 mod logs;
+mod spans;
 mod observed;
 
 use crate::row::Row;
@@ -32,6 +33,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
         scrape::ROWS,
         otlp::ROWS,
         logs::ROWS,
+        spans::ROWS,
         observed::ROWS,
     ]
     .into_iter()

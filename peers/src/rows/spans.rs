@@ -1,0 +1,274 @@
+//! A span through `tracing`: create it, enter it, one event, leave and close it.
+//!
+//! Both sides put their spans into a queue that a thread of their own empties and forgets; the figure
+//! is what the thread that makes the spans spends. The queues are large enough that nothing is refused.
+
+use std::ops::Range;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use barograph_core::queue::Queue;
+use barograph_edge::sampling::keep::{Keep, KeepConfig};
+use barograph_edge::sampling::{AlwaysOff, Decision, ParentBased};
+use barograph_edge::trace::{TraceHandle, TraceLayer};
+use barograph_model::span::SpanRecord;
+use opentelemetry::trace::TracerProvider as _;
+use opentelemetry_sdk::error::OTelSdkResult;
+use opentelemetry_sdk::trace::{
+    BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, SpanData, SpanExporter,
+};
+use tracing::{Dispatch, info, info_span};
+use tracing_subscriber::layer::SubscriberExt as _;
+
+use crate::measure::{Done, OneThread, Subject, Work, expect};
+use crate::row::{Contender, Row};
+
+pub(crate) const ROWS: &[Row] = &[
+    Row::new(
+        "span_sampled",
+        "ns",
+        "create, enter, one event, close; exported to a sink that discards",
+        || {
+            vec![
+                Contender::ours(ours(Sampled::Yes, one)),
+                Contender::peer(
+                    "tracing-opentelemetry",
+                    theirs(Sampled::Yes, Extras::Off, one),
+                ),
+                Contender::shown(
+                    "tracing-opentelemetry, as it comes",
+                    theirs(Sampled::Yes, Extras::On, one),
+                ),
+                Contender::shown("the registry alone", bare(one)),
+            ]
+        },
+    ),
+    Row::new(
+        "span_unsampled",
+        "ns",
+        "the same, the root of a trace that is not sampled",
+        || {
+            vec![
+                Contender::ours(ours(Sampled::No, one)),
+                Contender::peer(
+                    "tracing-opentelemetry",
+                    theirs(Sampled::No, Extras::Off, one),
+                ),
+                Contender::shown(
+                    "tracing-opentelemetry, as it comes",
+                    theirs(Sampled::No, Extras::On, one),
+                ),
+                Contender::shown("the registry alone", bare(one)),
+            ]
+        },
+    ),
+    Row::new(
+        "span_unsampled_keep",
+        "ns",
+        "the same, recorded until it is known that nothing failed",
+        || {
+            vec![
+                Contender::ours(ours(Sampled::Perhaps, one)),
+                Contender::shown(
+                    "tracing-opentelemetry",
+                    theirs(Sampled::No, Extras::Off, one),
+                ),
+            ]
+        },
+    ),
+    Row::new(
+        "span_2_fields",
+        "ns",
+        "a sampled span of a text and a number, no event",
+        || {
+            vec![
+                Contender::ours(ours(Sampled::Yes, two_fields)),
+                Contender::peer(
+                    "tracing-opentelemetry",
+                    theirs(Sampled::Yes, Extras::Off, two_fields),
+                ),
+                Contender::shown("the registry alone", bare(two_fields)),
+            ]
+        },
+    ),
+];
+
+fn one(_: u64) {
+    let span = info_span!("request");
+    let _entered = span.enter();
+    info!("order taken");
+}
+
+fn two_fields(id: u64) {
+    let span = info_span!("request", method = "GET", id);
+    let _entered = span.enter();
+}
+
+#[derive(Clone, Copy, PartialEq)]
+enum Sampled {
+    Yes,
+    No,
+    /// Only if something fails, which nothing does.
+    Perhaps,
+}
+
+/// Whether the peer adds thread, place and busy time to each span, as it does unless told otherwise.
+#[derive(Clone, Copy, PartialEq)]
+enum Extras {
+    On,
+    Off,
+}
+
+const ROOM: usize = 1 << 18;
+const BATCH: usize = 512;
+
+/// Spans made under a subscriber.
+struct Spans<C> {
+    dispatch: Dispatch,
+    one: fn(u64),
+    check: C,
+}
+
+impl<C> Work for Spans<C>
+where
+    C: Fn(u64) -> Result<(), String> + Send + Sync,
+{
+    fn run(&self, range: Range<u64>) {
+        tracing::dispatcher::with_default(&self.dispatch, || {
+            for at in range {
+                (self.one)(at);
+            }
+        });
+    }
+
+    fn check(&self, done: &Done) -> Result<(), String> {
+        (self.check)(done.operations())
+    }
+}
+
+fn bare(one: fn(u64)) -> Box<dyn Subject> {
+    Box::new(OneThread::new(Spans {
+        dispatch: Dispatch::new(tracing_subscriber::registry()),
+        one,
+        check: |_| Ok(()),
+    }))
+}
+
+fn ours(sampled: Sampled, one: fn(u64)) -> Box<dyn Subject> {
+    let sink = Sink::new();
+    let mut builder = TraceLayer::builder(sink.queue.clone());
+    if sampled != Sampled::Yes {
+        builder = builder.with_sampler(ParentBased::new(AlwaysOff));
+    }
+    if sampled == Sampled::Perhaps {
+        let config = KeepConfig::new(10.0).expect("a rate that can be kept to");
+        builder = builder.with_keep(Keep::new(config));
+    }
+    let layer = builder.build();
+    let handle = layer.handle();
+    Box::new(OneThread::new(Spans {
+        dispatch: Dispatch::new(tracing_subscriber::registry().with(layer)),
+        one,
+        check: move |spans| sink.check(&handle, sampled, spans),
+    }))
+}
+
+/// The queue of ours, and the thread that empties it.
+struct Sink {
+    queue: Arc<Queue<Box<SpanRecord>>>,
+    is_over: Arc<AtomicBool>,
+}
+
+impl Sink {
+    fn new() -> Self {
+        let is_over = Arc::new(AtomicBool::new(false));
+        let (wake, woken) = std::sync::mpsc::sync_channel(1);
+        let alarm = move || {
+            // Woken once is enough.
+            let _ = wake.try_send(());
+        };
+        let queue = Arc::new(Queue::new(ROOM).with_alarm(BATCH, alarm));
+        let (taken, over) = (queue.clone(), is_over.clone());
+        thread::spawn(move || {
+            let mut batch = Vec::with_capacity(BATCH);
+            while !over.load(Ordering::Relaxed) {
+                if taken.pop_into(&mut batch, BATCH) == 0 {
+                    let _ = woken.recv_timeout(Duration::from_millis(100));
+                }
+                batch.clear();
+            }
+        });
+        Sink { queue, is_over }
+    }
+
+    fn check(&self, handle: &TraceHandle, sampled: Sampled, spans: u64) -> Result<(), String> {
+        let counts = self.queue.counts();
+        let metrics = handle.metrics();
+        let (started, exported) = match sampled {
+            Sampled::Yes => (metrics.started(Decision::RecordAndSample), spans),
+            Sampled::No | Sampled::Perhaps => (metrics.started(Decision::Drop), 0),
+        };
+        expect("spans started", spans as f64, started as f64)?;
+        expect("spans refused", 0.0, counts.refused_full as f64)?;
+        expect(
+            "spans in the queue",
+            exported as f64,
+            counts.accepted as f64,
+        )
+    }
+}
+
+impl Drop for Sink {
+    fn drop(&mut self) {
+        self.is_over.store(true, Ordering::Relaxed);
+    }
+}
+
+fn theirs(sampled: Sampled, extras: Extras, one: fn(u64)) -> Box<dyn Subject> {
+    let exported = Arc::new(AtomicU64::new(0));
+    let batches = BatchConfigBuilder::default()
+        .with_max_queue_size(ROOM)
+        .with_max_export_batch_size(BATCH)
+        .build();
+    let processor = BatchSpanProcessor::builder(Discard(exported.clone()))
+        .with_batch_config(batches)
+        .build();
+    let sampler = match sampled {
+        Sampled::Yes => Sampler::AlwaysOn,
+        Sampled::No | Sampled::Perhaps => Sampler::AlwaysOff,
+    };
+    let provider = SdkTracerProvider::builder()
+        .with_span_processor(processor)
+        .with_sampler(Sampler::ParentBased(Box::new(sampler)))
+        .build();
+    let mut layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("peers"));
+    if extras == Extras::Off {
+        layer = layer
+            .with_location(false)
+            .with_threads(false)
+            .with_tracked_inactivity(false);
+    }
+    Box::new(OneThread::new(Spans {
+        dispatch: Dispatch::new(tracing_subscriber::registry().with(layer)),
+        one,
+        check: move |spans| {
+            provider.force_flush().map_err(|error| error.to_string())?;
+            let expected = if sampled == Sampled::Yes { spans } else { 0 };
+            let exported = exported.load(Ordering::Relaxed);
+            expect("spans exported", expected as f64, exported as f64)
+        },
+    }))
+}
+
+/// Counts spans and forgets them.
+#[derive(Debug)]
+struct Discard(Arc<AtomicU64>);
+
+impl SpanExporter for Discard {
+    async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
+        self.0.fetch_add(batch.len() as u64, Ordering::Relaxed);
+        Ok(())
+    }
+}
