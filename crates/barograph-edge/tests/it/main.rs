@@ -15,6 +15,7 @@ mod grpc;
 mod kafka;
 mod keep;
 mod kept;
+mod operations;
 mod pages;
 mod process;
 mod requests;

@@ -3,12 +3,12 @@
 use std::fmt::{self, Write as _};
 use std::future::Future;
 use std::pin::{Pin, pin};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::task::{Context, Poll, Waker};
 
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Subscriber};
+use tracing::{Dispatch, Event, Subscriber};
 use tracing_subscriber::layer::{self, Layer, SubscriberExt as _};
 use tracing_subscriber::registry::LookupSpan;
 
@@ -19,6 +19,11 @@ pub(crate) struct Capture(Arc<Mutex<Vec<String>>>);
 impl Capture {
     /// Runs `f` with this as the subscriber. Gives what was seen.
     pub(crate) fn of<T>(f: impl FnOnce() -> T) -> (T, Vec<String>) {
+        // While there is just one subscriber, a thread without any may switch callsites off for
+        // all. So there are always two more.
+        static OTHERS: LazyLock<[Dispatch; 2]> =
+            LazyLock::new(|| [(); 2].map(|()| Dispatch::new(tracing_subscriber::registry())));
+        LazyLock::force(&OTHERS);
         let capture = Capture::default();
         let subscriber = tracing_subscriber::registry().with(capture.clone());
         let given = tracing::subscriber::with_default(subscriber, f);

@@ -2,7 +2,7 @@
 
 use barograph::registry::Registry;
 use barograph::{
-    LabelSet, LabelValue, counter, counter_f64, describe, gauge, gauge_i64, histogram,
+    LabelSet, LabelValue, counter, counter_f64, describe, gauge, gauge_i64, histogram, observe,
     up_down_counter,
 };
 
@@ -52,4 +52,30 @@ fn structs_are_label_sets() -> Result<(), barograph::Error> {
     let labels = [("kind", "web"), ("http.route", "/orders/{id}")];
     assert_eq!(registry.value("orders", &labels), Some(1.0));
     Ok(())
+}
+
+#[observe(service = "UserService", name = "GetUser")]
+async fn get_user(id: &str) -> Result<u32, std::num::ParseIntError> {
+    id.parse()
+}
+
+#[tokio::test]
+async fn operations_are_observed_in_every_form() {
+    assert_eq!(get_user("7").await, Ok(7));
+    get_user("x").await.unwrap_err();
+    assert_eq!(
+        observe("UserService", "GetUser", get_user("8")).await,
+        Ok(8)
+    );
+    observe::begin("UserService", "GetUser").succeed();
+    let points = |error| {
+        let labels = [
+            ("operation.service", "UserService"),
+            ("operation.name", "GetUser"),
+            ("error.type", error),
+        ];
+        Registry::global().value("operation.duration", &labels)
+    };
+    assert_eq!(points(""), Some(4.0));
+    assert_eq!(points("core::num::error::ParseIntError"), Some(1.0));
 }
