@@ -1,4 +1,4 @@
-//! The smallest service with metrics: `cargo run --release -p hello`, then
+//! The smallest service: `cargo run --release -p hello`, then
 //! `curl 127.0.0.1:8080/orders/7` and `curl 127.0.0.1:9464/metrics`.
 
 use axum::{Router, extract::Path, routing::get};
