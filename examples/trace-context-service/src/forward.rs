@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::{Method, Request, header};
-use barograph::carrier::HeadersMut;
-use barograph::context::{Propagation, SpanId, TraceContext, TraceFlags, TraceId};
-use barograph::propagator::Propagators;
+use barograph::http;
+use barograph::http::client::HttpClient;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
-use uuid::Uuid;
+use tower::{Layer as _, ServiceExt as _};
 
 /// One request to be made.
 pub(crate) struct Call {
@@ -46,50 +45,27 @@ fn add(list: &[Value], calls: &mut Vec<Call>) -> Option<()> {
     Some(())
 }
 
-/// The trace to go on with: that of the request, or a new one.
-pub(crate) fn trace_of(received: &Propagation) -> TraceContext {
-    received.trace().unwrap_or_else(|| {
-        let flags = TraceFlags::SAMPLED.with(TraceFlags::RANDOM);
-        let id = TraceId::new(Uuid::new_v4().as_u128()).expect("a UUID has bits of its version");
-        TraceContext::from_ids(id, new_span_id(), flags)
-    })
-}
-
-/// A new span of a trace.
-pub(crate) fn span_in(trace: TraceContext) -> TraceContext {
-    trace.with_span(new_span_id())
-}
-
-fn new_span_id() -> SpanId {
-    let (_, random) = Uuid::new_v4().as_u64_pair();
-    SpanId::new(random).expect("a UUID has bits of its variant")
-}
-
-/// Makes calls.
-pub(crate) struct Client(legacy::Client<HttpConnector, Full<Bytes>>);
+/// Makes calls, each in a span of its own whose context goes along.
+#[derive(Clone)]
+pub(crate) struct Client(HttpClient<legacy::Client<HttpConnector, Full<Bytes>>>);
 
 impl Client {
     pub(crate) fn new() -> Self {
-        let builder = legacy::Client::builder(TokioExecutor::new());
-        Client(builder.build_http())
+        let client = legacy::Client::builder(TokioExecutor::new()).build_http();
+        Client(http::client::layer().layer(client))
     }
 
-    /// Makes a call in a context, and waits for the end of the answer.
-    pub(crate) async fn post(
-        &self,
-        call: Call,
-        propagators: &Propagators,
-        context: &Propagation,
-    ) -> Result<(), String> {
-        let mut request = Request::builder()
+    /// Makes a call, and waits for the end of the answer.
+    pub(crate) async fn post(&self, call: Call) -> Result<(), String> {
+        let request = Request::builder()
             .method(Method::POST)
             .uri(&call.url)
             .header(header::CONTENT_TYPE, "application/json")
             .body(Full::from(call.arguments))
             .map_err(|error| format!("{}: {error}", call.url))?;
-        propagators.inject(context, &mut HeadersMut(request.headers_mut()));
+        let client = self.0.clone();
         let answer = async {
-            let response = self.0.request(request).await.map_err(|e| e.to_string())?;
+            let response = client.oneshot(request).await.map_err(|e| e.to_string())?;
             let body = Limited::new(response.into_body(), LONGEST_ANSWER);
             body.collect().await.map_err(|e| e.to_string())
         };

@@ -7,36 +7,24 @@
 
 mod forward;
 
-use std::sync::Arc;
-
 use axum::Router;
 use axum::body::Bytes;
 use axum::extract::State;
-use axum::http::{HeaderMap, StatusCode};
+use axum::http::StatusCode;
 use axum::routing::post;
-use barograph::carrier::Headers;
-use barograph::propagator::Propagators;
+use barograph::{Telemetry, http};
 use tokio::net::TcpListener;
 
 use crate::forward::{Client, calls};
 
-struct Service {
-    propagators: Propagators,
-    client: Client,
-}
-
+/// The layer around it goes on with the trace of the request, that of the client sends it along.
 async fn test(
-    State(service): State<Arc<Service>>,
-    headers: HeaderMap,
+    State(client): State<Client>,
     body: Bytes,
 ) -> Result<&'static str, (StatusCode, String)> {
     let calls = calls(&body).map_err(|error| (StatusCode::BAD_REQUEST, error))?;
-    let received = service.propagators.extract(&Headers(&headers));
-    // What is sent without a parent is one trace all the same.
-    let trace = forward::trace_of(&received);
     for call in calls {
-        let sent = received.clone().with_trace(forward::span_in(trace));
-        let answer = service.client.post(call, &service.propagators, &sent).await;
+        let answer = client.post(call).await;
         answer.map_err(|error| (StatusCode::BAD_GATEWAY, error))?;
     }
     Ok("{}")
@@ -51,13 +39,15 @@ async fn main() -> Result<(), String> {
         (None, None) => "127.0.0.1:8080".to_owned(),
         _ => return Err("usage: trace-context-service [--listen ADDRESS]".to_owned()),
     };
-    let service = Service {
-        propagators: Propagators::default(),
-        client: Client::new(),
-    };
+    let telemetry = Telemetry::builder("trace-context-service")
+        .without_listener()
+        .without_start_line()
+        .start();
+    let _telemetry = telemetry.map_err(|error| error.to_string())?;
     let app = Router::new()
         .route("/test", post(test))
-        .with_state(Arc::new(service));
+        .layer(http::layer())
+        .with_state(Client::new());
     let told = |error| format!("{address}: {error}");
     let listener = TcpListener::bind(&address).await.map_err(told)?;
     println!("listening on {}", listener.local_addr().map_err(told)?);
