@@ -3,6 +3,8 @@
 use std::{
     path::{Path, PathBuf},
     process::Command,
+    sync::Mutex,
+    thread,
 };
 
 use crate::cargo::{
@@ -215,31 +217,44 @@ fn fuzz() -> Result {
     if targets.is_empty() {
         return Err("there is no fuzz target".into());
     }
-    for target in targets {
-        let name = target
-            .file_name()
-            .ok_or("a program has no name")?
-            .display()
-            .to_string();
-        println!("   {name}");
-        let corpus = workspace().join("fuzz/corpus").join(&name);
-        let artifacts = workspace().join("fuzz/artifacts").join(&name);
-        for directory in [&corpus, &artifacts] {
-            std::fs::create_dir_all(directory)?;
+    // Each keeps one processor busy.
+    let at_once = thread::available_parallelism().map_or(1, usize::from);
+    let waiting = Mutex::new(targets.into_iter());
+    let next = || waiting.lock().map_or(None, |mut waiting| waiting.next());
+    thread::scope(|scope| {
+        let work = || -> std::result::Result<(), String> {
+            while let Some(target) = next() {
+                fuzz_one(&target).map_err(|error| error.to_string())?;
+            }
+            Ok(())
+        };
+        let workers: Vec<_> = (0..at_once).map(|_| scope.spawn(work)).collect();
+        for worker in workers {
+            worker.join().map_err(|_| "a worker panicked")??;
         }
-        let mut fuzzer = Command::new(target);
-        fuzzer.args([
-            "-max_total_time=30",
-            "-timeout=10",
-            "-print_final_stats=1",
-            "-verbosity=0",
-        ]);
-        fuzzer
-            .arg(format!("-artifact_prefix={}/", artifacts.display()))
-            .arg(corpus);
-        run(&mut fuzzer)?;
+        Ok(())
+    })
+}
+
+fn fuzz_one(target: &Path) -> Result {
+    let name = name_of(target)?;
+    println!("   {name}");
+    let corpus = workspace().join("fuzz/corpus").join(&name);
+    let artifacts = workspace().join("fuzz/artifacts").join(&name);
+    for directory in [&corpus, &artifacts] {
+        std::fs::create_dir_all(directory)?;
     }
-    Ok(())
+    let mut fuzzer = Command::new(target);
+    fuzzer.args([
+        "-max_total_time=30",
+        "-timeout=10",
+        "-print_final_stats=1",
+        "-verbosity=0",
+    ]);
+    fuzzer
+        .arg(format!("-artifact_prefix={}/", artifacts.display()))
+        .arg(corpus);
+    run(&mut fuzzer)
 }
 
 /// The advisory database is left out: it is a clone of a repository that is not always reachable.
