@@ -56,6 +56,12 @@ pub fn propagation() -> Propagation {
     Current::capture().propagation()
 }
 
+/// Whether more is current on this thread than a trace context, as baggage.
+#[inline]
+pub fn has_more() -> bool {
+    thread::has_rest()
+}
+
 /// What is, was or is to be current on a thread.
 ///
 /// A clone shares tracestate and baggage.
@@ -81,6 +87,12 @@ pub struct Current {
 }
 
 impl Current {
+    /// Nothing.
+    pub const NONE: Current = Current {
+        trace: Words::NONE,
+        rest: None,
+    };
+
     /// What is current on this thread.
     #[inline]
     pub fn capture() -> Self {

@@ -252,6 +252,17 @@ pub(crate) fn capture() -> (Words, Option<Arc<Rest>>) {
     })
 }
 
+/// Whether anything is current besides the trace context.
+#[inline]
+pub(crate) fn has_rest() -> bool {
+    LOCAL.with(|local| {
+        let rest = local.rest.take();
+        let has_rest = rest.is_some();
+        local.rest.set(rest);
+        has_rest
+    })
+}
+
 /// What is current besides the trace context.
 #[derive(Clone, Default)]
 pub(crate) struct Rest {
@@ -262,7 +273,7 @@ pub(crate) struct Rest {
 }
 
 /// Makes something else current on this thread; what was before comes back.
-#[inline]
+#[inline(always)]
 pub(crate) fn replace(words: Words, rest: Option<Arc<Rest>>) -> (Words, Option<Arc<Rest>>) {
     LOCAL.with(|local| {
         let before = Words::of(local);
@@ -272,7 +283,7 @@ pub(crate) fn replace(words: Words, rest: Option<Arc<Rest>>) -> (Words, Option<A
 }
 
 /// The same, when nobody asks what was before.
-#[inline]
+#[inline(always)]
 pub(crate) fn restore(words: Words, rest: Option<Arc<Rest>>) {
     LOCAL.with(|local| {
         words.store(local);
@@ -314,7 +325,14 @@ const REMOTE: u64 = 1 << 8;
 const CANDIDATE: u64 = 1 << 9;
 
 impl Words {
-    #[inline]
+    pub(crate) const NONE: Words = Words {
+        trace_high: 0,
+        trace_low: 0,
+        span: 0,
+        flags: 0,
+    };
+
+    #[inline(always)]
     fn of(local: &Local) -> Self {
         Words {
             trace_high: load(&local.trace_high),
@@ -324,7 +342,7 @@ impl Words {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn store(self, local: &Local) {
         store(&local.trace_high, self.trace_high);
         store(&local.trace_low, self.trace_low);

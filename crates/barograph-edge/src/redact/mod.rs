@@ -218,10 +218,8 @@ fn plain(byte: u8) -> u8 {
 
 #[inline]
 fn last_part(key: &str) -> &str {
-    let key = key.as_bytes();
-    let start = key.iter().rposition(|byte| *byte == b'.');
-    // A dot is no part of another character.
-    str::from_utf8(&key[start.map_or(0, |dot| dot + 1)..]).unwrap_or_default()
+    let dot = key.bytes().rposition(|byte| byte == b'.');
+    dot.map_or(key, |dot| &key[dot + 1..])
 }
 
 /// Whether the values of a field carry names of their own, or are sentences of others.

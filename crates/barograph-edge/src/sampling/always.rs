@@ -1,5 +1,7 @@
 //! Samplers that need not look at a span.
 
+use barograph_model::context::{TraceContext, TraceId};
+
 use super::sampler::{Decision, Sampler, SpanStart, Verdict};
 
 /// Samples everything.
@@ -13,6 +15,11 @@ impl Sampler for AlwaysOn {
     #[inline]
     fn sample(&self, _: &SpanStart<'_>) -> Verdict {
         Verdict::new(Decision::RecordAndSample)
+    }
+
+    #[inline]
+    fn decide(&self, _: TraceId, _: Option<TraceContext>) -> Option<Decision> {
+        Some(Decision::RecordAndSample)
     }
 
     fn needs_attributes(&self) -> bool {
@@ -32,6 +39,11 @@ impl Sampler for AlwaysOff {
     #[inline]
     fn sample(&self, span: &SpanStart<'_>) -> Verdict {
         Verdict::new(Decision::Drop).without_threshold(span)
+    }
+
+    #[inline]
+    fn decide(&self, _: TraceId, _: Option<TraceContext>) -> Option<Decision> {
+        Some(Decision::Drop)
     }
 
     fn needs_attributes(&self) -> bool {

@@ -1,5 +1,7 @@
 //! Sampling as the parent was.
 
+use barograph_model::context::{TraceContext, TraceId};
+
 use super::always::{AlwaysOff, AlwaysOn};
 use super::sampler::{Decision, Sampler, SpanStart, Verdict};
 use super::threshold::{Randomness, Threshold};
@@ -61,6 +63,20 @@ impl ParentBased {
         self
     }
 
+    /// Whom to ask about a span of this parent.
+    #[inline]
+    fn sampler(&self, parent: Option<TraceContext>) -> &dyn Sampler {
+        let Some(parent) = parent else {
+            return &*self.root;
+        };
+        match (parent.is_remote(), parent.is_sampled()) {
+            (true, true) => &*self.remote_sampled,
+            (true, false) => &*self.remote_not_sampled,
+            (false, true) => &*self.local_sampled,
+            (false, false) => &*self.local_not_sampled,
+        }
+    }
+
     fn all(&self) -> [(&'static str, &dyn Sampler); 5] {
         [
             ("root", &*self.root),
@@ -82,16 +98,10 @@ impl Default for ParentBased {
 impl Sampler for ParentBased {
     #[inline]
     fn sample(&self, span: &SpanStart<'_>) -> Verdict {
+        let verdict = self.sampler(span.parent).sample(span);
         let Some(parent) = span.parent else {
-            return self.root.sample(span);
+            return verdict;
         };
-        let sampler = match (parent.is_remote(), parent.is_sampled()) {
-            (true, true) => &self.remote_sampled,
-            (true, false) => &self.remote_not_sampled,
-            (false, true) => &self.local_sampled,
-            (false, false) => &self.local_not_sampled,
-        };
-        let verdict = sampler.sample(span);
         // What a sampler wrote itself it knows, and what a local parent has was looked at when that
         // started; what came from elsewhere and was left as it is may not fit.
         if verdict.trace_state.is_some()
@@ -101,6 +111,11 @@ impl Sampler for ParentBased {
             return verdict;
         }
         verdict.without_threshold(span)
+    }
+
+    #[inline]
+    fn decide(&self, trace_id: TraceId, parent: Option<TraceContext>) -> Option<Decision> {
+        self.sampler(parent).decide(trace_id, parent)
     }
 
     fn needs_attributes(&self) -> bool {

@@ -1,6 +1,6 @@
 //! Sampling on which services agree.
 
-use barograph_model::context::TraceState;
+use barograph_model::context::{TraceContext, TraceId, TraceState};
 
 use super::sampler::{Decision, Sampler, SpanStart, Verdict};
 use super::threshold::{InvalidRatio, Randomness, Threshold};
@@ -74,6 +74,15 @@ impl Sampler for Probability {
                     ..Verdict::new(Decision::RecordAndSample)
                 }
             }
+        }
+    }
+
+    #[inline]
+    fn decide(&self, trace_id: TraceId, _: Option<TraceContext>) -> Option<Decision> {
+        let randomness = Randomness::of(trace_id, &TraceState::EMPTY);
+        match self.threshold {
+            Some(threshold) if threshold.accepts(randomness) => None,
+            _ => Some(Decision::Drop),
         }
     }
 

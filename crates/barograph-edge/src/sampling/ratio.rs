@@ -1,5 +1,7 @@
 //! Sampling by the trace id alone.
 
+use barograph_model::context::{TraceContext, TraceId};
+
 use super::sampler::{Decision, Sampler, SpanStart, Verdict};
 use super::threshold::InvalidRatio;
 
@@ -29,18 +31,27 @@ impl TraceIdRatio {
         let bound = (ratio * (1_u64 << 63) as f64) as u64;
         Ok(TraceIdRatio { ratio, bound })
     }
+
+    #[inline]
+    fn decision(&self, trace_id: TraceId) -> Decision {
+        let right = trace_id.get() as u64;
+        if right >> 1 < self.bound {
+            Decision::RecordAndSample
+        } else {
+            Decision::Drop
+        }
+    }
 }
 
 impl Sampler for TraceIdRatio {
     #[inline]
     fn sample(&self, span: &SpanStart<'_>) -> Verdict {
-        let right = span.trace_id.get() as u64;
-        let decision = if right >> 1 < self.bound {
-            Decision::RecordAndSample
-        } else {
-            Decision::Drop
-        };
-        Verdict::new(decision).without_threshold(span)
+        Verdict::new(self.decision(span.trace_id)).without_threshold(span)
+    }
+
+    #[inline]
+    fn decide(&self, trace_id: TraceId, _: Option<TraceContext>) -> Option<Decision> {
+        Some(self.decision(trace_id))
     }
 
     fn needs_attributes(&self) -> bool {

@@ -14,6 +14,17 @@ pub trait Sampler: Send + Sync + fmt::Debug {
     /// What becomes of a span that starts now.
     fn sample(&self, span: &SpanStart<'_>) -> Verdict;
 
+    /// The decision, where trace id and parent alone decide and nothing else is said; none where
+    /// [`sample`](Sampler::sample) has to be asked.
+    ///
+    /// It is asked first when the tracestate is empty, and saves spans that are not recorded from
+    /// being described.
+    #[inline]
+    fn decide(&self, trace_id: TraceId, parent: Option<TraceContext>) -> Option<Decision> {
+        let _ = (trace_id, parent);
+        None
+    }
+
     /// Whether the decision depends on attributes or links of the span.
     ///
     /// Where it does not, those of spans that are not recorded need not be put together.
@@ -175,6 +186,11 @@ impl<S: Sampler + ?Sized> Sampler for Arc<S> {
         (**self).sample(span)
     }
 
+    #[inline]
+    fn decide(&self, trace_id: TraceId, parent: Option<TraceContext>) -> Option<Decision> {
+        (**self).decide(trace_id, parent)
+    }
+
     fn needs_attributes(&self) -> bool {
         (**self).needs_attributes()
     }
@@ -187,6 +203,11 @@ impl<S: Sampler + ?Sized> Sampler for Arc<S> {
 impl<S: Sampler + ?Sized> Sampler for Box<S> {
     fn sample(&self, span: &SpanStart<'_>) -> Verdict {
         (**self).sample(span)
+    }
+
+    #[inline]
+    fn decide(&self, trace_id: TraceId, parent: Option<TraceContext>) -> Option<Decision> {
+        (**self).decide(trace_id, parent)
     }
 
     fn needs_attributes(&self) -> bool {

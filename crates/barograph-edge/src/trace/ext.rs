@@ -140,7 +140,7 @@ impl SpanExt for Span {
                 ),
                 dropped_attributes,
             };
-            limits.push_event(record, event);
+            limits.push_event(record, || event);
         });
     }
 }

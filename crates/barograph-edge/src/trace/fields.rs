@@ -4,14 +4,14 @@
 //! collected here first, and a span is locked only when all of them are there.
 
 use std::error::Error;
-use std::fmt::Debug;
+use std::fmt::{Debug, Write as _};
 
 use barograph_model::span::{SpanEvent, SpanKind, SpanRecord};
 use barograph_model::value::{AnyValue, Attribute, Text};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Metadata};
 
-use super::limits::{SpanLimits, put};
+use super::limits::{SpanLimits, in_place, put};
 use super::open::{Outcome, set_outcome};
 use super::settings::Settings;
 use crate::redact::{REDACTED, Redaction, Treatment};
@@ -82,7 +82,7 @@ impl<'a> Fields<'a> {
                 attributes,
                 dropped_attributes: 0,
             };
-            self.limits.push_event(record, event);
+            self.limits.push_event(record, || event);
         }
     }
 
@@ -103,7 +103,7 @@ impl<'a> Fields<'a> {
 }
 
 impl Collect for Fields<'_> {
-    #[inline]
+    #[inline(always)]
     fn value(&mut self, name: &'static str, value: AnyValue) {
         let new = Attribute {
             key: name.into(),
@@ -113,6 +113,7 @@ impl Collect for Fields<'_> {
         put(&mut self.attributes, &mut self.dropped, limit, new);
     }
 
+    #[inline(always)]
     fn text(&mut self, name: &'static str, text: String) {
         let text = match is_own(name) {
             true => self.take_own(name, text),
@@ -183,42 +184,6 @@ impl Visit for NameAndKind {
     }
 }
 
-/// Makes an event of a span out of an event of `tracing`.
-pub(super) fn event(event: &Event<'_>, settings: &Settings, now: u64) -> SpanEvent {
-    let metadata = event.metadata();
-    let limits = &settings.limits;
-    let limit = limits.event_attributes;
-    let count = metadata.fields().len() + 2;
-    let mut fields = EventFields {
-        limits,
-        message: None,
-        target: None,
-        is_exception: false,
-        attributes: Vec::with_capacity(count.min(limit)),
-        dropped: 0,
-    };
-    event.record(&mut Visitor(&mut fields, &settings.redaction));
-    fields.value("level", metadata.level().as_str().into());
-    match fields.target.take() {
-        Some(target) => fields.value("target", target.into()),
-        None => fields.value("target", metadata.target().into()),
-    }
-    if settings.has_code_location {
-        location(metadata, |key, value| fields.value(key, value));
-    }
-    let name = match fields.message {
-        Some(message) => message.into(),
-        None if fields.is_exception => "exception".into(),
-        None => metadata.name().into(),
-    };
-    SpanEvent {
-        name,
-        time_unix_nano: now,
-        attributes: fields.attributes,
-        dropped_attributes: fields.dropped,
-    }
-}
-
 /// Where in the program something happened.
 pub(super) fn location(
     metadata: &'static Metadata<'static>,
@@ -235,7 +200,8 @@ pub(super) fn location(
     }
 }
 
-struct EventFields<'a> {
+/// Fields of an event.
+pub(super) struct EventFields<'a> {
     limits: &'a SpanLimits,
     message: Option<String>,
     /// The target of a record of the `log` crate.
@@ -245,8 +211,74 @@ struct EventFields<'a> {
     dropped: u32,
 }
 
+impl<'a> EventFields<'a> {
+    /// All fields, and what is known of the callsite.
+    #[inline(always)]
+    pub(super) fn of(event: &Event<'_>, settings: &'a Settings) -> Self {
+        let metadata = event.metadata();
+        let limits = &settings.limits;
+        let attributes = match metadata.fields().len() {
+            // Nothing but a message.
+            0 | 1 => Vec::new(),
+            count => Vec::with_capacity((count + 2).min(limits.event_attributes)),
+        };
+        let mut fields = EventFields {
+            limits,
+            message: None,
+            target: None,
+            is_exception: false,
+            attributes,
+            dropped: 0,
+        };
+        event.record(&mut Visitor(&mut fields, &settings.redaction));
+        if fields.attributes.is_empty()
+            && fields.target.is_none()
+            && limits.event_attributes >= 2
+            && limits.value_length == usize::MAX
+        {
+            fields.attributes = in_place(|| {
+                [
+                    Attribute::new("level", metadata.level().as_str()),
+                    Attribute::new("target", metadata.target()),
+                ]
+            });
+            return fields.with_location(metadata, settings);
+        }
+        fields.value("level", metadata.level().as_str().into());
+        match fields.target.take() {
+            Some(target) => fields.value("target", target.into()),
+            None => fields.value("target", metadata.target().into()),
+        }
+        fields.with_location(metadata, settings)
+    }
+
+    #[inline(always)]
+    fn with_location(mut self, metadata: &'static Metadata<'static>, settings: &Settings) -> Self {
+        if settings.has_code_location {
+            location(metadata, |key, value| self.value(key, value));
+        }
+        self
+    }
+
+    /// The event of the span.
+    #[inline(always)]
+    pub(super) fn finish(self, event: &Event<'_>, now: u64) -> SpanEvent {
+        let name = match self.message {
+            Some(message) => message.into(),
+            None if self.is_exception => "exception".into(),
+            None => event.metadata().name().into(),
+        };
+        SpanEvent {
+            name,
+            time_unix_nano: now,
+            attributes: self.attributes,
+            dropped_attributes: self.dropped,
+        }
+    }
+}
+
 impl Collect for EventFields<'_> {
-    #[inline]
+    #[inline(always)]
     fn value(&mut self, name: &'static str, value: AnyValue) {
         let new = Attribute {
             key: name.into(),
@@ -256,6 +288,7 @@ impl Collect for EventFields<'_> {
         put(&mut self.attributes, &mut self.dropped, limit, new);
     }
 
+    #[inline(always)]
     fn text(&mut self, name: &'static str, text: String) {
         match name {
             "message" => self.message = Some(text),
@@ -395,6 +428,12 @@ impl<C: Collect> Visit for Visitor<'_, C> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.text(field, || format!("{value:?}"));
+        self.text(field, || {
+            // As long as most messages, or a little longer.
+            let mut text = String::with_capacity(64);
+            // A `Debug` that fails has said what it could.
+            let _ = write!(text, "{value:?}");
+            text
+        });
     }
 }

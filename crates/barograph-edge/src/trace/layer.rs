@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
-use barograph_core::clock::{Clock, SystemClock};
+use barograph_core::clock::{Clock, TickClock};
 use barograph_core::ids;
 use tracing::span::{Attributes, Record};
 use tracing::{Dispatch, Event, Id, Subscriber};
@@ -19,7 +19,6 @@ use super::metrics::SpanMetrics;
 use super::settings::{ErrorEvents, Events, Settings};
 use super::sink::SpanSink;
 use super::stack;
-use super::start::From;
 use super::table::Table;
 use super::tracer::{Tracer, announce, registry_of};
 use crate::redact::Redaction;
@@ -62,7 +61,7 @@ impl TraceLayer {
             sampler: Box::new(ParentBased::default()),
             keep: None,
             settings: Settings::default(),
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(TickClock),
             metrics: None,
             has_late_parents: false,
         }
@@ -198,20 +197,18 @@ where
     #[inline]
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, layers: Context<'_, S>) {
         let tracer = &*self.tracer;
-        let from = if attrs.is_contextual() {
-            tracer.here()
-        } else if let Some(parent) = attrs.parent() {
+        if attrs.is_contextual() {
+            return tracer.start_here(attrs, id.into_u64());
+        }
+        let parent = attrs.parent().and_then(|parent| {
             let slot = tracer.table.find(parent.into_u64());
             // A filter may keep the parent from this layer, and not what is above it.
-            let slot = slot.or_else(|| {
+            slot.or_else(|| {
                 let above = layers.span(id)?.parent()?;
                 tracer.table.find(above.id().into_u64())
-            });
-            slot.map_or_else(From::nothing, From::span)
-        } else {
-            From::nothing()
-        };
-        tracer.start(attrs, id.into_u64(), from);
+            })
+        });
+        tracer.start_in(attrs, id.into_u64(), parent);
     }
 
     #[inline]
@@ -221,7 +218,7 @@ where
             stack::enter(self.tracer.number, id, slot.current(), slot.is_recorded());
             if self.tracer.settings.has_timing
                 && let Some(open) = &mut slot.body().open
-                && let Some(timing) = &mut open.timing
+                && let Some(timing) = open.timing()
             {
                 timing.enter(self.tracer.now());
             }
@@ -235,7 +232,7 @@ where
         if self.tracer.settings.has_timing
             && let Some(slot) = self.tracer.table.find(id)
             && let Some(open) = &mut slot.body().open
-            && let Some(timing) = &mut open.timing
+            && let Some(timing) = open.timing()
         {
             timing.exit(self.tracer.now());
         }

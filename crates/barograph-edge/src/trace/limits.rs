@@ -58,9 +58,13 @@ impl SpanLimits {
     }
 
     /// Adds an event, if there is room.
-    pub(super) fn push_event(&self, record: &mut SpanRecord, event: SpanEvent) {
-        if record.events.len() < self.events {
-            record.events.push(event);
+    #[inline(always)]
+    pub(super) fn push_event(&self, record: &mut SpanRecord, event: impl FnOnce() -> SpanEvent) {
+        if record.events.is_empty() && self.events > 0 {
+            // Mostly the only one.
+            record.events = in_place(|| [event()]);
+        } else if record.events.len() < self.events {
+            record.events.push(event());
         } else {
             record.dropped_events = record.dropped_events.saturating_add(1);
         }
@@ -97,18 +101,32 @@ impl SpanLimits {
 }
 
 /// Adds an attribute, or puts it in the place of the one with its key; counts it when there is no room.
-#[inline]
+// Where values are made in place and not moved: a move waits until what was stored can be loaded.
+#[inline(always)]
 pub(super) fn put(
     attributes: &mut Vec<Attribute>,
     dropped: &mut u32,
     limit: usize,
     new: Attribute,
 ) {
-    if let Some(old) = attributes.iter_mut().find(|old| old.key == new.key) {
+    let is_same = |old: &&mut Attribute| {
+        // Most keys differ in their length.
+        let (old, new) = (&*old.key, &*new.key);
+        old.len() == new.len() && old == new
+    };
+    if let Some(old) = attributes.iter_mut().find(is_same) {
         old.value = new.value;
     } else if attributes.len() < limit {
         attributes.push(new);
     } else {
         *dropped = dropped.saturating_add(1);
     }
+}
+
+/// A vector of these values, which are made where they stay.
+#[inline(always)]
+pub(super) fn in_place<T, const N: usize>(make: impl FnOnce() -> [T; N]) -> Vec<T> {
+    let values: Box<[T; N]> = Box::write(Box::new_uninit(), make());
+    let values: Box<[T]> = values;
+    values.into_vec()
 }

@@ -9,6 +9,7 @@ use barograph_core::exemplar::ExemplarFilter;
 use barograph_core::registry::Registry;
 use barograph_core::spec::RegisterError;
 use barograph_core::updown::UpDownCounter;
+use barograph_model::context::TraceContext;
 
 use crate::sampling::Decision;
 
@@ -30,6 +31,17 @@ pub(super) enum Origin {
     None,
     Local,
     Remote,
+}
+
+impl Origin {
+    #[inline]
+    pub(super) fn of(parent: Option<TraceContext>) -> Self {
+        match parent {
+            None => Origin::None,
+            Some(parent) if parent.is_remote() => Origin::Remote,
+            Some(_) => Origin::Local,
+        }
+    }
 }
 
 impl SpanMetrics {

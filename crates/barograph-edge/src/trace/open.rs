@@ -6,13 +6,19 @@ use barograph_model::value::Text;
 use super::limits::SpanLimits;
 use crate::sampling::keep::KeepTrace;
 
-/// A span that is recorded and has not ended.
+/// A span that is recorded and has not ended: two words, so that it is moved in registers.
 pub(super) struct Open {
     pub(super) record: Box<SpanRecord>,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few spans have.
+#[derive(Default)]
+struct Rare {
     /// Where it goes when it is not sampled, but may be kept.
-    pub(super) kept: Option<Kept>,
+    kept: Option<Kept>,
     /// How long it was entered, where that is asked for.
-    pub(super) timing: Option<Box<Timing>>,
+    timing: Option<Timing>,
 }
 
 /// The place of a span in a local trace that may be kept.
@@ -61,17 +67,45 @@ impl Timing {
 }
 
 impl Open {
+    #[inline]
+    pub(super) fn new(record: Box<SpanRecord>) -> Self {
+        Open { record, rare: None }
+    }
+
+    pub(super) fn kept(&self) -> Option<&Kept> {
+        self.rare.as_ref()?.kept.as_ref()
+    }
+
+    pub(super) fn take_kept(&mut self) -> Option<Kept> {
+        self.rare.as_mut()?.kept.take()
+    }
+
+    pub(super) fn set_kept(&mut self, kept: Option<Kept>) {
+        if kept.is_some() || self.rare.is_some() {
+            self.rare.get_or_insert_default().kept = kept;
+        }
+    }
+
+    pub(super) fn timing(&mut self) -> Option<&mut Timing> {
+        self.rare.as_mut()?.timing.as_mut()
+    }
+
+    pub(super) fn set_timing(&mut self, timing: Timing) {
+        self.rare.get_or_insert_default().timing = Some(timing);
+    }
+
     /// Ends the span, and says how it went with its time.
     pub(super) fn end(&mut self, now: u64, limits: &SpanLimits) {
         // A clock that was set back is no reason for a span that ends before it begins.
         self.record.end_unix_nano = now.max(self.record.start_unix_nano);
-        if let Some(mut timing) = self.timing.take() {
+        if let Some(timing) = self.timing() {
             let lap = timing.lap(now);
             match timing.depth {
                 0 => timing.idle += lap,
                 _ => timing.busy += lap,
             }
-            for (key, nanos) in [("busy_ns", timing.busy), ("idle_ns", timing.idle)] {
+            let told = [("busy_ns", timing.busy), ("idle_ns", timing.idle)];
+            for (key, nanos) in told {
                 limits.set(&mut self.record, key.into(), nanos.into());
             }
         }

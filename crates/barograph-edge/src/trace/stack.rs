@@ -3,89 +3,261 @@
 //! `tracing` tells of entering and leaving in two calls, and need not tell in order: a guard that was
 //! held over an await is dropped when another is on top. So there is a list: leaving what is not on
 //! top changes nothing that is current, only what will be found below.
+//!
+//! Its first entries lie in the thread's own memory, where they are written and read field by field,
+//! and there is no destructor to ask for. Those below the depth that programs have are in a vector.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
+use std::mem::ManuallyDrop;
 
 use barograph_core::current::Current;
+
+/// How deep spans mostly are.
+const DEPTH: usize = 16;
+
+struct Stack {
+    /// Frames in use.
+    depth: Cell<usize>,
+    /// Entries in [`DEEPER`]; none while a frame is free.
+    deeper: Cell<usize>,
+    frames: [Frame; DEPTH],
+}
+
+struct Frame {
+    layer: Cell<u64>,
+    id: Cell<u64>,
+    is_recorded: Cell<bool>,
+    /// What was current before. Nothing while the frame is not in use; a thread that ends inside of a
+    /// span forgets what that was.
+    before: ManuallyDrop<Cell<Current>>,
+}
 
 struct Entered {
     layer: u64,
     id: u64,
     is_recorded: bool,
-    /// What was current before.
     before: Current,
 }
 
 thread_local! {
-    static STACK: RefCell<Vec<Entered>> = const { RefCell::new(Vec::new()) };
+    static STACK: Stack = const {
+        Stack {
+            depth: Cell::new(0),
+            deeper: Cell::new(0),
+            frames: [const {
+                Frame {
+                    layer: Cell::new(0),
+                    id: Cell::new(0),
+                    is_recorded: Cell::new(false),
+                    before: ManuallyDrop::new(Cell::new(Current::NONE)),
+                }
+            }; DEPTH],
+        }
+    };
+    static DEEPER: RefCell<Vec<Entered>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Enters a span of a layer. On a thread that dies nothing happens.
+/// Enters a span of a layer.
 #[inline]
 pub(super) fn enter(layer: u64, id: u64, current: Current, is_recorded: bool) {
-    let _ = STACK.try_with(|stack| {
-        stack.borrow_mut().push(Entered {
-            layer,
-            id,
-            is_recorded,
-            before: current.replace(),
-        });
+    STACK.with(|stack| {
+        let depth = stack.depth.get();
+        match stack.frames.get(depth) {
+            Some(frame) => {
+                frame.layer.set(layer);
+                frame.id.set(id);
+                frame.is_recorded.set(is_recorded);
+                frame.before.set(current.replace());
+                stack.depth.set(depth + 1);
+            }
+            None => stack.edit(|all| {
+                all.push(Entered {
+                    layer,
+                    id,
+                    is_recorded,
+                    before: current.replace(),
+                });
+            }),
+        }
     });
 }
 
 /// Leaves a span of a layer: the one of this id that was entered last.
 #[inline]
 pub(super) fn exit(layer: u64, id: u64) {
-    let _ = STACK.try_with(|stack| {
-        let mut stack = stack.borrow_mut();
-        let is_it = |entered: &Entered| entered.id == id && entered.layer == layer;
-        if stack.last().is_some_and(is_it) {
-            if let Some(top) = stack.pop() {
-                top.before.restore();
-            }
-        } else if let Some(at) = stack.iter().rposition(is_it) {
-            let below = stack.remove(at).before;
-            stack[at].before = below;
+    STACK.with(|stack| {
+        let depth = stack.depth.get();
+        if stack.deeper.get() == 0
+            && let Some(frame) = depth.checked_sub(1).and_then(|top| stack.frames.get(top))
+            && frame.is(layer, id)
+        {
+            stack.depth.set(depth - 1);
+            frame.before.replace(Current::NONE).restore();
+        } else {
+            stack.edit(|all| remove(all, layer, id));
         }
     });
+}
+
+fn remove(all: &mut Vec<Entered>, layer: u64, id: u64) {
+    let is_it = |entered: &Entered| entered.id == id && entered.layer == layer;
+    let Some(at) = all.iter().rposition(is_it) else {
+        return;
+    };
+    let before = all.remove(at).before;
+    match all.get_mut(at) {
+        Some(above) => above.before = before,
+        None => before.restore(),
+    }
 }
 
 /// The span that this thread has entered last of those that a layer knows, if something is recorded
 /// of it.
 #[inline]
 pub(super) fn recorded(layer: u64) -> Option<u64> {
-    top(layer, |entered| entered.is_recorded.then_some(entered.id)).flatten()
+    let (id, is_recorded) = top(layer)?;
+    is_recorded.then_some(id)
 }
 
 /// The span that this thread has entered last of those that a layer knows.
 #[inline]
 pub(super) fn last(layer: u64) -> Option<u64> {
-    top(layer, |entered| entered.id)
+    top(layer).map(|(id, _)| id)
 }
 
 /// Something else is current in a span now, wherever this thread has entered it.
 pub(super) fn change(layer: u64, id: u64, current: &Current, is_recorded: bool) {
-    let _ = STACK.try_with(|stack| {
-        let mut stack = stack.borrow_mut();
-        for at in 0..stack.len() {
-            if stack[at].id != id || stack[at].layer != layer {
-                continue;
+    STACK.with(|stack| {
+        stack.edit(|all| {
+            for at in 0..all.len() {
+                if all[at].id != id || all[at].layer != layer {
+                    continue;
+                }
+                all[at].is_recorded = is_recorded;
+                match all.get_mut(at + 1) {
+                    Some(above) => above.before = current.clone(),
+                    None => current.clone().restore(),
+                }
             }
-            stack[at].is_recorded = is_recorded;
-            match stack.get_mut(at + 1) {
-                Some(above) => above.before = current.clone(),
-                None => current.clone().restore(),
-            }
-        }
+        });
     });
 }
 
 #[inline]
-fn top<T>(layer: u64, read: impl FnOnce(&Entered) -> T) -> Option<T> {
-    let found = STACK.try_with(|stack| {
-        let stack = stack.borrow();
-        let mut from_top = stack.iter().rev();
-        from_top.find(|entered| entered.layer == layer).map(read)
-    });
-    found.ok().flatten()
+fn top(layer: u64) -> Option<(u64, bool)> {
+    STACK.with(|stack| {
+        if stack.deeper.get() > 0
+            && let Some(found) = stack.deeper_top(layer)
+        {
+            return Some(found);
+        }
+        let frames = stack.frames[..stack.depth.get().min(DEPTH)].iter();
+        let frame = frames.rev().find(|frame| frame.layer.get() == layer)?;
+        Some((frame.id.get(), frame.is_recorded.get()))
+    })
+}
+
+impl Stack {
+    #[cold]
+    fn deeper_top(&self, layer: u64) -> Option<(u64, bool)> {
+        let found = DEEPER.try_with(|deeper| {
+            let deeper = deeper.borrow();
+            let mut from_top = deeper.iter().rev();
+            let entered = from_top.find(|entered| entered.layer == layer)?;
+            Some((entered.id, entered.is_recorded))
+        });
+        found.ok().flatten()
+    }
+
+    /// Changes the list as a whole. On a thread that dies, what is deeper than the frames is forgotten.
+    #[cold]
+    fn edit(&self, change: impl FnOnce(&mut Vec<Entered>)) {
+        let used = &self.frames[..self.depth.get().min(DEPTH)];
+        let mut all: Vec<_> = used.iter().map(Frame::take).collect();
+        let _ = DEEPER.try_with(|deeper| all.append(&mut deeper.borrow_mut()));
+        change(&mut all);
+        let deeper = all.split_off(all.len().min(DEPTH));
+        self.depth.set(all.len());
+        for (frame, entered) in self.frames.iter().zip(all) {
+            frame.put(entered);
+        }
+        let count = deeper.len();
+        let kept = DEEPER.try_with(|all| *all.borrow_mut() = deeper);
+        self.deeper.set(if kept.is_ok() { count } else { 0 });
+    }
+}
+
+impl Frame {
+    #[inline]
+    fn is(&self, layer: u64, id: u64) -> bool {
+        self.id.get() == id && self.layer.get() == layer
+    }
+
+    fn take(&self) -> Entered {
+        Entered {
+            layer: self.layer.get(),
+            id: self.id.get(),
+            is_recorded: self.is_recorded.get(),
+            before: self.before.replace(Current::NONE),
+        }
+    }
+
+    fn put(&self, entered: Entered) {
+        self.layer.set(entered.layer);
+        self.id.set(entered.id);
+        self.is_recorded.set(entered.is_recorded);
+        self.before.set(entered.before);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use barograph_core::{current, ids};
+
+    use super::*;
+
+    #[test]
+    fn any_depth_is_left_in_any_order() {
+        let contexts: Vec<_> = (0..3 * DEPTH).map(|_| ids::new_trace()).collect();
+        let orders: [fn(usize) -> usize; 3] = [
+            |at| 3 * DEPTH - 1 - at,
+            |at| at,
+            // Coprime to the length.
+            |at| at * 7 % (3 * DEPTH),
+        ];
+        for order in orders {
+            let mut inside: Vec<_> = (0..contexts.len()).collect();
+            for (id, context) in contexts.iter().enumerate() {
+                enter(1, id as u64, (*context).into(), id % 2 == 0);
+                assert_eq!(last(1), Some(id as u64));
+                assert_eq!(recorded(1), (id % 2 == 0).then_some(id as u64));
+                assert_eq!(last(2), None);
+            }
+            for at in 0..contexts.len() {
+                exit(2, order(at) as u64);
+                exit(1, order(at) as u64);
+                inside.retain(|id| *id != order(at));
+                let top = inside.last().copied();
+                assert_eq!(current::context(), top.map(|id| contexts[id]));
+                assert_eq!(last(1), top.map(|id| id as u64));
+            }
+        }
+        assert_eq!(current::context(), None);
+    }
+
+    #[test]
+    fn what_changes_in_a_span_is_found_wherever_it_was_entered() {
+        let [a, b, changed] = [(); 3].map(|()| ids::new_trace());
+        enter(1, 1, a.into(), false);
+        enter(1, 2, b.into(), false);
+        enter(1, 1, a.into(), false);
+        change(1, 1, &changed.into(), true);
+        assert_eq!((current::context(), recorded(1)), (Some(changed), Some(1)));
+        exit(1, 1);
+        assert_eq!((current::context(), recorded(1)), (Some(b), None));
+        exit(1, 2);
+        assert_eq!((current::context(), recorded(1)), (Some(changed), Some(1)));
+        exit(1, 1);
+        assert_eq!(current::context(), None);
+    }
 }

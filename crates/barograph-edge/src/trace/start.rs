@@ -2,7 +2,7 @@
 
 use std::sync::atomic::Ordering;
 
-use barograph_core::current::Current;
+use barograph_core::current::{self, Current};
 use barograph_core::ids;
 use barograph_model::context::{Propagation, Sampling, TraceContext, TraceFlags, TraceState};
 use barograph_model::span::{Parent, SpanKind, SpanRecord, Status};
@@ -20,27 +20,19 @@ use crate::sampling::keep::KeepTrace;
 use crate::sampling::{Decision, SpanStart, Verdict};
 
 /// Where a span comes from.
-pub(super) struct From<'a> {
+struct From<'a> {
     /// What is current in the parent.
-    pub(super) current: Current,
+    current: Current,
     /// The parent, where it is a span of the same layer.
-    pub(super) slot: Option<&'a Slot>,
+    slot: Option<&'a Slot>,
 }
 
 impl<'a> From<'a> {
-    /// A parent of the same layer.
-    pub(super) fn span(slot: &'a Slot) -> Self {
+    /// A parent of the same layer, or none.
+    fn slot(slot: Option<&'a Slot>) -> Self {
         From {
-            current: slot.current(),
-            slot: Some(slot),
-        }
-    }
-
-    /// No parent.
-    pub(super) fn nothing() -> Self {
-        From {
-            current: Current::default(),
-            slot: None,
+            current: slot.map(Slot::current).unwrap_or_default(),
+            slot,
         }
     }
 }
@@ -55,8 +47,7 @@ struct Decided {
 
 impl Tracer {
     /// What a span of this thread comes from.
-    #[inline]
-    pub(super) fn here(&self) -> From<'_> {
+    fn here(&self) -> From<'_> {
         let current = Current::capture();
         // Only a trace that may be kept asks for the span itself.
         let slot = match self.keep {
@@ -72,9 +63,74 @@ impl Tracer {
         slot.filter(|slot| context.is_some() && slot.context() == context)
     }
 
-    /// Starts a span.
+    /// Starts a span that is part of what this thread works on.
     #[inline]
-    pub(super) fn start(&self, attrs: &Attributes<'_>, id: u64, from: From<'_>) {
+    pub(super) fn start_here(&self, attrs: &Attributes<'_>, id: u64) {
+        if self.keep.is_some() || current::has_more() {
+            self.start(attrs, id, self.here());
+        } else {
+            self.start_plain(attrs, id, current::context());
+        }
+    }
+
+    /// Starts a span that is part of another one of this layer, or of nothing.
+    #[inline]
+    pub(super) fn start_in(&self, attrs: &Attributes<'_>, id: u64, parent: Option<&Slot>) {
+        if self.keep.is_some() || parent.is_some_and(Slot::has_more) {
+            self.start(attrs, id, From::slot(parent));
+        } else {
+            self.start_plain(attrs, id, parent.and_then(Slot::context));
+        }
+    }
+
+    /// Starts a span with a parent of which there is no more than its context, where no trace is kept.
+    #[inline]
+    fn start_plain(&self, attrs: &Attributes<'_>, id: u64, parent: Option<TraceContext>) {
+        let new = match parent {
+            Some(parent) => ids::child_of(parent),
+            None => ids::new_trace(),
+        };
+        let origin = Origin::of(parent);
+        match self.sampler.decide(new.trace_id(), parent) {
+            Some(Decision::Drop) if !self.may_be_late(origin) => {
+                self.metrics.start(Decision::Drop, origin);
+                let context = new.with_flags(new.flags().without(TraceFlags::SAMPLED));
+                self.insert(id, context, None, None);
+            }
+            decision => self.start_recorded(attrs, id, parent, new, decision),
+        }
+    }
+
+    #[inline(never)]
+    fn start_recorded(
+        &self,
+        attrs: &Attributes<'_>,
+        id: u64,
+        parent: Option<TraceContext>,
+        new: TraceContext,
+        decision: Option<Decision>,
+    ) {
+        if decision != Some(Decision::RecordAndSample) {
+            let current = parent.map(Current::from).unwrap_or_default();
+            let from = From {
+                current,
+                slot: None,
+            };
+            return self.start(attrs, id, from);
+        }
+        self.metrics
+            .start(Decision::RecordAndSample, Origin::of(parent));
+        let context = new.with_flags(new.flags().with(TraceFlags::SAMPLED));
+        let mut open = self.open(attrs.metadata(), context, parent, TraceState::EMPTY);
+        if !attrs.metadata().fields().is_empty() {
+            let start = open.record.start_unix_nano;
+            self.visit(attrs).apply(&mut open.record, start);
+        }
+        self.insert(id, context, None, Some(open));
+    }
+
+    /// Starts a span.
+    fn start(&self, attrs: &Attributes<'_>, id: u64, from: From<'_>) {
         let metadata = attrs.metadata();
         let mut fields = self.needs_attributes.then(|| self.visit(attrs));
         let mut own = NameAndKind::default();
@@ -93,14 +149,15 @@ impl Tracer {
             .with_attributes(fields.as_ref().map_or(&[], Fields::attributes));
         start.parent = parent;
         let decided = self.decide(start, new, propagation.as_ref());
-        let origin = match parent {
-            None => Origin::None,
-            Some(parent) if parent.is_remote() => Origin::Remote,
-            Some(_) => Origin::Local,
-        };
+        let origin = Origin::of(parent);
         self.metrics.start(decided.decision, origin);
-        let (context, decision) = (decided.context, decided.decision);
-        let mut current = match decided.trace_state.clone() {
+        let Decided {
+            decision,
+            context,
+            trace_state,
+            attributes,
+        } = decided;
+        let mut current = match trace_state {
             Some(state) => propagation
                 .unwrap_or_default()
                 .with_tracestate(state)
@@ -108,10 +165,10 @@ impl Tracer {
             None => from.current,
         }
         .with_trace(context);
-        let may_be_late = origin != Origin::Local && self.has_late_parents.load(Ordering::Relaxed);
-        let is_dropped = decision == Decision::Drop && self.keep.is_none() && !may_be_late;
+        let is_dropped =
+            decision == Decision::Drop && self.keep.is_none() && !self.may_be_late(origin);
         if is_dropped || !self.records {
-            self.insert(id, current, None);
+            self.insert(id, context, Some(current), None);
             return;
         }
         let kept = self.place(decision, from.slot);
@@ -119,15 +176,20 @@ impl Tracer {
             current = current.with_candidate(kept.trace.candidate());
         }
         let fields = fields.take().unwrap_or_else(|| self.visit(attrs));
-        let mut open = self.open(metadata, decided, parent, &current);
+        let mut open = self.open(metadata, context, parent, tracestate_of(&current));
         let start = open.record.start_unix_nano;
-        let verdict = std::mem::take(&mut open.record.attributes);
         fields.apply(&mut open.record, start);
-        for Attribute { key, value } in verdict {
+        for Attribute { key, value } in attributes {
             self.limits().set(&mut open.record, key, value);
         }
-        open.kept = kept;
-        self.insert(id, current, Some(open));
+        open.set_kept(kept);
+        self.insert(id, context, Some(current), Some(open));
+    }
+
+    /// Whether a span may be given another parent that has it recorded.
+    #[inline]
+    fn may_be_late(&self, origin: Origin) -> bool {
+        origin != Origin::Local && self.has_late_parents.load(Ordering::Relaxed)
     }
 
     fn visit(&self, attrs: &Attributes<'_>) -> Fields<'_> {
@@ -176,7 +238,7 @@ impl Tracer {
         }
         let trace = parent.and_then(|slot| {
             let body = slot.body();
-            let kept = body.open.as_ref()?.kept.as_ref()?;
+            let kept = body.open.as_ref()?.kept()?;
             Some(KeepTrace::clone(&kept.trace))
         });
         Some(Kept {
@@ -185,59 +247,56 @@ impl Tracer {
         })
     }
 
-    /// A record that begins now, with the attributes of the sampler.
+    /// A record that begins now.
+    #[inline(always)]
     fn open(
         &self,
         metadata: &'static Metadata<'static>,
-        decided: Decided,
+        context: TraceContext,
         parent: Option<TraceContext>,
-        current: &Current,
+        trace_state: TraceState,
     ) -> Open {
         let now = self.now();
-        let trace_state = match current.has_more() {
-            true => current.propagation().tracestate().clone(),
-            false => TraceState::EMPTY,
-        };
-        let mut record = Box::new(SpanRecord {
-            context: decided.context,
-            parent: parent.map(|parent| Parent {
-                span_id: parent.span_id(),
-                is_remote: parent.is_remote(),
-            }),
-            trace_state,
-            name: metadata.name().into(),
-            kind: SpanKind::Internal,
-            start_unix_nano: now,
-            end_unix_nano: 0,
-            scope: metadata.target().into(),
-            attributes: decided.attributes,
-            dropped_attributes: 0,
-            events: Vec::new(),
-            dropped_events: 0,
-            links: Vec::new(),
-            dropped_links: 0,
-            status: Status::Unset,
-        });
+        // Made in place, and not copied there.
+        let mut record = Box::write(
+            Box::new_uninit(),
+            SpanRecord {
+                context,
+                parent: parent.map(parent_of),
+                trace_state,
+                name: metadata.name().into(),
+                kind: SpanKind::Internal,
+                start_unix_nano: now,
+                end_unix_nano: 0,
+                scope: metadata.target().into(),
+                attributes: Vec::new(),
+                dropped_attributes: 0,
+                events: Vec::new(),
+                dropped_events: 0,
+                links: Vec::new(),
+                dropped_links: 0,
+                status: Status::Unset,
+            },
+        );
         if self.settings.has_code_location {
             location(metadata, |key, value| {
                 self.limits().set(&mut record, key.into(), value);
             });
         }
-        let timing = self.settings.has_timing;
-        Open {
-            record,
-            kept: None,
-            timing: timing.then(|| Box::new(Timing::new(now))),
+        let mut open = Open::new(record);
+        if self.settings.has_timing {
+            open.set_timing(Timing::new(now));
         }
+        open
     }
 
-    fn insert(&self, id: u64, current: Current, open: Option<Open>) {
-        let live = open.as_ref();
-        let live = live.map(|open| IsSampled::from(open.record.context.is_sampled()));
-        if !self.table.insert(id, current, open) {
+    #[inline(always)]
+    fn insert(&self, id: u64, context: TraceContext, more: Option<Current>, open: Option<Open>) {
+        let is_recorded = open.is_some();
+        if !self.table.insert(id, context, more, open) {
             self.untracked.fetch_add(1, Ordering::Relaxed);
-        } else if let Some(is_sampled) = live {
-            self.metrics.open(is_sampled);
+        } else if is_recorded {
+            self.metrics.open(context.is_sampled().into());
         }
     }
 
@@ -287,9 +346,9 @@ impl Tracer {
         let is_sampled = decided.context.is_sampled();
         let mut body = slot.body();
         if let Some(open) = &mut body.open {
-            let before = open.kept.take().filter(|_| !is_sampled);
-            open.kept = before.or_else(|| self.place(decided.decision, None));
-            if let Some(kept) = &open.kept {
+            let before = open.take_kept().filter(|_| !is_sampled);
+            open.set_kept(before.or_else(|| self.place(decided.decision, None)));
+            if let Some(kept) = open.kept() {
                 current = current.with_candidate(kept.trace.candidate());
             }
         }
@@ -297,21 +356,40 @@ impl Tracer {
             Some(open) => {
                 self.metrics.close(open.record.context.is_sampled().into());
                 self.metrics.open(is_sampled.into());
-                let changed = self.open(metadata, decided, Some(context), &current).record;
-                open.record.context = changed.context;
-                open.record.parent = changed.parent;
-                open.record.trace_state = changed.trace_state;
+                open.record.context = decided.context;
+                open.record.parent = Some(parent_of(context));
+                open.record.trace_state = tracestate_of(&current);
             }
             None if is_sampled && self.records => {
-                let open = self.open(metadata, decided, Some(context), &current);
+                let state = tracestate_of(&current);
+                let open = self.open(metadata, decided.context, Some(context), state);
                 self.metrics.open(IsSampled::Yes);
                 slot.record(&mut body, open);
             }
             None => {}
         }
+        if let Some(open) = &mut body.open {
+            for Attribute { key, value } in decided.attributes {
+                self.limits().set(&mut open.record, key, value);
+            }
+        }
         slot.set(&mut body, current.clone());
         drop(body);
         stack::change(self.number, id, &current, slot.is_recorded());
+    }
+}
+
+fn parent_of(context: TraceContext) -> Parent {
+    Parent {
+        span_id: context.span_id(),
+        is_remote: context.is_remote(),
+    }
+}
+
+fn tracestate_of(current: &Current) -> TraceState {
+    match current.has_more() {
+        true => current.propagation().tracestate().clone(),
+        false => TraceState::EMPTY,
     }
 }
 

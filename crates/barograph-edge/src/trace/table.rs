@@ -70,19 +70,33 @@ impl Table {
     /// The slot of a span, if this layer has seen it start and not close.
     #[inline]
     pub(super) fn find(&self, id: u64) -> Option<&Slot> {
-        let mut levels = self.levels();
+        let near = near(&self.first, id);
+        let found = near.iter().find(|slot| slot.is(id));
+        found.or_else(|| self.find_deeper(id))
+    }
+
+    #[cold]
+    fn find_deeper(&self, id: u64) -> Option<&Slot> {
+        let mut levels = self.rest.iter().map_while(|level| level.get());
         levels.find_map(|level| near(level, id).iter().find(|slot| slot.is(id)))
     }
 
-    /// Puts a span into a slot of its own, and says whether there was one.
-    #[inline]
-    pub(super) fn insert(&self, id: u64, current: Current, open: Option<Open>) -> bool {
-        let mut levels = self.levels();
-        let found = levels.find_map(|level| near(level, id).iter().find(|slot| slot.take(id)));
+    /// Puts a span into a slot of its own, and says whether there was one. In it is current the
+    /// context, or more than that.
+    #[inline(always)]
+    pub(super) fn insert(
+        &self,
+        id: u64,
+        context: TraceContext,
+        more: Option<Current>,
+        open: Option<Open>,
+    ) -> bool {
+        let near = near(&self.first, id);
+        let found = near.iter().find(|slot| slot.take(id));
         let Some(slot) = found.or_else(|| self.grow(id)) else {
             return false;
         };
-        slot.fill(current, open);
+        slot.fill(context, more, open);
         true
     }
 
@@ -149,41 +163,46 @@ impl Slot {
         self.is(0) && swap(id).is_ok()
     }
 
-    #[inline]
-    fn fill(&self, current: Current, open: Option<Open>) {
-        let recorded = if open.is_some() { RECORDED } else { 0 };
-        if open.is_some() || current.has_more() {
+    #[inline(always)]
+    fn fill(&self, context: TraceContext, more: Option<Current>, open: Option<Open>) {
+        let more = more.filter(Current::has_more);
+        let mut marks = 0;
+        if open.is_some() || more.is_some() {
             let mut body = self.body();
-            body.open = open;
-            self.set(&mut body, current);
-        } else {
-            self.store(current.context(), 0);
+            if open.is_some() {
+                marks |= RECORDED;
+                body.open = open;
+            }
+            if more.is_some() {
+                marks |= MORE;
+                body.more = more;
+            }
         }
-        if recorded != 0 {
-            self.flags.fetch_or(recorded, Ordering::Relaxed);
-        }
+        self.store(context, marks);
     }
 
     /// Makes something else current inside of the span.
     pub(super) fn set(&self, body: &mut Body, current: Current) {
         let recorded = self.flags.load(Ordering::Relaxed) & RECORDED;
         let more = if current.has_more() { MORE } else { 0 };
-        self.store(current.context(), recorded | more);
+        if let Some(context) = current.context() {
+            self.store(context, recorded | more);
+        }
         body.more = (more != 0).then_some(current);
     }
 
     #[inline]
-    fn store(&self, context: Option<TraceContext>, marks: u64) {
-        let (trace, span, flags) = context.map_or((0, 0, 0), |context| {
-            let flags = context.flags().bits();
-            (context.trace_id().get(), context.span_id().get(), flags)
-        });
-        self.trace_high
-            .store((trace >> 64) as u64, Ordering::Relaxed);
-        self.trace_low.store(trace as u64, Ordering::Relaxed);
-        self.span.store(span, Ordering::Relaxed);
-        self.flags
-            .store(u64::from(flags) | marks, Ordering::Relaxed);
+    fn store(&self, context: TraceContext, marks: u64) {
+        let trace = context.trace_id().get();
+        let flags = u64::from(context.flags().bits()) | marks;
+        for (word, value) in [
+            (&self.trace_high, (trace >> 64) as u64),
+            (&self.trace_low, trace as u64),
+            (&self.span, context.span_id().get()),
+            (&self.flags, flags),
+        ] {
+            word.store(value, Ordering::Relaxed);
+        }
     }
 
     /// The context of the span.
@@ -198,12 +217,18 @@ impl Slot {
     /// What is current inside of the span.
     #[inline]
     pub(super) fn current(&self) -> Current {
-        if self.flags.load(Ordering::Relaxed) & MORE != 0
+        if self.has_more()
             && let Some(current) = &self.body().more
         {
             return current.clone();
         }
         self.context().map(Current::from).unwrap_or_default()
+    }
+
+    /// Whether more is current inside of it than its context.
+    #[inline]
+    pub(super) fn has_more(&self) -> bool {
+        self.flags.load(Ordering::Relaxed) & MORE != 0
     }
 
     /// Whether something may be recorded of it.
@@ -266,7 +291,7 @@ mod tests {
             .collect();
         let contexts: Vec<_> = ids.iter().map(|_| ids::new_trace()).collect();
         for (id, context) in ids.iter().zip(&contexts) {
-            assert!(table.insert(*id, (*context).into(), None));
+            assert!(table.insert(*id, *context, None, None));
         }
         for (id, context) in ids.iter().zip(&contexts) {
             let slot = table.find(*id).expect("it is there");
@@ -276,7 +301,7 @@ mod tests {
             assert!(table.find(*id).expect("it is there").empty().is_none());
             assert!(table.find(*id).is_none());
         }
-        assert!(table.insert(7, contexts[0].into(), None));
+        assert!(table.insert(7, contexts[0], None, None));
         assert!(
             table.first.iter().any(|slot| slot.is(7)),
             "a slot is used again"
@@ -286,9 +311,10 @@ mod tests {
     #[test]
     fn what_has_no_slot_is_refused() {
         let table = Table::new();
+        let context = ids::new_trace();
         // All have the same home on every level.
         let ids = (0..).map(|at| 1 + (at << 51));
-        let taken = ids.take_while(|id| table.insert(*id, Current::default(), None));
+        let taken = ids.take_while(|id| table.insert(*id, context, None, None));
         assert_eq!(taken.count(), WAYS * 12);
     }
 }

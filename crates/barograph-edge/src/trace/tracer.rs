@@ -10,7 +10,7 @@ use barograph_model::value::Attribute;
 use tracing::{Dispatch, Event, Id};
 use tracing_subscriber::Registry;
 
-use super::fields;
+use super::fields::EventFields;
 use super::limits::SpanLimits;
 use super::metrics::{IsSampled, SpanMetrics};
 use super::open::{Open, Outcome, set_outcome};
@@ -53,6 +53,7 @@ impl Tracer {
     }
 
     /// Changes the record of a span, if there is one.
+    #[inline(always)]
     pub(super) fn with_record(&self, slot: &Slot, change: impl FnOnce(&mut SpanRecord)) {
         if slot.is_recorded()
             && let Some(open) = &mut slot.body().open
@@ -72,15 +73,19 @@ impl Tracer {
         let Some(slot) = self.table.find(id).filter(|slot| slot.is_recorded()) else {
             return;
         };
-        let made = is_told.then(|| fields::event(event, &self.settings, self.now()));
-        self.with_record(slot, |record| {
-            if fails {
+        if is_told {
+            let fields = EventFields::of(event, &self.settings);
+            let now = self.now();
+            self.with_record(slot, |record| {
+                self.limits()
+                    .push_event(record, || fields.finish(event, now));
+            });
+        }
+        if fails {
+            self.with_record(slot, |record| {
                 set_outcome(&mut record.status, Some(Outcome::Error), None);
-            }
-            if let Some(made) = made {
-                self.limits().push_event(record, made);
-            }
-        });
+            });
+        }
     }
 
     /// Links a span to what came before it.
@@ -118,7 +123,7 @@ impl Tracer {
         self.metrics.close(IsSampled::from(is_sampled));
         if is_sampled {
             self.sink.offer(open.record);
-        } else if let Some(kept) = open.kept {
+        } else if let Some(kept) = open.take_kept() {
             let spans = match kept.is_root {
                 true => kept.trace.end(*open.record).unwrap_or_default(),
                 false => kept.trace.add(*open.record).into_iter().collect(),

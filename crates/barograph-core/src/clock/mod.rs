@@ -1,5 +1,8 @@
 //! Where the time comes from.
 
+#[cfg(target_arch = "x86_64")]
+mod ticks;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -20,6 +23,24 @@ impl Clock for SystemClock {
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |t| u64::try_from(t.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
+/// The time of the machine, for those who ask for it all the time, as spans do.
+///
+/// Between two looks at the system's clock, some hundred microseconds apart, a thread counts the ticks
+/// of the processor. That takes a third of the time, and is off by nanoseconds. Where ticks are not
+/// known to be alike, it is [`SystemClock`].
+#[derive(Clone, Copy, Debug, Default)]
+pub struct TickClock;
+
+impl Clock for TickClock {
+    #[inline]
+    fn unix_nanos(&self) -> u64 {
+        #[cfg(target_arch = "x86_64")]
+        return ticks::unix_nanos();
+        #[cfg(not(target_arch = "x86_64"))]
+        SystemClock.unix_nanos()
     }
 }
 
