@@ -14,7 +14,8 @@ before it answers:
     wire        bytes of the body as it came; for gRPC all bytes of the connection up to here
     size        bytes of the body when decoded
     outcome     ok, or the kind of the fault
-    wrong       what is not by the letter: unknown fields, forms that OTLP/JSON does not have, impossible points
+    wrong       what is not by the letter: unknown fields, forms that OTLP/JSON does not have, points, spans and
+                records that are impossible
     body        the decoded request: names as in OTLP/JSON, ids in hex, enums as numbers, 64-bit numbers as strings
 
 Faults are told by `POST /faults/CASE` with a list of objects. A request whose header `x-case` is CASE, or that has

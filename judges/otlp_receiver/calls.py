@@ -8,7 +8,8 @@ import grpc
 from google.protobuf.duration_pb2 import Duration
 
 from book import reset, until
-from reading import decoded, impossible, read_protobuf
+from reading import decoded, read_protobuf
+from rules import impossible
 from signals import BOMB, METHODS, answer
 
 

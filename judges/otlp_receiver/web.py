@@ -10,7 +10,8 @@ from email.utils import formatdate
 from google.protobuf import json_format
 
 from book import PATIENCE, reset, until
-from reading import decoded, impossible, plain, read_json, read_protobuf
+from reading import decoded, plain, read_json, read_protobuf
+from rules import impossible
 from signals import BOMB, LIMIT, MIB, PATHS, answer
 
 

@@ -160,7 +160,9 @@ fn configuration(ports: &Ports, secure: &Ports, identity: &Identity, next: &Rece
          service:\n  \
            telemetry: {{metrics: {{level: none}}}}\n  \
            pipelines:\n    \
-             metrics: {{receivers: [otlp, otlp/secure], exporters: [otlp_http]}}\n",
+             metrics: &all {{receivers: [otlp, otlp/secure], exporters: [otlp_http]}}\n    \
+             traces: *all\n    \
+             logs: *all\n",
         ports.grpc,
         ports.http,
         secure.grpc,

@@ -25,6 +25,7 @@ pub mod authority;
 pub mod receiver;
 pub mod collector;
 pub mod points;
+pub mod events;
 pub mod account;
 pub mod jaeger;
 pub mod zipkin;

@@ -101,9 +101,10 @@ impl Point {
     }
 }
 
-/// Attributes of the resources in a request.
+/// Attributes of the resources in a request, of whatever signal.
 pub fn resources(record: &Record) -> Vec<BTreeMap<String, String>> {
-    let resources = list(&record.body()["resourceMetrics"]);
+    let signals = ["resourceMetrics", "resourceSpans", "resourceLogs"];
+    let resources = signals.iter().flat_map(|name| list(&record.body()[*name]));
     resources
         .map(|resource| attributes(&resource["resource"]["attributes"]))
         .collect()
@@ -282,14 +283,14 @@ fn number(value: &Value) -> Option<f64> {
     }
 }
 
-fn whole(value: &Value) -> u64 {
+pub(crate) fn whole(value: &Value) -> u64 {
     value.as_str().map_or_else(
         || value.as_u64().unwrap_or_default(),
         |text| text.parse().unwrap_or_default(),
     )
 }
 
-fn attributes(list_of: &Value) -> BTreeMap<String, String> {
+pub(crate) fn attributes(list_of: &Value) -> BTreeMap<String, String> {
     let text = |value: &Value| {
         let value = value.as_object().and_then(|value| value.values().next())?;
         Some(
@@ -306,6 +307,6 @@ fn attributes(list_of: &Value) -> BTreeMap<String, String> {
         .collect()
 }
 
-fn list(value: &Value) -> impl Iterator<Item = &Value> {
+pub(crate) fn list(value: &Value) -> impl Iterator<Item = &Value> {
     value.as_array().into_iter().flatten()
 }

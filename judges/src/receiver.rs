@@ -189,12 +189,23 @@ impl Transport {
     }
 }
 
-/// What tells a service to push to an endpoint, and to be scraped as well. It says who it is in its
-/// `service.name` and in the header `x-case`.
+/// What tells a service to push metrics alone to an endpoint, and to be scraped as well. It says who it
+/// is in its `service.name` and in the header `x-case`.
 pub fn pushing(name: &str, endpoint: &str, transport: Transport) -> Variables {
+    let mut variables = pushing_events(name, endpoint, transport);
+    variables.extend([
+        ("OTEL_METRICS_EXPORTER", "otlp,prometheus".to_owned()),
+        ("OTEL_TRACES_EXPORTER", "none".to_owned()),
+        ("OTEL_LOGS_EXPORTER", "none".to_owned()),
+    ]);
+    variables
+}
+
+/// The same of spans and log records; metrics are on the page alone.
+pub fn pushing_events(name: &str, endpoint: &str, transport: Transport) -> Variables {
     Variables::from([
         ("OTEL_SERVICE_NAME", name.to_owned()),
-        ("OTEL_METRICS_EXPORTER", "otlp,prometheus".to_owned()),
+        ("OTEL_METRICS_EXPORTER", "prometheus".to_owned()),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint.to_owned()),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", transport.as_str().to_owned()),
         ("OTEL_EXPORTER_OTLP_HEADERS", format!("x-case={name}")),

@@ -61,6 +61,14 @@ impl Service {
         Self::start(program, &[], variables)
     }
 
+    /// A service that makes every kind of span and log record.
+    #[track_caller]
+    pub fn events(variables: &Variables) -> Self {
+        static BUILT: OnceLock<PathBuf> = OnceLock::new();
+        let program = BUILT.get_or_init(|| build(&["-p", "judges", "--bin", "events"]));
+        Self::start(program, &[], variables)
+    }
+
     #[track_caller]
     fn start(program: &PathBuf, arguments: &[&str], variables: &Variables) -> Self {
         let address = free_address();
@@ -96,21 +104,20 @@ impl Service {
         format!("http://{}", self.address)
     }
 
-    /// Asks the service for a path and waits for its answer.
+    /// Asks the service for a path and returns what it answers.
     ///
     /// # Panics
     ///
-    /// When there is none in time, or it is not 200.
+    /// When there is nothing in time, or its status is not 200.
     #[track_caller]
-    pub fn ask(&self, path: &str) {
+    pub fn ask(&self, path: &str) -> String {
         let agent: ureq::Agent = ureq::Agent::config_builder()
             .timeout_global(Some(PATIENCE))
             .build()
             .into();
-        agent
-            .get(format!("{}{path}", self.url()))
-            .call()
-            .expect("the service answers");
+        let answer = agent.get(format!("{}{path}", self.url())).call();
+        let mut answer = answer.expect("the service answers");
+        answer.body_mut().read_to_string().expect("a body of text")
     }
 
     /// The URL of `/metrics`, as the start line gave it.
