@@ -1,7 +1,7 @@
 //! A service that makes every kind of span and log record, and answers with their ids.
 //!
-//! - `GET /work/{rounds}` does so many rounds on each of several threads at once; for each it tells
-//!   the ids of its spans by name.
+//! - `GET /work/{numbers}/{rounds}` does so many rounds on each of several threads at once; for each it
+//!   tells the ids of its spans by name. Numbers are `all`, or only those that are `finite`.
 //! - `GET /open/{spans}` opens so many spans, which stay open.
 //! - `GET /storm/{spans}` opens and closes so many spans on each of several threads, as fast as it
 //!   can, and says a line in each.
@@ -39,17 +39,18 @@ static OPEN: Mutex<Vec<Span>> = Mutex::new(Vec::new());
 async fn main() -> barograph::Result {
     let telemetry = Telemetry::builder("events").start()?;
     let app = Router::new()
-        .route("/work/{rounds}", get(work))
+        .route("/work/{numbers}/{rounds}", get(work))
         .route("/open/{spans}", get(open))
         .route("/storm/{spans}", get(storm));
     let address = std::env::var("HELLO_ADDR").unwrap_or("127.0.0.1:0".into());
     telemetry.serve(app, address).await
 }
 
-async fn work(Path(rounds): Path<u64>) -> String {
+async fn work(Path((numbers, rounds)): Path<(String, u64)>) -> String {
+    let share = if numbers == "all" { f64::NAN } else { 0.0 };
     let rounds = on_threads(move |thread| {
         let numbers = 0..rounds;
-        let numbers = numbers.map(|number| round(thread * rounds + number));
+        let numbers = numbers.map(|number| round(thread * rounds + number, share));
         numbers.collect()
     });
     json!(rounds.await).to_string()
@@ -105,12 +106,12 @@ fn ids(span: &Span) -> Value {
     })
 }
 
-fn round(number: u64) -> Value {
+fn round(number: u64, nothing: f64) -> Value {
     let root = info_span!(
         target: "judge", parent: None, "root",
         otel.name = "GET /round/{number}", otel.kind = "server", number,
         text = "ø \"quoted\"\n\u{1}", empty = "", negative = i64::MIN, large = u64::MAX,
-        huge = i128::MIN, share = 0.1, nothing = f64::NAN, yes = true, no = false,
+        huge = i128::MIN, share = 0.1, nothing, yes = true, no = false,
         shown = %format_args!("{}-{}", 1, 2), debugged = ?Some("x"), late = Empty, never = Empty,
     );
     root.record("late", "now");
