@@ -30,18 +30,43 @@ impl Pushes {
         Nobody
     }
 
+    pub(crate) fn notes_of_records(&self) -> Notes {
+        Notes
+    }
+
     pub(crate) fn tell_left_out(&mut self, _own: &Arc<Own>) {}
 
     pub(crate) fn accounts(&self) -> Option<Arc<dyn Source>> {
         None
     }
 
-    pub(crate) fn start(
+    pub(crate) fn ready(
         self,
         _resource: &Resource,
         _sources: &[Arc<dyn Source>],
-    ) -> Result<Option<Pushing>, StartError> {
+    ) -> Result<Ready, StartError> {
+        Ok(Ready)
+    }
+}
+
+/// Nothing is pushed.
+pub(crate) struct Ready;
+
+impl Ready {
+    #[expect(clippy::unnecessary_wraps, reason = "as the other")]
+    pub(crate) fn run(self) -> Result<Option<Pushing>, StartError> {
         Ok(None)
+    }
+}
+
+/// There are no log records that anything could be noted about.
+#[derive(Debug)]
+pub(crate) struct Notes;
+
+impl Notes {
+    #[expect(clippy::unused_self, reason = "as the other")]
+    pub(crate) fn suppressed(&self) -> u64 {
+        0
     }
 }
 
@@ -78,7 +103,21 @@ impl LogSink for Nobody {
 pub(crate) enum Pushing {}
 
 impl Pushing {
+    pub(crate) fn sender(&self) -> Sender {
+        match *self {}
+    }
+
     pub(crate) fn shutdown(self, _spans: Option<&TraceHandle>, _deadline: Instant) {
         match self {}
+    }
+}
+
+/// There is none.
+#[derive(Clone, Debug)]
+pub(crate) enum Sender {}
+
+impl Sender {
+    pub(crate) fn send_all(&self, _spans: Option<&TraceHandle>, _deadline: Instant) {
+        match *self {}
     }
 }

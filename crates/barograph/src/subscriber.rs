@@ -15,7 +15,8 @@ use barograph_edge::redact::Redaction;
 use barograph_edge::sampling::Sampler;
 use barograph_edge::sampling::keep::Keep;
 use barograph_edge::trace::{Events, SpanLimits, SpanMetrics, TraceHandle, TraceLayer};
-use tracing::Subscriber;
+use tracing::subscriber::NoSubscriber;
+use tracing::{Subscriber, dispatcher};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
@@ -25,6 +26,14 @@ use crate::env::Notice;
 use crate::events_env::limits::Limits;
 use crate::events_env::output::{self, Output};
 use crate::push::Pushes;
+
+/// Whether somebody hears `tracing` already: in the whole process, or on this thread.
+///
+/// That somebody was set says too little: it may have been for a moment, and for one thread.
+pub(crate) fn is_heard() -> bool {
+    let is_somebody = |heard: &tracing::Dispatch| !heard.is::<NoSubscriber>();
+    dispatcher::has_been_set() && dispatcher::get_default(is_somebody)
+}
 
 /// What the program wants heard. What the environment says beats it.
 #[derive(Default)]
@@ -159,13 +168,8 @@ pub(crate) fn layers(
 }
 
 impl Layers {
-    /// Makes them those of the process, records of the `log` crate included. Where a subscriber is set
-    /// already they wait for the service to take them into it. Returns whether they are installed.
-    pub(crate) fn install(self, heard: &Heard) -> bool {
-        if tracing::dispatcher::has_been_set() {
-            self.wait(heard);
-            return false;
-        }
+    /// Makes them those of the process, records of the `log` crate included. Returns whether they are.
+    pub(crate) fn install(self) -> bool {
         let Layers {
             spans,
             records,
@@ -184,13 +188,9 @@ impl Layers {
         is_set
     }
 
-    /// Keeps them for the subscriber of the service, which prints lines of its own.
+    /// Keeps them for the subscriber of the service.
     pub(crate) fn wait(self, heard: &Heard) {
-        let waiting = Layers {
-            lines: None,
-            ..self
-        };
-        *heard.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(waiting);
+        *heard.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(self);
     }
 }
 
@@ -207,19 +207,19 @@ impl Heard {
         Some(Layer::and_then(spans, records).boxed())
     }
 
-    /// Whether lines are printed.
-    pub(crate) fn prints_lines(&self) -> bool {
-        self.terminal.is_some()
-    }
-
-    /// Waits until lines are written.
-    pub(crate) fn flush_lines(&self, limit: Duration) {
+    /// Waits until lines are written. From here on whoever says something waits a moment until it is
+    /// written: the process is about to end, and what waits would end with it.
+    pub(crate) fn end_lines(&self, limit: Duration) {
         if let Some(terminal) = &self.terminal {
+            terminal.write_through(A_LINE);
             // What is not written in time is written later, or counted.
             let _ = terminal.flush(limit);
         }
     }
 }
+
+/// How long a line that comes after the end may take to be written.
+const A_LINE: Duration = Duration::from_millis(100);
 
 /// Logs what the rooms below report.
 pub(crate) fn hear_reports() {
