@@ -7,6 +7,8 @@ use std::time::Instant;
 
 use barograph_core::exemplar::ExemplarFilter;
 use barograph_core::registry::{self, Registry};
+use barograph_edge::http;
+use barograph_edge::log::RateLimit;
 use barograph_edge::process::ProcessSource;
 use barograph_edge::propagation;
 use barograph_edge::redact::Redaction;
@@ -259,9 +261,17 @@ impl Builder {
     }
 
     /// Exports traces that were not sampled all the same where they failed, took long or have an
-    /// exemplar, as far as this says.
+    /// exemplar, as far as this says and `BAROGRAPH_KEEP` says nothing. None, unless this is set.
     pub fn with_keep(mut self, keep: Keep) -> Self {
         self.heard.keep = Some(keep);
+        self
+    }
+
+    /// How many log lines of one place in the program are printed, and how many log records of it are
+    /// pushed: all of them, unless this is set. The rest is counted, and the next one says how many
+    /// there were.
+    pub fn with_rate_limit(mut self, limit: RateLimit) -> Self {
+        self.heard.rate = Some(limit);
         self
     }
 
@@ -392,9 +402,7 @@ impl Builder {
         }
         let (layers, heard) = subscriber::layers(self.heard, &mut config, &pushes, span_metrics);
         let pages = pages.map(|(pages, own)| {
-            if let Some(terminal) = &heard.terminal {
-                own.watch(terminal.clone());
-            }
+            own.watch(heard.watched());
             pages
         });
         let readiness = Readiness::new();
@@ -428,6 +436,14 @@ impl Builder {
             tracing::warn!(
                 target: "barograph",
                 "propagators are set already, those that were first stay"
+            );
+        }
+        if let Some(methods) = config.known_methods.take()
+            && http::set_known_methods(methods).is_err()
+        {
+            tracing::warn!(
+                target: "barograph",
+                "methods of HTTP are set already, those that were first stay"
             );
         }
         subscriber::hear_reports();

@@ -1,6 +1,7 @@
 //! In the place of `push` where that is left out: nothing is pushed.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use barograph_edge::log::LogSink;
@@ -30,8 +31,8 @@ impl Pushes {
         Nobody
     }
 
-    pub(crate) fn notes_of_records(&self) -> Notes {
-        Notes
+    pub(crate) fn suppressed_records(&self) -> Arc<AtomicU64> {
+        Arc::default()
     }
 
     pub(crate) fn tell_left_out(&mut self, _own: &Arc<Own>) {}
@@ -56,17 +57,6 @@ impl Ready {
     #[expect(clippy::unnecessary_wraps, reason = "as the other")]
     pub(crate) fn run(self) -> Result<Option<Pushing>, StartError> {
         Ok(None)
-    }
-}
-
-/// There are no log records that anything could be noted about.
-#[derive(Debug)]
-pub(crate) struct Notes;
-
-impl Notes {
-    #[expect(clippy::unused_self, reason = "as the other")]
-    pub(crate) fn suppressed(&self) -> u64 {
-        0
     }
 }
 

@@ -5,12 +5,15 @@
 //! [`layer`](crate::Telemetry::layer) into its own.
 
 use std::io::{self, IsTerminal as _};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use barograph_core::report;
 use barograph_edge::filter::{Filter, LevelHandle};
-use barograph_edge::log::{Colors, Format, LogLayer, LogLimits, Terminal, TerminalLayer};
+use barograph_edge::log::{
+    Colors, Format, LogLayer, LogLimits, RateLimit, Terminal, TerminalLayer,
+};
 use barograph_edge::redact::Redaction;
 use barograph_edge::sampling::Sampler;
 use barograph_edge::sampling::keep::Keep;
@@ -25,6 +28,7 @@ use crate::config::Config;
 use crate::env::Notice;
 use crate::events_env::limits::Limits;
 use crate::events_env::output::{self, Output};
+use crate::own::Watched;
 use crate::push::Pushes;
 
 /// Whether somebody hears `tracing` already: in the whole process, or on this thread.
@@ -43,6 +47,7 @@ pub(crate) struct Wishes {
     pub(crate) redaction: Redaction,
     pub(crate) events: EventsOf,
     pub(crate) lines: Lines,
+    pub(crate) rate: Option<RateLimit>,
 }
 
 /// Where events of `tracing` go that are inside of spans.
@@ -74,6 +79,8 @@ pub(crate) struct Layers {
 #[derive(Debug)]
 pub(crate) struct Heard {
     pub(crate) spans: Option<TraceHandle>,
+    pub(crate) keep: Option<Keep>,
+    pub(crate) suppressed: Option<Arc<AtomicU64>>,
     pub(crate) terminal: Option<Terminal>,
     pub(crate) filters: Filters,
     /// Layers that wait for a subscriber of the service.
@@ -125,6 +132,8 @@ pub(crate) fn layers(
         EventsOf::One if !outlets.is_empty() => Events::AsLogs,
         EventsOf::One | EventsOf::Both => Events::InSpans,
     };
+    let keep = std::mem::take(&mut config.keep).or(wishes.keep);
+    let keep = keep.filter(|_| metrics.is_some());
     // Where telemetry is off there are no metrics, and no spans.
     let trace = metrics.map(|metrics| {
         let mut builder = TraceLayer::builder(pushes.spans())
@@ -137,20 +146,24 @@ pub(crate) fn layers(
         } else if let Some(sampler) = wishes.sampler {
             builder = builder.with_sampler(sampler);
         }
-        if let Some(keep) = wishes.keep {
-            builder = builder.with_keep(keep);
+        if let Some(keep) = &keep {
+            builder = builder.with_keep(keep.clone());
         }
         builder.build()
     });
     let heard_of_spans = trace.as_ref().map(TraceLayer::handle);
     let record = (!outlets.is_empty()).then(|| {
-        LogLayer::builder(outlets)
+        let builder = LogLayer::builder(outlets)
             .with_limits(log_limits(&config.limits))
-            .with_redaction(wishes.redaction.clone())
-            .build()
+            .with_redaction(wishes.redaction.clone());
+        match wishes.rate {
+            Some(rate) => builder.with_rate_limit(rate).build(),
+            None => builder.build(),
+        }
     });
+    let suppressed = record.is_some().then(|| pushes.suppressed_records());
     let terminal = match wishes.lines {
-        Lines::Printed => terminal(&config.output, wishes.redaction),
+        Lines::Printed => terminal(&config.output, wishes.redaction, wishes.rate),
         Lines::Off => None,
     };
     let layers = Layers {
@@ -160,6 +173,8 @@ pub(crate) fn layers(
     };
     let heard = Heard {
         spans: heard_of_spans,
+        keep,
+        suppressed,
         terminal,
         filters,
         waiting: Mutex::new(None),
@@ -195,6 +210,16 @@ impl Layers {
 }
 
 impl Heard {
+    /// Who counts what is heard.
+    pub(crate) fn watched(&self) -> Watched {
+        Watched {
+            spans: self.spans.clone(),
+            keep: self.keep.clone(),
+            suppressed: self.suppressed.clone(),
+            terminal: self.terminal.clone(),
+        }
+    }
+
     /// The layers that wait, for a subscriber of the service.
     pub(crate) fn layer<S>(&self) -> Option<Box<dyn Layer<S> + Send + Sync>>
     where
@@ -240,7 +265,7 @@ fn filter(notices: &mut Vec<Notice>, variable: &'static str, directives: Option<
 }
 
 /// The terminal, whose lines are written by a thread of its own.
-fn terminal(output: &Output, redaction: Redaction) -> Option<Terminal> {
+fn terminal(output: &Output, redaction: Redaction, rate: Option<RateLimit>) -> Option<Terminal> {
     let colors = match io::stderr().is_terminal() && !output.is_plain {
         true => Colors::On,
         false => Colors::Off,
@@ -250,10 +275,13 @@ fn terminal(output: &Output, redaction: Redaction) -> Option<Terminal> {
         Some(output::Format::TracingJson) => Format::SubscriberJson,
         Some(output::Format::Pretty) | None => Format::Pretty(colors),
     };
-    let (terminal, writer) = Terminal::builder()
+    let mut builder = Terminal::builder()
         .with_format(format)
-        .with_redaction(redaction)
-        .build();
+        .with_redaction(redaction);
+    if let Some(rate) = rate {
+        builder = builder.with_rate_limit(rate);
+    }
+    let (terminal, writer) = builder.build();
     let spawned = std::thread::Builder::new()
         .name("barograph-lines".into())
         .spawn(|| writer.run(io::stderr()));

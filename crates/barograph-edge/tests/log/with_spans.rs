@@ -119,7 +119,10 @@ fn spans_hide_the_same_secrets() {
     });
     for (_, spans) in told {
         let all = format!("{spans:?}");
-        assert!(!all.contains("hunter2") && !all.contains("I64(42)"), "{all}");
+        assert!(
+            !all.contains("hunter2") && !all.contains("I64(42)"),
+            "{all}"
+        );
         for there in [
             "token=REDACTED",
             "redis://REDACTED:REDACTED@db",

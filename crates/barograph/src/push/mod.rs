@@ -40,7 +40,6 @@ use barograph_export::push::{RetryPolicy, Schedule, Transport};
 
 pub use barograph_export::push::Unfinished;
 pub(crate) use pushes::{Pushes, Pushing, Sender};
-pub(crate) use waiting::Notes;
 
 /// What is pushed to one receiver, for [`Builder::with_push`](crate::Builder::with_push).
 #[must_use = "nothing is pushed until telemetry is built with it"]

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -108,9 +109,9 @@ impl Pushes {
         Outlets::new(queues.collect(), self.of_records.clone())
     }
 
-    /// What is noted about log records that go nowhere.
-    pub(crate) fn notes_of_records(&self) -> Notes {
-        self.of_records.clone()
+    /// Counts log records that were left out because too many were like them.
+    pub(crate) fn suppressed_records(&self) -> Arc<AtomicU64> {
+        self.of_records.suppressed()
     }
 
     /// Has what cannot be pushed counted here.

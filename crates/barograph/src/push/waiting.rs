@@ -71,8 +71,8 @@ pub(crate) struct Notes {
 
 impl Notes {
     /// Records that were left out because too many were like them.
-    pub(crate) fn suppressed(&self) -> u64 {
-        self.suppressed.load(Ordering::Relaxed)
+    pub(crate) fn suppressed(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.suppressed)
     }
 
     /// Waits no more for a queue that is full while another is not.
