@@ -7,6 +7,8 @@ use std::time::Instant;
 
 use barograph_core::exemplar::ExemplarFilter;
 use barograph_core::registry::{self, Registry};
+use barograph_edge::http;
+use barograph_edge::log::RateLimit;
 use barograph_edge::process::ProcessSource;
 use barograph_edge::propagation;
 use barograph_edge::redact::Redaction;
@@ -20,12 +22,13 @@ use crate::admin::{Admin, Routes};
 use crate::config::Config;
 use crate::error::StartError;
 use crate::exports;
+use crate::last::Last;
 use crate::listen::listen;
 use crate::own::Own;
 use crate::page::Pages;
 #[cfg(feature = "otlp")]
 use crate::push::Push;
-use crate::push::Pushes;
+use crate::push::{Pushes, Pushing};
 use crate::readiness::Readiness;
 use crate::resource;
 use crate::start_line::{Hearing, StartLine};
@@ -93,6 +96,7 @@ pub struct Builder {
     heard: Wishes,
     propagators: Option<Propagators>,
     start_line: Part,
+    panic_hook: Part,
     #[cfg(feature = "otlp")]
     otlp: Option<Box<str>>,
     pushes: Pushes,
@@ -142,6 +146,7 @@ impl Builder {
             heard: Wishes::default(),
             propagators: None,
             start_line: Part::On,
+            panic_hook: Part::On,
             #[cfg(feature = "otlp")]
             otlp: None,
             pushes: Pushes::default(),
@@ -256,9 +261,17 @@ impl Builder {
     }
 
     /// Exports traces that were not sampled all the same where they failed, took long or have an
-    /// exemplar, as far as this says.
+    /// exemplar, as far as this says and `BAROGRAPH_KEEP` says nothing. None, unless this is set.
     pub fn with_keep(mut self, keep: Keep) -> Self {
         self.heard.keep = Some(keep);
+        self
+    }
+
+    /// How many log lines of one place in the program are printed, and how many log records of it are
+    /// pushed: all of them, unless this is set. The rest is counted, and the next one says how many
+    /// there were.
+    pub fn with_rate_limit(mut self, limit: RateLimit) -> Self {
+        self.heard.rate = Some(limit);
         self
     }
 
@@ -288,7 +301,15 @@ impl Builder {
         self
     }
 
-    /// Pushes metrics to this receiver of OTLP, where the environment does not say otherwise: a base
+    /// Sets no panic hook. Without this one is set where panics end the process at once, which is with
+    /// `panic = "abort"`: behind the hook of before, it ends the spans that are open, as they stand, and
+    /// sends what waits, for a second at the most. Where panics unwind none is needed and none is set.
+    pub fn without_panic_hook(mut self) -> Self {
+        self.panic_hook = Part::Off;
+        self
+    }
+
+    /// Pushes metrics, spans and log records to this receiver of OTLP, where the environment does not say otherwise: a base
     /// URL such as `http://collector:4318`, to which the path of each signal is appended. The protocol
     /// is `http/protobuf` unless `OTEL_EXPORTER_OTLP_PROTOCOL` names another.
     ///
@@ -370,35 +391,20 @@ impl Builder {
                 own,
             ))
         };
-        // Also where telemetry is off: a service passes on what it gets.
-        if let Some(propagators) = config.events.propagators.take().or(self.propagators)
-            && propagation::set_propagators(propagators).is_err()
-        {
-            tracing::warn!(
-                target: "barograph",
-                "propagators are set already, those that were first stay"
-            );
+        let hearing = match self.subscriber {
+            Part::Off => Hearing::Service,
+            Part::On if subscriber::is_heard() => Hearing::Somebody,
+            Part::On if self.heard.lines == Lines::Off => Hearing::Silent,
+            Part::On => Hearing::Printing,
+        };
+        if hearing != Hearing::Printing {
+            self.heard.lines = Lines::Off;
         }
         let (layers, heard) = subscriber::layers(self.heard, &mut config, &pushes, span_metrics);
         let pages = pages.map(|(pages, own)| {
-            if let Some(terminal) = &heard.terminal {
-                own.watch(terminal.clone());
-            }
+            own.watch(heard.watched());
             pages
         });
-        let hearing = match self.subscriber {
-            Part::Off => {
-                layers.wait(&heard);
-                Hearing::Service
-            }
-            Part::On if !layers.install(&heard) => Hearing::Somebody,
-            Part::On if heard.prints_lines() => Hearing::Printing,
-            Part::On => Hearing::Silent,
-        };
-        subscriber::hear_reports();
-        for notice in &config.notices {
-            tracing::warn!(target: "barograph", "{notice}");
-        }
         let readiness = Readiness::new();
         let is_served = config.otlp.metrics.is_served();
         let served = pages.clone().filter(|_| is_served);
@@ -410,7 +416,49 @@ impl Builder {
             None => None,
         };
         let targets = pushes.targets();
-        let pushing = pushes.start(&resource, &all_sources)?;
+        let ready = pushes.ready(&resource, &all_sources)?;
+        // From here on nothing fails that a user can do something about. So globals are set now.
+        let hearing = match hearing {
+            Hearing::Service | Hearing::Somebody => {
+                layers.wait(&heard);
+                hearing
+            }
+            Hearing::Printing | Hearing::Silent => match layers.install() {
+                true => hearing,
+                // Another thread was first by a moment.
+                false => Hearing::Somebody,
+            },
+        };
+        // Also where telemetry is off: a service passes on what it gets.
+        if let Some(propagators) = config.events.propagators.take().or(self.propagators)
+            && propagation::set_propagators(propagators).is_err()
+        {
+            tracing::warn!(
+                target: "barograph",
+                "propagators are set already, those that were first stay"
+            );
+        }
+        if let Some(methods) = config.known_methods.take()
+            && http::set_known_methods(methods).is_err()
+        {
+            tracing::warn!(
+                target: "barograph",
+                "methods of HTTP are set already, those that were first stay"
+            );
+        }
+        subscriber::hear_reports();
+        for notice in &config.notices {
+            tracing::warn!(target: "barograph", "{notice}");
+        }
+        let pushing = ready.run()?;
+        if cfg!(panic = "abort") && self.panic_hook == Part::On {
+            let last = Last {
+                sender: pushing.as_ref().map(Pushing::sender),
+                spans: heard.spans.clone(),
+                terminal: heard.terminal.clone(),
+            };
+            last.follow_panics();
+        }
         if self.start_line == Part::On {
             let line = StartLine {
                 name: resource.value(resource::NAME).unwrap_or_default(),

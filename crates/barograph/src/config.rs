@@ -19,6 +19,8 @@ pub(crate) struct Config {
     pub(crate) exemplars: Option<ExemplarFilter>,
     pub(crate) otlp: Otlp,
     pub(crate) events: Events,
+    /// The methods of HTTP that are told apart.
+    pub(crate) known_methods: Option<Vec<String>>,
     pub(crate) notices: Vec<Notice>,
 }
 
@@ -49,10 +51,30 @@ impl Config {
             ),
             otlp: Otlp::read(&mut environment),
             events: Events::read(&mut environment),
+            known_methods: known_methods(&mut environment),
             notices: environment.into_notices(),
         }
     }
 }
+
+/// Source: OpenTelemetry semantic conventions 1.44, "HTTP metrics", `http.request.method`.
+fn known_methods(environment: &mut Environment<'_>) -> Option<Vec<String>> {
+    let text = environment.text(KNOWN_METHODS)?;
+    let words = text.split(',').map(str::trim).filter(|w| !w.is_empty());
+    let (methods, others): (Vec<_>, Vec<_>) =
+        words.partition(|word| http::Method::from_bytes(word.as_bytes()).is_ok());
+    for word in others {
+        environment.ignore(
+            KNOWN_METHODS,
+            word,
+            "methods of HTTP with commas between them",
+        );
+    }
+    let methods: Vec<_> = methods.into_iter().map(String::from).collect();
+    (!methods.is_empty()).then_some(methods)
+}
+
+const KNOWN_METHODS: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
 
 /// The variable that turns telemetry off.
 pub(crate) const DISABLED: &str = "OTEL_SDK_DISABLED";
@@ -60,6 +82,23 @@ pub(crate) const DISABLED: &str = "OTEL_SDK_DISABLED";
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn known_methods_are_a_list_in_which_case_counts() {
+        let methods = |list: &[&str]| Some(list.iter().map(|m| (*m).to_owned()).collect());
+        for (value, expected, ignored) in [
+            ("", None, 0),
+            ("GET", methods(&["GET"]), 0),
+            (" GET , get,PURGE,", methods(&["GET", "get", "PURGE"]), 0),
+            ("GET,a b,<", methods(&["GET"]), 2),
+            ("(),", None, 1),
+        ] {
+            let lookup = |variable: &str| (variable == KNOWN_METHODS).then(|| value.to_owned());
+            let config = Config::read(&lookup);
+            assert_eq!(config.known_methods, expected, "{value:?}");
+            assert_eq!(config.notices.len(), ignored, "{value:?}");
+        }
+    }
 
     #[test]
     fn one_bad_value_leaves_the_others_alone() {

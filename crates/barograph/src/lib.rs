@@ -56,6 +56,7 @@ mod exports;
 #[path = "no_exports.rs"]
 mod exports;
 mod subscriber;
+mod last;
 mod telemetry;
 mod start_line;
 mod builder;

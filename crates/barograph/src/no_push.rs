@@ -1,6 +1,7 @@
 //! In the place of `push` where that is left out: nothing is pushed.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
 use barograph_edge::log::LogSink;
@@ -30,17 +31,31 @@ impl Pushes {
         Nobody
     }
 
+    pub(crate) fn suppressed_records(&self) -> Arc<AtomicU64> {
+        Arc::default()
+    }
+
     pub(crate) fn tell_left_out(&mut self, _own: &Arc<Own>) {}
 
     pub(crate) fn accounts(&self) -> Option<Arc<dyn Source>> {
         None
     }
 
-    pub(crate) fn start(
+    pub(crate) fn ready(
         self,
         _resource: &Resource,
         _sources: &[Arc<dyn Source>],
-    ) -> Result<Option<Pushing>, StartError> {
+    ) -> Result<Ready, StartError> {
+        Ok(Ready)
+    }
+}
+
+/// Nothing is pushed.
+pub(crate) struct Ready;
+
+impl Ready {
+    #[expect(clippy::unnecessary_wraps, reason = "as the other")]
+    pub(crate) fn run(self) -> Result<Option<Pushing>, StartError> {
         Ok(None)
     }
 }
@@ -78,7 +93,21 @@ impl LogSink for Nobody {
 pub(crate) enum Pushing {}
 
 impl Pushing {
+    pub(crate) fn sender(&self) -> Sender {
+        match *self {}
+    }
+
     pub(crate) fn shutdown(self, _spans: Option<&TraceHandle>, _deadline: Instant) {
         match self {}
+    }
+}
+
+/// There is none.
+#[derive(Clone, Debug)]
+pub(crate) enum Sender {}
+
+impl Sender {
+    pub(crate) fn send_all(&self, _spans: Option<&TraceHandle>, _deadline: Instant) {
+        match *self {}
     }
 }

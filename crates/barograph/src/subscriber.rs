@@ -5,17 +5,21 @@
 //! [`layer`](crate::Telemetry::layer) into its own.
 
 use std::io::{self, IsTerminal as _};
-use std::sync::{Mutex, PoisonError};
+use std::sync::atomic::AtomicU64;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use barograph_core::report;
 use barograph_edge::filter::{Filter, LevelHandle};
-use barograph_edge::log::{Colors, Format, LogLayer, LogLimits, Terminal, TerminalLayer};
+use barograph_edge::log::{
+    Colors, Format, LogLayer, LogLimits, RateLimit, Terminal, TerminalLayer,
+};
 use barograph_edge::redact::Redaction;
 use barograph_edge::sampling::Sampler;
 use barograph_edge::sampling::keep::Keep;
 use barograph_edge::trace::{Events, SpanLimits, SpanMetrics, TraceHandle, TraceLayer};
-use tracing::Subscriber;
+use tracing::subscriber::NoSubscriber;
+use tracing::{Subscriber, dispatcher};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
@@ -24,7 +28,16 @@ use crate::config::Config;
 use crate::env::Notice;
 use crate::events_env::limits::Limits;
 use crate::events_env::output::{self, Output};
+use crate::own::Watched;
 use crate::push::Pushes;
+
+/// Whether somebody hears `tracing` already: in the whole process, or on this thread.
+///
+/// That somebody was set says too little: it may have been for a moment, and for one thread.
+pub(crate) fn is_heard() -> bool {
+    let is_somebody = |heard: &tracing::Dispatch| !heard.is::<NoSubscriber>();
+    dispatcher::has_been_set() && dispatcher::get_default(is_somebody)
+}
 
 /// What the program wants heard. What the environment says beats it.
 #[derive(Default)]
@@ -34,6 +47,7 @@ pub(crate) struct Wishes {
     pub(crate) redaction: Redaction,
     pub(crate) events: EventsOf,
     pub(crate) lines: Lines,
+    pub(crate) rate: Option<RateLimit>,
 }
 
 /// Where events of `tracing` go that are inside of spans.
@@ -65,6 +79,8 @@ pub(crate) struct Layers {
 #[derive(Debug)]
 pub(crate) struct Heard {
     pub(crate) spans: Option<TraceHandle>,
+    pub(crate) keep: Option<Keep>,
+    pub(crate) suppressed: Option<Arc<AtomicU64>>,
     pub(crate) terminal: Option<Terminal>,
     pub(crate) filters: Filters,
     /// Layers that wait for a subscriber of the service.
@@ -116,6 +132,8 @@ pub(crate) fn layers(
         EventsOf::One if !outlets.is_empty() => Events::AsLogs,
         EventsOf::One | EventsOf::Both => Events::InSpans,
     };
+    let keep = std::mem::take(&mut config.keep).or(wishes.keep);
+    let keep = keep.filter(|_| metrics.is_some());
     // Where telemetry is off there are no metrics, and no spans.
     let trace = metrics.map(|metrics| {
         let mut builder = TraceLayer::builder(pushes.spans())
@@ -128,20 +146,24 @@ pub(crate) fn layers(
         } else if let Some(sampler) = wishes.sampler {
             builder = builder.with_sampler(sampler);
         }
-        if let Some(keep) = wishes.keep {
-            builder = builder.with_keep(keep);
+        if let Some(keep) = &keep {
+            builder = builder.with_keep(keep.clone());
         }
         builder.build()
     });
     let heard_of_spans = trace.as_ref().map(TraceLayer::handle);
     let record = (!outlets.is_empty()).then(|| {
-        LogLayer::builder(outlets)
+        let builder = LogLayer::builder(outlets)
             .with_limits(log_limits(&config.limits))
-            .with_redaction(wishes.redaction.clone())
-            .build()
+            .with_redaction(wishes.redaction.clone());
+        match wishes.rate {
+            Some(rate) => builder.with_rate_limit(rate).build(),
+            None => builder.build(),
+        }
     });
+    let suppressed = record.is_some().then(|| pushes.suppressed_records());
     let terminal = match wishes.lines {
-        Lines::Printed => terminal(&config.output, wishes.redaction),
+        Lines::Printed => terminal(&config.output, wishes.redaction, wishes.rate),
         Lines::Off => None,
     };
     let layers = Layers {
@@ -151,6 +173,8 @@ pub(crate) fn layers(
     };
     let heard = Heard {
         spans: heard_of_spans,
+        keep,
+        suppressed,
         terminal,
         filters,
         waiting: Mutex::new(None),
@@ -159,13 +183,8 @@ pub(crate) fn layers(
 }
 
 impl Layers {
-    /// Makes them those of the process, records of the `log` crate included. Where a subscriber is set
-    /// already they wait for the service to take them into it. Returns whether they are installed.
-    pub(crate) fn install(self, heard: &Heard) -> bool {
-        if tracing::dispatcher::has_been_set() {
-            self.wait(heard);
-            return false;
-        }
+    /// Makes them those of the process, records of the `log` crate included. Returns whether they are.
+    pub(crate) fn install(self) -> bool {
         let Layers {
             spans,
             records,
@@ -184,17 +203,23 @@ impl Layers {
         is_set
     }
 
-    /// Keeps them for the subscriber of the service, which prints lines of its own.
+    /// Keeps them for the subscriber of the service.
     pub(crate) fn wait(self, heard: &Heard) {
-        let waiting = Layers {
-            lines: None,
-            ..self
-        };
-        *heard.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(waiting);
+        *heard.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(self);
     }
 }
 
 impl Heard {
+    /// Who counts what is heard.
+    pub(crate) fn watched(&self) -> Watched {
+        Watched {
+            spans: self.spans.clone(),
+            keep: self.keep.clone(),
+            suppressed: self.suppressed.clone(),
+            terminal: self.terminal.clone(),
+        }
+    }
+
     /// The layers that wait, for a subscriber of the service.
     pub(crate) fn layer<S>(&self) -> Option<Box<dyn Layer<S> + Send + Sync>>
     where
@@ -207,19 +232,19 @@ impl Heard {
         Some(Layer::and_then(spans, records).boxed())
     }
 
-    /// Whether lines are printed.
-    pub(crate) fn prints_lines(&self) -> bool {
-        self.terminal.is_some()
-    }
-
-    /// Waits until lines are written.
-    pub(crate) fn flush_lines(&self, limit: Duration) {
+    /// Waits until lines are written. From here on whoever says something waits a moment until it is
+    /// written: the process is about to end, and what waits would end with it.
+    pub(crate) fn end_lines(&self, limit: Duration) {
         if let Some(terminal) = &self.terminal {
+            terminal.write_through(A_LINE);
             // What is not written in time is written later, or counted.
             let _ = terminal.flush(limit);
         }
     }
 }
+
+/// How long a line that comes after the end may take to be written.
+const A_LINE: Duration = Duration::from_millis(100);
 
 /// Logs what the rooms below report.
 pub(crate) fn hear_reports() {
@@ -240,7 +265,7 @@ fn filter(notices: &mut Vec<Notice>, variable: &'static str, directives: Option<
 }
 
 /// The terminal, whose lines are written by a thread of its own.
-fn terminal(output: &Output, redaction: Redaction) -> Option<Terminal> {
+fn terminal(output: &Output, redaction: Redaction, rate: Option<RateLimit>) -> Option<Terminal> {
     let colors = match io::stderr().is_terminal() && !output.is_plain {
         true => Colors::On,
         false => Colors::Off,
@@ -250,10 +275,13 @@ fn terminal(output: &Output, redaction: Redaction) -> Option<Terminal> {
         Some(output::Format::TracingJson) => Format::SubscriberJson,
         Some(output::Format::Pretty) | None => Format::Pretty(colors),
     };
-    let (terminal, writer) = Terminal::builder()
+    let mut builder = Terminal::builder()
         .with_format(format)
-        .with_redaction(redaction)
-        .build();
+        .with_redaction(redaction);
+    if let Some(rate) = rate {
+        builder = builder.with_rate_limit(rate);
+    }
+    let (terminal, writer) = builder.build();
     let spawned = std::thread::Builder::new()
         .name("barograph-lines".into())
         .spawn(|| writer.run(io::stderr()));

@@ -193,7 +193,7 @@ impl Telemetry {
         if let Some(pushing) = self.pushing.take() {
             pushing.shutdown(self.heard.spans.as_ref(), deadline);
         }
-        self.heard.flush_lines(LINES_TIME);
+        self.heard.end_lines(LINES_TIME);
         let left = deadline.saturating_duration_since(Instant::now());
         // Nothing is ever sent: it returns when the last of them has ended, or at the deadline.
         let _: Result<(), _> = flushes.recv_timeout(left);

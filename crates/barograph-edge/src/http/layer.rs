@@ -89,7 +89,8 @@ impl HttpLayerBuilder {
 
     /// The methods that are label values; every other is `_OTHER`. Upper and lower case differ.
     ///
-    /// By default those of RFC 9110, PATCH and QUERY.
+    /// By default those that were [set](crate::http::set_known_methods) for the process, else those of
+    /// RFC 9110, PATCH and QUERY.
     pub fn with_known_methods(
         mut self,
         methods: impl IntoIterator<Item = impl Into<Box<str>>>,

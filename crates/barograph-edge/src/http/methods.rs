@@ -1,5 +1,7 @@
 //! The methods that telemetry tells apart, and what they mean for the response.
 
+use std::sync::OnceLock;
+
 use http::{Method, StatusCode};
 
 use crate::wire::End;
@@ -32,7 +34,10 @@ impl Methods {
 
 impl Default for Methods {
     fn default() -> Self {
-        KNOWN_METHODS.into_iter().collect()
+        match SET.get() {
+            Some(methods) => Methods(methods.clone()),
+            None => KNOWN_METHODS.into_iter().collect(),
+        }
     }
 }
 
@@ -41,6 +46,19 @@ impl<T: Into<Box<str>>> FromIterator<T> for Methods {
         Methods(methods.into_iter().map(Into::into).collect())
     }
 }
+
+/// Sets the methods that layers tell apart that are made later and are told nothing else, for whoever
+/// sets up the telemetry of a program. Upper and lower case differ.
+///
+/// # Errors
+/// The same methods when others were set before; those stay.
+pub fn set_known_methods(
+    methods: impl IntoIterator<Item = impl Into<Box<str>>>,
+) -> Result<(), Box<[Box<str>]>> {
+    SET.set(methods.into_iter().map(Into::into).collect())
+}
+
+static SET: OnceLock<Box<[Box<str>]>> = OnceLock::new();
 
 /// What the method means for the response.
 #[derive(Clone, Copy, PartialEq)]

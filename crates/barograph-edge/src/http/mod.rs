@@ -70,6 +70,7 @@ pub mod client;
 
 pub use client::{HttpClientLayer, HttpClientLayerBuilder};
 pub use layer::{HttpLayer, HttpLayerBuilder};
+pub use methods::set_known_methods;
 pub use route::Route;
 pub use service::HttpMetrics;
 pub use settings::Scheme;

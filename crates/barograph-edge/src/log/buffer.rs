@@ -86,6 +86,8 @@ struct State {
     hurry: u32,
     /// Lines left out of which the writer has not told.
     untold: u64,
+    /// How long whoever brings a line waits for it to be written, if at all.
+    patience: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -125,6 +127,7 @@ impl Buffer {
                 writer: Writer::Busy,
                 hurry: 0,
                 untold: 0,
+                patience: None,
             }),
             work: Condvar::new(),
             progress: Condvar::new(),
@@ -155,11 +158,23 @@ impl Buffer {
         // A writer that lingers is told when half of the room is gone.
         let half = self.capacity / 2;
         let wake = state.writer == Writer::Asleep || (before < half && after >= half);
+        let patience = state.patience;
         if wake {
             state.writer = Writer::Busy;
-            drop(state);
+        }
+        drop(state);
+        if wake {
             self.work.notify_one();
         }
+        if let Some(limit) = patience {
+            // What is not written in time is written later, or counted.
+            let _ = self.flush(limit);
+        }
+    }
+
+    /// Makes everybody who brings a line wait until it is written, but no longer than this.
+    pub(super) fn write_through(&self, limit: Duration) {
+        self.lock().patience = Some(limit);
     }
 
     /// Counts a line that is left out because too many were like it.

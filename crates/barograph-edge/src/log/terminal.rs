@@ -78,6 +78,12 @@ impl Terminal {
         self.open.0.buffer.flush(limit)
     }
 
+    /// From now on whoever brings a line waits until it is written, but no longer than this: for the
+    /// end of a process, with which lines that wait would be lost.
+    pub fn write_through(&self, limit: Duration) {
+        self.open.0.buffer.write_through(limit);
+    }
+
     /// Takes no more lines, and waits until those of before were written, but no longer than this.
     /// The writer returns, unless what it writes to stands still.
     ///

@@ -28,6 +28,12 @@ impl TraceHandle {
         self.tracer.finish_open()
     }
 
+    /// The same with all spans that are open: what the queue has no room for is dropped and counted
+    /// there. For when nobody takes from the queue any more.
+    pub fn finish_all(&self) {
+        self.tracer.finish_all();
+    }
+
     /// What is counted of spans.
     pub fn metrics(&self) -> &SpanMetrics {
         &self.tracer.metrics

@@ -139,19 +139,30 @@ impl Tracer {
         let mut left = 0;
         let now = self.now();
         for slot in self.table.recorded() {
-            if self.sink.is_full() {
-                left += 1;
-                continue;
+            match self.sink.is_full() {
+                true => left += 1,
+                false => self.finish_early(slot, now),
             }
-            let Some(mut open) = slot.stop_recording() else {
-                continue;
-            };
-            let unfinished = Attribute::new(UNFINISHED, true);
-            self.limits()
-                .set(&mut open.record, unfinished.key, unfinished.value);
-            self.finish(open, now);
         }
         left
+    }
+
+    /// Ends all spans that are open, as they stand, whether there is room for them or not.
+    pub(super) fn finish_all(&self) {
+        let now = self.now();
+        for slot in self.table.recorded() {
+            self.finish_early(slot, now);
+        }
+    }
+
+    fn finish_early(&self, slot: &Slot, now: u64) {
+        let Some(mut open) = slot.stop_recording() else {
+            return;
+        };
+        let unfinished = Attribute::new(UNFINISHED, true);
+        self.limits()
+            .set(&mut open.record, unfinished.key, unfinished.value);
+        self.finish(open, now);
     }
 }
 

@@ -13,10 +13,12 @@ use barograph_model::propagator::Propagators;
 use crate::env::Environment;
 
 pub(crate) mod batch;
+pub(crate) mod keep;
 pub(crate) mod limits;
 pub(crate) mod output;
 
 use batch::Batch;
+use keep::Kept;
 use limits::Limits;
 use output::Output;
 
@@ -25,6 +27,8 @@ use output::Output;
 pub(crate) struct Events {
     /// Which traces are recorded.
     pub(crate) sampler: Option<Arc<dyn Sampler>>,
+    /// Which traces are exported though they were not sampled.
+    pub(crate) keep: Kept,
     /// How a context travels. It does even where telemetry is off.
     pub(crate) propagators: Option<Propagators>,
     /// How spans wait and go.
@@ -42,6 +46,7 @@ impl Events {
     pub(crate) fn read(environment: &mut Environment<'_>) -> Self {
         Events {
             sampler: sampler(environment),
+            keep: Kept::read(environment),
             propagators: propagators(environment),
             spans: Batch::read(environment, &batch::SPANS),
             logs: Batch::read(environment, &batch::LOG_RECORDS),

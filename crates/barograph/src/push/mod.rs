@@ -39,7 +39,7 @@ use barograph_export::push::journal::JournalConfig;
 use barograph_export::push::{RetryPolicy, Schedule, Transport};
 
 pub use barograph_export::push::Unfinished;
-pub(crate) use pushes::{Pushes, Pushing};
+pub(crate) use pushes::{Pushes, Pushing, Sender};
 
 /// What is pushed to one receiver, for [`Builder::with_push`](crate::Builder::with_push).
 #[must_use = "nothing is pushed until telemetry is built with it"]

@@ -2,6 +2,7 @@
 
 use std::cell::RefCell;
 use std::io;
+use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -22,7 +23,7 @@ use tracing::dispatcher::{self, DefaultGuard};
 
 use crate::error::StartError;
 use crate::own::Own;
-use crate::push::waiting::{Outlets, Waiting};
+use crate::push::waiting::{Notes, Outlets, Waiting};
 use crate::push::{Push, Unfinished, What};
 
 /// Everything that shall be pushed.
@@ -30,6 +31,8 @@ use crate::push::{Push, Unfinished, What};
 pub(crate) struct Pushes {
     all: Vec<Prepared>,
     own: Option<Arc<Own>>,
+    of_spans: Notes,
+    of_records: Notes,
 }
 
 /// Something to be pushed, with its account and the queue that it is taken from.
@@ -72,7 +75,7 @@ impl Pushes {
         self.all.push(Prepared { push, ledger, from });
     }
 
-    /// Where everything goes, for people: each receiver once, with what it gets.
+    /// Where everything goes, for people: one for each signal and receiver.
     pub(crate) fn targets(&self) -> Vec<(Signal, String)> {
         let targets = self.all.iter().map(|Prepared { push, .. }| {
             let url = push.transport.target().url.clone();
@@ -94,7 +97,7 @@ impl Pushes {
             From::Spans(waiting, _) => Some(waiting.clone()),
             From::Metrics | From::LogRecords(..) => None,
         });
-        Outlets::new(queues.collect())
+        Outlets::new(queues.collect(), self.of_spans.clone())
     }
 
     /// Where log records go.
@@ -103,7 +106,12 @@ impl Pushes {
             From::LogRecords(waiting, _) => Some(waiting.clone()),
             From::Metrics | From::Spans(..) => None,
         });
-        Outlets::new(queues.collect())
+        Outlets::new(queues.collect(), self.of_records.clone())
+    }
+
+    /// Counts log records that were left out because too many were like them.
+    pub(crate) fn suppressed_records(&self) -> Arc<AtomicU64> {
+        self.of_records.suppressed()
     }
 
     /// Has what cannot be pushed counted here.
@@ -111,26 +119,45 @@ impl Pushes {
         self.own = Some(Arc::clone(own));
     }
 
-    /// Begins to push.
-    pub(crate) fn start(
+    /// Makes everything ready to be pushed: what can go wrong about it goes wrong here.
+    pub(crate) fn ready(
         self,
         resource: &Resource,
         sources: &[Arc<dyn Source>],
-    ) -> Result<Option<Pushing>, StartError> {
-        if self.all.is_empty() {
-            return Ok(None);
-        }
+    ) -> Result<Ready, StartError> {
         let own = self.own;
         let pipelines = self.all.into_iter().map(|prepared| {
             let feed = prepared.feed(resource, sources, own.clone());
             prepared.pipeline(feed)
         });
         let pipelines: Result<Vec<_>, _> = pipelines.collect();
-        let (driver, handle) = Driver::new(pipelines?);
+        Ok(Ready {
+            pipelines: pipelines?,
+            of_spans: self.of_spans,
+        })
+    }
+}
+
+/// Everything that is pushed, before it is.
+pub(crate) struct Ready {
+    pipelines: Vec<Pipeline>,
+    of_spans: Notes,
+}
+
+impl Ready {
+    /// Begins to push, if there is anything.
+    pub(crate) fn run(self) -> Result<Option<Pushing>, StartError> {
+        if self.pipelines.is_empty() {
+            return Ok(None);
+        }
+        let (driver, handle) = Driver::new(self.pipelines);
         let ended =
             spawn(driver.with_reports(log)).map_err(|source| StartError::Push { source })?;
         Ok(Some(Pushing {
-            handle,
+            sender: Sender {
+                handle,
+                of_spans: self.of_spans,
+            },
             ended: Mutex::new(ended),
         }))
     }
@@ -202,38 +229,89 @@ impl Prepared {
 /// The loop on its thread.
 #[derive(Debug)]
 pub(crate) struct Pushing {
-    handle: Handle,
+    sender: Sender,
     /// Ends with the thread.
     ended: Mutex<Receiver<()>>,
 }
 
 impl Pushing {
     pub(crate) fn flush(&self, limit: Duration) -> Result<(), Unfinished> {
-        self.handle.flush(limit)
+        self.sender.handle.flush(limit)
     }
 
     pub(crate) async fn flush_async(&self, limit: Duration) -> Result<(), Unfinished> {
-        self.handle.flush_async(limit).await
+        self.sender.handle.flush_async(limit).await
+    }
+
+    /// What sends without being asked for: at the end, and where a panic ends the process.
+    pub(crate) fn sender(&self) -> Sender {
+        self.sender.clone()
     }
 
     /// Sends what is left, spans that are open as they stand, and ends the thread. Nothing waits for it
     /// past the deadline.
     pub(crate) fn shutdown(self, spans: Option<&TraceHandle>, deadline: Instant) {
         let left = || deadline.saturating_duration_since(Instant::now());
-        // Open spans that the queue has no room for wait for what is in it to be sent.
-        while spans.is_some_and(|spans| spans.finish_open() > 0) {
-            if self.handle.flush(left() / 2).is_err() {
-                break;
-            }
-        }
+        self.sender.finish(spans, deadline);
         // What was not delivered has been counted and told.
-        let _ = self.handle.shutdown(left());
+        let _ = self.sender.handle.shutdown(left());
         // Nothing is ever sent: it returns when the thread has ended.
         let ended = self.ended.into_inner();
         let ended = ended.unwrap_or_else(PoisonError::into_inner);
         let _: Result<(), _> = ended.recv_timeout(left());
     }
 }
+
+/// Sends at once. Clones send the same.
+#[derive(Clone, Debug)]
+pub(crate) struct Sender {
+    handle: Handle,
+    of_spans: Notes,
+}
+
+impl Sender {
+    /// Ends the spans that are open, as they stand, and puts all of them into their queues.
+    ///
+    /// Those that a queue has no room for wait for what is in it to be sent, as long as that gets on;
+    /// then only for those receivers that do take something. After that they come all the same, and
+    /// whoever has no room counts them as dropped.
+    fn finish(&self, spans: Option<&TraceHandle>, deadline: Instant) {
+        let Some(spans) = spans else {
+            return;
+        };
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let mut before = usize::MAX;
+        loop {
+            let open = spans.finish_open();
+            if open == 0 || left() < A_ROUND {
+                break;
+            }
+            if open >= before {
+                if self.of_spans.leaves_behind() {
+                    break;
+                }
+                self.of_spans.leave_behind();
+                before = usize::MAX;
+                continue;
+            }
+            before = open;
+            // It fails where any receiver is away, be it that of metrics.
+            let _ = self.handle.flush(left() / 2);
+        }
+        spans.finish_all();
+    }
+
+    /// Sends what waits and the spans that are open, until the deadline at the latest.
+    pub(crate) fn send_all(&self, spans: Option<&TraceHandle>, deadline: Instant) {
+        self.finish(spans, deadline);
+        let left = deadline.saturating_duration_since(Instant::now());
+        // Whatever is left is lost with the process.
+        let _ = self.handle.flush(left);
+    }
+}
+
+/// Less time than a round takes.
+const A_ROUND: Duration = Duration::from_millis(20);
 
 /// Runs the driver on a thread of its own. What is returned ends with the thread.
 fn spawn(driver: Driver) -> io::Result<Receiver<()>> {

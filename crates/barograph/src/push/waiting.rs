@@ -1,7 +1,7 @@
 //! Where spans and log records wait for the loop: queues of core as the loop takes from them.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use barograph_core::queue::Queue;
 use barograph_edge::log::LogSink;
@@ -57,16 +57,38 @@ impl<T: Send> Inflow<T> for Waiting<T> {
 /// The queues of all who get the records of one signal.
 pub(crate) struct Outlets<T> {
     queues: Vec<Waiting<T>>,
+    notes: Notes,
+}
+
+/// What is noted about the outlets of one signal, for those who do not have them. Clones are the same.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Notes {
     /// Records that were left out because too many were like them.
     suppressed: Arc<AtomicU64>,
+    /// Whether outlets are full only when all of them are.
+    leaves_behind: Arc<AtomicBool>,
+}
+
+impl Notes {
+    /// Records that were left out because too many were like them.
+    pub(crate) fn suppressed(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.suppressed)
+    }
+
+    /// Waits no more for a queue that is full while another is not.
+    pub(crate) fn leave_behind(&self) {
+        self.leaves_behind.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether it was said that one may be left behind.
+    pub(crate) fn leaves_behind(&self) -> bool {
+        self.leaves_behind.load(Ordering::Relaxed)
+    }
 }
 
 impl<T: Clone> Outlets<T> {
-    pub(crate) fn new(queues: Vec<Waiting<T>>) -> Self {
-        Outlets {
-            queues,
-            suppressed: Arc::default(),
-        }
+    pub(crate) fn new(queues: Vec<Waiting<T>>, notes: Notes) -> Self {
+        Outlets { queues, notes }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
@@ -92,7 +114,11 @@ impl SpanSink for Outlets<SpanRecord> {
 
     fn is_full(&self) -> bool {
         let mut queues = self.queues.iter();
-        queues.any(|queue| queue.0.len() >= queue.0.capacity())
+        let is_full = |queue: &Waiting<_>| queue.0.len() >= queue.0.capacity();
+        match self.notes.leaves_behind() {
+            true => !queues.any(|queue| !is_full(queue)),
+            false => queues.any(is_full),
+        }
     }
 
     fn takes_spans(&self) -> bool {
@@ -106,6 +132,6 @@ impl LogSink for Outlets<LogRecord> {
     }
 
     fn suppress(&self) {
-        self.suppressed.fetch_add(1, Ordering::Relaxed);
+        self.notes.suppressed.fetch_add(1, Ordering::Relaxed);
     }
 }

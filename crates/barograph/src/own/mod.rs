@@ -2,6 +2,9 @@
 //!
 //! They are a [`Source`] like any other, under names that begin with `barograph.`.
 
+mod table;
+mod heard;
+
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -11,13 +14,15 @@ use barograph_core::exemplar::ExemplarFilter;
 use barograph_core::histogram::Histogram;
 use barograph_core::registry::Registry;
 use barograph_core::stats::Stats;
-use barograph_edge::log::Terminal;
 use barograph_edge::trace::SpanMetrics;
 use barograph_export::prometheus::{Reason, Rejection, Report};
 use barograph_model::bounds::Bounds;
-use barograph_model::descriptor::{Descriptor, Kind};
-use barograph_model::label::PackedLabels;
-use barograph_model::snapshot::{FamilyView, Point, Source, Value};
+use barograph_model::descriptor::Kind;
+use barograph_model::snapshot::{FamilyView, Source};
+
+use self::table::Table;
+
+pub(crate) use heard::Watched;
 
 /// Counts for the library and shows them.
 pub(crate) struct Own {
@@ -35,8 +40,8 @@ pub(crate) struct Own {
     /// Left out of the last push.
     #[cfg(feature = "otlp")]
     push: LeftOut,
-    /// Where lines are printed.
-    terminal: OnceLock<Terminal>,
+    /// What hears `tracing`.
+    heard: OnceLock<Watched>,
     /// Reasons that were logged.
     told: Mutex<Vec<Box<str>>>,
 }
@@ -112,7 +117,7 @@ impl Own {
             page: LeftOut::default(),
             #[cfg(feature = "otlp")]
             push: LeftOut::default(),
-            terminal: OnceLock::new(),
+            heard: OnceLock::new(),
             told: Mutex::default(),
         }
     }
@@ -122,10 +127,10 @@ impl Own {
         SpanMetrics::register(&self.registry).expect("nobody else takes these names")
     }
 
-    /// Shows what became of log lines, too.
-    pub(crate) fn watch(&self, terminal: Terminal) {
+    /// Shows what became of spans, log records and lines, too.
+    pub(crate) fn watch(&self, heard: Watched) {
         // It is said once, at the start.
-        let _ = self.terminal.set(terminal);
+        let _ = self.heard.set(heard);
     }
 
     /// Counts a scrape that never began.
@@ -248,31 +253,6 @@ impl Own {
             Kind::Gauge,
         );
         cells.row(&[], stats.first().map_or(0, |(_, s)| s.thread_cell_bytes));
-        let mut lines = Table::new(
-            "barograph.log.lines",
-            "{line}",
-            "Log lines for the terminal, by what became of them.",
-            Kind::Counter,
-        )
-        .since(self.start);
-        let mut waiting = Table::new(
-            "barograph.log.lines.waiting",
-            "{line}",
-            "Log lines that wait to be written.",
-            Kind::Gauge,
-        );
-        if let Some(counts) = self.terminal.get().map(Terminal::counts) {
-            for (outcome, count) in [
-                ("written", counts.written),
-                ("dropped_full", counts.dropped_full),
-                ("dropped_closed", counts.dropped_closed),
-                ("dropped_failed", counts.dropped_failed),
-                ("dropped_rate", counts.dropped_rate),
-            ] {
-                lines.row(&[("outcome", outcome)], count);
-            }
-            waiting.row(&[], counts.waiting);
-        }
         let left_out = [
             self.page.tables([
                 (
@@ -297,10 +277,12 @@ impl Own {
             ]),
         ];
         let tables = [
-            rejected, refused, series, families, conflicts, panics, cells, lines, waiting,
+            rejected, refused, series, families, conflicts, panics, cells,
         ];
+        let heard = self.heard.get().map(|heard| heard.tables(self.start));
         tables
             .into_iter()
+            .chain(heard.into_iter().flatten())
             .chain(left_out.into_iter().flatten())
             .map(|table| Arc::new(table) as Arc<dyn FamilyView>)
             .collect()
@@ -330,55 +312,6 @@ impl Source for Own {
     }
 }
 
-/// A family made of counts that somebody else keeps.
-struct Table {
-    descriptor: Arc<Descriptor>,
-    /// Since when it counts; none where it tells the moment.
-    start: Option<u64>,
-    rows: Vec<(PackedLabels, u64)>,
-}
-
-impl Table {
-    fn new(name: &str, unit: &str, help: &str, kind: Kind) -> Self {
-        let mut descriptor = Descriptor::new(name, kind);
-        descriptor.unit = unit.into();
-        descriptor.help = help.into();
-        Table {
-            descriptor: Arc::new(descriptor),
-            start: None,
-            rows: Vec::new(),
-        }
-    }
-
-    fn since(mut self, start_unix_nano: u64) -> Self {
-        self.start = Some(start_unix_nano);
-        self
-    }
-
-    fn row(&mut self, labels: &[(&str, &str)], value: u64) {
-        self.rows.push((labels.iter().copied().collect(), value));
-    }
-}
-
-impl FamilyView for Table {
-    fn descriptor(&self) -> Arc<Descriptor> {
-        Arc::clone(&self.descriptor)
-    }
-
-    fn read(&self, from: usize, show: &mut dyn FnMut(&Point<'_>)) -> Option<usize> {
-        let rows = self.rows.iter().enumerate().skip(from);
-        for (index, (labels, value)) in rows.take(BATCH) {
-            let point = Point::new(index, labels.inline(), Value::U64(*value));
-            show(&match self.start {
-                Some(start) => point.with_start(start),
-                None => point,
-            });
-        }
-        let next = from + BATCH;
-        (next < self.rows.len()).then_some(next)
-    }
-}
-
 fn store<const N: usize>(places: &[AtomicU64; N], counts: [u64; N]) {
     for (place, count) in places.iter().zip(counts) {
         place.store(count, Ordering::Relaxed);
@@ -396,5 +329,3 @@ fn came_up<R, const N: usize>(
 
 /// How many sentences are kept apart; past it no new ones are logged.
 const MOST_TOLD: usize = 256;
-/// Rows shown at once.
-const BATCH: usize = 256;

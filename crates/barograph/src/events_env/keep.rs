@@ -1,0 +1,111 @@
+//! Which traces are exported though they were not sampled.
+//!
+//! Ours: OpenTelemetry has no variables for it.
+
+use std::time::Duration;
+
+use barograph_edge::sampling::Rule;
+use barograph_edge::sampling::keep::{Keep, KeepConfig};
+
+use crate::env::Environment;
+
+/// What is said about traces to be kept.
+#[derive(Clone, Debug, Default)]
+pub(crate) enum Kept {
+    /// Nothing: the program chooses.
+    #[default]
+    Unsaid,
+    /// That there are none.
+    Off,
+    /// How many, and which.
+    On(KeepConfig),
+}
+
+impl Kept {
+    pub(crate) fn read(environment: &mut Environment<'_>) -> Self {
+        let expected = "traces a second from 0.000001 to 1000000000, or 0 for none";
+        let kept = environment.parsed(KEEP, expected, |value| {
+            match value.trim().parse::<f64>().ok()? {
+                0.0 => Some(Kept::Off),
+                rate => KeepConfig::new(rate).ok().map(Kept::On),
+            }
+        });
+        let slow = environment.interval(SLOW);
+        match (kept, slow) {
+            (Some(Kept::On(config)), Some(slow)) => Kept::On(config.with_slow(Rule::new(), slow)),
+            (kept, slow) => {
+                if let Some(slow) = slow.filter(|_| kept.is_none()) {
+                    let slow = Duration::as_millis(&slow).to_string();
+                    environment.ignore(SLOW, &slow, "BAROGRAPH_KEEP beside it");
+                }
+                kept.unwrap_or_default()
+            }
+        }
+    }
+
+    /// What keeps traces, where the program would keep them so.
+    pub(crate) fn or(self, program: Option<Keep>) -> Option<Keep> {
+        match self {
+            Kept::Unsaid => program,
+            Kept::Off => None,
+            Kept::On(config) => Some(Keep::new(config)),
+        }
+    }
+}
+
+const KEEP: &str = "BAROGRAPH_KEEP";
+const SLOW: &str = "BAROGRAPH_KEEP_SLOW";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is read of the two variables, shown, and how much is said about them.
+    fn read(keep: &str, slow: &str) -> (String, usize) {
+        let lookup = |variable: &str| match variable {
+            KEEP => Some(keep.to_owned()),
+            SLOW => Some(slow.to_owned()),
+            _ => None,
+        };
+        let mut environment = Environment::new(&lookup);
+        let kept = Kept::read(&mut environment);
+        (format!("{kept:?}"), environment.into_notices().len())
+    }
+
+    #[test]
+    fn what_is_kept_is_a_rate_and_a_threshold() {
+        let config = |rate| KeepConfig::new(rate).unwrap();
+        let second = Duration::from_secs(1);
+        for (keep, slow, expected, notices) in [
+            ("", "", Kept::Unsaid, 0),
+            ("0", "", Kept::Off, 0),
+            ("0", "1000", Kept::Off, 0),
+            (" 2.5 ", "", Kept::On(config(2.5)), 0),
+            (
+                "10",
+                "1000",
+                Kept::On(config(10.0).with_slow(Rule::new(), second)),
+                0,
+            ),
+            ("10", "0", Kept::On(config(10.0)), 1),
+            ("10", "1s", Kept::On(config(10.0)), 1),
+            ("", "1000", Kept::Unsaid, 1),
+            ("error", "", Kept::Unsaid, 1),
+            ("-1", "", Kept::Unsaid, 1),
+            ("NaN", "", Kept::Unsaid, 1),
+            ("1e10", "1000", Kept::Unsaid, 2),
+        ] {
+            let expected = (format!("{expected:?}"), notices);
+            assert_eq!(read(keep, slow), expected, "{keep:?} {slow:?}");
+        }
+    }
+
+    #[test]
+    fn the_environment_beats_the_program() {
+        let program = || Some(Keep::new(KeepConfig::default()));
+        assert!(Kept::Unsaid.or(None).is_none());
+        assert!(Kept::Unsaid.or(program()).is_some());
+        assert!(Kept::Off.or(program()).is_none());
+        assert!(Kept::On(KeepConfig::default()).or(None).is_some());
+    }
+}

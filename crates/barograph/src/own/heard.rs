@@ -1,0 +1,159 @@
+//! What became of spans, log records and lines before anything was pushed.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use barograph_edge::log::Terminal;
+use barograph_edge::sampling::keep::Keep;
+use barograph_edge::trace::TraceHandle;
+use barograph_model::descriptor::Kind;
+
+use super::table::Table;
+
+/// Who counts spans, log records and lines; none where there are none of that sort.
+#[derive(Debug, Default)]
+pub(crate) struct Watched {
+    pub(crate) spans: Option<TraceHandle>,
+    pub(crate) keep: Option<Keep>,
+    /// Log records that were left out because too many were like them.
+    pub(crate) suppressed: Option<Arc<AtomicU64>>,
+    pub(crate) terminal: Option<Terminal>,
+}
+
+impl Watched {
+    /// Everything as metrics, counted since this moment.
+    pub(super) fn tables(&self, start: u64) -> Vec<Table> {
+        let mut tables = Vec::new();
+        if let Some(spans) = &self.spans {
+            let mut untracked = Table::new(
+                "barograph.spans.untracked",
+                "{span}",
+                "Spans without a context, because too many were open at once.",
+                Kind::Counter,
+            )
+            .since(start);
+            untracked.row(&[], spans.untracked());
+            tables.push(untracked);
+        }
+        if let Some(keep) = &self.keep {
+            tables.extend(kept(keep, start));
+        }
+        if let Some(suppressed) = &self.suppressed {
+            let mut records = Table::new(
+                "barograph.log.records.suppressed",
+                "{record}",
+                "Log records that were left out because too many were like them.",
+                Kind::Counter,
+            )
+            .since(start);
+            records.row(&[], suppressed.load(Ordering::Relaxed));
+            tables.push(records);
+        }
+        if let Some(terminal) = &self.terminal {
+            tables.extend(lines(terminal, start));
+        }
+        tables
+    }
+}
+
+/// Traces that were not sampled, and their spans, by what became of them.
+fn kept(keep: &Keep, start: u64) -> [Table; 6] {
+    let counts = keep.counts();
+    let counter = |name, unit, help| Table::new(name, unit, help, Kind::Counter).since(start);
+    let mut kept = counter(
+        "barograph.traces.kept",
+        "{trace}",
+        "Traces that were not sampled and are exported all the same, by reason.",
+    );
+    for (reason, count) in [
+        ("error", counts.kept_error),
+        ("slow", counts.kept_slow),
+        ("exemplar", counts.kept_exemplar),
+    ] {
+        kept.row(&[("reason", reason)], count);
+    }
+    let mut let_go = counter(
+        "barograph.traces.let_go",
+        "{trace}",
+        "Traces that were not sampled and are not exported, by reason.",
+    );
+    for (reason, count) in [
+        ("boring", counts.boring),
+        ("over_budget", counts.over_budget),
+    ] {
+        let_go.row(&[("reason", reason)], count);
+    }
+    let mut spans = counter(
+        "barograph.traces.held.spans",
+        "{span}",
+        "Spans of traces that were not sampled, by what became of them.",
+    );
+    for (outcome, count) in [
+        ("exported", counts.exported_spans),
+        ("boring", counts.boring_spans),
+        ("over_budget", counts.over_budget_spans),
+        ("no_memory", counts.no_memory_spans),
+        ("over_limit", counts.over_limit_spans),
+        ("unended", counts.unended_spans),
+    ] {
+        spans.row(&[("outcome", outcome)], count);
+    }
+    let mut waiting = Table::new(
+        "barograph.traces.held.spans.waiting",
+        "{span}",
+        "Spans of traces that were not sampled and have not ended.",
+        Kind::Gauge,
+    );
+    waiting.row(&[], counts.pending_spans);
+    let mut memory = Table::new(
+        "barograph.traces.held.memory",
+        "By",
+        "Memory set aside for spans of traces that were not sampled and have not ended.",
+        Kind::Gauge,
+    );
+    memory.row(&[], counts.pending_bytes);
+    let mut refused = counter(
+        "barograph.exemplars.refused",
+        "{measurement}",
+        "Measurements that are no exemplars because there was no budget for their traces.",
+    );
+    refused.row(&[], counts.refused_exemplars);
+    [kept, let_go, spans, waiting, memory, refused]
+}
+
+/// Log lines by what became of them.
+fn lines(terminal: &Terminal, start: u64) -> [Table; 3] {
+    let counts = terminal.counts();
+    let mut lines = Table::new(
+        "barograph.log.lines",
+        "{line}",
+        "Log lines for the terminal, by what became of them.",
+        Kind::Counter,
+    )
+    .since(start);
+    for (outcome, count) in [
+        ("written", counts.written),
+        ("dropped_full", counts.dropped_full),
+        ("dropped_closed", counts.dropped_closed),
+        ("dropped_failed", counts.dropped_failed),
+        ("dropped_rate", counts.dropped_rate),
+    ] {
+        lines.row(&[("outcome", outcome)], count);
+    }
+    let mut cut = Table::new(
+        "barograph.log.lines.cut",
+        "{line}",
+        "Log lines of which only the beginning was for the terminal.",
+        Kind::Counter,
+    )
+    .since(start);
+    cut.row(&[], counts.cut);
+    let mut waiting = Table::new(
+        "barograph.log.lines.waiting",
+        "{line}",
+        "Log lines that wait to be written.",
+        Kind::Gauge,
+    );
+    waiting.row(&[], counts.waiting);
+    [lines, cut, waiting]
+}

@@ -1,0 +1,59 @@
+//! Families made of counts that somebody else keeps.
+
+use std::sync::Arc;
+
+use barograph_model::descriptor::{Descriptor, Kind};
+use barograph_model::label::PackedLabels;
+use barograph_model::snapshot::{FamilyView, Point, Value};
+
+/// A family made of counts that somebody else keeps.
+pub(super) struct Table {
+    descriptor: Arc<Descriptor>,
+    /// Since when it counts; none where it tells the moment.
+    start: Option<u64>,
+    rows: Vec<(PackedLabels, u64)>,
+}
+
+impl Table {
+    pub(super) fn new(name: &str, unit: &str, help: &str, kind: Kind) -> Self {
+        let mut descriptor = Descriptor::new(name, kind);
+        descriptor.unit = unit.into();
+        descriptor.help = help.into();
+        Table {
+            descriptor: Arc::new(descriptor),
+            start: None,
+            rows: Vec::new(),
+        }
+    }
+
+    pub(super) fn since(mut self, start_unix_nano: u64) -> Self {
+        self.start = Some(start_unix_nano);
+        self
+    }
+
+    pub(super) fn row(&mut self, labels: &[(&str, &str)], value: u64) {
+        self.rows.push((labels.iter().copied().collect(), value));
+    }
+}
+
+impl FamilyView for Table {
+    fn descriptor(&self) -> Arc<Descriptor> {
+        Arc::clone(&self.descriptor)
+    }
+
+    fn read(&self, from: usize, show: &mut dyn FnMut(&Point<'_>)) -> Option<usize> {
+        let rows = self.rows.iter().enumerate().skip(from);
+        for (index, (labels, value)) in rows.take(BATCH) {
+            let point = Point::new(index, labels.inline(), Value::U64(*value));
+            show(&match self.start {
+                Some(start) => point.with_start(start),
+                None => point,
+            });
+        }
+        let next = from + BATCH;
+        (next < self.rows.len()).then_some(next)
+    }
+}
+
+/// Rows shown at once.
+const BATCH: usize = 256;
