@@ -111,7 +111,9 @@ impl Kafka {
         let created = received.trace();
         let here = current::context();
         let (scope, linked) = match settings.relation {
-            Relation::Parent if created.is_some() => (received, [created, here]),
+            // No link to the parent, although the conventions have one: it says nothing more, and
+            // Jaeger shows a link to a span in place of the same span as a parent.
+            Relation::Parent if created.is_some() => (received, here),
             _ => {
                 let around = current::propagation();
                 let baggage = match received.baggage() {
@@ -119,12 +121,12 @@ impl Kafka {
                     some => some,
                 };
                 let baggage = baggage.clone();
-                (around.with_baggage(baggage), [created, None])
+                (around.with_baggage(baggage), created)
             }
         };
         let scope = Scope::of_here(scope);
         let operation = self.begin(Action::Process, "consumer", record, None, scope);
-        for linked in linked.into_iter().flatten() {
+        if let Some(linked) = linked {
             operation.span().link(linked);
         }
         operation
