@@ -1,6 +1,6 @@
 //! A real Jaeger that is pushed to by OTLP, and the question for a trace.
 
-use std::{net::TcpStream, process::Command};
+use std::{collections::BTreeSet, net::TcpStream, process::Command};
 
 use serde_json::Value;
 
@@ -71,6 +71,23 @@ impl Jaeger {
         format!("http://127.0.0.1:{port}")
     }
 
+    /// The ids of all traces that a service has a part in, once there are that many.
+    ///
+    /// # Panics
+    ///
+    /// When there are fewer in time.
+    #[track_caller]
+    pub fn traces_of(&mut self, service: &str, at_least: usize) -> BTreeSet<String> {
+        let path = format!("/api/traces?service={service}&lookback=1h&limit=100000");
+        let query = self.query;
+        self.child.wait_for("traces of the service", |_| {
+            let answer = get(query, &path)?;
+            let traces = answer["data"].as_array()?.iter();
+            let ids: BTreeSet<_> = traces.map(|trace| text_of(&trace["traceID"])).collect();
+            (ids.len() >= at_least).then_some(ids)
+        })
+    }
+
     /// The spans of a trace, once there are that many.
     ///
     /// # Panics
@@ -86,14 +103,18 @@ impl Jaeger {
     }
 }
 
-fn trace(query: u16, trace_id: &str) -> Option<Vec<Span>> {
-    let url = format!("http://127.0.0.1:{query}/api/traces/{trace_id}");
+fn get(query: u16, path: &str) -> Option<Value> {
     let agent: ureq::Agent = ureq::Agent::config_builder()
         .timeout_global(Some(LIMIT))
         .build()
         .into();
+    let url = format!("http://127.0.0.1:{query}{path}");
     let text = agent.get(url).call().ok()?.body_mut().read_to_string();
-    let mut answer: Value = serde_json::from_str(&text.ok()?).ok()?;
+    serde_json::from_str(&text.ok()?).ok()
+}
+
+fn trace(query: u16, trace_id: &str) -> Option<Vec<Span>> {
+    let mut answer = get(query, &format!("/api/traces/{trace_id}"))?;
     let trace = answer["data"].get_mut(0)?.take();
     let service = |process: &Value| {
         let name = &trace["processes"][process.as_str().unwrap_or_default()]["serviceName"];
@@ -104,6 +125,8 @@ fn trace(query: u16, trace_id: &str) -> Option<Vec<Span>> {
         id: text_of(&span["spanID"]),
         name: text_of(&span["operationName"]),
         service: service(&span["processID"]),
+        start: span["startTime"].as_u64().unwrap_or_default(),
+        duration: span["duration"].as_u64().unwrap_or_default(),
         references: references(span),
         tags: span["tags"].clone(),
         logs: span["logs"].clone(),
@@ -134,6 +157,10 @@ pub struct Span {
     pub name: String,
     /// `service.name` of whoever made it.
     pub service: String,
+    /// When it began, in microseconds since 1970.
+    pub start: u64,
+    /// How long it took, in microseconds.
+    pub duration: u64,
     /// Its parent and its links.
     pub references: Vec<Reference>,
     tags: Value,
@@ -158,10 +185,21 @@ impl Span {
         Some(&parent.span_id)
     }
 
+    /// The spans that it has links to.
+    pub fn links(&self) -> impl Iterator<Item = &Reference> {
+        self.references.iter().filter(|other| !other.is_parent)
+    }
+
+    /// All attributes, and what Jaeger has made of the rest.
+    pub fn tags(&self) -> impl Iterator<Item = (&str, &Value)> {
+        let tags = self.tags.as_array().into_iter().flatten();
+        tags.filter_map(|tag| Some((tag["key"].as_str()?, &tag["value"])))
+    }
+
     /// What an attribute says.
     pub fn tag(&self, key: &str) -> Option<&Value> {
-        let mut tags = self.tags.as_array()?.iter();
-        Some(&tags.find(|tag| tag["key"] == key)?["value"])
+        let mut tags = self.tags();
+        tags.find_map(|(name, value)| (name == key).then_some(value))
     }
 
     /// The names of its events.

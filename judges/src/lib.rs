@@ -1,9 +1,10 @@
-//! Judges barograph from outside: real servers scrape a real service under real load, and are pushed
-//! to by it.
+//! Judges barograph from outside: real servers scrape a real service under real load, are pushed to by
+//! it, and carry its records.
 //!
 //! This is a crate of its own because it is no part of the product and needs what a newcomer does
-//! not have: two Prometheus servers, promtool, two collectors, and Python. `tools/backends/install`
-//! puts them in place; a judge that is missing is a failure that names that command, never a skip.
+//! not have: two Prometheus servers, promtool, two collectors, Jaeger, Zipkin, Kafka, and Python.
+//! `tools/backends/install` puts them in place; a judge that is missing is a failure that names that
+//! command, never a skip.
 //!
 //! ```text
 //! cargo xtask judges        installs the backends, then runs `cargo test -p judges`
@@ -17,6 +18,7 @@
 pub mod backends;
 pub mod child;
 pub mod samples;
+pub mod lines;
 pub mod page;
 pub mod service;
 pub mod load;

@@ -2,6 +2,8 @@
 
 use std::{collections::BTreeMap, thread};
 
+use ureq::{RequestBuilder, typestate::WithoutBody};
+
 const CLIENTS: u64 = 4;
 /// One request in so many carries a sampled `traceparent`, another one an unsampled one.
 const TRACED: u64 = 10;
@@ -34,9 +36,7 @@ pub fn send(base: &str, orders: u64, strays: u64) -> Load {
                         Some(value) => request.header("traceparent", value),
                         None => request,
                     };
-                    let mut answer = request.call().expect("the service answers");
-                    let body = answer.body_mut().read_to_string().expect("a body of text");
-                    assert_eq!(body, format!("order {id}"));
+                    order(request, id);
                 }
                 for id in (client..strays).step_by(CLIENTS as usize) {
                     let answer = agent.get(format!("{base}/stray/{id}")).call();
@@ -53,6 +53,30 @@ pub fn send(base: &str, orders: u64, strays: u64) -> Load {
         strays,
         sampled: sampled.collect(),
     }
+}
+
+/// Sends requests for orders that say nothing of a trace, over several connections at once.
+///
+/// # Panics
+///
+/// When an answer is not the one that the service owes.
+pub fn send_bare(base: &str, orders: u64) {
+    thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            scope.spawn(move || {
+                let agent = agent();
+                for id in (client..orders).step_by(CLIENTS as usize) {
+                    order(agent.get(format!("{base}/orders/{id}")), id);
+                }
+            });
+        }
+    });
+}
+
+fn order(request: RequestBuilder<WithoutBody>, id: u64) {
+    let mut answer = request.call().expect("the service answers");
+    let body = answer.body_mut().read_to_string().expect("a body of text");
+    assert_eq!(body, format!("order {id}"));
 }
 
 fn agent() -> ureq::Agent {

@@ -69,6 +69,22 @@ impl Service {
         Self::start(program, &[], variables)
     }
 
+    /// A service that keeps traces which were not sampled; without `keep` one that does not.
+    #[track_caller]
+    pub fn keeping(arguments: &[&str], variables: &Variables) -> Self {
+        static BUILT: OnceLock<PathBuf> = OnceLock::new();
+        let program = BUILT.get_or_init(|| build(&["-p", "judges", "--bin", "keeping"]));
+        Self::start(program, arguments, variables)
+    }
+
+    /// One of a chain of services: its arguments say what comes before and after it.
+    #[track_caller]
+    pub fn link(arguments: &[&str], variables: &Variables) -> Self {
+        static BUILT: OnceLock<PathBuf> = OnceLock::new();
+        let program = BUILT.get_or_init(|| build(&["-p", "judges", "--bin", "link"]));
+        Self::start(program, arguments, variables)
+    }
+
     #[track_caller]
     fn start(program: &PathBuf, arguments: &[&str], variables: &Variables) -> Self {
         let address = free_address();
