@@ -30,7 +30,7 @@ pub(super) struct Line {
 impl Line {
     /// An empty line.
     pub(super) const fn new() -> Self {
-        Line::piece(MOST - RESERVE)
+        Line::piece(String::new(), MOST - RESERVE)
     }
 
     /// Empties it, and keeps its memory.
@@ -39,10 +39,10 @@ impl Line {
         self.is_cut = false;
     }
 
-    /// An empty piece of a line, of no more bytes than this.
-    pub(super) const fn piece(most: usize) -> Self {
+    /// A piece of a line that begins with this text, of no more bytes than this.
+    pub(super) const fn piece(text: String, most: usize) -> Self {
         Line {
-            text: String::new(),
+            text,
             aside: String::new(),
             most,
             is_cut: false,

@@ -218,8 +218,9 @@ fn plain(byte: u8) -> u8 {
 
 #[inline]
 fn last_part(key: &str) -> &str {
-    let dot = key.bytes().rposition(|byte| byte == b'.');
-    dot.map_or(key, |dot| &key[dot + 1..])
+    let dot = key.as_bytes().iter().rposition(|byte| *byte == b'.');
+    // A dot is no part of another character.
+    dot.and_then(|dot| key.get(dot + 1..)).unwrap_or(key)
 }
 
 /// Whether the values of a field carry names of their own, or are sentences of others.

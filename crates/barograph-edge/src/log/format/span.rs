@@ -93,8 +93,7 @@ impl Note {
         if self.values.len() > MOST_OF_VALUES / 2 {
             self.leave_out_old();
         }
-        let mut line = Line::piece(MOST_OF_VALUES);
-        line.form(&self.values);
+        let mut line = Line::piece(std::mem::take(&mut self.values), MOST_OF_VALUES);
         values.record(&mut Fields {
             line: &mut line,
             style,
@@ -111,11 +110,12 @@ impl Note {
 }
 
 impl Note {
-    fn empty(owner: usize) -> Self {
+    /// One with room for so many fields of the usual length, so that it rarely grows.
+    fn new(owner: usize, fields: usize) -> Self {
         Note {
             owner,
-            values: String::new(),
-            fields: Vec::new(),
+            values: String::with_capacity((fields * USUAL).min(MOST_OF_VALUES)),
+            fields: Vec::with_capacity(fields),
         }
     }
 
@@ -165,6 +165,8 @@ impl Places for NotePlaces<'_> {
 pub(super) const NAME: &str = "otel.name";
 /// The bytes that a value may need at least.
 const SHORT: usize = 32;
+/// The bytes of most values. Some fields are empty until the span ends, or for good.
+const USUAL: usize = 16;
 
 /// The notes of all who take notes: in most services one.
 #[derive(Debug)]
@@ -233,9 +235,10 @@ fn note<S>(
     // Not while the extensions are borrowed: the `Debug` of a value may log in its turn.
     let taken = span.extensions_mut().get_mut::<Notes>().and_then(|notes| {
         let note = notes.of_mut(owner)?;
-        Some(std::mem::replace(note, Note::empty(owner)))
+        Some(std::mem::replace(note, Note::new(owner, 0)))
     });
-    let mut new = taken.unwrap_or_else(|| Note::empty(owner));
+    let fields = span.metadata().fields().len();
+    let mut new = taken.unwrap_or_else(|| Note::new(owner, fields));
     new.add(values, format.style(), redaction);
     let mut extensions = span.extensions_mut();
     match extensions.get_mut::<Notes>() {
