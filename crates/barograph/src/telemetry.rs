@@ -11,6 +11,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::admin::Admin;
+use crate::last::Last;
 use crate::page::{Page, Pages};
 use crate::push::Pushing;
 #[cfg(feature = "otlp")]
@@ -205,6 +206,15 @@ impl Telemetry {
         match &self.pushing {
             Some(pushing) => pushing.flush_async(limit).await,
             None => Ok(()),
+        }
+    }
+
+    /// What is left to do when a panic ends the process.
+    pub(crate) fn last(&self) -> Last {
+        Last {
+            sender: self.pushing.as_ref().map(Pushing::sender),
+            spans: self.heard.spans.clone(),
+            terminal: self.heard.terminal.clone(),
         }
     }
 

@@ -108,6 +108,24 @@ fn levels_change_while_the_service_runs() {
     assert_eq!(names(&telemetry, &receiver).len(), 5);
 }
 
+#[test]
+fn levels_of_spans_are_not_those_of_records() {
+    let receiver = receiver();
+    let telemetry = builder(&Registry::new())
+        .with_environment(|name| (name == "BAROGRAPH_SPANS").then(|| "debug".to_owned()))
+        .with_push(receiver.push_spans())
+        .with_push(receiver.push_records())
+        .without_subscriber()
+        .start()
+        .unwrap();
+    let subscriber = Spans::default().with(telemetry.layer());
+    tracing::subscriber::with_default(subscriber, || {
+        debug_span!("fine").in_scope(|| debug!("said"));
+    });
+    assert_eq!(names(&telemetry, &receiver), ["fine"]);
+    assert_eq!(receiver.records().len(), 0);
+}
+
 /// A service whose subscriber is older than its telemetry.
 #[test]
 fn the_layer_may_come_late() {

@@ -86,6 +86,7 @@ impl Receiver {
     }
 
     /// The bodies that came to a path that is none of OTLP's.
+    #[allow(dead_code, reason = "tests of whole processes ask for it")]
     pub(crate) fn others(&self, path: &str) -> Vec<String> {
         let taken = self.taken.lock().unwrap();
         let others = taken.others.iter().filter(|(there, _)| there == path);
