@@ -22,13 +22,12 @@ use crate::admin::{Admin, Routes};
 use crate::config::Config;
 use crate::error::StartError;
 use crate::exports;
-use crate::last::Last;
 use crate::listen::listen;
 use crate::own::Own;
 use crate::page::Pages;
 #[cfg(feature = "otlp")]
 use crate::push::Push;
-use crate::push::{Pushes, Pushing};
+use crate::push::Pushes;
 use crate::readiness::Readiness;
 use crate::resource;
 use crate::start_line::{Hearing, StartLine};
@@ -451,14 +450,6 @@ impl Builder {
             tracing::warn!(target: "barograph", "{notice}");
         }
         let pushing = ready.run()?;
-        if cfg!(panic = "abort") && self.panic_hook == Part::On {
-            let last = Last {
-                sender: pushing.as_ref().map(Pushing::sender),
-                spans: heard.spans.clone(),
-                terminal: heard.terminal.clone(),
-            };
-            last.follow_panics();
-        }
         if self.start_line == Part::On {
             let line = StartLine {
                 name: resource.value(resource::NAME).unwrap_or_default(),
@@ -471,7 +462,7 @@ impl Builder {
             eprintln!("{line}");
         }
         let pages = pages.unwrap_or_else(Pages::empty);
-        Ok(Telemetry::new(
+        let telemetry = Telemetry::new(
             pages,
             readiness,
             resource,
@@ -479,7 +470,11 @@ impl Builder {
             pushing,
             heard,
             self.flushes,
-        ))
+        );
+        if cfg!(panic = "abort") && self.panic_hook == Part::On {
+            telemetry.last().follow_panics();
+        }
+        Ok(telemetry)
     }
 }
 

@@ -62,3 +62,53 @@ impl Last {
         }
     }
 }
+
+#[cfg(all(test, unix, feature = "otlp"))]
+mod tests {
+    use std::process::{Command, abort};
+
+    use super::*;
+    use crate::Telemetry;
+
+    const ENDS: &str = "BAROGRAPH_TEST_ENDS_BY_A_PANIC";
+
+    /// In a process of its own: it ends as one where panics abort does.
+    #[test]
+    fn what_is_open_at_a_panic_that_aborts_is_sent() {
+        if std::env::var_os(ENDS).is_some() {
+            panic::set_hook(Box::new(|_| eprintln!("the hook of before")));
+            let telemetry = Telemetry::builder("shop")
+                .without_listener()
+                .start()
+                .expect("it needs no port");
+            telemetry.last().follow_panics();
+            let follow = panic::take_hook();
+            panic::set_hook(Box::new(move |panic| {
+                follow(panic);
+                abort();
+            }));
+            let _open = tracing::info_span!("charge").entered();
+            tracing::info!("the last line");
+            panic!("no more");
+        }
+        let output = Command::new(std::env::current_exe().expect("it runs"))
+            .args([
+                "--exact",
+                "last::tests::what_is_open_at_a_panic_that_aborts_is_sent",
+            ])
+            .args(["--nocapture", "--test-threads=1"])
+            .env(ENDS, "1")
+            .env("OTEL_TRACES_EXPORTER", "console")
+            .output()
+            .expect("it runs once more");
+        let (out, err) = (
+            String::from_utf8_lossy(&output.stdout),
+            String::from_utf8_lossy(&output.stderr),
+        );
+        assert!(output.status.code().is_none(), "aborted: {output:?}");
+        assert!(out.contains(r#""name":"charge""#), "{out}");
+        assert!(out.contains("barograph.span.unfinished"), "{out}");
+        assert!(err.contains("the hook of before"), "{err}");
+        assert!(err.contains("the last line"), "{err}");
+    }
+}

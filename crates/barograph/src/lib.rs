@@ -55,6 +55,7 @@ mod exports;
 #[cfg(not(feature = "otlp"))]
 #[path = "no_exports.rs"]
 mod exports;
+mod late;
 mod subscriber;
 mod last;
 mod telemetry;

@@ -61,7 +61,7 @@ impl fmt::Display for StartLine<'_> {
             Hearing::Printing => f.write_str("; logs on stderr"),
             Hearing::Somebody => f.write_str(
                 "; another subscriber for tracing is set, so spans and logs are not ours: give it \
-                 Telemetry::layer",
+                 Telemetry::late_layer",
             ),
             Hearing::Silent | Hearing::Service => Ok(()),
         }

@@ -28,6 +28,7 @@ use crate::config::Config;
 use crate::env::Notice;
 use crate::events_env::limits::Limits;
 use crate::events_env::output::{self, Output};
+use crate::late::Late;
 use crate::own::Watched;
 use crate::push::Pushes;
 
@@ -225,11 +226,26 @@ impl Heard {
     where
         S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
     {
+        let Layers { spans, records, .. } = self.take()?;
+        let spans = spans.map(|(layer, filter)| layer.with_filter(filter).boxed());
+        let records = records.map(|(layer, filter)| layer.with_filter(filter).boxed());
+        all(spans.into_iter().chain(records))
+    }
+
+    /// The same, for a subscriber that is in use already.
+    pub(crate) fn late_layer<S>(&self) -> Option<Box<dyn Layer<S> + Send + Sync>>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+    {
+        let Layers { spans, records, .. } = self.take()?;
+        let spans = spans.map(|(layer, filter)| Late::new(layer, filter).boxed());
+        let records = records.map(|(layer, filter)| Late::new(layer, filter).boxed());
+        all(spans.into_iter().chain(records))
+    }
+
+    fn take(&self) -> Option<Layers> {
         let mut waiting = self.waiting.lock().unwrap_or_else(PoisonError::into_inner);
-        let Layers { spans, records, .. } = waiting.take()?;
-        let spans = spans.map(|(layer, filter)| layer.with_filter(filter));
-        let records = records.map(|(layer, filter)| layer.with_filter(filter));
-        Some(Layer::and_then(spans, records).boxed())
+        waiting.take()
     }
 
     /// Waits until lines are written. From here on whoever says something waits a moment until it is
@@ -241,6 +257,17 @@ impl Heard {
             let _ = terminal.flush(limit);
         }
     }
+}
+
+/// Layers as one; none where there are none, since an empty layer would say that nobody listens.
+///
+/// Not by `and_then`: straight above a registry, of two layers that are joined so only the outer one
+/// is asked for the levels that it wants.
+fn all<S: Subscriber>(
+    layers: impl Iterator<Item = Box<dyn Layer<S> + Send + Sync>>,
+) -> Option<Box<dyn Layer<S> + Send + Sync>> {
+    let layers: Vec<_> = layers.collect();
+    (!layers.is_empty()).then(|| layers.boxed())
 }
 
 /// How long a line that comes after the end may take to be written.

@@ -11,6 +11,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::admin::Admin;
+use crate::last::Last;
 use crate::page::{Page, Pages};
 use crate::push::Pushing;
 #[cfg(feature = "otlp")]
@@ -98,7 +99,7 @@ impl Telemetry {
     }
 
     /// The layer that makes spans and log records, for a subscriber of the service's own: it is given
-    /// once, and not where this library has set a subscriber itself.
+    /// once, and not where this library has set a subscriber itself, or where telemetry is off.
     ///
     /// ```
     /// use tracing_subscriber::layer::SubscriberExt as _;
@@ -115,6 +116,32 @@ impl Telemetry {
         S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
     {
         self.heard.layer()
+    }
+
+    /// As [`layer`](Self::layer), for a subscriber that is in use already and has a place for it: a
+    /// `reload::Layer`, into which no layer with a filter of `tracing_subscriber` may come later.
+    ///
+    /// It costs a little more: the subscriber learns nothing of the levels that it wants, so that
+    /// events of all levels are looked at.
+    ///
+    /// ```
+    /// use tracing_subscriber::{Layer, Registry, layer::SubscriberExt as _, reload};
+    /// let (place, handle) = reload::Layer::new(None::<Box<dyn Layer<Registry> + Send + Sync>>);
+    /// let subscriber = tracing_subscriber::registry().with(place);
+    /// // When the service has read its configuration:
+    /// let telemetry = barograph::Telemetry::builder("shop")
+    ///     .without_subscriber()
+    ///     .without_listener()
+    ///     .start()?;
+    /// handle.reload(telemetry.late_layer())?;
+    /// # drop(subscriber);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn late_layer<S>(&self) -> Option<Box<dyn Layer<S> + Send + Sync>>
+    where
+        S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
+    {
+        self.heard.late_layer()
     }
 
     /// Which spans, log records and lines there are, to be changed while the service runs.
@@ -179,6 +206,15 @@ impl Telemetry {
         match &self.pushing {
             Some(pushing) => pushing.flush_async(limit).await,
             None => Ok(()),
+        }
+    }
+
+    /// What is left to do when a panic ends the process.
+    pub(crate) fn last(&self) -> Last {
+        Last {
+            sender: self.pushing.as_ref().map(Pushing::sender),
+            spans: self.heard.spans.clone(),
+            terminal: self.heard.terminal.clone(),
         }
     }
 

@@ -2,6 +2,7 @@
 #![cfg(feature = "otlp")]
 #![expect(clippy::unwrap_used, reason = "what a test unwraps it judges")]
 
+#[allow(dead_code, reason = "others look for more in it")]
 #[path = "it/receiver.rs"]
 mod receiver;
 

@@ -14,3 +14,10 @@ mod serve;
 mod receiver;
 #[cfg(feature = "otlp")]
 mod push;
+#[cfg(feature = "otlp")]
+mod events;
+#[cfg(feature = "otlp")]
+mod layers;
+#[cfg(feature = "otlp")]
+mod counted;
+mod context;

@@ -13,18 +13,18 @@ use crate::client::get;
 use crate::receiver::{Mood, PROTOCOLS, Receiver};
 use crate::service::{address, builder};
 
-const LIMIT: Duration = Duration::from_secs(20);
+pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
 /// How the telemetry ends.
 #[derive(Clone, Copy, Debug)]
-enum End {
+pub(crate) enum End {
     Flush,
     Shutdown,
     Drop,
 }
 
 /// Every protocol with every end.
-fn all() -> impl Iterator<Item = (Protocol, End)> {
+pub(crate) fn all() -> impl Iterator<Item = (Protocol, End)> {
     let ends = [End::Flush, End::Shutdown, End::Drop];
     PROTOCOLS
         .into_iter()
@@ -133,7 +133,7 @@ async fn in_a_task_on_the_only_worker_everything_arrives() {
 }
 
 /// The smallest executor there is.
-fn block_on<T>(future: impl Future<Output = T>) -> T {
+pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     use std::task::{Context, Poll, Wake, Waker};
     struct Unpark(std::thread::Thread);
     impl Wake for Unpark {

@@ -13,9 +13,14 @@ use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo};
+use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
+use opentelemetry_proto::tonic::collector::trace::v1::ExportTraceServiceRequest;
+use opentelemetry_proto::tonic::logs::v1::LogRecord;
 use opentelemetry_proto::tonic::metrics::v1::{metric, number_data_point};
-use prost::Message as _;
+use opentelemetry_proto::tonic::trace::v1::Span;
+use prost::Message;
+use serde::de::DeserializeOwned;
 
 /// What the receiver does with requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,15 +32,24 @@ pub(crate) enum Mood {
 pub(crate) const PROTOCOLS: [Protocol; 3] =
     [Protocol::Grpc, Protocol::HttpProtobuf, Protocol::HttpJson];
 
-/// Keeps the value of the first point of each sum that arrived last.
+/// Keeps what arrived: of each sum the value of the first point that was told last, and every span and
+/// log record.
 #[derive(Clone)]
 pub(crate) struct Receiver {
     pub(crate) address: SocketAddr,
     protocol: Protocol,
-    values: Values,
+    taken: Arc<Mutex<Taken>>,
 }
 
-type Values = Arc<Mutex<BTreeMap<String, i64>>>;
+/// What arrived.
+#[derive(Default)]
+struct Taken {
+    values: BTreeMap<String, i64>,
+    spans: Vec<Span>,
+    records: Vec<LogRecord>,
+    /// What came to no path of OTLP.
+    others: Vec<(String, String)>,
+}
 
 impl Receiver {
     pub(crate) fn start(protocol: Protocol, mood: Mood) -> Self {
@@ -43,33 +57,67 @@ impl Receiver {
         let receiver = Receiver {
             address: listener.local_addr().expect("it listens"),
             protocol,
-            values: Arc::default(),
+            taken: Arc::default(),
         };
-        let values = Arc::clone(&receiver.values);
+        let taken = Arc::clone(&receiver.taken);
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
                 .build();
             runtime
                 .expect("a runtime")
-                .block_on(serve(listener, protocol, mood, values));
+                .block_on(serve(listener, protocol, mood, taken));
         });
         receiver
     }
 
     pub(crate) fn value(&self, name: &str) -> Option<i64> {
-        self.values.lock().unwrap().get(name).copied()
+        self.taken.lock().unwrap().values.get(name).copied()
+    }
+
+    /// The spans that arrived, in the order in which they did.
+    pub(crate) fn spans(&self) -> Vec<Span> {
+        self.taken.lock().unwrap().spans.clone()
+    }
+
+    /// The log records that arrived, in the order in which they did.
+    pub(crate) fn records(&self) -> Vec<LogRecord> {
+        self.taken.lock().unwrap().records.clone()
+    }
+
+    /// The bodies that came to a path that is none of OTLP's.
+    #[allow(dead_code, reason = "tests of whole processes ask for it")]
+    pub(crate) fn others(&self, path: &str) -> Vec<String> {
+        let taken = self.taken.lock().unwrap();
+        let others = taken.others.iter().filter(|(there, _)| there == path);
+        others.map(|(_, body)| body.clone()).collect()
     }
 
     /// Everything that is recorded, pushed to this receiver.
     pub(crate) fn push(&self) -> Push {
-        let config = ClientConfig::new(self.protocol, format!("http://{}", self.address));
-        let client = Client::new(config, Signal::Metrics).expect("a client");
+        let client = self.client(Signal::Metrics);
         Push::metrics("test", client).with_encoding(self.protocol.encoding())
+    }
+
+    /// Spans, pushed to this receiver.
+    pub(crate) fn push_spans(&self) -> Push {
+        let client = self.client(Signal::Traces);
+        Push::spans("test", client).with_encoding(self.protocol.encoding())
+    }
+
+    /// Log records, pushed to this receiver.
+    pub(crate) fn push_records(&self) -> Push {
+        let client = self.client(Signal::Logs);
+        Push::log_records("test", client).with_encoding(self.protocol.encoding())
+    }
+
+    fn client(&self, signal: Signal) -> Client {
+        let config = ClientConfig::new(self.protocol, format!("http://{}", self.address));
+        Client::new(config, signal).expect("a client")
     }
 }
 
-async fn serve(listener: TcpListener, protocol: Protocol, mood: Mood, values: Values) {
+async fn serve(listener: TcpListener, protocol: Protocol, mood: Mood, taken: Arc<Mutex<Taken>>) {
     listener.set_nonblocking(true).expect("it can be set");
     let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
     let mut hanging = Vec::new();
@@ -78,8 +126,8 @@ async fn serve(listener: TcpListener, protocol: Protocol, mood: Mood, values: Va
             hanging.push(stream);
             continue;
         }
-        let values = Arc::clone(&values);
-        let service = service_fn(move |request| answer(request, protocol, Arc::clone(&values)));
+        let taken = Arc::clone(&taken);
+        let service = service_fn(move |request| answer(request, protocol, Arc::clone(&taken)));
         let stream = TokioIo::new(stream);
         tokio::spawn(async move {
             // A connection may break off as it likes.
@@ -102,16 +150,33 @@ type Body = http_body_util::combinators::BoxBody<Bytes, Infallible>;
 async fn answer(
     request: Request<Incoming>,
     protocol: Protocol,
-    values: Values,
+    taken: Arc<Mutex<Taken>>,
 ) -> Result<Response<Body>, hyper::Error> {
+    let path = request.uri().path().to_ascii_lowercase();
     let body = request.into_body().collect().await?.to_bytes();
-    let (taken, content_type, message) = match protocol {
-        // Five bytes come before the message: compressed or not, and its length.
-        Protocol::Grpc => (protobuf(&body[5..]), "application/grpc", &[0; 5][..]),
-        Protocol::HttpProtobuf => (protobuf(&body), "application/x-protobuf", &[][..]),
-        _ => (json(&body), "application/json", &b"{}"[..]),
+    let (content_type, message) = match protocol {
+        Protocol::Grpc => ("application/grpc", &[0; 5][..]),
+        Protocol::HttpProtobuf => ("application/x-protobuf", &[][..]),
+        _ => ("application/json", &b"{}"[..]),
     };
-    values.lock().unwrap().extend(taken);
+    let mut taken_now = Taken::default();
+    if path.contains("metrics") {
+        taken_now.values = values(decode(protocol, &body));
+    } else if path.contains("trace") {
+        taken_now.spans = spans(decode(protocol, &body));
+    } else if path.contains("logs") {
+        taken_now.records = records(decode(protocol, &body));
+    } else {
+        let body = String::from_utf8_lossy(&body).into_owned();
+        taken_now.others.push((path, body));
+    }
+    {
+        let mut taken = taken.lock().unwrap();
+        taken.values.extend(taken_now.values);
+        taken.spans.extend(taken_now.spans);
+        taken.records.extend(taken_now.records);
+        taken.others.extend(taken_now.others);
+    }
     let body = Full::new(Bytes::copy_from_slice(message));
     let body = match protocol {
         Protocol::Grpc => body
@@ -132,8 +197,16 @@ fn status_ok() -> HeaderMap {
     )])
 }
 
-fn protobuf(body: &[u8]) -> Vec<(String, i64)> {
-    let request = ExportMetricsServiceRequest::decode(body).expect("a request");
+fn decode<T: Message + Default + DeserializeOwned>(protocol: Protocol, body: &[u8]) -> T {
+    match protocol {
+        // Five bytes come before the message: compressed or not, and its length.
+        Protocol::Grpc => T::decode(&body[5..]).expect("a request"),
+        Protocol::HttpProtobuf => T::decode(body).expect("a request"),
+        _ => serde_json::from_slice(body).expect("a request"),
+    }
+}
+
+fn values(request: ExportMetricsServiceRequest) -> BTreeMap<String, i64> {
     let scopes = request
         .resource_metrics
         .into_iter()
@@ -151,14 +224,14 @@ fn protobuf(body: &[u8]) -> Vec<(String, i64)> {
     sums.collect()
 }
 
-/// A metric begins with its name, and its first point has the value that follows.
-fn json(body: &[u8]) -> Vec<(String, i64)> {
-    let body = std::str::from_utf8(body).expect("a text");
-    let metrics = body.split(r#"{"name":""#).skip(1);
-    let sums = metrics.filter_map(|metric| {
-        let (name, rest) = metric.split_once('"')?;
-        let (_, value) = rest.split_once(r#""asInt":""#)?;
-        Some((name.to_owned(), value.split('"').next()?.parse().ok()?))
-    });
-    sums.collect()
+fn spans(request: ExportTraceServiceRequest) -> Vec<Span> {
+    let resources = request.resource_spans.into_iter();
+    let scopes = resources.flat_map(|resource| resource.scope_spans);
+    scopes.flat_map(|scope| scope.spans).collect()
+}
+
+fn records(request: ExportLogsServiceRequest) -> Vec<LogRecord> {
+    let resources = request.resource_logs.into_iter();
+    let scopes = resources.flat_map(|resource| resource.scope_logs);
+    scopes.flat_map(|scope| scope.log_records).collect()
 }

@@ -1,0 +1,70 @@
+//! A layer that comes into a subscriber when that is in use already.
+//!
+//! `with_filter` of `tracing_subscriber` is for layers that are there when their subscriber is made:
+//! one that is put into a `reload::Layer` later was never given a number, and panics. So this one asks
+//! its filter itself.
+
+use barograph_edge::filter::Filter;
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Subscriber};
+use tracing_subscriber::layer::{self, Context, Layer};
+use tracing_subscriber::registry::LookupSpan;
+
+/// A layer that hears only what its filter lets through.
+///
+/// It says nothing to the subscriber about levels: those would hold for the other layers, too. What
+/// comes about a span that it did not hear begin it leaves to the layer, which does not know the span.
+#[derive(Debug)]
+pub(crate) struct Late<L> {
+    layer: L,
+    filter: Filter,
+}
+
+impl<L> Late<L> {
+    pub(crate) fn new(layer: L, filter: Filter) -> Self {
+        Late { layer, filter }
+    }
+}
+
+impl<S, L> Layer<S> for Late<L>
+where
+    S: Subscriber + for<'a> LookupSpan<'a>,
+    L: Layer<S>,
+{
+    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
+        layer::Filter::on_new_span(&self.filter, attributes, id, context.clone());
+        if layer::Filter::enabled(&self.filter, attributes.metadata(), &context) {
+            self.layer.on_new_span(attributes, id, context);
+        }
+    }
+
+    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
+        layer::Filter::on_record(&self.filter, id, values, context.clone());
+        self.layer.on_record(id, values, context);
+    }
+
+    fn on_follows_from(&self, id: &Id, follows: &Id, context: Context<'_, S>) {
+        self.layer.on_follows_from(id, follows, context);
+    }
+
+    fn on_event(&self, event: &Event<'_>, context: Context<'_, S>) {
+        if layer::Filter::enabled(&self.filter, event.metadata(), &context) {
+            self.layer.on_event(event, context);
+        }
+    }
+
+    fn on_enter(&self, id: &Id, context: Context<'_, S>) {
+        layer::Filter::on_enter(&self.filter, id, context.clone());
+        self.layer.on_enter(id, context);
+    }
+
+    fn on_exit(&self, id: &Id, context: Context<'_, S>) {
+        layer::Filter::on_exit(&self.filter, id, context.clone());
+        self.layer.on_exit(id, context);
+    }
+
+    fn on_close(&self, id: Id, context: Context<'_, S>) {
+        layer::Filter::on_close(&self.filter, id.clone(), context.clone());
+        self.layer.on_close(id, context);
+    }
+}

@@ -1,0 +1,66 @@
+//! A context goes through the service, whatever becomes of spans.
+#![cfg(feature = "axum")]
+
+use axum::Router;
+use axum::body::Body;
+use axum::http::{HeaderMap, Request};
+use axum::routing::get;
+use barograph::carrier::HeadersMut;
+use barograph::edge::propagation::propagators;
+use barograph::registry::Registry;
+use barograph::{Telemetry, current};
+use tower_service::Service as _;
+
+use crate::service::builder;
+
+const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
+
+/// What the service would send on of a request that came with these headers.
+async fn sent_on(telemetry: &Telemetry) -> HeaderMap {
+    let handler = || async {
+        let mut headers = HeaderMap::new();
+        propagators().inject(&current::propagation(), &mut HeadersMut(&mut headers));
+        headers
+    };
+    let layer = barograph::http::HttpLayer::builder().with_registry(&Registry::new());
+    let mut app: Router = Router::new().route("/", get(handler)).layer(layer.build());
+    let request = Request::get("/")
+        .header("traceparent", PARENT)
+        .header("tracestate", "a=1")
+        .header("baggage", "user=7")
+        .body(Body::empty())
+        .unwrap();
+    let subscriber = tracing_subscriber::layer::SubscriberExt::with(
+        tracing_subscriber::registry(),
+        telemetry.layer(),
+    );
+    let _guard = tracing::subscriber::set_default(subscriber);
+    app.call(request).await.unwrap().headers().clone()
+}
+
+#[tokio::test]
+async fn what_is_disabled_passes_contexts_on_as_they_came() {
+    let telemetry = builder(&Registry::new())
+        .with_environment(|name| (name == "OTEL_SDK_DISABLED").then(|| "true".to_owned()))
+        .without_subscriber()
+        .start()
+        .unwrap();
+    let headers = sent_on(&telemetry).await;
+    assert_eq!(headers["traceparent"], PARENT);
+    assert_eq!(headers["tracestate"], "a=1");
+    assert_eq!(headers["baggage"], "user=7");
+}
+
+#[tokio::test]
+async fn what_is_recorded_passes_its_own_span_on() {
+    let telemetry = builder(&Registry::new())
+        .without_subscriber()
+        .start()
+        .unwrap();
+    let headers = sent_on(&telemetry).await;
+    let sent = headers["traceparent"].to_str().unwrap();
+    assert_eq!(sent[..36], PARENT[..36]);
+    assert_ne!(sent, PARENT);
+    assert_eq!(headers["tracestate"], "a=1");
+    assert_eq!(headers["baggage"], "user=7");
+}

@@ -1,0 +1,147 @@
+//! What does not arrive is counted.
+
+use std::time::Duration;
+
+use barograph::Telemetry;
+use barograph::edge::log::RateLimit;
+use barograph::export::push::Schedule;
+use barograph::export::push::client::Protocol;
+use barograph::registry::Registry;
+use tracing::{Dispatch, info, info_span};
+use tracing_subscriber::layer::SubscriberExt as _;
+
+use crate::push::LIMIT;
+use crate::receiver::{Mood, Receiver};
+use crate::service::builder;
+
+/// The value of a line on the page that begins so.
+#[track_caller]
+fn value(telemetry: &Telemetry, start: &str) -> u64 {
+    let page = telemetry.page(None).body;
+    let line = page
+        .lines()
+        .find(|line| line.starts_with(&format!("{start} ")));
+    let line = line.unwrap_or_else(|| panic!("{start} in {page}"));
+    line.rsplit(' ').next().unwrap().parse().unwrap()
+}
+
+fn subscriber(telemetry: &Telemetry) -> Dispatch {
+    Dispatch::new(tracing_subscriber::registry().with(telemetry.layer()))
+}
+
+/// Telemetry that pushes by itself only when a test is long over.
+fn patient() -> Schedule {
+    Schedule::new().with_interval(Duration::from_secs(3600))
+}
+
+#[test]
+fn what_finds_a_full_queue_is_dropped_and_counted() {
+    let receiver = Receiver::start(Protocol::HttpProtobuf, Mood::Takes);
+    let telemetry = builder(&Registry::new())
+        .with_push(
+            receiver
+                .push_spans()
+                .with_queue(4, 4)
+                .with_schedule(patient()),
+        )
+        .with_push(
+            receiver
+                .push_records()
+                .with_queue(3, 3)
+                .with_schedule(patient()),
+        )
+        .without_subscriber()
+        .start()
+        .unwrap();
+    // The wake of a full queue starts a round at once, which may be before or after the next span.
+    tracing::dispatcher::with_default(&subscriber(&telemetry), || {
+        for _ in 0..5_000 {
+            info_span!("many").in_scope(|| info!("said"));
+        }
+    });
+    assert_eq!(telemetry.flush(LIMIT), Ok(()));
+    for (signal, arrived) in [
+        ("traces", receiver.spans().len()),
+        ("logs", receiver.records().len()),
+    ] {
+        let of = format!(r#"signal="{signal}",reader="test""#);
+        let produced = value(
+            &telemetry,
+            &format!("barograph_push_produced_total{{{of}}}"),
+        );
+        let exported = value(
+            &telemetry,
+            &format!("barograph_push_exported_total{{{of}}}"),
+        );
+        let dropped = format!(r#"barograph_push_dropped_total{{{of},reason="queue_full"}}"#);
+        let dropped = value(&telemetry, &dropped);
+        assert_eq!((produced, exported), (5_000, arrived as u64), "{signal}");
+        assert_eq!(exported + dropped, produced, "{signal}");
+        assert!(dropped > 0, "{signal}");
+    }
+}
+
+#[test]
+fn records_that_are_too_many_of_their_kind_are_counted() {
+    let receiver = Receiver::start(Protocol::HttpProtobuf, Mood::Takes);
+    let telemetry = builder(&Registry::new())
+        .with_push(receiver.push_records())
+        .with_rate_limit(RateLimit::per_second(1).with_burst(2))
+        .without_subscriber()
+        .start()
+        .unwrap();
+    tracing::dispatcher::with_default(&subscriber(&telemetry), || {
+        (0..100).for_each(|_| info!("the same"));
+        info!("another");
+    });
+    assert_eq!(telemetry.flush(LIMIT), Ok(()));
+    let arrived = receiver.records().len() as u64;
+    assert!((3..20).contains(&arrived), "{arrived}");
+    let suppressed = value(&telemetry, "barograph_log_records_suppressed_total");
+    assert_eq!(suppressed, 101 - arrived);
+}
+
+#[test]
+fn what_is_kept_and_what_is_let_go_is_counted() {
+    let receiver = Receiver::start(Protocol::HttpProtobuf, Mood::Takes);
+    let telemetry = builder(&Registry::new())
+        .with_environment(|name| {
+            let value = match name {
+                "OTEL_TRACES_SAMPLER" => "always_off",
+                "BAROGRAPH_KEEP" => "1000",
+                "BAROGRAPH_KEEP_SLOW" => "50",
+                _ => return None,
+            };
+            Some(value.to_owned())
+        })
+        .with_push(receiver.push_spans())
+        .without_subscriber()
+        .start()
+        .unwrap();
+    tracing::dispatcher::with_default(&subscriber(&telemetry), || {
+        for _ in 0..3 {
+            info_span!("boring").in_scope(|| drop(info_span!("below")));
+        }
+        info_span!("failed").in_scope(|| tracing::error!("it failed"));
+        info_span!("slow").in_scope(|| std::thread::sleep(Duration::from_millis(60)));
+    });
+    assert_eq!(telemetry.flush(LIMIT), Ok(()));
+    let mut names: Vec<_> = receiver.spans().into_iter().map(|span| span.name).collect();
+    names.sort();
+    assert_eq!(names, ["failed", "slow"]);
+    for (line, expected) in [
+        (r#"barograph_traces_kept_total{reason="error"}"#, 1),
+        (r#"barograph_traces_kept_total{reason="slow"}"#, 1),
+        (r#"barograph_traces_kept_total{reason="exemplar"}"#, 0),
+        (r#"barograph_traces_let_go_total{reason="boring"}"#, 3),
+        (r#"barograph_traces_let_go_total{reason="over_budget"}"#, 0),
+        (
+            r#"barograph_traces_held_spans_total{outcome="exported"}"#,
+            2,
+        ),
+        (r#"barograph_traces_held_spans_total{outcome="boring"}"#, 6),
+        ("barograph_spans_untracked_total", 0),
+    ] {
+        assert_eq!(value(&telemetry, line), expected, "{line}");
+    }
+}

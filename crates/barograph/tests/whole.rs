@@ -1,0 +1,290 @@
+//! What a process says and sends from `init` to its end. Each test is two processes: this one, which
+//! looks, and one that runs the test of the same name to be looked at.
+#![cfg(feature = "otlp")]
+#![expect(clippy::unwrap_used, reason = "what a test unwraps it judges")]
+
+#[allow(dead_code, reason = "others look for more in it")]
+#[path = "it/receiver.rs"]
+mod receiver;
+
+use std::process::Command;
+use std::time::Duration;
+
+use barograph::Telemetry;
+use barograph::export::push::client::Protocol;
+use serde_json::Value;
+use tracing::{info, info_span};
+
+use receiver::{Mood, Receiver};
+
+/// Says that this process is the one to be looked at.
+const LOOKED_AT: &str = "BAROGRAPH_TEST_IS_LOOKED_AT";
+
+/// What a process wrote until its end.
+struct Seen {
+    out: String,
+    err: String,
+}
+
+/// Runs a test of this file in a process with these variables; none where this is that process.
+fn look(test: &str, variables: &[(&str, &str)]) -> Option<Seen> {
+    if std::env::var_os(LOOKED_AT).is_some() {
+        return None;
+    }
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(LOOKED_AT, "1")
+        .env("OTEL_EXPORTER_PROMETHEUS_PORT", "0")
+        .env_remove("RUST_LOG")
+        .envs(variables.iter().copied())
+        .output()
+        .unwrap();
+    let seen = Seen {
+        out: String::from_utf8(output.stdout).unwrap(),
+        err: String::from_utf8(output.stderr).unwrap(),
+    };
+    Some(seen)
+}
+
+impl Seen {
+    /// What was printed as OTLP at this key, from the first record of the first scope on.
+    #[track_caller]
+    fn first(&self, [resources, scopes, records]: [&str; 3]) -> Value {
+        // The harness begins the line with the name of its test.
+        let start = format!(r#"{{"{resources}""#);
+        let line = self
+            .out
+            .lines()
+            .find_map(|line| Some(&line[line.find(&start)?..]));
+        let line = line.unwrap_or_else(|| panic!("{resources} in {}\n{}", self.out, self.err));
+        let request: Value = serde_json::from_str(line).unwrap();
+        request[resources][0][scopes][0][records][0].clone()
+    }
+
+    fn span(&self) -> Value {
+        self.first(["resourceSpans", "scopeSpans", "spans"])
+    }
+
+    fn record(&self) -> Value {
+        self.first(["resourceLogs", "scopeLogs", "logRecords"])
+    }
+
+    /// The lines that were printed as JSON.
+    fn lines(&self) -> Vec<Value> {
+        let lines = self.err.lines().filter(|line| line.starts_with('{'));
+        lines
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
+    }
+}
+
+const CONSOLE: [(&str, &str); 3] = [
+    ("OTEL_TRACES_EXPORTER", "console"),
+    ("OTEL_LOGS_EXPORTER", "console"),
+    ("BAROGRAPH_LOG_FORMAT", "json"),
+];
+
+#[test]
+fn one_call_gives_spans_records_and_lines_with_the_same_ids() {
+    let test = "one_call_gives_spans_records_and_lines_with_the_same_ids";
+    let Some(seen) = look(test, &CONSOLE) else {
+        let telemetry = barograph::init("shop").unwrap();
+        info_span!("charge").in_scope(|| tracing_log::log::info!("taken"));
+        drop(telemetry);
+        return;
+    };
+    let (span, record) = (seen.span(), seen.record());
+    let lines = seen.lines();
+    let line = lines.iter().find(|line| line["message"] == "taken");
+    let line = line.unwrap_or_else(|| panic!("{}", seen.err));
+    assert_eq!(span["name"], "charge");
+    assert_eq!(record["body"]["stringValue"], "taken");
+    for (of_line, key) in [("trace_id", "traceId"), ("span_id", "spanId")] {
+        assert!(line[of_line].is_string(), "{line}");
+        assert_eq!(line[of_line], span[key]);
+        assert_eq!(line[of_line], record[key]);
+    }
+    assert!(
+        seen.err
+            .contains("spans pushed to stdout; log records pushed to stdout; logs on stderr")
+    );
+}
+
+#[test]
+fn spans_alone_are_heard_where_nothing_else_is() {
+    let test = "spans_alone_are_heard_where_nothing_else_is";
+    let Some(seen) = look(test, &CONSOLE[..1]) else {
+        let telemetry = Telemetry::builder("shop").without_logs().start().unwrap();
+        info_span!("charge").in_scope(|| info!("taken"));
+        drop(telemetry);
+        return;
+    };
+    let span = seen.span();
+    assert_eq!(
+        (&span["name"], &span["events"][0]["name"]),
+        (&"charge".into(), &"taken".into())
+    );
+}
+
+#[test]
+fn each_exporter_that_is_chosen_has_a_queue_of_its_own() {
+    let receiver = Receiver::start(Protocol::HttpProtobuf, Mood::Takes);
+    let base = format!("http://{}", receiver.address);
+    let zipkin = format!("{base}/api/v2/spans?x=1");
+    let test = "each_exporter_that_is_chosen_has_a_queue_of_its_own";
+    let variables = [
+        ("OTEL_TRACES_EXPORTER", "otlp,zipkin,console"),
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*base),
+        ("OTEL_EXPORTER_ZIPKIN_ENDPOINT", &*zipkin),
+        ("OTEL_METRICS_EXPORTER", "none"),
+        ("OTEL_BSP_MAX_QUEUE_SIZE", "8"),
+        ("OTEL_BSP_MAX_EXPORT_BATCH_SIZE", "3"),
+        ("OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT", "1"),
+        ("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT", "4"),
+    ];
+    let Some(seen) = look(test, &variables) else {
+        let telemetry = barograph::init("shop").unwrap();
+        for _ in 0..4 {
+            info_span!("charge", who = "somebody", more = 1).in_scope(|| info!("taken"));
+        }
+        assert_eq!(telemetry.flush(Duration::from_secs(20)), Ok(()));
+        let page = telemetry.page(None).body;
+        for reader in ["otlp", "zipkin", "console"] {
+            let line = format!(
+                "\nbarograph_push_exported_total{{signal=\"traces\",reader=\"{reader}\"}} 4\n"
+            );
+            assert!(page.contains(&line), "{line} in {page}");
+        }
+        let capacity = "\",otel_component_name=\"batching_span_processor/zipkin\"} 8\n";
+        assert!(page.contains(capacity), "{page}");
+        // Told by the harness, since it is how the other process knows.
+        eprintln!("ALL IS WELL");
+        return;
+    };
+    assert!(
+        seen.err.contains("ALL IS WELL"),
+        "{}\n{}",
+        seen.out,
+        seen.err
+    );
+    let spans = receiver.spans();
+    assert_eq!(spans.len(), 4);
+    assert_eq!(
+        (spans[0].attributes.len(), spans[0].dropped_attributes_count),
+        (1, 1)
+    );
+    // Log records are exported, so events are those.
+    assert!(spans.iter().all(|span| span.events.is_empty()));
+    assert_eq!(receiver.records().len(), 4);
+    let zipkin = receiver.others("/api/v2/spans");
+    let of_zipkin: usize = zipkin
+        .iter()
+        .map(|body| body.matches("\"traceId\"").count())
+        .sum();
+    assert_eq!(of_zipkin, 4, "{zipkin:?}");
+    assert_eq!(zipkin.len(), 2, "no more than three in each");
+    assert_eq!(seen.out.matches("\"traceId\"").count(), 4, "{}", seen.out);
+    assert!(seen.span()["attributes"][0]["value"]["stringValue"] == "some");
+}
+
+#[test]
+fn a_subscriber_that_was_set_before_stays_and_takes_the_layer() {
+    use tracing_subscriber::{Layer, Registry, layer::SubscriberExt as _, reload};
+    let test = "a_subscriber_that_was_set_before_stays_and_takes_the_layer";
+    let Some(seen) = look(test, &CONSOLE) else {
+        let (place, handle) = reload::Layer::new(None::<Box<dyn Layer<Registry> + Send + Sync>>);
+        let subscriber = tracing_subscriber::registry().with(place);
+        tracing::subscriber::set_global_default(subscriber).unwrap();
+        let telemetry = barograph::init("shop").unwrap();
+        info!("not heard");
+        handle.reload(telemetry.late_layer()).unwrap();
+        info_span!("charge").in_scope(|| info!("taken"));
+        drop(telemetry);
+        return;
+    };
+    assert!(
+        seen.err.contains("another subscriber for tracing is set"),
+        "{}",
+        seen.err
+    );
+    assert_eq!(seen.lines().len(), 0, "{}", seen.err);
+    assert_eq!(seen.span()["name"], "charge");
+    assert_eq!(seen.record()["body"]["stringValue"], "taken");
+}
+
+#[test]
+fn a_subscriber_that_is_gone_is_none() {
+    let test = "a_subscriber_that_is_gone_is_none";
+    let Some(seen) = look(test, &CONSOLE) else {
+        tracing::subscriber::with_default(tracing_subscriber::registry(), || info!("early"));
+        let telemetry = barograph::init("shop").unwrap();
+        info!("taken");
+        drop(telemetry);
+        return;
+    };
+    assert!(seen.err.contains("; logs on stderr"), "{}", seen.err);
+    assert_eq!(seen.record()["body"]["stringValue"], "taken");
+}
+
+#[test]
+fn lines_after_the_end_are_written() {
+    let Some(seen) = look("lines_after_the_end_are_written", &[]) else {
+        barograph::init("shop").unwrap().shutdown();
+        for line in 0..100 {
+            info!(line, "after the end");
+        }
+        std::process::exit(0);
+    };
+    let lines = seen.err.matches("after the end").count();
+    assert_eq!(lines, 100, "{}", seen.err);
+}
+
+#[test]
+fn a_thread_that_panics_leaves_its_spans() {
+    let Some(seen) = look("a_thread_that_panics_leaves_its_spans", &CONSOLE) else {
+        let telemetry = barograph::init("shop").unwrap();
+        let held = info_span!("held by the other thread");
+        let panicking = std::thread::spawn(|| {
+            let _charge = info_span!("charge").entered();
+            let _inner = info_span!("inner").entered();
+            panic!("no more");
+        });
+        assert!(panicking.join().is_err());
+        // The thread's context is gone with it, and this one never had it.
+        assert_eq!(barograph::current::context(), None);
+        drop(telemetry);
+        drop(held);
+        return;
+    };
+    let names = |name: &str| seen.out.contains(&format!(r#""name":"{name}""#));
+    assert!(names("charge") && names("inner") && names("held by the other thread"));
+    assert_eq!(
+        seen.out.matches("barograph.span.unfinished").count(),
+        1,
+        "{}",
+        seen.out
+    );
+}
+
+#[test]
+fn a_main_that_panics_leaves_what_was_open() {
+    let Some(seen) = look("a_main_that_panics_leaves_what_was_open", &CONSOLE) else {
+        // Dropped last, as in a `main` that begins with it.
+        let _telemetry = barograph::init("shop").unwrap();
+        let (opened, is_open) = std::sync::mpsc::channel();
+        std::thread::spawn(move || {
+            let _charge = info_span!("charge").entered();
+            opened.send(()).unwrap();
+            std::thread::sleep(Duration::from_secs(60));
+        });
+        is_open.recv().unwrap();
+        panic!("no more");
+    };
+    let span = seen.span();
+    assert_eq!(span["name"], "charge");
+    assert!(
+        seen.out.contains("barograph.span.unfinished"),
+        "{}",
+        seen.out
+    );
+}
