@@ -221,10 +221,20 @@ impl Pushing {
     pub(crate) fn shutdown(self, spans: Option<&TraceHandle>, deadline: Instant) {
         let left = || deadline.saturating_duration_since(Instant::now());
         // Open spans that the queue has no room for wait for what is in it to be sent.
-        while spans.is_some_and(|spans| spans.finish_open() > 0) {
-            if self.handle.flush(left() / 2).is_err() {
+        let finish = || spans.map_or(0, TraceHandle::finish_open);
+        let mut open = finish();
+        while open > 0 {
+            let sent = self.handle.flush(left().saturating_sub(LAST_ROUND));
+            open = finish();
+            if sent.is_err() {
                 break;
             }
+        }
+        if open > 0 {
+            tracing::warn!(
+                target: "barograph",
+                "{open} spans that had not ended are lost: there was no time to send them"
+            );
         }
         // What was not delivered has been counted and told.
         let _ = self.handle.shutdown(left());
@@ -234,6 +244,9 @@ impl Pushing {
         let _: Result<(), _> = ended.recv_timeout(left());
     }
 }
+
+/// How long the last round has when all the time before it went to spans that were open.
+const LAST_ROUND: Duration = Duration::from_secs(1);
 
 /// Runs the driver on a thread of its own. What is returned ends with the thread.
 fn spawn(driver: Driver) -> io::Result<Receiver<()>> {
