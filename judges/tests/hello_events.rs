@@ -105,6 +105,7 @@ fn check_spans(name: &str, load: &Load, spans: &BTreeMap<Ids, Span>) {
         let is_remote = span.flags & 0x200 != 0;
         assert_eq!(is_remote, !span.parent.is_empty(), "{name}: {span:?}");
         assert_eq!(span.flags & 1, 1, "{name}: {span:?}");
+        assert!(load.may_have_made(trace_id, span_id), "{name}: {span:?}");
         if is_remote {
             continued.insert(trace_id.clone(), span.parent.clone());
         }
