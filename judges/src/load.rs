@@ -1,6 +1,9 @@
 //! A fixed number of real HTTP requests, some of them inside sampled traces.
 
-use std::{collections::BTreeMap, thread};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    thread,
+};
 
 use ureq::{RequestBuilder, typestate::WithoutBody};
 
@@ -17,6 +20,23 @@ pub struct Load {
     pub strays: u64,
     /// The sampled traces: trace id to span id.
     pub sampled: BTreeMap<String, String>,
+    /// The trace ids of those that are not sampled.
+    pub unsampled: BTreeSet<String>,
+}
+
+impl Load {
+    /// Whether these may be the ids of a span in which a request was served, of a trace that is
+    /// sampled: one that was sent, or one that began where a request came with none.
+    pub fn may_have_made(&self, trace_id: &str, span_id: &str) -> bool {
+        let is_id = |id: &str, length| {
+            id.len() == length && id.bytes().all(|byte| byte.is_ascii_hexdigit())
+        };
+        let is_callers = self.sampled.get(trace_id).is_some_and(|id| id == span_id);
+        is_id(trace_id, 32)
+            && is_id(span_id, 16)
+            && !is_callers
+            && !self.unsampled.contains(trace_id)
+    }
 }
 
 /// Sends `orders` requests for orders and `strays` that no route matches, over several
@@ -52,6 +72,7 @@ pub fn send(base: &str, orders: u64, strays: u64) -> Load {
         orders,
         strays,
         sampled: sampled.collect(),
+        unsampled: (1..orders).step_by(TRACED as usize).map(trace_id).collect(),
     }
 }
 

@@ -31,7 +31,7 @@ fn hello_says_the_same_by_both_ways() {
         let requests = samples.sum("http_server_request_duration_seconds_count");
         assert_eq!(requests, (load.orders + load.strays) as f64);
         for (trace, span, _) in samples.exemplars.values() {
-            assert_eq!(load.sampled.get(trace), Some(span), "{samples:?}");
+            assert!(load.may_have_made(trace, span), "{samples:?}");
         }
     }
 }

@@ -210,11 +210,9 @@ fn check(run: &Run, records: &[Record]) {
     run.page.check_same(&pushed, name);
     assert!(pushed.exemplars.len() > 2, "{name}: {:?}", pushed.exemplars);
     for (series, (trace, span, _)) in &pushed.exemplars {
-        let sent = run.load.sampled.get(trace);
-        assert_eq!(
-            sent,
-            Some(span),
-            "{name}: {series} has an exemplar of no sampled trace"
+        assert!(
+            run.load.may_have_made(trace, span),
+            "{name}: {series} has an exemplar of no sampled trace: {trace} {span}"
         );
     }
 }

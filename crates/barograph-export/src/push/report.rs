@@ -146,7 +146,7 @@ impl fmt::Display for Report {
             ),
             Event::Slow { limit } => write!(
                 f,
-                "not all {signal} could be sent to {url} within {limit:?}, the limit of a round"
+                "not all {signal} could be sent to {url} within {limit:?}"
             ),
             Event::Stuck { limit } => write!(
                 f,

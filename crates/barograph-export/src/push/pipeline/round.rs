@@ -47,7 +47,7 @@ impl Line {
         let is_complete = match self.clear_desk(round, orders).await {
             Ok(()) => self.send_all(round, orders).await,
             Err(Away) => {
-                self.is_late(time);
+                self.is_late(time, round);
                 false
             }
         };
@@ -153,7 +153,7 @@ impl Line {
             let run = self.worker.run(job, round.stage, round.until, orders);
             let Ok(answer) = run.await else {
                 if orders.interrupted(round.stage).is_none() {
-                    self.is_late(asked.elapsed());
+                    self.is_late(asked.elapsed(), round);
                 }
                 collecting.error = Some("timeout");
                 break false;
@@ -184,9 +184,8 @@ impl Line {
             }
             if Instant::now() >= round.sends_until {
                 if !self.journal.takes() {
-                    self.teller.tell_once(Event::Slow {
-                        limit: self.timeout,
-                    });
+                    let limit = self.limit(round);
+                    self.teller.tell_once(Event::Slow { limit });
                     break false;
                 }
                 sends = false;
@@ -247,13 +246,20 @@ impl Line {
         }
     }
 
-    fn is_late(&mut self, waited: Duration) {
+    fn is_late(&mut self, waited: Duration, round: Round) {
+        let limit = self.limit(round);
         self.teller.tell_once(match waited >= self.timeout / 2 {
             true => Event::Stuck { limit: waited },
-            false => Event::Slow {
-                limit: self.timeout,
-            },
+            false => Event::Slow { limit },
         });
+    }
+
+    /// How long a round may take. Whoever asks for one says it.
+    fn limit(&self, round: Round) -> Duration {
+        match round.stage {
+            Stage::Between | Stage::Scheduled => self.timeout,
+            Stage::Flush | Stage::Final => round.until.saturating_duration_since(round.due),
+        }
     }
 }
 

@@ -167,6 +167,12 @@ fn a_callback_that_hangs_for_a_while_costs_what_it_made_nothing() {
     let (handle, end) = on_a_thread(&world, world.pipeline());
     assert!(handle.flush(200 * MILLI).is_err());
     assert_eq!(handle.flush(10 * SECOND), Ok(()));
+    // It tells the time that it was given, not that of a round that is due.
+    let told = world.events().into_iter().find_map(|event| match event {
+        Event::Slow { limit } => Some(limit),
+        _ => None,
+    });
+    assert!(told.is_some_and(|limit| limit <= 200 * MILLI), "{told:?}");
     assert_eq!(handle.shutdown(10 * SECOND), Ok(()));
     let _ = end.recv_timeout(10 * SECOND);
     let totals = world.totals();
