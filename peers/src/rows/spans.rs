@@ -12,7 +12,7 @@ use std::time::Duration;
 use barograph_core::queue::Queue;
 use barograph_edge::sampling::keep::{Keep, KeepConfig};
 use barograph_edge::sampling::{AlwaysOff, Decision, ParentBased};
-use barograph_edge::trace::{TraceHandle, TraceLayer};
+use barograph_edge::trace::{TraceHandle, TraceLayer, unbox};
 use barograph_model::span::SpanRecord;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::error::OTelSdkResult;
@@ -197,7 +197,8 @@ impl Sink {
                 if taken.pop_into(&mut batch, BATCH) == 0 {
                     let _ = woken.recv_timeout(Duration::from_millis(100));
                 }
-                batch.clear();
+                // As the push loop does.
+                batch.drain(..).map(unbox).for_each(drop);
             }
         });
         Sink { queue, is_over }
@@ -270,5 +271,49 @@ impl SpanExporter for Discard {
     async fn export(&self, batch: Vec<SpanData>) -> OTelSdkResult {
         self.0.fetch_add(batch.len() as u64, Ordering::Relaxed);
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use opentelemetry_sdk::trace::InMemorySpanExporter;
+    use tracing_subscriber::Layer;
+    use tracing_subscriber::registry::Registry;
+
+    use super::*;
+
+    /// During a migration both are there: neither is in the way of the other, whatever the order.
+    #[test]
+    fn our_layer_lives_beside_the_other_one() {
+        for is_first in [true, false] {
+            let exporter = InMemorySpanExporter::default();
+            let provider = SdkTracerProvider::builder()
+                .with_simple_exporter(exporter.clone())
+                .build();
+            let theirs = tracing_opentelemetry::layer().with_tracer(provider.tracer("peers"));
+            let queue = Arc::new(Queue::new(8));
+            let mut layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> =
+                vec![theirs.boxed(), TraceLayer::new(queue.clone()).boxed()];
+            if is_first {
+                layers.reverse();
+            }
+            tracing::subscriber::with_default(tracing_subscriber::registry().with(layers), || {
+                info_span!("outer").in_scope(|| one(0));
+                two_fields(1);
+            });
+            let names = ["request", "outer", "request"];
+            let theirs = exporter.get_finished_spans().expect("it is not shut down");
+            assert_eq!(
+                theirs.iter().map(|span| &*span.name).collect::<Vec<_>>(),
+                names
+            );
+            let ours: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
+            assert_eq!(
+                ours.iter().map(|span| &*span.name).collect::<Vec<_>>(),
+                names
+            );
+            let parent = ours[0].parent.map(|parent| parent.span_id);
+            assert_eq!(parent, Some(ours[1].context.span_id()));
+        }
     }
 }

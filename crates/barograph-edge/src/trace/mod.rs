@@ -29,6 +29,7 @@
 
 mod limits;
 mod sink;
+mod spare;
 mod settings;
 mod metrics;
 mod open;
@@ -48,4 +49,5 @@ pub use self::limits::SpanLimits;
 pub use self::metrics::SpanMetrics;
 pub use self::settings::{ErrorEvents, Events};
 pub use self::sink::SpanSink;
+pub use self::spare::unbox;
 pub use self::tracer::context_of;

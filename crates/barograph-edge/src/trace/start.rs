@@ -13,6 +13,7 @@ use tracing::span::Attributes;
 use super::fields::{Fields, NameAndKind, Visitor, has_own, location};
 use super::metrics::{IsSampled, Origin};
 use super::open::{Kept, Open, Timing};
+use super::spare::spare;
 use super::stack;
 use super::table::Slot;
 use super::tracer::Tracer;
@@ -257,27 +258,41 @@ impl Tracer {
         trace_state: TraceState,
     ) -> Open {
         let now = self.now();
-        // Made in place, and not copied there.
-        let mut record = Box::write(
-            Box::new_uninit(),
-            SpanRecord {
-                context,
-                parent: parent.map(parent_of),
-                trace_state,
-                name: metadata.name().into(),
-                kind: SpanKind::Internal,
-                start_unix_nano: now,
-                end_unix_nano: 0,
-                scope: metadata.target().into(),
-                attributes: Vec::new(),
-                dropped_attributes: 0,
-                events: Vec::new(),
-                dropped_events: 0,
-                links: Vec::new(),
-                dropped_links: 0,
-                status: Status::Unset,
-            },
-        );
+        let parent = parent.map(parent_of);
+        let (name, scope) = (metadata.name(), metadata.target());
+        let mut record = match spare() {
+            Some(mut record) => {
+                // All that is not empty in one of them.
+                record.context = context;
+                record.parent = parent;
+                record.trace_state = trace_state;
+                record.name = name.into();
+                record.start_unix_nano = now;
+                record.scope = scope.into();
+                record
+            }
+            // Made in place, and not copied there.
+            None => Box::write(
+                Box::new_uninit(),
+                SpanRecord {
+                    context,
+                    parent,
+                    trace_state,
+                    name: name.into(),
+                    kind: SpanKind::Internal,
+                    start_unix_nano: now,
+                    end_unix_nano: 0,
+                    scope: scope.into(),
+                    attributes: Vec::new(),
+                    dropped_attributes: 0,
+                    events: Vec::new(),
+                    dropped_events: 0,
+                    links: Vec::new(),
+                    dropped_links: 0,
+                    status: Status::Unset,
+                },
+            ),
+        };
         if self.settings.has_code_location {
             location(metadata, |key, value| {
                 self.limits().set(&mut record, key.into(), value);

@@ -68,7 +68,8 @@ impl Pushes {
         let from = match push.what {
             What::Metrics => From::Metrics,
             What::Spans | What::ZipkinSpans => {
-                From::Spans(Waiting::new(queue, batch, wake.clone()), wake)
+                let waiting = Waiting::new(queue, batch, wake.clone());
+                From::Spans(waiting.with_unbox(barograph_edge::trace::unbox), wake)
             }
             What::LogRecords => From::LogRecords(Waiting::new(queue, batch, wake.clone()), wake),
         };

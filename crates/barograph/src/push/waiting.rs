@@ -11,46 +11,61 @@ use barograph_model::log::LogRecord;
 use barograph_model::span::SpanRecord;
 
 /// A queue of records, from which one pipeline takes.
-pub(crate) struct Waiting<T>(Arc<Queue<Box<T>>>);
+pub(crate) struct Waiting<T> {
+    queue: Arc<Queue<Box<T>>>,
+    /// What becomes of the box of a record that is taken.
+    unbox: fn(Box<T>) -> T,
+}
 
 impl<T: 'static> Waiting<T> {
     /// An empty one, which rings when a batch waits.
     pub(crate) fn new(capacity: usize, batch: usize, wake: Wake) -> Self {
         let queue = Queue::new(capacity).with_alarm(batch, move || wake.ring());
-        Waiting(Arc::new(queue))
+        Waiting {
+            queue: Arc::new(queue),
+            unbox: |record| *record,
+        }
+    }
+
+    /// Hands boxes to whoever uses them again.
+    pub(crate) fn with_unbox(self, unbox: fn(Box<T>) -> T) -> Self {
+        Waiting { unbox, ..self }
     }
 }
 
 impl<T> Clone for Waiting<T> {
     fn clone(&self) -> Self {
-        Waiting(Arc::clone(&self.0))
+        Waiting {
+            queue: Arc::clone(&self.queue),
+            unbox: self.unbox,
+        }
     }
 }
 
 impl<T: Send> Backlog for Waiting<T> {
     fn accepted(&self) -> u64 {
-        self.0.counts().accepted
+        self.queue.counts().accepted
     }
 
     fn refused(&self) -> u64 {
-        let counts = self.0.counts();
+        let counts = self.queue.counts();
         counts.refused_full + counts.refused_closed
     }
 
     fn capacity(&self) -> u64 {
-        self.0.capacity() as u64
+        self.queue.capacity() as u64
     }
 
     fn close(&self) {
-        self.0.close();
-        while self.0.pop().is_some() {}
+        self.queue.close();
+        while self.queue.pop().is_some() {}
     }
 }
 
 impl<T: Send> Inflow<T> for Waiting<T> {
     fn take(&self, at_most: usize, into: &mut Vec<T>) {
-        let taken = std::iter::from_fn(|| self.0.pop());
-        into.extend(taken.take(at_most).map(|record| *record));
+        let taken = std::iter::from_fn(|| self.queue.pop());
+        into.extend(taken.take(at_most).map(self.unbox));
     }
 }
 
@@ -101,9 +116,9 @@ impl<T: Clone> Outlets<T> {
             return;
         };
         for queue in others {
-            let _ = queue.0.push(record.clone());
+            let _ = queue.queue.push(record.clone());
         }
-        let _ = last.0.push(record);
+        let _ = last.queue.push(record);
     }
 }
 
@@ -114,7 +129,7 @@ impl SpanSink for Outlets<SpanRecord> {
 
     fn is_full(&self) -> bool {
         let mut queues = self.queues.iter();
-        let is_full = |queue: &Waiting<_>| queue.0.len() >= queue.0.capacity();
+        let is_full = |queue: &Waiting<_>| queue.queue.len() >= queue.queue.capacity();
         match self.notes.leaves_behind() {
             true => !queues.any(|queue| !is_full(queue)),
             false => queues.any(is_full),
