@@ -138,7 +138,8 @@ fn what_may_help_is_tried_again_unchanged() {
     let again = |case: &'static str, transport, fault: Value| {
         let receiver = &receiver;
         Box::new(move || {
-            let more = [("OTEL_EXPORTER_OTLP_TIMEOUT", "1000")];
+            // Not so short that a request comes twice because the receiver is slow.
+            let more = [("OTEL_EXPORTER_OTLP_TIMEOUT", "3000")];
             let met = Met::new(receiver, case, transport, &[fault], &more);
             for (case, (signal, records, account)) in met.cases.iter().enumerate() {
                 let name = &met.name;
