@@ -411,7 +411,8 @@ fn the_environment_decides_what_is_exported() {
     }
     let traces = ("OTEL_TRACES_EXPORTER", "otlp");
     let logs = ("OTEL_LOGS_EXPORTER", "otlp");
-    // What is set, and how many spans, log records and lines there are then.
+    // What is set, and how many spans, log records and lines there are then. What is ignored is told
+    // as a record, too.
     for (variables, expected) in [
         (vec![], (2, 1, 1)),
         (vec![traces], (2, 1, 1)),
@@ -431,7 +432,7 @@ fn the_environment_decides_what_is_exported() {
                 ("OTEL_TRACES_SAMPLER", "no such"),
                 ("OTEL_TRACES_SAMPLER_ARG", "0"),
             ],
-            (2, 1, 1),
+            (2, 2, 1),
         ),
         (vec![("RUST_LOG", "warn")], (2, 1, 0)),
         (vec![("RUST_LOG", "debug")], (2, 1, 2)),
@@ -444,7 +445,7 @@ fn the_environment_decides_what_is_exported() {
                 ("OTEL_BLRP_MAX_QUEUE_SIZE", "0"),
                 ("OTEL_BSP_SCHEDULE_DELAY", "x"),
             ],
-            (2, 1, 1),
+            (2, 3, 1),
         ),
     ] {
         let receiver = Receiver::start(Protocol::HttpProtobuf, Mood::Takes);
