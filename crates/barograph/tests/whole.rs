@@ -7,11 +7,15 @@
 #[path = "it/receiver.rs"]
 mod receiver;
 
+use std::pin::Pin;
 use std::process::Command;
 use std::time::Duration;
 
 use barograph::Telemetry;
+use barograph::export::otlp::Request;
 use barograph::export::push::client::Protocol;
+use barograph::export::push::{Outcome, Target, Transport};
+use barograph::push::Push;
 use serde_json::Value;
 use tracing::{info, info_span};
 
@@ -224,6 +228,55 @@ fn a_subscriber_that_is_gone_is_none() {
     };
     assert!(seen.err.contains("; logs on stderr"), "{}", seen.err);
     assert_eq!(seen.record()["body"]["stringValue"], "taken");
+}
+
+/// A transport that traces, by a place in the program that the service uses, too.
+struct Talking(Target);
+
+impl Transport for Talking {
+    fn send<'a>(
+        &'a mut self,
+        _: &'a Request,
+    ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
+        talk();
+        Box::pin(std::future::ready(Outcome::Delivered(None)))
+    }
+
+    fn target(&self) -> &Target {
+        &self.0
+    }
+}
+
+fn talk() {
+    info!("by both of them");
+}
+
+#[test]
+fn what_the_loop_keeps_silent_about_is_heard_of_the_service() {
+    let test = "what_the_loop_keeps_silent_about_is_heard_of_the_service";
+    let Some(seen) = look(test, &[]) else {
+        let talking = Talking(Target {
+            url: "here".into(),
+            component_type: "talking",
+            host: String::new(),
+            port: None,
+        });
+        let telemetry = Telemetry::builder("shop")
+            .with_push(Push::metrics("talking", talking))
+            .start()
+            .unwrap();
+        barograph::counter!("orders").inc();
+        assert_eq!(telemetry.flush(Duration::from_secs(20)), Ok(()));
+        talk();
+        drop(telemetry);
+        return;
+    };
+    assert_eq!(
+        seen.err.matches("by both of them").count(),
+        1,
+        "{}",
+        seen.err
+    );
 }
 
 #[test]
