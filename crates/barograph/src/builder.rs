@@ -48,11 +48,28 @@ use crate::telemetry::{Flush, Telemetry};
 /// | `OTEL_EXPORTER_PROMETHEUS_PORT` | on which port; 0 is a free one | 9464 |
 /// | `OTEL_METRICS_EXPORTER` | who gets metrics: of `prometheus`, `otlp`, `console` and `none`, with commas between them | `prometheus`, and `otlp` where an endpoint is set |
 /// | `OTEL_EXPORTER_OTLP_ENDPOINT` and all `OTEL_EXPORTER_OTLP_*` | where and how telemetry is pushed: see the module `push` | nobody is dialed |
+/// | `OTEL_TRACES_EXPORTER` | who gets spans: of `otlp`, `zipkin`, `console` and `none`, with commas between them | `otlp` where an endpoint is set for it; else they stay in the process, where log lines and exemplars have their ids |
+/// | `OTEL_LOGS_EXPORTER` | who gets log records: of `otlp`, `console` and `none` | `otlp` where an endpoint is set for it |
 /// | `OTEL_METRICS_EXEMPLAR_FILTER` | which measurements become exemplars: `trace_based`, `always_on`, `always_off` | `trace_based` |
-/// | `OTEL_SDK_DISABLED` | `true`: nothing is recorded or shown; `/health` and `/ready` stay | `false` |
-/// | `RUST_LOG` | which log lines are printed | `info` |
+/// | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | which traces are recorded: `always_on`, `always_off`, `traceidratio`, `parentbased_always_on` and its like, and what the sampler is told, such as a ratio from 0 to 1 | `parentbased_always_on` |
+/// | `BAROGRAPH_KEEP` | how many traces a second are exported though they were not sampled: those that failed, took long, or that an exemplar leads to; 0 for none | none |
+/// | `BAROGRAPH_KEEP_SLOW` | beside it, how many milliseconds are long | none is |
+/// | `OTEL_PROPAGATORS` | how a context travels: of `tracecontext`, `baggage`, `b3`, `b3multi`, `jaeger` and `none` | `tracecontext,baggage` |
+/// | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT`, `OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT`, `OTEL_LINK_ATTRIBUTE_COUNT_LIMIT` | how many attributes each of them has | `OTEL_ATTRIBUTE_COUNT_LIMIT`, else 128 |
+/// | `OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT`, `OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT` | how many characters a text has in them | `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`, else no end in spans, 65536 in log records |
+/// | `OTEL_SPAN_EVENT_COUNT_LIMIT`, `OTEL_SPAN_LINK_COUNT_LIMIT` | how many events and links a span has | 128 |
+/// | `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS` | the methods of HTTP that are told apart, case and all; others are `_OTHER` | those of RFC 9110, `PATCH`, `QUERY` |
+/// | `OTEL_SDK_DISABLED` | `true`: nothing is recorded or shown; contexts still go through, log lines, `/health` and `/ready` stay | `false` |
+/// | `RUST_LOG` | which log lines are printed: directives such as `info,sqlx=warn` | `info` |
+/// | `BAROGRAPH_SPANS` | which spans there are: directives | `info` |
+/// | `BAROGRAPH_LOGS` | which log records are pushed: directives | `info` |
+/// | `BAROGRAPH_LOG_FORMAT` | how lines look: `pretty`, `json`, or `tracing_json` as `tracing-subscriber` has it | `pretty` |
+/// | `NO_COLOR` | whatever it says, lines have no colors | colors on a terminal |
 ///
-/// A value that makes no sense is told about and ignored.
+/// A value that makes no sense is told about and ignored. An empty one is none.
+///
+/// Where panics abort, a hook sends what was recorded before one: see
+/// [`Builder::without_panic_hook`].
 ///
 /// # Errors
 /// [`StartError`], most often because another program has the port.

@@ -7,11 +7,15 @@
 #[path = "it/receiver.rs"]
 mod receiver;
 
+use std::pin::Pin;
 use std::process::Command;
 use std::time::Duration;
 
 use barograph::Telemetry;
+use barograph::export::otlp::Request;
 use barograph::export::push::client::Protocol;
+use barograph::export::push::{Outcome, Target, Transport};
+use barograph::push::Push;
 use serde_json::Value;
 use tracing::{info, info_span};
 
@@ -226,6 +230,55 @@ fn a_subscriber_that_is_gone_is_none() {
     assert_eq!(seen.record()["body"]["stringValue"], "taken");
 }
 
+/// A transport that traces, by a place in the program that the service uses, too.
+struct Talking(Target);
+
+impl Transport for Talking {
+    fn send<'a>(
+        &'a mut self,
+        _: &'a Request,
+    ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
+        talk();
+        Box::pin(std::future::ready(Outcome::Delivered(None)))
+    }
+
+    fn target(&self) -> &Target {
+        &self.0
+    }
+}
+
+fn talk() {
+    info!("by both of them");
+}
+
+#[test]
+fn what_the_loop_keeps_silent_about_is_heard_of_the_service() {
+    let test = "what_the_loop_keeps_silent_about_is_heard_of_the_service";
+    let Some(seen) = look(test, &[]) else {
+        let talking = Talking(Target {
+            url: "here".into(),
+            component_type: "talking",
+            host: String::new(),
+            port: None,
+        });
+        let telemetry = Telemetry::builder("shop")
+            .with_push(Push::metrics("talking", talking))
+            .start()
+            .unwrap();
+        barograph::counter!("orders").inc();
+        assert_eq!(telemetry.flush(Duration::from_secs(20)), Ok(()));
+        talk();
+        drop(telemetry);
+        return;
+    };
+    assert_eq!(
+        seen.err.matches("by both of them").count(),
+        1,
+        "{}",
+        seen.err
+    );
+}
+
 #[test]
 fn lines_after_the_end_are_written() {
     let Some(seen) = look("lines_after_the_end_are_written", &[]) else {
@@ -287,4 +340,182 @@ fn a_main_that_panics_leaves_what_was_open() {
         "{}",
         seen.out
     );
+}
+
+/// What a handler sees of the trace, as the headers that it would send on, and the page.
+#[cfg(feature = "axum")]
+async fn sent_on(
+    method: &str,
+    headers: &[(&str, &str)],
+    telemetry: &Telemetry,
+) -> (http::HeaderMap, String) {
+    use barograph::carrier::HeadersMut;
+    use barograph::edge::propagation::propagators;
+    use http::HeaderMap;
+    use tower_service::Service as _;
+    let handler = || async {
+        let mut headers = HeaderMap::new();
+        let current = barograph::current::propagation();
+        propagators().inject(&current, &mut HeadersMut(&mut headers));
+        headers
+    };
+    let app = axum::Router::new().route("/", axum::routing::any(handler));
+    let mut app = app.layer(barograph::http::layer());
+    let mut request = http::Request::builder().method(method).uri("/");
+    for (name, value) in headers {
+        request = request.header(*name, *value);
+    }
+    let request = request.body(axum::body::Body::empty()).unwrap();
+    let response = app.call(request).await.unwrap();
+    let headers = response.headers().clone();
+    drop(response);
+    (headers, telemetry.page(None).body)
+}
+
+#[cfg(feature = "axum")]
+#[test]
+fn methods_of_http_are_those_of_the_environment() {
+    let test = "methods_of_http_are_those_of_the_environment";
+    let variables = [("OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS", "PURGE, POST")];
+    let Some(seen) = look(test, &variables) else {
+        let telemetry = barograph::init("shop").unwrap();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        for (method, shown) in [("PURGE", "PURGE"), ("GET", "_OTHER")] {
+            let (_, page) = runtime.block_on(sent_on(method, &[], &telemetry));
+            let label = format!("http_request_method=\"{shown}\"");
+            assert!(page.contains(&label), "{label} in {page}");
+            assert!(!page.contains("http_request_method=\"GET\""), "{page}");
+        }
+        eprintln!("ALL IS WELL");
+        return;
+    };
+    assert!(
+        seen.err.contains("ALL IS WELL"),
+        "{}\n{}",
+        seen.out,
+        seen.err
+    );
+}
+
+#[cfg(feature = "axum")]
+#[test]
+fn propagators_of_the_environment_stay_where_telemetry_is_off() {
+    const TRACE: &str = "0af7651916cd43dd8448eb211c80319c";
+    let test = "propagators_of_the_environment_stay_where_telemetry_is_off";
+    let variables = [
+        ("OTEL_SDK_DISABLED", "true"),
+        ("OTEL_PROPAGATORS", "b3,nobody's"),
+    ];
+    let Some(seen) = look(test, &variables) else {
+        let telemetry = barograph::init("shop").unwrap();
+        let b3 = format!("{TRACE}-b7ad6b7169203331-1");
+        let parent = format!("00-{TRACE}-b7ad6b7169203331-01");
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .build()
+            .unwrap();
+        let sent = |name, value| {
+            runtime
+                .block_on(sent_on("GET", &[(name, value)], &telemetry))
+                .0
+        };
+        assert_eq!(sent("b3", &b3)["b3"], b3);
+        // Nobody asked for the others.
+        let sent = sent("traceparent", &parent);
+        assert!(
+            !sent.contains_key("traceparent") && !sent.contains_key("b3"),
+            "{sent:?}"
+        );
+        eprintln!("ALL IS WELL");
+        return;
+    };
+    assert!(
+        seen.err.contains("ALL IS WELL"),
+        "{}\n{}",
+        seen.out,
+        seen.err
+    );
+    assert!(
+        seen.err
+            .contains("no metrics since OTEL_SDK_DISABLED is true"),
+        "{}",
+        seen.err
+    );
+    assert!(
+        seen.err.contains("nobody's"),
+        "what is not known is told: {}",
+        seen.err
+    );
+}
+
+/// What each variable makes of a trace that is three spans long, each with a line.
+#[test]
+fn the_environment_decides_what_is_exported() {
+    let test = "the_environment_decides_what_is_exported";
+    if std::env::var_os(LOOKED_AT).is_some() {
+        let telemetry = barograph::init("shop").unwrap();
+        info_span!("outer").in_scope(|| {
+            info_span!("inner").in_scope(|| info!("taken"));
+            tracing::debug_span!("fine").in_scope(|| tracing::debug!("fine"));
+        });
+        drop(telemetry);
+        return;
+    }
+    let traces = ("OTEL_TRACES_EXPORTER", "otlp");
+    let logs = ("OTEL_LOGS_EXPORTER", "otlp");
+    // What is set, and how many spans, log records and lines there are then. What is ignored is told
+    // as a record, too.
+    for (variables, expected) in [
+        (vec![], (2, 1, 1)),
+        (vec![traces], (2, 1, 1)),
+        (vec![("OTEL_TRACES_EXPORTER", "none")], (0, 1, 1)),
+        (vec![("OTEL_LOGS_EXPORTER", "none")], (2, 0, 1)),
+        (vec![("OTEL_SDK_DISABLED", "true"), traces, logs], (0, 0, 1)),
+        (vec![("OTEL_TRACES_SAMPLER", "always_off")], (0, 1, 1)),
+        (
+            vec![
+                ("OTEL_TRACES_SAMPLER", "traceidratio"),
+                ("OTEL_TRACES_SAMPLER_ARG", "0"),
+            ],
+            (0, 1, 1),
+        ),
+        (
+            vec![
+                ("OTEL_TRACES_SAMPLER", "no such"),
+                ("OTEL_TRACES_SAMPLER_ARG", "0"),
+            ],
+            (2, 2, 1),
+        ),
+        (vec![("RUST_LOG", "warn")], (2, 1, 0)),
+        (vec![("RUST_LOG", "debug")], (2, 1, 2)),
+        (vec![("BAROGRAPH_SPANS", "debug")], (3, 1, 1)),
+        (vec![("BAROGRAPH_SPANS", "off")], (0, 1, 1)),
+        (vec![("BAROGRAPH_LOGS", "debug")], (2, 2, 1)),
+        (vec![("BAROGRAPH_LOGS", "warn")], (2, 0, 1)),
+        (
+            vec![
+                ("OTEL_BLRP_MAX_QUEUE_SIZE", "0"),
+                ("OTEL_BSP_SCHEDULE_DELAY", "x"),
+            ],
+            (2, 3, 1),
+        ),
+    ] {
+        let receiver = Receiver::start(Protocol::HttpProtobuf, Mood::Takes);
+        let base = format!("http://{}", receiver.address);
+        let mut all = vec![
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", &*base),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", "http/protobuf"),
+        ];
+        all.extend(&variables);
+        let seen = look(test, &all).unwrap();
+        let lines = seen.err.lines().filter(|line| line.contains(" whole: "));
+        let (spans, records) = (receiver.spans().len(), receiver.records().len());
+        assert_eq!(
+            (spans, records, lines.count()),
+            expected,
+            "{variables:?}\n{}",
+            seen.err
+        );
+    }
 }

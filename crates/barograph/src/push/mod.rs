@@ -4,13 +4,15 @@
 //! whatever the service runs on: many threads, one, one that is blocked by the very call that waits
 //! for the end, or no runtime at all.
 //!
-//! What the environment decides; each of the `OTEL_EXPORTER_OTLP_*` has a form for metrics alone,
-//! `OTEL_EXPORTER_OTLP_METRICS_*`, which counts first:
+//! What the environment decides; each of the `OTEL_EXPORTER_OTLP_*` has a form for one signal alone,
+//! `OTEL_EXPORTER_OTLP_METRICS_*`, `_TRACES_*` and `_LOGS_*`, which counts first:
 //!
 //! | variable | what | without it |
 //! |---|---|---|
 //! | `OTEL_METRICS_EXPORTER` | who gets metrics: `otlp`, `prometheus`, `console` (one line of JSON a request), `none`; several with commas | `prometheus`, and `otlp` where an endpoint is set: an endpoint alone is enough, and without one nobody is dialed |
-//! | `OTEL_EXPORTER_OTLP_ENDPOINT` | where to; `/v1/metrics` is appended, but not to the form for metrics alone; `unix:/path` is a socket | `http://localhost:4318`, for gRPC `http://localhost:4317` |
+//! | `OTEL_TRACES_EXPORTER` | who gets spans: `otlp`, `zipkin`, `console`, `none`; several with commas, each with a queue of its own | `otlp` where an endpoint is set |
+//! | `OTEL_LOGS_EXPORTER` | who gets log records: `otlp`, `console`, `none`; several with commas | `otlp` where an endpoint is set |
+//! | `OTEL_EXPORTER_OTLP_ENDPOINT` | where to; `/v1/metrics`, `/v1/traces` or `/v1/logs` is appended, but not to the form for one signal alone; `unix:/path` is a socket | `http://localhost:4318`, for gRPC `http://localhost:4317` |
 //! | `OTEL_EXPORTER_OTLP_PROTOCOL` | `grpc`, `http/protobuf`, `http/json` | `http/protobuf` |
 //! | `OTEL_EXPORTER_OTLP_HEADERS` | `key=value,key=value`, percent-encoded | none |
 //! | `OTEL_EXPORTER_OTLP_TIMEOUT` | for one request with all its tries, in milliseconds | 10000 |
@@ -20,13 +22,20 @@
 //! | `OTEL_EXPORTER_OTLP_INSECURE` | `true`: gRPC without a scheme is plain text | `false` |
 //! | `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE` | `cumulative`, `delta`, `lowmemory` | `cumulative` |
 //! | `OTEL_METRIC_EXPORT_INTERVAL`, `_TIMEOUT` | between two rounds, and for one, in milliseconds | 60000, 30000 |
-//! | `BAROGRAPH_PUSH_JOURNAL_DIR` | a directory for what cannot be delivered; metrics are kept in `metrics` below it | nothing is kept |
+//! | `OTEL_BSP_SCHEDULE_DELAY`, `_EXPORT_TIMEOUT` | between two rounds of spans, and for one, in milliseconds; a batch that waits is sent at once | 5000, 30000 |
+//! | `OTEL_BSP_MAX_QUEUE_SIZE`, `_MAX_EXPORT_BATCH_SIZE` | how many spans may wait, and how many go together | 2048, 512 |
+//! | `OTEL_BLRP_SCHEDULE_DELAY`, `_EXPORT_TIMEOUT` | the same for log records | 1000, 30000 |
+//! | `OTEL_BLRP_MAX_QUEUE_SIZE`, `_MAX_EXPORT_BATCH_SIZE` | the same for log records | 2048, 512 |
+//! | `OTEL_EXPORTER_ZIPKIN_ENDPOINT` | where Zipkin takes spans, path and all | `http://localhost:9411/api/v2/spans` |
+//! | `OTEL_EXPORTER_ZIPKIN_TIMEOUT` | for one request with all its tries, in milliseconds | 10000 |
+//! | `BAROGRAPH_PUSH_JOURNAL_DIR` | a directory for what cannot be delivered; it is kept in `metrics`, `traces`, `logs` and `zipkin` below it | nothing is kept |
 //! | `BAROGRAPH_PUSH_JOURNAL_MAX_BYTES` | how much disk that may take; past it the oldest gives way | 268435456 |
 //! | `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` | whom to go through, and for whom not to; never for this machine | nobody |
 //!
 //! A request that timed out may have arrived. It is sent again as it was, so that a receiver may see
 //! it twice, but no difference is told in two ways.
 
+mod silence;
 mod waiting;
 mod pushes;
 

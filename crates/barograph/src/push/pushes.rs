@@ -1,6 +1,5 @@
 //! All that is pushed, and the thread that does it.
 
-use std::cell::RefCell;
 use std::io;
 use std::sync::atomic::AtomicU64;
 use std::sync::mpsc::{self, Receiver};
@@ -18,11 +17,10 @@ use barograph_model::log::LogRecord;
 use barograph_model::resource::Resource;
 use barograph_model::snapshot::Source;
 use barograph_model::span::SpanRecord;
-use tracing::Dispatch;
-use tracing::dispatcher::{self, DefaultGuard};
 
 use crate::error::StartError;
 use crate::own::Own;
+use crate::push::silence;
 use crate::push::waiting::{Notes, Outlets, Waiting};
 use crate::push::{Push, Unfinished, What};
 
@@ -327,7 +325,8 @@ fn spawn(driver: Driver) -> io::Result<Receiver<()>> {
         match runtime {
             Ok(runtime) => {
                 let _ = started.send(Ok(()));
-                be_silent();
+                let _echo = silence::echo();
+                silence::begin();
                 runtime.block_on(driver.run());
                 // A callback that never returns must not keep the process alive.
                 runtime.shutdown_background();
@@ -346,23 +345,12 @@ fn spawn(driver: Driver) -> io::Result<Receiver<()>> {
     Ok(end)
 }
 
-thread_local! {
-    /// Keeps what the thread of the loop does out of what is traced.
-    static SILENCE: RefCell<Option<DefaultGuard>> = const { RefCell::new(None) };
-}
-
-/// From here on nobody hears what libraries on this thread trace: what is pushed must not make more
-/// to push. Not by an empty subscriber: one more would make every place that traces ask again.
-fn be_silent() {
-    SILENCE.set(Some(dispatcher::set_default(&Dispatch::none())));
-}
-
 /// Logs a report, on the thread of the loop.
 fn log(report: &Report) {
-    drop(SILENCE.take());
+    silence::end();
     match report.event.is_good() {
         true => tracing::info!(target: "barograph", "{report}"),
         false => tracing::warn!(target: "barograph", "{report}"),
     }
-    be_silent();
+    silence::begin();
 }

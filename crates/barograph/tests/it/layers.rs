@@ -126,6 +126,38 @@ fn levels_of_spans_are_not_those_of_records() {
     assert_eq!(receiver.records().len(), 0);
 }
 
+/// A service on its way from one to the other.
+#[test]
+fn ours_works_beside_that_of_opentelemetry() {
+    use opentelemetry::trace::TracerProvider as _;
+    use opentelemetry_sdk::trace::{InMemorySpanExporter, SdkTracerProvider};
+    let receiver = receiver();
+    let telemetry = telemetry(&receiver);
+    let theirs = InMemorySpanExporter::default();
+    let provider = SdkTracerProvider::builder()
+        .with_simple_exporter(theirs.clone())
+        .build();
+    let tracer = provider.tracer("shop");
+    let other = tracing_opentelemetry::layer().with_tracer(tracer);
+    let subscriber = Spans::default().with(other).with(telemetry.layer());
+    tracing::subscriber::with_default(subscriber, || {
+        info_span!("outer", otel.kind = "server").in_scope(|| {
+            info_span!("inner").in_scope(|| info!("said"));
+        });
+    });
+    assert_eq!(names(&telemetry, &receiver), ["inner", "outer"]);
+    let theirs = theirs.get_finished_spans().unwrap();
+    let of_theirs: Vec<_> = theirs.iter().map(|span| &*span.name).collect();
+    assert_eq!(of_theirs, ["inner", "outer"]);
+    // Each has ids of its own, so only one of the two may write them into headers.
+    let ours = receiver.spans();
+    assert_eq!(ours[0].parent_span_id, ours[1].span_id);
+    assert_ne!(
+        ours[0].trace_id,
+        theirs[0].span_context.trace_id().to_bytes()
+    );
+}
+
 /// A service whose subscriber is older than its telemetry.
 #[test]
 fn the_layer_may_come_late() {
