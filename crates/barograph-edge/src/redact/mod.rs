@@ -168,14 +168,12 @@ enum Place {
     Anywhere,
 }
 
-/// The list, behind two masks that turn away most other names at once.
+/// The list, behind masks that turn away most other names at once.
 #[derive(Clone, Debug, Default)]
 struct Names {
     all: Vec<(Box<[u8]>, Place)>,
-    /// Bit `n`: there is a name of `n` bytes.
-    lengths: u64,
-    /// Bit `n`: there is a name that begins with this letter, modulo 32.
-    firsts: u32,
+    /// For each length modulo 32, bit `n`: a name of that length begins with this letter, modulo 32.
+    firsts: [u32; 32],
 }
 
 impl Names {
@@ -184,8 +182,7 @@ impl Names {
         let Some(&first) = name.first() else {
             return;
         };
-        self.lengths |= 1 << (name.len() % 64);
-        self.firsts |= 1 << (first % 32);
+        self.firsts[name.len() % 32] |= 1 << (first % 32);
         self.all.push((name, place));
     }
 
@@ -194,8 +191,7 @@ impl Names {
         let Some(&first) = name.first() else {
             return false;
         };
-        let may = self.lengths >> (name.len() % 64) & 1 == 1
-            && self.firsts >> (plain(first) % 32) & 1 == 1;
+        let may = self.firsts[name.len() % 32] >> (plain(first) % 32) & 1 == 1;
         may && self.find(name, place)
     }
 
