@@ -166,9 +166,11 @@ impl Buffer {
         if wake {
             self.work.notify_one();
         }
-        if let Some(limit) = patience {
-            // What is not written in time is written later, or counted.
-            let _ = self.flush(limit);
+        if let Some(limit) = patience
+            && self.flush(limit).is_err()
+        {
+            // A writer that stands still is not waited for again and again.
+            self.lock().patience = None;
         }
     }
 

@@ -79,7 +79,8 @@ impl Terminal {
     }
 
     /// From now on whoever brings a line waits until it is written, but no longer than this: for the
-    /// end of a process, with which lines that wait would be lost.
+    /// end of a process, with which lines that wait would be lost. When one was not written in time,
+    /// nobody waits any more.
     pub fn write_through(&self, limit: Duration) {
         self.open.0.buffer.write_through(limit);
     }

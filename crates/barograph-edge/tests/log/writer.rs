@@ -83,6 +83,41 @@ fn a_pipe_that_nobody_reads_holds_nobody_up() {
 }
 
 #[test]
+fn at_the_end_lines_are_written_before_whoever_brings_them_goes_on() {
+    let (terminal, writer) = terminal(Format::Json).build();
+    let sheet = Sheet::default();
+    let out = sheet.clone();
+    let thread = std::thread::spawn(|| writer.run(out));
+    terminal.write_through(LONG);
+    let subscriber = tracing_subscriber::registry().with(terminal.layer());
+    tracing::subscriber::with_default(subscriber, || {
+        for line in 1..=100 {
+            info!("the end");
+            assert_eq!(sheet.text().matches("the end").count(), line);
+        }
+    });
+    terminal.shutdown(LONG).unwrap();
+    thread.join().unwrap();
+}
+
+#[test]
+fn at_the_end_a_writer_that_stands_still_is_waited_for_once() {
+    let (_reader, pipe) = io::pipe().unwrap();
+    let (terminal, writer) = terminal(Format::Json).with_capacity(1024 * 1024).build();
+    std::thread::spawn(|| writer.run(pipe));
+    // More than a pipe holds.
+    log(&terminal, 1, 1_000);
+    terminal.write_through(Duration::from_millis(200));
+    let began = Instant::now();
+    log(&terminal, 1, 1_000);
+    let took = began.elapsed();
+    assert!(
+        took >= Duration::from_millis(200) && took < LONG,
+        "{took:?}"
+    );
+}
+
+#[test]
 fn a_shutdown_with_a_reader_that_stands_still_ends_in_time() {
     let (_reader, pipe) = io::pipe().unwrap();
     let (terminal, writer) = terminal(Format::Json).build();

@@ -93,6 +93,22 @@ fn spans_that_are_open_at_the_end_go_out_as_they_stand() {
 }
 
 #[test]
+fn open_spans_that_nobody_has_room_for_are_counted() {
+    let queue = Arc::new(Queue::new(4));
+    let layer = TraceLayer::new(queue.clone());
+    let handle = layer.handle();
+    tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
+        let open: Vec<_> = (0..10).map(|at| info_span!("open", at)).collect();
+        assert_eq!(handle.finish_open(), 6);
+        handle.finish_all();
+        assert_eq!(handle.metrics().live(), 0);
+        drop(open);
+    });
+    let counts = queue.counts();
+    assert_eq!((counts.accepted, counts.refused_full), (4, 6));
+}
+
+#[test]
 fn ten_thousand_open_spans_go_out_as_the_queue_has_room() {
     const OPEN: usize = 10_000;
     let queue = Arc::new(Queue::new(2_048));
