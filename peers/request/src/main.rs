@@ -3,9 +3,9 @@
 //! The program starts itself as a server, bare or with either telemetry, and loads it with `wrk`:
 //! `cargo run --release -p request-cost`. `peers/README.md` says how a figure is taken.
 
-mod cli;
-mod measure;
 mod servers;
+mod measure;
+mod cli;
 
 use std::io::{self, Write as _};
 use std::process::ExitCode;

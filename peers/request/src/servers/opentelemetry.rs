@@ -1,8 +1,8 @@
 //! What a service with OpenTelemetry is usually made of: its SDK, `tracing-opentelemetry`, and
 //! middleware written by hand after their examples.
 //!
-//! Sampler, receiver and intervals are those of the environment, as for ours. Its exemplars do not
-//! exist, and its line has no ids.
+//! Sampler, receiver and intervals are those of the environment, as for ours. It has no exemplars,
+//! and no ids in its line.
 
 use std::error::Error;
 use std::time::Instant;
@@ -84,6 +84,7 @@ pub(super) async fn serve(listener: TcpListener) -> Result<(), Box<dyn Error>> {
     axum::serve(listener, app)
         .with_graceful_shutdown(super::stopped())
         .await?;
+    // So that nothing is missing at the receiver.
     tokio::task::spawn_blocking(move || tracers.shutdown().and(meters.shutdown())).await??;
     Ok(())
 }
