@@ -68,7 +68,9 @@ impl Tracer {
     #[inline]
     pub(super) fn start_here(&self, attrs: &Attributes<'_>, id: u64) {
         if self.keep.is_some() || current::has_more() {
-            self.start(attrs, id, self.here());
+            let from = self.here();
+            let new = new_in(from.current.context());
+            self.start(attrs, id, from, new);
         } else {
             self.start_plain(attrs, id, current::context());
         }
@@ -78,7 +80,9 @@ impl Tracer {
     #[inline]
     pub(super) fn start_in(&self, attrs: &Attributes<'_>, id: u64, parent: Option<&Slot>) {
         if self.keep.is_some() || parent.is_some_and(Slot::has_more) {
-            self.start(attrs, id, From::slot(parent));
+            let from = From::slot(parent);
+            let new = new_in(from.current.context());
+            self.start(attrs, id, from, new);
         } else {
             self.start_plain(attrs, id, parent.and_then(Slot::context));
         }
@@ -87,10 +91,7 @@ impl Tracer {
     /// Starts a span with a parent of which there is no more than its context, where no trace is kept.
     #[inline]
     fn start_plain(&self, attrs: &Attributes<'_>, id: u64, parent: Option<TraceContext>) {
-        let new = match parent {
-            Some(parent) => ids::child_of(parent),
-            None => ids::new_trace(),
-        };
+        let new = new_in(parent);
         let origin = Origin::of(parent);
         match self.sampler.decide(new.trace_id(), parent) {
             Some(Decision::Drop) if !self.may_be_late(origin) => {
@@ -117,7 +118,7 @@ impl Tracer {
                 current,
                 slot: None,
             };
-            return self.start(attrs, id, from);
+            return self.start(attrs, id, from, new);
         }
         self.metrics
             .start(Decision::RecordAndSample, Origin::of(parent));
@@ -130,8 +131,9 @@ impl Tracer {
         self.insert(id, context, None, Some(open));
     }
 
-    /// Starts a span.
-    fn start(&self, attrs: &Attributes<'_>, id: u64, from: From<'_>) {
+    /// Starts a span of these new ids. Who was asked about them already is asked about the same ones:
+    /// what is decided by chance is decided once.
+    fn start(&self, attrs: &Attributes<'_>, id: u64, from: From<'_>, new: TraceContext) {
         let metadata = attrs.metadata();
         let mut fields = self.needs_attributes.then(|| self.visit(attrs));
         let mut own = NameAndKind::default();
@@ -144,7 +146,6 @@ impl Tracer {
         };
         let parent = from.current.context();
         let propagation = from.current.has_more().then(|| from.current.propagation());
-        let new = parent.map_or_else(ids::new_trace, ids::child_of);
         let mut start = SpanStart::new(new.trace_id(), name.unwrap_or(metadata.name()))
             .with_kind(kind.unwrap_or_default())
             .with_attributes(fields.as_ref().map_or(&[], Fields::attributes));
@@ -391,6 +392,15 @@ impl Tracer {
         slot.set(&mut body, current.clone());
         drop(body);
         stack::change(self.number, id, &current, slot.is_recorded());
+    }
+}
+
+/// New ids, in the trace of the parent where there is one.
+#[inline]
+fn new_in(parent: Option<TraceContext>) -> TraceContext {
+    match parent {
+        Some(parent) => ids::child_of(parent),
+        None => ids::new_trace(),
     }
 }
 

@@ -1,11 +1,11 @@
 //! What is sampled, and what is not.
 
 use barograph_core::registry::Registry;
-use barograph_core::{current, queue::Queue};
+use barograph_core::{current, ids, queue::Queue};
 use barograph_edge::sampling::keep::{Keep, KeepConfig};
 use barograph_edge::sampling::{
-    AlwaysOff, AlwaysRecord, Decision, ParentBased, Probability, Rule, Rules, Sampler, SpanStart,
-    Verdict,
+    AlwaysOff, AlwaysOn, AlwaysRecord, Decision, ParentBased, Probability, Rule, Rules, Sampler,
+    SpanStart, TraceIdRatio, Verdict,
 };
 use barograph_edge::trace::{SpanExt, SpanMetrics, TraceLayer};
 use barograph_model::context::TraceFlags;
@@ -224,4 +224,58 @@ fn a_full_queue_counts_what_it_refuses() {
     });
     let counts = queue.counts();
     assert_eq!((counts.accepted, counts.refused_full), (3, 7));
+}
+
+#[test]
+fn a_share_of_all_traces_is_that_share() {
+    const SPANS: usize = 20_000;
+    let samplers: [fn() -> Box<dyn Sampler>; 4] = [
+        || Box::new(Probability::new(0.1).unwrap()),
+        || Box::new(TraceIdRatio::new(0.1).unwrap()),
+        // Described to the sampler, since it asks for the name.
+        || {
+            let tenth = Probability::new(0.1).unwrap();
+            Box::new(Rules::new().with_rule(Rule::new().with_name("a"), tenth))
+        },
+        || Box::new(ParentBased::new(Probability::new(0.1).unwrap())),
+    ];
+    for make in samplers {
+        let spans = spans_of(
+            |builder| builder.with_sampler(make()),
+            |_| (0..SPANS).for_each(|_| drop(info_span!("a"))),
+        );
+        // Ten standard deviations.
+        let share = spans.len() as f64 / SPANS as f64;
+        assert!((share - 0.1).abs() < 0.021, "{share} by {:?}", make());
+    }
+}
+
+#[test]
+fn who_decides_by_ids_alone_says_nothing_else() {
+    let half = || Probability::new(0.5).unwrap();
+    let samplers: [Box<dyn Sampler>; 6] = [
+        Box::new(AlwaysOn),
+        Box::new(AlwaysOff),
+        Box::new(half()),
+        Box::new(TraceIdRatio::new(0.5).unwrap()),
+        Box::new(ParentBased::new(half())),
+        Box::new(ParentBased::new(AlwaysOff).with_remote_parent_sampled(half())),
+    ];
+    for sampler in samplers {
+        for at in 0..1_000 {
+            let flags = TraceFlags::from_bits(at as u8 & 1);
+            let local = ids::new_trace().with_flags(flags);
+            for parent in [None, Some(local), Some(local.as_remote())] {
+                let mut start = SpanStart::new(local.trace_id(), "a");
+                start.parent = parent;
+                if let Some(decision) = sampler.decide(local.trace_id(), parent) {
+                    assert_eq!(
+                        sampler.sample(&start),
+                        Verdict::new(decision),
+                        "{sampler:?}"
+                    );
+                }
+            }
+        }
+    }
 }
