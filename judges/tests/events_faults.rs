@@ -333,7 +333,7 @@ fn open_spans_that_are_lost_are_told() {
         let number = log[..at].rsplit(' ').next().map(str::parse);
         number.expect("a word").expect("a number")
     };
-    let lost = number(" spans that had not ended are lost");
+    let lost = number(" spans for ");
     let undelivered = number(" spans could not be delivered");
     assert_eq!(lost + undelivered, 5000, "{log}");
     assert!(undelivered >= 2048, "{log}");
