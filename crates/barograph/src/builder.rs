@@ -325,9 +325,9 @@ impl Builder {
         self
     }
 
-    /// Pushes metrics, spans and log records to this receiver of OTLP, where the environment does not say otherwise: a base
-    /// URL such as `http://collector:4318`, to which the path of each signal is appended. The protocol
-    /// is `http/protobuf` unless `OTEL_EXPORTER_OTLP_PROTOCOL` names another.
+    /// Pushes metrics, spans and log records to this receiver of OTLP, where the environment does not
+    /// say otherwise: a base URL such as `http://collector:4318`, to which the path of each signal is
+    /// appended. The protocol is `http/protobuf` unless `OTEL_EXPORTER_OTLP_PROTOCOL` names another.
     ///
     /// ```no_run
     /// let telemetry = barograph::Telemetry::builder("shop")
