@@ -476,6 +476,7 @@ impl Builder {
                 targets: &targets,
                 hearing,
             };
+            heard.settle_lines();
             eprintln!("{line}");
         }
         let pages = pages.unwrap_or_else(Pages::empty);

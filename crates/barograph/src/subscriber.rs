@@ -248,6 +248,14 @@ impl Heard {
         waiting.take()
     }
 
+    /// Waits a moment until lines are written, so that what is printed next stands behind them.
+    pub(crate) fn settle_lines(&self) {
+        if let Some(terminal) = &self.terminal {
+            // What is not written in time stands behind it.
+            let _ = terminal.flush(A_LINE);
+        }
+    }
+
     /// Waits until lines are written. From here on whoever says something waits a moment until it is
     /// written: the process is about to end, and what waits would end with it.
     pub(crate) fn end_lines(&self, limit: Duration) {
@@ -270,7 +278,7 @@ fn all<S: Subscriber>(
     (!layers.is_empty()).then(|| layers.boxed())
 }
 
-/// How long a line that comes after the end may take to be written.
+/// How long a line may take to be written where somebody waits for it.
 const A_LINE: Duration = Duration::from_millis(100);
 
 /// Logs what the rooms below report.
