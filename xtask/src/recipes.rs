@@ -95,6 +95,10 @@ fn test() -> Result {
     // What is off by default, too.
     run(&mut cargo(
         "test --package barograph-export --all-features --lib --test it --test push_client",
+    ))?;
+    // The broker within librdkafka, which is built for it: minutes that a newcomer is spared.
+    run(&mut cargo(
+        "test --package barograph-edge --features rdkafka --lib --test it",
     ))
 }
 
