@@ -6,6 +6,8 @@
 
 use std::ops::Range;
 
+use memchr::memchr2;
+
 use super::{Names, Place, REDACTED};
 
 /// Where the next secret is, and where to go on.
@@ -20,7 +22,7 @@ const USER_AND_PASSWORD: &str = "REDACTED:REDACTED";
 /// The first secret that does not begin before `from`.
 pub(super) fn next(text: &[u8], from: usize, names: &Names) -> Option<Secret> {
     let mut at = from;
-    while let Some(found) = text[at..].iter().position(|b| matches!(b, b'=' | b':')) {
+    while let Some(found) = memchr2(b'=', b':', &text[at..]) {
         at += found;
         let secret = match text[at..].starts_with(b"://") {
             true => login(text, at + 3),
