@@ -12,7 +12,7 @@ use std::time::Duration;
 use barograph_core::queue::Queue;
 use barograph_edge::sampling::keep::{Keep, KeepConfig};
 use barograph_edge::sampling::{AlwaysOff, Decision, ParentBased};
-use barograph_edge::trace::{TraceHandle, TraceLayer, unbox};
+use barograph_edge::trace::{TraceHandle, TraceLayer, give_back};
 use barograph_model::span::SpanRecord;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::error::OTelSdkResult;
@@ -123,6 +123,8 @@ enum Extras {
 
 const ROOM: usize = 1 << 18;
 const BATCH: usize = 512;
+/// How long one of these spans is in a request.
+const WRITTEN: usize = 150;
 
 /// Spans made under a subscriber.
 struct Spans<C> {
@@ -198,7 +200,8 @@ impl Sink {
                     let _ = woken.recv_timeout(Duration::from_millis(100));
                 }
                 // As the push loop does.
-                batch.drain(..).map(unbox).for_each(drop);
+                let bytes = WRITTEN * batch.len();
+                give_back(batch.drain(..), bytes);
             }
         });
         Sink { queue, is_over }

@@ -115,10 +115,19 @@ impl Redaction {
     }
 
     /// The same as [`text`](Redaction::text), of a text that is one's own.
+    #[inline]
     pub fn told(&self, text: Text) -> Text {
-        match self.text(&text) {
-            Cow::Owned(told) => Cow::Owned(told),
-            Cow::Borrowed(_) => text,
+        match self.first_secret(&text) {
+            Some(first) => Cow::Owned(scan::replace(&text, first, &self.names)),
+            None => text,
+        }
+    }
+
+    /// Takes the secrets out of a text, as [`text`](Redaction::text) does.
+    #[inline]
+    pub(crate) fn hide(&self, text: &mut String) {
+        if let Some(first) = self.first_secret(text) {
+            *text = scan::replace(text, first, &self.names);
         }
     }
 

@@ -11,9 +11,10 @@ use barograph_model::value::{AnyValue, Attribute, Text};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Metadata};
 
-use super::limits::{SpanLimits, in_place, put};
+use super::limits::{SpanLimits, put};
 use super::open::{Outcome, set_outcome};
 use super::settings::Settings;
+use super::spare;
 use crate::redact::{REDACTED, Redaction, Treatment};
 
 /// Causes of an error that are told.
@@ -33,10 +34,12 @@ pub(super) struct Fields<'a> {
 }
 
 impl<'a> Fields<'a> {
-    pub(super) fn new(limits: &'a SpanLimits, count: usize) -> Self {
+    /// Of none so far; so many are expected, and this is memory for them.
+    pub(super) fn new(limits: &'a SpanLimits, count: usize, mut memory: Vec<Attribute>) -> Self {
+        memory.reserve(count.min(limits.attributes));
         Fields {
             limits,
-            attributes: Vec::with_capacity(count.min(limits.attributes)),
+            attributes: memory,
             dropped: 0,
             name: None,
             kind: None,
@@ -114,7 +117,8 @@ impl Collect for Fields<'_> {
     }
 
     #[inline(always)]
-    fn text(&mut self, name: &'static str, text: String) {
+    fn text(&mut self, name: &'static str, write: impl FnOnce(&mut String)) {
+        let text = written(write);
         let text = match is_own(name) {
             true => self.take_own(name, text),
             false => Some(text),
@@ -201,9 +205,13 @@ pub(super) fn location(
 }
 
 /// Fields of an event.
+///
+/// It is filled where it lies, and the event is made where it stays: what was just written in words and
+/// is then moved as a whole makes the processor wait, each time as long as a look at the clock takes.
 pub(super) struct EventFields<'a> {
     limits: &'a SpanLimits,
-    message: Option<String>,
+    message: String,
+    has_message: bool,
     /// The target of a record of the `log` crate.
     target: Option<String>,
     is_exception: bool,
@@ -212,66 +220,62 @@ pub(super) struct EventFields<'a> {
 }
 
 impl<'a> EventFields<'a> {
-    /// All fields, and what is known of the callsite.
+    /// Of none so far.
     #[inline(always)]
-    pub(super) fn of(event: &Event<'_>, settings: &'a Settings) -> Self {
-        let metadata = event.metadata();
-        let limits = &settings.limits;
-        let attributes = match metadata.fields().len() {
-            // Nothing but a message.
-            0 | 1 => Vec::new(),
-            count => Vec::with_capacity((count + 2).min(limits.event_attributes)),
-        };
-        let mut fields = EventFields {
+    pub(super) fn new(limits: &'a SpanLimits) -> Self {
+        let (message, attributes) = spare::event();
+        EventFields {
             limits,
-            message: None,
+            message,
+            has_message: false,
             target: None,
             is_exception: false,
             attributes,
             dropped: 0,
-        };
-        event.record(&mut Visitor(&mut fields, &settings.redaction));
-        if fields.attributes.is_empty()
-            && fields.target.is_none()
-            && limits.event_attributes >= 2
-            && limits.value_length == usize::MAX
-        {
-            fields.attributes = in_place(|| {
-                [
-                    Attribute::new("level", metadata.level().as_str()),
-                    Attribute::new("target", metadata.target()),
-                ]
-            });
-            return fields.with_location(metadata, settings);
         }
-        fields.value("level", metadata.level().as_str().into());
-        match fields.target.take() {
-            Some(target) => fields.value("target", target.into()),
-            None => fields.value("target", metadata.target().into()),
-        }
-        fields.with_location(metadata, settings)
     }
 
+    /// Adds all fields, and what is known of the callsite.
     #[inline(always)]
-    fn with_location(mut self, metadata: &'static Metadata<'static>, settings: &Settings) -> Self {
+    pub(super) fn add(&mut self, event: &Event<'_>, settings: &Settings) {
+        let metadata = event.metadata();
+        // One is the message, and two are added behind all others.
+        let count = metadata.fields().len() + 1;
+        self.attributes
+            .reserve(count.min(self.limits.event_attributes));
+        event.record(&mut Visitor(self, &settings.redaction));
+        if self.attributes.is_empty()
+            && self.target.is_none()
+            && self.limits.takes_level_and_target()
+        {
+            self.attributes
+                .push(Attribute::new("level", metadata.level().as_str()));
+            self.attributes
+                .push(Attribute::new("target", metadata.target()));
+        } else {
+            self.value("level", metadata.level().as_str().into());
+            match self.target.take() {
+                Some(target) => self.value("target", target.into()),
+                None => self.value("target", metadata.target().into()),
+            }
+        }
         if settings.has_code_location {
             location(metadata, |key, value| self.value(key, value));
         }
-        self
     }
 
-    /// The event of the span.
+    /// The event of the span, of which nothing is left here.
     #[inline(always)]
-    pub(super) fn finish(self, event: &Event<'_>, now: u64) -> SpanEvent {
-        let name = match self.message {
-            Some(message) => message.into(),
-            None if self.is_exception => "exception".into(),
-            None => event.metadata().name().into(),
+    pub(super) fn take(&mut self, metadata: &'static Metadata<'static>, now: u64) -> SpanEvent {
+        let name = match (self.has_message, self.is_exception) {
+            (true, _) => std::mem::take(&mut self.message).into(),
+            (false, true) => "exception".into(),
+            (false, false) => metadata.name().into(),
         };
         SpanEvent {
             name,
             time_unix_nano: now,
-            attributes: self.attributes,
+            attributes: std::mem::take(&mut self.attributes),
             dropped_attributes: self.dropped,
         }
     }
@@ -289,13 +293,16 @@ impl Collect for EventFields<'_> {
     }
 
     #[inline(always)]
-    fn text(&mut self, name: &'static str, text: String) {
+    fn text(&mut self, name: &'static str, write: impl FnOnce(&mut String)) {
         match name {
-            "message" => self.message = Some(text),
-            "log.target" => self.target = Some(text),
+            "message" => {
+                write(&mut self.message);
+                self.has_message = true;
+            }
+            "log.target" => self.target = Some(written(write)),
             // The rest of what the `log` crate knows of a callsite.
             "log.module_path" | "log.file" => {}
-            _ => self.value(name, text.into()),
+            _ => self.value(name, written(write).into()),
         }
     }
 
@@ -357,8 +364,16 @@ impl Chain {
 /// Collects fields.
 pub(super) trait Collect {
     fn value(&mut self, name: &'static str, value: AnyValue);
-    fn text(&mut self, name: &'static str, text: String);
+    fn text(&mut self, name: &'static str, write: impl FnOnce(&mut String));
     fn error(&mut self, name: &'static str, error: Chain);
+}
+
+/// What is written into a new text.
+#[inline(always)]
+fn written(write: impl FnOnce(&mut String)) -> String {
+    let mut text = String::new();
+    write(&mut text);
+    text
 }
 
 /// Hands fields with their types to who collects them, without the secrets.
@@ -377,14 +392,18 @@ impl<C: Collect> Visitor<'_, C> {
 
     /// Hands a text over, which is not asked for if it is a secret.
     #[inline]
-    fn text(&mut self, field: &Field, text: impl FnOnce() -> String) {
+    fn text(&mut self, field: &Field, write: impl FnOnce(&mut String)) {
         let name = field.name();
-        let text = match self.1.treatment(name) {
-            Treatment::Keep if !is_sentence(name) => text(),
-            Treatment::Hide => REDACTED.to_owned(),
-            _ => self.1.told(text().into()).into_owned(),
-        };
-        self.0.text(name, text);
+        let treatment = self.1.treatment(name);
+        self.0.text(name, |text| {
+            match treatment {
+                Treatment::Hide => return text.push_str(REDACTED),
+                _ => write(text),
+            }
+            if treatment == Treatment::Read || is_sentence(name) {
+                self.1.hide(text);
+            }
+        });
     }
 }
 
@@ -417,23 +436,22 @@ impl<C: Collect> Visit for Visitor<'_, C> {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.text(field, || value.to_owned());
+        self.text(field, |text| text.push_str(value));
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         match self.1.treatment(field.name()) {
-            Treatment::Hide => self.text(field, String::new),
+            Treatment::Hide => self.text(field, |_| {}),
             _ => self.0.error(field.name(), Chain::of(value, self.1)),
         }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.text(field, || {
+        self.text(field, |text| {
             // As long as most messages, or a little longer.
-            let mut text = String::with_capacity(64);
+            text.reserve(64);
             // A `Debug` that fails has said what it could.
             let _ = write!(text, "{value:?}");
-            text
         });
     }
 }

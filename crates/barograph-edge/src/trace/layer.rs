@@ -254,7 +254,7 @@ where
         let tracer = &*self.tracer;
         let slot = tracer.table.find(id.into_u64());
         if let Some(slot) = slot.filter(|slot| slot.is_recorded()) {
-            let mut fields = Fields::new(tracer.limits(), 0);
+            let mut fields = Fields::new(tracer.limits(), 0, Vec::new());
             values.record(&mut Visitor(&mut fields, &tracer.settings.redaction));
             let now = tracer.now();
             tracer.with_record(slot, |record| fields.apply(record, now));

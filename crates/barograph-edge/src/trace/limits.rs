@@ -46,6 +46,12 @@ impl SpanLimits {
         value
     }
 
+    /// Whether an event has room for its level and its target as they are.
+    #[inline]
+    pub(super) fn takes_level_and_target(&self) -> bool {
+        self.event_attributes >= 2 && self.value_length == usize::MAX
+    }
+
     /// Adds an attribute of the span, or puts it in the place of the one with its key.
     pub(super) fn set(&self, record: &mut SpanRecord, key: Text, value: AnyValue) {
         let value = self.cut(value);
@@ -60,10 +66,11 @@ impl SpanLimits {
     /// Adds an event, if there is room.
     #[inline(always)]
     pub(super) fn push_event(&self, record: &mut SpanRecord, event: impl FnOnce() -> SpanEvent) {
-        if record.events.is_empty() && self.events > 0 {
+        if record.events.len() < self.events {
             // Mostly the only one.
-            record.events = in_place(|| [event()]);
-        } else if record.events.len() < self.events {
+            if record.events.capacity() == 0 {
+                record.events.reserve_exact(1);
+            }
             record.events.push(event());
         } else {
             record.dropped_events = record.dropped_events.saturating_add(1);
@@ -121,12 +128,4 @@ pub(super) fn put(
     } else {
         *dropped = dropped.saturating_add(1);
     }
-}
-
-/// A vector of these values, which are made where they stay.
-#[inline(always)]
-pub(super) fn in_place<T, const N: usize>(make: impl FnOnce() -> [T; N]) -> Vec<T> {
-    let values: Box<[T; N]> = Box::write(Box::new_uninit(), make());
-    let values: Box<[T]> = values;
-    values.into_vec()
 }

@@ -49,5 +49,5 @@ pub use self::limits::SpanLimits;
 pub use self::metrics::SpanMetrics;
 pub use self::settings::{ErrorEvents, Events};
 pub use self::sink::SpanSink;
-pub use self::spare::unbox;
+pub use self::spare::give_back;
 pub use self::tracer::context_of;

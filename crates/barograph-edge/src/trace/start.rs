@@ -13,7 +13,7 @@ use tracing::span::Attributes;
 use super::fields::{Fields, NameAndKind, Visitor, has_own, location};
 use super::metrics::{IsSampled, Origin};
 use super::open::{Kept, Open, Timing};
-use super::spare::spare;
+use super::spare;
 use super::stack;
 use super::table::Slot;
 use super::tracer::Tracer;
@@ -126,7 +126,8 @@ impl Tracer {
         let mut open = self.open(attrs.metadata(), context, parent, TraceState::EMPTY);
         if !attrs.metadata().fields().is_empty() {
             let start = open.record.start_unix_nano;
-            self.visit(attrs).apply(&mut open.record, start);
+            let memory = std::mem::take(&mut open.record.attributes);
+            self.visit(attrs, memory).apply(&mut open.record, start);
         }
         self.insert(id, context, None, Some(open));
     }
@@ -135,7 +136,7 @@ impl Tracer {
     /// what is decided by chance is decided once.
     fn start(&self, attrs: &Attributes<'_>, id: u64, from: From<'_>, new: TraceContext) {
         let metadata = attrs.metadata();
-        let mut fields = self.needs_attributes.then(|| self.visit(attrs));
+        let mut fields = self.needs_attributes.then(|| self.visit(attrs, Vec::new()));
         let mut own = NameAndKind::default();
         if fields.is_none() && has_own(metadata) {
             attrs.record(&mut own);
@@ -177,7 +178,9 @@ impl Tracer {
         if let Some(kept) = &kept {
             current = current.with_candidate(kept.trace.candidate());
         }
-        let fields = fields.take().unwrap_or_else(|| self.visit(attrs));
+        let fields = fields
+            .take()
+            .unwrap_or_else(|| self.visit(attrs, Vec::new()));
         let mut open = self.open(metadata, context, parent, tracestate_of(&current));
         let start = open.record.start_unix_nano;
         fields.apply(&mut open.record, start);
@@ -194,14 +197,14 @@ impl Tracer {
         origin != Origin::Local && self.has_late_parents.load(Ordering::Relaxed)
     }
 
-    fn visit(&self, attrs: &Attributes<'_>) -> Fields<'_> {
+    fn visit(&self, attrs: &Attributes<'_>, memory: Vec<Attribute>) -> Fields<'_> {
         let metadata = attrs.metadata();
         let more = if self.settings.has_code_location {
             3
         } else {
             0
         };
-        let mut fields = Fields::new(self.limits(), metadata.fields().len() + more);
+        let mut fields = Fields::new(self.limits(), metadata.fields().len() + more, memory);
         attrs.record(&mut Visitor(&mut fields, &self.settings.redaction));
         fields
     }
@@ -261,9 +264,9 @@ impl Tracer {
         let now = self.now();
         let parent = parent.map(parent_of);
         let (name, scope) = (metadata.name(), metadata.target());
-        let mut record = match spare() {
+        let mut record = match spare::record() {
             Some(mut record) => {
-                // All that is not empty in one of them.
+                // All that it does not have as a new one has it.
                 record.context = context;
                 record.parent = parent;
                 record.trace_state = trace_state;

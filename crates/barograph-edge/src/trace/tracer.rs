@@ -74,11 +74,12 @@ impl Tracer {
             return;
         };
         if is_told {
-            let fields = EventFields::of(event, &self.settings);
+            let mut fields = EventFields::new(self.limits());
+            fields.add(event, &self.settings);
             let now = self.now();
             self.with_record(slot, |record| {
                 self.limits()
-                    .push_event(record, || fields.finish(event, now));
+                    .push_event(record, || fields.take(event.metadata(), now));
             });
         }
         if fails {

@@ -1,7 +1,5 @@
 //! What can be told of once only, and what turns it into requests.
 
-use std::collections::VecDeque;
-
 use barograph_model::value::Text;
 
 use crate::otlp::request::{Request, Signal};
@@ -37,9 +35,9 @@ pub trait WriteRecords<T>: Send {
     /// How many records a request holds at most.
     fn at_most(&self) -> usize;
 
-    /// Writes a request of the first records: of all, or of as many as fit. They are taken out of
-    /// `records`. None where there are none, when memory for requests is given back, too.
-    fn write(&mut self, records: &mut VecDeque<T>) -> Option<Written>;
+    /// Writes a request of the first records: of all, or of as many as fit. None where there are none,
+    /// when memory for requests is given back, too.
+    fn write(&mut self, records: &[Box<T>]) -> Option<Written>;
 }
 
 /// What became of the first records of several.
@@ -52,4 +50,22 @@ pub enum Written {
         /// The size of a request that would hold it.
         bytes: usize,
     },
+}
+
+impl Written {
+    /// How many records these are.
+    pub fn records(&self) -> usize {
+        match self {
+            Written::Request(request) => usize::try_from(request.items).unwrap_or(usize::MAX),
+            Written::TooLarge { .. } => 1,
+        }
+    }
+
+    /// The size of the request, or what it would be.
+    pub fn bytes(&self) -> usize {
+        match self {
+            Written::Request(request) => request.body.len(),
+            Written::TooLarge { bytes } => *bytes,
+        }
+    }
 }

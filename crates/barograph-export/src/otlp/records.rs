@@ -3,7 +3,6 @@
 //! Each record is written once, behind the others, whatever its scope; only when it is known which
 //! of them are in the request, and with it every length, is the request put together from the pieces.
 
-use std::collections::VecDeque;
 use std::marker::PhantomData;
 use std::ops::Range;
 
@@ -29,12 +28,11 @@ pub type LogWriter = RecordWriter<LogRecord>;
 /// Writes records of one kind as OTLP requests, below each scope those that belong to it.
 ///
 /// ```
-/// use std::collections::VecDeque;
 /// use barograph_export::otlp::{Encoding, LogWriter, WriteRecords, Written};
 /// use barograph_model::log::{LogRecord, Severity};
 /// use barograph_model::resource::Resource;
 ///
-/// let mut records = VecDeque::from([LogRecord {
+/// let records = [Box::new(LogRecord {
 ///     time_unix_nano: 1,
 ///     observed_unix_nano: 2,
 ///     severity: Severity::Warn,
@@ -44,10 +42,10 @@ pub type LogWriter = RecordWriter<LogRecord>;
 ///     attributes: Vec::new(),
 ///     dropped_attributes: 0,
 ///     context: None,
-/// }]);
+/// })];
 /// let resource = Resource::new().with("service.name", "shop");
 /// let mut writer = LogWriter::new(&resource).with_encoding(Encoding::Json);
-/// let Some(Written::Request(request)) = writer.write(&mut records) else {
+/// let Some(Written::Request(request)) = writer.write(&records) else {
 ///     panic!("there is a record");
 /// };
 /// assert_eq!(request.items, 1);
@@ -140,27 +138,23 @@ impl<T: Record> WriteRecords<T> for RecordWriter<T> {
         self.records
     }
 
-    fn write(&mut self, records: &mut VecDeque<T>) -> Option<Written> {
+    fn write(&mut self, records: &[Box<T>]) -> Option<Written> {
         if records.is_empty() {
             self.pieces = Pieces::default();
             return None;
         }
         self.pieces.clear();
         let mut size = self.head.len() + AROUND;
-        while self.pieces.records.len() < self.records
-            && let Some(record) = records.front()
-        {
-            let with_it = size + self.pieces.add(record, self.encoding);
+        for record in records.iter().take(self.records) {
+            let with_it = size + self.pieces.add(&**record, self.encoding);
             if with_it > self.bytes {
                 self.pieces.take_back();
                 if self.pieces.records.is_empty() {
-                    records.pop_front();
                     return Some(Written::TooLarge { bytes: with_it });
                 }
                 break;
             }
             size = with_it;
-            records.pop_front();
         }
         self.pieces.group();
         let body = match self.encoding {

@@ -1,5 +1,7 @@
 //! Where records wait until they are pushed.
 
+use std::vec::Drain;
+
 /// The counts of a queue of records, and its end.
 ///
 /// What was taken out of it is known to whoever takes. So at every moment `accepted` less that is
@@ -26,5 +28,11 @@ pub trait Backlog: Send + Sync {
 pub trait Inflow<T>: Backlog {
     /// Takes the oldest records out, in the order in which they came in, and puts them behind what is
     /// in `into`. Does not wait: what is accepted, and not in its place yet, may be missing.
-    fn take(&self, at_most: usize, into: &mut Vec<T>);
+    fn take(&self, at_most: usize, into: &mut Vec<Box<T>>);
+
+    /// Takes records back that are written, for who uses their memory again; they are `bytes` long
+    /// together in the request. Unless this is implemented, they are dropped.
+    fn give_back(&self, records: Drain<'_, Box<T>>, bytes: usize) {
+        let _ = (records, bytes);
+    }
 }

@@ -1,6 +1,5 @@
 //! Takes records from a queue and makes requests of them.
 
-use std::collections::VecDeque;
 use std::fmt;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -27,9 +26,7 @@ pub struct RecordFeed<T> {
     inflow: Arc<dyn Inflow<T>>,
     writer: Box<dyn WriteRecords<T>>,
     /// Taken out of the queue, and in no request yet.
-    batch: VecDeque<T>,
-    /// Memory to use.
-    taking: Vec<T>,
+    batch: Vec<Box<T>>,
     /// Records taken out so far.
     taken: u64,
     /// How many may be taken out in this round.
@@ -46,8 +43,7 @@ impl<T: Send + 'static> RecordFeed<T> {
         RecordFeed {
             inflow,
             writer: Box::new(writer),
-            batch: VecDeque::new(),
-            taking: Vec::new(),
+            batch: Vec::new(),
             taken: 0,
             until: 0,
             oversized: Oversized::default(),
@@ -64,16 +60,16 @@ impl<T: Send + 'static> RecordFeed<T> {
         if most == 0 {
             return;
         }
+        let before = self.batch.len();
         for _ in 0..LOOKS {
-            self.inflow.take(most, &mut self.taking);
-            if !(self.taking.is_empty() && self.batch.is_empty()) {
+            self.inflow.take(most, &mut self.batch);
+            if !self.batch.is_empty() {
                 break;
             }
             // Somebody was stopped in the middle of putting a record in; see `Backlog::accepted`.
             std::thread::sleep(A_MOMENT);
         }
-        self.taken += self.taking.len() as u64;
-        self.batch.extend(self.taking.drain(..));
+        self.taken += (self.batch.len() - before) as u64;
     }
 }
 
@@ -92,13 +88,17 @@ impl<T: Send + 'static> Feed for RecordFeed<T> {
         }
         while self.given.is_none() {
             self.fill();
-            match self.writer.write(&mut self.batch) {
-                Some(Written::Request(request)) => self.given = Some(request),
-                Some(Written::TooLarge { bytes }) => {
+            let Some(written) = self.writer.write(&self.batch) else {
+                break;
+            };
+            let records = self.batch.drain(..written.records());
+            self.inflow.give_back(records, written.bytes());
+            match written {
+                Written::Request(request) => self.given = Some(request),
+                Written::TooLarge { bytes } => {
                     self.oversized.items += 1;
                     self.oversized.bytes = self.oversized.bytes.max(bytes);
                 }
-                None => break,
             }
         }
         self.given.clone()

@@ -9,8 +9,6 @@ mod text;
 mod remote;
 mod span;
 
-use std::collections::VecDeque;
-
 use barograph_model::resource::Resource;
 use barograph_model::span::SpanRecord;
 
@@ -32,7 +30,7 @@ pub const DEFAULT_ENDPOINT: &str = "http://localhost:9411/api/v2/spans";
 ///
 /// let resource = Resource::new().with("service.name", "shop");
 /// let mut writer = ZipkinWriter::new(&resource).with_records_per_request(100);
-/// assert_eq!(writer.write(&mut [].into()), None);
+/// assert_eq!(writer.write(&[]), None);
 /// ```
 #[derive(Debug)]
 pub struct ZipkinWriter {
@@ -81,12 +79,10 @@ impl WriteRecords<SpanRecord> for ZipkinWriter {
         self.records
     }
 
-    fn write(&mut self, records: &mut VecDeque<SpanRecord>) -> Option<Written> {
+    fn write(&mut self, records: &[Box<SpanRecord>]) -> Option<Written> {
         let mut body = String::from("[");
         let mut items = 0;
-        while items < self.records
-            && let Some(record) = records.front()
-        {
+        for record in records.iter().take(self.records) {
             let before = body.len();
             if items > 0 {
                 body.push(',');
@@ -95,14 +91,12 @@ impl WriteRecords<SpanRecord> for ZipkinWriter {
             let bytes = body.len() + 1;
             if bytes > self.bytes {
                 if items == 0 {
-                    records.pop_front();
                     return Some(Written::TooLarge { bytes });
                 }
                 body.truncate(before);
                 break;
             }
             items += 1;
-            records.pop_front();
         }
         if items == 0 {
             return None;

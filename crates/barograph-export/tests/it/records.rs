@@ -1,6 +1,6 @@
 //! Spans and log records in OTLP, read by the types that others generate from the schema.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use barograph_export::otlp::{
     Encoding, LogWriter, Record, RecordWriter, Request, Signal, SpanWriter, WriteRecords, Written,
@@ -29,16 +29,24 @@ fn shop() -> Resource {
 
 /// All requests that these records make.
 fn requests<T: Record>(writer: &mut RecordWriter<T>, records: Vec<T>) -> Vec<Request> {
-    let mut records = VecDeque::from(records);
-    let mut requests = Vec::new();
-    while let Some(written) = writer.write(&mut records) {
-        match written {
-            Written::Request(request) => requests.push(request),
-            Written::TooLarge { bytes } => panic!("{bytes} bytes"),
-        }
+    let told = written(writer, records).into_iter();
+    let told = told.map(|written| match written {
+        Written::Request(request) => request,
+        Written::TooLarge { bytes } => panic!("{bytes} bytes"),
+    });
+    told.collect()
+}
+
+/// What becomes of these records, until none is left.
+pub(crate) fn written<T>(writer: &mut impl WriteRecords<T>, records: Vec<T>) -> Vec<Written> {
+    let mut records: Vec<_> = records.into_iter().map(Box::new).collect();
+    let mut told = Vec::new();
+    while let Some(written) = writer.write(&records) {
+        records.drain(..written.records());
+        told.push(written);
     }
     assert!(records.is_empty());
-    requests
+    told
 }
 
 /// What came below each scope.
@@ -524,18 +532,18 @@ fn a_record_that_is_too_large_by_itself_is_left_out_alone() {
         let mut writer = LogWriter::new(&shop())
             .with_encoding(encoding)
             .with_bytes_per_request(2000);
-        let mut records = VecDeque::from([
+        let records = vec![
             said("a", "first"),
             said("b", "x".repeat(2000)),
             said("a", "last"),
-        ]);
-        let mut told = Vec::new();
-        while let Some(written) = writer.write(&mut records) {
-            told.push(match written {
+        ];
+        let told = written(&mut writer, records).into_iter();
+        let told: Vec<_> = told
+            .map(|written| match written {
                 Written::Request(request) => by_scope::<LogRecord>(&[request])["a"].len(),
                 Written::TooLarge { bytes } => bytes,
-            });
-        }
+            })
+            .collect();
         assert!(matches!(told[..], [1, 2000..3000, 1]), "{told:?}");
     }
 }
@@ -668,6 +676,7 @@ fn json_is_written_by_the_letter() {
 mod feeds {
     use std::sync::{Arc, Mutex};
     use std::time::SystemTime;
+    use std::vec::Drain;
 
     use barograph_export::push::{Backlog, Fate, Feed, Inflow, LogFeed};
 
@@ -675,19 +684,23 @@ mod feeds {
 
     /// A queue without an end.
     #[derive(Default)]
-    struct Said(Mutex<(u64, VecDeque<LogRecord>)>);
+    struct Said {
+        waiting: Mutex<(u64, Vec<LogRecord>)>,
+        /// Records that came back, and how long they were.
+        back: Mutex<Vec<(Box<LogRecord>, usize)>>,
+    }
 
     impl Said {
         fn say(&self, body: &'static str) {
-            let mut said = self.0.lock().unwrap();
+            let mut said = self.waiting.lock().unwrap();
             said.0 += 1;
-            said.1.push_back(super::said("shop", body));
+            said.1.push(super::said("shop", body));
         }
     }
 
     impl Backlog for Said {
         fn accepted(&self) -> u64 {
-            self.0.lock().unwrap().0
+            self.waiting.lock().unwrap().0
         }
 
         fn refused(&self) -> u64 {
@@ -699,15 +712,20 @@ mod feeds {
         }
 
         fn close(&self) {
-            self.0.lock().unwrap().1.clear();
+            self.waiting.lock().unwrap().1.clear();
         }
     }
 
     impl Inflow<LogRecord> for Said {
-        fn take(&self, at_most: usize, into: &mut Vec<LogRecord>) {
-            let mut said = self.0.lock().unwrap();
+        fn take(&self, at_most: usize, into: &mut Vec<Box<LogRecord>>) {
+            let mut said = self.waiting.lock().unwrap();
             let end = at_most.min(said.1.len());
-            into.extend(said.1.drain(..end));
+            into.extend(said.1.drain(..end).map(Box::new));
+        }
+
+        fn give_back(&self, records: Drain<'_, Box<LogRecord>>, bytes: usize) {
+            let each = records.map(|record| (record, bytes));
+            self.back.lock().unwrap().extend(each);
         }
     }
 
@@ -740,5 +758,34 @@ mod feeds {
         feed.begin(SystemTime::now());
         assert_eq!(bodies(feed.next().unwrap()), ["4"]);
         assert!(!feed.is_overtaken());
+    }
+
+    #[test]
+    fn a_feed_gives_back_each_record_that_is_written_or_left_out() {
+        let said = Arc::new(Said::default());
+        let writer = LogWriter::new(&shop())
+            .with_records_per_request(2)
+            .with_bytes_per_request(500);
+        let mut feed = LogFeed::new(Arc::clone(&said) as Arc<dyn Inflow<LogRecord>>, writer);
+        let large: &str = String::leak("x".repeat(1000));
+        let bodies = ["1", "2", "3", large, "4"];
+        for body in bodies {
+            said.say(body);
+        }
+        feed.begin(SystemTime::now());
+        let mut lengths = Vec::new();
+        while let Some(request) = feed.next() {
+            lengths.extend(vec![request.body.len(); request.items as usize]);
+            feed.settle(Fate::Settled);
+        }
+        let back = said.back.lock().unwrap();
+        let came: Vec<_> = back.iter().map(|(record, _)| record.body.clone()).collect();
+        assert_eq!(came, bodies.map(|body| Some(body.into())));
+        let (left_out, written): (Vec<_>, Vec<_>) = back
+            .iter()
+            .map(|(_, bytes)| *bytes)
+            .partition(|it| *it > 500);
+        assert_eq!(written, lengths);
+        assert!(matches!(left_out[..], [1000..1500]), "{left_out:?}");
     }
 }

@@ -1,8 +1,6 @@
 //! Spans as Zipkin reads them.
 
-use std::collections::VecDeque;
-
-use barograph_export::otlp::{Encoding, Request, Signal, WriteRecords, Written};
+use barograph_export::otlp::{Encoding, Request, Signal, Written};
 use barograph_export::zipkin::ZipkinWriter;
 use barograph_model::context::{TraceContext, TraceFlags, TraceState};
 use barograph_model::resource::Resource;
@@ -22,17 +20,15 @@ fn shop() -> Resource {
 }
 
 fn requests(writer: &mut ZipkinWriter, spans: Vec<SpanRecord>) -> Vec<Request> {
-    let mut spans = VecDeque::from(spans);
-    let mut requests = Vec::new();
-    while let Some(written) = writer.write(&mut spans) {
+    let told = records::written(writer, spans).into_iter().map(|written| {
         let Written::Request(request) = written else {
             panic!("{written:?}");
         };
         assert_eq!(request.signal, Signal::Traces);
         assert_eq!(request.encoding, Encoding::Json);
-        requests.push(request);
-    }
-    requests
+        request
+    });
+    told.collect()
 }
 
 fn read(request: &Request) -> Vec<Value> {
@@ -244,18 +240,18 @@ fn a_span_that_is_too_large_by_itself_is_left_out_alone() {
         ..bare(SpanKind::Internal)
     };
     let mut writer = ZipkinWriter::new(&shop()).with_bytes_per_request(1000);
-    let mut spans = VecDeque::from([
+    let spans = vec![
         named("first".to_owned()),
         named("x".repeat(1000)),
         named("last".to_owned()),
-    ]);
-    let mut told = Vec::new();
-    while let Some(written) = writer.write(&mut spans) {
-        told.push(match written {
+    ];
+    let told = records::written(&mut writer, spans).into_iter();
+    let told: Vec<_> = told
+        .map(|written| match written {
             Written::Request(request) => read(&request).len(),
             Written::TooLarge { bytes } => bytes,
-        });
-    }
+        })
+        .collect();
     assert!(matches!(told[..], [1, 1000..2000, 1]), "{told:?}");
 }
 

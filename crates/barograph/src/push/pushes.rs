@@ -6,7 +6,7 @@ use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use barograph_edge::trace::TraceHandle;
+use barograph_edge::trace::{TraceHandle, give_back};
 use barograph_export::otlp::{LogWriter, MetricReader, Signal, SpanWriter};
 use barograph_export::push::journal::Journal;
 use barograph_export::push::{
@@ -67,7 +67,10 @@ impl Pushes {
             What::Metrics => From::Metrics,
             What::Spans | What::ZipkinSpans => {
                 let waiting = Waiting::new(queue, batch, wake.clone());
-                From::Spans(waiting.with_unbox(barograph_edge::trace::unbox), wake)
+                From::Spans(
+                    waiting.with_give_back(|spans, bytes| give_back(spans, bytes)),
+                    wake,
+                )
             }
             What::LogRecords => From::LogRecords(Waiting::new(queue, batch, wake.clone()), wake),
         };

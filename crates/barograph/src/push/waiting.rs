@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::vec::Drain;
 
 use barograph_core::queue::Queue;
 use barograph_edge::log::LogSink;
@@ -13,9 +14,12 @@ use barograph_model::span::SpanRecord;
 /// A queue of records, from which one pipeline takes.
 pub(crate) struct Waiting<T> {
     queue: Arc<Queue<Box<T>>>,
-    /// What becomes of the box of a record that is taken.
-    unbox: fn(Box<T>) -> T,
+    /// What becomes of records that are written.
+    give_back: GiveBack<T>,
 }
+
+/// Takes records that are written, and how long they were together.
+type GiveBack<T> = fn(Drain<'_, Box<T>>, usize);
 
 impl<T: 'static> Waiting<T> {
     /// An empty one, which rings when a batch waits.
@@ -23,13 +27,13 @@ impl<T: 'static> Waiting<T> {
         let queue = Queue::new(capacity).with_alarm(batch, move || wake.ring());
         Waiting {
             queue: Arc::new(queue),
-            unbox: |record| *record,
+            give_back: |records, _| drop(records),
         }
     }
 
-    /// Hands boxes to whoever uses them again.
-    pub(crate) fn with_unbox(self, unbox: fn(Box<T>) -> T) -> Self {
-        Waiting { unbox, ..self }
+    /// Hands records that are written to who uses their memory again.
+    pub(crate) fn with_give_back(self, give_back: GiveBack<T>) -> Self {
+        Waiting { give_back, ..self }
     }
 }
 
@@ -37,7 +41,7 @@ impl<T> Clone for Waiting<T> {
     fn clone(&self) -> Self {
         Waiting {
             queue: Arc::clone(&self.queue),
-            unbox: self.unbox,
+            give_back: self.give_back,
         }
     }
 }
@@ -63,9 +67,12 @@ impl<T: Send> Backlog for Waiting<T> {
 }
 
 impl<T: Send> Inflow<T> for Waiting<T> {
-    fn take(&self, at_most: usize, into: &mut Vec<T>) {
-        let taken = std::iter::from_fn(|| self.queue.pop());
-        into.extend(taken.take(at_most).map(self.unbox));
+    fn take(&self, at_most: usize, into: &mut Vec<Box<T>>) {
+        self.queue.pop_into(into, at_most);
+    }
+
+    fn give_back(&self, records: Drain<'_, Box<T>>, bytes: usize) {
+        (self.give_back)(records, bytes);
     }
 }
 

@@ -91,10 +91,10 @@ impl Backlog for Queue {
 }
 
 impl Inflow<u64> for Queue {
-    fn take(&self, at_most: usize, into: &mut Vec<u64>) {
+    fn take(&self, at_most: usize, into: &mut Vec<Box<u64>>) {
         let mut numbers = self.numbers();
         let end = at_most.min(numbers.waiting.len());
-        into.extend(numbers.waiting.drain(..end));
+        into.extend(numbers.waiting.drain(..end).map(Box::new));
         numbers.is_rung &= numbers.waiting.len() >= BATCH;
     }
 }
@@ -114,16 +114,15 @@ impl WriteRecords<u64> for Ranges {
         BATCH
     }
 
-    fn write(&mut self, numbers: &mut VecDeque<u64>) -> Option<Written> {
-        let first = *numbers.front()?;
+    fn write(&mut self, numbers: &[Box<u64>]) -> Option<Written> {
+        let first = **numbers.first()?;
         let fits = |number: u64| self.too_large == 0 || !number.is_multiple_of(self.too_large);
         if !fits(first) {
-            numbers.pop_front();
             return Some(Written::TooLarge { bytes: 5000 });
         }
         let mut end = first;
-        while numbers.front().is_some_and(|number| fits(*number)) {
-            assert_eq!(numbers.pop_front(), Some(end));
+        for number in numbers.iter().take_while(|number| fits(***number)) {
+            assert_eq!(**number, end);
             end += 1;
         }
         Some(Written::Request(Request {
