@@ -296,6 +296,8 @@ impl Collect for EventFields<'_> {
     fn text(&mut self, name: &'static str, write: impl FnOnce(&mut String)) {
         match name {
             "message" => {
+                // The later one stays, as of all fields.
+                self.message.clear();
                 write(&mut self.message);
                 self.has_message = true;
             }

@@ -2,6 +2,7 @@
 
 mod setup;
 
+mod again;
 mod extensions;
 mod fields;
 mod layers;
