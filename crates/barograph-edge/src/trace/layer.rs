@@ -228,7 +228,9 @@ where
     #[inline]
     fn on_exit(&self, id: &Id, _: Context<'_, S>) {
         let id = id.into_u64();
-        stack::exit(self.tracer.number, id);
+        if stack::exit(self.tracer.number, id) {
+            self.tracer.panicked(id);
+        }
         if self.tracer.settings.has_timing
             && let Some(slot) = self.tracer.table.find(id)
             && let Some(open) = &mut slot.body().open

@@ -21,6 +21,9 @@
 //!
 //! All others are attributes with their types. Where a key comes again, the later value stays.
 //!
+//! A span that a panic leaves, and in which the panic began, has failed with the `error.type` `panic`,
+//! unless something else is said of it.
+//!
 //! # Parents
 //!
 //! The parent of a span is the one that is given, or what is current on the thread: a span of this

@@ -9,6 +9,7 @@
 
 use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
+use std::thread;
 
 use barograph_core::current::Current;
 
@@ -27,6 +28,8 @@ struct Frame {
     layer: Cell<u64>,
     id: Cell<u64>,
     is_recorded: Cell<bool>,
+    /// Whether the thread was unwinding already.
+    in_panic: Cell<bool>,
     /// What was current before. Nothing while the frame is not in use; a thread that ends inside of a
     /// span forgets what that was.
     before: ManuallyDrop<Cell<Current>>,
@@ -36,6 +39,7 @@ struct Entered {
     layer: u64,
     id: u64,
     is_recorded: bool,
+    in_panic: bool,
     before: Current,
 }
 
@@ -49,6 +53,7 @@ thread_local! {
                     layer: Cell::new(0),
                     id: Cell::new(0),
                     is_recorded: Cell::new(false),
+                    in_panic: Cell::new(false),
                     before: ManuallyDrop::new(Cell::new(Current::NONE)),
                 }
             }; DEPTH],
@@ -67,6 +72,7 @@ pub(super) fn enter(layer: u64, id: u64, current: Current, is_recorded: bool) {
                 frame.layer.set(layer);
                 frame.id.set(id);
                 frame.is_recorded.set(is_recorded);
+                frame.in_panic.set(thread::panicking());
                 frame.before.set(current.replace());
                 stack.depth.set(depth + 1);
             }
@@ -75,6 +81,7 @@ pub(super) fn enter(layer: u64, id: u64, current: Current, is_recorded: bool) {
                     layer,
                     id,
                     is_recorded,
+                    in_panic: thread::panicking(),
                     before: current.replace(),
                 });
             }),
@@ -82,9 +89,10 @@ pub(super) fn enter(layer: u64, id: u64, current: Current, is_recorded: bool) {
     });
 }
 
-/// Leaves a span of a layer: the one of this id that was entered last.
+/// Leaves a span of a layer: the one of this id that was entered last. Says whether it is left because
+/// of a panic that began inside of it.
 #[inline]
-pub(super) fn exit(layer: u64, id: u64) {
+pub(super) fn exit(layer: u64, id: u64) -> bool {
     STACK.with(|stack| {
         let depth = stack.depth.get();
         if stack.deeper.get() == 0
@@ -93,22 +101,26 @@ pub(super) fn exit(layer: u64, id: u64) {
         {
             stack.depth.set(depth - 1);
             frame.before.replace(Current::NONE).restore();
+            thread::panicking() && !frame.in_panic.get()
         } else {
-            stack.edit(|all| remove(all, layer, id));
+            stack.edit(|all| remove(all, layer, id))
         }
-    });
+    })
 }
 
-fn remove(all: &mut Vec<Entered>, layer: u64, id: u64) {
+fn remove(all: &mut Vec<Entered>, layer: u64, id: u64) -> bool {
     let is_it = |entered: &Entered| entered.id == id && entered.layer == layer;
     let Some(at) = all.iter().rposition(is_it) else {
-        return;
+        return false;
     };
-    let before = all.remove(at).before;
+    let Entered {
+        before, in_panic, ..
+    } = all.remove(at);
     match all.get_mut(at) {
         Some(above) => above.before = before,
         None => before.restore(),
     }
+    thread::panicking() && !in_panic
 }
 
 /// The span that this thread has entered last of those that a layer knows, if something is recorded
@@ -171,11 +183,11 @@ impl Stack {
 
     /// Changes the list as a whole. On a thread that dies, what is deeper than the frames is forgotten.
     #[cold]
-    fn edit(&self, change: impl FnOnce(&mut Vec<Entered>)) {
+    fn edit<T>(&self, change: impl FnOnce(&mut Vec<Entered>) -> T) -> T {
         let used = &self.frames[..self.depth.get().min(DEPTH)];
         let mut all: Vec<_> = used.iter().map(Frame::take).collect();
         let _ = DEEPER.try_with(|deeper| all.append(&mut deeper.borrow_mut()));
-        change(&mut all);
+        let changed = change(&mut all);
         let deeper = all.split_off(all.len().min(DEPTH));
         self.depth.set(all.len());
         for (frame, entered) in self.frames.iter().zip(all) {
@@ -184,6 +196,7 @@ impl Stack {
         let count = deeper.len();
         let kept = DEEPER.try_with(|all| *all.borrow_mut() = deeper);
         self.deeper.set(if kept.is_ok() { count } else { 0 });
+        changed
     }
 }
 
@@ -198,6 +211,7 @@ impl Frame {
             layer: self.layer.get(),
             id: self.id.get(),
             is_recorded: self.is_recorded.get(),
+            in_panic: self.in_panic.get(),
             before: self.before.replace(Current::NONE),
         }
     }
@@ -206,6 +220,7 @@ impl Frame {
         self.layer.set(entered.layer);
         self.id.set(entered.id);
         self.is_recorded.set(entered.is_recorded);
+        self.in_panic.set(entered.in_panic);
         self.before.set(entered.before);
     }
 }

@@ -107,6 +107,20 @@ impl Tracer {
         }
     }
 
+    /// A panic has left a span.
+    #[cold]
+    pub(super) fn panicked(&self, id: u64) {
+        let Some(slot) = self.table.find(id) else {
+            return;
+        };
+        self.with_record(slot, |record| {
+            set_outcome(&mut record.status, Some(Outcome::Error), None);
+            if record.attributes.iter().all(|it| it.key != ERROR_TYPE) {
+                self.limits().set(record, ERROR_TYPE.into(), "panic".into());
+            }
+        });
+    }
+
     /// A span has closed.
     #[inline]
     pub(super) fn close(&self, id: u64) {
@@ -166,6 +180,11 @@ impl Tracer {
         self.finish(open, now);
     }
 }
+
+/// What kind of error a span ended with.
+///
+/// Source: OpenTelemetry semantic conventions 1.44, "Error attributes".
+const ERROR_TYPE: &str = "error.type";
 
 /// Marks spans that were open when their process ended.
 const UNFINISHED: &str = "barograph.span.unfinished";

@@ -1,5 +1,6 @@
 //! Spans that end in another way than their author thought.
 
+use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::task::Poll;
@@ -7,10 +8,15 @@ use std::task::Poll;
 use barograph_core::current;
 use barograph_core::queue::Queue;
 use barograph_edge::trace::TraceLayer;
+use barograph_model::span::Status;
 use tracing::{Instrument, info, info_span};
 use tracing_subscriber::prelude::*;
 
 use super::setup::{all, assert_child, named, spans, spans_of, value};
+
+const FAILED: Status = Status::Error {
+    description: Cow::Borrowed(""),
+};
 
 const UNFINISHED: &str = "barograph.span.unfinished";
 
@@ -57,9 +63,78 @@ fn a_panic_ends_the_spans_on_its_way() {
         assert_eq!(current::context(), None);
         outer.in_scope(|| drop(info_span!("later")));
     });
-    let outer = named(&spans, "outer");
-    assert_child(named(&spans, "inner"), outer);
+    let (inner, outer) = (named(&spans, "inner"), named(&spans, "outer"));
+    assert_child(inner, outer);
     assert_child(named(&spans, "later"), outer);
+    for failed in [inner, outer] {
+        assert_eq!(failed.status, FAILED);
+        assert_eq!(
+            value(&failed.attributes, "error.type"),
+            Some(&"panic".into())
+        );
+    }
+    assert_eq!(named(&spans, "later").status, Status::Unset);
+}
+
+/// Makes a span when it is dropped.
+struct Cleaner;
+
+impl Drop for Cleaner {
+    fn drop(&mut self) {
+        info_span!("clean").in_scope(|| info!("up"));
+    }
+}
+
+/// Panics inside of so many spans.
+fn panic_below(depth: usize) {
+    let _span = info_span!("deep", depth).entered();
+    match depth {
+        0 => panic!("as it must"),
+        _ => panic_below(depth - 1),
+    }
+}
+
+#[test]
+fn only_spans_in_which_a_panic_began_have_failed() {
+    let spans = spans(|| {
+        let around = info_span!("around").entered();
+        let result = catch_unwind(|| {
+            let _cleaner = Cleaner;
+            let _known =
+                info_span!("known", error.type = "disk", otel.status_code = "ok").entered();
+            panic_below(30);
+        });
+        assert!(result.is_err());
+        drop(around);
+    });
+    assert_eq!(named(&spans, "clean").status, Status::Unset);
+    assert_eq!(named(&spans, "around").status, Status::Unset);
+    let deep = spans.iter().filter(|span| span.name == "deep");
+    assert_eq!(deep.filter(|span| span.status == FAILED).count(), 31);
+    // What is said by hand stays.
+    let known = named(&spans, "known");
+    assert_eq!(known.status, Status::Ok);
+    assert_eq!(value(&known.attributes, "error.type"), Some(&"disk".into()));
+}
+
+#[test]
+fn a_task_that_panics_fails_its_span_and_not_the_one_that_waits() {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .build()
+        .unwrap();
+    let spans = spans(|| {
+        let waits = async {
+            let task = async {
+                tokio::task::yield_now().await;
+                panic!("as it must");
+            };
+            let task = tokio::spawn(task.instrument(info_span!("task")));
+            assert!(task.await.is_err_and(|error| error.is_panic()));
+        };
+        runtime.block_on(waits.instrument(info_span!("waits")));
+    });
+    assert_eq!(named(&spans, "task").status, FAILED);
+    assert_eq!(named(&spans, "waits").status, Status::Unset);
 }
 
 #[test]
