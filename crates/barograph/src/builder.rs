@@ -407,12 +407,7 @@ impl Builder {
                 own,
             ))
         };
-        let hearing = match self.subscriber {
-            Part::Off => Hearing::Service,
-            Part::On if subscriber::is_heard() => Hearing::Somebody,
-            Part::On if self.heard.lines == Lines::Off => Hearing::Silent,
-            Part::On => Hearing::Printing,
-        };
+        let hearing = hearing(self.subscriber, self.heard.lines);
         if hearing != Hearing::Printing {
             self.heard.lines = Lines::Off;
         }
@@ -445,27 +440,7 @@ impl Builder {
                 false => Hearing::Somebody,
             },
         };
-        // Also where telemetry is off: a service passes on what it gets.
-        if let Some(propagators) = config.events.propagators.take().or(self.propagators)
-            && propagation::set_propagators(propagators).is_err()
-        {
-            tracing::warn!(
-                target: "barograph",
-                "propagators are set already, those that were first stay"
-            );
-        }
-        if let Some(methods) = config.known_methods.take()
-            && http::set_known_methods(methods).is_err()
-        {
-            tracing::warn!(
-                target: "barograph",
-                "methods of HTTP are set already, those that were first stay"
-            );
-        }
-        subscriber::hear_reports();
-        for notice in &config.notices {
-            tracing::warn!(target: "barograph", "{notice}");
-        }
+        set_globals(&mut config, self.propagators);
         let pushing = ready.run()?;
         if self.start_line == Part::On {
             let line = StartLine {
@@ -493,6 +468,41 @@ impl Builder {
             telemetry.last().follow_panics();
         }
         Ok(telemetry)
+    }
+}
+
+/// Who hears what the service says, before anything is installed.
+fn hearing(subscriber: Part, lines: Lines) -> Hearing {
+    match subscriber {
+        Part::Off => Hearing::Service,
+        Part::On if subscriber::is_heard() => Hearing::Somebody,
+        Part::On if lines == Lines::Off => Hearing::Silent,
+        Part::On => Hearing::Printing,
+    }
+}
+
+/// Sets what there is once in a process, and says what cannot be set or was not understood.
+fn set_globals(config: &mut Config, propagators: Option<Propagators>) {
+    // Also where telemetry is off: a service passes on what it gets.
+    if let Some(propagators) = config.events.propagators.take().or(propagators)
+        && propagation::set_propagators(propagators).is_err()
+    {
+        tracing::warn!(
+            target: "barograph",
+            "propagators are set already, those that were first stay"
+        );
+    }
+    if let Some(methods) = config.known_methods.take()
+        && http::set_known_methods(methods).is_err()
+    {
+        tracing::warn!(
+            target: "barograph",
+            "methods of HTTP are set already, those that were first stay"
+        );
+    }
+    subscriber::hear_reports();
+    for notice in &config.notices {
+        tracing::warn!(target: "barograph", "{notice}");
     }
 }
 
