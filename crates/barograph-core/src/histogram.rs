@@ -4,12 +4,12 @@
 
 use std::ptr::NonNull;
 use std::sync::atomic::Ordering;
-use std::time::Instant;
 
 use barograph_model::context::TraceContext;
 use barograph_model::descriptor::Kind;
 
 use crate::buckets::Buckets;
+use crate::clock::Stopwatch;
 use crate::handle::{Handle, Instrument, Sealed};
 use crate::row;
 use crate::spec::Spec;
@@ -130,7 +130,7 @@ impl Histogram {
     pub fn start_timer(&self) -> TimerGuard {
         TimerGuard {
             histogram: Some(self.clone()),
-            start: Instant::now(),
+            start: Stopwatch::start(),
         }
     }
 }
@@ -159,7 +159,7 @@ impl Instrument for Histogram {
 /// Observes, when dropped, the seconds since it was made.
 pub struct TimerGuard {
     histogram: Option<Histogram>,
-    start: Instant,
+    start: Stopwatch,
 }
 
 impl TimerGuard {

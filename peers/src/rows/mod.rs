@@ -6,6 +6,7 @@ mod ours;
 mod counters;
 mod gauges;
 mod histograms;
+mod timers;
 mod labels;
 mod memory;
 mod scrape;
@@ -26,6 +27,7 @@ pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
         counters::ROWS,
         labels::ROWS,
         histograms::ROWS,
+        timers::ROWS,
         gauges::ROWS,
         exemplars::ROWS,
         propagation::ROWS,

@@ -5,7 +5,7 @@ mod ticks;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 /// Tells the time. Implemented by [`SystemClock`], and by [`ManualClock`] for tests.
 pub trait Clock: Send + Sync {
@@ -41,6 +41,49 @@ impl Clock for TickClock {
         return ticks::unix_nanos();
         #[cfg(not(target_arch = "x86_64"))]
         SystemClock.unix_nanos()
+    }
+}
+
+/// Takes the time of an operation, for those who do so all the time.
+///
+/// Where ticks of the processor are known to be alike it counts them, which takes a third of the time of
+/// two looks at [`Instant`], and is off by some tens of nanoseconds and a thousandth at most; elsewhere,
+/// and in the first milliseconds of a process, it is `Instant`.
+///
+/// ```
+/// use barograph_core::clock::Stopwatch;
+/// let stopwatch = Stopwatch::start();
+/// assert!(stopwatch.elapsed().as_secs_f64() < 1.0);
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct Stopwatch(Start);
+
+#[derive(Clone, Copy, Debug)]
+enum Start {
+    #[cfg(target_arch = "x86_64")]
+    Ticks(u64),
+    Instant(Instant),
+}
+
+impl Stopwatch {
+    /// One that runs from now on.
+    #[inline]
+    pub fn start() -> Self {
+        #[cfg(target_arch = "x86_64")]
+        if let Some(ticks) = ticks::begin() {
+            return Stopwatch(Start::Ticks(ticks));
+        }
+        Stopwatch(Start::Instant(Instant::now()))
+    }
+
+    /// The time since it was started. Whether that goes on while the machine sleeps is up to the machine.
+    #[inline]
+    pub fn elapsed(self) -> Duration {
+        match self.0 {
+            #[cfg(target_arch = "x86_64")]
+            Start::Ticks(ticks) => Duration::from_nanos(ticks::nanos_since(ticks)),
+            Start::Instant(instant) => instant.elapsed(),
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! One call, from that of the service to the end of the stream.
 
 use std::sync::Arc;
-use std::time::Instant;
 
+use barograph_core::clock::Stopwatch;
 use barograph_model::context::TraceContext;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, Uri, response};
@@ -17,7 +17,7 @@ use crate::wire::{self, End};
 pub struct Exchange {
     recorder: Arc<Recorder>,
     span: Span,
-    start: Instant,
+    start: Stopwatch,
     uri: Uri,
     method: Option<Arc<str>>,
     status: Option<Status>,
@@ -51,7 +51,7 @@ impl Exchange {
         Some(Exchange {
             recorder: recorder.clone(),
             span,
-            start: Instant::now(),
+            start: Stopwatch::start(),
             uri: request.uri.clone(),
             method,
             status: None,

@@ -1,8 +1,8 @@
 //! One request from the call of the service to the end of its response.
 
 use std::sync::Arc;
-use std::time::Instant;
 
+use barograph_core::clock::Stopwatch;
 use barograph_model::context::TraceContext;
 use http::request::Parts;
 use http::{StatusCode, response};
@@ -27,7 +27,7 @@ pub(super) struct Recorder {
 pub struct Exchange {
     recorder: Arc<Recorder>,
     span: Span,
-    start: Instant,
+    start: Stopwatch,
     method: usize,
     scheme: Scheme,
     kind: Kind,
@@ -62,7 +62,7 @@ impl Exchange {
         }
         let exchange = Exchange {
             span,
-            start: Instant::now(),
+            start: Stopwatch::start(),
             method,
             scheme: settings.scheme(request),
             kind: Kind::of(&request.method),

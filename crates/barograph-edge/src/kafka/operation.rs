@@ -4,8 +4,8 @@ use std::fmt;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
-use std::time::Instant;
 
+use barograph_core::clock::Stopwatch;
 use barograph_core::current;
 use barograph_model::context::{Propagation, TraceContext};
 
@@ -25,7 +25,7 @@ pub struct Operation {
     action: Action,
     scope: Scope,
     span: Span,
-    start: Instant,
+    start: Stopwatch,
     place: Place,
     messages: u64,
     error: Option<&'static str>,
@@ -45,7 +45,7 @@ impl Operation {
             action,
             scope,
             span,
-            start: Instant::now(),
+            start: Stopwatch::start(),
             place: Place {
                 topic: record.topic.into(),
                 partition: record.partition,

@@ -1,8 +1,9 @@
 //! An operation from its beginning to its end, of which there is exactly one.
 
 use std::fmt::Display;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use barograph_core::clock::Stopwatch;
 use barograph_model::span::SpanKind;
 use tracing::{Level, Span, Value};
 
@@ -27,7 +28,7 @@ pub(super) struct Rest<A: Carried> {
     observer: Chosen,
     attributes: A,
     /// None when it is over, or nobody wants to know.
-    since: Option<Instant>,
+    since: Option<Stopwatch>,
     /// A thread that unwinds already is no sign of a panic in the operation.
     began_unwinding: bool,
 }
@@ -84,7 +85,7 @@ impl<A: Carried> Running<A> {
             chain.before(&call(site, &rest.attributes, span));
         }
         if chain.is_some() || !span.is_none() || !rest.observer.instruments().is_off() {
-            rest.since = Some(Instant::now());
+            rest.since = Some(Stopwatch::start());
         }
         running
     }

@@ -2,8 +2,8 @@
 
 use std::any::Any;
 use std::sync::Arc;
-use std::time::Instant;
 
+use barograph_core::clock::Stopwatch;
 use http::header::HOST;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, Uri, Version, response};
@@ -20,7 +20,7 @@ use crate::wire::{self, End};
 pub struct Exchange {
     recorder: Arc<Recorder>,
     span: Span,
-    start: Instant,
+    start: Stopwatch,
     method: usize,
     kind: Kind,
     uri: Uri,
@@ -66,7 +66,7 @@ impl Exchange {
         Some(Exchange {
             recorder: recorder.clone(),
             span,
-            start: Instant::now(),
+            start: Stopwatch::start(),
             method,
             kind: Kind::of(&request.method),
             uri: request.uri.clone(),
