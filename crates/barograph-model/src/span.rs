@@ -41,6 +41,30 @@ pub struct SpanRecord {
     pub status: Status,
 }
 
+impl SpanRecord {
+    /// A span of which nothing more is known: a root of unset status, at the beginning of time.
+    #[inline]
+    pub fn new(context: TraceContext, name: impl Into<Text>) -> Self {
+        SpanRecord {
+            context,
+            parent: None,
+            trace_state: TraceState::EMPTY,
+            name: name.into(),
+            kind: SpanKind::Internal,
+            start_unix_nano: 0,
+            end_unix_nano: 0,
+            scope: Text::Borrowed(""),
+            attributes: Vec::new(),
+            dropped_attributes: 0,
+            events: Vec::new(),
+            dropped_events: 0,
+            links: Vec::new(),
+            dropped_links: 0,
+            status: Status::Unset,
+        }
+    }
+}
+
 /// The span that another is a part of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parent {

@@ -5,7 +5,7 @@ use std::sync::atomic::Ordering;
 use barograph_core::current::{self, Current};
 use barograph_core::ids;
 use barograph_model::context::{Propagation, Sampling, TraceContext, TraceFlags, TraceState};
-use barograph_model::span::{Parent, SpanKind, SpanRecord, Status};
+use barograph_model::span::{Parent, SpanKind, SpanRecord};
 use barograph_model::value::Attribute;
 use tracing::Metadata;
 use tracing::span::Attributes;
@@ -264,39 +264,15 @@ impl Tracer {
         let now = self.now();
         let parent = parent.map(parent_of);
         let (name, scope) = (metadata.name(), metadata.target());
-        let mut record = match spare::record() {
-            Some(mut record) => {
-                // All that it does not have as a new one has it.
-                record.context = context;
-                record.parent = parent;
-                record.trace_state = trace_state;
-                record.name = name.into();
-                record.start_unix_nano = now;
-                record.scope = scope.into();
-                record
-            }
-            // Made in place, and not copied there.
-            None => Box::write(
-                Box::new_uninit(),
-                SpanRecord {
-                    context,
-                    parent,
-                    trace_state,
-                    name: name.into(),
-                    kind: SpanKind::Internal,
-                    start_unix_nano: now,
-                    end_unix_nano: 0,
-                    scope: scope.into(),
-                    attributes: Vec::new(),
-                    dropped_attributes: 0,
-                    events: Vec::new(),
-                    dropped_events: 0,
-                    links: Vec::new(),
-                    dropped_links: 0,
-                    status: Status::Unset,
-                },
-            ),
-        };
+        // Made in place, and not copied there.
+        let new = || Box::write(Box::new_uninit(), SpanRecord::new(context, name));
+        let mut record = spare::record().unwrap_or_else(new);
+        record.context = context;
+        record.parent = parent;
+        record.trace_state = trace_state;
+        record.name = name.into();
+        record.start_unix_nano = now;
+        record.scope = scope.into();
         if self.settings.has_code_location {
             location(metadata, |key, value| {
                 self.limits().set(&mut record, key.into(), value);

@@ -8,30 +8,19 @@ use barograph_core::ids;
 use barograph_core::registry::Registry;
 use barograph_edge::sampling::keep::{Keep, KeepConfig, KeepTrace};
 use barograph_edge::sampling::{ParentBased, Probability, Sampler, SpanStart};
-use barograph_model::context::{TraceContext, TraceFlags, TraceState};
+use barograph_model::context::{TraceContext, TraceFlags};
 use barograph_model::snapshot::Source;
-use barograph_model::span::{Parent, SpanKind, SpanRecord, Status};
+use barograph_model::span::{Parent, SpanRecord};
 
 fn record(context: TraceContext, parent: Option<TraceContext>) -> SpanRecord {
     SpanRecord {
-        context,
         parent: parent.map(|parent| Parent {
             span_id: parent.span_id(),
             is_remote: false,
         }),
-        trace_state: TraceState::EMPTY,
-        name: "span".into(),
-        kind: SpanKind::Internal,
         start_unix_nano: 1,
         end_unix_nano: 2,
-        scope: "test".into(),
-        attributes: Vec::new(),
-        dropped_attributes: 0,
-        events: Vec::new(),
-        dropped_events: 0,
-        links: Vec::new(),
-        dropped_links: 0,
-        status: Status::Unset,
+        ..SpanRecord::new(context, "span")
     }
 }
 

@@ -583,27 +583,15 @@ fn what_lies_too_deep_for_readers_is_not_set() {
     let maps = nest(&|value| AnyValue::Map([Attribute::new("k", value)].into()));
     let arrays = nest(&|value| AnyValue::Array([value].into()));
     for value in [maps, arrays] {
-        let span = SpanRecord {
-            context: TraceContext::new(1, 2, TraceFlags::SAMPLED).unwrap(),
-            parent: None,
-            trace_state: TraceState::default(),
-            name: "deep".into(),
-            kind: SpanKind::Internal,
-            start_unix_nano: 1,
-            end_unix_nano: 2,
-            scope: "".into(),
-            attributes: Vec::new(),
+        let event = SpanEvent {
+            name: "".into(),
+            time_unix_nano: 1,
+            attributes: vec![Attribute::new("deep", value)],
             dropped_attributes: 0,
-            events: vec![SpanEvent {
-                name: "".into(),
-                time_unix_nano: 1,
-                attributes: vec![Attribute::new("deep", value)],
-                dropped_attributes: 0,
-            }],
-            dropped_events: 0,
-            links: Vec::new(),
-            dropped_links: 0,
-            status: Status::Unset,
+        };
+        let span = SpanRecord {
+            events: vec![event],
+            ..SpanRecord::new(TraceContext::new(1, 2, TraceFlags::SAMPLED).unwrap(), "")
         };
         for encoding in BOTH {
             let mut writer = SpanWriter::new(&shop()).with_encoding(encoding);

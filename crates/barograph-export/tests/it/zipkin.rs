@@ -2,7 +2,7 @@
 
 use barograph_export::otlp::{Encoding, Request, Signal, Written};
 use barograph_export::zipkin::ZipkinWriter;
-use barograph_model::context::{TraceContext, TraceFlags, TraceState};
+use barograph_model::context::{TraceContext, TraceFlags};
 use barograph_model::resource::Resource;
 use barograph_model::span::{Parent, SpanEvent, SpanKind, SpanLink, SpanRecord, Status};
 use barograph_model::value::{AnyValue, Attribute};
@@ -44,22 +44,12 @@ fn told(span: SpanRecord) -> Value {
 }
 
 fn bare(kind: SpanKind) -> SpanRecord {
+    let context = TraceContext::new(0xabc, 0xdef, TraceFlags::SAMPLED).unwrap();
     SpanRecord {
-        context: TraceContext::new(0xabc, 0xdef, TraceFlags::SAMPLED).unwrap(),
-        parent: None,
-        trace_state: TraceState::default(),
-        name: "".into(),
         kind,
         start_unix_nano: 1_700_000_000_000_001_999,
         end_unix_nano: 1_700_000_000_000_001_999,
-        scope: "".into(),
-        attributes: Vec::new(),
-        dropped_attributes: 0,
-        events: Vec::new(),
-        dropped_events: 0,
-        links: Vec::new(),
-        dropped_links: 0,
-        status: Status::Unset,
+        ..SpanRecord::new(context, "")
     }
 }
 

@@ -17,22 +17,12 @@ use crate::sampling::{
 const SECOND: u64 = 1_000_000_000;
 
 fn span(name: &'static str) -> SpanRecord {
+    let context = TraceContext::new(7, 1, TraceFlags::RANDOM).expect("not zero");
     SpanRecord {
-        context: TraceContext::new(7, 1, TraceFlags::RANDOM).expect("not zero"),
-        parent: None,
-        trace_state: TraceState::EMPTY,
-        name: name.into(),
         kind: SpanKind::Server,
         start_unix_nano: 100 * SECOND,
         end_unix_nano: 101 * SECOND,
-        scope: "test".into(),
-        attributes: Vec::new(),
-        dropped_attributes: 0,
-        events: Vec::new(),
-        dropped_events: 0,
-        links: Vec::new(),
-        dropped_links: 0,
-        status: Status::Unset,
+        ..SpanRecord::new(context, name)
     }
 }
 
