@@ -4,9 +4,7 @@ use std::{collections::BTreeSet, net::TcpStream, process::Command};
 
 use serde_json::Value;
 
-use crate::{
-    backends::program, child::Child, page::LIMIT, receiver::Transport, service::free_address,
-};
+use crate::{ask, backends::program, child::Child, receiver::Transport, service::free_address};
 
 /// All of Jaeger in one process, with its traces in memory.
 #[derive(Debug)]
@@ -104,13 +102,7 @@ impl Jaeger {
 }
 
 fn get(query: u16, path: &str) -> Option<Value> {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(LIMIT))
-        .build()
-        .into();
-    let url = format!("http://127.0.0.1:{query}{path}");
-    let text = agent.get(url).call().ok()?.body_mut().read_to_string();
-    serde_json::from_str(&text.ok()?).ok()
+    ask::json(&format!("http://127.0.0.1:{query}{path}"))
 }
 
 fn trace(query: u16, trace_id: &str) -> Option<Vec<Span>> {

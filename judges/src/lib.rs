@@ -19,6 +19,7 @@ pub mod backends;
 pub mod child;
 pub mod samples;
 pub mod lines;
+pub mod ask;
 pub mod page;
 pub mod service;
 pub mod load;

@@ -7,6 +7,8 @@ use std::{
 
 use ureq::{RequestBuilder, typestate::WithoutBody};
 
+use crate::ask::calm_agent;
+
 const CLIENTS: u64 = 4;
 /// One request in so many carries a sampled `traceparent`, another one an unsampled one.
 const TRACED: u64 = 10;
@@ -49,7 +51,7 @@ pub fn send(base: &str, orders: u64, strays: u64) -> Load {
     thread::scope(|scope| {
         for client in 0..CLIENTS {
             scope.spawn(move || {
-                let agent = agent();
+                let agent = calm_agent();
                 for id in (client..orders).step_by(CLIENTS as usize) {
                     let request = agent.get(format!("{base}/orders/{id}"));
                     let request = match traceparent(id) {
@@ -85,7 +87,7 @@ pub fn send_bare(base: &str, orders: u64) {
     thread::scope(|scope| {
         for client in 0..CLIENTS {
             scope.spawn(move || {
-                let agent = agent();
+                let agent = calm_agent();
                 for id in (client..orders).step_by(CLIENTS as usize) {
                     order(agent.get(format!("{base}/orders/{id}")), id);
                 }
@@ -98,14 +100,6 @@ fn order(request: RequestBuilder<WithoutBody>, id: u64) {
     let mut answer = request.call().expect("the service answers");
     let body = answer.body_mut().read_to_string().expect("a body of text");
     assert_eq!(body, format!("order {id}"));
-}
-
-fn agent() -> ureq::Agent {
-    ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_global(Some(crate::page::LIMIT))
-        .build()
-        .into()
 }
 
 fn traceparent(id: u64) -> Option<String> {

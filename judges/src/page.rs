@@ -4,13 +4,12 @@ use std::{
     io::Write,
     path::Path,
     process::{Command, Stdio},
-    time::Duration,
 };
 
-use crate::backends::{program, workspace};
-
-/// No single request and no judge takes longer.
-pub(crate) const LIMIT: Duration = Duration::from_secs(20);
+use crate::{
+    ask::{LIMIT, agent},
+    backends::{program, workspace},
+};
 
 /// Asks for Prometheus text 0.0.4.
 pub const TEXT: &str = "text/plain; version=0.0.4";
@@ -27,11 +26,7 @@ pub const OPENMETRICS_UTF8: &str =
 /// When the page does not come, or comes as something else.
 #[track_caller]
 pub fn fetch(url: &str, accept: &str) -> String {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(LIMIT))
-        .build()
-        .into();
-    let mut answer = agent
+    let mut answer = agent(LIMIT)
         .get(url)
         .header("accept", accept)
         .call()

@@ -5,9 +5,9 @@ use std::{collections::BTreeMap, fs, process::Command};
 use serde_json::Value;
 
 use crate::{
+    ask::{LIMIT, agent},
     backends::program,
     child::Child,
-    page::LIMIT,
     samples::{Samples, bound},
 };
 
@@ -109,11 +109,9 @@ impl Client<'_> {
     /// The `data` of an answer of `/api/v1/…`; nothing while the server does not answer.
     pub fn get(&self, path: &str, parameters: &[(&str, &str)]) -> Option<Value> {
         let url = format!("http://{}/api/v1/{path}", self.address);
-        let agent: ureq::Agent = ureq::Agent::config_builder()
-            .timeout_global(Some(LIMIT))
-            .build()
-            .into();
-        let request = agent.get(url).query_pairs(parameters.iter().copied());
+        let request = agent(LIMIT)
+            .get(url)
+            .query_pairs(parameters.iter().copied());
         let text = request.call().ok()?.body_mut().read_to_string().ok()?;
         let mut answer: Value = serde_json::from_str(&text).ok()?;
         Some(answer["data"].take())

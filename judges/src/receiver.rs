@@ -11,10 +11,10 @@ use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::{
+    ask::{self, LIMIT, agent},
     authority::Identity,
     backends::{program, workspace},
     child::Child,
-    page::LIMIT,
     service::Variables,
 };
 
@@ -129,14 +129,33 @@ impl Receiver {
     /// When it does not listen, or speaks TLS.
     #[track_caller]
     pub fn tell(&self, case: &str, faults: &[Value]) {
-        let agent: ureq::Agent = ureq::Agent::config_builder()
-            .timeout_global(Some(LIMIT))
-            .build()
-            .into();
-        agent
+        agent(LIMIT)
             .post(format!("http://127.0.0.1:{}/faults/{case}", self.http))
             .send(json!(faults).to_string())
             .expect("a receiver is told its faults");
+    }
+
+    /// Posts to it as JSON what breaks a rule, once for each, and looks for words of the verdict.
+    ///
+    /// Of each: what is taken out of the clean request, what is put there, and the words.
+    ///
+    /// # Panics
+    ///
+    /// When a rule is not found to be broken.
+    #[track_caller]
+    pub fn check_rules(&self, path: &str, clean: &str, broken: &[(&str, &str, &str)]) {
+        let url = format!("{}{path}", self.endpoint(Transport::Json));
+        for (taken, put, words) in broken {
+            let request = clean.replacen(taken, put, 1);
+            assert_ne!(request, clean, "{taken} is not in the clean request");
+            assert_eq!(ask::post(&url, &[], &request), 200, "{put}");
+            let records = self.records();
+            let wrong = records.last().expect("a record").wrong();
+            assert!(
+                wrong.iter().any(|line| line.contains(words)),
+                "{put}: no word of {words} in {wrong:?}"
+            );
+        }
     }
 
     /// All that it wrote down, in the order in which it came.

@@ -16,6 +16,7 @@ use std::{
 use serde_json::Value;
 
 use crate::{
+    ask::agent,
     backends::workspace,
     child::{Child, PATIENCE},
     page,
@@ -130,11 +131,7 @@ impl Service {
     /// When there is nothing in time, or its status is not 200.
     #[track_caller]
     pub fn ask(&self, path: &str) -> String {
-        let agent: ureq::Agent = ureq::Agent::config_builder()
-            .timeout_global(Some(PATIENCE))
-            .build()
-            .into();
-        let answer = agent.get(format!("{}{path}", self.url())).call();
+        let answer = agent(PATIENCE).get(format!("{}{path}", self.url())).call();
         let mut answer = answer.expect("the service answers");
         answer.body_mut().read_to_string().expect("a body of text")
     }

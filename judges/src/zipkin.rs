@@ -4,7 +4,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-use crate::{backends::program, child::Child, page::LIMIT, service::free_address};
+use crate::{ask, backends::program, child::Child, service::free_address};
 
 /// Zipkin with its traces in memory.
 #[derive(Debug)]
@@ -60,11 +60,5 @@ impl Zipkin {
 }
 
 fn get(port: u16, path: &str) -> Option<Value> {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(LIMIT))
-        .build()
-        .into();
-    let url = format!("http://127.0.0.1:{port}{path}");
-    let text = agent.get(url).call().ok()?.body_mut().read_to_string();
-    serde_json::from_str(&text.ok()?).ok()
+    ask::json(&format!("http://127.0.0.1:{port}{path}"))
 }

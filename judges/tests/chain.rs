@@ -4,6 +4,7 @@
 use std::{collections::BTreeMap, thread};
 
 use judges::{
+    ask::agent,
     child::PATIENCE,
     jaeger::{Jaeger, Span},
     kafka::Kafka,
@@ -44,11 +45,7 @@ fn baggage(id: u64) -> String {
 
 /// Sends all orders, from several clients at once, and gives the answers.
 fn send(first: &Service) -> BTreeMap<u64, String> {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .timeout_global(Some(PATIENCE))
-        .build()
-        .into();
-    let (url, agent) = (first.url(), &agent);
+    let (url, agent) = (first.url(), &agent(PATIENCE));
     let ask = |id: u64| {
         let traceparent = format!("00-{}-{CALLER}-01", trace_id(id));
         let mut answer = agent

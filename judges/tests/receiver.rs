@@ -1,9 +1,8 @@
 //! The judges of pushes see what is wrong: each rule with a request that breaks it; and collectors
 //! hand on what they got.
 
-use std::time::Duration;
-
 use judges::{
+    ask,
     authority::Authority,
     collector::Collector,
     points::{latest, resources, samples},
@@ -56,7 +55,6 @@ fn a_clean_request_is_read_whole() {
 fn each_broken_rule_is_found() {
     let receiver = Receiver::start();
     let broken = [
-        // (what is taken out of the clean request, what is put there, words of the verdict)
         ("\"unit\":\"s\"", "\"units\":\"s\"", "units is not a field"),
         (
             "\"asInt\":\"3\"",
@@ -124,21 +122,7 @@ fn each_broken_rule_is_found() {
             "no data",
         ),
     ];
-    for (taken, put, words) in broken {
-        let request = CLEAN.replacen(taken, put, 1);
-        assert_ne!(request, CLEAN, "{taken} is not in the clean request");
-        assert_eq!(
-            post(&receiver.endpoint(Transport::Json), "", &request),
-            200,
-            "{put}"
-        );
-        let records = receiver.records();
-        let wrong = records.last().expect("a record").wrong();
-        assert!(
-            wrong.iter().any(|line| line.contains(words)),
-            "{put}: no word of {words} in {wrong:?}"
-        );
-    }
+    receiver.check_rules("/v1/metrics", CLEAN, &broken);
     // Not to be read at all: an id in base64, and no JSON.
     for request in [&CLEAN.replacen("00f067aa0ba902b7", "APBnqgupArc=", 1), "{"] {
         let endpoint = receiver.endpoint(Transport::Json);
@@ -212,17 +196,6 @@ fn check_page(records: &[Record]) {
     assert_eq!(page.exemplars.len(), 2);
 }
 
-/// The status of the answer; 0 when there is none.
 fn post(endpoint: &str, case: &str, body: &str) -> u16 {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_global(Some(Duration::from_secs(20)))
-        .build()
-        .into();
-    let answer = agent
-        .post(format!("{endpoint}/v1/metrics"))
-        .header("content-type", "application/json")
-        .header("x-case", case)
-        .send(body);
-    answer.map_or(0, |answer| answer.status().as_u16())
+    ask::post(&format!("{endpoint}/v1/metrics"), &[("x-case", case)], body)
 }

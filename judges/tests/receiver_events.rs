@@ -1,9 +1,8 @@
 //! The judges of pushes see what is wrong about spans and log records: each rule with a request that
 //! breaks it.
 
-use std::time::Duration;
-
 use judges::{
+    ask,
     events::{log_records, spans},
     receiver::{Receiver, Transport},
 };
@@ -33,8 +32,9 @@ const RECORDS: &str = r#"{"resourceLogs":[{
 #[test]
 fn clean_requests_are_read_whole() {
     let receiver = Receiver::start();
-    for (path, request) in [("traces", SPANS), ("logs", RECORDS)] {
-        assert_eq!(post(&receiver, path, request), 200);
+    for (path, request) in [("/v1/traces", SPANS), ("/v1/logs", RECORDS)] {
+        let url = format!("{}{path}", receiver.endpoint(Transport::Json));
+        assert_eq!(ask::post(&url, &[], request), 200);
     }
     let records = receiver.records();
     for record in &records {
@@ -61,8 +61,8 @@ fn each_broken_rule_of_spans_is_found() {
     let start = SPANS.find("{\"traceId").expect("a span");
     let span = SPANS[start..].trim_end_matches("\n]}]}]}");
     let twice = format!("\"spans\":[{span},");
-    check(
-        "traces",
+    Receiver::start().check_rules(
+        "/v1/traces",
         SPANS,
         &[
             ("\"kind\":2", "\"kinds\":2", "kinds is not a field"),
@@ -163,8 +163,8 @@ fn each_broken_rule_of_spans_is_found() {
 
 #[test]
 fn each_broken_rule_of_log_records_is_found() {
-    check(
-        "logs",
+    Receiver::start().check_rules(
+        "/v1/logs",
         RECORDS,
         &[
             ("\"body\"", "\"Body\"", "Body is not a field"),
@@ -223,34 +223,4 @@ fn each_broken_rule_of_log_records_is_found() {
             ),
         ],
     );
-}
-
-/// Of each: what is taken out of the clean request, what is put there, words of the verdict.
-#[track_caller]
-fn check(path: &str, clean: &str, broken: &[(&str, &str, &str)]) {
-    let receiver = Receiver::start();
-    for (taken, put, words) in broken {
-        let request = clean.replacen(taken, put, 1);
-        assert_ne!(request, clean, "{taken} is not in the clean request");
-        assert_eq!(post(&receiver, path, &request), 200, "{put}");
-        let records = receiver.records();
-        let wrong = records.last().expect("a record").wrong();
-        assert!(
-            wrong.iter().any(|line| line.contains(words)),
-            "{put}: no word of {words} in {wrong:?}"
-        );
-    }
-}
-
-fn post(receiver: &Receiver, path: &str, body: &str) -> u16 {
-    let agent: ureq::Agent = ureq::Agent::config_builder()
-        .http_status_as_error(false)
-        .timeout_global(Some(Duration::from_secs(20)))
-        .build()
-        .into();
-    let answer = agent
-        .post(format!("{}/v1/{path}", receiver.endpoint(Transport::Json)))
-        .header("content-type", "application/json")
-        .send(body);
-    answer.map_or(0, |answer| answer.status().as_u16())
 }
