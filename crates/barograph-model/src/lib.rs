@@ -7,6 +7,7 @@
 //! * [`context`], [`exemplar`]: which trace a number came from, and what travels with a request.
 //! * [`carrier`], [`propagator`]: the headers that hold it on its way, and what is written in them.
 //! * [`span`], [`log`], [`value`]: what was done and said, with its attributes.
+//! * [`grpc`]: how a call has ended.
 //! * [`bounds`]: histogram bucket bounds, ready-made and made to measure.
 //! * [`snapshot`]: [`Source`](snapshot::Source) and what it shows.
 #![forbid(unsafe_code)]
@@ -23,6 +24,7 @@ pub mod propagator;
 pub mod value;
 pub mod span;
 pub mod log;
+pub mod grpc;
 pub mod exemplar;
 pub mod bounds;
 pub mod descriptor;

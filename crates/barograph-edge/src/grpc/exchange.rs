@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use barograph_core::clock::Stopwatch;
 use barograph_model::context::TraceContext;
+use barograph_model::grpc::Code;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, Uri, response};
 
 use super::recorder::{Answered, Duration, Made, Recorder, Side};
 use super::spans;
-use super::status::Status;
+use super::status;
 use crate::span::Span;
 use crate::wire::{self, End};
 
@@ -20,7 +21,7 @@ pub struct Exchange {
     start: Stopwatch,
     uri: Uri,
     method: Option<Arc<str>>,
-    status: Option<Status>,
+    status: Option<Code>,
     passed: u64,
     ended: bool,
 }
@@ -71,25 +72,25 @@ impl Exchange {
             (End::Panic, _) => (None, "panic"),
             // Whatever happens behind it, a status that was told is what became of the call.
             (_, Some(status)) => (Some(status), ""),
-            (End::Complete | End::Upgrade, None) => (Some(Status::UNKNOWN), ""),
-            (End::Dropped, None) => (Some(Status::CANCELLED), ""),
+            (End::Complete | End::Upgrade, None) => (Some(Code::Unknown), ""),
+            (End::Dropped, None) => (Some(Code::Cancelled), ""),
             (End::ServiceError(_), None) if *side == Side::Server => (None, "service_error"),
             (End::BodyError(_), None) if *side == Side::Server => (None, "body_error"),
             (End::ServiceError(error) | End::BodyError(error), None) => (None, error),
         };
         if self.method.is_none() {
             let name = name_of(&self.uri);
-            if status.is_some_and(Status::is_of_a_method) {
+            if status.is_some_and(status::is_of_a_method) {
                 self.method = settings.methods.learn(name);
             }
             spans::name_late(&self.span, self.method.as_deref(), name);
         }
         let error = match status {
-            Some(status) if status.is_servers_fault() => status.as_str(),
-            Some(status) if *side == Side::Client && status != Status::OK => status.as_str(),
+            Some(code) if status::is_servers_fault(code) => code.as_str(),
+            Some(code) if *side == Side::Client && code != Code::Ok => code.as_str(),
             _ => other,
         };
-        let status = status.map_or("", Status::as_str);
+        let status = status.map_or("", Code::as_str);
         if !status.is_empty() {
             self.span.text("rpc.response.status_code", status);
         }
@@ -137,9 +138,9 @@ impl wire::Exchange for Exchange {
     }
 
     fn respond(&mut self, head: &response::Parts) -> Option<End> {
-        self.status = Status::of(&head.headers);
+        self.status = status::of(&head.headers);
         if self.status.is_none() && head.status != StatusCode::OK {
-            self.status = Some(Status::of_http(head.status));
+            self.status = Some(status::of_http(head.status));
         }
         None
     }
@@ -150,7 +151,7 @@ impl wire::Exchange for Exchange {
     }
 
     fn trailers(&mut self, trailers: &HeaderMap) {
-        self.status = Status::of(trailers).or(self.status);
+        self.status = status::of(trailers).or(self.status);
     }
 
     fn end(mut self, end: End) {

@@ -9,6 +9,7 @@
 
 use std::borrow::Cow;
 
+use barograph_model::grpc::Code;
 use base64::Engine as _;
 use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
@@ -67,7 +68,7 @@ pub(super) fn outcome(answer: &Answer, verdict: &Verdict<'_>) -> Outcome {
     let Some(code) = code.filter(|_| is_grpc || answer.status == StatusCode::OK) else {
         return without_status(answer, verdict);
     };
-    if code == Code(0) {
+    if code == Code::Ok {
         return match message(answer) {
             Ok(message) => match ExportResponse::from_protobuf(&message) {
                 Ok(response) => verdict.delivered(response),
@@ -84,23 +85,23 @@ pub(super) fn outcome(answer: &Answer, verdict: &Verdict<'_>) -> Outcome {
         .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
         .unwrap_or_default();
     let text = match said.is_empty() {
-        true => code.name().to_owned(),
-        false => format!("{}: {said}", code.name()),
+        true => code.as_str().to_owned(),
+        false => format!("{}: {said}", code.as_str()),
     };
     let retry = details.and_then(|details| details.retry);
     match code {
         // Of these, some hop on the way may have given up on a receiver that did not.
-        Code::CANCELLED | Code::DEADLINE_EXCEEDED => {
-            verdict.setback(code.name(), &text, retry, Arrival::Possible)
+        Code::Cancelled | Code::DeadlineExceeded => {
+            verdict.setback(code.as_str(), &text, retry, Arrival::Possible)
         }
-        Code::ABORTED | Code::OUT_OF_RANGE | Code::UNAVAILABLE | Code::DATA_LOSS => {
-            verdict.setback(code.name(), &text, retry, Arrival::Excluded)
+        Code::Aborted | Code::OutOfRange | Code::Unavailable | Code::DataLoss => {
+            verdict.setback(code.as_str(), &text, retry, Arrival::Excluded)
         }
         // Only who says when will recover.
-        Code::RESOURCE_EXHAUSTED if retry.is_some() => {
-            verdict.setback(code.name(), &text, retry, Arrival::Excluded)
+        Code::ResourceExhausted if retry.is_some() => {
+            verdict.setback(code.as_str(), &text, retry, Arrival::Excluded)
         }
-        _ => verdict.refused(code.name(), &text),
+        _ => verdict.refused(code.as_str(), &text),
     }
 }
 
@@ -144,53 +145,3 @@ fn details(value: &HeaderValue) -> Option<RpcStatus> {
     let bytes = GeneralPurpose::new(&STANDARD, CONFIG).decode(value.as_bytes().trim_ascii());
     RpcStatus::from_protobuf(&bytes.ok()?).ok()
 }
-
-/// A status code.
-///
-/// Source: gRPC, `statuscodes.md`.
-#[derive(Clone, Copy, PartialEq, Eq)]
-struct Code(u8);
-
-impl Code {
-    const CANCELLED: Code = Code(1);
-    const DEADLINE_EXCEEDED: Code = Code(4);
-    const RESOURCE_EXHAUSTED: Code = Code(8);
-    const ABORTED: Code = Code(10);
-    const OUT_OF_RANGE: Code = Code(11);
-    const UNAVAILABLE: Code = Code(14);
-    const DATA_LOSS: Code = Code(15);
-    const UNKNOWN: Code = Code(2);
-
-    fn parse(text: &[u8]) -> Code {
-        let number = std::str::from_utf8(text)
-            .ok()
-            .and_then(|text| text.trim().parse().ok());
-        number
-            .filter(|number| usize::from(*number) < NAMES.len())
-            .map_or(Code::UNKNOWN, Code)
-    }
-
-    fn name(self) -> &'static str {
-        NAMES[usize::from(self.0)]
-    }
-}
-
-const NAMES: [&str; 17] = [
-    "OK",
-    "CANCELLED",
-    "UNKNOWN",
-    "INVALID_ARGUMENT",
-    "DEADLINE_EXCEEDED",
-    "NOT_FOUND",
-    "ALREADY_EXISTS",
-    "PERMISSION_DENIED",
-    "RESOURCE_EXHAUSTED",
-    "FAILED_PRECONDITION",
-    "ABORTED",
-    "OUT_OF_RANGE",
-    "UNIMPLEMENTED",
-    "INTERNAL",
-    "UNAVAILABLE",
-    "DATA_LOSS",
-    "UNAUTHENTICATED",
-];
