@@ -99,7 +99,9 @@ fn test() -> Result {
     // The broker within librdkafka, which is built for it: minutes that a newcomer is spared.
     run(&mut cargo(
         "test --package barograph-edge --features rdkafka --lib --test it",
-    ))
+    ))?;
+    // That the benchmarks read pages and reports right, and that our layer lives beside the other.
+    run(&mut cargo("test --package peers --package request-cost"))
 }
 
 fn doc() -> Result {
