@@ -159,7 +159,7 @@ fn measure() {
             LAST.store(scale, Ordering::Relaxed);
             (scale, false)
         }
-        Some(_) if since.is_doubted => (UNUSABLE, true),
+        _ if since.is_doubted => (UNUSABLE, true),
         _ => (UNKNOWN, true),
     };
     SCALE.store(scale, Ordering::Relaxed);
