@@ -4,7 +4,14 @@ use std::{collections::BTreeSet, net::TcpStream, process::Command};
 
 use serde_json::Value;
 
-use crate::{ask, backends::program, child::Child, receiver::Transport, service::free_address};
+use crate::{
+    ask,
+    backends::program,
+    child::Child,
+    lines,
+    receiver::Transport,
+    service::{Variables, free_address},
+};
 
 /// All of Jaeger in one process, with its traces in memory.
 #[derive(Debug)]
@@ -67,6 +74,19 @@ impl Jaeger {
             Transport::Protobuf | Transport::Json => self.http,
         };
         format!("http://127.0.0.1:{port}")
+    }
+
+    /// What makes a service of this name export its spans to it, and print lines with their ids.
+    pub fn exporting(&self, name: &str, transport: Transport) -> Variables {
+        Variables::from([
+            ("OTEL_SERVICE_NAME", name.to_owned()),
+            ("OTEL_TRACES_EXPORTER", "otlp".to_owned()),
+            ("OTEL_METRICS_EXPORTER", "prometheus".to_owned()),
+            ("OTEL_LOGS_EXPORTER", "none".to_owned()),
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", self.endpoint(transport)),
+            ("OTEL_EXPORTER_OTLP_PROTOCOL", transport.as_str().to_owned()),
+            ("BAROGRAPH_LOG_FORMAT", lines::FORMAT.to_owned()),
+        ])
     }
 
     /// The ids of all traces that a service has a part in, once there are that many.

@@ -8,7 +8,7 @@ use judges::{
     child::PATIENCE,
     jaeger::{Jaeger, Span},
     kafka::Kafka,
-    lines::{self, ids, saying},
+    lines::{ids, saying},
     receiver::Transport,
     service::{Service, Variables},
 };
@@ -22,16 +22,9 @@ const ORDERS: u64 = 40;
 const TOPIC: &str = "orders";
 
 fn variables(name: &str, jaeger: &Jaeger, transport: Transport) -> Variables {
-    Variables::from([
-        ("OTEL_SERVICE_NAME", name.to_owned()),
-        ("OTEL_TRACES_EXPORTER", "otlp".to_owned()),
-        ("OTEL_METRICS_EXPORTER", "prometheus".to_owned()),
-        ("OTEL_LOGS_EXPORTER", "none".to_owned()),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", jaeger.endpoint(transport)),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", transport.as_str().to_owned()),
-        ("OTEL_BSP_SCHEDULE_DELAY", "50".to_owned()),
-        ("BAROGRAPH_LOG_FORMAT", lines::FORMAT.to_owned()),
-    ])
+    let mut variables = jaeger.exporting(name, transport);
+    variables.insert("OTEL_BSP_SCHEDULE_DELAY", "50".to_owned());
+    variables
 }
 
 fn trace_id(id: u64) -> String {

@@ -11,7 +11,7 @@ use std::{
 use judges::{
     account::Account,
     jaeger::{Jaeger, Span},
-    lines::{self, ids, lines, saying},
+    lines::{ids, lines, saying},
     load,
     receiver::Transport,
     samples::Samples,
@@ -24,19 +24,14 @@ use serde_json::Value;
 const ORDERS: u64 = 3000;
 
 fn variables(name: &str, jaeger: &Jaeger, transport: Transport) -> Variables {
-    Variables::from([
-        ("OTEL_SERVICE_NAME", name.to_owned()),
-        ("OTEL_TRACES_EXPORTER", "otlp".to_owned()),
-        ("OTEL_METRICS_EXPORTER", "prometheus".to_owned()),
-        ("OTEL_LOGS_EXPORTER", "none".to_owned()),
-        ("OTEL_EXPORTER_OTLP_ENDPOINT", jaeger.endpoint(transport)),
-        ("OTEL_EXPORTER_OTLP_PROTOCOL", transport.as_str().to_owned()),
+    let mut variables = jaeger.exporting(name, transport);
+    variables.extend([
         ("OTEL_TRACES_SAMPLER", "parentbased_traceidratio".to_owned()),
         ("OTEL_TRACES_SAMPLER_ARG", "0.01".to_owned()),
         ("OTEL_BSP_SCHEDULE_DELAY", "100".to_owned()),
-        ("BAROGRAPH_LOG_FORMAT", lines::FORMAT.to_owned()),
         ("RUST_LOG", "info".to_owned()),
-    ])
+    ]);
+    variables
 }
 
 /// What a page has beside a number.

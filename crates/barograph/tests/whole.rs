@@ -24,6 +24,9 @@ use receiver::{Mood, Receiver};
 /// Says that this process is the one to be looked at.
 const LOOKED_AT: &str = "BAROGRAPH_TEST_IS_LOOKED_AT";
 
+/// Told by such a process that has seen what it should.
+const WELL: &str = "ALL IS WELL";
+
 /// What a process wrote until its end.
 struct Seen {
     out: String,
@@ -51,6 +54,12 @@ fn look(test: &str, variables: &[(&str, &str)]) -> Option<Seen> {
 }
 
 impl Seen {
+    /// The process has come to its end, and not only begun.
+    #[track_caller]
+    fn assert_well(&self) {
+        assert!(self.err.contains(WELL), "{}\n{}", self.out, self.err);
+    }
+
     /// What was printed as OTLP at this key, from the first record of the first scope on.
     #[track_caller]
     fn first(&self, [resources, scopes, records]: [&str; 3]) -> Value {
@@ -162,15 +171,10 @@ fn each_exporter_that_is_chosen_has_a_queue_of_its_own() {
         let capacity = "\",otel_component_name=\"batching_span_processor/zipkin\"} 8\n";
         assert!(page.contains(capacity), "{page}");
         // Told by the harness, since it is how the other process knows.
-        eprintln!("ALL IS WELL");
+        eprintln!("{WELL}");
         return;
     };
-    assert!(
-        seen.err.contains("ALL IS WELL"),
-        "{}\n{}",
-        seen.out,
-        seen.err
-    );
+    seen.assert_well();
     let spans = receiver.spans();
     assert_eq!(spans.len(), 4);
     assert_eq!(
@@ -388,15 +392,10 @@ fn methods_of_http_are_those_of_the_environment() {
             assert!(page.contains(&label), "{label} in {page}");
             assert!(!page.contains("http_request_method=\"GET\""), "{page}");
         }
-        eprintln!("ALL IS WELL");
+        eprintln!("{WELL}");
         return;
     };
-    assert!(
-        seen.err.contains("ALL IS WELL"),
-        "{}\n{}",
-        seen.out,
-        seen.err
-    );
+    seen.assert_well();
 }
 
 #[cfg(feature = "axum")]
@@ -427,15 +426,10 @@ fn propagators_of_the_environment_stay_where_telemetry_is_off() {
             !sent.contains_key("traceparent") && !sent.contains_key("b3"),
             "{sent:?}"
         );
-        eprintln!("ALL IS WELL");
+        eprintln!("{WELL}");
         return;
     };
-    assert!(
-        seen.err.contains("ALL IS WELL"),
-        "{}\n{}",
-        seen.out,
-        seen.err
-    );
+    seen.assert_well();
     assert!(
         seen.err
             .contains("no metrics since OTEL_SDK_DISABLED is true"),
