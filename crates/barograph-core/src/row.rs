@@ -33,8 +33,13 @@ const BUCKETS: usize = 3;
 
 /// How often a reader starts over before it takes a row as it is.
 const PATIENCE: usize = if cfg!(loom) { 1 } else { 10_000 };
-/// How often it does so before it lets other threads run in between.
-const SPINS: usize = 64;
+/// How often it sleeps of these because the writer was descheduled in the middle; a tenth of a second.
+/// Only to yield is not enough: a reader that is the next one again has no more patience before the
+/// writer comes back.
+#[cfg(not(loom))]
+const SLEEPS: usize = 1_000;
+#[cfg(not(loom))]
+const A_MOMENT: std::time::Duration = std::time::Duration::from_micros(50);
 
 /// A row of `3 + buckets` words. Copies refer to the same words.
 #[derive(Clone, Copy)]
@@ -89,15 +94,24 @@ impl<'a> Row<'a> {
     /// Adds this row's buckets to `buckets` and gives its sum. `copy` is room to work in, as long.
     pub(crate) fn read(self, buckets: &mut [u64], copy: &mut [u64]) -> f64 {
         let mut sum = self.read_once(copy);
-        for attempt in 0..PATIENCE {
+        #[cfg(not(loom))]
+        let (mut seen, mut sleeps) = (0, 0);
+        for _ in 0..PATIENCE {
             if sum.is_some() {
                 break;
             }
-            if attempt < SPINS {
-                std::hint::spin_loop();
-            } else {
-                #[cfg(not(loom))]
-                std::thread::yield_now();
+            #[cfg(not(loom))]
+            {
+                let sequence = self.0[SEQUENCE].load(Ordering::Relaxed);
+                // In the middle, and nothing has happened since.
+                if sequence & 1 == 1 && sequence == seen {
+                    if sleeps == SLEEPS {
+                        break;
+                    }
+                    sleeps += 1;
+                    std::thread::sleep(A_MOMENT);
+                }
+                seen = sequence;
             }
             sum = self.read_once(copy);
         }
