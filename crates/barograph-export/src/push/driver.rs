@@ -12,6 +12,7 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
+use crate::push::moment::{LONGEST, after};
 use crate::push::pipeline::{Hook, Order, OrderKind, Pipeline};
 use crate::push::report::Report;
 
@@ -90,8 +91,8 @@ impl Driver {
                 Some(command) => (command.kind, command.limit, Some(command.done)),
                 None => (OrderKind::Shutdown, LAST_LIMIT, None),
             };
-            let limit = limit.min(LONGEST_LIMIT);
-            let deadline = Instant::now() + limit;
+            let limit = limit.min(LONGEST);
+            let deadline = after(Instant::now(), limit);
             let all = carry_out(&lines, kind, limit);
             let answer = async move {
                 let result = all.await;
@@ -128,15 +129,16 @@ fn carry_out(
     kind: OrderKind,
     limit: Duration,
 ) -> impl Future<Output = Result<(), Unfinished>> + Send + use<> {
-    let deadline = Instant::now() + limit;
+    let now = Instant::now();
     // Time to say how it went.
     let margin = (limit / 10).min(MARGIN);
+    let deadline = after(now, limit);
     let mut answers = Vec::new();
     for line in lines {
         let (done, answer) = oneshot::channel();
         let order = Order {
             kind,
-            deadline: deadline - margin,
+            deadline: after(now, limit.saturating_sub(margin)),
             done,
         };
         // A pipeline that is gone does not answer.
@@ -255,5 +257,3 @@ impl Wake for Unpark {
 const MARGIN: Duration = Duration::from_millis(100);
 /// How long the end takes at the most when nobody waits for it.
 const LAST_LIMIT: Duration = Duration::from_secs(5);
-/// The longest limit, so that no sum of times overflows.
-const LONGEST_LIMIT: Duration = Duration::from_secs(24 * 3600);

@@ -4,6 +4,7 @@
 //! between them decides when, how often and for how long. Metrics are read from their sources; spans
 //! and log records are taken from a queue, the [`Inflow`], that takes them in while the loop is busy.
 
+mod moment;
 mod outcome;
 mod transport;
 mod inflow;

@@ -11,13 +11,17 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::moment::{LONGEST, after};
+
 /// How requests are tried again.
 ///
 /// The first pause is 1 s, each further one half as long again, up to 5 s; each is shortened by chance
 /// by up to a half, so that many programs do not knock at the same moment. What a receiver asks for
 /// (`Retry-After`, `RetryInfo`) is honored where it is longer. While a receiver is away, a single try
 /// is made after one interval, then two, four and so on, but at least every 5 minutes, or once an
-/// interval where that is longer.
+/// interval where that is longer, whatever it asks for.
+///
+/// Durations of more than a year count as a year.
 ///
 /// Source: OTLP 1.11, "Failures": exponential back-off with jitter; the numbers are those of
 /// OpenTelemetry's Java SDK.
@@ -43,7 +47,7 @@ impl RetryPolicy {
     /// The first pause between two tries.
     #[must_use]
     pub fn with_first(mut self, pause: Duration) -> Self {
-        self.first = pause;
+        self.first = pause.min(LONGEST);
         self
     }
 
@@ -57,14 +61,14 @@ impl RetryPolicy {
     /// The longest pause between two tries, what a receiver asks for left out.
     #[must_use]
     pub fn with_longest(mut self, pause: Duration) -> Self {
-        self.longest = pause;
+        self.longest = pause.min(LONGEST);
         self
     }
 
     /// How long a receiver that is away is left alone at the most, even if it asks for more.
     #[must_use]
     pub fn with_longest_pause(mut self, pause: Duration) -> Self {
-        self.longest_pause = pause;
+        self.longest_pause = pause.min(LONGEST);
         self
     }
 
@@ -74,6 +78,7 @@ impl RetryPolicy {
             next: self.first.min(self.longest),
             factor: self.factor,
             longest: self.longest,
+            longest_asked: self.longest_pause,
         }
     }
 
@@ -99,17 +104,19 @@ pub(super) struct Backoff {
     next: Duration,
     factor: f64,
     longest: Duration,
+    /// The longest pause that a receiver is granted.
+    longest_asked: Duration,
 }
 
 impl Backoff {
-    /// How long to wait now: at least as long as the receiver asks.
+    /// How long to wait now: at least as long as the receiver asks, within what it is granted.
     pub(super) fn pause(&mut self, chance: &mut Chance, asked: Option<Duration>) -> Duration {
         let pause = self.next.mul_f64(1.0 - chance.fraction() / 2.0);
         // In seconds, since a product of large durations panics.
         let grown = self.next.as_secs_f64() * self.factor;
         self.next =
             Duration::try_from_secs_f64(grown).map_or(self.longest, |d| d.min(self.longest));
-        asked.map_or(pause, |asked| asked.max(pause))
+        asked.map_or(pause, |asked| asked.min(self.longest_asked).max(pause))
     }
 }
 
@@ -152,9 +159,9 @@ impl Breaker {
         });
         open.pause = match is_first {
             true => self.interval,
-            false => (open.pause * 2).min(longest),
+            false => open.pause.saturating_mul(2).min(longest),
         };
-        open.until = began + open.pause.max(asked);
+        open.until = after(began, open.pause.max(asked));
         is_first.then_some(longest)
     }
 
@@ -212,10 +219,14 @@ mod tests {
     }
 
     #[test]
-    fn what_the_receiver_asks_for_is_the_least() {
+    fn what_the_receiver_asks_for_is_the_least_up_to_the_longest_pause() {
         let mut chance = Chance(7);
         let mut backoff = RetryPolicy::new().backoff();
         assert_eq!(backoff.pause(&mut chance, Some(9 * SECOND)), 9 * SECOND);
+        assert_eq!(
+            backoff.pause(&mut chance, Some(Duration::MAX)),
+            300 * SECOND
+        );
         assert!(backoff.pause(&mut chance, Some(Duration::ZERO)) > SECOND / 2);
     }
 

@@ -199,7 +199,7 @@ impl Line {
         if self.journal.takes() && !self.worker.is_away() {
             self.append(request, is_told_anew, round, orders).await;
         } else if is_told_anew {
-            self.overtaken += request.items;
+            self.overtaken = self.overtaken.saturating_add(request.items);
             self.worker.settle(Fate::Undone);
         } else {
             self.kept = Some(request);
@@ -256,7 +256,7 @@ impl Line {
     /// Tells of what the queue has refused since this was looked at last.
     fn tell_refused(&mut self) {
         let refused = self.ledger.refused();
-        let items = refused - self.refused;
+        let items = refused.saturating_sub(self.refused);
         if items > 0 {
             self.refused = refused;
             self.teller.tell_once(Event::QueueFull { items });
@@ -283,7 +283,7 @@ impl Line {
         };
         // A receiver may say what it wants.
         let rejected = rejected.min(items);
-        self.ledger.export(items - rejected);
+        self.ledger.export(items.saturating_sub(rejected));
         self.ledger.drop(rejected, Reason::Partial);
         if rejected > 0 {
             self.teller.tell_once(Event::Partial { rejected, message });
@@ -294,7 +294,8 @@ impl Line {
 
     fn receiver_answered(&mut self) {
         if let Some(since) = self.breaker.succeeded() {
-            let dropped = self.ledger.snapshot().dropped_in_all() + self.overtaken;
+            let dropped = self.ledger.snapshot().dropped_in_all();
+            let dropped = dropped.saturating_add(self.overtaken);
             self.teller.tell(Event::Back {
                 outage: since.elapsed(),
                 dropped: dropped.saturating_sub(self.dropped_before),
@@ -331,5 +332,5 @@ pub(super) enum Held {
 /// How much of a round's time may go by before the journal gets the rest: what could not be sent has
 /// to be written still.
 pub(super) fn before_journal(time: Duration) -> Duration {
-    time * 3 / 4
+    time.saturating_sub(time / 4)
 }

@@ -32,6 +32,7 @@ use crate::push::feed::Feed;
 #[cfg(feature = "journal")]
 use crate::push::journal::Journal;
 use crate::push::ledger::Ledger;
+use crate::push::moment::{LONGEST, after};
 use crate::push::retry::{Chance, RetryPolicy};
 use crate::push::transport::Transport;
 use crate::push::wake::Wake;
@@ -167,7 +168,7 @@ impl Pipeline {
     pub(super) async fn run(self, hook: Hook, orders: mpsc::UnboundedReceiver<Order>) {
         let mut chance = Chance::new();
         let interval = self.schedule.interval;
-        let mut due = Instant::now() + interval.mul_f64(chance.fraction());
+        let mut due = after(Instant::now(), interval.mul_f64(chance.fraction()));
         let mut orders = Orders::new(orders);
         let mut line = Line::new(self, hook, chance);
         loop {
@@ -192,12 +193,12 @@ impl Pipeline {
                 answer(flushes, is_complete);
                 due = next_due(due, interval, Instant::now());
             } else if wakes <= now {
-                let until = now + line.timeout;
+                let until = after(now, line.timeout);
                 line.round(Stage::Scheduled, wakes, until, &mut orders)
                     .await;
-                due = next_due(wakes + interval, interval, Instant::now());
+                due = next_due(after(wakes, interval), interval, Instant::now());
             } else if waited == Waited::Rung {
-                let until = now + line.timeout;
+                let until = after(now, line.timeout);
                 line.round(Stage::Scheduled, now, until, &mut orders).await;
                 due = next_due(due, interval, Instant::now());
             }
@@ -216,15 +217,15 @@ impl fmt::Debug for Pipeline {
     }
 }
 
-/// The first moment in step with `due` that is before neither `due` nor `after`.
-fn next_due(due: Instant, interval: Duration, after: Instant) -> Instant {
-    let missed = after.saturating_duration_since(due);
-    let rest = missed.as_nanos() % interval.as_nanos();
-    let rest = Duration::from_nanos(u64::try_from(rest).unwrap_or(0));
+/// The first moment in step with `due` that is before neither `due` nor `from`.
+fn next_due(due: Instant, interval: Duration, from: Instant) -> Instant {
+    let missed = from.saturating_duration_since(due);
+    let rest = missed.as_nanos().checked_rem(interval.as_nanos());
+    let rest = Duration::from_nanos(rest.and_then(|rest| rest.try_into().ok()).unwrap_or(0));
     match (missed.is_zero(), rest.is_zero()) {
         (true, _) => due,
-        (false, true) => after,
-        (false, false) => after + (interval - rest),
+        (false, true) => from,
+        (false, false) => after(from, interval.saturating_sub(rest)),
     }
 }
 
@@ -241,5 +242,3 @@ fn answer(orders: impl IntoIterator<Item = Order>, is_complete: bool) {
 
 /// The shortest time that makes sense.
 const SHORTEST: Duration = Duration::from_millis(1);
-/// The longest, so that no sum of times overflows: a year.
-const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);

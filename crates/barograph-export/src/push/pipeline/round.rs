@@ -12,6 +12,7 @@ use super::orders::{Orders, Stage};
 use super::send::Patience;
 use super::worker::{Answer, Away, Job};
 use crate::push::ledger::{Account, Reason};
+use crate::push::moment::after;
 use crate::push::report::Event;
 use crate::push::wake::Wake;
 
@@ -36,7 +37,7 @@ impl Line {
             due,
             sends_until: match self.journal {
                 Journal::None => until,
-                _ => Instant::now() + before_journal(time),
+                _ => after(Instant::now(), before_journal(time)),
             },
             until,
             patience: match self.breaker.is_open() {
@@ -55,7 +56,7 @@ impl Line {
         self.teller.round_ended();
         let is_lossless = lost_before == self.lost();
         // All that waited when this began.
-        let is_taken = self.ledger.account().taken >= taken + waiting;
+        let is_taken = self.ledger.account().taken >= taken.saturating_add(waiting);
         is_complete && is_taken && is_lossless && self.kept.is_none() && self.overtaken == 0
     }
 
@@ -65,7 +66,9 @@ impl Line {
         // What a queue refuses was never on its way.
         let others = [Reason::Superseded, Reason::QueueFull];
         let others = others.map(|reason| totals.dropped[reason as usize]);
-        totals.dropped_in_all() - others.iter().sum::<u64>()
+        totals
+            .dropped_in_all()
+            .saturating_sub(others.iter().sum::<u64>())
     }
 
     /// The last round. What is left then is in the journal, or lost.
@@ -82,7 +85,7 @@ impl Line {
             self.sync(Stage::Final, until, orders).await;
         }
         let totals = self.ledger.snapshot();
-        let accounted = totals.settled() + in_journal;
+        let accounted = totals.settled().saturating_add(in_journal);
         if totals.produced != accounted {
             self.teller.tell(Event::Unaccounted {
                 produced: totals.produced,
@@ -101,7 +104,7 @@ impl Line {
             && orders.interrupted(Stage::Between).is_none()
             && !self.wake.as_ref().is_some_and(Wake::is_rung)
         {
-            let until = Instant::now() + self.timeout;
+            let until = after(Instant::now(), self.timeout);
             let round = Round {
                 stage: Stage::Between,
                 due: Instant::now(),
@@ -283,7 +286,7 @@ struct Collecting {
 impl Collecting {
     fn add(&mut self, answer: &Answer) {
         self.has_begun = true;
-        self.took += answer.took;
+        self.took = self.took.saturating_add(answer.took);
         if answer.has_panicked {
             self.error = Some("panic");
         }

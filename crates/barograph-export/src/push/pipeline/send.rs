@@ -10,6 +10,7 @@ use tokio::time::Instant;
 use super::orders::{Orders, Stage};
 use crate::otlp::Request;
 use crate::push::ledger::{ErrorType, Ledger};
+use crate::push::moment::after;
 use crate::push::outcome::{Outcome, PartialSuccess, Refusal, Setback};
 use crate::push::retry::{Chance, RetryPolicy};
 use crate::push::transport::Transport;
@@ -82,7 +83,7 @@ impl Sender {
         orders: &mut Orders,
     ) -> Delivery {
         let began = Instant::now();
-        let until = until.min(began + self.request_timeout);
+        let until = until.min(after(began, self.request_timeout));
         let time = until.saturating_duration_since(began);
         // Less time than a request has by itself proves nothing.
         let has_full_time = time >= self.request_timeout;
@@ -113,8 +114,8 @@ impl Sender {
             let pause = backoff.pause(&mut self.chance, setback.retry_after);
             let left = until.saturating_duration_since(Instant::now());
             // A pause that leaves no time for a try is not made: the next round comes sooner.
-            let is_over = patience == Patience::OneTry || pause + time / 10 >= left;
-            if is_over || !orders.sleep(stage, Instant::now() + pause).await {
+            let is_over = patience == Patience::OneTry || pause.saturating_add(time / 10) >= left;
+            if is_over || !orders.sleep(stage, after(Instant::now(), pause)).await {
                 return Delivery::Undelivered {
                     setback,
                     is_proof: is_over && (has_full_time || patience == Patience::OneTry),

@@ -62,7 +62,7 @@ impl Teller {
             Some(place) => {
                 let told = &mut self.told[place];
                 told.in_this_round = true;
-                if !told.is_over || now < told.at + AGAIN {
+                if !told.is_over || now.saturating_duration_since(told.at) < AGAIN {
                     return;
                 }
                 (told.is_over, told.at) = (false, now);

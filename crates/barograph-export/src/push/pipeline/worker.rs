@@ -213,7 +213,7 @@ impl Desk {
             Job::Append(request) => {
                 let store = self.store.as_mut();
                 if store.is_some_and(|store| store.append(&request)) {
-                    self.held += request.items;
+                    self.held = self.held.saturating_add(request.items);
                 } else {
                     answer.refused = request.items;
                 }
@@ -259,7 +259,8 @@ impl Desk {
             self.ledger.drop(gave_way, Reason::JournalFull);
         }
         if lost > gave_way {
-            self.ledger.drop(lost - gave_way, Reason::Corrupt);
+            let corrupt = lost.saturating_sub(gave_way);
+            self.ledger.drop(corrupt, Reason::Corrupt);
         }
         (self.held, self.overflowed) = (holds, overflowed);
     }
@@ -269,7 +270,7 @@ impl Desk {
     fn keep_totals(&mut self) {
         if let Some(store) = &mut self.store {
             let mut totals = self.ledger.snapshot();
-            totals.produced = totals.settled() + store.pending_items();
+            totals.produced = totals.settled().saturating_add(store.pending_items());
             store.set_totals(&totals);
         }
     }

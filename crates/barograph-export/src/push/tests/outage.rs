@@ -10,6 +10,7 @@ use super::world::{Act, MINUTE, SECOND, Telling, World};
 use crate::push::{Event, Reason, Schedule};
 
 const MONTH: Duration = Duration::from_secs(30 * 24 * 3600);
+const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 
 #[tokio::test(start_paused = true)]
 async fn a_month_without_a_receiver_costs_next_to_nothing() {
@@ -74,6 +75,27 @@ async fn a_receiver_that_never_answers_is_left_alone_too() {
     assert_eq!(world.totals().produced, 10);
     assert_eq!(world.state().begun, 1);
     assert!(world.texts().iter().all(|text| text == "1:0:0:1"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn no_pause_that_a_receiver_asks_for_ends_a_pipeline() {
+    for asked in [Duration::from_secs(u64::MAX), Duration::MAX, 400 * YEAR] {
+        for telling in [Telling::Cumulative, Telling::Delta, Telling::Events] {
+            let world = World::new(telling, move |nth| match nth % 2 {
+                0 => Act::Setback(Some(asked)),
+                _ => Act::Take,
+            });
+            let (handle, task) = world.start();
+            sleep(24 * 60 * MINUTE).await;
+            // It is left alone for five minutes after each request that it took.
+            let tries = world.tries();
+            assert!((300..=600).contains(&tries), "{tries} tries, {telling:?}");
+            assert!(world.totals().exported > 0);
+            let _ = handle.shutdown_async(5 * SECOND).await;
+            task.await.unwrap();
+            world.totals();
+        }
+    }
 }
 
 #[tokio::test(start_paused = true)]
