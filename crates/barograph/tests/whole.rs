@@ -7,6 +7,9 @@
 #[path = "it/receiver.rs"]
 mod receiver;
 
+#[path = "whole/pushing.rs"]
+mod pushing;
+
 use std::pin::Pin;
 use std::process::Command;
 use std::time::Duration;

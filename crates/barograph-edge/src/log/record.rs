@@ -7,6 +7,7 @@ use std::sync::Arc;
 
 use barograph_core::clock::{Clock, SystemClock};
 use barograph_model::log::LogRecord;
+use barograph_model::suppression;
 use barograph_model::value::{AnyValue, Attribute};
 use tracing::field::{Field, Visit};
 use tracing::{Event, Subscriber};
@@ -149,6 +150,9 @@ where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
     fn on_event(&self, event: &Event<'_>, layers: Context<'_, S>) {
+        if suppression::is_suppressed() {
+            return;
+        }
         let origin = Origin::of(event);
         let unix_nanos = self.clock.unix_nanos();
         let suppressed = match &self.limiter {

@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use barograph_core::clock::{Clock, SystemClock};
+use barograph_model::suppression;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
@@ -220,6 +221,9 @@ where
     }
 
     fn on_event(&self, event: &Event<'_>, layers: Context<'_, S>) {
+        if suppression::is_suppressed() {
+            return;
+        }
         let shared = &*self.open.0;
         let origin = Origin::of(event);
         let unix_nanos = shared.clock.unix_nanos();

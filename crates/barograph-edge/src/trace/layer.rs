@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use barograph_core::clock::{Clock, TickClock};
 use barograph_core::ids;
+use barograph_model::suppression;
 use tracing::span::{Attributes, Record};
 use tracing::{Dispatch, Event, Id, Subscriber};
 use tracing_subscriber::Layer;
@@ -196,6 +197,9 @@ where
 
     #[inline]
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, layers: Context<'_, S>) {
+        if suppression::is_suppressed() {
+            return;
+        }
         let tracer = &*self.tracer;
         if attrs.is_contextual() {
             return tracer.start_here(attrs, id.into_u64());
@@ -242,6 +246,9 @@ where
 
     #[inline]
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
+        if suppression::is_suppressed() {
+            return;
+        }
         let id = if event.is_contextual() {
             stack::recorded(self.tracer.number)
         } else {

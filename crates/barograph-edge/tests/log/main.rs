@@ -9,5 +9,6 @@ mod of_log;
 mod rates;
 mod records;
 mod shape;
+mod suppressed;
 mod with_spans;
 mod writer;

@@ -35,7 +35,6 @@
 //! A request that timed out may have arrived. It is sent again as it was, so that a receiver may see
 //! it twice, but no difference is told in two ways.
 
-mod silence;
 mod waiting;
 mod pushes;
 

@@ -17,10 +17,10 @@ use barograph_model::log::LogRecord;
 use barograph_model::resource::Resource;
 use barograph_model::snapshot::Source;
 use barograph_model::span::SpanRecord;
+use barograph_model::suppression;
 
 use crate::error::StartError;
 use crate::own::Own;
-use crate::push::silence;
 use crate::push::waiting::{Notes, Outlets, Waiting};
 use crate::push::{Push, Unfinished, What};
 
@@ -328,8 +328,8 @@ fn spawn(driver: Driver) -> io::Result<Receiver<()>> {
         match runtime {
             Ok(runtime) => {
                 let _ = started.send(Ok(()));
-                let _echo = silence::echo();
-                silence::begin();
+                // Pushing must not make more to push.
+                let _suppressed = suppression::suppress();
                 runtime.block_on(driver.run());
                 // A callback that never returns must not keep the process alive.
                 runtime.shutdown_background();
@@ -350,10 +350,9 @@ fn spawn(driver: Driver) -> io::Result<Receiver<()>> {
 
 /// Logs a report, on the thread of the loop.
 fn log(report: &Report) {
-    silence::end();
+    let _allowed = suppression::allow();
     match report.event.is_good() {
         true => tracing::info!(target: "barograph", "{report}"),
         false => tracing::warn!(target: "barograph", "{report}"),
     }
-    silence::begin();
 }

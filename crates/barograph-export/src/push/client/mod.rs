@@ -9,7 +9,7 @@
 //! * Nothing is read without a limit, and what a receiver says is cut, escaped and rid of our own
 //!   secrets before anybody sees it.
 //! * Redirections are refused: credentials are meant for the host that was configured.
-//! * Nothing here logs, by `tracing` or otherwise, and HTTP/2, which does, is not heard.
+//! * Nothing here logs, by `tracing` or otherwise, and HTTP/2, which does, has it suppressed.
 //!
 //! Why not reqwest, or hyper's own client? They choose TLS and proxies by the environment, follow
 //! redirections, and do not tell whether a request that failed was sent.

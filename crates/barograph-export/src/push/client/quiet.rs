@@ -1,17 +1,17 @@
-//! Futures that nobody hears.
+//! Futures of which no telemetry is made.
 //!
-//! `h2` tells `tracing` of every frame, some hundred events for a request. Where the log is itself
-//! pushed, each push would be a reason for the next one. So HTTP/2 is polled, and dropped, with no
-//! subscriber in place.
+//! `h2` has some hundred events of `tracing` for a request. Where log records are pushed, each request
+//! would be a reason for the next one. So telemetry is suppressed while HTTP/2 is polled or dropped, on
+//! whichever thread that is; see [`suppression`].
 
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use barograph_model::suppression;
 use hyper::rt::Executor;
-use tracing::dispatcher::{Dispatch, with_default};
 
-/// A future during whose polls, and whose end, events go nowhere.
+/// A future during whose polls, and whose end, telemetry is suppressed.
 pub(super) struct Quiet<'a, T> {
     /// Always there, until it is dropped.
     inner: Option<Pin<Box<dyn Future<Output = T> + Send + 'a>>>,
@@ -29,13 +29,15 @@ impl<T> Future for Quiet<'_, T> {
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         let inner = self.inner.as_mut().expect("there until it is dropped");
-        with_default(&Dispatch::none(), || inner.as_mut().poll(context))
+        let _suppressed = suppression::suppress();
+        inner.as_mut().poll(context)
     }
 }
 
 impl<T> Drop for Quiet<'_, T> {
     fn drop(&mut self) {
-        with_default(&Dispatch::none(), || self.inner = None);
+        let _suppressed = suppression::suppress();
+        self.inner = None;
     }
 }
 

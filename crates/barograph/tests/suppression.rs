@@ -1,4 +1,4 @@
-//! What carries what is recorded is not traced itself: else pushing would make more to push.
+//! Telemetry is suppressed on the thread that pushes: else pushing would make more to push.
 #![cfg(feature = "otlp")]
 #![expect(clippy::unwrap_used, reason = "what a test unwraps it judges")]
 
@@ -12,6 +12,7 @@ use std::time::Duration;
 use barograph::Telemetry;
 use barograph::export::push::Schedule;
 use barograph::export::push::client::Protocol;
+use barograph::model::suppression;
 use barograph::registry::Registry;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
@@ -20,21 +21,32 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use receiver::{Mood, PROTOCOLS, Receiver};
 
-/// Keeps the thread and the target of everything that is traced.
+/// Keeps what is traced.
 #[derive(Clone, Default)]
-struct Heard(Arc<Mutex<Vec<(String, String)>>>);
+struct Heard(Arc<Mutex<Vec<Traced>>>);
+
+#[derive(Clone, Debug)]
+struct Traced {
+    thread: String,
+    target: String,
+    is_suppressed: bool,
+}
 
 impl<S: Subscriber> Layer<S> for Heard {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
         let thread = std::thread::current().name().unwrap_or_default().to_owned();
         let target = event.metadata().target().to_owned();
-        self.0.lock().unwrap().push((thread, target));
+        self.0.lock().unwrap().push(Traced {
+            thread,
+            target,
+            is_suppressed: suppression::is_suppressed(),
+        });
     }
 }
 
 /// Alone in its process, since who hears everything is set once.
 #[test]
-fn only_reports_are_heard_of_the_loop() {
+fn only_reports_of_the_pushing_thread_are_not_suppressed() {
     let heard = Heard::default();
     tracing_subscriber::registry().with(heard.clone()).init();
     let impatient = || Schedule::new().with_request_timeout(Duration::from_millis(100));
@@ -69,17 +81,19 @@ fn only_reports_are_heard_of_the_loop() {
     let heard = heard.0.lock().unwrap().clone();
     let (of_loop, of_others): (Vec<_>, Vec<_>) = heard
         .into_iter()
-        .partition(|(thread, _)| thread == "barograph-push");
+        .partition(|traced| traced.thread == "barograph-push");
+    let (suppressed, reports): (Vec<_>, Vec<_>) =
+        of_loop.into_iter().partition(|traced| traced.is_suppressed);
     assert!(
-        of_loop.iter().all(|(_, target)| target == "barograph"),
-        "{of_loop:?}"
+        reports.iter().all(|traced| traced.target == "barograph"),
+        "{reports:?}"
     );
     // Each receiver that is away, and what was left for both of them at the end.
-    assert_eq!(of_loop.len(), 4, "{of_loop:?}");
-    // The receiver speaks HTTP/2 by the same library, and is heard.
-    assert!(
-        of_others
-            .iter()
-            .any(|(_, target)| target.starts_with("h2::"))
-    );
+    assert_eq!(reports.len(), 4, "{reports:?}");
+    // A subscriber of the service's own hears the thread as any other.
+    let is_http2 = |traced: &Traced| traced.target.starts_with("h2::");
+    assert!(suppressed.iter().any(is_http2));
+    // The receiver speaks HTTP/2 by the same library, and is not suppressed.
+    assert!(of_others.iter().any(is_http2));
+    assert!(of_others.iter().all(|traced| !traced.is_suppressed));
 }
