@@ -141,8 +141,8 @@ async fn a_year_without_a_receiver_takes_no_more_than_a_day() {
             Pipeline::new(ledger, Box::new(feed), Box::new(transport)).with_schedule(schedule)
         })
         .collect();
-    let (driver, handle) = Driver::new(pipelines);
-    let running = tokio::spawn(driver.run());
+    let (mut driver, handle) = Driver::new(pipelines);
+    let running = tokio::spawn(async move { driver.run().await });
     sleep(DAY).await;
     let (held, most) = (HELD.load(Relaxed), MOST.load(Relaxed));
     for _ in 0..364 {

@@ -39,6 +39,7 @@ mod otlp_env;
 mod events_env;
 mod config;
 mod listen;
+mod supervise;
 mod own;
 mod page;
 mod readiness;

@@ -12,8 +12,8 @@ use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use crate::push::moment::{LONGEST, after};
-use crate::push::pipeline::{Hook, Order, OrderKind, Pipeline};
+use crate::push::moment::{LONGEST, after, part};
+use crate::push::pipeline::{Hook, Order, OrderKind, Pipeline, Task};
 use crate::push::report::Report;
 
 /// All pipelines of a process, ready to be run.
@@ -24,6 +24,8 @@ use crate::push::report::Report;
 #[must_use = "nothing is pushed until it is run"]
 pub struct Driver {
     pipelines: Vec<Pipeline>,
+    /// Those that were run already.
+    tasks: Vec<Task>,
     hook: Hook,
     commands: mpsc::UnboundedReceiver<Command>,
 }
@@ -62,6 +64,7 @@ impl Driver {
         let (sender, commands) = mpsc::unbounded_channel();
         let driver = Driver {
             pipelines: pipelines.into_iter().collect(),
+            tasks: Vec::new(),
             hook: Arc::new(|_| {}),
             commands,
         };
@@ -75,13 +78,19 @@ impl Driver {
     }
 
     /// Pushes until it is told to shut down, or nobody is left who could tell it.
-    pub async fn run(mut self) {
+    ///
+    /// A pipeline that panics is begun again by itself. Where the future ends early all the same, with
+    /// its runtime or its thread, all pipelines go on when this is called once more.
+    pub async fn run(&mut self) {
+        let fresh = self.pipelines.drain(..);
+        self.tasks
+            .extend(fresh.map(|pipeline| Task::new(pipeline, Arc::clone(&self.hook))));
         let mut tasks = JoinSet::new();
         let mut lines = Vec::new();
-        for pipeline in self.pipelines {
+        for task in &self.tasks {
             let (orders, receiver) = mpsc::unbounded_channel();
             lines.push(orders);
-            tasks.spawn(pipeline.run(Arc::clone(&self.hook), receiver));
+            tasks.spawn(task.run(receiver));
         }
         let mut flushes = JoinSet::new();
         loop {
@@ -119,6 +128,7 @@ impl fmt::Debug for Driver {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Driver")
             .field("pipelines", &self.pipelines)
+            .field("tasks", &self.tasks)
             .finish_non_exhaustive()
     }
 }
@@ -131,7 +141,7 @@ fn carry_out(
 ) -> impl Future<Output = Result<(), Unfinished>> + Send + use<> {
     let now = Instant::now();
     // Time to say how it went.
-    let margin = (limit / 10).min(MARGIN);
+    let margin = part(limit, 10).min(MARGIN);
     let deadline = after(now, limit);
     let mut answers = Vec::new();
     for line in lines {

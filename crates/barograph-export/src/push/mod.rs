@@ -3,6 +3,10 @@
 //! A [`Feed`] makes requests of one signal, a [`Transport`] carries one request once, and the loop
 //! between them decides when, how often and for how long. Metrics are read from their sources; spans
 //! and log records are taken from a queue, the [`Inflow`], that takes them in while the loop is busy.
+//!
+//! Times, sizes and counts come from configuration, receivers, proxies and journals here. So no sum,
+//! difference or product in this module may panic, which a lint holds.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 mod moment;
 mod outcome;
@@ -15,6 +19,10 @@ mod ledger;
 mod retry;
 mod report;
 #[cfg(feature = "journal")]
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "lengths are checked against the file"
+)]
 pub mod journal;
 mod pipeline;
 mod driver;

@@ -16,6 +16,11 @@ pub(super) fn after(moment: Instant, wait: Duration) -> Instant {
     moment.checked_add(wait.min(LONGEST)).unwrap_or(moment)
 }
 
+/// The n-th part of a duration.
+pub(super) fn part(duration: Duration, n: u32) -> Duration {
+    duration.checked_div(n).unwrap_or(duration)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -69,7 +69,8 @@ impl<T: Send + 'static> RecordFeed<T> {
             // Somebody was stopped in the middle of putting a record in; see `Backlog::accepted`.
             std::thread::sleep(A_MOMENT);
         }
-        self.taken += (self.batch.len() - before) as u64;
+        let taken = self.batch.len().saturating_sub(before);
+        self.taken = self.taken.saturating_add(taken as u64);
     }
 }
 
@@ -96,7 +97,7 @@ impl<T: Send + 'static> Feed for RecordFeed<T> {
             match written {
                 Written::Request(request) => self.given = Some(request),
                 Written::TooLarge { bytes } => {
-                    self.oversized.items += 1;
+                    self.oversized.items = self.oversized.items.saturating_add(1);
                     self.oversized.bytes = self.oversized.bytes.max(bytes);
                 }
             }

@@ -78,9 +78,9 @@ pub enum Event {
         /// How long was waited for it.
         limit: Duration,
     },
-    /// What makes the requests, or what carries them, panicked.
+    /// What makes the requests, what carries them, or the pipeline between them panicked. It goes on.
     Panicked {
-        /// Which of the two.
+        /// Which of them.
         part: &'static str,
     },
     /// The queue was full: what was made meanwhile is lost.

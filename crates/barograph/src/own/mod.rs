@@ -20,6 +20,8 @@ use barograph_model::bounds::Bounds;
 use barograph_model::descriptor::Kind;
 use barograph_model::snapshot::{FamilyView, Source};
 
+use crate::supervise::Supervised;
+
 use self::table::Table;
 
 pub(crate) use heard::Watched;
@@ -246,6 +248,16 @@ impl Own {
                 }
             }
         }
+        let mut restarts = Table::new(
+            "barograph.thread.restarts",
+            "{restart}",
+            "How often a thread of this library panicked or failed and was begun again, in the whole process.",
+            Kind::Counter,
+        )
+        .since(self.start);
+        for thread in Supervised::ALL {
+            restarts.row(&[("thread", thread.as_str())], thread.restarts());
+        }
         let mut cells = Table::new(
             "barograph.thread_cells",
             "By",
@@ -277,7 +289,7 @@ impl Own {
             ]),
         ];
         let tables = [
-            rejected, refused, series, families, conflicts, panics, cells,
+            rejected, refused, series, families, conflicts, panics, restarts, cells,
         ];
         let heard = self.heard.get().map(|heard| heard.tables(self.start));
         tables

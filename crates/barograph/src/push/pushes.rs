@@ -1,7 +1,8 @@
 //! All that is pushed, and the thread that does it.
 
 use std::io;
-use std::sync::atomic::AtomicU64;
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -18,11 +19,13 @@ use barograph_model::resource::Resource;
 use barograph_model::snapshot::Source;
 use barograph_model::span::SpanRecord;
 use barograph_model::suppression;
+use tokio::runtime::Runtime;
 
 use crate::error::StartError;
 use crate::own::Own;
 use crate::push::waiting::{Notes, Outlets, Waiting};
 use crate::push::{Push, Unfinished, What};
+use crate::supervise::{Supervised, supervise};
 
 /// Everything that shall be pushed.
 #[derive(Default)]
@@ -153,13 +156,15 @@ impl Ready {
             return Ok(None);
         }
         let (driver, handle) = Driver::new(self.pipelines);
-        let ended =
-            spawn(driver.with_reports(log)).map_err(|source| StartError::Push { source })?;
+        let is_ending = Arc::new(AtomicBool::new(false));
+        let ended = spawn(driver.with_reports(log), Arc::clone(&is_ending));
+        let ended = ended.map_err(|source| StartError::Push { source })?;
         Ok(Some(Pushing {
             sender: Sender {
                 handle,
                 of_spans: self.of_spans,
             },
+            is_ending,
             ended: Mutex::new(ended),
         }))
     }
@@ -232,6 +237,8 @@ impl Prepared {
 #[derive(Debug)]
 pub(crate) struct Pushing {
     sender: Sender,
+    /// Told to the thread.
+    is_ending: Arc<AtomicBool>,
     /// Ends with the thread.
     ended: Mutex<Receiver<()>>,
 }
@@ -254,6 +261,7 @@ impl Pushing {
     /// past the deadline.
     pub(crate) fn shutdown(self, spans: Option<&TraceHandle>, deadline: Instant) {
         let left = || deadline.saturating_duration_since(Instant::now());
+        self.is_ending.store(true, Ordering::Relaxed);
         self.sender.finish(spans, deadline);
         // What was not delivered has been counted and told.
         let _ = self.sender.handle.shutdown(left());
@@ -316,28 +324,27 @@ impl Sender {
 const A_ROUND: Duration = Duration::from_millis(20);
 
 /// Runs the driver on a thread of its own. What is returned ends with the thread.
-fn spawn(driver: Driver) -> io::Result<Receiver<()>> {
+fn spawn(mut driver: Driver, is_ending: Arc<AtomicBool>) -> io::Result<Receiver<()>> {
     let (started, start) = mpsc::sync_channel(1);
     let (ended, end) = mpsc::channel();
     // The runtime is made and dropped on its thread: where this is called may forbid both.
     let run = move || {
-        let runtime = tokio::runtime::Builder::new_current_thread()
-            .enable_all()
-            .thread_name("barograph-collect")
-            .build();
-        match runtime {
-            Ok(runtime) => {
-                let _ = started.send(Ok(()));
-                // Pushing must not make more to push.
-                let _suppressed = suppression::suppress();
-                runtime.block_on(driver.run());
-                // A callback that never returns must not keep the process alive.
-                runtime.shutdown_background();
+        let mut started = Some(started);
+        supervise(Supervised::Push, &is_ending, || {
+            match (runtime(), started.take()) {
+                (Ok(runtime), started) => {
+                    if let Some(started) = started {
+                        let _ = started.send(Ok(()));
+                    }
+                    drive(runtime, &mut driver);
+                }
+                (Err(error), Some(started)) => {
+                    let _ = started.send(Err(error));
+                }
+                (Err(error), None) => return Err(error),
             }
-            Err(error) => {
-                let _ = started.send(Err(error));
-            }
-        }
+            Ok(())
+        });
         drop(ended);
     };
     std::thread::Builder::new()
@@ -347,6 +354,31 @@ fn spawn(driver: Driver) -> io::Result<Receiver<()>> {
     start.recv().unwrap_or_else(|_| died())?;
     Ok(end)
 }
+
+fn runtime() -> io::Result<Runtime> {
+    tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .thread_name("barograph-collect")
+        .thread_keep_alive(FOR_GOOD)
+        .build()
+}
+
+fn drive(runtime: Runtime, driver: &mut Driver) {
+    // Pushing must not make more to push.
+    let suppressed = suppression::suppress();
+    // tokio panics where it cannot start the first of these threads; with one, work waits for it.
+    drop(runtime.spawn_blocking(|| {}));
+    let driven = catch_unwind(AssertUnwindSafe(|| runtime.block_on(driver.run())));
+    drop(suppressed);
+    // A callback that never returns must not keep the process alive.
+    runtime.shutdown_background();
+    if let Err(panic) = driven {
+        resume_unwind(panic);
+    }
+}
+
+/// Longer than any process runs: a year.
+const FOR_GOOD: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Logs a report, on the thread of the loop.
 fn log(report: &Report) {

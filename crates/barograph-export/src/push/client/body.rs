@@ -113,7 +113,9 @@ where
     }
     while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
         match frame.map(Frame::into_data) {
-            Ok(Ok(data)) if data.len() > MAX_RESPONSE - bytes.len() => return Received::TooLarge,
+            Ok(Ok(data)) if data.len() > MAX_RESPONSE.saturating_sub(bytes.len()) => {
+                return Received::TooLarge;
+            }
             Ok(Ok(data)) => bytes.extend_from_slice(&data),
             Ok(Err(other)) => trailers.extend(other.into_trailers().ok().into_iter().flatten()),
             Err(error) => return Received::Broken(error),
@@ -153,8 +155,8 @@ pub(super) fn decompress<'a>(bytes: &'a [u8], named: &str) -> Result<Cow<'a, [u8
 
 fn bounded(decoder: impl Read) -> Result<Cow<'static, [u8]>, Undecodable> {
     let mut plain = Vec::new();
-    let limit = MAX_RESPONSE as u64 + 1;
-    match decoder.take(limit).read_to_end(&mut plain) {
+    const LIMIT: u64 = MAX_RESPONSE as u64 + 1;
+    match decoder.take(LIMIT).read_to_end(&mut plain) {
         Ok(length) if length > MAX_RESPONSE => Err(Undecodable::TooLarge),
         Ok(_) => Ok(plain.into()),
         Err(_) => Err(Undecodable::Garbage),

@@ -328,7 +328,7 @@ impl fmt::Debug for ProxyConfig {
 
 /// A URL, or what somebody meant to be one, without userinfo and query.
 pub(super) fn masked(url: &str) -> String {
-    let scheme = url.find("://").map_or(0, |colon| colon + 3);
+    let scheme = url.find("://").map_or(0, |colon| colon.saturating_add(3));
     // A password may hold a slash or a question mark where it should not: all before the last `@`
     // is masked, even where that is in the query.
     let (before, host) = match url.rfind('@') {

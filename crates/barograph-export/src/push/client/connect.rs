@@ -109,12 +109,12 @@ async fn tcp(host: &Host, role: &str) -> Result<Box<dyn Stream>, Unconnected> {
         }
     };
     let mut failure = None;
-    for (index, address) in addresses.iter().enumerate() {
+    for address in &addresses {
         let connecting = TcpStream::connect(address);
         // One that does not answer must not use up the time of those after it.
-        let connected = match index + 1 < addresses.len() {
-            true => timeout(NEXT_ADDRESS_AFTER, connecting).await,
-            false => Ok(connecting.await),
+        let connected = match addresses.last() == Some(address) {
+            false => timeout(NEXT_ADDRESS_AFTER, connecting).await,
+            true => Ok(connecting.await),
         };
         match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
             Ok(stream) => {

@@ -137,7 +137,8 @@ impl Connection {
         request: Request<Whole>,
     ) -> Result<Response<Incoming>, Unanswered> {
         // The head comes before the body, so that a whole request is longer than its body.
-        self.due = self.written.load(Ordering::Relaxed) + request.body().len();
+        let written = self.written.load(Ordering::Relaxed);
+        self.due = written.saturating_add(request.body().len());
         let sent = match &mut self.sender {
             Sender::Http1(sender) => match sender.ready().await {
                 Ok(()) => sender.try_send_request(request).await,

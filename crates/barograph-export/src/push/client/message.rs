@@ -33,7 +33,7 @@ impl Secrets {
     pub(super) fn message(&self, text: &str) -> String {
         let text = text.trim();
         let longest = self.0.first().map_or(0, String::len);
-        let window = &text[..boundary(text, 8 * LIMIT + longest)];
+        let window = &text[..boundary(text, longest.saturating_add(8 * LIMIT))];
         let mut masked = window.to_owned();
         for secret in &self.0 {
             if masked.contains(secret) {
@@ -42,7 +42,7 @@ impl Secrets {
         }
         if window.len() < text.len() {
             // The cut may have gone through a secret, which is then not found.
-            masked.truncate(boundary(&masked, masked.len() - longest.min(masked.len())));
+            masked.truncate(boundary(&masked, masked.len().saturating_sub(longest)));
         }
         let mut message = String::with_capacity(masked.len().min(LIMIT));
         for char in masked.chars() {
@@ -87,7 +87,7 @@ pub(super) fn causes(error: &(dyn Error + 'static)) -> String {
 fn boundary(text: &str, index: usize) -> usize {
     let mut index = index.min(text.len());
     while !text.is_char_boundary(index) {
-        index -= 1;
+        index = index.saturating_sub(1);
     }
     index
 }

@@ -31,7 +31,7 @@ impl<T: Default> Kinds<T> {
             };
             place(&kept, &kind).unwrap_or_else(|| {
                 kept.push((kind, T::default()));
-                kept.len() - 1
+                kept.len().saturating_sub(1)
             })
         });
         change(&mut kept[found].1);
@@ -68,7 +68,9 @@ impl Durations {
     pub(super) fn observe(&mut self, bounds: &Bounds, duration: Duration) {
         let seconds = duration.as_secs_f64();
         self.buckets.resize(bounds.buckets(), 0);
-        self.buckets[bounds.bucket_of(seconds)] += 1;
+        if let Some(count) = self.buckets.get_mut(bounds.bucket_of(seconds)) {
+            *count = count.saturating_add(1);
+        }
         self.sum += seconds;
     }
 }

@@ -113,12 +113,14 @@ pub struct Totals {
 impl Totals {
     /// Items that will not be delivered, for whatever reason.
     pub fn dropped_in_all(&self) -> u64 {
-        self.dropped.iter().sum()
+        self.dropped
+            .iter()
+            .fold(0, |sum, items| sum.saturating_add(*items))
     }
 
     /// Items whose fate is known.
     pub fn settled(&self) -> u64 {
-        self.exported + self.dropped_in_all()
+        self.exported.saturating_add(self.dropped_in_all())
     }
 }
 
@@ -139,6 +141,8 @@ struct Inner {
     backlog: OnceLock<Arc<dyn Backlog>>,
     /// Items whose export is under way.
     inflight: AtomicU64,
+    /// How often the pipeline was begun again.
+    restarts: AtomicU64,
     /// Items whose export has failed, which may have been tried again since, by the kind of error.
     failed: Kinds<u64>,
     operations: Kinds<Durations>,
@@ -173,13 +177,14 @@ impl Account {
             None => (waiting, refused, 0),
             Some(before) => {
                 let later = refused.saturating_sub(before);
-                (0, refused - later, waiting + later)
+                (0, before.min(refused), waiting.saturating_add(later))
             }
         };
-        self.queued += self.waiting;
-        self.totals.produced += waiting + refused;
-        self.totals.dropped[Reason::QueueFull as usize] += self.refused;
-        self.totals.dropped[Reason::Shutdown as usize] += self.too_late;
+        grow(&mut self.queued, self.waiting);
+        grow(&mut self.totals.produced, waiting.saturating_add(refused));
+        let dropped = &mut self.totals.dropped;
+        grow(&mut dropped[Reason::QueueFull as usize], self.refused);
+        grow(&mut dropped[Reason::Shutdown as usize], self.too_late);
         self
     }
 }
@@ -207,6 +212,7 @@ impl Ledger {
                 account: Mutex::new(account),
                 backlog: OnceLock::new(),
                 inflight: AtomicU64::new(0),
+                restarts: AtomicU64::new(0),
                 failed: Kinds::default(),
                 operations: Kinds::default(),
                 collections: Kinds::default(),
@@ -251,20 +257,20 @@ impl Ledger {
     /// The journal writes both together. Where they do not agree all the same, the items that are
     /// missing count as [`Reason::Corrupt`], so that the account is right from here on.
     pub fn restore(&self, totals: &Totals, pending: u64) {
-        let accounted = totals.settled() + pending;
+        let accounted = totals.settled().saturating_add(pending);
         let missing = totals.produced.saturating_sub(accounted);
         let mut account = self.lock();
-        account.queued += pending;
+        grow(&mut account.queued, pending);
         let sums = &mut account.totals;
         if totals.start_unix_nano > 0 {
             sums.start_unix_nano = totals.start_unix_nano;
         }
-        sums.produced += accounted + missing;
-        sums.exported += totals.exported;
+        grow(&mut sums.produced, accounted.saturating_add(missing));
+        grow(&mut sums.exported, totals.exported);
         for (sum, count) in sums.dropped.iter_mut().zip(totals.dropped) {
-            *sum += count;
+            grow(sum, count);
         }
-        sums.dropped[Reason::Corrupt as usize] += missing;
+        grow(&mut sums.dropped[Reason::Corrupt as usize], missing);
     }
 
     /// Counts what is in this queue, too. Only the first one counts.
@@ -276,23 +282,23 @@ impl Ledger {
     /// Items were made, and wait.
     pub(super) fn produce(&self, items: u64) {
         let mut account = self.lock();
-        account.queued += items;
-        account.taken += items;
-        account.totals.produced += items;
+        grow(&mut account.queued, items);
+        grow(&mut account.taken, items);
+        grow(&mut account.totals.produced, items);
     }
 
     /// Items that waited were taken by the receiver.
     pub(super) fn export(&self, items: u64) {
         let mut account = self.lock();
-        account.queued -= items;
-        account.totals.exported += items;
+        shrink(&mut account.queued, items);
+        grow(&mut account.totals.exported, items);
     }
 
     /// Items that waited will not be delivered.
     pub(super) fn drop(&self, items: u64, reason: Reason) {
         let mut account = self.lock();
-        account.queued -= items;
-        account.totals.dropped[reason as usize] += items;
+        shrink(&mut account.queued, items);
+        grow(&mut account.totals.dropped[reason as usize], items);
     }
 
     /// Closes the queue. What waits is lost but for `kept` items, and so is what the queue has taken
@@ -305,10 +311,10 @@ impl Ledger {
         let mut account = self.lock();
         account.ended = backlog.map(|backlog| backlog.refused());
         let left = account.queued.saturating_sub(kept);
-        account.queued -= left;
-        account.totals.dropped[Reason::Shutdown as usize] += left;
+        shrink(&mut account.queued, left);
+        grow(&mut account.totals.dropped[Reason::Shutdown as usize], left);
         let too_late = backlog.map(|backlog| account.with(&**backlog).too_late);
-        left + too_late.unwrap_or(0)
+        left.saturating_add(too_late.unwrap_or(0))
     }
 
     /// Items that the queue has refused.
@@ -319,24 +325,26 @@ impl Ledger {
 
     /// Items will never be exported, which was seen before that was tried.
     pub(super) fn fail(&self, items: u64, kind: &ErrorType) {
-        self.inner.failed.change(kind, |count| *count += items);
+        self.inner.failed.change(kind, |count| grow(count, items));
     }
 
-    /// The export of a request with this many items begins.
-    pub(super) fn begin_operation(&self, items: u64) {
-        add(&self.inner.inflight, items);
+    /// The export of a request with this many items is under way until this is dropped.
+    pub(super) fn begin_operation(&self, items: u64) -> InFlight<'_> {
+        self.inner.inflight.fetch_add(items, Ordering::Relaxed);
+        InFlight {
+            ledger: self,
+            items,
+        }
     }
 
     /// It has ended after all its tries. `failed` items did not arrive, for the given reason; the
     /// operation itself may have worked all the same.
     pub(super) fn end_operation(
         &self,
-        items: u64,
         took: Duration,
         operation: &ErrorType,
         failed: (u64, &ErrorType),
     ) {
-        self.inner.inflight.fetch_sub(items, Ordering::Relaxed);
         let observe = |durations: &mut Durations| durations.observe(&self.inner.bounds, took);
         self.inner.operations.change(operation, observe);
         let (failed, kind) = failed;
@@ -349,6 +357,21 @@ impl Ledger {
     pub(super) fn collected(&self, took: Duration, error: &ErrorType) {
         let observe = |durations: &mut Durations| durations.observe(&self.inner.bounds, took);
         self.inner.collections.change(error, observe);
+    }
+
+    /// The pipeline panicked, and is begun again.
+    pub(super) fn restart(&self) {
+        self.inner.restarts.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How often the pipeline panicked and was begun again.
+    pub fn restarts(&self) -> u64 {
+        self.inner.restarts.load(Ordering::Relaxed)
+    }
+
+    /// Items that were encoded, and wait in memory or in the journal.
+    pub(super) fn encoded(&self) -> u64 {
+        self.lock().queued
     }
 
     fn inflight(&self) -> u64 {
@@ -365,7 +388,7 @@ impl Ledger {
     }
 
     fn lock(&self) -> MutexGuard<'_, Account> {
-        // Nothing under the lock panics but a sum that overflows.
+        // Nothing under the lock panics.
         let account = self.inner.account.lock();
         account.unwrap_or_else(PoisonError::into_inner)
     }
@@ -382,8 +405,28 @@ impl fmt::Debug for Inner {
     }
 }
 
-fn add(count: &AtomicU64, items: u64) {
-    count.fetch_add(items, Ordering::Relaxed);
+/// Sums come out of journals too, and may be anything.
+fn grow(sum: &mut u64, items: u64) {
+    *sum = sum.saturating_add(items);
+}
+
+/// What is taken out twice is a fault of this library, which the account shows at the end.
+fn shrink(sum: &mut u64, items: u64) {
+    debug_assert!(*sum >= items, "{items} of {sum} items");
+    *sum = sum.saturating_sub(items);
+}
+
+/// Items whose export is under way.
+pub(super) struct InFlight<'a> {
+    ledger: &'a Ledger,
+    items: u64,
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        let inner = &self.ledger.inner;
+        inner.inflight.fetch_sub(self.items, Ordering::Relaxed);
+    }
 }
 
 #[cfg(test)]

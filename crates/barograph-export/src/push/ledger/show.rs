@@ -52,6 +52,12 @@ impl LedgerSource {
             Kind::Counter,
             "Of those, what will not be delivered, by reason.",
         );
+        let mut restarts = Family::new(
+            "barograph.push.restarts",
+            "{restart}",
+            Kind::Counter,
+            "How often a pipeline panicked and was begun again.",
+        );
         for ledger in &*self.ledgers {
             let labels = [
                 ("signal", ledger.signal().as_str()),
@@ -66,12 +72,17 @@ impl LedgerSource {
             produced.count(&labels, totals.produced, start);
             exported.count(&labels, totals.exported, start);
             queued.count(&labels, waiting, None);
+            restarts.count(
+                &labels,
+                ledger.restarts(),
+                Some(ledger.inner.born).filter(|born| *born > 0),
+            );
             for (reason, count) in Reason::ALL.into_iter().zip(totals.dropped) {
                 let labels = [labels[0], labels[1], ("reason", reason.as_str())];
                 dropped.count(&labels, count, start);
             }
         }
-        families.extend([produced, exported, queued, dropped]);
+        families.extend([produced, exported, queued, dropped, restarts]);
     }
 
     /// The families of one kind of item.

@@ -12,6 +12,7 @@ use super::worker::{Answer, Away, Job, Worker};
 use crate::otlp::Request;
 use crate::push::feed::{Fate, Oversized};
 use crate::push::ledger::{Account, Ledger, Reason};
+use crate::push::moment::part;
 use crate::push::outcome::{PartialSuccess, Refusal, Setback};
 use crate::push::report::Event;
 use crate::push::retry::{Breaker, Chance};
@@ -24,6 +25,8 @@ pub(super) struct Line {
     pub(super) teller: Teller,
     pub(super) breaker: Breaker,
     pub(super) ledger: Ledger,
+    /// The time between two rounds.
+    pub(super) interval: Duration,
     /// The time of a round.
     pub(super) timeout: Duration,
     /// A request that has to be sent again as it is, before anything newer. Its feed waits for it.
@@ -37,6 +40,12 @@ pub(super) struct Line {
     pub(super) batch: u64,
     /// Items that the queue had refused when this was looked at last.
     refused: u64,
+    /// Whether a task is at work on this.
+    pub(super) is_running: bool,
+    /// Whether a round ended in the middle: what it had in hand is accounted for by the next one.
+    pub(super) is_torn: bool,
+    /// Whether this is the last round.
+    pub(super) is_ending: bool,
     /// Items dropped when the receiver went away.
     dropped_before: u64,
     is_overtaken: bool,
@@ -54,8 +63,16 @@ pub(super) enum Journal {
 }
 
 impl Journal {
+    /// Items in it.
+    pub(super) fn items(self) -> u64 {
+        match self {
+            Journal::None => 0,
+            Journal::Holds(items) | Journal::Full(items) => items,
+        }
+    }
+
     pub(super) fn is_empty(self) -> bool {
-        matches!(self, Journal::None | Journal::Holds(0) | Journal::Full(0))
+        self.items() == 0
     }
 
     /// Whether a request can be put into it.
@@ -98,6 +115,7 @@ impl Line {
         };
         Line {
             breaker: retry.breaker(schedule.interval),
+            interval: schedule.interval,
             timeout: schedule.timeout,
             batch: feed.batch(),
             is_overtaken: feed.is_overtaken(),
@@ -117,6 +135,9 @@ impl Line {
             journal,
             wake,
             refused: 0,
+            is_running: false,
+            is_torn: false,
+            is_ending: false,
             dropped_before: 0,
         }
     }
@@ -276,6 +297,13 @@ impl Line {
         }
     }
 
+    /// Something in a round panicked, or in the time between two.
+    pub(super) fn has_panicked(&mut self) {
+        self.is_torn = true;
+        self.ledger.restart();
+        self.teller.tell_once(Event::Panicked { part: "pipeline" });
+    }
+
     fn taken(&mut self, items: u64, partial: Option<PartialSuccess>) {
         let Some(PartialSuccess { rejected, message }) = partial else {
             self.ledger.export(items);
@@ -332,5 +360,5 @@ pub(super) enum Held {
 /// How much of a round's time may go by before the journal gets the rest: what could not be sent has
 /// to be written still.
 pub(super) fn before_journal(time: Duration) -> Duration {
-    time.saturating_sub(time / 4)
+    time.saturating_sub(part(time, 4))
 }

@@ -14,34 +14,32 @@
 //! back; with a journal, collecting goes on. Memory holds one request at a time, and one that is kept.
 //!
 //! A round comes early when a batch waits in the queue of its feed and whoever put it there rings.
+//!
+//! Whatever panics in a pipeline, its task goes on: see [`task`].
 
+mod caught;
 mod orders;
 mod tell;
 mod send;
 mod worker;
 mod line;
 mod round;
+mod task;
 
 use std::fmt;
 use std::time::Duration;
-
-use tokio::sync::mpsc;
-use tokio::time::Instant;
 
 use crate::push::feed::Feed;
 #[cfg(feature = "journal")]
 use crate::push::journal::Journal;
 use crate::push::ledger::Ledger;
-use crate::push::moment::{LONGEST, after};
-use crate::push::retry::{Chance, RetryPolicy};
+use crate::push::moment::LONGEST;
+use crate::push::retry::RetryPolicy;
 use crate::push::transport::Transport;
 use crate::push::wake::Wake;
 
-use line::Line;
-use orders::{Orders, Stage};
-use round::Waited;
-
 pub(super) use orders::{Order, OrderKind};
+pub(super) use task::Task;
 pub(super) use tell::Hook;
 pub(super) use worker::Store;
 
@@ -163,47 +161,6 @@ impl Pipeline {
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
-
-    /// Goes about its rounds until it is told to shut down.
-    pub(super) async fn run(self, hook: Hook, orders: mpsc::UnboundedReceiver<Order>) {
-        let mut chance = Chance::new();
-        let interval = self.schedule.interval;
-        let mut due = after(Instant::now(), interval.mul_f64(chance.fraction()));
-        let mut orders = Orders::new(orders);
-        let mut line = Line::new(self, hook, chance);
-        loop {
-            // While the receiver is away, only some of the rounds that are due are made.
-            let wakes = match line.rests_until() {
-                Some(until) => next_due(due, interval, until),
-                None => due,
-            };
-            let waited = line.between(wakes, &mut orders).await;
-            let now = Instant::now();
-            let last = orders.take(OrderKind::Shutdown);
-            if let Some(deadline) = latest(&last) {
-                let is_complete = line.last(deadline, &mut orders).await;
-                // Whoever asked for a flush meanwhile got more than that.
-                let flushes = orders.take(OrderKind::Flush);
-                answer(last.into_iter().chain(flushes), is_complete);
-                return;
-            }
-            let flushes = orders.take(OrderKind::Flush);
-            if let Some(deadline) = latest(&flushes) {
-                let is_complete = line.round(Stage::Flush, now, deadline, &mut orders).await;
-                answer(flushes, is_complete);
-                due = next_due(due, interval, Instant::now());
-            } else if wakes <= now {
-                let until = after(now, line.timeout);
-                line.round(Stage::Scheduled, wakes, until, &mut orders)
-                    .await;
-                due = next_due(after(wakes, interval), interval, Instant::now());
-            } else if waited == Waited::Rung {
-                let until = after(now, line.timeout);
-                line.round(Stage::Scheduled, now, until, &mut orders).await;
-                due = next_due(due, interval, Instant::now());
-            }
-        }
-    }
 }
 
 impl fmt::Debug for Pipeline {
@@ -214,29 +171,6 @@ impl fmt::Debug for Pipeline {
             .field("schedule", &self.schedule)
             .field("retry", &self.retry)
             .finish_non_exhaustive()
-    }
-}
-
-/// The first moment in step with `due` that is before neither `due` nor `from`.
-fn next_due(due: Instant, interval: Duration, from: Instant) -> Instant {
-    let missed = from.saturating_duration_since(due);
-    let rest = missed.as_nanos().checked_rem(interval.as_nanos());
-    let rest = Duration::from_nanos(rest.and_then(|rest| rest.try_into().ok()).unwrap_or(0));
-    match (missed.is_zero(), rest.is_zero()) {
-        (true, _) => due,
-        (false, true) => from,
-        (false, false) => after(from, interval.saturating_sub(rest)),
-    }
-}
-
-fn latest(orders: &[Order]) -> Option<Instant> {
-    orders.iter().map(|order| order.deadline).max()
-}
-
-fn answer(orders: impl IntoIterator<Item = Order>, is_complete: bool) {
-    for order in orders {
-        // Whoever asked may wait no more.
-        let _ = order.done.send(is_complete);
     }
 }
 

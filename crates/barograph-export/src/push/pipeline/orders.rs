@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::{Instant, sleep_until};
 
-use crate::push::moment::after;
+use crate::push::moment::{after, part};
 
 /// Something that has to be done until a moment.
 #[derive(Debug)]
@@ -86,7 +86,7 @@ impl Orders {
             if !is_shortened && let Poll::Ready(deadline) = self.poll_interrupt(stage, context) {
                 is_shortened = true;
                 let now = Instant::now();
-                let half = after(now, deadline.saturating_duration_since(now) / 2);
+                let half = after(now, part(deadline.saturating_duration_since(now), 2));
                 sleep.as_mut().reset(until.min(half));
             }
             sleep.as_mut().poll(context).map(|()| None)

@@ -12,7 +12,7 @@ use super::orders::{Orders, Stage};
 use super::send::Patience;
 use super::worker::{Answer, Away, Job};
 use crate::push::ledger::{Account, Reason};
-use crate::push::moment::after;
+use crate::push::moment::{after, part};
 use crate::push::report::Event;
 use crate::push::wake::Wake;
 
@@ -46,7 +46,10 @@ impl Line {
             },
         };
         let is_complete = match self.clear_desk(round, orders).await {
-            Ok(()) => self.send_all(round, orders).await,
+            Ok(()) => {
+                self.settle_torn(round, orders).await;
+                self.send_all(round, orders).await
+            }
             Err(Away) => {
                 self.is_late(time, round);
                 false
@@ -74,15 +77,20 @@ impl Line {
     /// The last round. What is left then is in the journal, or lost.
     pub(super) async fn last(&mut self, until: Instant, orders: &mut Orders) -> bool {
         let now = Instant::now();
+        self.is_ending = true;
         let is_complete = self.round(Stage::Final, now, until, orders).await;
-        let in_journal = match self.journal {
-            Journal::None => 0,
-            Journal::Holds(items) | Journal::Full(items) => items,
-        };
+        if self.end() > 0 {
+            self.sync(Stage::Final, until, orders).await;
+        }
+        is_complete
+    }
+
+    /// Closes the account. What is not in the journal is lost; returns how many items that are.
+    pub(super) fn end(&mut self) -> u64 {
+        let in_journal = self.journal.items();
         let left = self.ledger.end(in_journal);
         if left > 0 {
             self.teller.tell(Event::Left { items: left });
-            self.sync(Stage::Final, until, orders).await;
         }
         let totals = self.ledger.snapshot();
         let accounted = totals.settled().saturating_add(in_journal);
@@ -92,7 +100,7 @@ impl Line {
                 accounted,
             });
         }
-        is_complete
+        left
     }
 
     /// Waits for the next round, an order or a ring; sends what is in the journal meanwhile.
@@ -241,6 +249,30 @@ impl Line {
         Ok(())
     }
 
+    /// Accounts for what was in hand when a round ended in the middle: it is dropped, since nobody
+    /// knows whether it arrived, and its feed need not make it again.
+    async fn settle_torn(&mut self, round: Round, orders: &mut Orders) {
+        if !self.is_torn {
+            return;
+        }
+        self.worker.settle_open();
+        // What the journal holds now.
+        self.sync(round.stage, round.until, orders).await;
+        if self.worker.is_away() {
+            return;
+        }
+        self.is_torn = false;
+        let kept = self.kept.as_ref().map_or(0, |request| request.items);
+        let held = kept
+            .saturating_add(self.overtaken)
+            .saturating_add(self.journal.items());
+        let lost = self.ledger.encoded().saturating_sub(held);
+        if lost > 0 {
+            self.ledger.drop(lost, Reason::Panicked);
+            self.ledger.fail(lost, &Some("panic".into()));
+        }
+    }
+
     async fn sync(&mut self, stage: Stage, until: Instant, orders: &mut Orders) {
         if self.journal != Journal::None
             && let Ok(answer) = self.worker.run(Job::Sync, stage, until, orders).await
@@ -251,10 +283,11 @@ impl Line {
 
     fn is_late(&mut self, waited: Duration, round: Round) {
         let limit = self.limit(round);
-        self.teller.tell_once(match waited >= self.timeout / 2 {
-            true => Event::Stuck { limit: waited },
-            false => Event::Slow { limit },
-        });
+        self.teller
+            .tell_once(match waited >= part(self.timeout, 2) {
+                true => Event::Stuck { limit: waited },
+                false => Event::Slow { limit },
+            });
     }
 
     /// How long a round may take. Whoever asks for one says it.

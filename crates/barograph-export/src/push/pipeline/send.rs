@@ -1,16 +1,15 @@
 //! Sends one request, again if need be, until its time is over.
 
-use std::future::poll_fn;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::task::{Context, Poll};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
+use super::caught::caught;
 use super::orders::{Orders, Stage};
 use crate::otlp::Request;
 use crate::push::ledger::{ErrorType, Ledger};
-use crate::push::moment::after;
+use crate::push::moment::{after, part};
 use crate::push::outcome::{Outcome, PartialSuccess, Refusal, Setback};
 use crate::push::retry::{Chance, RetryPolicy};
 use crate::push::transport::Transport;
@@ -64,13 +63,13 @@ impl Sender {
         until: Instant,
         orders: &mut Orders,
     ) -> Delivery {
-        self.ledger.begin_operation(request.items);
+        let ledger = self.ledger.clone();
+        let _in_flight = ledger.begin_operation(request.items);
         let began = Instant::now();
         let delivery = self.tries(request, patience, stage, until, orders).await;
         let (operation, failed) = error_of(&delivery, request.items);
         let failed = (failed.0, &failed.1);
-        self.ledger
-            .end_operation(request.items, began.elapsed(), &operation, failed);
+        ledger.end_operation(began.elapsed(), &operation, failed);
         delivery
     }
 
@@ -114,7 +113,8 @@ impl Sender {
             let pause = backoff.pause(&mut self.chance, setback.retry_after);
             let left = until.saturating_duration_since(Instant::now());
             // A pause that leaves no time for a try is not made: the next round comes sooner.
-            let is_over = patience == Patience::OneTry || pause.saturating_add(time / 10) >= left;
+            let is_over =
+                patience == Patience::OneTry || pause.saturating_add(part(time, 10)) >= left;
             if is_over || !orders.sleep(stage, after(Instant::now(), pause)).await {
                 return Delivery::Undelivered {
                     setback,
@@ -131,15 +131,7 @@ impl Sender {
             let AssertUnwindSafe(transport) = { transport };
             transport.send(request)
         });
-        let mut future = made.ok()?;
-        poll_fn(move |context: &mut Context<'_>| {
-            let polled = catch_unwind(AssertUnwindSafe(|| future.as_mut().poll(context)));
-            match polled {
-                Ok(poll) => poll.map(Some),
-                Err(_) => Poll::Ready(None),
-            }
-        })
-        .await
+        caught(made.ok()?).await.ok()
     }
 }
 

@@ -1,6 +1,7 @@
 //! Tells about a pipeline without saying the same thing over and over.
 
 use std::mem::{Discriminant, discriminant};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -40,12 +41,14 @@ impl Teller {
     /// Tells it.
     pub(super) fn tell(&self, event: Event) {
         let target = self.ledger.target();
-        (self.hook)(&Report {
+        let report = Report {
             signal: self.ledger.signal(),
             reader: self.ledger.reader().into(),
             url: target.url.as_str().into(),
             event,
-        });
+        };
+        // Who hears it may panic, which must not change what becomes of a request.
+        let _ = catch_unwind(AssertUnwindSafe(|| (self.hook)(&report)));
     }
 
     /// Tells it the first time, and again only when it has been over, and an hour has gone by.

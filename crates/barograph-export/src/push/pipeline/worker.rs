@@ -6,9 +6,11 @@
 //! up, and the next one begins with what it brings.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use tokio::task::{JoinHandle, spawn_blocking};
+use tokio::sync::oneshot;
+use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::orders::{Orders, Stage};
@@ -79,13 +81,49 @@ pub(super) struct Worker {
     place: Place,
     /// How the request before was settled; told at the next errand.
     settle: Option<Fate>,
+    /// Whether the request that was made last is not settled.
+    is_open: bool,
 }
 
 enum Place {
     Here(Box<Desk>),
-    Away(JoinHandle<(Box<Desk>, Answer)>),
-    /// The runtime is ending.
+    Away {
+        errand: Waiting,
+        answer: oneshot::Receiver<(Box<Desk>, Answer)>,
+    },
+    /// It is on its way from one of the others to another.
     Gone,
+}
+
+/// An errand that nobody has begun; none where somebody has. Whoever takes it out does it: a thread of
+/// the runtime, or the loop where there is none.
+type Waiting = Arc<Mutex<Option<Errand>>>;
+
+struct Errand {
+    desk: Box<Desk>,
+    settle: Option<Fate>,
+    job: Job,
+    done: oneshot::Sender<(Box<Desk>, Answer)>,
+}
+
+impl Errand {
+    /// Does what nobody has begun yet.
+    fn begin(waiting: &Waiting) {
+        let errand = waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(Errand {
+            desk,
+            settle,
+            job,
+            done,
+        }) = errand
+        {
+            // Without a pipeline nobody waits.
+            let _ = done.send(desk.work(settle, job));
+        }
+    }
 }
 
 struct Desk {
@@ -114,12 +152,29 @@ impl Worker {
                 overflowed,
             })),
             settle: None,
+            is_open: false,
         }
     }
 
     /// Says what became of the request that was made last.
     pub(super) fn settle(&mut self, fate: Fate) {
         self.settle = Some(fate);
+        self.is_open = false;
+    }
+
+    /// Says that the request that was made last is not to be made again, unless its fate was said.
+    pub(super) fn settle_open(&mut self) {
+        if self.is_open {
+            self.settle(Fate::Settled);
+        }
+    }
+
+    /// Does the errand that is out here and now, if nobody has begun it: where its thread never came,
+    /// or its runtime is gone.
+    pub(super) fn finish(&self) {
+        if let Place::Away { errand, .. } = &self.place {
+            Errand::begin(errand);
+        }
     }
 
     /// Whether an errand is out that was not waited for.
@@ -137,8 +192,19 @@ impl Worker {
     ) -> Result<Answer, Away> {
         match std::mem::replace(&mut self.place, Place::Gone) {
             Place::Here(desk) => {
-                let settle = self.settle.take();
-                self.place = Place::Away(spawn_blocking(move || desk.work(settle, job)));
+                let (done, answer) = oneshot::channel();
+                let errand = Arc::new(Mutex::new(Some(Errand {
+                    desk,
+                    settle: self.settle.take(),
+                    job,
+                    done,
+                })));
+                let waiting = Arc::clone(&errand);
+                self.place = Place::Away { errand, answer };
+                // It panics where no thread can be had. Better late than never.
+                if catch_unwind(|| spawn_blocking(move || Errand::begin(&waiting))).is_err() {
+                    self.finish();
+                }
             }
             away => {
                 self.place = away;
@@ -155,12 +221,17 @@ impl Worker {
         until: Instant,
         orders: &mut Orders,
     ) -> Result<Answer, Away> {
-        let Place::Away(errand) = &mut self.place else {
+        let Place::Away {
+            answer: errand_done,
+            ..
+        } = &mut self.place
+        else {
             return Err(Away);
         };
-        match orders.within(stage, until, errand).await {
+        match orders.within(stage, until, errand_done).await {
             Some(Ok((desk, answer))) => {
                 self.place = Place::Here(desk);
+                self.is_open |= answer.is_new && answer.request.is_some();
                 Ok(answer)
             }
             Some(Err(_)) => {
@@ -191,7 +262,11 @@ impl Desk {
             ..Answer::default()
         });
         answer.has_panicked |= !settled;
-        answer.pending = self.store.as_ref().map_or(0, |store| store.pending_items());
+        // A journal that panics holds what it held before.
+        let pending = catch_unwind(AssertUnwindSafe(|| {
+            self.store.as_ref().map_or(0, |store| store.pending_items())
+        }));
+        answer.pending = pending.unwrap_or(self.held);
         answer.took = began.elapsed();
         (self, answer)
     }

@@ -117,7 +117,8 @@ async fn flushes_that_come_together_share_a_round() {
 fn on_a_thread(world: &World, pipeline: Pipeline) -> (Handle, mpsc::Receiver<()>) {
     let (driver, handle) = Driver::new([pipeline]);
     let reports = world.clone();
-    let driver = driver.with_reports(move |report| reports.state().reports.push(report.clone()));
+    let mut driver =
+        driver.with_reports(move |report| reports.state().reports.push(report.clone()));
     let (ended, end) = mpsc::channel();
     std::thread::spawn(move || {
         let runtime = tokio::runtime::Builder::new_current_thread()

@@ -8,5 +8,6 @@ mod kept;
 mod model;
 mod queue;
 mod taken;
+mod panics;
 #[cfg(feature = "journal")]
 mod on_disk;

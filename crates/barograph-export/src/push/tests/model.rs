@@ -21,11 +21,20 @@ pub(super) fn act() -> impl Strategy<Value = Act> {
         6 => Just(Act::Take),
         1 => Just(Act::TakeInSilence),
         1 => (0..20_u64).prop_map(Act::Reject),
-        4 => (prop::option::of(0..400_u64))
-            .prop_map(|asked| Act::Setback(asked.map(Duration::from_secs))),
+        4 => prop::option::of(asked()).prop_map(Act::Setback),
         1 => Just(Act::Refuse("400")),
         1 => Just(Act::Hang),
         1 => Just(Act::Panic),
+        1 => Just(Act::PanicOnDrop),
+    ]
+}
+
+/// What a receiver may ask for.
+fn asked() -> impl Strategy<Value = Duration> {
+    prop_oneof![
+        8 => (0..400_u64).prop_map(Duration::from_secs),
+        1 => any::<u64>().prop_map(Duration::from_secs),
+        1 => Just(Duration::MAX),
     ]
 }
 
@@ -120,19 +129,28 @@ fn compare(world: &World, acts: &[Act], totals: &Totals) {
             }
             Act::Refuse(_) => rejected += items,
             Act::Panic => panicked += items,
-            Act::TakeInSilence | Act::Setback(_) | Act::Hang => {}
+            Act::TakeInSilence | Act::Setback(_) | Act::Hang | Act::PanicOnDrop => {}
         }
     }
     let dropped = |reason: Reason| totals.dropped[reason as usize];
     assert_eq!(totals.exported, exported);
     assert_eq!(dropped(Reason::Partial), partial);
     assert_eq!(dropped(Reason::Rejected), rejected);
-    assert_eq!(dropped(Reason::Panicked), panicked);
+    // What was in hand when the pipeline panicked; not what the journal still has.
+    let torn = dropped(Reason::Panicked) - panicked;
+    let is_torn = |act: &&Act| matches!(act, Act::PanicOnDrop);
+    let most = acts.iter().take(world.tries()).filter(is_torn).count() as u64;
+    assert!(
+        torn.is_multiple_of(items) && torn <= most * items,
+        "{torn} of {most} requests"
+    );
+    assert!(world.ledger.restarts() <= most);
     // Every request is one text; one that got an end is in one of the sums above, any other is lost
     // once, as overtaken or at the end.
     let texts: std::collections::BTreeSet<_> = world.texts().into_iter().collect();
     assert!(totals.produced >= texts.len() as u64 * items);
     let lost = [Reason::Superseded, Reason::Shutdown, Reason::JournalFull].map(dropped);
+    let panicked = dropped(Reason::Panicked);
     let fates = [exported, partial, rejected, panicked, world.ledger.queued()];
     let accounted = fates.iter().chain(&lost).sum::<u64>();
     assert_eq!(totals.produced, accounted);

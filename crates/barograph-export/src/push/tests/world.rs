@@ -42,6 +42,8 @@ pub(super) enum Act {
     Refuse(&'static str),
     Hang,
     Panic,
+    /// The try panics when it is given up, which is in the pipeline.
+    PanicOnDrop,
 }
 
 type Script = Box<dyn FnMut(usize) -> Act + Send>;
@@ -122,8 +124,9 @@ impl World {
     pub(super) fn run(&self, pipeline: Pipeline) -> (Handle, JoinHandle<()>) {
         let (driver, handle) = Driver::new([pipeline]);
         let world = self.clone();
-        let driver = driver.with_reports(move |report| world.state().reports.push(report.clone()));
-        (handle, tokio::spawn(driver.run()))
+        let mut driver =
+            driver.with_reports(move |report| world.state().reports.push(report.clone()));
+        (handle, tokio::spawn(async move { driver.run().await }))
     }
 
     pub(super) fn start(&self) -> (Handle, JoinHandle<()>) {
@@ -326,6 +329,14 @@ fn range(request: &Request) -> (u64, u64) {
     (numbers.next().unwrap(), numbers.next().unwrap())
 }
 
+struct Bomb;
+
+impl Drop for Bomb {
+    fn drop(&mut self) {
+        panic!("a try that panics when it is given up");
+    }
+}
+
 struct TestTransport {
     world: World,
     target: Target,
@@ -376,6 +387,10 @@ impl Transport for TestTransport {
                 }
                 Act::Hang => pending().await,
                 Act::Panic => panic!("a transport that panics"),
+                Act::PanicOnDrop => {
+                    let _bomb = Bomb;
+                    pending().await
+                }
             }
         })
     }

@@ -1,0 +1,168 @@
+//! Keeps the library's own threads at work.
+//!
+//! Such a thread ends when its work is over. A panic, or an error of the system, ends the work too
+//! early: that is counted in `barograph.thread.restarts`, logged, and the work is begun again after a
+//! pause. The pauses grow, so that a fault that does not go away costs next to nothing.
+
+use std::any::Any;
+use std::io;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// A thread of the library.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Supervised {
+    /// Serves the pages.
+    Admin,
+    /// Writes log lines.
+    Lines,
+    /// Pushes.
+    Push,
+}
+
+impl Supervised {
+    pub(crate) const ALL: [Supervised; 3] =
+        [Supervised::Admin, Supervised::Lines, Supervised::Push];
+
+    /// The value of the label `thread`.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Supervised::Admin => "admin",
+            Supervised::Lines => "lines",
+            Supervised::Push => "push",
+        }
+    }
+
+    /// How often the work of such threads was begun again in this process.
+    pub(crate) fn restarts(self) -> u64 {
+        RESTARTS[self as usize].load(Ordering::Relaxed)
+    }
+}
+
+/// Threads outlive whatever started them, so that they are counted for the process.
+static RESTARTS: [AtomicU64; Supervised::ALL.len()] =
+    [const { AtomicU64::new(0) }; Supervised::ALL.len()];
+
+/// Does the work of a thread until it returns `Ok`. Whenever it panics or fails instead, it is begun
+/// again after a pause; once more at the most when `is_ending` was set, which ends the pause.
+#[cfg_attr(not(feature = "otlp"), allow(dead_code, reason = "nothing is pushed"))]
+pub(crate) fn supervise(
+    thread: Supervised,
+    is_ending: &AtomicBool,
+    mut work: impl FnMut() -> io::Result<()>,
+) {
+    let mut pause = FIRST_PAUSE;
+    let mut told: Option<(String, Instant)> = None;
+    loop {
+        let was_ending = is_ending.load(Ordering::Relaxed);
+        let began = Instant::now();
+        let cause = match catch_unwind(AssertUnwindSafe(&mut work)) {
+            Ok(Ok(())) => return,
+            Ok(Err(error)) => error.to_string(),
+            Err(panic) => format!("it panicked: {}", message(&*panic)),
+        };
+        RESTARTS[thread as usize].fetch_add(1, Ordering::Relaxed);
+        let is_new = told
+            .as_ref()
+            .is_none_or(|(before, at)| *before != cause || at.elapsed() >= AGAIN);
+        if is_new {
+            tell(thread, &cause);
+            told = Some((cause, Instant::now()));
+        }
+        if was_ending {
+            return;
+        }
+        if began.elapsed() >= STEADY {
+            pause = FIRST_PAUSE;
+        }
+        wait(pause, is_ending);
+        pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
+    }
+}
+
+fn tell(thread: Supervised, cause: &str) {
+    let thread = thread.as_str();
+    // Whoever hears it may be what panics.
+    let _ = catch_unwind(|| {
+        tracing::error!(
+            target: "barograph",
+            "the thread `{thread}` of telemetry ended and is begun again: {cause}"
+        );
+    });
+}
+
+fn wait(pause: Duration, is_ending: &AtomicBool) {
+    let began = Instant::now();
+    while began.elapsed() < pause && !is_ending.load(Ordering::Relaxed) {
+        sleep(pause.min(LOOK));
+    }
+}
+
+/// What a panic says.
+fn message(panic: &(dyn Any + Send)) -> &str {
+    let text = panic.downcast_ref::<&str>().copied();
+    text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
+        .unwrap_or("it says nothing")
+}
+
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// Work that went on for so long is begun again as if nothing had been.
+const STEADY: Duration = Duration::from_secs(300);
+/// How long the same cause is not told again.
+const AGAIN: Duration = Duration::from_secs(3600);
+/// How often a pause looks whether it is to end.
+const LOOK: Duration = Duration::from_millis(20);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    use std::sync::Arc;
+
+    #[test]
+    fn work_that_panics_or_fails_is_begun_again_and_counted() {
+        let before = Supervised::Lines.restarts();
+        let mut tries = 0;
+        supervise(Supervised::Lines, &AtomicBool::new(false), || {
+            tries += 1;
+            match tries {
+                1 => panic!("once"),
+                2 => Err(io::Error::other("twice")),
+                _ => Ok(()),
+            }
+        });
+        assert_eq!(tries, 3);
+        assert!(Supervised::Lines.restarts() >= before + 2);
+    }
+
+    #[test]
+    fn work_that_always_panics_ends_in_time_when_it_is_to_end() {
+        let is_ending = Arc::new(AtomicBool::new(false));
+        let ending = Arc::clone(&is_ending);
+        let tries = Arc::new(AtomicU64::new(0));
+        let counting = Arc::clone(&tries);
+        let thread = std::thread::spawn(move || {
+            supervise(Supervised::Lines, &ending, || {
+                counting.fetch_add(1, Ordering::Relaxed);
+                panic!("always");
+            });
+        });
+        let began = Instant::now();
+        while tries.load(Ordering::Relaxed) < 5 {
+            assert!(began.elapsed() < Duration::from_secs(60));
+            sleep(LOOK);
+        }
+        // The pause is now of 1.6 s, or longer.
+        is_ending.store(true, Ordering::Relaxed);
+        let ended = Instant::now();
+        thread.join().unwrap();
+        assert!(ended.elapsed() < Duration::from_secs(1), "{ended:?}");
+        assert!(
+            tries.load(Ordering::Relaxed) <= 7,
+            "pauses grow, and work that is to end is tried once more"
+        );
+    }
+}
