@@ -19,8 +19,13 @@ use crate::thread::{self, POOL};
 
 /// Observations counted in buckets, and their sum. Clones share storage.
 ///
-/// Observing never fails, blocks or allocates. NaN and infinities are dropped and counted, so that
-/// the sum stays a number.
+/// Observing never fails, blocks or allocates. NaN and infinities are dropped and counted: they are in
+/// no bucket, not in the sum, and become no exemplar.
+///
+/// Negative values are counted in their bucket like others. Once a series has observed one its sum can
+/// fall, so from then on the sum is left out of OTLP and, together with the count, of OpenMetrics,
+/// where `le="+Inf"` says the same; the text format goes on to show both. That holds until the series
+/// is removed and released.
 ///
 /// ```
 /// use barograph_core::registry::Registry;
@@ -49,9 +54,30 @@ impl Histogram {
     /// Counts one observation.
     #[inline(always)]
     pub fn observe(&self, value: f64) {
-        if !value.is_finite() {
-            return self.reject(value);
+        // One comparison for all: the bits of infinity, of NaN and of negative numbers are larger.
+        if value.to_bits() >= f64::INFINITY.to_bits() {
+            return self.observe_unusual(value);
         }
+        self.count(value);
+    }
+
+    /// Drops what is no number, and notes what is negative.
+    #[cold]
+    #[inline(never)]
+    fn observe_unusual(&self, value: f64) {
+        let (series, storage) = (self.handle.series(), self.handle.storage());
+        if !value.is_finite() {
+            return storage.reject(Rejection::NotFinite, value);
+        }
+        // Not -0.0, which is as good as zero.
+        if value < 0.0 && series.cold().note_negative() {
+            storage.report_negative(value);
+        }
+        self.count(value);
+    }
+
+    #[inline(always)]
+    fn count(&self, value: f64) {
         let bucket = self.buckets().bucket_of(value);
         // Acquire: pairs with the Release in `Storage::promote`.
         let slot = self.handle.series().hot.load(Ordering::Acquire);
@@ -108,11 +134,6 @@ impl Histogram {
     fn buckets(&self) -> &Buckets {
         // SAFETY: they live as long as the storage.
         unsafe { self.buckets.as_ref() }
-    }
-
-    #[cold]
-    fn reject(&self, value: f64) {
-        self.handle.storage().reject(Rejection::NotFinite, value);
     }
 
     /// Counts one observation, and keeps it as an exemplar of this trace whatever the filter says.

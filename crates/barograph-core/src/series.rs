@@ -11,7 +11,7 @@
 )]
 
 use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
 
 use barograph_model::label;
 
@@ -377,14 +377,17 @@ fn publish<T>(place: &AtomicPtr<T>, fresh: *mut T, throw_away: impl FnOnce(*mut 
 pub(crate) struct Cold {
     /// The cell that all threads share; of a histogram, the address of the row they share.
     pub(crate) cell: AtomicU64,
-    /// Milliseconds since the Unix epoch at which it began, and in the low 16 bits its slot.
+    /// Milliseconds since the Unix epoch at which it began, in the low 16 bits its slot, and in the
+    /// highest one whether it is a histogram that observed a negative value.
     began_and_slot: AtomicU64,
 }
+
+const NEGATIVE: u64 = 1 << 63;
 
 impl Cold {
     /// When it began to count, in milliseconds since the Unix epoch.
     pub(crate) fn began(&self) -> u64 {
-        self.began_and_slot.load(Ordering::Relaxed) >> 16
+        (self.began_and_slot.load(Ordering::Relaxed) & !NEGATIVE) >> 16
     }
 
     pub(crate) fn set_began(&self, unix_millis: u64) {
@@ -393,7 +396,7 @@ impl Cold {
         let _ = self
             .began_and_slot
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |now| {
-                Some(unix_millis << 16 | now & 0xffff | slot)
+                Some((unix_millis << 16 & !NEGATIVE) | now & (NEGATIVE | 0xffff) | slot)
             });
     }
 
@@ -414,9 +417,30 @@ impl Cold {
             .is_ok()
     }
 
-    /// Forgets the slot.
+    /// Notes that a negative value is about to be observed. Returns whether it is the first.
+    pub(crate) fn note_negative(&self) -> bool {
+        // A histogram of such values shares this line with all threads, and mostly reads it.
+        let is_known = self.began_and_slot.load(Ordering::Relaxed) & NEGATIVE != 0;
+        let is_first =
+            !is_known && self.began_and_slot.fetch_or(NEGATIVE, Ordering::Relaxed) & NEGATIVE == 0;
+        // Release: pairs with the Acquire fence in `has_negative`; who has seen the observation sees
+        // the note.
+        fence(Ordering::Release);
+        is_first
+    }
+
+    /// Whether a negative value was observed since the series was made, removals included. Asked after
+    /// the row was read.
+    pub(crate) fn has_negative(&self) -> bool {
+        // Acquire: pairs with the Release fence in `note_negative`.
+        fence(Ordering::Acquire);
+        self.began_and_slot.load(Ordering::Relaxed) & NEGATIVE != 0
+    }
+
+    /// Forgets the slot, and whether a negative value was observed.
     pub(crate) fn clear_slot(&self) {
-        self.began_and_slot.fetch_and(!0xffff, Ordering::Relaxed);
+        self.began_and_slot
+            .fetch_and(!(NEGATIVE | 0xffff), Ordering::Relaxed);
     }
 }
 

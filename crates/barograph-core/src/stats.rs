@@ -1,7 +1,7 @@
 //! What was not recorded as it was asked, counted by reason.
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 /// Why a measurement was not recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -108,6 +108,7 @@ impl std::error::Error for LabelsRefused {}
 pub(crate) struct Counts {
     rejected: [AtomicU64; Rejection::ALL.len()],
     refused: [AtomicU64; Refusal::ALL.len()],
+    has_negative: AtomicBool,
 }
 
 impl Counts {
@@ -119,6 +120,11 @@ impl Counts {
     /// Counts a refusal; true when it is the first for its reason.
     pub(crate) fn refuse(&self, reason: Refusal) -> bool {
         self.refused[reason as usize].fetch_add(1, Ordering::Relaxed) == 0
+    }
+
+    /// Notes that a histogram observed a negative value; true when it is the first of the family.
+    pub(crate) fn note_negative(&self) -> bool {
+        !self.has_negative.swap(true, Ordering::Relaxed)
     }
 
     pub(crate) fn rejected(&self) -> impl Iterator<Item = (Rejection, u64)> + '_ {

@@ -180,6 +180,7 @@ impl FamilyView for ColumnView {
                             .expect("a histogram has bounds"),
                         buckets: &buckets,
                         sum: seed as f64 * 0.37,
+                        has_negative: false,
                     })
                 }
             };

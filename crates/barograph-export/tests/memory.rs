@@ -94,6 +94,7 @@ impl FamilyView for Series {
                     bounds,
                     buckets: &buckets,
                     sum: i as f64,
+                    has_negative: false,
                 }),
                 _ => Value::U64(i as u64),
             };

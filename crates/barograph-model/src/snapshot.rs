@@ -157,6 +157,9 @@ pub struct HistogramValue<'a> {
     pub buckets: &'a [u64],
     /// The sum of all observations.
     pub sum: f64,
+    /// Whether an observation below zero was ever made, so that the sum has fallen. Once it is set it
+    /// stays set for this series.
+    pub has_negative: bool,
 }
 
 impl HistogramValue<'_> {
@@ -165,11 +168,18 @@ impl HistogramValue<'_> {
         self.buckets.iter().fold(0, |sum, n| sum.wrapping_add(*n))
     }
 
-    /// The sum, where it can only grow: where no observation can have been negative. Readers take it
-    /// for a counter, and want none that goes down.
+    /// The sum, unless it may fall: unless an observation was negative, or a bound is, which says that
+    /// some are expected to be. Readers of OTLP and OpenMetrics treat the sum as a counter.
+    ///
+    /// What was observed decides and not the sign of the total, so a sum that is left out once does
+    /// not come back.
+    ///
+    /// Source: OpenTelemetry metrics data model, "Histogram"; OpenMetrics 1.0, "Histogram".
     pub fn growing_sum(&self) -> Option<f64> {
         let first = self.bounds.as_slice().first();
-        let grows = self.sum >= 0.0 && first.is_none_or(|bound| *bound >= 0.0);
+        let has_negative_bound = first.is_some_and(|bound| *bound < 0.0);
+        // A source other than ours may have summed up NaN, or not know what was observed.
+        let grows = !self.has_negative && !has_negative_bound && self.sum >= 0.0;
         grows.then_some(self.sum)
     }
 }

@@ -148,6 +148,23 @@ impl Storage {
         }
     }
 
+    /// Reports the first negative value that a histogram of the family observed, unless its bounds say
+    /// that such values are expected.
+    #[cold]
+    pub(crate) fn report_negative(&self, value: f64) {
+        let Layout::Histogram(buckets) = &self.layout else {
+            return;
+        };
+        let first = buckets.bounds().as_slice().first();
+        if first.is_none_or(|bound| *bound >= 0.0) && self.counts.note_negative() {
+            let name = &self.name;
+            report(format!(
+                "{name:?} observed {value}: a series that did is pushed without its sum from now on, \
+                 which readers expect to grow; a negative first bound says that this is intended"
+            ));
+        }
+    }
+
     /// A series that nobody can reach, with everything at zero.
     fn make<'a>(&'a self, writer: &mut Writer) -> &'a Series {
         let series = writer.free.pop().unwrap_or_else(|| {

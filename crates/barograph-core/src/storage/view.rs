@@ -95,6 +95,8 @@ impl View {
                     bounds: buckets.bounds(),
                     buckets: counts,
                     sum,
+                    // After the row: whatever is in the sum is known here.
+                    has_negative: cold.has_negative(),
                 })
             }
         };

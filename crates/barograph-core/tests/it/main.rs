@@ -9,6 +9,7 @@ mod exemplars;
 mod families;
 mod limits;
 mod model;
+mod negative;
 mod registration;
 mod removal;
 mod sites;

@@ -284,6 +284,7 @@ impl Pen<'_> {
             bounds: value.bounds,
             buckets: &buckets,
             sum: since.value,
+            has_negative: value.has_negative,
         };
         let datum = Distribution::new(&value).map(|distribution| Datum {
             start: since.start.min(whole.time),

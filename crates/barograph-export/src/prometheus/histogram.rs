@@ -92,7 +92,8 @@ impl HistogramLines {
                 pen.end(exemplar);
             }
         }
-        // OpenMetrics wants sum and count together or not at all.
+        // OpenMetrics 1.0 has the count if and only if it has the sum, and the sum only as long as it
+        // grows. Without them the +Inf bucket says how many there are.
         if pen.style.dialect == Dialect::Text || value.growing_sum().is_some() {
             pen.line(&self.sum, b"", Number::F64(value.sum));
             pen.line(&self.count, b"", Number::U64(count));

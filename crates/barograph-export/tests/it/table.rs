@@ -191,6 +191,7 @@ impl View {
                 bounds,
                 buckets,
                 sum: *sum,
+                has_negative: *sum < 0.0,
             }),
             Cell::Info => Value::Info,
             Cell::States(on) => Value::StateSet(*on),

@@ -4,6 +4,7 @@
 mod client;
 mod service;
 mod bounds;
+mod negative;
 mod pages;
 mod recording;
 mod runtimes;

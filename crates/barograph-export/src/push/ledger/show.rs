@@ -334,6 +334,7 @@ impl FamilyView for Family {
                     bounds,
                     buckets: &durations.buckets,
                     sum: durations.sum,
+                    has_negative: false,
                 }),
                 (Cells::Durations(_), None) => continue,
             };
