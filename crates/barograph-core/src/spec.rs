@@ -47,7 +47,28 @@ impl Spec {
             None => Bounds::otel_default(),
         }
     }
+
+    /// What is to be said of a histogram whose name tells of a time while nothing tells its unit: its
+    /// bounds are the default ones, 0 to 10000, which put all seconds below 5 into one bucket.
+    pub(crate) fn doubtful_bounds(&self) -> Option<String> {
+        let word = self.name.rsplit(['.', '_', '-', '/']).next();
+        let tells_time = word.is_some_and(|word| TIMES.contains(&word));
+        let is_doubtful = tells_time && self.unit.is_none() && self.bounds.is_none();
+        is_doubtful.then(|| {
+            format!(
+                "{:?} has no unit, so its bucket bounds are 0, 5, 10 ... 10000, registered at {}; \
+                 the unit `s` (`with_unit`, or `describe!` before the first use) gives those for \
+                 seconds, and `with_bounds` any",
+                self.name, self.place
+            )
+        })
+    }
 }
+
+/// Last words of names that tell of a time.
+const TIMES: [&str; 7] = [
+    "delay", "duration", "elapsed", "lag", "latency", "time", "wait",
+];
 
 /// A line of source code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

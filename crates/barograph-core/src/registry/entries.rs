@@ -12,6 +12,7 @@ use crate::config::{Config, Shared};
 use crate::exemplar::ExemplarFilter;
 use crate::info::{Facts, Info};
 use crate::observable::Observable;
+use crate::report::report;
 use crate::spec::{Difference, Place, RegisterError, Spec};
 use crate::storage::{Layout, Number, Storage};
 
@@ -49,6 +50,7 @@ impl Registry {
         if self.inner.shared.disabled.load(Ordering::Relaxed) {
             return Ok(nowhere(layout(&spec), names, &spec));
         }
+        let mut guess = None;
         let result = self.checked_name(&spec, names).and_then(|full| {
             let mut entries = self.entries();
             if let Some((unit, help)) = entries.descriptions.get(&*full) {
@@ -67,6 +69,7 @@ impl Registry {
             descriptor.states = spec.states.clone();
             if let Layout::Histogram(buckets) = &layout {
                 descriptor.bounds = Some(buckets.bounds().clone());
+                guess = spec.doubtful_bounds();
             }
             let limit = self.limit_of(&spec, &full);
             let shared = self.inner.shared.clone();
@@ -78,6 +81,10 @@ impl Registry {
             entries.add(full, Family::Recorded(storage.clone()), spec.place);
             Ok(storage)
         });
+        // Not while the registry is locked: whoever hears it may record something.
+        if let Some(sentence) = guess {
+            report(sentence);
+        }
         self.count_conflict(result)
     }
 

@@ -118,7 +118,8 @@ impl<'r, I: Instrument> Builder<'r, I> {
 
 impl Builder<'_, Histogram> {
     /// The bounds of its buckets. Without them the unit `s` gives [`Bounds::http_seconds`], any other
-    /// [`Bounds::otel_default`].
+    /// [`Bounds::otel_default`]. A name that tells of a time and comes without a unit, such as
+    /// `job.duration`, is reported once: the default bounds are too coarse for seconds.
     pub fn with_bounds(mut self, bounds: Bounds) -> Self {
         self.spec.bounds = Some(bounds);
         self

@@ -11,6 +11,7 @@ pub use self::settings::RegistryBuilder;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
+use barograph_model::bounds::Bounds;
 use barograph_model::name;
 use barograph_model::snapshot::{FamilyView, Point, Source, Value};
 
@@ -20,6 +21,7 @@ use crate::counter::Counter;
 use crate::exemplar::{self, ExemplarFilter};
 use crate::gauge::Gauge;
 use crate::histogram::Histogram;
+use crate::report::report;
 use crate::state_set::StateSet;
 use crate::stats::Stats;
 use crate::storage::{Storage, View};
@@ -171,17 +173,28 @@ impl Registry {
     pub fn describe(&self, name: &str, unit: &str, help: &str) {
         let mut entries = self.entries();
         let full = self.full_name(name);
+        let mut is_late = false;
         if let Some(index) = entries.by_name.get(&*full)
             && let Family::Recorded(storage) = &entries.all[*index].family
         {
             storage.describe(|descriptor| {
+                let has_default_bounds = descriptor.bounds == Some(Bounds::otel_default());
+                is_late = unit == "s" && *descriptor.unit != *unit && has_default_bounds;
                 descriptor.unit = unit.into();
                 descriptor.help = help.into();
             });
         }
+        let description = (unit.into(), help.into());
         entries
             .descriptions
-            .insert(full.into(), (unit.into(), help.into()));
+            .insert(full.clone().into(), description);
+        drop(entries);
+        if is_late {
+            report(format!(
+                "{full:?} was described with the unit `s` after its first use, so its bucket bounds \
+                 stay 0, 5, 10 ... 10000; describe it before, or register it `with_unit(\"s\")`"
+            ));
+        }
     }
 
     /// Sets how many series the family of this name may have, whether it exists already or comes

@@ -12,4 +12,5 @@ mod model;
 mod negative;
 mod registration;
 mod removal;
+mod reports;
 mod sites;

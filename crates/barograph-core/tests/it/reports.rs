@@ -1,0 +1,88 @@
+//! What is reported once, to people.
+
+use std::sync::{Mutex, PoisonError};
+
+use barograph_core::registry::Registry;
+use barograph_core::report;
+use barograph_model::bounds::Bounds;
+
+static REPORTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
+
+/// Reports about families whose names begin so. Other tests of the process report as well.
+fn reports_about(start: &str) -> Vec<String> {
+    report::set_hook(|report| {
+        let mut reports = REPORTS.lock().unwrap_or_else(PoisonError::into_inner);
+        reports.push(report.message.clone());
+    });
+    let start = format!("\"{start}");
+    let reports = REPORTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let about = reports.iter().filter(|report| report.starts_with(&start));
+    about.cloned().collect()
+}
+
+#[test]
+fn a_histogram_of_times_without_a_unit_is_reported_once() {
+    let registry = Registry::new();
+    registry.describe("times.described.latency", "s", "");
+    for _ in 0..3 {
+        registry.histogram("times.of.duration").register().unwrap();
+        registry.histogram("times_wait").register().unwrap();
+        for (name, unit) in [("times.a.duration", "s"), ("times.b.duration", "ms")] {
+            registry.histogram(name).with_unit(unit).register().unwrap();
+        }
+        registry
+            .histogram("times.bound.duration")
+            .with_bounds(Bounds::latency())
+            .register()
+            .unwrap();
+        for name in ["times.size", "times.duration_seconds", "times.lifetime"] {
+            registry.histogram(name).register().unwrap();
+        }
+        registry
+            .histogram("times.described.latency")
+            .register()
+            .unwrap();
+        registry.gauge("times.gauge.duration").register().unwrap();
+    }
+    let reports = reports_about("times");
+    assert_eq!(reports.len(), 2, "{reports:?}");
+    assert!(
+        reports[0].starts_with("\"times.of.duration\" has no unit"),
+        "{reports:?}"
+    );
+    assert!(reports[0].contains("reports.rs:"), "{reports:?}");
+    assert!(reports[1].starts_with("\"times_wait\""), "{reports:?}");
+}
+
+#[test]
+fn a_unit_that_comes_too_late_for_the_bounds_is_reported() {
+    let registry = Registry::new();
+    registry.histogram("late.work").register().unwrap();
+    for _ in 0..2 {
+        registry.describe("late.work", "s", "");
+    }
+    let reports = reports_about("late");
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    assert!(reports[0].contains("after its first use"), "{reports:?}");
+}
+
+#[test]
+fn the_first_negative_observation_of_a_family_is_reported() {
+    let registry = Registry::new();
+    let lags = registry.histogram("below.zero").labels(["k"]).unwrap();
+    let intended = registry
+        .histogram("below.intended")
+        .with_bounds(Bounds::new([-1.0, 1.0]).unwrap());
+    let intended = intended.register().unwrap();
+    for _ in 0..2 {
+        lags.with(&["a"]).observe(-0.5);
+        lags.with(&["b"]).observe(-2.0);
+        intended.observe(-2.0);
+    }
+    let reports = reports_about("below");
+    assert_eq!(reports.len(), 1, "{reports:?}");
+    assert!(
+        reports[0].starts_with("\"below.zero\" observed -0.5"),
+        "{reports:?}"
+    );
+}
