@@ -112,11 +112,11 @@ impl TerminalBuilder {
         TerminalBuilder { format, ..self }
     }
 
-    /// How many bytes of lines may wait; 1 MiB unless this is set, and never less than one line. Twice
-    /// as much memory is used when the writer cannot keep up.
+    /// How many bytes of lines may wait; 1 MiB unless this is set, never less than one line, and 256 MiB
+    /// at most. Twice as much memory is used when the writer cannot keep up.
     pub fn with_capacity(self, bytes: usize) -> Self {
         TerminalBuilder {
-            capacity: bytes.max(line::MOST),
+            capacity: bytes.clamp(line::MOST, LARGEST),
             ..self
         }
     }
@@ -160,6 +160,9 @@ impl TerminalBuilder {
         (Terminal { open }, TerminalWriter { shared })
     }
 }
+
+/// All of it is asked for at once.
+const LARGEST: usize = 256 << 20;
 
 struct Shared {
     format: Format,

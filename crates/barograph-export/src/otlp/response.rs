@@ -2,6 +2,7 @@
 //!
 //! The bytes come from the network. Reading them allocates no more than the texts in them, goes no
 //! deeper than the messages named here, and ends with [`Malformed`] where they are something else.
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 use std::time::Duration;
 
@@ -258,10 +259,35 @@ mod tests {
 
     #[test]
     fn a_delay_that_is_negative_or_out_of_range_is_none_at_all() {
-        let url = bytes(1, b"google.rpc.RetryInfo");
-        let minus_one = [&[8][..], &[0xff; 9], &[1]].concat();
-        let info = bytes(3, &[url, bytes(2, &bytes(1, &minus_one))].concat());
-        let status = RpcStatus::from_protobuf(&info).unwrap();
-        assert_eq!(status.retry, Some(Duration::ZERO));
+        let varint = |mut value: u64| {
+            let mut bytes = Vec::new();
+            while value >= 0x80 {
+                bytes.push(value as u8 | 0x80);
+                value >>= 7;
+            }
+            bytes.push(value as u8);
+            bytes
+        };
+        for (seconds, nanos, delay) in [
+            (-1, 0, Duration::ZERO),
+            (i64::MIN, i64::MIN, Duration::ZERO),
+            (i64::MAX, 0, Duration::from_secs(i64::MAX as u64)),
+            (
+                i64::MAX,
+                999_999_999,
+                Duration::new(i64::MAX as u64, 999_999_999),
+            ),
+            (3, -1, Duration::from_secs(3)),
+            (3, 1_000_000_000, Duration::from_secs(3)),
+            (3, i64::MAX, Duration::from_secs(3)),
+        ] {
+            let url = bytes(1, b"google.rpc.RetryInfo");
+            let seconds = varint(seconds.cast_unsigned());
+            let nanos = varint(nanos.cast_unsigned());
+            let both = [&[8][..], &seconds, &[16], &nanos].concat();
+            let info = bytes(3, &[url, bytes(2, &bytes(1, &both))].concat());
+            let status = RpcStatus::from_protobuf(&info).unwrap();
+            assert_eq!(status.retry, Some(delay), "{both:?}");
+        }
     }
 }

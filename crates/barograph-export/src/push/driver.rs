@@ -1,9 +1,10 @@
 //! Runs all pipelines of a process, and the handle by which others talk to it.
 
 use std::fmt;
-use std::future::Future;
-use std::pin::pin;
-use std::sync::Arc;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, mpsc as channel};
 use std::task::{Context, Poll, Wake, Waker};
 use std::thread::Thread;
 use std::time::Duration;
@@ -28,12 +29,15 @@ pub struct Driver {
     tasks: Vec<Task>,
     hook: Hook,
     commands: mpsc::UnboundedReceiver<Command>,
+    runner: Arc<AtomicU32>,
 }
 
 /// Talks to a running [`Driver`]. From any thread, inside of any runtime or outside of all.
 #[derive(Clone, Debug)]
 pub struct Handle {
     commands: mpsc::UnboundedSender<Command>,
+    /// The process in which the driver runs; 0 where it was never run.
+    runner: Arc<AtomicU32>,
 }
 
 #[derive(Debug)]
@@ -54,7 +58,8 @@ pub enum Unfinished {
         /// How long that was.
         limit: Duration,
     },
-    /// The driver has ended, or was never run.
+    /// The driver has ended, was dropped before it was run, or runs in the process that this one was
+    /// forked from.
     Ended,
 }
 
@@ -67,8 +72,13 @@ impl Driver {
             tasks: Vec::new(),
             hook: Arc::new(|_| {}),
             commands,
+            runner: Arc::default(),
         };
-        (driver, Handle { commands: sender })
+        let handle = Handle {
+            commands: sender,
+            runner: Arc::clone(&driver.runner),
+        };
+        (driver, handle)
     }
 
     /// Tells this hook what happens. It runs on the loop's thread and must not block.
@@ -82,6 +92,7 @@ impl Driver {
     /// A pipeline that panics is begun again by itself. Where the future ends early all the same, with
     /// its runtime or its thread, all pipelines go on when this is called once more.
     pub async fn run(&mut self) {
+        self.runner.store(std::process::id(), Ordering::Relaxed);
         let fresh = self.pipelines.drain(..);
         self.tasks
             .extend(fresh.map(|pipeline| Task::new(pipeline, Arc::clone(&self.hook))));
@@ -181,12 +192,13 @@ impl Handle {
         wait(self.command(OrderKind::Flush, limit), limit)
     }
 
-    /// As [`flush`](Self::flush), without blocking. The future needs no runtime.
+    /// As [`flush`](Self::flush), without blocking. The future needs no runtime: what ends it in time is
+    /// a thread that is there until then.
     ///
     /// # Errors
     /// As [`flush`](Self::flush).
     pub async fn flush_async(&self, limit: Duration) -> Result<(), Unfinished> {
-        self.command(OrderKind::Flush, limit).await
+        in_time(self.command(OrderKind::Flush, limit), limit).await
     }
 
     /// Sends everything a last time and ends the driver. What cannot be sent stays in the journal, or
@@ -203,7 +215,14 @@ impl Handle {
     /// # Errors
     /// As [`shutdown`](Self::shutdown).
     pub async fn shutdown_async(&self, limit: Duration) -> Result<(), Unfinished> {
-        self.command(OrderKind::Shutdown, limit).await
+        in_time(self.command(OrderKind::Shutdown, limit), limit).await
+    }
+
+    /// The same, as if the driver ran in that process.
+    #[cfg(test)]
+    pub(super) fn of_process(mut self, process: u32) -> Self {
+        self.runner = Arc::new(AtomicU32::new(process));
+        self
     }
 
     /// Sends the command at once; the future waits for its end.
@@ -213,9 +232,13 @@ impl Handle {
         limit: Duration,
     ) -> impl Future<Output = Result<(), Unfinished>> + Send + use<> {
         let (done, answer) = oneshot::channel();
-        let sent = self.commands.send(Command { kind, limit, done });
+        let runner = self.runner.load(Ordering::Relaxed);
+        // No thread goes along with a fork.
+        let is_elsewhere = runner != 0 && runner != std::process::id();
+        let command = Command { kind, limit, done };
+        let is_sent = !is_elsewhere && self.commands.send(command).is_ok();
         async move {
-            if sent.is_err() {
+            if !is_sent {
                 return Err(Unfinished::Ended);
             }
             answer.await.unwrap_or(Err(Unfinished::Ended))
@@ -236,7 +259,7 @@ impl fmt::Display for Unfinished {
 impl std::error::Error for Unfinished {}
 
 /// Waits for the future on this thread, with a clock of its own: the loop may hang.
-fn wait(
+pub(super) fn wait(
     future: impl Future<Output = Result<(), Unfinished>>,
     limit: Duration,
 ) -> Result<(), Unfinished> {
@@ -252,6 +275,48 @@ fn wait(
             Some(left) if !left.is_zero() => std::thread::park_timeout(left),
             _ => return Err(Unfinished::Late { limit }),
         }
+    }
+}
+
+/// Waits for the future, with a clock of its own, as [`wait`] does.
+async fn in_time(
+    future: impl Future<Output = Result<(), Unfinished>>,
+    limit: Duration,
+) -> Result<(), Unfinished> {
+    let mut future = pin!(future);
+    let mut clock = None;
+    poll_fn(|context| {
+        if let Poll::Ready(result) = future.as_mut().poll(context) {
+            return Poll::Ready(result);
+        }
+        let Some((_, is_late)) = clock.get_or_insert_with(|| Clock::start(limit)) else {
+            // No thread is to be had: then the loop's clock has to do.
+            return Poll::Pending;
+        };
+        let late = Err(Unfinished::Late { limit });
+        Pin::new(is_late).poll(context).map(|_| late)
+    })
+    .await
+}
+
+/// Ends a thread that waits for a time to pass, as soon as this is dropped.
+struct Clock {
+    _end: channel::Sender<()>,
+}
+
+impl Clock {
+    /// What is received from the second one comes when the time has passed; none without a thread.
+    fn start(limit: Duration) -> Option<(Self, oneshot::Receiver<()>)> {
+        let (end, is_over) = channel::channel();
+        let (late, is_late) = oneshot::channel();
+        let wait = move || {
+            let _: Result<(), _> = is_over.recv_timeout(limit);
+            // Nobody may be there any more.
+            let _ = late.send(());
+        };
+        let thread = std::thread::Builder::new().name("barograph-clock".into());
+        thread.spawn(wait).ok()?;
+        Some((Clock { _end: end }, is_late))
     }
 }
 

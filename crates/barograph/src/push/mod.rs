@@ -160,10 +160,11 @@ impl Push {
         self
     }
 
-    /// How many spans or log records may wait, 2048 by default, and how many go in one request, 512
-    /// by default and never more than may wait. What finds the queue full is dropped and counted.
+    /// How many spans or log records may wait, 2048 by default and 1,048,576 at most, and how many go in
+    /// one request, 512 by default and never more than may wait. What finds the queue full is dropped
+    /// and counted.
     pub fn with_queue(mut self, records: usize, per_request: usize) -> Self {
-        self.queue = records.max(1);
+        self.queue = records.clamp(1, LARGEST_QUEUE);
         self.batch = per_request.clamp(1, self.queue);
         self
     }
@@ -203,6 +204,8 @@ impl fmt::Debug for Push {
 ///
 /// Source: OpenTelemetry, `OTEL_BSP_MAX_QUEUE_SIZE`, `OTEL_BLRP_MAX_QUEUE_SIZE`.
 const QUEUE: usize = 2048;
+/// Some hundred bytes each: past this a queue takes more memory than a service wants to give.
+const LARGEST_QUEUE: usize = 1 << 20;
 /// How many go in one request where nothing is said.
 ///
 /// Source: OpenTelemetry, `OTEL_BSP_MAX_EXPORT_BATCH_SIZE`, `OTEL_BLRP_MAX_EXPORT_BATCH_SIZE`.

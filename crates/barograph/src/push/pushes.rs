@@ -264,7 +264,10 @@ impl Pushing {
         self.is_ending.store(true, Ordering::Relaxed);
         self.sender.finish(spans, deadline);
         // What was not delivered has been counted and told.
-        let _ = self.sender.handle.shutdown(left());
+        if self.sender.handle.shutdown(left()) == Err(Unfinished::Ended) {
+            // Nobody is there to end, as in a process that was forked.
+            return;
+        }
         // Nothing is ever sent: it returns when the thread has ended.
         let ended = self.ended.into_inner();
         let ended = ended.unwrap_or_else(PoisonError::into_inner);

@@ -5,6 +5,7 @@ mod client;
 mod service;
 mod bounds;
 mod negative;
+mod extremes;
 mod pages;
 mod recording;
 mod runtimes;

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use tokio::time::sleep;
 
 use super::world::{Act, MINUTE, SECOND, Telling, World};
+use crate::push::driver::wait;
 use crate::push::{Driver, Event, Handle, Pipeline, Reason, Schedule, Unfinished};
 
 const MILLI: Duration = Duration::from_millis(1);
@@ -196,6 +197,98 @@ fn flush_and_shutdown_work_from_any_thread() {
     assert_eq!(handle.shutdown(10 * SECOND), Ok(()));
     assert!(end.recv_timeout(10 * SECOND).is_err());
     world.totals();
+}
+
+/// A loop that hangs: here in a hook, which belongs to the service.
+#[test]
+fn a_hook_that_hangs_holds_nobody_up() {
+    let world = World::new(Telling::Cumulative, |_| Act::Refuse("400"));
+    let (driver, handle) = Driver::new([world.pipeline()]);
+    let (release, hang) = mpsc::channel::<()>();
+    let hang = std::sync::Mutex::new(hang);
+    let mut driver = driver.with_reports(move |_| {
+        let _ = hang.lock().unwrap().recv();
+    });
+    let thread = std::thread::spawn(move || {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .build();
+        runtime.unwrap().block_on(driver.run());
+    });
+    let limit = 100 * MILLI;
+    let late = Err(Unfinished::Late { limit });
+    let began = Instant::now();
+    assert_eq!(handle.flush(limit), late);
+    // Also where a runtime of one thread waits, and where there is none.
+    let runtime = tokio::runtime::Builder::new_current_thread().build();
+    assert_eq!(runtime.unwrap().block_on(handle.flush_async(limit)), late);
+    let flush = std::thread::spawn({
+        let handle = handle.clone();
+        move || wait(handle.flush_async(limit), 20 * SECOND)
+    });
+    assert_eq!(flush.join().unwrap(), late);
+    assert_eq!(handle.shutdown(limit), late);
+    assert!(began.elapsed() < 10 * SECOND, "{:?}", began.elapsed());
+    drop(release);
+    thread.join().unwrap();
+    world.totals();
+}
+
+#[test]
+fn a_flush_in_a_callback_ends_in_time() {
+    let world = World::new(Telling::Cumulative, |_| Act::Take);
+    let (handle, end) = on_a_thread(&world, world.pipeline());
+    let (told, flushed) = mpsc::channel();
+    world.state().on_begin = Some(Box::new({
+        let handle = handle.clone();
+        move || {
+            let _ = told.send((handle.flush(200 * MILLI), Instant::now()));
+        }
+    }));
+    let began = Instant::now();
+    assert_eq!(handle.flush(10 * SECOND), Ok(()));
+    let (result, at) = flushed.recv_timeout(10 * SECOND).unwrap();
+    assert!(result.is_err() && at.duration_since(began) < 5 * SECOND);
+    world.state().on_begin = None;
+    assert_eq!(handle.shutdown(10 * SECOND), Ok(()));
+    end.recv_timeout(10 * SECOND).unwrap_err();
+    world.totals();
+}
+
+#[test]
+fn a_flush_while_a_thread_unwinds_sends_everything() {
+    struct FlushOnDrop(Handle);
+    impl Drop for FlushOnDrop {
+        fn drop(&mut self) {
+            assert!(std::thread::panicking());
+            assert_eq!(self.0.flush(10 * SECOND), Ok(()));
+        }
+    }
+    let world = World::new(Telling::Cumulative, |_| Act::Take);
+    let (handle, end) = on_a_thread(&world, world.pipeline());
+    let flush = FlushOnDrop(handle.clone());
+    let unwinding = std::thread::spawn(move || {
+        let _flush = flush;
+        panic!("a thread that panics");
+    });
+    unwinding.join().unwrap_err();
+    assert_eq!(world.totals().exported, 10);
+    assert_eq!(handle.shutdown(10 * SECOND), Ok(()));
+    end.recv_timeout(10 * SECOND).unwrap_err();
+}
+
+#[test]
+fn the_driver_of_the_process_before_a_fork_is_not_waited_for() {
+    let world = World::new(Telling::Cumulative, |_| Act::Take);
+    let (handle, end) = on_a_thread(&world, world.pipeline());
+    assert_eq!(handle.flush(10 * SECOND), Ok(()));
+    let child = handle.clone().of_process(std::process::id() ^ 1);
+    let began = Instant::now();
+    assert_eq!(child.flush(10 * SECOND), Err(Unfinished::Ended));
+    assert_eq!(child.shutdown(10 * SECOND), Err(Unfinished::Ended));
+    assert!(began.elapsed() < SECOND);
+    assert_eq!(handle.shutdown(10 * SECOND), Ok(()));
+    end.recv_timeout(10 * SECOND).unwrap_err();
 }
 
 #[test]

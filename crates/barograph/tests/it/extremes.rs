@@ -1,0 +1,178 @@
+//! Sizes and times at the ends of their range, wherever a builder takes one.
+
+use std::time::Duration;
+
+use barograph::Telemetry;
+use barograph::core::queue::Queue;
+use barograph::edge::log::{RateLimit, Terminal};
+use barograph::edge::sampling::keep::KeepConfig;
+use barograph::registry::Registry;
+
+use crate::service::builder;
+
+const TIMES: [Duration; 6] = [
+    Duration::ZERO,
+    Duration::from_nanos(1),
+    Duration::from_secs(60),
+    Duration::from_secs(u32::MAX as u64),
+    Duration::from_secs(u64::MAX),
+    Duration::MAX,
+];
+const SIZES: [usize; 5] = [0, 1, 1000, u32::MAX as usize, usize::MAX];
+
+#[test]
+fn no_size_or_time_given_to_a_registry_makes_it_panic() {
+    for time in TIMES {
+        for size in SIZES {
+            let registry = Registry::builder()
+                .with_family_limit(size)
+                .with_total_limit(size)
+                .with_limit_of("orders", size)
+                .with_most_labels(size)
+                .with_longest_value(size)
+                .with_idle_time_to_live(time)
+                .build()
+                .unwrap();
+            let family = registry
+                .counter("orders")
+                .with_limit(size)
+                .with_idle_time_to_live(time)
+                .labels(["kind"]);
+            // No label at all is allowed, too.
+            let Ok(family) = family else {
+                assert_eq!(size, 0);
+                continue;
+            };
+            for kind in ["web", "shop", ""] {
+                family.bind(&[kind]).inc();
+            }
+            let telemetry = builder(&registry)
+                .without_listener()
+                .with_limit_of("orders", size)
+                .with_thread_cell_budget(64 << 20)
+                .start()
+                .unwrap();
+            for _ in 0..2 {
+                assert!(telemetry.page(None).body.contains("barograph_series"));
+            }
+            telemetry.shutdown();
+        }
+    }
+}
+
+#[test]
+fn no_size_or_time_given_to_what_makes_lines_and_spans_makes_it_panic() {
+    for size in SIZES {
+        let (terminal, _writer) = Terminal::builder()
+            .with_capacity(size)
+            .with_rate_limit(
+                RateLimit::per_second(u32::try_from(size).unwrap_or(u32::MAX))
+                    .with_burst(u32::try_from(size).unwrap_or(u32::MAX)),
+            )
+            .build();
+        drop(terminal);
+        let _ = KeepConfig::default()
+            .with_max_bytes(size)
+            .with_max_spans(size);
+        let queue = Queue::new(size.min(1 << 20)).with_alarm(size, || {});
+        assert!(queue.push(1).is_ok());
+    }
+}
+
+/// Times and sizes of everything that pushes, all of them at once.
+#[cfg(feature = "otlp")]
+#[test]
+fn no_size_or_time_given_to_a_push_makes_it_panic_or_ends_it() {
+    use barograph::export::push::{RetryPolicy, Schedule};
+
+    use crate::receiver::{Mood, PROTOCOLS, Receiver};
+
+    for time in TIMES {
+        for size in SIZES {
+            let receiver = Receiver::start(PROTOCOLS[0], Mood::Takes);
+            let schedule = Schedule::new()
+                .with_interval(time)
+                .with_timeout(time.max(Duration::from_secs(10)))
+                .with_request_timeout(time.max(Duration::from_secs(10)));
+            let retry = RetryPolicy::new()
+                .with_first(time)
+                .with_longest(time)
+                .with_longest_pause(time)
+                .with_factor(size as f64);
+            let registry = Registry::new();
+            registry.counter("orders").register().unwrap().add(7);
+            let push = receiver
+                .push()
+                .with_schedule(schedule.clone())
+                .with_retry(retry.clone());
+            let spans = receiver
+                .push_spans()
+                .with_schedule(schedule)
+                .with_retry(retry)
+                .with_queue(size, size);
+            let telemetry = builder(&registry)
+                .without_listener()
+                .with_push(push)
+                .with_push(spans)
+                .start()
+                .unwrap();
+            // A flush without a limit, too.
+            let limit = time.max(Duration::from_secs(10));
+            assert_eq!(telemetry.flush(limit), Ok(()), "{time:?}, {size}");
+            assert_eq!(receiver.value("orders"), Some(7));
+            let page = telemetry.page(None).body;
+            let restarts = page
+                .lines()
+                .filter(|line| line.starts_with("barograph_push_restarts_total{"));
+            let restarts: Vec<_> = restarts.collect();
+            assert_eq!(restarts.len(), 2, "{page}");
+            assert!(restarts.iter().all(|line| line.ends_with(" 0")), "{page}");
+            telemetry.shutdown();
+        }
+    }
+}
+
+/// As the environment says it.
+#[test]
+fn no_number_in_a_variable_keeps_a_service_from_starting() {
+    let variables = [
+        "OTEL_METRIC_EXPORT_INTERVAL",
+        "OTEL_METRIC_EXPORT_TIMEOUT",
+        "OTEL_EXPORTER_OTLP_TIMEOUT",
+        "OTEL_BSP_SCHEDULE_DELAY",
+        "OTEL_BSP_EXPORT_TIMEOUT",
+        "OTEL_BSP_MAX_QUEUE_SIZE",
+        "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+        "OTEL_BLRP_SCHEDULE_DELAY",
+        "OTEL_BLRP_EXPORT_TIMEOUT",
+        "OTEL_BLRP_MAX_QUEUE_SIZE",
+        "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
+        "OTEL_EXPORTER_ZIPKIN_TIMEOUT",
+        "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
+        "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
+        "BAROGRAPH_PUSH_JOURNAL_MAX_BYTES",
+    ];
+    for value in [
+        "0",
+        "-1",
+        "18446744073709551615",
+        "18446744073709551616",
+        "1e400",
+        "NaN",
+    ] {
+        let telemetry = Telemetry::builder("shop")
+            .with_environment(move |name| match name {
+                "OTEL_EXPORTER_OTLP_ENDPOINT" => Some("http://127.0.0.1:9".into()),
+                name if variables.contains(&name) => Some(value.into()),
+                _ => None,
+            })
+            .with_registry(Registry::new())
+            .without_listener()
+            .without_logs()
+            .without_start_line()
+            .without_subscriber()
+            .start()
+            .unwrap();
+        let _ = telemetry.flush(Duration::from_millis(50));
+    }
+}
