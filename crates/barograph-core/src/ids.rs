@@ -5,16 +5,14 @@
 //! ones, so they are no tokens. After a `fork` the child seeds anew, or parent and child would make
 //! the same ids.
 
-#![expect(unsafe_code, reason = "only the C library tells of a fork")]
-
 use std::cell::Cell;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hasher};
-use std::sync::Once;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::SystemTime;
 
 use barograph_model::context::{SpanId, TraceContext, TraceFlags, TraceId};
+
+use crate::process;
 
 /// A context of a new trace, in a first span of it: random ids, and the flag that says so.
 ///
@@ -72,28 +70,24 @@ thread_local! {
     static RANDOM: Random = const {
         Random {
             state: [const { Cell::new(0) }; 4],
-            forks: Cell::new(0),
+            generation: Cell::new(0),
         }
     };
 }
 
-/// How many times this process is the child of a fork that began after an id was made; one more, so
-/// that a generator which was never seeded is behind.
-static FORKS: AtomicU64 = AtomicU64::new(1);
-
 /// xoshiro256++ of Blackman and Vigna: 256 bits of state, all of them random at first.
 struct Random {
     state: [Cell<u64>; 4],
-    /// What [`FORKS`] was when it was seeded.
-    forks: Cell<u64>,
+    /// The [generation](process::generation) of the process in which it was seeded; 0 before that.
+    generation: Cell<u64>,
 }
 
 impl Random {
     #[inline]
     fn next(&self) -> u64 {
-        let forks = FORKS.load(Ordering::Relaxed);
-        if self.forks.get() != forks {
-            self.seed(forks);
+        let generation = process::generation();
+        if self.generation.get() != generation {
+            self.seed(generation);
         }
         let [mut a, mut b, mut c, mut d] = [0, 1, 2, 3].map(|at: usize| self.state[at].get());
         let result = a.wrapping_add(d).rotate_left(23).wrapping_add(a);
@@ -113,9 +107,8 @@ impl Random {
     /// Seeds from the keys that the system gives the hash maps of a thread. These are read once and
     /// then counted up, so time and process are mixed in: a forked child goes on counting.
     #[cold]
-    fn seed(&self, forks: u64) {
-        static WATCH: Once = Once::new();
-        WATCH.call_once(watch_forks);
+    fn seed(&self, generation: u64) {
+        process::watch_forks();
         let now = SystemTime::UNIX_EPOCH.elapsed();
         let now = now.map_or(0, |since| since.as_nanos() as u64);
         for (at, word) in self.state.iter().enumerate() {
@@ -125,22 +118,9 @@ impl Random {
             // Never all zero, which xoshiro would stay at.
             word.set(hasher.finish() | u64::from(at == 0));
         }
-        self.forks.set(forks);
+        self.generation.set(generation);
     }
 }
-
-#[cfg(unix)]
-fn watch_forks() {
-    extern "C" fn forked() {
-        FORKS.fetch_add(1, Ordering::Relaxed);
-    }
-    // SAFETY: the function that is registered changes an atomic and does nothing else. Without
-    // memory for it nothing is registered, and children of a fork repeat ids.
-    unsafe { libc::pthread_atfork(None, None, Some(forked)) };
-}
-
-#[cfg(not(unix))]
-fn watch_forks() {}
 
 /// What is not zero, which a second try almost never needs.
 #[inline]
@@ -210,11 +190,11 @@ mod tests {
     #[test]
     fn a_generator_that_missed_a_fork_is_seeded_anew() {
         // The state of a process and of its child just after the fork.
-        let random = |forks| Random {
+        let random = |generation| Random {
             state: [1, 2, 3, 4].map(Cell::new),
-            forks: Cell::new(forks),
+            generation: Cell::new(generation),
         };
-        let now = FORKS.load(Ordering::Relaxed);
+        let now = process::generation();
         assert_eq!(random(now).next(), random(now).next());
         assert_ne!(random(now - 1).next(), random(now).next());
     }

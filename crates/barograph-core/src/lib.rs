@@ -36,6 +36,8 @@ mod thread;
 #[cfg(not(loom))]
 pub mod current;
 #[cfg(not(loom))]
+pub mod process;
+#[cfg(not(loom))]
 pub mod ids;
 #[cfg(not(loom))]
 pub mod clock;

@@ -1,0 +1,91 @@
+//! What happens to the process as a whole: it is forked, and it exits.
+//!
+//! Only the C library tells of either, so this is here and not in the crates that ask.
+
+#![expect(
+    unsafe_code,
+    reason = "only the C library tells of a fork and of an exit"
+)]
+
+use std::panic::catch_unwind;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Once, OnceLock};
+
+/// One more than the number of forks since [`watch_forks`].
+static FORKS: AtomicU64 = AtomicU64::new(1);
+
+/// A number that is another one in the child of a fork, as soon as [`watch_forks`] was called in the
+/// parent. A child has none of the threads of its parent, and the locks that those held stay locked.
+///
+/// Never 0. A load.
+#[inline]
+pub fn generation() -> u64 {
+    FORKS.load(Ordering::Relaxed)
+}
+
+/// Has [`generation`] change in children that are forked from now on. Where there is no `fork`, nothing
+/// happens.
+pub fn watch_forks() {
+    static WATCH: Once = Once::new();
+    WATCH.call_once(|| {
+        #[cfg(unix)]
+        {
+            extern "C" fn forked() {
+                FORKS.fetch_add(1, Ordering::Relaxed);
+            }
+            // SAFETY: the function that is registered changes an atomic and does nothing else. Without
+            // memory for it nothing is registered, and children do not know that they are.
+            unsafe { libc::pthread_atfork(None, None, Some(forked)) };
+        }
+    });
+}
+
+/// Calls the function when the process exits: when `main` returns or something calls
+/// [`std::process::exit`]. Not when it is aborted or ended by a signal.
+///
+/// It is called on the thread that exits, whose thread-locals with destructors are gone, while all other
+/// threads go on; in a forked child, too. A panic in it ends with it. Only the first function counts.
+///
+/// Returns whether it will be called.
+pub fn on_exit(hook: fn()) -> bool {
+    static HOOK: OnceLock<fn()> = OnceLock::new();
+    static IS_REGISTERED: OnceLock<bool> = OnceLock::new();
+
+    extern "C" fn run() {
+        if let Some(hook) = HOOK.get() {
+            // A panic has been printed, and there is nobody to pass it on to.
+            let _ = catch_unwind(hook);
+        }
+    }
+
+    let is_first = HOOK.set(hook).is_ok();
+    let is_registered = *IS_REGISTERED.get_or_init(|| register(run));
+    is_first && is_registered
+}
+
+#[cfg(any(unix, windows))]
+fn register(function: extern "C" fn()) -> bool {
+    // libc declares it for Unix alone; it is part of C.
+    unsafe extern "C" {
+        fn atexit(function: extern "C" fn()) -> std::ffi::c_int;
+    }
+    // SAFETY: this is the declaration of C11, 7.22.4.2. The function lives as long as the code, does not
+    // unwind and may run on any thread.
+    unsafe { atexit(function) == 0 }
+}
+
+#[cfg(not(any(unix, windows)))]
+fn register(_: extern "C" fn()) -> bool {
+    false
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_hook_is_taken() {
+        assert!(on_exit(|| {}));
+        assert!(!on_exit(|| {}));
+    }
+}
