@@ -10,11 +10,14 @@
 //! the same times, up to the slowest in a thousand, whether they share a buffer or have one each.
 //!
 //! The writer is woken when it sleeps. It sleeps only when nothing has come for [`LINGER`], so that
-//! a busy service does not pay for waking it at each line.
+//! a busy service does not pay for waking it at each line. An error is written at once: it may be the
+//! last line of a process that aborts.
 
 use std::io::{ErrorKind, Write};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
+
+use barograph_core::process;
 
 /// How long the writer waits for more after it has written something.
 const LINGER: Duration = Duration::from_millis(2);
@@ -65,6 +68,8 @@ impl std::error::Error for Unwritten {}
 #[derive(Debug)]
 pub(super) struct Buffer {
     capacity: usize,
+    /// The process in which the writer is, and not a fork of it.
+    generation: u64,
     state: Mutex<State>,
     /// There is something to do for the writer.
     work: Condvar,
@@ -85,7 +90,9 @@ struct State {
     /// How many wait until lines are settled.
     hurry: u32,
     /// Lines left out of which the writer has not told.
-    untold: u64,
+    untold: LeftOut,
+    /// Whether a line waits that is not to wait for others.
+    is_urgent: bool,
     /// How long whoever brings a line waits for it to be written, if at all.
     patience: Option<Duration>,
 }
@@ -106,17 +113,30 @@ enum Writer {
     Asleep,
 }
 
-/// What the writer gets.
-pub(super) struct Batch {
-    pub(super) lines: u64,
-    /// Lines that were left out since it was told last.
-    pub(super) left_out: u64,
+/// Whether a line waits for others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Urgency {
+    /// It is written with those that come within a moment.
+    Batched,
+    /// It is written at once.
+    Urgent,
+}
+
+/// Lines that were left out, by reason.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct LeftOut {
+    /// They came faster than they were written.
+    pub(super) full: u64,
+    /// They could not be written.
+    pub(super) failed: u64,
 }
 
 impl Buffer {
     pub(super) fn new(capacity: usize) -> Self {
+        process::watch_forks();
         Buffer {
             capacity,
+            generation: process::generation(),
             state: Mutex::new(State {
                 // All of it now, so that no line waits while it grows.
                 text: Vec::with_capacity(capacity),
@@ -126,7 +146,8 @@ impl Buffer {
                 phase: Phase::Open,
                 writer: Writer::Busy,
                 hurry: 0,
-                untold: 0,
+                untold: LeftOut::default(),
+                is_urgent: false,
                 patience: None,
             }),
             work: Condvar::new(),
@@ -134,9 +155,16 @@ impl Buffer {
         }
     }
 
+    /// Whether this process is a fork of the one in which the writer is. Then nothing is written, and
+    /// the lock may be held for good: nothing else may be called.
+    #[inline]
+    pub(super) fn is_of_a_parent(&self) -> bool {
+        self.generation != process::generation()
+    }
+
     /// Takes a line, with its end, or leaves it out.
     #[inline]
-    pub(super) fn offer(&self, line: &str, is_cut: bool) {
+    pub(super) fn offer(&self, line: &str, is_cut: bool, urgency: Urgency) {
         let mut state = self.lock();
         state.counts.offered += 1;
         state.counts.cut += u64::from(is_cut);
@@ -148,7 +176,7 @@ impl Buffer {
         let after = before + line.len();
         if after > self.capacity {
             state.counts.dropped_full += 1;
-            state.untold += 1;
+            state.untold.full += 1;
             return;
         }
         state.text.extend_from_slice(line.as_bytes());
@@ -157,7 +185,10 @@ impl Buffer {
         state.counts.waiting += 1;
         // A writer that lingers is told when half of the room is gone.
         let half = self.capacity / 2;
-        let wake = state.writer == Writer::Asleep || (before < half && after >= half);
+        let is_first_urgent = urgency == Urgency::Urgent && !state.is_urgent;
+        state.is_urgent |= is_first_urgent;
+        let wake =
+            state.writer == Writer::Asleep || (before < half && after >= half) || is_first_urgent;
         let patience = state.patience;
         if wake {
             state.writer = Writer::Busy;
@@ -186,8 +217,12 @@ impl Buffer {
         state.counts.dropped_rate += 1;
     }
 
+    /// All zero in the child of a fork.
     pub(super) fn counts(&self) -> TerminalCounts {
-        self.lock().counts
+        match self.is_of_a_parent() {
+            true => TerminalCounts::default(),
+            false => self.lock().counts,
+        }
     }
 
     /// Waits until the lines of before were written or left out.
@@ -229,9 +264,9 @@ impl Buffer {
         self.work.notify_all();
     }
 
-    /// Gives the writer all lines there are, in exchange for an empty text. None at the end. After
-    /// `idle` it gives nothing, so that the writer can look after other things.
-    pub(super) fn take(&self, empty: &mut Vec<u8>, idle: Option<Duration>) -> Option<Batch> {
+    /// Gives the writer all lines there are, in exchange for an empty text, and says how many. None at
+    /// the end. After `idle` it gives nothing, so that the writer can look after other things.
+    pub(super) fn take(&self, empty: &mut Vec<u8>, idle: Option<Duration>) -> Option<u64> {
         let mut state = self.lock();
         if state.text.is_empty() && state.phase == Phase::Open {
             state.writer = Writer::Asleep;
@@ -253,17 +288,23 @@ impl Buffer {
             return None;
         }
         std::mem::swap(&mut state.text, empty);
-        Some(Batch {
-            lines: std::mem::take(&mut state.lines),
-            left_out: std::mem::take(&mut state.untold),
-        })
+        state.is_urgent = false;
+        Some(std::mem::take(&mut state.lines))
+    }
+
+    /// The lines that were left out since this was asked last.
+    pub(super) fn take_left_out(&self) -> LeftOut {
+        std::mem::take(&mut self.lock().untold)
     }
 
     /// Waits a moment for more lines, unless there is a hurry.
     pub(super) fn linger(&self) {
         let half = self.capacity / 2;
         let rests = |state: &mut State| {
-            state.phase == Phase::Open && state.hurry == 0 && state.text.len() < half
+            state.phase == Phase::Open
+                && state.hurry == 0
+                && !state.is_urgent
+                && state.text.len() < half
         };
         let state = self.lock();
         drop(self.work.wait_timeout_while(state, LINGER, rests));
@@ -287,7 +328,10 @@ impl Buffer {
                 state.phase = Phase::Closed;
                 state.abandon();
             }
-            _ => state.counts.dropped_failed += lost,
+            _ => {
+                state.counts.dropped_failed += lost;
+                state.untold.failed += lost;
+            }
         }
         if state.hurry > 0 || state.phase != Phase::Open {
             self.progress.notify_all();

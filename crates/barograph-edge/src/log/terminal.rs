@@ -1,7 +1,8 @@
 //! Log lines on the terminal, or wherever else one stream of lines goes.
 
 use std::cell::Cell;
-use std::io::Write;
+use std::io::{ErrorKind, Write};
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -9,11 +10,11 @@ use std::time::{Duration, Instant};
 use barograph_core::clock::{Clock, SystemClock};
 use barograph_model::suppression;
 use tracing::span::{Attributes, Id, Record};
-use tracing::{Event, Subscriber};
+use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::buffer::{self, Batch, Buffer, TerminalCounts, Unwritten};
+use super::buffer::{self, Buffer, LeftOut, TerminalCounts, Unwritten, Urgency};
 use super::format::{self, Colors, Format, Notice, Scene};
 use super::line::{self, Line};
 use super::origin::{self, Origin};
@@ -55,6 +56,7 @@ impl Terminal {
             redaction: Redaction::default(),
             rate_limit: None,
             clock: Arc::new(SystemClock),
+            child_output: None,
         }
     }
 
@@ -76,14 +78,16 @@ impl Terminal {
     /// # Errors
     /// [`Unwritten`] when some still wait.
     pub fn flush(&self, limit: Duration) -> Result<(), Unwritten> {
-        self.open.0.buffer.flush(limit)
+        self.buffer().map_or(Ok(()), |buffer| buffer.flush(limit))
     }
 
     /// From now on whoever brings a line waits until it is written, but no longer than this: for the
     /// end of a process, with which lines that wait would be lost. When one was not written in time,
     /// nobody waits any more.
     pub fn write_through(&self, limit: Duration) {
-        self.open.0.buffer.write_through(limit);
+        if let Some(buffer) = self.buffer() {
+            buffer.write_through(limit);
+        }
     }
 
     /// Takes no more lines, and waits until those of before were written, but no longer than this.
@@ -92,7 +96,14 @@ impl Terminal {
     /// # Errors
     /// [`Unwritten`] when some were not; they are left out and counted.
     pub fn shutdown(&self, limit: Duration) -> Result<(), Unwritten> {
-        self.open.0.buffer.shutdown(limit)
+        self.buffer()
+            .map_or(Ok(()), |buffer| buffer.shutdown(limit))
+    }
+
+    /// The lines that wait; none in the child of a fork, where nobody writes them.
+    fn buffer(&self) -> Option<&Buffer> {
+        let buffer = &self.open.0.buffer;
+        (!buffer.is_of_a_parent()).then_some(buffer)
     }
 }
 
@@ -104,6 +115,7 @@ pub struct TerminalBuilder {
     redaction: Redaction,
     rate_limit: Option<RateLimit>,
     clock: Arc<dyn Clock>,
+    child_output: Option<fn(&[u8])>,
 }
 
 impl TerminalBuilder {
@@ -144,6 +156,16 @@ impl TerminalBuilder {
         }
     }
 
+    /// Writes each line that is logged in the child of a fork, on the thread that logs: the thread of
+    /// the [`TerminalWriter`] is only in the parent. Unless this is set such lines are left out. It must
+    /// not take a lock that another thread may have held at the fork.
+    pub fn with_child_output(self, write: fn(&[u8])) -> Self {
+        TerminalBuilder {
+            child_output: Some(write),
+            ..self
+        }
+    }
+
     /// The terminal, and what writes its lines, to be run on a thread of its own.
     pub fn build(self) -> (Terminal, TerminalWriter) {
         static OWNERS: AtomicUsize = AtomicUsize::new(1);
@@ -154,6 +176,7 @@ impl TerminalBuilder {
             clock: self.clock,
             buffer: Buffer::new(self.capacity),
             capacity: self.capacity,
+            child_output: self.child_output,
             owner: OWNERS.fetch_add(1, Ordering::Relaxed),
         });
         let open = Arc::new(Open(shared.clone()));
@@ -171,6 +194,7 @@ struct Shared {
     clock: Arc<dyn Clock>,
     buffer: Buffer,
     capacity: usize,
+    child_output: Option<fn(&[u8])>,
     owner: usize,
 }
 
@@ -189,7 +213,9 @@ impl std::fmt::Debug for Open {
 
 impl Drop for Open {
     fn drop(&mut self) {
-        self.0.buffer.close();
+        if !self.0.buffer.is_of_a_parent() {
+            self.0.buffer.close();
+        }
     }
 }
 
@@ -234,7 +260,7 @@ where
             None => 0,
             Some(limiter) => match limiter.ask(&origin, unix_nanos) {
                 Verdict::Pass { suppressed } => suppressed,
-                Verdict::Suppress => return shared.buffer.suppress(),
+                Verdict::Suppress => return shared.suppress(),
             },
         };
         let scene = Scene {
@@ -251,7 +277,11 @@ where
         let mut line = taken.unwrap_or(Line::new());
         line.clear();
         shared.format.write(&mut line, &scene, &layers);
-        shared.buffer.offer(line.as_str(), line.is_cut());
+        let urgency = match *origin.metadata().level() {
+            Level::ERROR => Urgency::Urgent,
+            _ => Urgency::Batched,
+        };
+        shared.offer(&line, urgency);
         let _ = LINE.try_with(|place| place.set(line));
     }
 }
@@ -272,28 +302,50 @@ pub struct TerminalWriter {
 impl TerminalWriter {
     /// Writes lines as they come, until the terminal is shut down, all that bring lines are gone, or
     /// nobody reads what is written (a broken pipe). Blocks the thread; this one alone waits for
-    /// `out`.
+    /// `out`. Lines during whose writing `out` fails or panics are left out, counted, and told of when
+    /// it works again.
     pub fn run(self, mut out: impl Write) {
         let shared = &*self.shared;
-        let idle = shared.limiter.is_some().then_some(SWEEP);
-        let mut text = Vec::with_capacity(shared.capacity);
-        let mut swept = Instant::now();
-        let mut is_broken = false;
-        while let Some(batch) = shared.buffer.take(&mut text, idle) {
-            is_broken = shared.write(&mut out, &text, &batch, is_broken);
-            text.clear();
-            if batch.left_out > 0 {
-                let text = shared.left_out(batch.left_out);
-                buffer::write_all(&mut out, text.as_bytes());
+        let mut writing = Writing {
+            text: Vec::with_capacity(shared.capacity),
+            lines: 0,
+            is_broken: false,
+            swept: Instant::now(),
+        };
+        loop {
+            // Only a panic of `out` comes to mind. It costs the lines at hand, and is as if they could
+            // not be written: whoever logs next is heard again.
+            let turn = catch_unwind(AssertUnwindSafe(|| shared.turn(&mut out, &mut writing)));
+            match turn {
+                Ok(Turn::Next) => {}
+                Ok(Turn::End) => break,
+                Err(_) => {
+                    writing.text.clear();
+                    let lines = std::mem::take(&mut writing.lines);
+                    shared.buffer.settle(lines, 0, Some(ErrorKind::Other));
+                    std::thread::sleep(AFTER_PANIC);
+                }
             }
-            if idle.is_some() && swept.elapsed() >= SWEEP {
-                swept = Instant::now();
-                buffer::write_all(&mut out, shared.sweep(shared.clock.unix_nanos()).as_bytes());
-            }
-            shared.buffer.linger();
         }
         buffer::write_all(&mut out, shared.sweep(u64::MAX).as_bytes());
     }
+}
+
+/// What is at hand while lines are written.
+struct Writing {
+    text: Vec<u8>,
+    /// Lines in it that are not settled.
+    lines: u64,
+    /// Whether the last batch broke off inside of a line.
+    is_broken: bool,
+    /// When it was told last what a rate limit left out.
+    swept: Instant,
+}
+
+/// What comes after a turn of the writer.
+enum Turn {
+    Next,
+    End,
 }
 
 impl Drop for TerminalWriter {
@@ -311,49 +363,100 @@ impl std::fmt::Debug for TerminalWriter {
 /// How often it is told what a rate limit left out.
 const SWEEP: Duration = Duration::from_secs(1);
 
+/// How long a writer that panicked is let alone.
+const AFTER_PANIC: Duration = Duration::from_millis(100);
+
 impl Shared {
-    /// Writes a batch; whether it broke off inside of a line, as the one before may have.
-    fn write(&self, out: &mut dyn Write, text: &[u8], batch: &Batch, is_broken: bool) -> bool {
+    /// Hands a line to the writer. In the child of a fork there is none.
+    #[inline]
+    fn offer(&self, line: &Line, urgency: Urgency) {
+        if !self.buffer.is_of_a_parent() {
+            self.buffer.offer(line.as_str(), line.is_cut(), urgency);
+        } else if let Some(write) = self.child_output {
+            write(line.as_str().as_bytes());
+        }
+    }
+
+    /// Counts a line that is left out because too many were like it.
+    fn suppress(&self) {
+        if !self.buffer.is_of_a_parent() {
+            self.buffer.suppress();
+        }
+    }
+
+    /// Waits for lines and writes them.
+    fn turn(&self, out: &mut dyn Write, writing: &mut Writing) -> Turn {
+        let idle = self.limiter.is_some().then_some(SWEEP);
+        let Some(lines) = self.buffer.take(&mut writing.text, idle) else {
+            return Turn::End;
+        };
+        writing.lines = lines;
+        let is_written = self.write(out, writing);
+        writing.text.clear();
+        if is_written {
+            let text = self.left_out(self.buffer.take_left_out());
+            buffer::write_all(out, text.as_bytes());
+        }
+        if idle.is_some() && writing.swept.elapsed() >= SWEEP {
+            writing.swept = Instant::now();
+            buffer::write_all(out, self.sweep(self.clock.unix_nanos()).as_bytes());
+        }
+        self.buffer.linger();
+        Turn::Next
+    }
+
+    /// Writes the lines at hand; whether all of them were.
+    fn write(&self, out: &mut dyn Write, writing: &mut Writing) -> bool {
+        let text = &writing.text;
         if text.is_empty() {
-            return is_broken;
+            return true;
         }
         let (mut written, mut failure) = (0, None);
-        if is_broken {
+        if writing.is_broken {
             failure = buffer::write_all(out, b"\n").1;
         }
         if failure.is_none() {
             (written, failure) = buffer::write_all(out, text);
         }
         let lines = match failure {
-            None => batch.lines,
+            None => writing.lines,
             Some(_) => text[..written]
                 .iter()
                 .filter(|byte| **byte == b'\n')
                 .count() as u64,
         };
-        self.buffer.settle(batch.lines, lines, failure);
-        match (written, failure) {
+        self.buffer.settle(writing.lines, lines, failure);
+        writing.lines = 0;
+        writing.is_broken = match (written, failure) {
             (_, None) => false,
-            (0, Some(_)) => is_broken,
+            (0, Some(_)) => writing.is_broken,
             (written, Some(_)) => text[written - 1] != b'\n',
-        }
+        };
+        failure.is_none()
     }
 
     /// Says that lines were left out.
-    fn left_out(&self, lines: u64) -> String {
-        let mut line = Line::new();
-        self.format.write_notice(
-            &mut line,
-            &Notice {
-                unix_nanos: self.clock.unix_nanos(),
-                target: "barograph",
-                message: format_args!(
-                    "{lines} log lines were left out because they came faster than they were written"
-                ),
-                suppressed: lines,
-            },
-        );
-        line.into_text()
+    fn left_out(&self, LeftOut { full, failed }: LeftOut) -> String {
+        let mut text = String::new();
+        for (lines, why) in [
+            (full, "they came faster than they were written"),
+            (failed, "they could not be written"),
+        ] {
+            if lines > 0 {
+                let mut line = Line::new();
+                self.format.write_notice(
+                    &mut line,
+                    &Notice {
+                        unix_nanos: self.clock.unix_nanos(),
+                        target: "barograph",
+                        message: format_args!("{lines} log lines were left out because {why}"),
+                        suppressed: lines,
+                    },
+                );
+                text.push_str(line.as_str());
+            }
+        }
+        text
     }
 
     /// Says what a rate limit left out of callsites that would come through again at this time.

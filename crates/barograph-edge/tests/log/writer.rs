@@ -1,6 +1,7 @@
 //! What becomes of lines when whoever reads them is slow, gone or broken.
 
 use std::io::{self, ErrorKind, Read as _, Write};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -245,12 +246,87 @@ fn a_disk_that_is_full_for_a_while_costs_the_lines_of_that_while() {
     assert_eq!((counts.offered, counts.written), (5, 2));
     let text = sheet.text();
     let lines: Vec<_> = text.lines().collect();
-    assert_eq!(lines.len(), 3, "{text}");
+    assert_eq!(lines.len(), 4, "{text}");
     // The broken line ends, so that the next one is readable.
     assert!(
         !lines[1].ends_with('}') && lines[2].ends_with('}'),
         "{text}"
     );
+    let told = "3 log lines were left out because they could not be written";
+    assert!(lines[3].contains(told), "{text}");
+}
+
+/// A writer that panics when it is told to.
+struct Panics(Sheet, Arc<AtomicBool>);
+
+impl Write for Panics {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        assert!(!self.1.load(Ordering::Relaxed), "told to panic");
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[test]
+fn a_writer_that_panics_costs_the_lines_at_hand() {
+    let (terminal, writer) = terminal(Format::Json).build();
+    let sheet = Sheet::default();
+    let panics = Arc::new(AtomicBool::new(true));
+    let out = Panics(sheet.clone(), Arc::clone(&panics));
+    let thread = std::thread::spawn(|| writer.run(out));
+    log(&terminal, 1, 3);
+    terminal.flush(LONG).unwrap();
+    let counts = terminal.counts();
+    assert_eq!((counts.dropped_failed, counts.written), (3, 0));
+    panics.store(false, Ordering::Relaxed);
+    log(&terminal, 1, 2);
+    terminal.flush(LONG).unwrap();
+    terminal.shutdown(LONG).unwrap();
+    thread.join().unwrap();
+    let counts = terminal.counts();
+    assert_eq!((counts.offered, counts.written), (5, 2));
+    let text = sheet.text();
+    let told = "3 log lines were left out because they could not be written";
+    assert!(text.contains(told), "{text}");
+}
+
+#[test]
+fn an_error_does_not_wait_for_other_lines() {
+    let (terminal, writer) = terminal(Format::Json).build();
+    let sheet = Sheet::default();
+    let out = sheet.clone();
+    let thread = std::thread::spawn(|| writer.run(out));
+    let subscriber = tracing_subscriber::registry().with(terminal.layer());
+    let quickest = |log: fn()| {
+        let times = (0..50).map(|_| {
+            // The writer is at rest, and lingers after what comes first.
+            std::thread::sleep(Duration::from_millis(5));
+            info!("first");
+            while terminal.counts().waiting > 0 {
+                std::thread::yield_now();
+            }
+            let began = Instant::now();
+            log();
+            while terminal.counts().waiting > 0 {
+                std::thread::yield_now();
+            }
+            began.elapsed()
+        });
+        times.min().unwrap()
+    };
+    let (info, error) = tracing::subscriber::with_default(subscriber, || {
+        (
+            quickest(|| info!("info")),
+            quickest(|| tracing::error!("error")),
+        )
+    });
+    terminal.shutdown(LONG).unwrap();
+    thread.join().unwrap();
+    // A line that is no error waits for 2 ms.
+    assert!(2 * error < info, "{info:?} {error:?}");
 }
 
 #[test]
