@@ -3,9 +3,10 @@
 use std::fmt;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use barograph_core::exemplar::ExemplarFilter;
+use barograph_core::process;
 use barograph_core::registry::{self, Registry};
 use barograph_edge::http;
 use barograph_edge::log::RateLimit;
@@ -21,6 +22,7 @@ use barograph_model::snapshot::Source;
 use crate::admin::{Admin, Routes};
 use crate::config::Config;
 use crate::error::StartError;
+use crate::exit::EXIT_TIMEOUT;
 use crate::exports;
 use crate::listen::listen;
 use crate::own::Own;
@@ -65,11 +67,33 @@ use crate::telemetry::{Flush, Telemetry};
 /// | `BAROGRAPH_LOGS` | which log records are pushed: directives | `info` |
 /// | `BAROGRAPH_LOG_FORMAT` | how lines look: `pretty`, `json`, or `tracing_json` as `tracing-subscriber` has it | `pretty` |
 /// | `NO_COLOR` | whatever it says, lines have no colors | colors on a terminal |
+/// | `BAROGRAPH_EXIT_TIMEOUT` | how long an exit of the process waits until what is left is exported and written, in milliseconds; 0 waits for nothing | 2000 |
 ///
 /// A value that makes no sense is told about and ignored. An empty one is none.
 ///
-/// Where panics abort, a hook sends what was recorded before one: see
-/// [`Builder::without_panic_hook`].
+/// # The end of the process
+///
+/// Nothing is lost by a process that keeps the [`Telemetry`] until the end of `main`, or that calls
+/// [`Telemetry::shutdown`]: what waits is exported within 5 s, and lines are written.
+///
+/// | it ends | log lines | spans, log records, metrics |
+/// |---|---|---|
+/// | by a return or a panic of `main`, or by [`std::process::exit`], while the telemetry is not dropped: it is in a `static`, was forgotten, or belongs to another thread | written | exported; spans that are open as they stand |
+/// | by a panic where panics abort | written, by a panic hook, within 1 s | exported, by the same hook: see [`Builder::without_panic_hook`] |
+/// | by [`std::process::abort`], or a signal that nobody handles, such as SIGTERM without [`Telemetry::serve`] | those of the last milliseconds are lost; an error waits for no other line | what waits is lost |
+/// | by `_exit`, `quick_exit`, SIGKILL, or without memory | the same | the same |
+///
+/// An exit waits for `BAROGRAPH_EXIT_TIMEOUT` at the most. What a receiver has not taken by then is lost,
+/// unless it is in a journal, and so are lines for which nobody has read the standard error. A thread that
+/// logs never waits for whoever reads its lines, but for a tenth of a second once the process has begun
+/// to end.
+///
+/// # Forks
+///
+/// Fork before the telemetry is started. The child of a process that has started it has none of its
+/// threads: it serves no pages and exports nothing, neither what it records nor what waited in the
+/// parent. Its log lines are written by the threads that log. Dropping the telemetry there does nothing,
+/// and an exit waits for nothing.
 ///
 /// # Errors
 /// [`StartError`], most often because another program has the port.
@@ -113,6 +137,7 @@ pub struct Builder {
     propagators: Option<Propagators>,
     start_line: Part,
     panic_hook: Part,
+    exit_timeout: Option<Duration>,
     #[cfg(feature = "otlp")]
     otlp: Option<Box<str>>,
     pushes: Pushes,
@@ -163,6 +188,7 @@ impl Builder {
             propagators: None,
             start_line: Part::On,
             panic_hook: Part::On,
+            exit_timeout: None,
             #[cfg(feature = "otlp")]
             otlp: None,
             pushes: Pushes::default(),
@@ -325,6 +351,14 @@ impl Builder {
         self
     }
 
+    /// How long an exit of the process waits until what is left is exported and written, where
+    /// `BAROGRAPH_EXIT_TIMEOUT` does not say it: 2 s unless this is set. Zero waits for nothing. See
+    /// [the end of the process](crate::init#the-end-of-the-process).
+    pub fn with_exit_timeout(mut self, timeout: Duration) -> Self {
+        self.exit_timeout = Some(timeout);
+        self
+    }
+
     /// Pushes metrics, spans and log records to this receiver of OTLP, where the environment does not
     /// say otherwise: a base URL such as `http://collector:4318`, to which the path of each signal is
     /// appended. The protocol is `http/protobuf` unless `OTEL_EXPORTER_OTLP_PROTOCOL` names another.
@@ -361,6 +395,7 @@ impl Builder {
     /// # Errors
     /// [`StartError`], most often because another program has the port.
     pub fn start(mut self) -> Result<Telemetry, StartError> {
+        process::watch_forks();
         let mut config = Config::read(&*self.lookup);
         #[cfg(feature = "otlp")]
         if let Some(endpoint) = &self.otlp {
@@ -455,7 +490,7 @@ impl Builder {
             eprintln!("{line}");
         }
         let pages = pages.unwrap_or_else(Pages::empty);
-        let telemetry = Telemetry::new(
+        let mut telemetry = Telemetry::new(
             pages,
             readiness,
             resource,
@@ -465,8 +500,10 @@ impl Builder {
             self.flushes,
         );
         if cfg!(panic = "abort") && self.panic_hook == Part::On {
-            telemetry.last().follow_panics();
+            telemetry.last().at_panics();
         }
+        let exit_timeout = config.exit_timeout.or(self.exit_timeout);
+        telemetry.flush_at_exit(exit_timeout.unwrap_or(EXIT_TIMEOUT));
         Ok(telemetry)
     }
 }

@@ -1,5 +1,7 @@
 //! What the environment decides.
 
+use std::time::Duration;
+
 use barograph_core::exemplar::ExemplarFilter;
 
 use crate::env::{Environment, Notice};
@@ -21,6 +23,8 @@ pub(crate) struct Config {
     pub(crate) events: Events,
     /// The methods of HTTP that are told apart.
     pub(crate) known_methods: Option<Vec<String>>,
+    /// How long an exit of the process waits.
+    pub(crate) exit_timeout: Option<Duration>,
     pub(crate) notices: Vec<Notice>,
 }
 
@@ -52,6 +56,7 @@ impl Config {
             otlp: Otlp::read(&mut environment),
             events: Events::read(&mut environment),
             known_methods: known_methods(&mut environment),
+            exit_timeout: environment.wait(EXIT_TIMEOUT),
             notices: environment.into_notices(),
         }
     }
@@ -75,6 +80,8 @@ fn known_methods(environment: &mut Environment<'_>) -> Option<Vec<String>> {
 }
 
 const KNOWN_METHODS: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
+
+const EXIT_TIMEOUT: &str = "BAROGRAPH_EXIT_TIMEOUT";
 
 /// The variable that turns telemetry off.
 pub(crate) const DISABLED: &str = "OTEL_SDK_DISABLED";

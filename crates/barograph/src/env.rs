@@ -79,6 +79,12 @@ impl<'a> Environment<'a> {
         }
     }
 
+    /// The time to wait for something. 0 is not to wait.
+    pub(crate) fn wait(&mut self, variable: &'static str) -> Option<Duration> {
+        let expected = "a whole number of milliseconds from 0 to 2147483647";
+        self.parsed(variable, expected, milliseconds)
+    }
+
     /// A number.
     pub(crate) fn number<N: FromStr>(
         &mut self,

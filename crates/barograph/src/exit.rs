@@ -1,23 +1,49 @@
-//! What is left to do when a panic ends the process.
+//! Exports and writes what is left when the process ends without an orderly shutdown.
 //!
-//! Where panics unwind there is nothing: spans close as the stack does, and the telemetry is dropped at
-//! its end. With `panic = "abort"` nobody gets there. So a hook, behind the one that prints the panic,
-//! ends the spans that are open, as they stand, and sends what waits, for [`LIMIT`] at the most.
+//! * **The process exits**: `main` returns, or something calls `process::exit`, while the telemetry is in
+//!   a `static`, was forgotten, or belongs to another thread. The C library then calls a hook, on the
+//!   thread that exits. The thread-locals of that thread are gone, so it can neither park nor wait on a
+//!   channel.
+//! * **A panic aborts** (`panic = "abort"`): a panic hook, behind the one that prints the panic. Where
+//!   panics unwind, spans close as the stack does and the process exits.
+//!
+//! Both end the spans that are open, as they stand, export what waits, and wait until all lines are
+//! written. They do so on a thread of its own, since the one that ends may hold any lock, also one that
+//! is needed for this, and wait for it no longer than a limit.
+//!
+//! In the child of a `fork` nothing is done: what waits there is a copy of what the parent exports, and
+//! the threads that would do it are only in the parent.
 
+use std::io;
 use std::panic;
-use std::sync::mpsc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Condvar, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use barograph_core::process;
 use barograph_edge::log::Terminal;
 use barograph_edge::trace::TraceHandle;
+use barograph_model::suppression;
 
 use crate::push::Sender;
 
-/// How long it may take.
-const LIMIT: Duration = Duration::from_secs(1);
+/// How long an exit of the process waits unless it is set.
+///
+/// Lines, and a receiver that answers, take some milliseconds. One that does not is tried for as long as
+/// this: enough for a slow request, and short enough that nobody takes the process for stuck.
+pub(crate) const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// What is left to do when a panic ends the process.
+/// The longest it can be set to, so that a clock can always add it.
+const MOST_EXIT_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
+
+/// How long a panic that aborts waits.
+const PANIC_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// How long a single line may take.
+const A_LINE: Duration = Duration::from_millis(100);
+
+/// What a process has to export and to write before it ends.
 #[derive(Clone, Debug)]
 pub(crate) struct Last {
     pub(crate) sender: Option<Sender>,
@@ -25,41 +51,180 @@ pub(crate) struct Last {
     pub(crate) terminal: Option<Terminal>,
 }
 
+/// What is exported and written if the process exits.
+static PENDING: Mutex<Vec<(u64, Last)>> = Mutex::new(Vec::new());
+
+/// The generation of the process in which anything is pending; 0 where nothing is.
+static PENDING_IN: AtomicU64 = AtomicU64::new(0);
+
+/// How many milliseconds an exit waits.
+static TIMEOUT: AtomicU64 = AtomicU64::new(0);
+
+/// Until this is dropped, an exit of the process exports and writes what is left.
+#[derive(Debug)]
+pub(crate) struct AtExit {
+    id: u64,
+    generation: u64,
+}
+
 impl Last {
-    /// Has it done at every panic from now on: where each is the end of the process.
-    pub(crate) fn follow_panics(self) {
+    /// Exports and writes it if the process exits before what is returned is dropped. The exit waits for
+    /// that no longer than this.
+    pub(crate) fn at_exit(self, timeout: Duration) -> AtExit {
+        static IDS: AtomicU64 = AtomicU64::new(0);
+        let id = IDS.fetch_add(1, Ordering::Relaxed);
+        let generation = process::generation();
+        let mut pending = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
+        if PENDING_IN.swap(generation, Ordering::Relaxed) != generation {
+            // Whatever is left is of the parent of a fork, and must not be touched.
+            std::mem::forget(std::mem::take(&mut *pending));
+            TIMEOUT.store(0, Ordering::Relaxed);
+        }
+        pending.push((id, self));
+        // A day of milliseconds fits.
+        let millis = timeout.min(MOST_EXIT_TIMEOUT).as_millis() as u64;
+        TIMEOUT.fetch_max(millis, Ordering::Relaxed);
+        drop(pending);
+        // It is the first one, or was set before. Where none can be set, an exit loses what is left.
+        process::on_exit(flush_at_exit);
+        AtExit { id, generation }
+    }
+
+    /// Exports and writes it at every panic from now on: where each is the end of the process.
+    pub(crate) fn at_panics(self) {
         if thread::panicking() {
             // Whoever is called here must not change the hook.
             return;
         }
         let before = panic::take_hook();
+        let generation = process::generation();
         panic::set_hook(Box::new(move |panic| {
             before(panic);
-            self.clone().act();
+            if process::generation() == generation {
+                let last = self.clone();
+                // Without a thread it is lost.
+                let _ = within(PANIC_TIMEOUT, move || vec![last]);
+            }
         }));
     }
+}
 
-    /// Not on this thread: it may hold whatever is needed for it, and never comes back to let go.
-    fn act(self) {
-        let (done, all_done) = mpsc::channel::<()>();
-        let run = move || {
-            let deadline = Instant::now() + LIMIT;
-            if let Some(sender) = &self.sender {
-                sender.send_all(self.spans.as_ref(), deadline);
-            }
-            if let Some(terminal) = &self.terminal {
-                // What is not written in time is lost with the process.
-                let _ = terminal.flush(deadline.saturating_duration_since(Instant::now()));
-            }
-            drop(done);
-        };
-        let spawned = thread::Builder::new()
-            .name("barograph-last".into())
-            .spawn(run);
-        if spawned.is_ok() {
-            // Nothing is ever sent: it is over when the sender is gone.
-            let _: Result<(), _> = all_done.recv_timeout(LIMIT);
+impl Drop for AtExit {
+    fn drop(&mut self) {
+        // In a forked child the lock may be held for good.
+        if self.generation != process::generation() {
+            return;
         }
+        let mut pending = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.retain(|(id, _)| *id != self.id);
+        if pending.is_empty() {
+            PENDING_IN.store(0, Ordering::Relaxed);
+            TIMEOUT.store(0, Ordering::Relaxed);
+        }
+    }
+}
+
+/// Called by the C library.
+fn flush_at_exit() {
+    let timeout = Duration::from_millis(TIMEOUT.load(Ordering::Relaxed));
+    if PENDING_IN.load(Ordering::Relaxed) != process::generation() || timeout.is_zero() {
+        return;
+    }
+    let pending = || {
+        let pending = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
+        pending.iter().map(|(_, last)| last.clone()).collect()
+    };
+    if within(timeout, pending).is_err() {
+        // No thread can be made. Lines need none, as long as this one holds none of their locks.
+        flush(&pending(), Instant::now() + timeout, Exporting::Never);
+    }
+}
+
+/// Exports and writes what there is, on a thread of its own, which is waited for until the timeout.
+///
+/// Not by a channel and not by parking: both ask for the handle of this thread, which one that exits
+/// does not have any more.
+fn within(
+    timeout: Duration,
+    pending: impl FnOnce() -> Vec<Last> + Send + 'static,
+) -> io::Result<()> {
+    // A thread that exports cannot wait for itself.
+    let exporting = match suppression::is_suppressed() {
+        true => Exporting::Never,
+        false => Exporting::First,
+    };
+    let deadline = Instant::now() + timeout;
+    let ended = Arc::new(Ended::default());
+    let ends = EndsWhenDropped(Arc::clone(&ended));
+    thread::Builder::new()
+        .name("barograph-exit".into())
+        .spawn(move || {
+            // Also where this panics.
+            let _ends = ends;
+            flush(&pending(), deadline, exporting);
+        })?;
+    ended.wait(timeout);
+    Ok(())
+}
+
+/// Whether there is time to export.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Exporting {
+    First,
+    Never,
+}
+
+fn flush(pending: &[Last], deadline: Instant, exporting: Exporting) {
+    let left = || deadline.saturating_duration_since(Instant::now());
+    let terminals = || pending.iter().filter_map(|last| last.terminal.as_ref());
+    // What is logged from here on, while the process goes on to exit, is not flushed again.
+    terminals().for_each(|terminal| terminal.write_through(A_LINE));
+    if exporting == Exporting::First {
+        for last in pending {
+            if let Some(sender) = &last.sender {
+                sender.send_all(last.spans.as_ref(), deadline);
+            }
+        }
+    }
+    for terminal in terminals() {
+        let limit = match exporting {
+            Exporting::First => left(),
+            // The thread that exits may be the one that writes them.
+            Exporting::Never => left().min(A_LINE),
+        };
+        // What is not written in time is lost with the process.
+        let _ = terminal.flush(limit);
+    }
+}
+
+/// Whether the thread that flushes has ended.
+#[derive(Default)]
+struct Ended {
+    has_ended: Mutex<bool>,
+    changed: Condvar,
+}
+
+impl Ended {
+    fn wait(&self, timeout: Duration) {
+        let has_ended = self
+            .has_ended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let waits = |has_ended: &mut bool| !*has_ended;
+        drop(self.changed.wait_timeout_while(has_ended, timeout, waits));
+    }
+}
+
+struct EndsWhenDropped(Arc<Ended>);
+
+impl Drop for EndsWhenDropped {
+    fn drop(&mut self) {
+        *self
+            .0
+            .has_ended
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = true;
+        self.0.changed.notify_all();
     }
 }
 
@@ -81,7 +246,7 @@ mod tests {
                 .without_listener()
                 .start()
                 .expect("it needs no port");
-            telemetry.last().follow_panics();
+            telemetry.last().at_panics();
             let follow = panic::take_hook();
             panic::set_hook(Box::new(move |panic| {
                 follow(panic);
@@ -94,7 +259,7 @@ mod tests {
         let output = Command::new(std::env::current_exe().expect("it runs"))
             .args([
                 "--exact",
-                "last::tests::what_is_open_at_a_panic_that_aborts_is_sent",
+                "exit::tests::what_is_open_at_a_panic_that_aborts_is_sent",
             ])
             .args(["--nocapture", "--test-threads=1"])
             .env(ENDS, "1")

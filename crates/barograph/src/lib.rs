@@ -57,8 +57,9 @@ mod exports;
 #[path = "no_exports.rs"]
 mod exports;
 mod late;
+mod stderr;
 mod subscriber;
-mod last;
+mod exit;
 mod telemetry;
 mod start_line;
 mod builder;

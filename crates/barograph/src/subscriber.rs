@@ -18,6 +18,7 @@ use barograph_edge::redact::Redaction;
 use barograph_edge::sampling::Sampler;
 use barograph_edge::sampling::keep::Keep;
 use barograph_edge::trace::{Events, SpanLimits, SpanMetrics, TraceHandle, TraceLayer};
+use barograph_model::suppression;
 use tracing::subscriber::NoSubscriber;
 use tracing::{Subscriber, dispatcher};
 use tracing_subscriber::Layer;
@@ -31,6 +32,7 @@ use crate::events_env::output::{self, Output};
 use crate::late::Late;
 use crate::own::Watched;
 use crate::push::Pushes;
+use crate::stderr::{self, Stderr};
 
 /// Whether somebody hears `tracing` already: in the whole process, or on this thread.
 ///
@@ -312,16 +314,26 @@ fn terminal(output: &Output, redaction: Redaction, rate: Option<RateLimit>) -> O
     };
     let mut builder = Terminal::builder()
         .with_format(format)
-        .with_redaction(redaction);
+        .with_redaction(redaction)
+        .with_child_output(stderr::write_in_child);
     if let Some(rate) = rate {
         builder = builder.with_rate_limit(rate);
     }
     let (terminal, writer) = builder.build();
     let spawned = std::thread::Builder::new()
         .name("barograph-lines".into())
-        .spawn(|| writer.run(io::stderr()));
-    // Without a thread nobody would write them.
-    spawned.is_ok().then_some(terminal)
+        .spawn(|| {
+            // An exit on this thread must not wait for it.
+            let _suppressed = suppression::suppress();
+            writer.run(Stderr::new());
+        });
+    match spawned {
+        Ok(_) => Some(terminal),
+        Err(error) => {
+            eprintln!("barograph: no log lines are printed, since there is no thread: {error}");
+            None
+        }
+    }
 }
 
 fn span_limits(limits: &Limits) -> SpanLimits {

@@ -2,16 +2,17 @@
 
 use std::net::SocketAddr;
 use std::sync::mpsc::{self, Receiver};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use barograph_core::process;
 use barograph_model::resource::Resource;
 use tracing::Subscriber;
 use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::admin::Admin;
-use crate::last::Last;
+use crate::exit::{AtExit, Last};
 use crate::page::{Page, Pages};
 use crate::push::Pushing;
 #[cfg(feature = "otlp")]
@@ -32,9 +33,13 @@ pub struct Telemetry {
     admin: Option<Admin>,
     /// None where nothing is pushed, and when all is over.
     pushing: Option<Pushing>,
-    heard: Heard,
+    heard: Arc<Heard>,
     /// Behind a lock that nobody else asks for, so that threads may share what holds it.
     flushes: Mutex<Vec<Flush>>,
+    /// Has an exit of the process send what is left, until that was done in order.
+    at_exit: Option<AtExit>,
+    /// The process in which the threads are, and not a fork of it.
+    generation: u64,
 }
 
 /// Sends what is left, until the given moment at the latest.
@@ -56,9 +61,16 @@ impl Telemetry {
             resource,
             admin,
             pushing,
-            heard,
+            heard: Arc::new(heard),
             flushes: Mutex::new(flushes),
+            at_exit: None,
+            generation: process::generation(),
         }
+    }
+
+    /// Has an exit of the process send what is left, and wait for that no longer than this.
+    pub(crate) fn flush_at_exit(&mut self, timeout: Duration) {
+        self.at_exit = Some(self.last().at_exit(timeout));
     }
 
     /// The page for a reader who sent this `Accept` header.
@@ -161,6 +173,9 @@ impl Telemetry {
     /// [`serve`](Self::serve) does it by itself. Works inside of any runtime, also of one whose only
     /// thread it blocks.
     pub fn shutdown(mut self) {
+        if self.is_of_a_parent() {
+            return;
+        }
         self.readiness.set(false);
         self.send_last();
         if let Some(admin) = self.admin.take() {
@@ -192,6 +207,7 @@ impl Telemetry {
     #[cfg(feature = "otlp")]
     pub fn flush(&self, limit: Duration) -> Result<(), Unfinished> {
         match &self.pushing {
+            Some(_) if self.is_of_a_parent() => Err(Unfinished::Ended),
             Some(pushing) => pushing.flush(limit),
             None => Ok(()),
         }
@@ -204,6 +220,7 @@ impl Telemetry {
     #[cfg(feature = "otlp")]
     pub async fn flush_async(&self, limit: Duration) -> Result<(), Unfinished> {
         match &self.pushing {
+            Some(_) if self.is_of_a_parent() => Err(Unfinished::Ended),
             Some(pushing) => pushing.flush_async(limit).await,
             None => Ok(()),
         }
@@ -233,12 +250,32 @@ impl Telemetry {
         let left = deadline.saturating_duration_since(Instant::now());
         // Nothing is ever sent: it returns when the last of them has ended, or at the deadline.
         let _: Result<(), _> = flushes.recv_timeout(left);
+        self.at_exit = None;
+    }
+
+    /// In the child of a fork there are no threads that could end, locks may be held for good, and what
+    /// waits is the parent's.
+    fn is_of_a_parent(&self) -> bool {
+        self.generation != process::generation()
+    }
+
+    /// Leaves everything as it is, for good.
+    fn leave_to_parent(&mut self) {
+        std::mem::forget(self.admin.take());
+        std::mem::forget(self.pushing.take());
+        std::mem::forget(std::mem::take(&mut self.flushes));
+        // Whoever has the last of them would drop what is in it.
+        std::mem::forget(Arc::clone(&self.heard));
+        std::mem::forget(self.pages.clone());
     }
 }
 
 impl Drop for Telemetry {
     fn drop(&mut self) {
-        self.send_last();
+        match self.is_of_a_parent() {
+            true => self.leave_to_parent(),
+            false => self.send_last(),
+        }
     }
 }
 
@@ -280,7 +317,6 @@ const CLOSE_TIME: Duration = Duration::from_secs(5);
 mod tests {
     use super::*;
 
-    use std::sync::Arc;
     use std::sync::atomic::{AtomicU32, Ordering};
     use std::sync::mpsc::RecvTimeoutError;
 

@@ -7,6 +7,11 @@
 #[path = "it/receiver.rs"]
 mod receiver;
 
+#[path = "whole/exit.rs"]
+mod exit;
+#[cfg(unix)]
+#[path = "whole/fork.rs"]
+mod fork;
 #[path = "whole/pushing.rs"]
 mod pushing;
 
@@ -38,22 +43,27 @@ struct Seen {
 
 /// Runs a test of this file in a process with these variables; none where this is that process.
 fn look(test: &str, variables: &[(&str, &str)]) -> Option<Seen> {
-    if std::env::var_os(LOOKED_AT).is_some() {
-        return None;
-    }
-    let output = Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(LOOKED_AT, "1")
-        .env("OTEL_EXPORTER_PROMETHEUS_PORT", "0")
-        .env_remove("RUST_LOG")
-        .envs(variables.iter().copied())
-        .output()
-        .unwrap();
+    let output = command(test, variables)?.output().unwrap();
     let seen = Seen {
         out: String::from_utf8(output.stdout).unwrap(),
         err: String::from_utf8(output.stderr).unwrap(),
     };
     Some(seen)
+}
+
+/// What runs a test of this file in a process with these variables; none where this is that process.
+fn command(test: &str, variables: &[(&str, &str)]) -> Option<Command> {
+    if std::env::var_os(LOOKED_AT).is_some() {
+        return None;
+    }
+    let mut command = Command::new(std::env::current_exe().unwrap());
+    command
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(LOOKED_AT, "1")
+        .env("OTEL_EXPORTER_PROMETHEUS_PORT", "0")
+        .env_remove("RUST_LOG")
+        .envs(variables.iter().copied());
+    Some(command)
 }
 
 impl Seen {

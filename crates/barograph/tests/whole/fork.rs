@@ -1,0 +1,74 @@
+//! A process that forks after its telemetry has started.
+#![expect(unsafe_code, reason = "std has no fork")]
+
+use std::process::exit;
+use std::time::Duration;
+
+use barograph::Telemetry;
+use barograph::export::push::client::Protocol;
+use tracing::{error, info, info_span};
+
+use crate::look;
+use crate::receiver::{Mood, Receiver};
+
+unsafe extern "C" {
+    fn fork() -> i32;
+    fn waitpid(pid: i32, status: *mut i32, options: i32) -> i32;
+}
+
+/// Forks, and has the child do this and exit. Returns the status that it ends with.
+fn in_a_child(run: impl FnOnce()) -> i32 {
+    // SAFETY: the child goes on with this thread alone, and what it does is judged by this test.
+    let pid = unsafe { fork() };
+    assert!(pid >= 0);
+    if pid == 0 {
+        run();
+        exit(0);
+    }
+    let mut status = -1;
+    // SAFETY: the status is there to be written, and the child is one of ours.
+    let ended = unsafe { waitpid(pid, &raw mut status, 0) };
+    assert_eq!(ended, pid);
+    status
+}
+
+#[test]
+fn a_forked_child_ends_and_exports_nothing() {
+    let test = "fork::a_forked_child_ends_and_exports_nothing";
+    let receiver = Receiver::start(Protocol::HttpProtobuf, Mood::Takes);
+    let base = format!("http://{}", receiver.address);
+    let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*base)];
+    let Some(seen) = look(test, &variables) else {
+        let telemetry = Telemetry::builder("shop")
+            .without_start_line()
+            .start()
+            .unwrap();
+        // Both wait in a queue while it forks.
+        info_span!("parent").in_scope(|| info!("line of the parent"));
+        for end in 0..3 {
+            let status = in_a_child(|| {
+                error!(end, "line of a child");
+                drop(info_span!("child"));
+                assert!(telemetry.flush(Duration::from_secs(3600)).is_err());
+                match end {
+                    // Its hook is there, as in the parent.
+                    0 => {}
+                    // SAFETY: it is not used again: the child exits.
+                    1 => drop(unsafe { std::ptr::read(&raw const telemetry) }),
+                    // SAFETY: as above.
+                    _ => unsafe { std::ptr::read(&raw const telemetry) }.shutdown(),
+                }
+            });
+            assert_eq!(status, 0);
+        }
+        drop(telemetry);
+        return;
+    };
+    let count = |line: &str| seen.err.lines().filter(|told| told.contains(line)).count();
+    assert_eq!(count("line of the parent"), 1, "{}", seen.err);
+    assert_eq!(count("line of a child"), 3, "{}", seen.err);
+    assert_eq!(count("panicked"), 0, "{}", seen.err);
+    let spans: Vec<_> = receiver.spans().into_iter().map(|span| span.name).collect();
+    assert_eq!(spans, ["parent"], "{}", seen.err);
+    assert_eq!(receiver.records().len(), 1, "{}", seen.err);
+}
