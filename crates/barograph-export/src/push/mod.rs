@@ -18,6 +18,7 @@ mod wake;
 mod ledger;
 mod retry;
 mod report;
+mod regular_file;
 #[cfg(feature = "journal")]
 #[allow(
     clippy::arithmetic_side_effects,

@@ -88,8 +88,21 @@ pub enum Event {
         /// Items that it refused, since this was looked at last.
         items: u64,
     },
-    /// The journal is full, or its disk failed: what is not delivered is lost.
+    /// The journal is full: what is not delivered is lost.
     JournalFull,
+    /// The persistent queue cannot be opened, read or written now. What is in it stays there, what comes
+    /// waits in memory, and it is tried again.
+    PersistentQueueFailed {
+        /// The kind, as in `error.type`.
+        error_type: Cow<'static, str>,
+        /// What was tried, and why it failed.
+        message: String,
+    },
+    /// The persistent queue, which failed before, can be used.
+    PersistentQueueUsable {
+        /// Items that wait in it.
+        items: u64,
+    },
     /// The program ended before everything was delivered.
     Left {
         /// Items that were not.
@@ -107,7 +120,10 @@ pub enum Event {
 impl Event {
     /// Whether it is good news.
     pub fn is_good(&self) -> bool {
-        matches!(self, Event::Back { .. })
+        matches!(
+            self,
+            Event::Back { .. } | Event::PersistentQueueUsable { .. }
+        )
     }
 }
 
@@ -160,6 +176,14 @@ impl fmt::Display for Report {
             Event::JournalFull => write!(
                 f,
                 "{signal} for {url} that are not delivered are dropped: the journal is full"
+            ),
+            Event::PersistentQueueFailed { message, .. } => write!(
+                f,
+                "{signal} for {url} wait in memory only, and it is tried again: {message}"
+            ),
+            Event::PersistentQueueUsable { items: count } => write!(
+                f,
+                "the persistent queue of {signal} for {url} can be used now; {count} {items} wait in it"
             ),
             Event::Left { items: count } => write!(
                 f,

@@ -1,6 +1,7 @@
 //! The journal in processes that are killed, and on a disk that is full: this program, run again as
 //! a child.
 
+use std::error::Error;
 use std::io::{self, BufRead, BufReader, Read};
 use std::ops::RangeInclusive;
 use std::path::Path;
@@ -99,7 +100,7 @@ fn a_writer_that_never_ends() {
         // Falls behind and catches up, so that segments come and go.
         let behind = if appended / 200 % 2 == 0 { 40 } else { 5 };
         while journal.pending_requests() > behind {
-            let oldest = journal.oldest().unwrap();
+            let oldest = journal.oldest().unwrap().unwrap();
             exported += 1;
             assert_eq!(oldest, request(exported));
             journal.remove_oldest();
@@ -151,7 +152,7 @@ fn kill_9_loses_nothing_that_was_written() {
             (exported..=exported + 1).contains(&kept),
             "{exported} {kept}"
         );
-        let first = number(&journal.oldest().unwrap());
+        let first = number(&journal.oldest().unwrap().unwrap());
         assert_eq!(first, kept + 1, "the place goes with the sums");
         let last = kept + journal.pending_requests();
         assert!(
@@ -165,10 +166,10 @@ fn kill_9_loses_nothing_that_was_written() {
         );
         if round == 23 {
             for expected in first..=last {
-                assert_eq!(journal.oldest(), Some(request(expected)));
+                assert_eq!(journal.oldest().unwrap(), Some(request(expected)));
                 journal.remove_oldest();
             }
-            assert_eq!(journal.oldest(), None);
+            assert_eq!(journal.oldest().unwrap(), None);
             assert_eq!(journal.lost(), lost);
         }
     }
@@ -208,7 +209,7 @@ fn a_writer_on_a_disk_that_is_full() {
     assert_eq!(journal.taken_bytes(), files, "no part of a record is left");
     assert_eq!(journal.pending_items(), all_items(1..=appended));
     // It can be read, and what is delivered is noted, on the disk that is full.
-    assert_eq!(journal.oldest(), Some(request(1)));
+    assert_eq!(journal.oldest().unwrap(), Some(request(1)));
     journal.remove_oldest();
     journal.set_totals(&totals(appended, 1)).unwrap();
     drop(journal);
@@ -216,10 +217,10 @@ fn a_writer_on_a_disk_that_is_full() {
     assert_eq!(journal.lost(), Lost::default());
     assert_eq!(journal.totals(), totals(appended, 1));
     for number in 2..=appended {
-        assert_eq!(journal.oldest(), Some(request(number)));
+        assert_eq!(journal.oldest().unwrap(), Some(request(number)));
         journal.remove_oldest();
     }
-    assert_eq!(journal.oldest(), None);
+    assert_eq!(journal.oldest().unwrap(), None);
     // Delivered means removed: there is room again.
     journal.sync().unwrap();
     journal.append(&request(2)).unwrap();
@@ -228,13 +229,65 @@ fn a_writer_on_a_disk_that_is_full() {
 
 #[test]
 fn a_disk_that_is_full_is_an_answer() {
-    let directory = tempfile::tempdir().unwrap();
-    let child = again("journal::a_writer_on_a_disk_that_is_full", directory.path());
     // Without a signal, so that it is an error like that of a full disk: some bytes are written, and
     // then no more.
-    let script = "trap '' XFSZ; ulimit -f 1000; exec \"$0\" \"$@\"";
+    limited("-f 1000", "journal::a_writer_on_a_disk_that_is_full");
+}
+
+/// Runs out of descriptors with requests on the disk.
+#[test]
+fn a_process_without_a_descriptor_left() {
+    let Some(directory) = directory() else { return };
+    let config = config().with_when_full(WhenFull::RefuseNewest);
+    let mut journal = Journal::open(&directory, config.clone()).unwrap();
+    let hold_all = || {
+        let mut held = Vec::new();
+        while let Ok(file) = std::fs::File::open("/dev/null") {
+            held.push(file);
+        }
+        assert!(held.len() > 10);
+        held
+    };
+    let is_out = |error: &dyn Error| {
+        let source = error.source().unwrap().downcast_ref::<io::Error>();
+        assert_eq!(source.unwrap().raw_os_error(), Some(libc::EMFILE));
+    };
+    for number in 1..=20 {
+        journal.append(&request(number)).unwrap();
+    }
+    let held = hold_all();
+    // Writing goes on: a segment is closed before the next one is begun.
+    for number in 21..=40 {
+        journal.append(&request(number)).unwrap();
+    }
+    for _ in 0..3 {
+        is_out(&journal.oldest().unwrap_err());
+    }
+    is_out(&Journal::open(directory, config).unwrap_err());
+    assert_eq!(journal.pending_items(), all_items(1..=40));
+    assert_eq!(journal.lost(), Lost::default());
+    drop(held);
+    for number in 1..=40 {
+        assert_eq!(journal.oldest().unwrap(), Some(request(number)));
+        journal.remove_oldest();
+    }
+    assert_eq!(journal.oldest().unwrap(), None);
+    assert_eq!(journal.lost(), Lost::default());
+    println!("all is well");
+}
+
+#[test]
+fn no_descriptor_left_is_an_answer() {
+    limited("-n 64", "journal::a_process_without_a_descriptor_left");
+}
+
+/// Runs a test as a child under this limit of the shell.
+fn limited(limit: &str, test: &str) {
+    let directory = tempfile::tempdir().unwrap();
+    let child = again(test, directory.path());
+    let script = format!("trap '' XFSZ; ulimit {limit}; exec \"$0\" \"$@\"");
     let mut shell = Command::new("sh");
-    shell.args(["-c", script]).arg(child.get_program());
+    shell.args(["-c", &script]).arg(child.get_program());
     shell.args(child.get_args());
     let output = shell.env(DIRECTORY, directory.path()).output().unwrap();
     let said = String::from_utf8_lossy(&output.stdout).into_owned();

@@ -5,6 +5,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::push::regular_file::NotRegular;
+
 /// Why a journal cannot be used.
 #[derive(Debug)]
 #[non_exhaustive]
@@ -29,6 +31,14 @@ impl JournalError {
         move |source| JournalError::Io {
             path: path.to_owned(),
             source,
+        }
+    }
+
+    /// What kind of error it is, in one word of few.
+    pub(in crate::push) fn error_type(&self) -> &'static str {
+        match self {
+            JournalError::Locked { .. } => "locked",
+            JournalError::Io { source, .. } => io_error_type(source),
         }
     }
 }
@@ -75,11 +85,37 @@ pub enum AppendError {
         /// Bytes that a request may have.
         max: usize,
     },
-    /// It could not be written: a disk that is full, most often.
+    /// It could not be written: a disk that is full, a process that has no file left to open.
     Io {
         /// Why not.
         source: io::Error,
     },
+}
+
+/// What kind of error of the system it is, in one word of few.
+pub(in crate::push) fn io_error_type(error: &io::Error) -> &'static str {
+    if NotRegular::is_in(error) {
+        return "not_regular";
+    }
+    #[cfg(unix)]
+    match error.raw_os_error() {
+        Some(libc::EMFILE | libc::ENFILE) => return "too_many_open_files",
+        Some(libc::EIO) => return "io",
+        _ => {}
+    }
+    match error.kind() {
+        io::ErrorKind::NotFound => "not_found",
+        io::ErrorKind::PermissionDenied => "permission_denied",
+        io::ErrorKind::ReadOnlyFilesystem => "read_only",
+        io::ErrorKind::StorageFull => "storage_full",
+        io::ErrorKind::QuotaExceeded => "quota_exceeded",
+        io::ErrorKind::FileTooLarge => "file_too_large",
+        io::ErrorKind::OutOfMemory => "out_of_memory",
+        io::ErrorKind::NotADirectory => "not_a_directory",
+        io::ErrorKind::AlreadyExists => "already_exists",
+        // Source: OpenTelemetry semantic conventions, `error.type`.
+        _ => "_OTHER",
+    }
 }
 
 impl fmt::Display for AppendError {

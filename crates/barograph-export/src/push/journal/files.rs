@@ -7,6 +7,7 @@ use std::io;
 use std::path::Path;
 
 use super::error::JournalError;
+use crate::push::regular_file::{self, Links, NotRegular};
 
 /// The name of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,6 +47,9 @@ impl fmt::Display for Name {
 }
 
 /// Makes the directory, and sees to it that nobody else looks into it.
+///
+/// It may be a symbolic link: that is how operators move it to another disk, and whoever can replace it
+/// can do so with the directory that it leads to as well. What is inside of it is never followed.
 pub(super) fn make_private(directory: &Path) -> io::Result<()> {
     access::private_directory()
         .recursive(true)
@@ -56,13 +60,10 @@ pub(super) fn make_private(directory: &Path) -> io::Result<()> {
 /// Takes the directory's lock, which is held as long as the file is open; the system lets go of it
 /// when the process ends, however it ends.
 pub(super) fn lock(directory: &Path) -> Result<File, JournalError> {
-    let path = directory.join("lock");
-    let open = private()
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .open(&path);
-    let file = open.map_err(JournalError::io(&path))?;
+    let path = directory.join(LOCK);
+    let mut options = private();
+    let options = options.write(true).create(true).truncate(false);
+    let file = open(&path, options).map_err(JournalError::io(&path))?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(JournalError::Locked {
@@ -72,6 +73,21 @@ pub(super) fn lock(directory: &Path) -> Result<File, JournalError> {
     }
 }
 
+/// Opens a file of the journal: a regular one, and no link to one.
+pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
+    fault(Operation::Open, path)?;
+    regular_file::open(path, options, Links::Refused)
+}
+
+/// Whether a file that could not be opened is gone for good: removed, or replaced by something that is
+/// no regular file. Any other error may pass, and so may one of a directory that is not there as a
+/// whole, as when its disk is not mounted.
+pub(super) fn is_gone(directory: &Path, error: &io::Error) -> bool {
+    NotRegular::is_in(error)
+        || error.kind() == io::ErrorKind::NotFound
+            && fs::symlink_metadata(directory.join(LOCK)).is_ok()
+}
+
 /// Options for files that nobody else can read.
 pub(super) fn private() -> OpenOptions {
     access::private_file()
@@ -79,6 +95,7 @@ pub(super) fn private() -> OpenOptions {
 
 /// Makes sure that what was created and removed in a directory is on the disk.
 pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
+    fault(Operation::Sync, directory)?;
     access::sync_directory(directory)
 }
 
@@ -91,6 +108,28 @@ pub(super) fn segments(directory: &Path) -> io::Result<Vec<Name>> {
     names.sort();
     Ok(names)
 }
+
+/// What is done to a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::push) enum Operation {
+    Open,
+    Read,
+    Write,
+    Sync,
+}
+
+/// Fails where a test wants it to.
+#[cfg(test)]
+pub(super) use faults::fault;
+
+#[cfg(not(test))]
+#[expect(clippy::unnecessary_wraps, reason = "tests have it fail")]
+pub(super) fn fault(_: Operation, _: &Path) -> io::Result<()> {
+    Ok(())
+}
+
+/// The name of the file that is locked.
+const LOCK: &str = "lock";
 
 #[cfg(unix)]
 mod access {
@@ -144,6 +183,50 @@ mod access {
 
     pub(super) fn sync_directory(_: &Path) -> io::Result<()> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+pub(in crate::push) mod faults {
+    //! Errors of the system that cannot be had otherwise, below one directory.
+
+    use std::io;
+    use std::path::{Path, PathBuf};
+    use std::sync::{Mutex, PoisonError};
+
+    use super::Operation;
+
+    static FAULTS: Mutex<Vec<(PathBuf, Operation, i32)>> = Mutex::new(Vec::new());
+
+    /// As long as it is there, this operation fails below this directory.
+    pub(in crate::push) struct Fault(PathBuf, Operation);
+
+    impl Fault {
+        pub(in crate::push) fn new(below: &Path, operation: Operation, errno: i32) -> Self {
+            change(|faults| faults.push((below.to_owned(), operation, errno)));
+            Fault(below.to_owned(), operation)
+        }
+    }
+
+    impl Drop for Fault {
+        fn drop(&mut self) {
+            change(|faults| faults.retain(|(below, of, _)| (below, of) != (&self.0, &self.1)));
+        }
+    }
+
+    pub(in crate::push::journal) fn fault(operation: Operation, path: &Path) -> io::Result<()> {
+        change(|faults| {
+            let mut faults = faults.iter();
+            let found = faults.find(|(below, of, _)| path.starts_with(below) && *of == operation);
+            match found {
+                Some((_, _, errno)) => Err(io::Error::from_raw_os_error(*errno)),
+                None => Ok(()),
+            }
+        })
+    }
+
+    fn change<T>(change: impl FnOnce(&mut Vec<(PathBuf, Operation, i32)>) -> T) -> T {
+        change(&mut FAULTS.lock().unwrap_or_else(PoisonError::into_inner))
     }
 }
 

@@ -9,7 +9,7 @@ pub struct Lost {
     pub torn: Count,
     /// Records with another checksum than was written, and stretches between records that are none.
     pub corrupt: Count,
-    /// Records that the system refused to read, or whose file went away.
+    /// Records whose file went away, or has something in its place that is no regular file.
     pub unreadable: Count,
     /// Whole records that gave way to newer ones.
     pub overflow: Count,

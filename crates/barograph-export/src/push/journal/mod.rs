@@ -14,6 +14,14 @@
 //! [`remove_oldest`](Journal::remove_oldest) alone. So whenever the process is killed, the sums agree
 //! with what is read again.
 //!
+//! # What an error of the system means
+//!
+//! Nothing about what is on the disk. A file that cannot be opened or read now, because no descriptor is
+//! left, the rights are missing or the disk errs, is tried again by the next call; what is in it is
+//! neither lost nor counted as damaged, and no request behind it comes first. Only a file that is gone,
+//! with the directory still there, or that has something in its place that is no regular file, counts as
+//! [`unreadable`](Lost::unreadable).
+//!
 //! # A replay can repeat points
 //!
 //! What was delivered after the last of those writes is delivered a second time by the next process,
@@ -35,6 +43,8 @@
 //! # Files
 //!
 //! One directory for each journal, mode 0700, with files of mode 0600: `lock`, `state` and segments.
+//! They are regular files: no symbolic link in the directory is followed, and nothing waits for the other
+//! end of a FIFO. The directory itself may be a link, which is how one moves it to another disk.
 //! The lock is the system's and goes with the process. Segments are removed when all in them is
 //! delivered; other files are left alone, and so are segments that a newer version wrote, which are
 //! counted and take their room. On a network file system locks and syncs are as good as that system makes them.
@@ -53,7 +63,10 @@ mod segment;
 mod queue;
 
 pub use config::{JournalConfig, SyncPolicy, WhenFull};
+pub(super) use error::io_error_type;
 pub use error::{AppendError, JournalError};
+#[cfg(test)]
+pub(super) use files::{Operation as FileOperation, faults::Fault};
 pub use lost::{Count, Lost};
 pub use queue::Journal;
 pub use record::{Damage, Found, NewerVersion, Record, scan};

@@ -184,11 +184,13 @@ impl Header {
     /// Reads what `bytes` begins with, which stands at `at` in the segment.
     fn read(salt: u64, at: u64, bytes: &[u8]) -> Option<Self> {
         let header: &[u8; HEADER] = bytes.first_chunk()?;
+        let items = u64::from_le_bytes(part(header, 8));
         let is_sound = header.starts_with(&MARK)
+            && items <= MAX_ITEMS
             && header_crc(salt, at, header) == u32::from_le_bytes(part(header, 24));
         is_sound.then(|| Header {
             body_length: u32::from_le_bytes(part(header, 4)) as usize,
-            items: u64::from_le_bytes(part(header, 8)),
+            items,
             signal: header[16],
             encoding: header[17],
             body_crc: u32::from_le_bytes(part(header, 20)),
@@ -228,7 +230,19 @@ fn version(segment: &[u8]) -> Option<u16> {
 
 /// The place of the next sound header, from this place on.
 fn next_header(salt: u64, from: usize, segment: &[u8]) -> Option<usize> {
-    (from..segment.len()).find(|at| Header::read(salt, *at as u64, &segment[*at..]).is_some())
+    let mut from = from;
+    while from < segment.len() {
+        let end = segment.len().min(from + 4096);
+        let is_header = |at: &usize| Header::read(salt, *at as u64, &segment[*at..]).is_some();
+        // By many bytes at once: a file may be long and hold nothing but zeros.
+        if segment[from..end].contains(&MARK[0])
+            && let Some(at) = (from..end).find(is_header)
+        {
+            return Some(at);
+        }
+        from = end;
+    }
+    None
 }
 
 fn header_crc(salt: u64, at: u64, header: &[u8; HEADER]) -> u32 {
@@ -250,6 +264,9 @@ pub(super) const SEGMENT_HEADER: usize = 16;
 ///
 /// Source: OTLP 1.11, "Request size limits".
 pub(super) const MAX_BODY: usize = 64 << 20;
+/// More items than any body holds. A header that claims more is none, and the sums of all that are there
+/// do not overflow.
+pub(super) const MAX_ITEMS: u64 = u32::MAX as u64;
 /// The format's version.
 const VERSION: u16 = 1;
 /// What makes a segment known. No text in UTF-8 has its first byte.

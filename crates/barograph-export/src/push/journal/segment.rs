@@ -3,11 +3,11 @@
 use std::collections::VecDeque;
 use std::fs::File;
 use std::io::{self, IoSlice, Read, Seek, SeekFrom, Write};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use super::files::{self, Name};
+use super::files::{self, Name, Operation};
 use super::record::{self, Damage, Found, HEADER, MAX_BODY, SEGMENT_HEADER};
 use crate::otlp::Request;
 
@@ -30,9 +30,9 @@ pub(super) struct Pending {
 
 impl Pending {
     pub(super) fn add(&mut self, other: Pending) {
-        self.records += other.records;
+        self.records = self.records.saturating_add(other.records);
         self.items = self.items.saturating_add(other.items);
-        self.bytes += other.bytes;
+        self.bytes = self.bytes.saturating_add(other.bytes);
     }
 
     pub(super) fn subtract(&mut self, other: Pending) {
@@ -88,6 +88,7 @@ impl Contents {
 #[derive(Debug)]
 pub(super) struct Reader {
     pub(super) name: Name,
+    path: PathBuf,
     file: File,
     pub(super) entries: VecDeque<Entry>,
 }
@@ -96,8 +97,10 @@ impl Reader {
     /// Opens a segment and finds the records from a place on. Takes as much memory as the segment is
     /// long, for a moment.
     pub(super) fn open(directory: &Path, name: Name, from: u64) -> io::Result<(Self, Contents)> {
-        let mut file = File::open(directory.join(name.to_string()))?;
+        let path = directory.join(name.to_string());
+        let mut file = files::open(&path, File::options().read(true))?;
         let mut bytes = Vec::new();
+        files::fault(Operation::Read, &path)?;
         (&mut file).take(MOST).read_to_end(&mut bytes)?;
         let mut contents = Contents {
             length: file.metadata()?.len(),
@@ -126,6 +129,7 @@ impl Reader {
         let entries = contents.entries.clone();
         let reader = Reader {
             name,
+            path,
             file,
             entries,
         };
@@ -136,6 +140,7 @@ impl Reader {
     pub(super) fn read(&mut self, entry: Entry) -> io::Result<Option<Request>> {
         let length = usize::try_from(entry.length).expect("records were in memory as a whole");
         let mut bytes = vec![0; length];
+        files::fault(Operation::Read, &self.path)?;
         self.file.seek(SeekFrom::Start(entry.at))?;
         match self.file.read_exact(&mut bytes) {
             Ok(()) => Ok(record::reread(self.name.salt, entry.at, Bytes::from(bytes))),
@@ -150,6 +155,7 @@ impl Reader {
 #[derive(Debug)]
 pub(super) struct Writer {
     pub(super) name: Name,
+    path: PathBuf,
     file: File,
     pub(super) length: u64,
     /// Whether all that was written is on the disk.
@@ -160,13 +166,15 @@ impl Writer {
     /// Begins a segment. Leaves nothing behind when that fails.
     pub(super) fn create(directory: &Path, name: Name) -> io::Result<Self> {
         let path = directory.join(name.to_string());
-        let mut file = files::private().write(true).create_new(true).open(&path)?;
+        let mut options = files::private();
+        let mut file = files::open(&path, options.write(true).create_new(true))?;
         if let Err(error) = file.write_all(&record::segment_header()) {
             let _ = std::fs::remove_file(&path);
             return Err(error);
         }
         Ok(Writer {
             name,
+            path,
             file,
             length: SEGMENT_HEADER as u64,
             is_synced: false,
@@ -175,13 +183,13 @@ impl Writer {
 
     /// Goes on with a segment of which this much is sound, and cuts off the rest.
     pub(super) fn resume(directory: &Path, name: Name, length: u64) -> io::Result<Self> {
-        let mut file = File::options()
-            .write(true)
-            .open(directory.join(name.to_string()))?;
+        let path = directory.join(name.to_string());
+        let mut file = files::open(&path, File::options().write(true))?;
         file.set_len(length)?;
         file.seek(SeekFrom::Start(length))?;
         Ok(Writer {
             name,
+            path,
             file,
             length,
             is_synced: false,
@@ -194,6 +202,7 @@ impl Writer {
         let at = self.length;
         let header = record::header(self.name.salt, at, request);
         self.is_synced = false;
+        files::fault(Operation::Write, &self.path)?;
         write_both(&mut self.file, &header, &request.body)?;
         let length = record_length(request);
         self.length += length;
@@ -214,6 +223,7 @@ impl Writer {
 
     pub(super) fn sync(&mut self) -> io::Result<()> {
         if !self.is_synced {
+            files::fault(Operation::Sync, &self.path)?;
             self.file.sync_data()?;
             self.is_synced = true;
         }

@@ -124,7 +124,9 @@ fn read_slot(slot: &[u8]) -> Option<(u64, State)> {
     for (total, number) in totals.dropped.iter_mut().zip(numbers.take(reasons)) {
         *total = number;
     }
-    Some((number, State { position, totals }))
+    totals
+        .is_plausible()
+        .then_some((number, State { position, totals }))
 }
 
 /// Bytes of the file. The slots are far enough apart not to share a sector of any disk.
@@ -145,7 +147,7 @@ mod tests {
         State {
             position: Position { segment, at: 7 },
             totals: Totals {
-                produced: u64::MAX,
+                produced: 1 << 60,
                 exported: 3,
                 start_unix_nano: 11,
                 dropped: std::array::from_fn(|place| place as u64),
@@ -195,6 +197,29 @@ mod tests {
             slot[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(read_slot(&slot), None, "bit {bit}");
         }
+    }
+
+    #[test]
+    fn sums_that_nobody_ever_counted_are_not_taken() {
+        let read = |produced, exported| {
+            let totals = Totals {
+                produced,
+                exported,
+                dropped: [1 << 60; Reason::COUNT],
+                start_unix_nano: 0,
+            };
+            let position = Position::default();
+            read_slot(&slot(1, &State { position, totals }))
+        };
+        assert!(read(1 << 62, 0).is_none(), "the sum of what was dropped");
+        let none = State::default();
+        for (produced, exported) in [(u64::MAX, 0), (0, u64::MAX), (1 << 63, 1 << 63)] {
+            let mut totals = Totals::default();
+            (totals.produced, totals.exported) = (produced, exported);
+            let read = read_slot(&slot(1, &State { totals, ..none }));
+            assert_eq!(read, None, "{produced} {exported}");
+        }
+        assert_eq!(read_slot(&slot(1, &none)), Some((1, none)));
     }
 
     #[test]

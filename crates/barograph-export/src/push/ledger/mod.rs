@@ -23,7 +23,7 @@ mod kinds;
 mod show;
 
 use std::fmt;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -54,9 +54,10 @@ pub enum Reason {
     TooLarge,
     /// The queue in memory was full.
     QueueFull,
-    /// The journal was full, or the disk under it failed.
+    /// The journal was full.
     JournalFull,
-    /// The journal could not be read back.
+    /// It was damaged in the journal, or is no longer there. A file that cannot be opened or read now is
+    /// no reason: what is in it waits.
     Corrupt,
     /// The program ended before it could be delivered.
     Shutdown,
@@ -97,6 +98,43 @@ impl Reason {
     }
 }
 
+/// What is done with a persistent queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum QueueOperation {
+    Open,
+    Read,
+    Write,
+}
+
+impl QueueOperation {
+    pub(super) const COUNT: usize = 3;
+
+    /// Every one; each stands at the place `operation as usize`.
+    pub(super) const ALL: [QueueOperation; Self::COUNT] = [
+        QueueOperation::Open,
+        QueueOperation::Read,
+        QueueOperation::Write,
+    ];
+
+    /// The value of the label `operation`.
+    pub(super) fn as_str(self) -> &'static str {
+        match self {
+            QueueOperation::Open => "open",
+            QueueOperation::Read => "read",
+            QueueOperation::Write => "write",
+        }
+    }
+}
+
+/// The state of a persistent queue, for those who look at metrics.
+#[derive(Debug, Default)]
+struct QueueState {
+    /// Whether the last try of every operation succeeded.
+    is_usable: AtomicBool,
+    /// Failed tries of each operation, by the kind of error.
+    failures: [Kinds<u64>; QueueOperation::COUNT],
+}
+
 /// The sums of a ledger at one moment; what a journal keeps of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
@@ -121,6 +159,15 @@ impl Totals {
     /// Items whose fate is known.
     pub fn settled(&self) -> u64 {
         self.exported.saturating_add(self.dropped_in_all())
+    }
+
+    /// Whether these could have been counted. What a disk says may be anything, and must not be so near
+    /// to the end of the numbers that a sum of it overflows.
+    #[cfg(feature = "journal")]
+    pub(super) fn is_plausible(&self) -> bool {
+        let all = self.dropped.iter().chain([&self.produced, &self.exported]);
+        let sum = all.fold(0_u64, |sum, count| sum.saturating_add(*count));
+        sum <= u64::MAX / 4
     }
 }
 
@@ -148,6 +195,8 @@ struct Inner {
     operations: Kinds<Durations>,
     collections: Kinds<Durations>,
     bounds: Bounds,
+    /// Of the persistent queue, if there is one.
+    queue: OnceLock<QueueState>,
 }
 
 /// Where all items are at one moment.
@@ -217,6 +266,7 @@ impl Ledger {
                 operations: Kinds::default(),
                 collections: Kinds::default(),
                 bounds: Bounds::http_seconds(),
+                queue: OnceLock::new(),
             }),
         }
     }
@@ -258,7 +308,7 @@ impl Ledger {
     /// missing count as [`Reason::Corrupt`], so that the account is right from here on.
     pub fn restore(&self, totals: &Totals, pending: u64) {
         let accounted = totals.settled().saturating_add(pending);
-        let missing = totals.produced.saturating_sub(accounted);
+        let missing = missing(totals, pending);
         let mut account = self.lock();
         grow(&mut account.queued, pending);
         let sums = &mut account.totals;
@@ -271,6 +321,31 @@ impl Ledger {
             grow(sum, count);
         }
         grow(&mut sums.dropped[Reason::Corrupt as usize], missing);
+    }
+
+    /// Takes over what waits in a journal of another process that has ended meanwhile. Its sums were on
+    /// that process's own pages and are not repeated here, where they would look like a burst; but what
+    /// waits counts as produced here, and so does what is missing.
+    pub(super) fn take_over(&self, totals: &Totals, pending: u64) {
+        let missing = missing(totals, pending);
+        let mut account = self.lock();
+        grow(&mut account.queued, pending);
+        let sums = &mut account.totals;
+        grow(&mut sums.produced, pending.saturating_add(missing));
+        grow(&mut sums.dropped[Reason::Corrupt as usize], missing);
+    }
+
+    /// There is a persistent queue, which can be used or not.
+    pub(super) fn set_queue_usable(&self, is_usable: bool) {
+        let queue = self.inner.queue.get_or_init(QueueState::default);
+        queue.is_usable.store(is_usable, Ordering::Relaxed);
+    }
+
+    /// The persistent queue could not be used.
+    pub(super) fn queue_failed(&self, operation: QueueOperation, error_type: &'static str) {
+        let queue = self.inner.queue.get_or_init(QueueState::default);
+        let kind = Some(error_type.into());
+        queue.failures[operation as usize].change(&kind, |count| grow(count, 1));
     }
 
     /// Counts what is in this queue, too. Only the first one counts.
@@ -427,6 +502,12 @@ impl Drop for InFlight<'_> {
         let inner = &self.ledger.inner;
         inner.inflight.fetch_sub(self.items, Ordering::Relaxed);
     }
+}
+
+/// Items that should wait in a journal by its own sums, and do not.
+fn missing(totals: &Totals, pending: u64) -> u64 {
+    let accounted = totals.settled().saturating_add(pending);
+    totals.produced.saturating_sub(accounted)
 }
 
 #[cfg(test)]

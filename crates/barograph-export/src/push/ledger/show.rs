@@ -6,6 +6,7 @@
 //! Source: OpenTelemetry semantic conventions 1.44, "SDK metrics" (development).
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use barograph_model::bounds::Bounds;
 use barograph_model::descriptor::{Descriptor, Kind};
@@ -13,7 +14,7 @@ use barograph_model::label::PackedLabels;
 use barograph_model::snapshot::{FamilyView, HistogramValue, Point, Source, Value};
 
 use super::kinds::{Durations, ErrorType, Kinds};
-use super::{Account, Ledger, Reason, Totals};
+use super::{Account, Ledger, QueueOperation, Reason, Totals};
 use crate::otlp::Signal;
 
 /// Shows ledgers as metrics. All of a process belong in one: a family stands once on a page.
@@ -83,6 +84,45 @@ impl LedgerSource {
             }
         }
         families.extend([produced, exported, queued, dropped, restarts]);
+    }
+
+    fn persistent_queues(&self, families: &mut Vec<Family>) {
+        let mut usable = Family::new(
+            "barograph.push.persistent_queue.usable",
+            "",
+            Kind::Gauge,
+            "1 where the persistent queue can be used, 0 where requests wait in memory only.",
+        );
+        let mut failures = Family::new(
+            "barograph.push.persistent_queue.failures",
+            "{failure}",
+            Kind::Counter,
+            "Failed attempts to open, read or write the persistent queue.",
+        );
+        for ledger in &*self.ledgers {
+            let Some(queue) = ledger.inner.queue.get() else {
+                continue;
+            };
+            let labels = [
+                ("signal", ledger.signal().as_str()),
+                ("reader", ledger.reader()),
+            ];
+            let is_usable = queue.is_usable.load(Ordering::Relaxed);
+            usable.count(&labels, is_usable.into(), None);
+            let start = Some(ledger.inner.born).filter(|born| *born > 0);
+            for (operation, kinds) in QueueOperation::ALL.iter().zip(&queue.failures) {
+                kinds.read(|kind, count| {
+                    let labels = [
+                        labels[0],
+                        labels[1],
+                        ("operation", operation.as_str()),
+                        ("error.type", kind.as_deref().unwrap_or_default()),
+                    ];
+                    failures.count(&labels, *count, start);
+                });
+            }
+        }
+        families.extend([usable, failures]);
     }
 
     /// The families of one kind of item.
@@ -208,6 +248,7 @@ impl Source for LedgerSource {
     fn collect(&self) -> Vec<Arc<dyn FamilyView>> {
         let mut families = Vec::new();
         self.account(&mut families);
+        self.persistent_queues(&mut families);
         let points = [
             "otel.sdk.exporter.metric_data_point.exported",
             "otel.sdk.exporter.metric_data_point.inflight",

@@ -11,8 +11,8 @@ use super::tell::{Hook, Teller};
 use super::worker::{Answer, Away, Job, Worker};
 use crate::otlp::Request;
 use crate::push::feed::{Fate, Oversized};
-use crate::push::ledger::{Account, Ledger, Reason};
-use crate::push::moment::part;
+use crate::push::ledger::{Account, Ledger, QueueOperation, Reason};
+use crate::push::moment::{after, part};
 use crate::push::outcome::{PartialSuccess, Refusal, Setback};
 use crate::push::report::Event;
 use crate::push::retry::{Breaker, Chance};
@@ -50,24 +50,32 @@ pub(super) struct Line {
     dropped_before: u64,
     is_overtaken: bool,
     resends_ambiguous: bool,
+    /// Since when each operation of the journal has failed.
+    failing: [Option<Instant>; QueueOperation::COUNT],
+    /// When it is tried again to open the journal, and how long after that if it fails again.
+    opens: (Instant, Duration),
 }
 
 /// What is known of the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Journal {
     None,
+    /// There is one that could not be opened yet.
+    Closed,
     /// There is one with this many items.
     Holds(u64),
     /// It has refused a request since one was taken out of it.
     Full(u64),
+    /// It could not be written in this round or the last one.
+    Unwritable(u64),
 }
 
 impl Journal {
     /// Items in it.
     pub(super) fn items(self) -> u64 {
         match self {
-            Journal::None => 0,
-            Journal::Holds(items) | Journal::Full(items) => items,
+            Journal::None | Journal::Closed => 0,
+            Journal::Holds(items) | Journal::Full(items) | Journal::Unwritable(items) => items,
         }
     }
 
@@ -107,8 +115,16 @@ impl Line {
         } = pipeline;
         let journal = match &store {
             None => Journal::None,
+            Some(store) if store.closed_by().is_some() => Journal::Closed,
             Some(store) => Journal::Holds(store.pending_items()),
         };
+        let now = Instant::now();
+        let mut teller = Teller::new(hook, ledger.clone());
+        let mut failing = [None; QueueOperation::COUNT];
+        if let Some(error) = store.as_ref().and_then(|store| store.closed_by()) {
+            failing[error.operation as usize] = Some(now);
+            teller.tell_once(error.event());
+        }
         let sends = match journal {
             Journal::None => schedule.timeout,
             _ => before_journal(schedule.timeout),
@@ -121,7 +137,7 @@ impl Line {
             is_overtaken: feed.is_overtaken(),
             resends_ambiguous: feed.resends_ambiguous(),
             worker: Worker::new(feed, store, ledger.clone()),
-            teller: Teller::new(hook, ledger.clone()),
+            teller,
             sender: Sender {
                 transport,
                 ledger: ledger.clone(),
@@ -139,6 +155,44 @@ impl Line {
             is_torn: false,
             is_ending: false,
             dropped_before: 0,
+            failing,
+            opens: (after(now, FIRST_PAUSE), FIRST_PAUSE.saturating_mul(2)),
+        }
+    }
+
+    /// When it is next tried to open the journal.
+    pub(super) fn opens_at(&self) -> Option<Instant> {
+        let is_closed = self.journal == Journal::Closed && !self.worker.is_away();
+        is_closed.then_some(self.opens.0)
+    }
+
+    /// Opens the journal, if it is time to try. Another process may have had it, as when a service is
+    /// replaced by its next version, or the disk was not ready.
+    pub(super) async fn open_journal(&mut self, orders: &mut Orders) {
+        let now = Instant::now();
+        if self.opens_at().is_none_or(|at| at > now) {
+            return;
+        }
+        let (_, pause) = self.opens;
+        let next = pause.saturating_mul(2).min(LONGEST_PAUSE);
+        self.opens = (after(now, pause), next);
+        let until = after(now, self.timeout);
+        let run = self.worker.run(Job::Open, Stage::Between, until, orders);
+        if let Ok(answer) = run.await {
+            self.look_at(&answer);
+        }
+    }
+
+    /// Whether the journal has not been readable for so long that what is new goes past it.
+    pub(super) fn is_unreadable(&self) -> bool {
+        let since = self.failing[QueueOperation::Read as usize];
+        since.is_some_and(|since| since.elapsed() >= IN_ORDER)
+    }
+
+    /// Has the next request written to a journal that could not be written before.
+    pub(super) fn try_journal_again(&mut self) {
+        if let Journal::Unwritable(items) = self.journal {
+            self.journal = Journal::Holds(items);
         }
     }
 
@@ -217,9 +271,14 @@ impl Line {
         orders: &mut Orders,
     ) {
         let is_told_anew = self.is_overtaken && !(may_have_arrived && self.resends_ambiguous);
-        if self.journal.takes() && !self.worker.is_away() {
-            self.append(request, is_told_anew, round, orders).await;
-        } else if is_told_anew {
+        match self.journal.takes() && !self.worker.is_away() {
+            true => self.append(request, is_told_anew, round, orders).await,
+            false => self.keep_in_memory(request, is_told_anew),
+        }
+    }
+
+    fn keep_in_memory(&mut self, request: Request, is_told_anew: bool) {
+        if is_told_anew {
             self.overtaken = self.overtaken.saturating_add(request.items);
             self.worker.settle(Fate::Undone);
         } else {
@@ -238,7 +297,14 @@ impl Line {
             .worker
             .run(Job::Append(request), round.stage, round.until, orders);
         let refused = match run.await {
-            Ok(answer) => self.look_at(&answer),
+            Ok(mut answer) => {
+                let unwritten = answer.unwritten.take();
+                let refused = self.look_at(&answer);
+                if let Some(request) = unwritten {
+                    return self.keep_in_memory(request, is_told_anew);
+                }
+                refused
+            }
             // It is judged when it is back.
             Err(Away) => 0,
         };
@@ -265,13 +331,44 @@ impl Line {
             self.ledger.drop(answer.refused, Reason::JournalFull);
             self.teller.tell_once(Event::JournalFull);
         }
+        self.look_at_tries(answer);
+        let is_written = !matches!(answer.tried[QueueOperation::Write as usize], Some(Err(_)));
         self.journal = match self.journal {
             Journal::None => Journal::None,
+            _ if !answer.is_open => Journal::Closed,
+            _ if !is_written => Journal::Unwritable(answer.pending),
+            Journal::Unwritable(_) => Journal::Unwritable(answer.pending),
             _ if answer.refused > 0 => Journal::Full(answer.pending),
             Journal::Full(before) if answer.pending >= before => Journal::Full(answer.pending),
             _ => Journal::Holds(answer.pending),
         };
         answer.refused
+    }
+
+    /// Notes how it went with the journal.
+    fn look_at_tries(&mut self, answer: &Answer) {
+        if self.journal == Journal::None {
+            return;
+        }
+        let had_failed = self.failing.iter().any(Option::is_some);
+        for (tried, failing) in answer.tried.iter().zip(&mut self.failing) {
+            match tried {
+                None => {}
+                Some(Ok(())) => *failing = None,
+                Some(Err(error)) => {
+                    failing.get_or_insert_with(Instant::now);
+                    self.ledger.queue_failed(error.operation, error.error_type);
+                    self.teller.tell_once(error.event());
+                }
+            }
+        }
+        let is_usable = answer.is_open && !self.failing.iter().any(Option::is_some);
+        self.ledger.set_queue_usable(is_usable);
+        if had_failed && is_usable {
+            let items = answer.pending;
+            self.teller
+                .tell_once(Event::PersistentQueueUsable { items });
+        }
     }
 
     /// Tells of what the queue has refused since this was looked at last.
@@ -356,6 +453,16 @@ pub(super) enum Held {
     /// It is in the journal, and stays there until it is delivered.
     InJournal,
 }
+
+/// How long after the first failure it is tried again to open the journal; each further pause is twice
+/// as long.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+/// The longest of these pauses: how long after its predecessor has ended a service takes its journal
+/// over at the latest.
+const LONGEST_PAUSE: Duration = Duration::from_secs(60);
+/// How long what is new waits behind a journal that cannot be read. After that it goes first: a disk that
+/// stays broken must not hold up what the service says now.
+const IN_ORDER: Duration = Duration::from_secs(60);
 
 /// How much of a round's time may go by before the journal gets the rest: what could not be sent has
 /// to be written still.

@@ -21,27 +21,39 @@ mod caught;
 mod orders;
 mod tell;
 mod send;
+#[cfg_attr(
+    not(any(test, feature = "journal")),
+    expect(dead_code, reason = "nobody makes one")
+)]
+mod store;
 mod worker;
 mod line;
 mod round;
 mod task;
 
 use std::fmt;
+#[cfg(feature = "journal")]
+use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::push::feed::Feed;
 #[cfg(feature = "journal")]
-use crate::push::journal::Journal;
+use crate::push::journal::{Journal, JournalConfig};
 use crate::push::ledger::Ledger;
 use crate::push::moment::LONGEST;
 use crate::push::retry::RetryPolicy;
 use crate::push::transport::Transport;
 use crate::push::wake::Wake;
 
+#[cfg(feature = "journal")]
+use store::Persistent;
+
 pub(super) use orders::{Order, OrderKind};
+pub(super) use store::Store;
+#[cfg(test)]
+pub(super) use store::{Appended, StoreError};
 pub(super) use task::Task;
 pub(super) use tell::Hook;
-pub(super) use worker::Store;
 
 /// When a pipeline acts, and how long it may take.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -143,16 +155,37 @@ impl Pipeline {
 
     /// Keeps in this journal what cannot be delivered, and goes on from the sums that are in it.
     #[cfg(feature = "journal")]
-    pub fn with_journal(mut self, journal: Journal) -> Self {
+    pub fn with_journal(self, journal: Journal) -> Self {
         self.ledger
             .restore(&journal.totals(), journal.pending_items());
-        self.store = Some(Box::new(journal));
-        self
+        self.with_store(Box::new(Persistent::from(journal)))
+    }
+
+    /// As [`with_journal`](Self::with_journal), with the journal in this directory. Where it cannot be
+    /// opened, what cannot be delivered waits in memory, as far as there is room for it, until it can: a
+    /// read-only disk, or another process that has it, keeps nobody from starting. That is told, and
+    /// counted in `barograph.push.persistent_queue.failures`.
+    ///
+    /// When a service is replaced by its next version, both have the same directory for a while. The one
+    /// that comes takes it over within a minute after the one that goes has ended, with all that waits in
+    /// it.
+    #[cfg(feature = "journal")]
+    pub fn with_journal_in(self, directory: impl Into<PathBuf>, config: JournalConfig) -> Self {
+        let directory = directory.into();
+        match Journal::open(&directory, config.clone()) {
+            Ok(journal) => self.with_journal(journal),
+            Err(error) => self.with_store(Box::new(Persistent::closed(directory, config, &error))),
+        }
     }
 
     /// Keeps here what cannot be delivered.
-    #[cfg(test)]
+    #[cfg(any(test, feature = "journal"))]
     pub(super) fn with_store(mut self, store: Box<dyn Store>) -> Self {
+        let closed_by = store.closed_by();
+        self.ledger.set_queue_usable(closed_by.is_none());
+        if let Some(error) = closed_by {
+            self.ledger.queue_failed(error.operation, error.error_type);
+        }
         self.store = Some(store);
         self
     }

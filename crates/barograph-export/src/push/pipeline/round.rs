@@ -29,6 +29,7 @@ impl Line {
         if let Some(wake) = &self.wake {
             wake.clear();
         }
+        self.try_journal_again();
         let time = until.saturating_duration_since(Instant::now());
         let lost_before = self.lost();
         let Account { taken, waiting, .. } = self.ledger.account();
@@ -145,7 +146,8 @@ impl Line {
     async fn send_all(&mut self, round: Round, orders: &mut Orders) -> bool {
         let may_send = round.stage != Stage::Scheduled
             || self.breaker.until().is_none_or(|at| at <= round.due);
-        let mut sends = may_send && self.replay(round, round.sends_until, orders).await;
+        let mut sends = may_send
+            && (self.replay(round, round.sends_until, orders).await || self.is_unreadable());
         if let Some(request) = self.kept.take() {
             match sends {
                 true => sends = self.carry(request, Held::Kept, round, orders).await,
@@ -240,7 +242,11 @@ impl Line {
         if !self.worker.is_away() {
             return Ok(());
         }
-        let answer = self.worker.back(round.stage, round.until, orders).await?;
+        let mut answer = self.worker.back(round.stage, round.until, orders).await?;
+        if let Some(request) = answer.unwritten.take() {
+            // Its feed was told that it is settled.
+            self.kept = Some(request);
+        }
         self.look_at(&answer);
         if let (true, Some(request)) = (answer.is_new, answer.request) {
             self.ledger.produce(request.items);

@@ -103,7 +103,9 @@ impl Line {
                 Some(until) => next_due(due, interval, until),
                 None => due,
             };
-            let waited = self.between(wakes, orders).await;
+            let opens = self.opens_at().unwrap_or(wakes);
+            let waited = self.between(wakes.min(opens), orders).await;
+            self.open_journal(orders).await;
             let now = Instant::now();
             let last = orders.take(OrderKind::Shutdown);
             if let Some(deadline) = latest(&last) {

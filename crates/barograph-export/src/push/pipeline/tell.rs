@@ -54,7 +54,9 @@ impl Teller {
     /// Tells it the first time, and again only when it has been over, and an hour has gone by.
     pub(super) fn tell_once(&mut self, event: Event) {
         let error_type = match &event {
-            Event::Refused { error_type, .. } => error_type.as_ref(),
+            Event::Refused { error_type, .. } | Event::PersistentQueueFailed { error_type, .. } => {
+                error_type.as_ref()
+            }
             Event::Panicked { part } => part,
             _ => "",
         };

@@ -14,27 +14,10 @@ use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::orders::{Orders, Stage};
+use super::store::{Appended, Store, StoreError};
 use crate::otlp::Request;
 use crate::push::feed::{Fate, Feed, Oversized};
-use crate::push::ledger::{Ledger, Reason, Totals};
-
-/// Keeps requests over an outage.
-pub(in crate::push) trait Store: Send {
-    /// Takes a request behind the others. False: it cannot.
-    fn append(&mut self, request: &Request) -> bool;
-    /// The request that came first.
-    fn oldest(&mut self) -> Option<Request>;
-    /// Forgets it.
-    fn remove_oldest(&mut self);
-    /// Makes sure that all is on the disk.
-    fn sync(&mut self);
-    /// Items in all requests.
-    fn pending_items(&self) -> u64;
-    /// Items in requests that gave way to newer ones, so far.
-    fn overflowed_items(&self) -> u64;
-    /// Keeps the sums beside the requests.
-    fn set_totals(&mut self, totals: &Totals);
-}
+use crate::push::ledger::{Ledger, QueueOperation, Reason};
 
 /// Something to be done at the desk.
 #[derive(Debug)]
@@ -51,6 +34,8 @@ pub(super) enum Job {
     RemoveOldest,
     /// Write the journal to the disk.
     Sync,
+    /// Open the journal.
+    Open,
 }
 
 /// What an errand brings back.
@@ -58,8 +43,14 @@ pub(super) enum Job {
 pub(super) struct Answer {
     /// The request that was made or read.
     pub(super) request: Option<Request>,
-    /// Items of a request that the journal did not take.
+    /// Items of a request that the journal has no room for.
     pub(super) refused: u64,
+    /// A request that could not be written to the journal now.
+    pub(super) unwritten: Option<Request>,
+    /// What was tried with the journal, and how it went.
+    pub(super) tried: [Option<Result<(), StoreError>>; QueueOperation::COUNT],
+    /// Whether the journal is open.
+    pub(super) is_open: bool,
     /// Whether `request` was made by the feed, and has to be settled.
     pub(super) is_new: bool,
     /// Items in the journal now.
@@ -70,6 +61,12 @@ pub(super) struct Answer {
     pub(super) oversized: Oversized,
     /// Whether the feed panicked.
     pub(super) has_panicked: bool,
+}
+
+impl Answer {
+    fn note(&mut self, operation: QueueOperation, result: Result<(), StoreError>) {
+        self.tried[operation as usize] = Some(result);
+    }
 }
 
 /// The desk was not back in time, or will never be.
@@ -263,10 +260,16 @@ impl Desk {
         });
         answer.has_panicked |= !settled;
         // A journal that panics holds what it held before.
-        let pending = catch_unwind(AssertUnwindSafe(|| {
-            self.store.as_ref().map_or(0, |store| store.pending_items())
+        let held = catch_unwind(AssertUnwindSafe(|| {
+            let store = self
+                .store
+                .as_ref()
+                .filter(|store| store.closed_by().is_none());
+            store.map(|store| store.pending_items())
         }));
-        answer.pending = pending.unwrap_or(self.held);
+        let held = held.unwrap_or(Some(self.held));
+        answer.is_open = held.is_some();
+        answer.pending = held.unwrap_or(0);
         answer.took = began.elapsed();
         (self, answer)
     }
@@ -287,38 +290,76 @@ impl Desk {
             }
             Job::Append(request) => {
                 let store = self.store.as_mut();
-                if store.is_some_and(|store| store.append(&request)) {
-                    self.held = self.held.saturating_add(request.items);
-                } else {
-                    answer.refused = request.items;
+                match store.map_or(Appended::Full, |store| store.append(&request)) {
+                    Appended::Kept => {
+                        self.held = self.held.saturating_add(request.items);
+                        answer.note(QueueOperation::Write, Ok(()));
+                    }
+                    Appended::Full => answer.refused = request.items,
+                    Appended::Failed(error) => {
+                        answer.unwritten = Some(request);
+                        answer.note(QueueOperation::Write, Err(error));
+                    }
                 }
                 self.reconcile();
-                self.keep_totals();
+                self.keep_totals(&mut answer);
             }
-            Job::Oldest => answer.request = self.oldest(),
+            Job::Oldest => self.oldest(&mut answer),
             Job::RemoveOldest => {
                 if let Some(store) = &mut self.store {
                     store.remove_oldest();
                     self.held = self.held.saturating_sub(self.lent);
-                    answer.request = self.oldest();
+                    self.oldest(&mut answer);
                 }
-                self.keep_totals();
+                self.keep_totals(&mut answer);
             }
             Job::Sync => {
-                self.keep_totals();
-                if let Some(store) = &mut self.store {
-                    store.sync();
+                self.keep_totals(&mut answer);
+                if let Some(store) = self.open_store() {
+                    answer.note(QueueOperation::Write, store.sync());
                 }
             }
+            Job::Open => self.open(&mut answer),
         }
         answer
     }
 
-    fn oldest(&mut self) -> Option<Request> {
-        let request = self.store.as_mut().and_then(|store| store.oldest());
-        self.lent = request.as_ref().map_or(0, |request| request.items);
+    /// Opens the journal, and takes over what waits in it.
+    fn open(&mut self, answer: &mut Answer) {
+        let Some(store) = self
+            .store
+            .as_mut()
+            .filter(|store| store.closed_by().is_some())
+        else {
+            return;
+        };
+        let opened = store.open();
+        if opened.is_ok() {
+            let (holds, overflowed) = (store.pending_items(), store.overflowed_items());
+            self.ledger.take_over(&store.totals(), holds);
+            (self.held, self.overflowed) = (holds, overflowed);
+        }
+        answer.note(QueueOperation::Open, opened);
+        self.keep_totals(answer);
+    }
+
+    fn open_store(&mut self) -> Option<&mut Box<dyn Store>> {
+        let store = self.store.as_mut();
+        store.filter(|store| store.closed_by().is_none())
+    }
+
+    fn oldest(&mut self, answer: &mut Answer) {
+        let Some(store) = &mut self.store else {
+            return;
+        };
+        let oldest = store.oldest();
+        answer.note(
+            QueueOperation::Read,
+            oldest.as_ref().map(|_| ()).map_err(Clone::clone),
+        );
+        answer.request = oldest.unwrap_or_default();
+        self.lent = answer.request.as_ref().map_or(0, |request| request.items);
         self.reconcile();
-        request
     }
 
     /// Takes what the journal has lost out of the account: what gave way to newer requests, and what
@@ -342,44 +383,13 @@ impl Desk {
 
     /// The sums of what is settled or in the journal. What is only in memory is left out: it will
     /// not be there after the process was killed.
-    fn keep_totals(&mut self) {
-        if let Some(store) = &mut self.store {
-            let mut totals = self.ledger.snapshot();
+    fn keep_totals(&mut self, answer: &mut Answer) {
+        let mut totals = self.ledger.snapshot();
+        if let Some(store) = self.open_store() {
             totals.produced = totals.settled().saturating_add(store.pending_items());
-            store.set_totals(&totals);
+            if let Err(error) = store.set_totals(&totals) {
+                answer.note(QueueOperation::Write, Err(error));
+            }
         }
-    }
-}
-
-#[cfg(feature = "journal")]
-impl Store for crate::push::journal::Journal {
-    fn append(&mut self, request: &Request) -> bool {
-        self.append(request).is_ok()
-    }
-
-    fn oldest(&mut self) -> Option<Request> {
-        self.oldest()
-    }
-
-    fn remove_oldest(&mut self) {
-        self.remove_oldest();
-    }
-
-    fn sync(&mut self) {
-        // A disk that fails refuses the next request too, which is counted.
-        let _ = self.sync();
-    }
-
-    fn pending_items(&self) -> u64 {
-        self.pending_items()
-    }
-
-    fn overflowed_items(&self) -> u64 {
-        self.lost().overflow.items
-    }
-
-    fn set_totals(&mut self, totals: &Totals) {
-        // As with `sync`.
-        let _ = self.set_totals(totals);
     }
 }

@@ -5,6 +5,7 @@ mod rounds;
 mod outage;
 mod ends;
 mod kept;
+mod unusable;
 mod model;
 mod queue;
 mod taken;

@@ -6,6 +6,7 @@ use proptest::prelude::*;
 use tokio::time::sleep;
 
 use super::world::{Act, Memory, SECOND, Telling, World};
+use crate::push::ledger::QueueOperation;
 use crate::push::pipeline::Store as _;
 use crate::push::{Event, Reason, Totals};
 
@@ -14,6 +15,8 @@ use crate::push::{Event, Reason, Totals};
 enum Step {
     Wait(u64),
     Flush(u64),
+    /// From here on these operations of the journal fail, and no others.
+    Fail(Vec<QueueOperation>),
 }
 
 pub(super) fn act() -> impl Strategy<Value = Act> {
@@ -42,6 +45,8 @@ fn step() -> impl Strategy<Value = Step> {
     prop_oneof![
         4 => (1..400_u64).prop_map(Step::Wait),
         1 => (1..30_u64).prop_map(Step::Flush),
+        1 => prop::sample::subsequence(&QueueOperation::ALL[..], 0..=QueueOperation::COUNT)
+            .prop_map(Step::Fail),
     ]
 }
 
@@ -63,13 +68,14 @@ proptest! {
         steps in prop::collection::vec(step(), 1..12),
         requests in 1..4_u64,
         journal in prop::option::of(0..6_usize),
+        is_locked in any::<bool>(),
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .start_paused(true)
             .build()
             .unwrap();
-        runtime.block_on(check(telling, acts, steps, requests, journal));
+        runtime.block_on(check(telling, acts, steps, requests, journal, is_locked));
     }
 }
 
@@ -79,6 +85,7 @@ async fn check(
     steps: Vec<Step>,
     requests: u64,
     room: Option<usize>,
+    is_locked: bool,
 ) {
     let script = acts.clone();
     let world = World::new(telling, move |nth| {
@@ -89,7 +96,11 @@ async fn check(
     let pipeline = match room {
         Some(room) => {
             memory.kept().room = room;
-            world.pipeline().with_store(Box::new(memory.clone()))
+            let store = match is_locked {
+                true => memory.locked(),
+                false => memory.clone(),
+            };
+            world.pipeline().with_store(Box::new(store))
         }
         None => world.pipeline(),
     };
@@ -100,9 +111,11 @@ async fn check(
             Step::Flush(limit) => {
                 let _ = handle.flush_async(Duration::from_secs(limit)).await;
             }
+            Step::Fail(operations) => memory.kept().failing = operations,
         }
         world.totals();
     }
+    memory.kept().failing.clear();
     let _ = handle.shutdown_async(5 * SECOND).await;
     task.await.unwrap();
     let totals = world.totals();

@@ -3,8 +3,8 @@
 use tokio::time::sleep;
 
 use super::world::{Act, MINUTE, SECOND, Telling, World};
-use crate::push::Reason;
-use crate::push::journal::{Journal, JournalConfig};
+use crate::push::journal::{Fault, FileOperation, Journal, JournalConfig};
+use crate::push::{Event, Reason};
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_is_replayed_after_a_restart_and_all_of_it_is_accounted_for() {
@@ -89,4 +89,72 @@ async fn what_cannot_be_read_back_is_dropped_for_that_reason() {
         totals.exported + world.dropped(Reason::Corrupt),
         totals.produced
     );
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_cannot_be_opened_now_is_no_damage_and_is_sent_later() {
+    for operation in [FileOperation::Open, FileOperation::Read] {
+        let directory = tempfile::tempdir().unwrap();
+        let small = JournalConfig::new().with_max_bytes(32 << 10);
+        let world = World::new(Telling::Events, |_| Act::Setback(None));
+        let pipeline = world
+            .pipeline()
+            .with_journal_in(directory.path(), small.clone());
+        let (handle, driver) = world.run(pipeline);
+        sleep(200 * MINUTE).await;
+        assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
+        driver.await.unwrap();
+        let before = world.totals();
+        assert!(before.produced > 1500, "{before:?}");
+
+        let next = World::new(Telling::Events, |_| Act::Take);
+        next.state().begun = 1000;
+        let pipeline = next.pipeline().with_journal_in(directory.path(), small);
+        let fault = Fault::new(directory.path(), operation, libc::EMFILE);
+        let (handle, driver) = next.run(pipeline);
+        sleep(50 * SECOND).await;
+        assert_eq!(next.totals().settled(), 0, "{operation:?}");
+        assert!(next.ledger.queued() >= before.produced);
+        assert_eq!(next.events().len(), 1, "{:?}", next.events());
+        drop(fault);
+        sleep(10 * MINUTE).await;
+        assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
+        driver.await.unwrap();
+        let totals = next.totals();
+        assert_eq!(totals.exported, totals.produced, "{operation:?}");
+        let [
+            Event::PersistentQueueFailed { .. },
+            Event::PersistentQueueUsable { .. },
+        ] = next.events()[..]
+        else {
+            panic!("{:?}", next.events())
+        };
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_disk_that_takes_nothing_costs_nothing_that_is_on_it() {
+    for errno in [libc::ENOSPC, libc::EROFS, libc::EIO, libc::EMFILE] {
+        let directory = tempfile::tempdir().unwrap();
+        let world = World::new(Telling::Events, |_| Act::Setback(None));
+        let pipeline = world
+            .pipeline()
+            .with_journal_in(directory.path(), JournalConfig::new());
+        let (handle, driver) = world.run(pipeline);
+        sleep(10 * MINUTE).await;
+        let fault = Fault::new(directory.path(), FileOperation::Write, errno);
+        sleep(60 * MINUTE).await;
+        assert_eq!(world.totals().settled(), 0);
+        drop(fault);
+        sleep(10 * MINUTE).await;
+        world.state().script = Box::new(|_| Act::Take);
+        sleep(10 * MINUTE).await;
+        assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
+        driver.await.unwrap();
+        let totals = world.totals();
+        assert_eq!(totals.exported, totals.produced, "{errno}");
+        assert!(totals.produced > 200, "{totals:?}");
+        let state = world.state();
+        assert_eq!(state.arrived.values().sum::<u64>(), state.recorded);
+    }
 }

@@ -11,7 +11,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::otlp::{Encoding, Request, Signal};
-use crate::push::pipeline::Store;
+use crate::push::ledger::QueueOperation;
+use crate::push::pipeline::{Appended, Store, StoreError};
 use crate::push::{
     Driver, Event, Fate, Feed, Handle, Ledger, Outcome, PartialSuccess, Pipeline, Reason, Refusal,
     Report, RetryPolicy, Schedule, Setback, Target, Totals, Transport,
@@ -258,7 +259,11 @@ impl Feed for TestFeed {
 
 /// A journal that is in memory only.
 #[derive(Clone, Default)]
-pub(super) struct Memory(Arc<Mutex<Kept>>);
+pub(super) struct Memory {
+    kept: Arc<Mutex<Kept>>,
+    /// Why it could not be opened so far.
+    closed: Option<StoreError>,
+}
 
 #[derive(Default)]
 pub(super) struct Kept {
@@ -268,11 +273,35 @@ pub(super) struct Kept {
     pub(super) room: usize,
     pub(super) totals: Totals,
     pub(super) synced: u64,
+    /// Operations that fail now.
+    pub(super) failing: Vec<QueueOperation>,
+}
+
+impl Kept {
+    /// Fails where it should.
+    fn result(&self, operation: QueueOperation) -> Result<(), StoreError> {
+        match self.failing.contains(&operation) {
+            true => Err(StoreError {
+                operation,
+                error_type: "too_many_open_files",
+                message: "Too many open files (os error 24)".to_owned(),
+            }),
+            false => Ok(()),
+        }
+    }
 }
 
 impl Memory {
     pub(super) fn kept(&self) -> MutexGuard<'_, Kept> {
-        self.0.lock().unwrap()
+        self.kept.lock().unwrap()
+    }
+
+    /// The same, as it is for another process as long as the first has it.
+    pub(super) fn locked(&self) -> Self {
+        let mut other = self.clone();
+        other.kept().failing = vec![QueueOperation::Open];
+        let _ = other.open();
+        other
     }
 
     /// What a restart after a kill would find adds up.
@@ -285,18 +314,33 @@ impl Memory {
 }
 
 impl Store for Memory {
-    fn append(&mut self, request: &Request) -> bool {
-        let mut kept = self.kept();
-        let fits = kept.room == 0 || kept.requests.len() < kept.room;
-        if fits {
-            kept.requests.push_back(request.clone());
-            kept.items += request.items;
-        }
-        fits
+    fn open(&mut self) -> Result<(), StoreError> {
+        let result = self.kept().result(QueueOperation::Open);
+        self.closed = result.clone().err();
+        result
     }
 
-    fn oldest(&mut self) -> Option<Request> {
-        self.kept().requests.front().cloned()
+    fn closed_by(&self) -> Option<&StoreError> {
+        self.closed.as_ref()
+    }
+
+    fn append(&mut self, request: &Request) -> Appended {
+        let mut kept = self.kept();
+        if let Err(error) = kept.result(QueueOperation::Write) {
+            return Appended::Failed(error);
+        }
+        if kept.room > 0 && kept.requests.len() >= kept.room {
+            return Appended::Full;
+        }
+        kept.requests.push_back(request.clone());
+        kept.items += request.items;
+        Appended::Kept
+    }
+
+    fn oldest(&mut self) -> Result<Option<Request>, StoreError> {
+        let kept = self.kept();
+        kept.result(QueueOperation::Read)?;
+        Ok(kept.requests.front().cloned())
     }
 
     fn remove_oldest(&mut self) {
@@ -305,20 +349,32 @@ impl Store for Memory {
         kept.items -= removed.map_or(0, |request| request.items);
     }
 
-    fn sync(&mut self) {
-        self.kept().synced += 1;
+    fn sync(&mut self) -> Result<(), StoreError> {
+        let mut kept = self.kept();
+        kept.synced += 1;
+        kept.result(QueueOperation::Write)
     }
 
     fn pending_items(&self) -> u64 {
-        self.kept().items
+        match self.closed {
+            None => self.kept().items,
+            Some(_) => 0,
+        }
     }
 
     fn overflowed_items(&self) -> u64 {
         0
     }
 
-    fn set_totals(&mut self, totals: &Totals) {
-        self.kept().totals = *totals;
+    fn totals(&self) -> Totals {
+        self.kept().totals
+    }
+
+    fn set_totals(&mut self, totals: &Totals) -> Result<(), StoreError> {
+        let mut kept = self.kept();
+        kept.result(QueueOperation::Write)?;
+        kept.totals = *totals;
+        Ok(())
     }
 }
 

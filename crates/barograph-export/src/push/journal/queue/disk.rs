@@ -5,11 +5,13 @@ use std::io;
 
 use super::Journal;
 use crate::push::journal::config::SyncPolicy;
+use crate::push::journal::files::{self, Operation};
 
 impl Journal {
     /// Writes the state, and removes what is not needed by it.
     pub(super) fn persist(&mut self) -> io::Result<()> {
         if self.is_dirty {
+            files::fault(Operation::Write, &self.directory)?;
             self.state_file.write(&self.state)?;
             self.is_dirty = false;
         }
@@ -37,7 +39,7 @@ impl Journal {
                 Err(error) => error.kind() == io::ErrorKind::NotFound,
             };
             if is_gone {
-                *taken -= length;
+                *taken -= u128::from(*length);
             }
             !is_gone
         });

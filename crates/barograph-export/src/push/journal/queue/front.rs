@@ -1,19 +1,23 @@
 //! The end where requests are read, in order, whatever became of the files.
 
-use std::io;
-
 use super::{Journal, Lent};
 use crate::otlp::Request;
-use crate::push::journal::files::Name;
+use crate::push::journal::error::JournalError;
+use crate::push::journal::files::{self, Name};
 use crate::push::journal::lost::{Count, Lost};
 use crate::push::journal::segment::{Entry, Pending, Reader, Segment};
 use crate::push::journal::state::Position;
 
 impl Journal {
     /// The first record that waits. The reader is at it then.
-    pub(super) fn first(&mut self) -> Option<Entry> {
+    ///
+    /// # Errors
+    /// When the file that it is in cannot be read now. It is tried again when this is called again.
+    pub(super) fn first(&mut self) -> Result<Option<Entry>, JournalError> {
         loop {
-            let segment = self.segments.front()?;
+            let Some(segment) = self.segments.front() else {
+                return Ok(None);
+            };
             let name = segment.name;
             if segment.pending.records == 0 {
                 self.retire();
@@ -24,21 +28,27 @@ impl Journal {
                 .as_ref()
                 .is_none_or(|reader| reader.name != name)
             {
-                self.read_first_segment();
+                self.read_first_segment()?;
                 continue;
             }
             let reader = self.reader.as_ref().expect("it was there a moment ago");
             match reader.entries.front() {
-                Some(entry) => return Some(*entry),
+                Some(entry) => return Ok(Some(*entry)),
                 None => self.change_first(Pending::default(), |lost| &mut lost.corrupt),
             }
         }
     }
 
     /// Reads the first record. None when it is damaged.
-    pub(super) fn lend(&mut self, entry: Entry) -> io::Result<Option<Request>> {
+    ///
+    /// # Errors
+    /// When it cannot be read now.
+    pub(super) fn lend(&mut self, entry: Entry) -> Result<Option<Request>, JournalError> {
         let reader = self.reader.as_mut().expect("it holds the first entry");
-        let request = reader.read(entry)?;
+        let request = reader.read(entry).map_err(|error| {
+            let path = self.directory.join(reader.name.to_string());
+            JournalError::io(&path)(error)
+        })?;
         if request.is_some() {
             self.lent = Some(Lent {
                 segment: reader.name,
@@ -51,9 +61,9 @@ impl Journal {
 
     /// Opens the first segment. What was in it when it was looked at first, and is no longer, is
     /// lost.
-    pub(super) fn read_first_segment(&mut self) {
+    fn read_first_segment(&mut self) -> Result<(), JournalError> {
         let Some(segment) = self.segments.front() else {
-            return;
+            return Ok(());
         };
         let Position {
             segment: number,
@@ -65,8 +75,15 @@ impl Journal {
                 self.reader = Some(reader);
                 self.change_first(contents.pending(), |lost| &mut lost.corrupt);
             }
-            Err(_) => self.change_first(Pending::default(), |lost| &mut lost.unreadable),
+            Err(error) if files::is_gone(&self.directory, &error) => {
+                self.change_first(Pending::default(), |lost| &mut lost.unreadable);
+            }
+            Err(error) => {
+                let path = self.directory.join(segment.name.to_string());
+                return Err(JournalError::io(&path)(error));
+            }
         }
+        Ok(())
     }
 
     /// Notes what is really in the first segment.

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::fmt;
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::{self, Path, PathBuf};
 use std::time::Instant;
 
 use super::config::JournalConfig;
@@ -45,9 +45,9 @@ mod tests;
 /// drop(journal); // Or the process was killed.
 ///
 /// let mut journal = Journal::open(&directory, JournalConfig::new())?;
-/// assert_eq!(journal.oldest(), Some(request));
+/// assert_eq!(journal.oldest()?, Some(request));
 /// journal.remove_oldest();
-/// assert_eq!(journal.oldest(), None);
+/// assert_eq!(journal.oldest()?, None);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Journal {
@@ -69,10 +69,11 @@ pub struct Journal {
     is_dirty: bool,
     /// Segments to be removed when the state says that they are not needed.
     spent: Vec<(Name, u64)>,
-    /// Bytes of all files.
-    taken: u64,
+    /// Bytes of all files. Wider than any length of a file, so that no sum of lengths overflows that a
+    /// disk may claim.
+    taken: u128,
     /// Those of them that cannot be had back: of the state, and of newer versions.
-    fixed: u64,
+    fixed: u128,
     lost: Lost,
     last_sync: Instant,
     has_new_names: bool,
@@ -94,15 +95,18 @@ impl Journal {
     /// segments once.
     ///
     /// # Errors
-    /// [`JournalError`], when another process has it, or when the directory cannot be used.
+    /// [`JournalError`], when another process has it, or when the directory or a segment in it cannot
+    /// be used now. Nothing is lost then: it may be tried again.
     pub fn open(directory: impl AsRef<Path>, config: JournalConfig) -> Result<Self, JournalError> {
-        let directory = directory.as_ref();
+        // A service may change its working directory later.
+        let directory =
+            &path::absolute(&directory).map_err(JournalError::io(directory.as_ref()))?;
         files::make_private(directory).map_err(JournalError::io(directory))?;
         let lock = files::lock(directory)?;
         let path = directory.join("state");
         let mut options = files::private();
         let options = options.read(true).write(true).create(true).truncate(false);
-        let file = options.open(&path).map_err(JournalError::io(&path))?;
+        let file = files::open(&path, options).map_err(JournalError::io(&path))?;
         let (state_file, state) = StateFile::open(file).map_err(JournalError::io(&path))?;
         let names = files::segments(directory).map_err(JournalError::io(directory))?;
         let mut journal = Journal {
@@ -120,8 +124,8 @@ impl Journal {
             state_file,
             is_dirty: false,
             spent: Vec::new(),
-            taken: state::BYTES,
-            fixed: state::BYTES,
+            taken: state::BYTES.into(),
+            fixed: state::BYTES.into(),
             lost: Lost::default(),
             last_sync: Instant::now(),
             has_new_names: false,
@@ -129,7 +133,7 @@ impl Journal {
         };
         let mut sound = None;
         for name in names {
-            sound = journal.take_up(name);
+            sound = journal.take_up(name)?;
         }
         if let Some(sound) = sound {
             journal.resume(sound);
@@ -159,32 +163,38 @@ impl Journal {
         Ok(())
     }
 
-    /// The request that waits longest; the same again until it is removed.
-    pub fn oldest(&mut self) -> Option<Request> {
+    /// The request that waits longest; the same again until it is removed. What is found to be damaged
+    /// is passed over, and counted in [`lost`](Self::lost).
+    ///
+    /// # Errors
+    /// [`JournalError`], when the system refuses to open or to read the file. That is no damage: the
+    /// request stays where it is and is read by a later call, when the cause has gone.
+    pub fn oldest(&mut self) -> Result<Option<Request>, JournalError> {
         if let Some(lent) = self.lent.take_if(|lent| lent.is_gone) {
             let Pending { records, items, .. } = lent.pending;
             self.lost.overflow.add(records, items);
             self.pending.subtract(lent.pending);
         }
         loop {
-            let entry = self.first()?;
-            let lost = match self.lend(entry) {
-                Ok(Some(request)) => return Some(request),
-                Ok(None) => &mut self.lost.corrupt,
-                Err(_) => &mut self.lost.unreadable,
+            let Some(entry) = self.first()? else {
+                return Ok(None);
             };
-            lost.add(1, entry.items);
+            if let Some(request) = self.lend(entry)? {
+                return Ok(Some(request));
+            }
+            self.lost.corrupt.add(1, entry.items);
             self.advance(entry);
         }
     }
 
     /// Forgets the request that [`oldest`](Self::oldest) gave last, or would give. That is known to
-    /// the next process once [`set_totals`](Self::set_totals) or [`sync`](Self::sync) was called.
+    /// the next process once [`set_totals`](Self::set_totals) or [`sync`](Self::sync) was called. Where
+    /// `oldest` would fail, nothing is forgotten.
     pub fn remove_oldest(&mut self) {
         match self.lent.take() {
             Some(lent) if lent.is_gone => self.pending.subtract(lent.pending),
             _ => {
-                if let Some(entry) = self.first() {
+                if let Ok(Some(entry)) = self.first() {
                     self.advance(entry);
                 }
             }
@@ -225,6 +235,16 @@ impl Journal {
         self.state.totals
     }
 
+    /// Where its files are.
+    pub fn directory(&self) -> &Path {
+        &self.directory
+    }
+
+    /// How it was opened.
+    pub fn config(&self) -> &JournalConfig {
+        &self.config
+    }
+
     /// Data points, spans or log records in all requests that wait.
     pub fn pending_items(&self) -> u64 {
         self.pending.items
@@ -242,7 +262,7 @@ impl Journal {
 
     /// Bytes that all files take on disk.
     pub fn taken_bytes(&self) -> u64 {
-        self.taken
+        u64::try_from(self.taken).unwrap_or(u64::MAX)
     }
 
     /// What could not be given back since the journal was opened.

@@ -20,19 +20,20 @@ impl Journal {
                 false => 0,
             };
             let needed = record + header;
-            if self.taken + needed <= max {
+            if self.taken + u128::from(needed) <= max.into() {
                 return Ok(());
             }
             let full = AppendError::Full {
                 needed,
-                taken: self.taken,
+                taken: self.taken_bytes(),
                 max,
             };
             let taken = self.taken;
             if !self.spent.is_empty() && self.persist().is_ok() && self.taken < taken {
                 continue;
             }
-            let could_fit = self.fixed + SEGMENT_HEADER as u64 + record <= max;
+            let alone = SEGMENT_HEADER as u64 + record;
+            let could_fit = self.fixed + u128::from(alone) <= max.into();
             if self.config.when_full == WhenFull::RefuseNewest || !could_fit {
                 return Err(full);
             }
@@ -55,11 +56,20 @@ impl Journal {
                 // Nobody syncs it later.
                 writer.sync()?;
             }
+            if self
+                .segments
+                .back()
+                .is_some_and(|last| last.name.number >= self.next_number)
+            {
+                return Err(io::Error::other(
+                    "the last segment has the highest number there is",
+                ));
+            }
             let name = Name::new(self.next_number);
             let writer = Writer::create(&self.directory, name)?;
             self.next_number = self.next_number.saturating_add(1);
             self.has_new_names = true;
-            self.taken += writer.length;
+            self.taken += u128::from(writer.length);
             self.segments.push_back(Segment {
                 name,
                 length: writer.length,
@@ -71,10 +81,10 @@ impl Journal {
         let before = writer.length;
         let written = writer.append(request);
         let taken = writer.length - before;
-        self.taken += taken;
+        self.taken += u128::from(taken);
         let written = written.and_then(|entry| self.sync_when_due().map(|()| entry));
         if written.is_err() {
-            self.taken -= taken;
+            self.taken -= u128::from(taken);
             self.undo(before);
         }
         written

@@ -1,35 +1,44 @@
 //! Taking up what was there before.
 
 use super::Journal;
-use crate::push::journal::files::Name;
+use crate::push::journal::error::JournalError;
+use crate::push::journal::files::{self, Name};
 use crate::push::journal::segment::{Reader, Segment, Writer};
 use crate::push::journal::state::Position;
 
 impl Journal {
     /// Looks at a segment that was there before. Returns what could be gone on with if it is the
     /// last one.
-    pub(super) fn take_up(&mut self, name: Name) -> Option<(Name, u64)> {
+    ///
+    /// # Errors
+    /// When it may hold requests and cannot be read now. It must not be passed over: what lies behind it
+    /// would move the reader's place past it, and the next start would take it for delivered.
+    pub(super) fn take_up(&mut self, name: Name) -> Result<Option<(Name, u64)>, JournalError> {
         self.next_number = self.next_number.max(name.number.saturating_add(1));
         let Position { segment, at } = self.state.position;
         let from = if name.number == segment { at } else { 0 };
         let contents = match Reader::open(&self.directory, name, from) {
             Ok((_, contents)) => contents,
-            Err(_) => {
+            Err(error) if files::is_gone(&self.directory, &error) => {
                 self.lost.unreadable.add(1, 0);
-                return None;
+                return Ok(None);
+            }
+            Err(error) => {
+                let path = self.directory.join(name.to_string());
+                return Err(JournalError::io(&path)(error));
             }
         };
-        self.taken += contents.length;
+        self.taken += u128::from(contents.length);
         if contents.is_newer {
             self.lost.newer_segments += 1;
-            self.fixed += contents.length;
-            return None;
+            self.fixed += u128::from(contents.length);
+            return Ok(None);
         }
         if name.number < segment || contents.entries.is_empty() {
             self.spent.push((name, contents.length));
         }
         if name.number < segment {
-            return None;
+            return Ok(None);
         }
         let mut sound = contents.length;
         for damage in &contents.damages {
@@ -43,7 +52,7 @@ impl Journal {
             }
         }
         if contents.entries.is_empty() {
-            return None;
+            return Ok(None);
         }
         let pending = contents.pending();
         self.pending.add(pending);
@@ -52,7 +61,7 @@ impl Journal {
             length: contents.length,
             pending,
         });
-        Some((name, sound))
+        Ok(Some((name, sound)))
     }
 
     /// Goes on with the last segment, of which this much is sound. If that fails, the next request
@@ -65,7 +74,7 @@ impl Journal {
             self.writer = Writer::resume(&self.directory, name, sound).ok();
         }
         if self.writer.is_some() {
-            self.taken -= last.length - sound;
+            self.taken -= u128::from(last.length.saturating_sub(sound));
             last.length = sound;
         }
     }
