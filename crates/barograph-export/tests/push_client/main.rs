@@ -14,6 +14,7 @@ mod runner;
 
 mod connection;
 mod faults;
+mod files;
 mod grpc;
 mod http;
 mod zipkin;

@@ -275,7 +275,7 @@ fn wrong_files_are_told_by_name_at_the_start() {
         (
             none().with_root_file(directory.path()),
             "",
-            "not a plain file",
+            "not a regular file",
         ),
         (
             none().with_root_file(file("empty", "")),

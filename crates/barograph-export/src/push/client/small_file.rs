@@ -1,23 +1,34 @@
 //! Reads files that are meant to be small: certificates, keys, tokens.
 
-use std::fs::{self, File};
+use std::fs::File;
 use std::io::{self, Read};
 use std::path::Path;
 
+use crate::push::regular_file::{self, Links};
+
 /// The contents of a file of at most 4 MiB.
 pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
-    // To open a pipe would wait for who writes to it, and a device would not end.
-    if !fs::metadata(path)?.is_file() {
-        return Err(io::Error::other("not a plain file"));
-    }
+    let file = regular_file::open(path, File::options().read(true), Links::Followed)?;
     let mut contents = Vec::new();
-    File::open(path)?
-        .take(MAX_LENGTH + 1)
-        .read_to_end(&mut contents)?;
+    file.take(MAX_LENGTH + 1).read_to_end(&mut contents)?;
     match contents.len() as u64 > MAX_LENGTH {
-        true => Err(io::Error::other("larger than 4 MiB")),
+        true => Err(too_large()),
         false => Ok(contents),
     }
+}
+
+/// Looks whether a file could be read, for those who read it by themselves.
+#[cfg(feature = "tls")]
+pub(super) fn check(path: &Path) -> io::Result<()> {
+    let file = regular_file::open(path, File::options().read(true), Links::Followed)?;
+    match file.metadata()?.len() > MAX_LENGTH {
+        true => Err(too_large()),
+        false => Ok(()),
+    }
+}
+
+fn too_large() -> io::Error {
+    io::Error::other("larger than 4 MiB")
 }
 
 const MAX_LENGTH: u64 = 4 << 20;

@@ -1,8 +1,9 @@
 //! TLS: whom to trust, who we are, and files that change.
 
-use std::fs;
+use std::path::Path;
 use std::sync::Arc;
 use std::time::SystemTime;
+use std::{env, fs, io};
 
 use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::pem::PemObject;
@@ -140,6 +141,7 @@ impl Tls {
         if let Some(roots) = &self.system {
             return Ok(roots.clone());
         }
+        replaced_system()?;
         let found = rustls_native_certs::load_native_certs();
         let mut roots = RootCertStore::empty();
         // Stores hold old certificates that nobody can read; others make up for them.
@@ -156,6 +158,32 @@ impl Tls {
         self.system = Some(roots.clone());
         Ok(roots)
     }
+}
+
+/// Looks at what `SSL_CERT_FILE` and `SSL_CERT_DIR` name before it is read by
+/// `rustls_native_certs`, which waits for a FIFO and reads a device to its end.
+fn replaced_system() -> Result<(), InvalidFile> {
+    let invalid = |path: &Path, error: io::Error| InvalidFile {
+        path: Some(path.to_owned()),
+        expected: "root certificates in PEM form",
+        reason: error.to_string(),
+    };
+    if let Some(path) = env::var_os("SSL_CERT_FILE") {
+        let path = Path::new(&path);
+        small_file::check(path).map_err(|error| invalid(path, error))?;
+    }
+    let directories = env::var_os("SSL_CERT_DIR").unwrap_or_default();
+    // Those that cannot be read are told about by who reads them, who leaves anything alone that is
+    // no regular file.
+    let entries =
+        env::split_paths(&directories).filter_map(|directory| fs::read_dir(directory).ok());
+    for entry in entries.flatten().flatten() {
+        let path = entry.path();
+        if fs::metadata(&path).is_ok_and(|metadata| metadata.is_file()) {
+            small_file::check(&path).map_err(|error| invalid(&path, error))?;
+        }
+    }
+    Ok(())
 }
 
 fn roots(pem: &Pem, contents: &[u8]) -> Result<RootCertStore, InvalidFile> {
