@@ -27,9 +27,9 @@ use crate::exports;
 use crate::listen::listen;
 use crate::own::Own;
 use crate::page::Pages;
-#[cfg(feature = "otlp")]
-use crate::push::Push;
 use crate::push::Pushes;
+#[cfg(feature = "otlp")]
+use crate::push::{Need, Push};
 use crate::readiness::Readiness;
 use crate::resource;
 use crate::start_line::{Hearing, StartLine};
@@ -380,6 +380,15 @@ impl Builder {
     #[cfg(feature = "otlp")]
     pub fn with_push(mut self, push: Push) -> Self {
         self.pushes.add(push);
+        self
+    }
+
+    /// Makes it an error of [`start`](Self::start) when a persistent queue cannot be opened, where
+    /// `BAROGRAPH_PUSH_JOURNAL_REQUIRED` does not say otherwise. Without this telemetry starts without
+    /// it, and opens it later: see [`Push::with_journal`].
+    #[cfg(feature = "otlp")]
+    pub fn with_required_persistent_queues(mut self) -> Self {
+        self.pushes.need_persistent_queues(Need::Required);
         self
     }
 

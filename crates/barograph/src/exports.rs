@@ -15,11 +15,16 @@ use crate::otlp_env::endpoint::Endpoint;
 use crate::otlp_env::proxy::Proxies;
 use crate::otlp_env::receiver::{Compression, Receiver};
 use crate::otlp_env::{NoEndpoint, Otlp, Protocol, Temporality};
-use crate::push::{Push, Pushes};
+use crate::push::{Need, Push, Pushes};
 
 /// Adds all that is to be pushed.
 pub(crate) fn add(pushes: &mut Pushes, config: &Config) -> Result<(), StartError> {
     let otlp = &config.otlp;
+    match otlp.journal.is_required {
+        Some(true) => pushes.need_persistent_queues(Need::Required),
+        Some(false) => pushes.need_persistent_queues(Need::Optional),
+        None => {}
+    }
     for (signal, export) in otlp.exports() {
         if export.is_pushed() {
             let (client, encoding) = client(signal, &export.receiver, &otlp.proxies)?;

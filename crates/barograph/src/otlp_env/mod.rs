@@ -87,6 +87,8 @@ pub(crate) struct Journal {
     pub(crate) directory: Option<PathBuf>,
     /// How much disk it may take.
     pub(crate) max_bytes: Option<u64>,
+    /// Whether it must be there for telemetry to start.
+    pub(crate) is_required: Option<bool>,
 }
 
 impl Otlp {
@@ -135,6 +137,7 @@ impl Otlp {
                     "a whole number of bytes above 0",
                     |value| value.trim().parse().ok().filter(|bytes| *bytes > 0),
                 ),
+                is_required: environment.flag(JOURNAL_REQUIRED),
             },
         }
     }
@@ -263,3 +266,5 @@ pub(crate) const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 pub(crate) const JOURNAL: &str = "BAROGRAPH_PUSH_JOURNAL_DIR";
 /// How much disk the journal may take.
 pub(crate) const JOURNAL_MAX_BYTES: &str = "BAROGRAPH_PUSH_JOURNAL_MAX_BYTES";
+/// Whether the journal must be there for telemetry to start.
+pub(crate) const JOURNAL_REQUIRED: &str = "BAROGRAPH_PUSH_JOURNAL_REQUIRED";

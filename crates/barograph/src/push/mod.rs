@@ -30,6 +30,7 @@
 //! | `OTEL_EXPORTER_ZIPKIN_TIMEOUT` | for one request with all its tries, in milliseconds | 10000 |
 //! | `BAROGRAPH_PUSH_JOURNAL_DIR` | a directory for what cannot be delivered; it is kept in `metrics`, `traces`, `logs` and `zipkin` below it | nothing is kept |
 //! | `BAROGRAPH_PUSH_JOURNAL_MAX_BYTES` | how much disk that may take; past it the oldest gives way | 268435456 |
+//! | `BAROGRAPH_PUSH_JOURNAL_REQUIRED` | `true`: `start` fails where one of them cannot be opened; see [`Push::with_journal`] | `false` |
 //! | `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` | whom to go through, and for whom not to; never for this machine | nobody |
 //!
 //! A request that timed out may have arrived. It is sent again as it was, so that a receiver may see
@@ -47,7 +48,7 @@ use barograph_export::push::journal::JournalConfig;
 use barograph_export::push::{RetryPolicy, Schedule, Transport};
 
 pub use barograph_export::push::Unfinished;
-pub(crate) use pushes::{Pushes, Pushing, Sender};
+pub(crate) use pushes::{Need, Pushes, Pushing, Sender};
 
 /// What is pushed to one receiver, for [`Builder::with_push`](crate::Builder::with_push).
 #[must_use = "nothing is pushed until telemetry is built with it"]
@@ -184,6 +185,15 @@ impl Push {
     /// Keeps what cannot be delivered in a [journal](barograph_export::push::journal) in this
     /// directory, which is made if need be: it survives an outage of the receiver and the end of the
     /// process, and is sent when the receiver answers. Each push needs a directory of its own.
+    ///
+    /// Where it cannot be opened, because the disk is read-only or another process has it, telemetry
+    /// starts all the same: what cannot be delivered waits in memory, as far as there is room, a warning
+    /// says so once, and opening is tried again at least every minute. So when a service is replaced by
+    /// its next version on the same directory, the one that comes takes over what the one that goes has
+    /// left. `barograph.push.persistent_queue.usable` on the page is 0 meanwhile, and
+    /// `barograph.push.persistent_queue.failures` says why.
+    /// [`Builder::with_required_persistent_queues`](crate::Builder::with_required_persistent_queues)
+    /// makes it an error of the start.
     pub fn with_journal(mut self, directory: impl Into<PathBuf>, config: JournalConfig) -> Self {
         self.journal = Some((directory.into(), config));
         self

@@ -34,6 +34,15 @@ pub(crate) struct Pushes {
     own: Option<Arc<Own>>,
     of_spans: Notes,
     of_records: Notes,
+    persistent_queues: Need,
+}
+
+/// Whether there is a start without something.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Need {
+    #[default]
+    Optional,
+    Required,
 }
 
 /// Something to be pushed, with its account and the queue that it is taken from.
@@ -78,6 +87,11 @@ impl Pushes {
             What::LogRecords => From::LogRecords(Waiting::new(queue, batch, wake.clone()), wake),
         };
         self.all.push(Prepared { push, ledger, from });
+    }
+
+    /// Whether persistent queues that cannot be opened keep telemetry from starting.
+    pub(crate) fn need_persistent_queues(&mut self, need: Need) {
+        self.persistent_queues = need;
     }
 
     /// Where everything goes, for people: one for each signal and receiver.
@@ -133,7 +147,7 @@ impl Pushes {
         let own = self.own;
         let pipelines = self.all.into_iter().map(|prepared| {
             let feed = prepared.feed(resource, sources, own.clone());
-            prepared.pipeline(feed)
+            prepared.pipeline(feed, self.persistent_queues)
         });
         let pipelines: Result<Vec<_>, _> = pipelines.collect();
         Ok(Ready {
@@ -215,20 +229,21 @@ impl Prepared {
         }
     }
 
-    fn pipeline(self, feed: Box<dyn Feed>) -> Result<Pipeline, StartError> {
+    fn pipeline(self, feed: Box<dyn Feed>, queues: Need) -> Result<Pipeline, StartError> {
         let Prepared { push, ledger, from } = self;
-        let journal = push.journal.map(|(at, config)| Journal::open(at, config));
-        let journal = journal.transpose();
-        let journal = journal.map_err(|source| StartError::Journal { source })?;
         let mut pipeline = Pipeline::new(ledger, feed, push.transport)
             .with_schedule(push.schedule)
             .with_retry(push.retry);
         if let From::Spans(_, wake) | From::LogRecords(_, wake) = from {
             pipeline = pipeline.with_wake(wake);
         }
-        Ok(match journal {
-            Some(journal) => pipeline.with_journal(journal),
-            None => pipeline,
+        Ok(match (push.journal, queues) {
+            (None, _) => pipeline,
+            (Some((at, config)), Need::Optional) => pipeline.with_journal_in(at, config),
+            (Some((at, config)), Need::Required) => {
+                let journal = Journal::open(at, config);
+                pipeline.with_journal(journal.map_err(|source| StartError::Journal { source })?)
+            }
         })
     }
 }

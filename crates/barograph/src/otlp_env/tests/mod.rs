@@ -51,6 +51,7 @@ fn an_empty_value_is_none() {
         "HTTPS_PROXY",
         "BAROGRAPH_PUSH_JOURNAL_DIR",
         "BAROGRAPH_PUSH_JOURNAL_MAX_BYTES",
+        "BAROGRAPH_PUSH_JOURNAL_REQUIRED",
     ];
     let (otlp, notices) = read(&names.map(|name| (name, "")));
     assert_eq!(otlp, Otlp::default());
@@ -458,6 +459,20 @@ fn the_journal_has_a_place_and_a_size() {
         ]);
         assert_eq!(otlp.journal.directory, Some("/var/lib/shop".into()));
         assert_eq!(otlp.journal.max_bytes, expected, "{value}");
+        assert_eq!(notices.len(), said, "{value}");
+    }
+}
+
+#[test]
+fn the_journal_may_be_required() {
+    for (value, expected, said) in [
+        ("true", Some(true), 0),
+        ("False", Some(false), 0),
+        ("", None, 0),
+        ("yes", Some(false), 1),
+    ] {
+        let (otlp, notices) = read(&[("BAROGRAPH_PUSH_JOURNAL_REQUIRED", value)]);
+        assert_eq!(otlp.journal.is_required, expected, "{value}");
         assert_eq!(notices.len(), said, "{value}");
     }
 }
