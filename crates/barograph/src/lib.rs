@@ -39,12 +39,14 @@ mod otlp_env;
 mod events_env;
 mod config;
 mod listen;
+#[cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 mod supervise;
 mod own;
 mod page;
 mod readiness;
 mod admin;
 #[cfg(feature = "otlp")]
+#[cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 pub mod push;
 #[cfg(not(feature = "otlp"))]
 #[path = "no_push.rs"]

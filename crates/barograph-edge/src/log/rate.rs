@@ -101,7 +101,7 @@ impl Limiter {
         };
         let fill = |empty_at: u64| {
             let empty_at = empty_at.max(unix_nanos);
-            (empty_at - unix_nanos <= self.ahead).then_some(empty_at + self.interval)
+            (empty_at - unix_nanos <= self.ahead).then_some(empty_at.saturating_add(self.interval))
         };
         let filled = bucket
             .empty_at

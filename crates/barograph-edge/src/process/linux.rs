@@ -14,7 +14,9 @@ pub(super) fn read() -> Reading {
     let boot = text("/proc/stat").and_then(|text| boot_time(&text));
     Reading {
         cpu_seconds: stat.as_ref().map(|stat| stat.cpu_ticks as f64 / ticks),
-        resident_bytes: stat.as_ref().map(|stat| stat.resident_pages * page),
+        resident_bytes: stat
+            .as_ref()
+            .map(|stat| stat.resident_pages.saturating_mul(page)),
         virtual_bytes: stat.as_ref().map(|stat| stat.virtual_bytes),
         open_fds: open_fds(),
         max_fds: text("/proc/self/limits").and_then(|text| max_fds(&text)),

@@ -49,7 +49,7 @@ impl Timing {
 
     pub(super) fn enter(&mut self, now: u64) {
         if self.depth == 0 {
-            self.idle += self.lap(now);
+            self.idle = self.idle.saturating_add(self.lap(now));
         }
         self.depth += 1;
     }
@@ -57,7 +57,7 @@ impl Timing {
     pub(super) fn exit(&mut self, now: u64) {
         self.depth = self.depth.saturating_sub(1);
         if self.depth == 0 {
-            self.busy += self.lap(now);
+            self.busy = self.busy.saturating_add(self.lap(now));
         }
     }
 
@@ -101,8 +101,8 @@ impl Open {
         if let Some(timing) = self.timing() {
             let lap = timing.lap(now);
             match timing.depth {
-                0 => timing.idle += lap,
-                _ => timing.busy += lap,
+                0 => timing.idle = timing.idle.saturating_add(lap),
+                _ => timing.busy = timing.busy.saturating_add(lap),
             }
             let told = [("busy_ns", timing.busy), ("idle_ns", timing.idle)];
             for (key, nanos) in told {

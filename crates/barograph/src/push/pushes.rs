@@ -66,10 +66,11 @@ impl Pushes {
             let mut same = self.all.iter().map(|prepared| &prepared.push);
             same.any(|push| push.signal() == signal && &*push.reader == name)
         };
-        let mut further = 1;
         let asked = push.reader.clone();
-        while is_taken(&push.reader) {
-            further += 1;
+        for further in 2_u64.. {
+            if !is_taken(&push.reader) {
+                break;
+            }
             push.reader = format!("{asked}-{further}").into();
         }
         let ledger = Ledger::new(signal, &push.reader, push.transport.target());
@@ -324,7 +325,7 @@ impl Sender {
             }
             before = open;
             // It fails where any receiver is away, be it that of metrics.
-            let _ = self.handle.flush(left() / 2);
+            let _ = self.handle.flush(left().checked_div(2).unwrap_or_default());
         }
         spans.finish_all();
     }

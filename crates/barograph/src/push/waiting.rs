@@ -53,7 +53,7 @@ impl<T: Send> Backlog for Waiting<T> {
 
     fn refused(&self) -> u64 {
         let counts = self.queue.counts();
-        counts.refused_full + counts.refused_closed
+        counts.refused_full.saturating_add(counts.refused_closed)
     }
 
     fn capacity(&self) -> u64 {

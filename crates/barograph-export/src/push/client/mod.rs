@@ -11,6 +11,25 @@
 //! * Redirections are refused: credentials are meant for the host that was configured.
 //! * Nothing here logs, by `tracing` or otherwise, and HTTP/2, which does, has it suppressed.
 //!
+//! # What bounds what a peer says
+//!
+//! | what | bound |
+//! |---|---|
+//! | connecting, TLS, an answer that drips | the time of the request; then its connection is dropped |
+//! | addresses of a name | 8, and 2 s for each but the last |
+//! | what a proxy answers to `CONNECT` | 16 KiB |
+//! | redirections | refused; the place they lead to is only reported |
+//! | the head of an answer over HTTP/1.1 | 100 fields in 408 KiB, by hyper |
+//! | head and trailers over HTTP/2, frames, pushes, resets | 16 KiB, 5 MiB of windows, none, 1,024, by hyper and h2 |
+//! | a body, whatever its `Content-Length` says | 4 MiB |
+//! | a body that is compressed | 4 MiB come out of it, by a window of 8 MiB |
+//! | JSON, protobuf | 128 deep; as deep as the messages that are read |
+//! | the length before a gRPC message | the length of the body, or it is not read |
+//! | items that were rejected | those that were sent, none where it is negative |
+//! | `Retry-After` in seconds or as a date, `RetryInfo` | the longest pause of the [`RetryPolicy`](crate::push::RetryPolicy) |
+//! | messages, statuses, details, the `Location` | 512 bytes, escaped |
+//! | kinds of errors | 16 in metrics, 32 in the log |
+//!
 //! Why not reqwest, or hyper's own client? They choose TLS and proxies by the environment, follow
 //! redirections, and do not tell whether a request that failed was sent.
 
