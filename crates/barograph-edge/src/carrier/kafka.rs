@@ -7,13 +7,14 @@ use std::fmt;
 use std::mem;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
-use barograph_model::carrier::{Carrier, CarrierMut, Values};
+use barograph_model::carrier::{Carrier, CarrierMut, MAX_ENTRIES, Values};
 use rdkafka::message::{Header, Headers, OwnedHeaders};
 
 /// Headers of a record that is read.
 ///
 /// `rdkafka` panics at a name that is not UTF-8. Anybody who may write to the topic may send one:
-/// it is caught here, and such a header is passed over.
+/// it is caught here, and such a header is passed over. Of a record with more than
+/// [`MAX_ENTRIES`] headers the first ones are read.
 #[derive(Clone, Copy)]
 pub struct KafkaHeaders<'a, H>(pub &'a H);
 
@@ -22,28 +23,22 @@ pub struct KafkaHeadersMut<'a>(pub &'a mut OwnedHeaders);
 
 impl<H: Headers> Carrier for KafkaHeaders<'_, H> {
     fn values_of(&self, name: &str) -> Values<'_> {
-        let all = readable(self.0);
-        all.filter(|header| header.key.eq_ignore_ascii_case(name))
-            .filter_map(|header| header.value)
-            .collect()
+        values_of(self.0, name)
     }
 
     fn each_name<'a>(&'a self, see: &mut dyn FnMut(&'a str)) {
-        readable(self.0).map(|header| header.key).for_each(see);
+        each_name(self.0, see);
     }
 }
 
 /// Who writes looks first whether a record has a context already.
 impl Carrier for KafkaHeadersMut<'_> {
     fn values_of(&self, name: &str) -> Values<'_> {
-        let all = readable(&*self.0);
-        all.filter(|header| header.key.eq_ignore_ascii_case(name))
-            .filter_map(|header| header.value)
-            .collect()
+        values_of(&*self.0, name)
     }
 
     fn each_name<'a>(&'a self, see: &mut dyn FnMut(&'a str)) {
-        readable(&*self.0).map(|header| header.key).for_each(see);
+        each_name(&*self.0, see);
     }
 }
 
@@ -66,6 +61,18 @@ impl CarrierMut for KafkaHeadersMut<'_> {
         let kept = readable(self.0).filter(|header| !is_it(header));
         *self.0 = kept.fold(OwnedHeaders::new(), OwnedHeaders::insert);
     }
+}
+
+fn values_of<'a>(headers: &'a impl Headers, name: &str) -> Values<'a> {
+    let all = readable(headers).take(MAX_ENTRIES);
+    all.filter(|header| header.key.eq_ignore_ascii_case(name))
+        .filter_map(|header| header.value)
+        .collect()
+}
+
+fn each_name<'a>(headers: &'a impl Headers, see: &mut dyn FnMut(&'a str)) {
+    let all = readable(headers).take(MAX_ENTRIES);
+    all.map(|header| header.key).for_each(see);
 }
 
 fn readable<H: Headers>(headers: &H) -> impl Iterator<Item = Header<'_, &[u8]>> {
@@ -155,6 +162,20 @@ mod tests {
                 value,
             })
         }
+    }
+
+    #[test]
+    fn of_very_many_headers_the_first_are_read() {
+        let others = vec![("other", &b"x"[..]); MAX_ENTRIES];
+        let first = [&[("b3", &b"0"[..])][..], &others].concat();
+        let last = [&others[..], &[("b3", &b"0"[..])]].concat();
+        let propagators = Propagators::parse("b3").0;
+        assert!(
+            !propagators
+                .extract(&KafkaHeaders(&owned(&first)))
+                .is_empty()
+        );
+        assert!(propagators.extract(&KafkaHeaders(&owned(&last))).is_empty());
     }
 
     #[test]

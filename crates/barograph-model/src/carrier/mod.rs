@@ -11,6 +11,10 @@ mod environment;
 pub use environment::{Environment, Variables};
 pub use values::Values;
 
+/// The most entries of a list that are read: whoever may write to a topic decides how many headers
+/// a record has, and each name is looked for among all of them.
+pub const MAX_ENTRIES: usize = 1024;
+
 /// Headers that are read.
 ///
 /// Names are asked for in lower case. A carrier whose names have no case finds them in any.

@@ -4,19 +4,21 @@ use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap};
 use std::hash::{BuildHasher, Hash};
 
-use super::{Carrier, CarrierMut, Values};
+use super::{Carrier, CarrierMut, MAX_ENTRIES, Values};
 
-/// Pairs as a Kafka record or a message has them; a name may come several times.
+/// Pairs as a Kafka record or a message has them; a name may come several times. The first
+/// [`MAX_ENTRIES`] are read.
 impl<N: AsRef<str>, V: AsRef<[u8]>> Carrier for [(N, V)] {
     fn values_of(&self, name: &str) -> Values<'_> {
-        self.iter()
-            .filter(move |(n, _)| n.as_ref().eq_ignore_ascii_case(name))
+        let read = self.iter().take(MAX_ENTRIES);
+        read.filter(move |(n, _)| n.as_ref().eq_ignore_ascii_case(name))
             .map(|(_, value)| value.as_ref())
             .collect()
     }
 
     fn each_name<'a>(&'a self, see: &mut dyn FnMut(&'a str)) {
-        self.iter().map(|(name, _)| name.as_ref()).for_each(see);
+        let read = self.iter().take(MAX_ENTRIES);
+        read.map(|(name, _)| name.as_ref()).for_each(see);
     }
 }
 
@@ -166,6 +168,16 @@ mod tests {
         let mut map = BTreeMap::from([("B3".to_owned(), "0".to_owned())]);
         map.set("b3", "1");
         assert_eq!(map, BTreeMap::from([("b3".to_owned(), "1".to_owned())]));
+    }
+
+    #[test]
+    fn of_a_very_long_list_the_first_are_read() {
+        let mut list = vec![("other", "x"); MAX_ENTRIES - 1];
+        list.extend([("b3", "0"), ("b3", "1")]);
+        assert_eq!(read(&list, "b3"), ["0"]);
+        let mut names = 0;
+        list.each_name(&mut |_| names += 1);
+        assert_eq!(names, MAX_ENTRIES);
     }
 
     #[test]
