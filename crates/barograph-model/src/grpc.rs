@@ -79,6 +79,17 @@ impl Code {
         found.map_or(Code::Unknown, |(code, _)| *code)
     }
 
+    /// The code of a name as the libraries of gRPC for Rust show it: `NotFound`. What is none is
+    /// [`Unknown`](Code::Unknown).
+    pub fn parse_name(name: &str) -> Self {
+        let letters = |name: &'static str| name.bytes().filter(|byte| *byte != b'_');
+        let found = ALL.iter().find(|(_, known)| {
+            let known = letters(known).map(|byte| byte.to_ascii_lowercase());
+            known.eq(name.bytes().map(|byte| byte.to_ascii_lowercase()))
+        });
+        found.map_or(Code::Unknown, |(code, _)| *code)
+    }
+
     /// Its name: `NOT_FOUND`.
     pub fn as_str(self) -> &'static str {
         ALL[self as usize].1
@@ -94,7 +105,9 @@ mod tests {
         for (number, (code, name)) in ALL.into_iter().enumerate() {
             assert_eq!(Code::parse(number.to_string().as_bytes()), code);
             assert_eq!(code.as_str(), name);
+            assert_eq!(Code::parse_name(&format!("{code:?}")), code);
         }
+        assert_eq!(Code::parse_name("NOT_FOUND"), Code::Unknown);
         for value in ["17", "-1", "", "300", "\u{ff11}", "0x1", "1 1"] {
             assert_eq!(Code::parse(value.as_bytes()), Code::Unknown, "{value}");
         }

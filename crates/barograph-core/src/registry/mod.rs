@@ -74,6 +74,12 @@ impl Registry {
         GLOBAL.get_or_init(Registry::new)
     }
 
+    /// The place of the registry in memory: the same for its clones, and for no other registry.
+    #[doc(hidden)]
+    pub fn address(&self) -> usize {
+        Arc::as_ptr(&self.inner).addr()
+    }
+
     fn of(config: Config, filter: ExemplarFilter) -> Self {
         Registry {
             inner: Arc::new(Inner {

@@ -13,12 +13,18 @@ use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
+use super::boxed::Boxed;
 use super::exchange::Exchange;
-use super::recorder::{Recorder, Settings, Side};
-use super::{ResponseBody, ResponseFuture};
+use super::recorder::{Recorder, Server, Settings, Side};
 use crate::carrier::HeadersMut;
 use crate::scope::Scope;
-use crate::wire::Exchange as _;
+use crate::wire::{self, BoxError, Exchange as _, Nested, Outer, ResponseFuture};
+
+/// The body of a response to a call that a client has made.
+pub type ClientResponseBody<B> = wire::ResponseBody<Boxed<B>, Exchange>;
+
+/// The response to a call that a client has made.
+pub type ClientResponseFuture<F> = ResponseFuture<Boxed<F>, Exchange>;
 
 /// Records the calls that are made through the channels which it is put around.
 ///
@@ -92,9 +98,16 @@ impl GrpcClientLayerBuilder {
 
     /// Who is called, as the channel was told: `server.address` and `server.port`.
     ///
-    /// Without it the metric does not say it; spans show what the request itself tells.
+    /// By default it is who the URI of a request names. tonic's clients name nobody there, as the
+    /// channel behind them knows it; those made by `with_origin` do, and one layer will do for the
+    /// clients of all servers:
+    ///
+    /// ```text
+    /// let layer = GrpcClientLayer::builder().build();
+    /// OrdersClient::with_origin(layer.layer(channel), Uri::from_static("http://orders:50051"))
+    /// ```
     pub fn with_server(mut self, address: impl Into<Box<str>>, port: u16) -> Self {
-        self.settings.server = Some((address.into(), port));
+        self.settings.server = Some(Server::new(address.into(), port));
         self
     }
 
@@ -124,30 +137,42 @@ pub struct GrpcClient<S> {
     recorder: Arc<Recorder>,
 }
 
+/// Errors come out as they went in, in a box: as tonic's clients take them.
 impl<S, Q, B> Service<Request<Q>> for GrpcClient<S>
 where
-    S: Service<Request<Q>, Response = Response<B>, Error: 'static>,
-    B: Body,
+    S: Service<Request<Q>, Response = Response<B>, Error: Into<BoxError>>,
+    B: Body<Error: Into<BoxError>>,
 {
-    type Response = Response<ResponseBody<B>>;
-    type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Response = Response<ClientResponseBody<B>>;
+    type Error = BoxError;
+    type Future = ClientResponseFuture<S::Future>;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
     }
 
-    fn call(&mut self, request: Request<Q>) -> ResponseFuture<S::Future> {
+    fn call(&mut self, request: Request<Q>) -> ClientResponseFuture<S::Future> {
         let (mut parts, body) = request.into_parts();
-        let exchange = Exchange::begin(&self.recorder, None, &parts);
+        let exchange = match self.recorder.layers.look(&CALLS, &parts) {
+            Ok(nesting) => Exchange::begin(&self.recorder, None, nesting, &parts),
+            Err(Nested) => {
+                let inner = self.inner.call(Request::from_parts(parts, body));
+                return ResponseFuture::new(Boxed::new(inner), Scope::default(), None);
+            }
+        };
         let inner = {
             let _entered = exchange.as_ref().map(Exchange::enter);
             let propagators = self.recorder.settings.propagators();
             propagators.inject(&current::propagation(), &mut HeadersMut(&mut parts.headers));
             self.inner.call(Request::from_parts(parts, body))
         };
-        ResponseFuture::new(inner, Scope::default(), exchange)
+        ResponseFuture::new(Boxed::new(inner), Scope::default(), exchange)
     }
+}
+
+thread_local! {
+    /// The call that an outer layer records.
+    static CALLS: Outer = const { Outer::none() };
 }
 
 impl<S: fmt::Debug> fmt::Debug for GrpcClient<S> {

@@ -1,5 +1,6 @@
 //! One call, from that of the service to the end of the stream.
 
+use std::any::Any;
 use std::sync::Arc;
 
 use barograph_core::clock::Stopwatch;
@@ -8,11 +9,11 @@ use barograph_model::grpc::Code;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, Uri, response};
 
-use super::recorder::{Answered, Duration, Made, Recorder, Side};
+use super::recorder::{Answered, Duration, Made, Recorder, Side, is_grpc};
 use super::spans;
 use super::status;
 use crate::span::Span;
-use crate::wire::{self, End};
+use crate::wire::{self, BoxError, End, Nesting, OTHER};
 
 /// A call that is answered, or waited for.
 pub struct Exchange {
@@ -22,7 +23,12 @@ pub struct Exchange {
     uri: Uri,
     method: Option<Arc<str>>,
     status: Option<Code>,
+    /// The status was in a header or trailer, and is not only what the one of HTTP stands for.
+    is_told: bool,
+    /// The status that a client has instead, where an error has ended the call.
+    failed: Option<Code>,
     passed: u64,
+    nesting: Nesting,
     ended: bool,
 }
 
@@ -33,6 +39,7 @@ impl Exchange {
     pub(super) fn begin(
         recorder: &Arc<Recorder>,
         linked: Option<TraceContext>,
+        nesting: Nesting,
         request: &Parts,
     ) -> Option<Self> {
         let settings = &recorder.settings;
@@ -56,19 +63,40 @@ impl Exchange {
             uri: request.uri.clone(),
             method,
             status: None,
+            is_told: false,
+            failed: None,
             passed: 0,
+            nesting,
             ended: false,
         })
     }
 
+    /// Learns that the server has the method that was called.
+    fn learn(&mut self) {
+        if self.method.is_none() {
+            let name = name_of(&self.uri);
+            self.method = self.recorder.settings.methods.learn(name);
+            if let Some(method) = &self.method {
+                spans::name_late(&self.span, method);
+            }
+        }
+    }
+
     fn record(&mut self, end: End) {
         self.ended = true;
+        if self.is_told && self.status.is_some_and(status::is_of_a_method) {
+            self.learn();
+        }
+        if self.method.is_none() {
+            spans::name_original(&self.span, name_of(&self.uri));
+        }
         let Recorder {
             settings,
             side,
             duration,
+            ..
         } = &*self.recorder;
-        let (status, other) = match (end, self.status) {
+        let (status, cause) = match (end, self.status) {
             (End::Panic, _) => (None, "panic"),
             // Whatever happens behind it, a status that was told is what became of the call.
             (_, Some(status)) => (Some(status), ""),
@@ -76,19 +104,14 @@ impl Exchange {
             (End::Dropped, None) => (Some(Code::Cancelled), ""),
             (End::ServiceError(_), None) if *side == Side::Server => (None, "service_error"),
             (End::BodyError(_), None) if *side == Side::Server => (None, "body_error"),
-            (End::ServiceError(error) | End::BodyError(error), None) => (None, error),
+            (End::ServiceError(cause) | End::BodyError(cause), None) => (self.failed, cause),
         };
-        if self.method.is_none() {
-            let name = name_of(&self.uri);
-            if status.is_some_and(status::is_of_a_method) {
-                self.method = settings.methods.learn(name);
-            }
-            spans::name_late(&self.span, self.method.as_deref(), name);
-        }
         let error = match status {
+            // Why a client got no answer says more than the status that stands for it.
+            _ if !matches!(cause, "" | OTHER) => cause,
             Some(code) if status::is_servers_fault(code) => code.as_str(),
             Some(code) if *side == Side::Client && code != Code::Ok => code.as_str(),
-            _ => other,
+            _ => cause,
         };
         let status = status.map_or("", Code::as_str);
         if !status.is_empty() {
@@ -110,19 +133,19 @@ impl Exchange {
                 };
                 family.with(&call).observe(seconds);
             }
-            Duration::Client(Some(family), port) => {
-                let server = settings.server.as_ref();
+            Duration::Client(Some(family)) => {
+                let (address, port) = settings.called(&self.uri);
                 let call = Made {
                     system: "grpc",
                     method,
                     status,
                     error,
-                    address: server.map_or("", |(address, _)| address),
+                    address,
                     port,
                 };
                 family.with(&call).observe(seconds);
             }
-            Duration::Server(None) | Duration::Client(None, _) => {}
+            Duration::Server(None) | Duration::Client(None) => {}
         }
     }
 }
@@ -134,13 +157,20 @@ fn name_of(uri: &Uri) -> &str {
 
 impl wire::Exchange for Exchange {
     fn enter(&self) -> impl Sized + '_ {
-        self.span.enter()
+        (self.nesting.enter(), self.span.enter())
     }
 
-    fn respond(&mut self, head: &response::Parts) -> Option<End> {
+    fn respond(&mut self, head: &mut response::Parts) -> Option<End> {
         self.status = status::of(&head.headers);
-        if self.status.is_none() && head.status != StatusCode::OK {
+        self.is_told = self.status.is_some();
+        if self.is_told {
+            return None;
+        }
+        if head.status != StatusCode::OK {
             self.status = Some(status::of_http(head.status));
+        } else if is_grpc(&head.headers) {
+            // Messages follow, if the client waits for them: only a method answers so.
+            self.learn();
         }
         None
     }
@@ -151,7 +181,18 @@ impl wire::Exchange for Exchange {
     }
 
     fn trailers(&mut self, trailers: &HeaderMap) {
-        self.status = status::of(trailers).or(self.status);
+        if let Some(status) = status::of(trailers) {
+            self.status = Some(status);
+            self.is_told = true;
+        }
+    }
+
+    fn fail(&mut self, error: &dyn Any) -> Option<&'static str> {
+        if self.recorder.side == Side::Client {
+            let error = error.downcast_ref::<BoxError>();
+            self.failed = error.map(|error| status::of_error(&**error));
+        }
+        None
     }
 
     fn end(mut self, end: End) {

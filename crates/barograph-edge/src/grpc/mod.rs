@@ -14,14 +14,24 @@
 //!
 //! A call begins when the service is called, and ends with its stream: the status is that of the
 //! trailers, or of the head where nothing follows it. A call that is dropped before is `CANCELLED`.
+//! Where a client gets an error and no status, it is the one that tonic gives the caller:
+//! `UNAVAILABLE` where no connection could be made, `CANCELLED` where the time of an endpoint was over,
+//! `UNKNOWN` where nothing is known of the error.
+//!
 //! `error.type` is the status where that says that something is wrong: for clients every status but
 //! `OK`, for servers `UNKNOWN`, `DEADLINE_EXCEEDED`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE` and
-//! `DATA_LOSS`. Where there is no status, it is `panic`, or tells what the service or the body gave
-//! as an error.
+//! `DATA_LOSS`. Where a server has told no status it says why, as far as that is known: of clients
+//! a cause such as `connection_refused`, from the [table](crate::http::client#errors) that all clients have in common,
+//! else `panic`, `service_error`, `body_error`.
 //!
-//! Whoever calls a server chooses the path, so not each is a method: a path is one when a call of it
-//! was answered as only its own code would, or when it [was listed](GrpcServerLayerBuilder::with_methods).
-//! Until then it is `_OTHER`. Requests that are not of gRPC pass unrecorded.
+//! Callers choose the path of a request, so not each path is a method: it is one when a call of
+//! it was answered as only its own code would, or when it [was listed](GrpcServerLayerBuilder::with_methods).
+//! Until then it is `_OTHER`. A response that begins without a status is such an answer, so a stream is
+//! known by its method even if every client leaves before its end. Requests that are not of gRPC pass
+//! unrecorded.
+//!
+//! A call that passes two layers of one side which record into the same registry counts once: the
+//! inner layer passes it on as it is, which is reported.
 //!
 //! ```
 //! use barograph_core::registry::Registry;
@@ -44,6 +54,7 @@
 //! Source: OpenTelemetry semantic conventions 1.44, "gRPC" (a release candidate).
 
 mod status;
+mod boxed;
 mod methods;
 mod recorder;
 #[cfg(feature = "tracing")]
@@ -55,13 +66,16 @@ mod exchange;
 mod server;
 mod client;
 
-pub use client::{GrpcClient, GrpcClientLayer, GrpcClientLayerBuilder};
+pub use boxed::Boxed;
+pub use client::{
+    ClientResponseBody, ClientResponseFuture, GrpcClient, GrpcClientLayer, GrpcClientLayerBuilder,
+};
 pub use server::{GrpcServer, GrpcServerLayer, GrpcServerLayerBuilder};
 
 use crate::wire;
 
-/// The body of a response to a call that is recorded until it ends.
+/// The body of a response to a call that a server answers, which is recorded until it ends.
 pub type ResponseBody<B> = wire::ResponseBody<B, exchange::Exchange>;
 
-/// The response to a call that is recorded.
+/// The response to a call that a server answers.
 pub type ResponseFuture<F> = wire::ResponseFuture<F, exchange::Exchange>;

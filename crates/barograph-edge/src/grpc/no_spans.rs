@@ -6,8 +6,12 @@ use super::recorder::{Settings, Side};
 use crate::span::Span;
 
 pub(super) fn call(settings: &Settings, _: Side, _: &Parts, _: Option<&str>) -> Span {
-    let _ = &settings.peer;
+    // What only spans show.
+    let _ = (&settings.peer, &settings.proxies);
+    let _ = settings.server.as_ref().map(|server| server.port);
     Span::none()
 }
 
-pub(super) fn name_late(_: &Span, _: Option<&str>, _: &str) {}
+pub(super) fn name_late(_: &Span, _: &str) {}
+
+pub(super) fn name_original(_: &Span, _: &str) {}

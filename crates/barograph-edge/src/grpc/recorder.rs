@@ -1,7 +1,5 @@
 //! What the calls of one layer have in common.
 
-use std::net::SocketAddr;
-
 use barograph_core::family::Family;
 use barograph_core::histogram::Histogram;
 use barograph_core::labels::LabelSet;
@@ -12,15 +10,17 @@ use barograph_model::bounds::Bounds;
 use barograph_model::propagator::Propagators;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
+use http::{HeaderMap, Uri};
 
 use super::methods::Methods;
+use crate::http::TrustedProxies;
+use crate::http::settings::{Peer, peer_of};
+use crate::http::words::{host_and_port, port_text};
 use crate::propagation::propagators;
+use crate::wire::Layers;
 
 /// Whether a call is recorded.
 type Filter = dyn Fn(&Parts) -> bool + Send + Sync;
-
-/// Who makes a call.
-type Peer = dyn Fn(&Parts) -> Option<SocketAddr> + Send + Sync;
 
 /// What a layer is told about the calls to come.
 pub(super) struct Settings {
@@ -28,8 +28,27 @@ pub(super) struct Settings {
     pub(super) propagators: Option<Propagators>,
     pub(super) methods: Methods,
     pub(super) peer: Box<Peer>,
+    /// Whose headers say who has made a call.
+    pub(super) proxies: Option<TrustedProxies>,
     /// Who is called, where the layer is told that.
-    pub(super) server: Option<(Box<str>, u16)>,
+    pub(super) server: Option<Server>,
+}
+
+/// Who is called, with the port as a label value too.
+pub(super) struct Server {
+    pub(super) address: Box<str>,
+    pub(super) port: u16,
+    port_text: Box<str>,
+}
+
+impl Server {
+    pub(super) fn new(address: Box<str>, port: u16) -> Self {
+        Server {
+            address,
+            port,
+            port_text: port.to_string().into(),
+        }
+    }
 }
 
 impl Default for Settings {
@@ -38,7 +57,8 @@ impl Default for Settings {
             filter: None,
             propagators: None,
             methods: Methods::default(),
-            peer: Box::new(|request| request.extensions.get().copied()),
+            peer: Box::new(peer_of),
+            proxies: None,
             server: None,
         }
     }
@@ -52,10 +72,26 @@ impl Settings {
 
     /// Whether this is a call that is to be recorded.
     pub(super) fn wants(&self, request: &Parts) -> bool {
-        let kind = request.headers.get(CONTENT_TYPE);
-        kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
-            && self.filter.as_ref().is_none_or(|filter| filter(request))
+        is_grpc(&request.headers) && self.filter.as_ref().is_none_or(|filter| filter(request))
     }
+
+    /// Address and port of who is called: as the layer was told, else as the URI says, else empty.
+    pub(super) fn called<'a>(&'a self, uri: &'a Uri) -> (&'a str, &'a str) {
+        if let Some(server) = &self.server {
+            return (&server.address, &server.port_text);
+        }
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        match host_and_port(authority) {
+            Some((address, _)) => (address, port_text(authority, uri.scheme_str())),
+            None => ("", ""),
+        }
+    }
+}
+
+/// Whether these are the headers of gRPC.
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
 }
 
 /// The side of the connection on which calls are recorded.
@@ -100,7 +136,7 @@ pub(super) struct Made<'a> {
 /// What is written to. A family that could not be registered is none, and nothing is written there.
 pub(super) enum Duration {
     Server(Option<Family<Histogram, Answered<'static>>>),
-    Client(Option<Family<Histogram, Made<'static>>>, Box<str>),
+    Client(Option<Family<Histogram, Made<'static>>>),
 }
 
 /// What the calls of one layer have in common.
@@ -108,6 +144,7 @@ pub(super) struct Recorder {
     pub(super) settings: Settings,
     pub(super) side: Side,
     pub(super) duration: Duration,
+    pub(super) layers: Layers,
 }
 
 impl Recorder {
@@ -129,12 +166,10 @@ impl Recorder {
             .with_bounds(Bounds::http_seconds());
         let duration = match side {
             Side::Server => Duration::Server(reported(duration.family())),
-            Side::Client => {
-                let port = settings.server.as_ref().map(|(_, port)| port.to_string());
-                Duration::Client(reported(duration.family()), port.unwrap_or_default().into())
-            }
+            Side::Client => Duration::Client(reported(duration.family())),
         };
         Recorder {
+            layers: Layers::new(registry),
             settings,
             side,
             duration,

@@ -18,8 +18,9 @@ use super::exchange::Exchange;
 use super::recorder::{Recorder, Settings, Side};
 use super::{ResponseBody, ResponseFuture};
 use crate::carrier::Headers;
+use crate::http::TrustedProxies;
 use crate::scope::Scope;
-use crate::wire::Exchange as _;
+use crate::wire::{Exchange as _, Nested, Outer};
 
 /// Records the calls that the services which it is put around answer.
 ///
@@ -87,7 +88,8 @@ impl GrpcServerLayerBuilder {
     /// The methods that there are, as `package.Service/Method`; every other is `_OTHER`.
     ///
     /// Without a list they are learnt: a path is a method when a call of it was answered as only its own
-    /// code would. At most a thousand are learnt.
+    /// code would, by a response that messages may follow or by a status that nobody else gives. At
+    /// most a thousand are learnt.
     pub fn with_methods(mut self, methods: impl IntoIterator<Item = impl Into<Arc<str>>>) -> Self {
         self.settings
             .methods
@@ -115,13 +117,26 @@ impl GrpcServerLayerBuilder {
         self
     }
 
-    /// Asks `peer` who makes a call, for `network.peer.address` in spans. By default it is a
-    /// `SocketAddr` among the extensions of the request; tonic has it in its `TcpConnectInfo`.
+    /// Asks `peer` who makes a call, for `network.peer.address` in spans.
+    ///
+    /// By default it is a `SocketAddr` among the extensions of the request, or with the feature `axum`
+    /// its `ConnectInfo`. tonic's own server has it in its `TcpConnectInfo`:
+    ///
+    /// ```text
+    /// .with_peer(|request| request.extensions.get::<TcpConnectInfo>()?.remote_addr())
+    /// ```
     pub fn with_peer(
         mut self,
         peer: impl Fn(&Parts) -> Option<SocketAddr> + Send + Sync + 'static,
     ) -> Self {
         self.settings.peer = Box::new(peer);
+        self
+    }
+
+    /// Believes what these proxies say about who makes a call, for `client.address` in spans. By
+    /// default nobody is believed, and it is the peer.
+    pub fn with_trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.settings.proxies = Some(proxies);
         self
     }
 
@@ -168,18 +183,30 @@ where
 
     fn call(&mut self, request: Request<Q>) -> ResponseFuture<S::Future> {
         let (parts, body) = request.into_parts();
+        let nesting = match self.recorder.layers.look(&CALLS, &parts) {
+            Ok(nesting) => nesting,
+            Err(Nested) => {
+                let inner = self.inner.call(Request::from_parts(parts, body));
+                return ResponseFuture::new(inner, Scope::default(), None);
+            }
+        };
         let received = self.recorder.settings.propagators();
         let received = received.extract(&Headers(&parts.headers));
         let (scope, linked) = Scope::of(received, self.boundary);
         let exchange;
         let inner = {
             let _in_scope = scope.enter();
-            exchange = Exchange::begin(&self.recorder, linked, &parts);
+            exchange = Exchange::begin(&self.recorder, linked, nesting, &parts);
             let _entered = exchange.as_ref().map(Exchange::enter);
             self.inner.call(Request::from_parts(parts, body))
         };
         ResponseFuture::new(inner, scope, exchange)
     }
+}
+
+thread_local! {
+    /// The call that an outer layer records.
+    static CALLS: Outer = const { Outer::none() };
 }
 
 impl<S: fmt::Debug> fmt::Debug for GrpcServer<S> {

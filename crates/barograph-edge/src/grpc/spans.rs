@@ -8,6 +8,7 @@ use tracing::field::Empty;
 use tracing::{Level, info_span, span_enabled};
 
 use super::recorder::{Settings, Side};
+use crate::http::forwarded::origin;
 use crate::http::words::host_and_port;
 use crate::span::{Span, bounded};
 
@@ -23,7 +24,7 @@ pub(super) fn call(settings: &Settings, side: Side, request: &Parts, method: Opt
         .and_then(|host| host.to_str().ok());
     let authority = request.uri.authority().map(|a| a.as_str()).or(host);
     let (address, port) = match &settings.server {
-        Some((address, port)) => (Some(&**address), Some(*port)),
+        Some(server) => (Some(&*server.address), Some(server.port)),
         None => {
             let (address, port) = authority.and_then(host_and_port).unzip();
             (address, port.flatten())
@@ -34,6 +35,7 @@ pub(super) fn call(settings: &Settings, side: Side, request: &Parts, method: Opt
     match side {
         Side::Server => {
             let peer = (settings.peer)(request);
+            let origin = origin(settings.proxies.as_ref(), peer, &request.headers);
             info_span!(
                 target: TARGET,
                 "grpc_server",
@@ -41,7 +43,7 @@ pub(super) fn call(settings: &Settings, side: Side, request: &Parts, method: Opt
                 otel.kind = "server",
                 otel.status_code = Empty,
                 error.type = Empty,
-                client.address = peer.map(|peer| tracing::field::display(peer.ip())),
+                client.address = origin.map(|origin| tracing::field::display(origin.client)),
                 network.peer.address = peer.map(|peer| tracing::field::display(peer.ip())),
                 network.peer.port = peer.map(|peer| peer.port()),
                 rpc.method = method,
@@ -70,14 +72,13 @@ pub(super) fn call(settings: &Settings, side: Side, request: &Parts, method: Opt
     .into()
 }
 
-/// Tells which method it was, when that was not known at the beginning: `learnt`, or this path,
-/// which is none.
-pub(super) fn name_late(span: &Span, learnt: Option<&str>, path: &str) {
-    match learnt {
-        Some(method) => {
-            span.text("otel.name", method);
-            span.text("rpc.method", method);
-        }
-        None => span.text("rpc.method_original", bounded(path)),
-    }
+/// Tells which method it is, when that was not known at the beginning.
+pub(super) fn name_late(span: &Span, method: &str) {
+    span.text("otel.name", method);
+    span.text("rpc.method", method);
+}
+
+/// Tells the path that was asked for, and is no method.
+pub(super) fn name_original(span: &Span, path: &str) {
+    span.text("rpc.method_original", bounded(path));
 }

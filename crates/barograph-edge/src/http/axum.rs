@@ -1,12 +1,14 @@
 //! What is known of a request in a service built on axum: its route, and its body's type.
 
 use std::any::Any;
+use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use ::axum::body::Body;
+use ::axum::extract::ConnectInfo;
 use bytes::Bytes;
 use http::request::Parts;
 use http_body::{Body as _, Frame, SizeHint};
@@ -17,6 +19,12 @@ pub(super) use ::axum::extract::MatchedPath as Matched;
 /// The route that axum's router has matched.
 pub(super) fn matched(request: &Parts) -> Option<Matched> {
     request.extensions.get::<Matched>().cloned()
+}
+
+/// The peer of the connection, as `into_make_service_with_connect_info` notes it.
+pub(super) fn connected(request: &Parts) -> Option<SocketAddr> {
+    let connected = request.extensions.get::<ConnectInfo<SocketAddr>>();
+    connected.map(|connected| connected.0)
 }
 
 /// Has the bytes of a body counted, if it is axum's.

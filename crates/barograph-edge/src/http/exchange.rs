@@ -12,15 +12,17 @@ use super::axum::{self, Passed};
 use super::instruments::{Instruments, Request};
 use super::methods::Kind;
 use super::route::Route;
-use super::settings::{Scheme, Settings};
+use super::scheme::Scheme;
+use super::settings::Settings;
 use super::spans;
 use crate::span::Span;
-use crate::wire::{self, End, announced};
+use crate::wire::{self, End, Layers, Nesting, announced};
 
 /// What the requests of a layer have in common.
 pub(super) struct Recorder {
     pub(super) settings: Settings,
     pub(super) instruments: Instruments,
+    pub(super) layers: Layers,
 }
 
 /// A request that a server works on.
@@ -35,6 +37,8 @@ pub struct Exchange {
     request_size: RequestSize,
     status: Option<StatusCode>,
     response_size: u64,
+    /// None where an outer layer records the request.
+    nesting: Option<Nesting>,
     ended: bool,
 }
 
@@ -45,6 +49,7 @@ impl Exchange {
     pub(super) fn begin<B: Body + 'static>(
         recorder: &Arc<Recorder>,
         linked: Option<TraceContext>,
+        nesting: Nesting,
         request: &Parts,
         body: &mut B,
     ) -> Option<Self> {
@@ -56,7 +61,16 @@ impl Exchange {
         }
         let method = settings.methods.place(&request.method);
         let route = (settings.route)(request);
-        let span = spans::server(settings, request, method, route.as_ref());
+        let origin = settings.origin(request);
+        let scheme = settings.scheme(request, origin.as_ref());
+        let span = spans::server(&spans::Received {
+            settings,
+            request,
+            method,
+            route: route.as_ref(),
+            scheme,
+            origin,
+        });
         if let Some(linked) = linked {
             span.link(linked);
         }
@@ -64,7 +78,7 @@ impl Exchange {
             span,
             start: Stopwatch::start(),
             method,
-            scheme: settings.scheme(request),
+            scheme,
             kind: Kind::of(&request.method),
             route,
             request_size: RequestSize {
@@ -73,11 +87,33 @@ impl Exchange {
             },
             status: None,
             response_size: 0,
+            nesting: Some(nesting),
             ended: false,
             recorder: recorder.clone(),
         };
         exchange.active(1);
         Some(exchange)
+    }
+
+    /// A request that an outer layer records, which is only told the route.
+    pub(super) fn nested(recorder: &Arc<Recorder>, request: &Parts) -> Self {
+        Exchange {
+            span: Span::none(),
+            start: Stopwatch::start(),
+            method: 0,
+            scheme: recorder.settings.scheme,
+            kind: Kind::of(&request.method),
+            route: (recorder.settings.route)(request),
+            request_size: RequestSize {
+                announced: None,
+                passed: None,
+            },
+            status: None,
+            response_size: 0,
+            nesting: None,
+            ended: true,
+            recorder: recorder.clone(),
+        }
     }
 
     fn record(&mut self, end: End) {
@@ -125,6 +161,7 @@ impl Exchange {
         let Recorder {
             settings,
             instruments,
+            ..
         } = &*self.recorder;
         if let Some(active) = instruments.active(settings, self.method, self.scheme) {
             active.add(change);
@@ -134,10 +171,17 @@ impl Exchange {
 
 impl wire::Exchange for Exchange {
     fn enter(&self) -> impl Sized + '_ {
-        self.span.enter()
+        let nesting = self.nesting.as_ref();
+        (nesting.map(Nesting::enter), self.span.enter())
     }
 
-    fn respond(&mut self, head: &response::Parts) -> Option<End> {
+    fn respond(&mut self, head: &mut response::Parts) -> Option<End> {
+        if self.nesting.is_none() {
+            if let Some(route) = self.route.take() {
+                head.extensions.get_or_insert_with(|| route);
+            }
+            return None;
+        }
         let status = head.status;
         self.status = Some(status);
         self.span
@@ -158,7 +202,9 @@ impl wire::Exchange for Exchange {
     }
 
     fn end(mut self, end: End) {
-        self.record(end);
+        if !self.ended {
+            self.record(end);
+        }
     }
 }
 

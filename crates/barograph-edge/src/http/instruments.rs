@@ -11,7 +11,8 @@ use barograph_core::spec::RegisterError;
 use barograph_core::updown::UpDownCounter;
 use barograph_model::bounds::Bounds;
 
-use super::settings::{Scheme, Settings};
+use super::scheme::Scheme;
+use super::settings::Settings;
 
 /// The labels of a request that is over. Empty ones do not apply to it.
 #[derive(LabelSet)]

@@ -12,10 +12,13 @@ use http::request::Parts;
 use tower_layer::Layer;
 
 use super::exchange::Recorder;
+use super::forwarded::TrustedProxies;
 use super::instruments::Instruments;
 use super::route::Route;
+use super::scheme::Scheme;
 use super::service::HttpMetrics;
-use super::settings::{Scheme, Settings};
+use super::settings::Settings;
+use crate::wire::Layers;
 
 /// Records the requests of the services that it is put around. Clones share everything.
 #[derive(Clone)]
@@ -152,23 +155,21 @@ impl HttpLayerBuilder {
 
     /// Asks `peer` who has sent a request, for `client.address` and `network.peer.address` in spans.
     ///
-    /// By default it is a `SocketAddr` among the extensions of the request. In a service built on
-    /// axum it is in there as `ConnectInfo`:
-    ///
-    /// ```
-    /// # use std::net::SocketAddr;
-    /// # #[derive(Clone)] struct ConnectInfo<T>(T);
-    /// use barograph_edge::http::HttpLayer;
-    /// let layer = HttpLayer::builder()
-    ///     .with_peer(|request| request.extensions.get::<ConnectInfo<SocketAddr>>().map(|c| c.0))
-    ///     .build();
-    /// # let _ = layer;
-    /// ```
+    /// By default it is a `SocketAddr` among the extensions of the request, or with the feature `axum`
+    /// the `ConnectInfo<SocketAddr>` that `Telemetry::serve` and axum's
+    /// `into_make_service_with_connect_info` put there.
     pub fn with_peer(
         mut self,
         peer: impl Fn(&Parts) -> Option<SocketAddr> + Send + Sync + 'static,
     ) -> Self {
-        self.settings.spans.peer = Box::new(peer);
+        self.settings.peer = Box::new(peer);
+        self
+    }
+
+    /// Believes what these proxies say about a request: `client.address` and `server.address` in
+    /// spans, `url.scheme` in metrics too. By default nobody is believed.
+    pub fn with_trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
+        self.settings.proxies = Some(proxies);
         self
     }
 
@@ -183,6 +184,7 @@ impl HttpLayerBuilder {
             recorder: Arc::new(Recorder {
                 settings: self.settings,
                 instruments,
+                layers: Layers::new(registry),
             }),
         }
     }

@@ -20,6 +20,16 @@
 //! that was given whole the status code from 500 on. Upgraded connections are no requests any more:
 //! they are counted as active until then, and recorded nowhere.
 //!
+//! A request that passes two layers which record into the same registry counts once: the outer one
+//! records it, from the inner one it takes the route where it knows none itself. That is reported
+//! once, because mostly one of them is too many.
+//!
+//! # Behind proxies
+//!
+//! Spans have the peer of the connection as `network.peer.address` and `client.address`. Behind a load
+//! balancer that is the balancer. Which balancers and proxies are believed when they tell the client,
+//! the scheme and the host, [`TrustedProxies`] says; by default nobody is.
+//!
 //! # Context and spans
 //!
 //! A request is worked on in the context that it comes with, as far as the
@@ -55,8 +65,10 @@ mod axum;
 mod axum;
 mod route;
 pub(crate) mod words;
+mod scheme;
+pub(crate) mod forwarded;
 mod methods;
-mod settings;
+pub(crate) mod settings;
 mod instruments;
 #[cfg(feature = "tracing")]
 mod spans;
@@ -69,11 +81,12 @@ mod layer;
 pub mod client;
 
 pub use client::{HttpClientLayer, HttpClientLayerBuilder};
+pub use forwarded::{InvalidNetwork, Origin, TrustedProxies};
 pub use layer::{HttpLayer, HttpLayerBuilder};
 pub use methods::set_known_methods;
 pub use route::Route;
+pub use scheme::Scheme;
 pub use service::HttpMetrics;
-pub use settings::Scheme;
 
 use crate::wire;
 

@@ -1,5 +1,7 @@
 //! Where axum is not known, no route is, and bodies are not counted.
 
+use std::net::SocketAddr;
+
 use http::request::Parts;
 
 /// A route that axum's router has matched: there is none.
@@ -13,6 +15,10 @@ impl Matched {
 }
 
 pub(super) fn matched(_: &Parts) -> Option<Matched> {
+    None
+}
+
+pub(super) fn connected(_: &Parts) -> Option<SocketAddr> {
     None
 }
 

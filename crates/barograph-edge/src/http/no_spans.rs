@@ -2,13 +2,26 @@
 
 use http::request::Parts;
 
+use super::forwarded::Origin;
 use super::methods::Methods;
 use super::route::Route;
+use super::scheme::Scheme;
 use super::settings::{Query, Settings};
 use super::words::Server;
 use crate::span::Span;
 
-pub(super) fn server(_: &Settings, _: &Parts, _: usize, _: Option<&Route>) -> Span {
+/// What is known of a request that a server has got.
+#[expect(dead_code, reason = "spans would show it")]
+pub(super) struct Received<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) request: &'a Parts,
+    pub(super) method: usize,
+    pub(super) route: Option<&'a Route>,
+    pub(super) scheme: Scheme,
+    pub(super) origin: Option<Origin<'a>>,
+}
+
+pub(super) fn server(_: &Received<'_>) -> Span {
     Span::none()
 }
 

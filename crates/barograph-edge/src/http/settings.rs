@@ -9,8 +9,10 @@ use http::HeaderMap;
 use http::request::Parts;
 
 use super::axum;
+use super::forwarded::{Origin, TrustedProxies};
 use super::methods::Methods;
 use super::route::Route;
+use super::scheme::Scheme;
 use crate::carrier::Headers;
 use crate::propagation::propagators;
 use crate::scope::Scope;
@@ -25,7 +27,13 @@ pub(super) type RouteOf = dyn Fn(&Parts) -> Option<Route> + Send + Sync;
 pub(super) type Query = dyn Fn(&str) -> Cow<'_, str> + Send + Sync;
 
 /// Who has sent a request.
-pub(super) type Peer = dyn Fn(&Parts) -> Option<SocketAddr> + Send + Sync;
+pub(crate) type Peer = dyn Fn(&Parts) -> Option<SocketAddr> + Send + Sync;
+
+/// Who has sent a request, as a server notes it in its extensions.
+pub(crate) fn peer_of(request: &Parts) -> Option<SocketAddr> {
+    let plain = request.extensions.get().copied();
+    plain.or_else(|| axum::connected(request))
+}
 
 /// What a layer is told about the requests to come.
 pub(super) struct Settings {
@@ -35,6 +43,8 @@ pub(super) struct Settings {
     pub(super) route: Box<RouteOf>,
     pub(super) propagators: Option<Propagators>,
     pub(super) boundary: Boundary,
+    pub(super) peer: Box<Peer>,
+    pub(super) proxies: Option<TrustedProxies>,
     #[cfg_attr(
         not(feature = "tracing"),
         allow(dead_code, reason = "spans ask for it")
@@ -47,7 +57,6 @@ pub(super) struct SpanSettings {
     pub(super) filter: Option<Box<Filter>>,
     /// None for the redaction that there is by default.
     pub(super) query: Option<Box<Query>>,
-    pub(super) peer: Box<Peer>,
 }
 
 impl Default for Settings {
@@ -59,10 +68,11 @@ impl Default for Settings {
             route: Box::new(|request| axum::matched(request).map(Route::matched)),
             propagators: None,
             boundary: Boundary::default(),
+            peer: Box::new(peer_of),
+            proxies: None,
             spans: SpanSettings {
                 filter: None,
                 query: None,
-                peer: Box::new(|request| request.extensions.get().copied()),
             },
         }
     }
@@ -76,34 +86,23 @@ impl Settings {
         Scope::of(propagators.extract(&Headers(headers)), self.boundary)
     }
 
-    /// The scheme that the request itself names, which HTTP/2 does and HTTP/1 does not, or the one
-    /// that was set. Schemes that are not those of HTTP count as the latter.
-    pub(super) fn scheme(&self, request: &Parts) -> Scheme {
+    /// What proxies that are trusted tell of a request. None where nobody is.
+    pub(super) fn origin<'a>(&self, request: &'a Parts) -> Option<Origin<'a>> {
+        let proxies = self.proxies.as_ref()?;
+        let peer = (self.peer)(request)?;
+        Some(proxies.origin(peer.ip(), &request.headers))
+    }
+
+    /// The scheme that a trusted proxy tells, or the request itself, which it does in HTTP/2 and not
+    /// in HTTP/1, or the one that was set. Schemes that are not those of HTTP count as the latter.
+    pub(super) fn scheme(&self, request: &Parts, origin: Option<&Origin<'_>>) -> Scheme {
+        if let Some(scheme) = origin.and_then(|origin| origin.scheme) {
+            return scheme;
+        }
         match request.uri.scheme_str() {
             Some("http") => Scheme::Http,
             Some("https") => Scheme::Https,
             _ => self.scheme,
-        }
-    }
-}
-
-/// The scheme of requests that do not name theirs.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Scheme {
-    /// Without TLS.
-    Http,
-    /// With TLS, be it ended here or in front of the service.
-    Https,
-}
-
-impl Scheme {
-    pub(super) const COUNT: usize = 2;
-
-    pub(super) fn as_str(self) -> &'static str {
-        match self {
-            Scheme::Http => "http",
-            Scheme::Https => "https",
         }
     }
 }

@@ -12,8 +12,10 @@ use http::request::Parts;
 use tracing::field::Empty;
 use tracing::{Level, info_span, span_enabled};
 
+use super::forwarded::Origin;
 use super::methods::Methods;
 use super::route::Route;
+use super::scheme::Scheme;
 use super::settings::{Query, Settings};
 use super::words::{Server, host_and_port, version};
 use crate::redact::Redaction;
@@ -21,13 +23,27 @@ use crate::span::{Span, bounded};
 
 const TARGET: &str = "barograph_edge::http";
 
+/// What is known of a request that a server has got.
+pub(super) struct Received<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) request: &'a Parts,
+    pub(super) method: usize,
+    pub(super) route: Option<&'a Route>,
+    pub(super) scheme: Scheme,
+    /// What proxies that are trusted say.
+    pub(super) origin: Option<Origin<'a>>,
+}
+
 /// The span of a request that a server has got.
-pub(super) fn server(
-    settings: &Settings,
-    request: &Parts,
-    method: usize,
-    route: Option<&Route>,
-) -> Span {
+pub(super) fn server(received: &Received<'_>) -> Span {
+    let Received {
+        settings,
+        request,
+        method,
+        route,
+        scheme,
+        ref origin,
+    } = *received;
     let is_wanted = || settings.spans.filter.as_ref().is_none_or(|f| f(request));
     if !span_enabled!(target: TARGET, Level::INFO) || !is_wanted() {
         return Span::none();
@@ -44,8 +60,11 @@ pub(super) fn server(
         .get(HOST)
         .and_then(|host| host.to_str().ok());
     let authority = request.uri.authority().map(|a| a.as_str()).or(host);
-    let (host, port) = authority.and_then(host_and_port).unzip();
-    let peer = (settings.spans.peer)(request);
+    let asked = origin.as_ref().and_then(|origin| origin.host);
+    let (host, port) = asked.or(authority).and_then(host_and_port).unzip();
+    let peer = (settings.peer)(request);
+    let client = origin.as_ref().map(|origin| origin.client);
+    let client = client.or(peer.map(|peer| peer.ip()));
     let agent = request.headers.get(USER_AGENT);
     info_span!(
         target: TARGET,
@@ -58,12 +77,12 @@ pub(super) fn server(
         http.request.method_original = known.is_none().then_some(bounded(original)),
         http.route = route,
         http.response.status_code = Empty,
-        url.path = bounded(request.uri.path()),
+        url.path = bounded(&DEFAULT.text(request.uri.path())),
         url.query = query.as_deref().map(bounded),
-        url.scheme = settings.scheme(request).as_str(),
+        url.scheme = scheme.as_str(),
         server.address = host.map(bounded),
         server.port = port.flatten(),
-        client.address = peer.map(|peer| display(peer.ip())),
+        client.address = client.map(display),
         network.peer.address = peer.map(|peer| display(peer.ip())),
         network.peer.port = peer.as_ref().map(SocketAddr::port),
         network.protocol.version = version(request.version),
@@ -121,16 +140,17 @@ fn url(sent: &Sent<'_>) -> String {
         Some((_, host)) => ("REDACTED:REDACTED@", host),
         None => ("", authority),
     };
-    let mut url = format!("{scheme}://{user}{host}{}", uri.path());
+    let mut url = format!("{scheme}://{user}{host}{}", DEFAULT.text(uri.path()));
     if let Some(query) = uri.query() {
         url.extend(["?", &redacted(sent.query, query)]);
     }
     url
 }
 
+static DEFAULT: LazyLock<Redaction> = LazyLock::new(Redaction::default);
+
 /// A query as it may be seen.
 fn redacted<'a>(own: Option<&Query>, query: &'a str) -> Cow<'a, str> {
-    static DEFAULT: LazyLock<Redaction> = LazyLock::new(Redaction::default);
     match own {
         Some(own) => own(query),
         None => DEFAULT.redact("url.query", query),

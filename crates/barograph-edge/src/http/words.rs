@@ -52,6 +52,18 @@ pub(crate) fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
     (!host.is_empty()).then_some((host, port))
 }
 
+/// The port of an authority as text, or that of the scheme where it has none.
+pub(crate) fn port_text<'a>(authority: &'a str, scheme: Option<&str>) -> &'a str {
+    let host = authority
+        .rsplit_once(']')
+        .map_or(authority, |(_, rest)| rest);
+    match host.rsplit_once(':') {
+        Some((_, port)) if port.parse::<u16>().is_ok() => port,
+        _ if scheme == Some("https") => "443",
+        _ => "80",
+    }
+}
+
 /// The version of the protocol: `1.1`, `2`.
 pub(crate) fn version(version: Version) -> Option<&'static str> {
     match version {
@@ -66,7 +78,20 @@ pub(crate) fn version(version: Version) -> Option<&'static str> {
 
 #[cfg(test)]
 mod tests {
-    use super::host_and_port;
+    use super::*;
+
+    #[test]
+    fn a_port_is_written_or_that_of_the_scheme() {
+        for (authority, scheme, expected) in [
+            ("shop.example:8080", None, "8080"),
+            ("me:1@shop.example", Some("http"), "80"),
+            ("me:1@[::1]", Some("https"), "443"),
+            ("[::1]:81", Some("https"), "81"),
+            ("shop:port", Some("https"), "443"),
+        ] {
+            assert_eq!(port_text(authority, scheme), expected, "{authority}");
+        }
+    }
 
     #[test]
     fn an_authority_is_a_host_and_perhaps_a_port() {

@@ -8,6 +8,8 @@ use std::fmt::{self, Display};
 use std::io;
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
 
+use crate::wire::known_cause;
+
 /// What `error.type` says: the type of an error or a code, never its message.
 ///
 /// There are few different ones, because each is a series. Made from text, or by
@@ -19,9 +21,11 @@ impl ErrorType {
     /// What stands for an error about whose type nothing is known, such as text.
     pub const OTHER: ErrorType = ErrorType(Cow::Borrowed("_OTHER"));
 
-    /// What [`name_errors`] says about errors of this type; else, of an [`io::Error`] its kind
-    /// (`TimedOut`), of boxed errors and text [`ErrorType::OTHER`], of any other the path of its
-    /// type without parameters (`shop::orders::OrderError`).
+    /// What [`name_errors`] says about errors of this type; else, of an [`io::Error`], of an error of a
+    /// hyper client and of boxed ones, why a connection failed, by the [words](crate::http::client#errors)
+    /// that clients have (`timeout`); else, of an [`io::Error`] its kind (`NotFound`), of boxed errors
+    /// and text [`ErrorType::OTHER`], of any other the path of its type without parameters
+    /// (`shop::orders::OrderError`).
     pub fn of<E: 'static>(error: &E) -> Self {
         let named = {
             let names = names().read().unwrap_or_else(PoisonError::into_inner);
@@ -30,6 +34,9 @@ impl ErrorType {
         let any: &dyn Any = error;
         if let Some(name) = named {
             return name(any);
+        }
+        if let Some(cause) = known_cause(error) {
+            return ErrorType(Cow::Borrowed(cause));
         }
         if let Some(error) = any.downcast_ref::<io::Error>() {
             return Self::of_io(error);
@@ -227,12 +234,18 @@ mod tests {
 
     #[test]
     fn the_kind_of_an_io_error_is_its_type_boxed_or_not() {
-        let error = || io::Error::new(io::ErrorKind::TimedOut, "secret");
-        assert_eq!(ErrorType::of(&error()).as_str(), "TimedOut");
-        let boxed: Box<dyn Error> = error().into();
-        assert_eq!(ErrorType::of(&boxed).as_str(), "TimedOut");
-        let sent: Box<dyn Error + Send + Sync> = error().into();
-        assert_eq!(ErrorType::of(&sent).as_str(), "TimedOut");
+        for (kind, expected) in [
+            (io::ErrorKind::TimedOut, "timeout"),
+            (io::ErrorKind::ConnectionRefused, "connection_refused"),
+            (io::ErrorKind::NotFound, "NotFound"),
+        ] {
+            let error = || io::Error::new(kind, "secret");
+            assert_eq!(ErrorType::of(&error()).as_str(), expected);
+            let boxed: Box<dyn Error> = error().into();
+            assert_eq!(ErrorType::of(&boxed).as_str(), expected);
+            let sent: Box<dyn Error + Send + Sync> = error().into();
+            assert_eq!(ErrorType::of(&sent).as_str(), expected);
+        }
     }
 
     #[test]

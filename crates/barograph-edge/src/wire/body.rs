@@ -77,7 +77,7 @@ where
         let end = match &frame {
             None => Some(End::Complete),
             Some(Err(error)) => {
-                let kind = exchange.error_type(error);
+                let kind = exchange.fail(error);
                 Some(End::BodyError(kind.unwrap_or_else(|| error_type(error))))
             }
             Some(Ok(frame)) => {

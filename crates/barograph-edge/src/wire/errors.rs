@@ -1,38 +1,210 @@
-//! Errors as values of `error.type`: few different ones, and nothing of what they say.
+//! Errors as values of `error.type`: one word for one cause, whatever type of error it is wrapped in,
+//! and nothing of what a message says.
 
 use std::any::{Any, type_name};
 use std::error::Error;
+use std::fmt::{self, Write};
 use std::io::{self, ErrorKind};
+use std::iter;
 
-type BoxError = Box<dyn Error + Send + Sync>;
+use hyper_util::client::legacy;
 
-/// What kind of error this is: the name of its type, or, where errors of any type are in a box, what
-/// the system says of it, else `_OTHER`.
+/// An error of any type, as the services of tower have it.
+pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
+
+/// Stands for an error about whose cause nothing is known.
+pub(crate) const OTHER: &str = "_OTHER";
+
+/// The cause of an error: a word of the table in [`http::client`](crate::http::client). Where no
+/// cause is known it is `_OTHER` for errors whose causes can be read, else the name of the type.
 pub(crate) fn error_type<E: 'static>(error: &E) -> &'static str {
-    let name = type_name::<E>();
-    match (error as &dyn Any).downcast_ref::<BoxError>() {
-        Some(boxed) => of_system(&**boxed).unwrap_or("_OTHER"),
-        None if name.contains("dyn ") => "_OTHER",
-        None => name,
+    match as_error(error) {
+        Some(error) => cause(error).unwrap_or(OTHER),
+        None => name_of::<E>(),
     }
 }
 
-/// What the system says of an error, if that is what is behind it.
-pub(crate) fn of_system(error: &(dyn Error + 'static)) -> Option<&'static str> {
-    let mut causes = std::iter::successors(Some(error), |cause| (*cause).source());
-    let error = causes.find_map(|cause| cause.downcast_ref::<io::Error>())?;
-    Some(match error.kind() {
+/// The cause of an error whose type is one of those that clients of HTTP give, or a box.
+#[cfg(feature = "tracing")]
+pub(crate) fn known_cause<E: 'static>(error: &E) -> Option<&'static str> {
+    cause(as_error(error)?)
+}
+
+/// The error, where its type is one whose causes can be read.
+///
+/// `E` has no bound, because the boxed errors of tower do not implement `Error`. So the types that
+/// clients of HTTP give are tried one by one.
+fn as_error<E: 'static>(error: &E) -> Option<&(dyn Error + 'static)> {
+    let any: &dyn Any = error;
+    if let Some(boxed) = any.downcast_ref::<BoxError>() {
+        return Some(&**boxed);
+    }
+    if let Some(boxed) = any.downcast_ref::<Box<dyn Error>>() {
+        return Some(&**boxed);
+    }
+    fn of<T: Error + 'static>(any: &dyn Any) -> Option<&(dyn Error + 'static)> {
+        any.downcast_ref::<T>().map(|error| error as _)
+    }
+    of::<legacy::Error>(any)
+        .or_else(|| of::<hyper::Error>(any))
+        .or_else(|| of::<io::Error>(any))
+}
+
+/// The path of a type without its parameters, which may name what nobody can tell apart.
+fn name_of<E>() -> &'static str {
+    let name = type_name::<E>();
+    if name.contains("dyn ") {
+        return OTHER;
+    }
+    name.split('<').next().unwrap_or(name)
+}
+
+/// An error and those behind it, the outermost first.
+pub(crate) fn causes<'a>(
+    error: &'a (dyn Error + 'static),
+) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
+    // A chain that has no end is a fault of its type, and must not be one of ours.
+    iter::successors(Some(error), |error| behind(*error)).take(DEEPEST)
+}
+
+fn behind<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
+    match error.downcast_ref::<io::Error>() {
+        // Its `source` would leave out the error that it was made of.
+        Some(error) => error.get_ref().map(|inner| inner as _),
+        None => error.source(),
+    }
+}
+
+/// The cause of an error in one word. None where nothing is known of it.
+pub(crate) fn cause(error: &(dyn Error + 'static)) -> Option<&'static str> {
+    // Whether it is about making a connection, and what else it is if nothing behind it says more.
+    let (mut connects, mut less) = (false, None);
+    for cause in causes(error) {
+        if let Some(error) = cause.downcast_ref::<io::Error>() {
+            match error.kind() {
+                // So say the libraries of TLS. Elsewhere it may be anything, such as bad gzip.
+                ErrorKind::InvalidData if connects => return Some("tls"),
+                kind => match of_kind(kind).or_else(|| resolving(error)) {
+                    Some(word) => return Some(word),
+                    None => continue,
+                },
+            }
+        } else if let Some(error) = cause.downcast_ref::<hyper::Error>() {
+            if error.is_timeout() {
+                return Some("timeout");
+            }
+            less = if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
+                Some("connection_closed")
+            } else if error.is_parse() {
+                Some("protocol_error")
+            } else {
+                less
+            };
+        } else if let Some(error) = cause.downcast_ref::<legacy::Error>() {
+            connects |= error.is_connect();
+        } else {
+            let looks = DebugStart::of(cause);
+            if looks.is_of_any(&["Elapsed", "TimedOut", "TimeoutExpired"]) {
+                return Some("timeout");
+            }
+            if looks.as_str().starts_with("ConnectError(\"dns error\"") {
+                return Some("name_resolution");
+            }
+            connects |= looks.is_of_any(&["ConnectError"]);
+        }
+    }
+    less.or(connects.then_some("connection_failed"))
+}
+
+/// What the system says of an error.
+fn of_kind(kind: ErrorKind) -> Option<&'static str> {
+    Some(match kind {
         ErrorKind::ConnectionRefused => "connection_refused",
         ErrorKind::ConnectionReset => "connection_reset",
         ErrorKind::ConnectionAborted => "connection_aborted",
-        ErrorKind::BrokenPipe => "broken_pipe",
+        ErrorKind::BrokenPipe | ErrorKind::NotConnected | ErrorKind::UnexpectedEof => {
+            "connection_closed"
+        }
         ErrorKind::TimedOut => "timeout",
-        ErrorKind::UnexpectedEof => "unexpected_eof",
         ErrorKind::HostUnreachable => "host_unreachable",
-        ErrorKind::NetworkUnreachable => "network_unreachable",
-        _ => "std::io::Error",
+        ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => "network_unreachable",
+        ErrorKind::AddrNotAvailable => "address_not_available",
+        _ => return None,
     })
 }
+
+/// Whether a name could not be resolved: the standard library has no kind for that.
+fn resolving(error: &io::Error) -> Option<&'static str> {
+    let mut start = DebugStart::default();
+    let _ = write!(start, "{error}");
+    let unix = start.as_str().starts_with("failed to lookup address");
+    // WSAHOST_NOT_FOUND, WSATRY_AGAIN, WSANO_RECOVERY, WSANO_DATA.
+    let windows = cfg!(windows) && matches!(error.raw_os_error(), Some(11001..=11004));
+    (unix || windows).then_some("name_resolution")
+}
+
+/// The first bytes of what an error looks like in `Debug`, which begins with the name of its type
+/// where that is derived.
+///
+/// It tells types apart that cannot be named here: those of tonic, tower and tokio, of which several
+/// versions may be in one program, and those that are private to reqwest and hyper-util. One that
+/// looks otherwise one day is `_OTHER`.
+pub(crate) struct DebugStart {
+    bytes: [u8; Self::LENGTH],
+    length: usize,
+}
+
+impl DebugStart {
+    const LENGTH: usize = 40;
+
+    pub(crate) fn of(error: &dyn Error) -> Self {
+        let mut start = DebugStart::default();
+        // It fails when there is no more room.
+        let _ = write!(start, "{error:?}");
+        start
+    }
+
+    pub(crate) fn as_str(&self) -> &str {
+        let bytes = &self.bytes[..self.length];
+        match str::from_utf8(bytes) {
+            Ok(text) => text,
+            // The last character was cut.
+            Err(error) => str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default(),
+        }
+    }
+
+    /// Whether the name that it begins with is one of these.
+    pub(crate) fn is_of_any(&self, names: &[&str]) -> bool {
+        let text = self.as_str();
+        let name = text.find(|c: char| !c.is_alphanumeric() && c != '_');
+        names.contains(&&text[..name.unwrap_or(text.len())])
+    }
+}
+
+impl Default for DebugStart {
+    fn default() -> Self {
+        DebugStart {
+            bytes: [0; Self::LENGTH],
+            length: 0,
+        }
+    }
+}
+
+impl Write for DebugStart {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let room = &mut self.bytes[self.length..];
+        let written = text.len().min(room.len());
+        room[..written].copy_from_slice(&text.as_bytes()[..written]);
+        self.length += written;
+        match written == text.len() {
+            true => Ok(()),
+            false => Err(fmt::Error),
+        }
+    }
+}
+
+/// The most errors behind each other that are looked at.
+const DEEPEST: usize = 16;
 
 #[cfg(test)]
 mod tests {
@@ -40,12 +212,80 @@ mod tests {
 
     #[test]
     fn errors_are_told_by_type_or_by_what_the_system_says() {
-        let boxed: BoxError = io::Error::from(ErrorKind::ConnectionRefused).into();
+        let refused = || io::Error::from(ErrorKind::ConnectionRefused);
+        assert_eq!(error_type(&refused()), "connection_refused");
+        let boxed: BoxError = refused().into();
         assert_eq!(error_type(&boxed), "connection_refused");
+        let wrapped: BoxError = io::Error::other(io::Error::other(refused())).into();
+        assert_eq!(error_type(&wrapped), "connection_refused");
         let boxed: BoxError = "secret".into();
         assert_eq!(error_type(&boxed), "_OTHER");
         let anything: Box<dyn Error> = "secret".into();
         assert_eq!(error_type(&anything), "_OTHER");
-        assert_eq!(error_type(&std::fmt::Error), "core::fmt::Error");
+        assert_eq!(error_type(&fmt::Error), "core::fmt::Error");
+        assert_eq!(error_type(&Some(1_u8)), "core::option::Option");
+    }
+
+    #[test]
+    fn types_that_cannot_be_named_are_known_by_how_they_look() {
+        #[derive(Debug)]
+        #[allow(dead_code, reason = "it is looked at")]
+        struct Elapsed(());
+        impl fmt::Display for Elapsed {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("secret")
+            }
+        }
+        impl Error for Elapsed {}
+        let boxed: BoxError = Elapsed(()).into();
+        assert_eq!(error_type(&boxed), "timeout");
+
+        #[derive(Debug)]
+        struct ElapsedLonger;
+        impl fmt::Display for ElapsedLonger {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("Elapsed")
+            }
+        }
+        impl Error for ElapsedLonger {}
+        let boxed: BoxError = ElapsedLonger.into();
+        assert_eq!(error_type(&boxed), "_OTHER");
+    }
+
+    #[test]
+    fn a_name_that_nobody_knows_is_told_from_other_errors_of_the_system() {
+        use std::net::ToSocketAddrs;
+        // RFC 6761: nothing is below `invalid`, whether a server of names can be asked or not.
+        let failed = ("nobody.invalid", 80).to_socket_addrs().unwrap_err();
+        assert_eq!(error_type(&failed), "name_resolution");
+        let other = io::Error::from(ErrorKind::PermissionDenied);
+        assert_eq!(error_type(&other), "_OTHER");
+    }
+
+    #[test]
+    fn a_chain_without_an_end_is_left() {
+        #[derive(Debug)]
+        struct Endless;
+        impl fmt::Display for Endless {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("again")
+            }
+        }
+        impl Error for Endless {
+            fn source(&self) -> Option<&(dyn Error + 'static)> {
+                Some(&Endless)
+            }
+        }
+        assert_eq!(cause(&Endless), None);
+    }
+
+    #[test]
+    fn the_beginning_of_a_text_is_cut_between_characters() {
+        for before in DebugStart::LENGTH - 4..=DebugStart::LENGTH {
+            let mut start = DebugStart::default();
+            let _ = write!(start, "{}ä{}", "a".repeat(before), "b".repeat(9));
+            assert!(start.as_str().starts_with(&"a".repeat(before)));
+            assert!(start.as_str().len() <= DebugStart::LENGTH);
+        }
     }
 }

@@ -13,7 +13,7 @@ pub trait Exchange: Sized {
     fn enter(&self) -> impl Sized + '_;
 
     /// Notes the head of the response. Returns how the request ends with it already, if it does.
-    fn respond(&mut self, head: &response::Parts) -> Option<End>;
+    fn respond(&mut self, head: &mut response::Parts) -> Option<End>;
 
     /// Counts bytes of the response's body. Returns how many there were so far.
     fn pass(&mut self, bytes: usize) -> u64;
@@ -23,8 +23,9 @@ pub trait Exchange: Sized {
         let _ = trailers;
     }
 
-    /// What kind of error this is, where it is better known than by its type.
-    fn error_type(&self, error: &dyn Any) -> Option<&'static str> {
+    /// Notes the error with which it is about to end. Returns what kind that is, where it is better
+    /// known than by its type.
+    fn fail(&mut self, error: &dyn Any) -> Option<&'static str> {
         let _ = error;
         None
     }

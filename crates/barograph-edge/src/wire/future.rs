@@ -66,19 +66,19 @@ where
         let response = match result {
             Ok(response) => response,
             Err(error) => {
-                if let Some(exchange) = exchange {
-                    let kind = exchange.error_type(&error);
+                if let Some(mut exchange) = exchange {
+                    let kind = exchange.fail(&error);
                     let kind = kind.unwrap_or_else(|| error_type(&error));
                     exchange.end(End::ServiceError(kind));
                 }
                 return Poll::Ready(Err(error));
             }
         };
-        let (head, body) = response.into_parts();
+        let (mut head, body) = response.into_parts();
         let announced = announced(&body, &head.headers);
         let end = match &mut exchange {
             Some(exchange) => exchange
-                .respond(&head)
+                .respond(&mut head)
                 .or_else(|| (announced == Some(0)).then_some(End::Complete)),
             None => None,
         };

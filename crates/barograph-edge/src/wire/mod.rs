@@ -6,12 +6,16 @@
 
 mod exchange;
 mod errors;
+mod nesting;
 mod body;
 mod future;
 
 pub(crate) use body::ResponseBody;
-pub(crate) use errors::error_type;
 #[cfg(feature = "reqwest-middleware")]
-pub(crate) use errors::of_system;
+pub(crate) use errors::cause;
+#[cfg(feature = "tracing")]
+pub(crate) use errors::known_cause;
+pub(crate) use errors::{BoxError, DebugStart, OTHER, causes, error_type};
 pub(crate) use exchange::{End, Exchange, announced};
 pub(crate) use future::ResponseFuture;
+pub(crate) use nesting::{Layers, Nested, Nesting, Outer};

@@ -227,6 +227,23 @@ fn only_hosts_on_the_list_are_told() {
 }
 
 #[test]
+fn hosts_that_are_not_known_are_one() {
+    let (registry, layer) = setup(|builder| builder.with_known_hosts(["*.shop.example"]));
+    for url in [
+        "http://orders.shop.example/",
+        "https://hooks.example:8443/",
+        "http://192.0.2.1:81/",
+    ] {
+        send(&layer, get(url), || status(200));
+    }
+    let expected = [
+        "GET 200 1.1 _OTHER = 2",
+        "GET 200 1.1 orders.shop.example 80 = 1",
+    ];
+    assert_eq!(lines(&registry), expected);
+}
+
+#[test]
 fn each_try_has_a_span_and_says_which_it_is() {
     let (spans, _guard) = Spans::collect();
     let (_, layer) = setup(|builder| builder);

@@ -8,6 +8,7 @@ mod spans;
 mod bodies;
 #[cfg(feature = "rdkafka")]
 mod brokers;
+mod causes;
 mod chain;
 mod clients;
 mod contexts;
@@ -15,8 +16,10 @@ mod grpc;
 mod kafka;
 mod keep;
 mod keep_through_layer;
+mod nesting;
 mod operations;
 mod pages;
+mod peers;
 mod process;
 mod requests;
 mod request_spans;

@@ -95,6 +95,35 @@ fn a_span_says_what_was_asked_and_answered() {
 }
 
 #[test]
+fn secrets_in_the_path_and_in_the_query_are_hidden() {
+    let mut request = request("GET");
+    let uri = "/reset;token=s3cret/user?password=s3cret&page=2";
+    *request.uri_mut() = uri.parse().unwrap();
+    let span = span(request, empty);
+    assert_eq!(span.field("url.path"), "/reset;token=REDACTED");
+    assert_eq!(span.field("url.query"), "password=REDACTED&page=2");
+    assert!(!format!("{span:?}").contains("s3cret"));
+}
+
+#[test]
+fn what_is_of_absurd_length_is_cut() {
+    let long = "x".repeat(30_000);
+    let mut request = with_headers(&[("user-agent", &long), ("host", &long)]);
+    *request.uri_mut() = format!("/{long}?{long}").parse().unwrap();
+    *request.method_mut() = long.parse().unwrap();
+    let span = span(request, empty);
+    for name in [
+        "http.request.method_original",
+        "server.address",
+        "url.path",
+        "url.query",
+        "user_agent.original",
+    ] {
+        assert_eq!(span.field(name).len(), 2048, "{name}");
+    }
+}
+
+#[test]
 fn without_a_route_the_method_is_the_name_and_never_the_path() {
     assert_eq!(span(request("GET"), empty).name(), "GET");
     let brewed = span(request("BREW"), empty);

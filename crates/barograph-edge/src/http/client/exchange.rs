@@ -12,9 +12,9 @@ use super::attempts::Attempts;
 use super::recorder::{Recorder, Request};
 use crate::http::methods::Kind;
 use crate::http::spans::{self, Sent};
-use crate::http::words::{Server, version};
+use crate::http::words::{Server, port_text, version};
 use crate::span::Span;
-use crate::wire::{self, End};
+use crate::wire::{self, End, Nesting, OTHER};
 
 /// A request that a client waits for.
 pub struct Exchange {
@@ -29,6 +29,7 @@ pub struct Exchange {
     status: Option<StatusCode>,
     version: Option<Version>,
     passed: u64,
+    nesting: Nesting,
     /// What kind of error one is, where it is better known than by its type.
     errors: fn(&dyn Any) -> Option<&'static str>,
     ended: bool,
@@ -38,7 +39,11 @@ impl Exchange {
     /// Begins one try. None for requests that are left out.
     ///
     /// What is current is the parent of its span.
-    pub(crate) fn begin(recorder: &Arc<Recorder>, request: &Parts) -> Option<Self> {
+    pub(crate) fn begin(
+        recorder: &Arc<Recorder>,
+        nesting: Nesting,
+        request: &Parts,
+    ) -> Option<Self> {
         let settings = &recorder.settings;
         if let Some(filter) = &settings.filter
             && !filter(request)
@@ -74,6 +79,7 @@ impl Exchange {
             status: None,
             version: None,
             passed: 0,
+            nesting,
             errors: |_| None,
             ended: false,
         })
@@ -107,11 +113,18 @@ impl Exchange {
             return;
         };
         let server = Server::of(&self.uri, &self.host);
+        let (address, port) = match self.recorder.settings.known_hosts.have(server.address) {
+            true => (
+                server.address,
+                port_text(server.authority, Some(server.scheme)),
+            ),
+            false => (OTHER, ""),
+        };
         let _entered = self.span.enter();
         let request = Request {
             method: self.recorder.settings.methods.name(self.method),
-            address: server.address,
-            port: server.port,
+            address,
+            port,
             status,
             version: self.version.and_then(version).unwrap_or_default(),
             error,
@@ -123,10 +136,10 @@ impl Exchange {
 
 impl wire::Exchange for Exchange {
     fn enter(&self) -> impl Sized + '_ {
-        self.span.enter()
+        (self.nesting.enter(), self.span.enter())
     }
 
-    fn respond(&mut self, head: &response::Parts) -> Option<End> {
+    fn respond(&mut self, head: &mut response::Parts) -> Option<End> {
         let status = head.status.as_u16().into();
         self.span.number("http.response.status_code", status);
         if let Some(version) = version(head.version) {
@@ -142,7 +155,7 @@ impl wire::Exchange for Exchange {
         self.passed
     }
 
-    fn error_type(&self, error: &dyn Any) -> Option<&'static str> {
+    fn fail(&mut self, error: &dyn Any) -> Option<&'static str> {
         (self.errors)(error)
     }
 

@@ -1,6 +1,6 @@
-//! Who may see the context of a request.
+//! Hosts that are told apart from others.
 
-/// The hosts to which contexts are sent.
+/// All hosts, or those on a list.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Hosts {
     #[default]

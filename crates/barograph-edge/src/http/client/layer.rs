@@ -101,6 +101,18 @@ impl HttpClientLayerBuilder {
         self
     }
 
+    /// The hosts that are label values as `server.address`; every other is `_OTHER`, and its port is not
+    /// told. `*.example` is every host below `example`. By default all of them are.
+    ///
+    /// For programs whose users choose where requests go. Spans show every host.
+    pub fn with_known_hosts(
+        mut self,
+        hosts: impl IntoIterator<Item = impl Into<Box<str>>>,
+    ) -> Self {
+        self.settings.known_hosts = hosts.into_iter().collect();
+        self
+    }
+
     /// Shows the query of `url.full` in spans as `query` gives it. By default what has the name of a
     /// secret, and the signatures of signed URLs, are `REDACTED`.
     pub fn with_query(

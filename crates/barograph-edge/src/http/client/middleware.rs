@@ -12,6 +12,7 @@ use super::HttpClientLayer;
 use super::attempts::Attempts;
 use super::exchange::Exchange;
 use super::recorder::Recorder;
+use super::service::REQUESTS;
 use crate::http::words::Server;
 use crate::scope::Scope;
 use crate::wire::{self, Exchange as _, ResponseFuture};
@@ -57,6 +58,10 @@ impl Middleware for HttpClientMiddleware {
         let Ok(uri) = request.url().as_str().parse() else {
             return next.run(request, extensions).await;
         };
+        let url = request.url().as_str().as_bytes();
+        let Ok(nesting) = self.recorder.layers.look_for(&REQUESTS, url) else {
+            return next.run(request, extensions).await;
+        };
         // The request as layers see it, for as long as it is looked at.
         let (mut parts, ()) = Request::new(()).into_parts();
         parts.method = request.method().clone();
@@ -65,7 +70,7 @@ impl Middleware for HttpClientMiddleware {
         parts.headers = std::mem::take(request.headers_mut());
         extensions.get_or_insert_default::<Attempts>();
         parts.extensions = extensions.clone();
-        let exchange = Exchange::begin(&self.recorder, &parts);
+        let exchange = Exchange::begin(&self.recorder, nesting, &parts);
         let exchange = exchange.map(|exchange| exchange.with_errors(error_type));
         let sent = {
             let _entered = exchange.as_ref().map(|exchange| exchange.enter());
@@ -111,19 +116,16 @@ fn whole(response: Response<Body>) -> reqwest::Response {
 fn error_type(error: &dyn Any) -> Option<&'static str> {
     let error = match error.downcast_ref::<Error>() {
         Some(Error::Reqwest(error)) => error,
-        Some(Error::Middleware(_)) => return Some("_OTHER"),
+        Some(Error::Middleware(error)) => {
+            return Some(wire::cause(&**error).unwrap_or(wire::OTHER));
+        }
         None => error.downcast_ref::<reqwest::Error>()?,
     };
-    Some(if error.is_timeout() {
-        "timeout"
-    } else if let Some(known) = wire::of_system(error) {
-        known
-    } else if error.is_connect() {
-        "connect"
-    } else if error.is_redirect() {
-        "redirect"
-    } else {
-        "reqwest::Error"
+    Some(match wire::cause(error) {
+        Some(cause) => cause,
+        None if error.is_connect() => "connection_failed",
+        None if error.is_redirect() => "too_many_redirects",
+        None => wire::OTHER,
     })
 }
 

@@ -6,9 +6,36 @@
 //! `error.type`. One that does not apply has an empty value.
 //!
 //! Each request through the layer is one try: a layer that tries again belongs around it, not
-//! inside. The try ends with the body of its response. `error.type` is the status code from 400 on,
-//! else the type of the error that the service or the body gave, `_OTHER` where that has no name, or
-//! `panic`. A request that its caller drops was cancelled, which is no error.
+//! inside. The try ends with the body of its response. A request that passes two layers which record
+//! into the same registry counts once, in the outer one.
+//!
+//! One layer does for all servers: the address is that of the URL, or of the header `Host` where the URL has none.
+//! Each is a series, as far as the family's limit goes. A program that sends requests wherever its users
+//! want lists [its own servers](HttpClientLayerBuilder::with_known_hosts); the others are `_OTHER`.
+//!
+//! # Errors
+//!
+//! `error.type` is the status code from 400 on, `panic`, or why there was no answer, in one word for one
+//! cause: the same for clients of hyper-util, reqwest and tonic, for boxed errors of tower, and for
+//! [operations](crate::observe) that fail of one. A request that its caller drops was cancelled, which is
+//! no error.
+//!
+//! | word | what has happened |
+//! |---|---|
+//! | `connection_refused` | nobody listens there |
+//! | `connection_reset` | the other side, or something on the way, has cut the connection |
+//! | `connection_aborted` | this side has |
+//! | `connection_closed` | the other side has closed it before the answer was whole |
+//! | `connection_failed` | no connection could be made, for another reason |
+//! | `host_unreachable`, `network_unreachable` | there is no way to the other side |
+//! | `address_not_available` | the address is none of this machine, or its ports are used up |
+//! | `name_resolution` | the name of the host could not be resolved |
+//! | `tls` | the other side cannot be trusted, or speaks no TLS |
+//! | `timeout` | a limit of time was over |
+//! | `protocol_error` | what came is not HTTP |
+//! | `too_many_redirects` | as reqwest counts them |
+//! | the path of a type | an error of a type of its own, about whose causes nothing is known |
+//! | `_OTHER` | anything else |
 //!
 //! ```
 //! use barograph_core::registry::Registry;

@@ -16,6 +16,7 @@ use crate::http::methods::Methods;
 use crate::http::route::Route;
 use crate::http::settings::{Filter, Query, RouteOf};
 use crate::propagation::propagators;
+use crate::wire::Layers;
 
 /// What a layer is told about the requests to come.
 pub(crate) struct Settings {
@@ -24,7 +25,10 @@ pub(crate) struct Settings {
     pub(crate) template: Box<RouteOf>,
     /// None for the redaction that there is by default.
     pub(crate) query: Option<Box<Query>>,
+    /// Those that contexts are sent to.
     pub(crate) hosts: Hosts,
+    /// Those that are label values.
+    pub(crate) known_hosts: Hosts,
     pub(crate) propagators: Option<Propagators>,
 }
 
@@ -36,6 +40,7 @@ impl Default for Settings {
             template: Box::new(|request: &Parts| request.extensions.get::<Route>().cloned()),
             query: None,
             hosts: Hosts::default(),
+            known_hosts: Hosts::default(),
             propagators: None,
         }
     }
@@ -50,7 +55,7 @@ pub(crate) struct Request<'a> {
     #[label(name = "server.address")]
     pub(crate) address: &'a str,
     #[label(name = "server.port")]
-    pub(crate) port: u16,
+    pub(crate) port: &'a str,
     #[label(name = "http.response.status_code")]
     pub(crate) status: &'a str,
     #[label(name = "network.protocol.version")]
@@ -64,6 +69,7 @@ pub(crate) struct Recorder {
     pub(crate) settings: Settings,
     /// None where it could not be registered; then nothing is recorded.
     pub(crate) duration: Option<Family<Histogram, Request<'static>>>,
+    pub(crate) layers: Layers,
 }
 
 impl Recorder {
@@ -77,6 +83,7 @@ impl Recorder {
         let report = |error| report::report(format!("requests are not recorded: {error}"));
         Recorder {
             settings,
+            layers: Layers::new(registry),
             duration: duration.map_err(report).ok(),
         }
     }

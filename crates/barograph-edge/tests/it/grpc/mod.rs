@@ -6,11 +6,13 @@ use barograph_core::registry::Registry;
 use barograph_edge::grpc::{GrpcClientLayer, GrpcServerLayer, GrpcServerLayerBuilder};
 use barograph_model::context::{Baggage, Boundary, Propagation, TraceContext};
 use barograph_model::snapshot::{Source, Value};
+use http_body_util::BodyExt;
 use tokio::time::{Duration, sleep, timeout};
 use tonic::Code;
+use tower::{Layer, ServiceExt};
 
 use crate::spans::Spans;
-use service::{Orders, serve};
+pub(crate) use service::{Orders, serve};
 
 const SERVER: &str = "rpc.server.call.duration";
 const CLIENT: &str = "rpc.client.call.duration";
@@ -223,9 +225,9 @@ async fn a_call_that_is_dropped_is_cancelled_on_both_sides() {
     // A stream that nobody reads to its end.
     orders.list_first("endless").await;
     let expected = [
-        "_OTHER CANCELLED grpc = 1",
         "shop.Orders/Get CANCELLED grpc = 1",
         "shop.Orders/Get OK grpc = 1",
+        "shop.Orders/List CANCELLED grpc = 1",
     ];
     expect(&registry, SERVER, &expected).await;
     let expected = [
@@ -258,4 +260,95 @@ async fn a_method_that_panics_is_told_by_both_sides() {
     expect(&registry, SERVER, &expected).await;
     let all = lines(&registry, CLIENT);
     assert_eq!(all.len(), 2, "{all:?}");
+}
+
+#[tokio::test]
+async fn a_stream_that_every_client_leaves_is_known_by_its_method() {
+    let (spans, _guard) = Spans::collect();
+    let Pair {
+        registry,
+        mut orders,
+    } = pair().await;
+    for _ in 0..3 {
+        orders.list_first("endless").await;
+    }
+    expect(&registry, SERVER, &["shop.Orders/List CANCELLED grpc = 3"]).await;
+    let mut servers = spans.all();
+    servers.retain(|span| span.field("otel.kind") == "server");
+    assert_eq!(servers.len(), 3);
+    for span in servers {
+        assert_eq!(span.name(), "shop.Orders/List");
+        assert_eq!(span.field("rpc.method"), "shop.Orders/List");
+        assert_eq!(span.field("rpc.method_original"), "");
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_is_not_of_grpc_teaches_no_method() {
+    let registry = Registry::new();
+    let layer = GrpcServerLayer::builder().with_registry(&registry).build();
+    // A fallback that answers every path, as that of an app beside the methods of gRPC.
+    let answers = |request: http::Request<String>| async move {
+        let status = match request.uri().path() {
+            "/shop.Orders/Broken" => 500,
+            _ => 200,
+        };
+        let response = http::Response::builder().status(status);
+        let response = response.header("content-type", "text/html");
+        response.body("<html></html>".to_owned())
+    };
+    let service = layer.layer(tower::service_fn(answers));
+    for path in ["/any.Service/Method", "/shop.Orders/Broken", "/a/b"] {
+        let request = http::Request::post(path)
+            .header("content-type", "application/grpc")
+            .body(String::new());
+        let response = service.clone().oneshot(request.unwrap()).await.unwrap();
+        response.into_body().collect().await.unwrap();
+    }
+    expect(&registry, SERVER, &["UNKNOWN _OTHER UNKNOWN grpc = 3"]).await;
+}
+
+#[tokio::test]
+async fn a_call_through_two_layers_counts_once() {
+    let registry = Registry::new();
+    let layer = || GrpcServerLayer::builder().with_registry(&registry).build();
+    let inner = layer().layer(service::Shop);
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let router = tonic::transport::Server::builder()
+        .layer(layer())
+        .add_service(service::Twice(inner));
+    let incoming = tonic::transport::server::TcpIncoming::from(listener);
+    tokio::spawn(router.serve_with_incoming(incoming));
+    let client = GrpcClientLayer::builder().with_registry(&registry).build();
+    let mut orders = Orders::connect(address, &client).await;
+    orders.get("one").await.unwrap();
+    orders.get("missing").await.unwrap_err();
+    let expected = [
+        "shop.Orders/Get NOT_FOUND grpc = 1",
+        "shop.Orders/Get OK grpc = 1",
+    ];
+    expect(&registry, SERVER, &expected).await;
+}
+
+#[tokio::test]
+async fn the_uri_of_a_call_tells_who_is_called() {
+    let registry = Registry::new();
+    let layer = GrpcClientLayer::builder().with_registry(&registry).build();
+    for uri in ["http://orders.test:50051", "https://[::1]", "/"] {
+        let nobody =
+            |_: http::Request<String>| std::future::ready(Err::<http::Response<String>, _>("gone"));
+        let uri = format!("{}/shop.Orders/Get", uri.trim_end_matches('/'));
+        let request = http::Request::post(uri)
+            .header("content-type", "application/grpc")
+            .body(String::new());
+        let service = layer.layer(tower::service_fn(nobody));
+        service.oneshot(request.unwrap()).await.unwrap_err();
+    }
+    let expected = [
+        "UNKNOWN shop.Orders/Get UNKNOWN grpc ::1 443 = 1",
+        "UNKNOWN shop.Orders/Get UNKNOWN grpc = 1",
+        "UNKNOWN shop.Orders/Get UNKNOWN grpc orders.test 50051 = 1",
+    ];
+    expect(&registry, CLIENT, &expected).await;
 }

@@ -21,7 +21,7 @@ use tonic::{Request, Response, Status};
 use tower::Layer;
 
 /// Serves on the loopback, until the test's runtime goes.
-pub(super) async fn serve(layer: GrpcServerLayer) -> SocketAddr {
+pub(crate) async fn serve(layer: GrpcServerLayer) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     let router = Server::builder().layer(layer).add_service(Shop);
@@ -30,7 +30,7 @@ pub(super) async fn serve(layer: GrpcServerLayer) -> SocketAddr {
 }
 
 /// A client of the service.
-pub(super) struct Orders {
+pub(crate) struct Orders {
     inner: tonic::client::Grpc<GrpcClient<Channel>>,
 }
 
@@ -43,6 +43,13 @@ impl Orders {
         }
     }
 
+    /// A client that connects when it is asked to call.
+    pub(crate) fn lazy(endpoint: Endpoint, layer: &GrpcClientLayer) -> Self {
+        Orders {
+            inner: tonic::client::Grpc::new(layer.layer(endpoint.connect_lazy())),
+        }
+    }
+
     pub(super) async fn call(&mut self, path: &'static str, text: &str) -> Result<String, Status> {
         self.inner.ready().await.unwrap();
         let path = PathAndQuery::from_static(path);
@@ -50,7 +57,7 @@ impl Orders {
         Ok(answer.await?.into_inner())
     }
 
-    pub(super) async fn get(&mut self, text: &str) -> Result<String, Status> {
+    pub(crate) async fn get(&mut self, text: &str) -> Result<String, Status> {
         self.call("/shop.Orders/Get", text).await
     }
 
@@ -70,7 +77,7 @@ impl Orders {
         assert!(stream.message().await.unwrap().is_some());
     }
 
-    async fn stream(&mut self, text: &str) -> Result<tonic::Streaming<String>, Status> {
+    pub(crate) async fn stream(&mut self, text: &str) -> Result<tonic::Streaming<String>, Status> {
         self.inner.ready().await.unwrap();
         let path = PathAndQuery::from_static("/shop.Orders/List");
         let request = Request::new(text.to_owned());
@@ -80,7 +87,32 @@ impl Orders {
 }
 
 #[derive(Clone)]
-struct Shop;
+pub(super) struct Shop;
+
+/// The service with something around it.
+#[derive(Clone)]
+pub(super) struct Twice<S>(pub(super) S);
+
+impl<S> NamedService for Twice<S> {
+    const NAME: &'static str = Shop::NAME;
+}
+
+impl<S> Service<http::Request<Body>> for Twice<S>
+where
+    S: Service<http::Request<Body>>,
+{
+    type Response = S::Response;
+    type Error = S::Error;
+    type Future = S::Future;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.0.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: http::Request<Body>) -> S::Future {
+        self.0.call(request)
+    }
+}
 
 impl NamedService for Shop {
     const NAME: &'static str = "shop.Orders";
