@@ -23,8 +23,10 @@
 //!
 //! # Features
 //!
-//! * `axum` (default): [`Telemetry::serve`], and routes as labels in [`http`].
+//! * `axum` (default): [`Telemetry::serve`], and routes and peers of requests in [`http`].
 //! * `otlp` (default): `push`, which sends what is recorded to whoever takes OTLP.
+//! * `reqwest-middleware`: [`http::client`] for clients made of reqwest.
+//! * `rdkafka`: [`carrier`] for records of the client of librdkafka; [`kafka`] is there without it.
 //! * `zstd`: compresses what is sent by zstd, too.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -82,7 +84,7 @@ pub use barograph_core::{
 };
 pub use barograph_core::{current, labels, registry};
 pub use barograph_edge::observe::{self, observe};
-pub use barograph_edge::{carrier, http};
+pub use barograph_edge::{carrier, grpc, http, kafka};
 pub use barograph_model::{context, propagator};
 
 pub use crate::builder::{Builder, init};
