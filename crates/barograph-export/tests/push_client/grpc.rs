@@ -114,9 +114,16 @@ fn six_statuses_are_repeated_and_no_other() {
 }
 
 /// `google.rpc.Status { code: 8, details: [Any { RetryInfo { retry_delay: seconds } }] }`.
-fn retry_info(seconds: u8) -> Vec<u8> {
+pub(crate) fn retry_info(seconds: u64) -> Vec<u8> {
     let url = b"type.googleapis.com/google.rpc.RetryInfo";
-    let info = [&[10, 2][..], &[8, seconds]].concat();
+    let mut delay = vec![8];
+    let mut left = seconds;
+    while left >= 0x80 {
+        delay.push(left as u8 | 0x80);
+        left >>= 7;
+    }
+    delay.push(left as u8);
+    let info = [&[10, delay.len() as u8][..], &delay].concat();
     let any = [
         &[10, url.len() as u8][..],
         url,

@@ -16,6 +16,7 @@ mod connection;
 mod faults;
 mod files;
 mod grpc;
+mod pauses;
 mod http;
 mod zipkin;
 mod proxy;
