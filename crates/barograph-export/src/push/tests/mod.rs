@@ -12,3 +12,5 @@ mod taken;
 mod panics;
 #[cfg(feature = "journal")]
 mod on_disk;
+#[cfg(all(feature = "journal", unix))]
+mod damage;
