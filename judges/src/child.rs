@@ -47,6 +47,11 @@ impl Child {
         }
     }
 
+    /// The id of its process.
+    pub fn id(&self) -> u32 {
+        self.process.id()
+    }
+
     /// What the child uses up, in bytes: the most that it had in memory at once.
     ///
     /// # Panics

@@ -8,6 +8,8 @@
 //!
 //! ```text
 //! cargo xtask judges        installs the backends, then runs `cargo test -p judges`
+//! cargo xtask attacks       attacks a service from all sides; needs none of the backends
+//! cargo xtask soak          runs it for long under load
 //! ```
 //!
 //! Every child listens on the loopback on a port of its own, keeps its files in a directory that
@@ -20,12 +22,16 @@ pub mod child;
 pub mod samples;
 pub mod lines;
 pub mod ask;
+pub mod usage;
 pub mod page;
 pub mod service;
 pub mod load;
 pub mod prometheus;
 pub mod authority;
 pub mod receiver;
+pub mod frames;
+pub mod fake_receiver;
+pub mod target;
 pub mod collector;
 pub mod points;
 pub mod events;

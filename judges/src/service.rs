@@ -4,7 +4,7 @@ use std::{
     collections::BTreeMap,
     env,
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{self, Command},
     sync::{
         OnceLock,
@@ -81,6 +81,23 @@ impl Service {
         Self::start(program, arguments, variables)
     }
 
+    /// A service that is attacked.
+    #[track_caller]
+    pub fn target(arguments: &[&str]) -> Self {
+        Self::start(&target_program(), arguments, &Variables::new())
+    }
+
+    /// The same within limits that a shell sets, such as `ulimit -n 64`.
+    #[track_caller]
+    pub fn target_limited(limits: &str, arguments: &[String]) -> Self {
+        let script = format!("{limits}; exec \"$0\" \"$@\"");
+        let mut all = vec!["-c".to_owned(), script];
+        all.push(target_program().display().to_string());
+        all.extend_from_slice(arguments);
+        let all: Vec<&str> = all.iter().map(String::as_str).collect();
+        Self::start(Path::new("bash"), &all, &Variables::new())
+    }
+
     /// One of a chain of services: its arguments say what comes before and after it.
     #[track_caller]
     pub fn link(arguments: &[&str], variables: &Variables) -> Self {
@@ -90,22 +107,11 @@ impl Service {
     }
 
     #[track_caller]
-    fn start(program: &PathBuf, arguments: &[&str], variables: &Variables) -> Self {
+    fn start(program: &Path, arguments: &[&str], variables: &Variables) -> Self {
         let address = free_address();
         let mut child = Child::start("the service", |_| {
-            let mut command = Command::new(program);
-            for (name, _) in env::vars_os() {
-                if name.to_string_lossy().starts_with("OTEL_") {
-                    command.env_remove(name);
-                }
-            }
-            command
-                .args(arguments)
-                .env("HELLO_ADDR", address.to_string())
-                .env("OTEL_EXPORTER_PROMETHEUS_PORT", "0")
-                // A line for each request would bury what the library says.
-                .env("RUST_LOG", "info,hello=warn")
-                .envs(variables);
+            let mut command = command(program, address, variables);
+            command.args(arguments);
             command
         });
         let page = child.wait_for("start line that names /metrics", |child| {
@@ -195,11 +201,36 @@ impl Service {
     }
 }
 
-/// The first `http://…/metrics` in the service's output.
+/// What starts a service at an address, with variables and none of OpenTelemetry's besides.
+pub fn command(program: &Path, address: SocketAddr, variables: &Variables) -> Command {
+    let mut command = Command::new(program);
+    for (name, _) in env::vars_os() {
+        if name.to_string_lossy().starts_with("OTEL_") {
+            command.env_remove(name);
+        }
+    }
+    command
+        .env("HELLO_ADDR", address.to_string())
+        .env("OTEL_EXPORTER_PROMETHEUS_PORT", "0")
+        // A line for each request would bury what the library says.
+        .env("RUST_LOG", "info,hello=warn,target_service=warn")
+        .envs(variables);
+    command
+}
+
+/// The program of [`Service::target`].
+#[track_caller]
+pub fn target_program() -> PathBuf {
+    static BUILT: OnceLock<PathBuf> = OnceLock::new();
+    let build = || build(&["-p", "judges", "--bin", "target_service"]);
+    BUILT.get_or_init(build).clone()
+}
+
+/// The URL of the page, as the start line has it. Other lines may name receivers.
 fn page_in(log: &str) -> Option<String> {
-    let end = log.find("/metrics")?;
-    let start = log[..end].rfind("http://")?;
-    Some(log[start..end].to_owned() + "/metrics")
+    let (_, rest) = log.split_once("metrics at http://")?;
+    let end = rest.find("/metrics")?;
+    Some(format!("http://{}/metrics", &rest[..end]))
 }
 
 /// A port that was free a moment ago. The service takes only an address that is named to it.
@@ -271,6 +302,8 @@ mod tests {
             page_in(line).as_deref(),
             Some("http://127.0.0.1:39001/metrics")
         );
+        let warning = "WARN no queue for http://127.0.0.1:4318/v1/metrics\n";
+        assert_eq!(page_in(&format!("{warning}{line}")), page_in(line));
         assert_eq!(page_in("http://127.0.0.1:1/health"), None);
     }
 }

@@ -5,6 +5,7 @@
 //! cargo xtask NAME...       runs them in the order given
 //! cargo xtask check         what to run before a commit: fmt, clippy, test, doc
 //! cargo xtask ci            all of them
+//! cargo xtask soak --help   what else the soak can do
 //! ```
 //!
 //! A recipe that cannot run has failed: nothing is skipped for want of a tool.
@@ -31,6 +32,15 @@ fn main() -> ExitCode {
         list();
         return ExitCode::SUCCESS;
     }
+    // With arguments of its own it is no recipe.
+    if let [name, arguments @ ..] = &names[..]
+        && name == "soak"
+    {
+        return match recipes::soak(arguments) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(_) => ExitCode::FAILURE,
+        };
+    }
     let mut chosen: Vec<&Recipe> = Vec::new();
     for name in &names {
         match name.as_str() {
@@ -55,6 +65,7 @@ fn list() {
     }
     println!("{:10} {}", "check", CHECK.join(", "));
     println!("{:10} all of them", "ci");
+    println!("\n`soak` takes arguments, and lasts 10 minutes without any: cargo xtask soak --help");
 }
 
 /// Runs until the first failure; ends with how long each recipe took.

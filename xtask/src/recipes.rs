@@ -5,6 +5,7 @@ use std::{
     process::Command,
     sync::Mutex,
     thread,
+    time::Instant,
 };
 
 use crate::cargo::{
@@ -70,6 +71,16 @@ pub(crate) const RECIPES: &[Recipe] = &[
         name: "fuzz",
         about: "each fuzz target for half a minute (nightly)",
         run: fuzz,
+    },
+    Recipe {
+        name: "attacks",
+        about: "evil receivers, floods, SIGTERM under load, damaged queues",
+        run: attacks,
+    },
+    Recipe {
+        name: "soak",
+        about: "memory, threads and descriptors stay level",
+        run: short_soak,
     },
     Recipe {
         name: "judges",
@@ -288,6 +299,31 @@ fn judges() -> Result {
         "kcat",
     ]))?;
     run(&mut cargo("test --package judges"))
+}
+
+/// One after the other, since each keeps the machine busy and looks at the clock. What they print is
+/// their result as much as that they pass.
+fn attacks() -> Result {
+    let attacks = ["evil_receiver"];
+    for attack in attacks {
+        let begun = Instant::now();
+        run(&mut cargo(&format!(
+            "test --package judges --features attacks --test {attack} -- --nocapture --test-threads 1"
+        )))?;
+        println!("   {attack}: {:.1} s", begun.elapsed().as_secs_f64());
+    }
+    Ok(())
+}
+
+/// So long that a leak of some megabytes a minute is seen; by hand it runs longer.
+fn short_soak() -> Result {
+    soak(&["--seconds".into(), "45".into()])
+}
+
+/// Runs the soak with its arguments.
+pub(crate) fn soak(arguments: &[String]) -> Result {
+    let program = "run --quiet --package judges --features attacks --bin soak --";
+    run(cargo(program).args(arguments))
 }
 
 fn install() -> Command {
