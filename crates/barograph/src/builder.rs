@@ -1,5 +1,6 @@
 //! How telemetry is started: in one line, or taken apart.
 
+use std::ffi::OsString;
 use std::fmt;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use barograph_model::snapshot::Source;
 
 use crate::admin::{Admin, Routes};
 use crate::config::Config;
+use crate::diagnostics;
 use crate::error::StartError;
 use crate::exit::EXIT_TIMEOUT;
 use crate::exports;
@@ -69,7 +71,11 @@ use crate::telemetry::{Flush, Telemetry};
 /// | `NO_COLOR` | whatever it says, lines have no colors | colors on a terminal |
 /// | `BAROGRAPH_EXIT_TIMEOUT` | how long an exit of the process waits until what is left is exported and written, in milliseconds; 0 waits for nothing | 2000 |
 ///
-/// A value that makes no sense is told about and ignored. An empty one is none.
+/// An invalid value is ignored and a warning says so: through `tracing` with the target `barograph`, or
+/// on stderr where no subscriber shows that, as with [`Builder::without_subscriber`],
+/// [`Builder::without_logs`] or a filter that drops it. Values that are empty or blank count as not
+/// set; those that are not UTF-8 or longer than 32 KiB are invalid. No variable keeps a service from
+/// starting, apart from a port that another program has.
 ///
 /// # The end of the process
 ///
@@ -144,7 +150,7 @@ pub struct Builder {
     flushes: Vec<Flush>,
 }
 
-type Lookup = dyn Fn(&str) -> Option<String> + Send + Sync;
+type Lookup = dyn Fn(&str) -> Option<OsString> + Send + Sync;
 
 /// Where the pages are served.
 enum PagesAt {
@@ -171,10 +177,7 @@ impl Builder {
                 name: name.into(),
                 attributes: Vec::new(),
             },
-            lookup: Box::new(|variable| {
-                let value = std::env::var_os(variable)?;
-                Some(value.to_string_lossy().into_owned())
-            }),
+            lookup: Box::new(|variable| std::env::var_os(variable)),
             pages_at: PagesAt::Environment,
             registry: Registry::global().clone(),
             sources: Vec::new(),
@@ -218,7 +221,7 @@ impl Builder {
         mut self,
         lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
     ) -> Self {
-        self.lookup = Box::new(lookup);
+        self.lookup = Box::new(move |variable| lookup(variable).map(OsString::from));
         self
     }
 
@@ -282,14 +285,16 @@ impl Builder {
         self
     }
 
-    /// Prints no log lines. Without this they go to stderr, unless a subscriber is set already.
+    /// Prints no log lines. Without this they go to stderr, unless a subscriber is set already. What
+    /// the library itself warns of still goes there.
     pub fn without_logs(mut self) -> Self {
         self.heard.lines = Lines::Off;
         self
     }
 
     /// Sets no subscriber for `tracing`: the service sets its own, with
-    /// [`Telemetry::layer`] in it.
+    /// [`Telemetry::layer`] in it. What the library itself warns of before that goes to stderr, and
+    /// afterwards too where the subscriber drops warnings of the target `barograph`.
     pub fn without_subscriber(mut self) -> Self {
         self.subscriber = Part::Off;
         self
@@ -337,7 +342,7 @@ impl Builder {
         self
     }
 
-    /// Does not say on stderr what goes where.
+    /// Does not say on stderr what goes where. Warnings about variables are not part of that line.
     pub fn without_start_line(mut self) -> Self {
         self.start_line = Part::Off;
         self
@@ -411,8 +416,8 @@ impl Builder {
             exports::push_to(&mut config.otlp, endpoint)?;
         }
         let listener = match self.pages_at {
-            PagesAt::Environment => Some(listen(&config, None)?),
-            PagesAt::Address(address) => Some(listen(&config, Some(address))?),
+            PagesAt::Environment => Some(listen(&mut config, None)?),
+            PagesAt::Address(address) => Some(listen(&mut config, Some(address))?),
             PagesAt::Listener(listener) => Some(listener),
             PagesAt::Nowhere => None,
         };
@@ -438,7 +443,7 @@ impl Builder {
             if self.process == Part::On {
                 sources.push(Arc::new(ProcessSource::new()));
             }
-            exports::add(&mut self.pushes, &config)?;
+            exports::add(&mut self.pushes, &mut config);
             sources.extend(self.pushes.accounts());
             pushes = self.pushes;
             let own = Arc::new(Own::new(vec![("default".into(), self.registry)]));
@@ -496,7 +501,7 @@ impl Builder {
                 hearing,
             };
             heard.settle_lines();
-            eprintln!("{line}");
+            diagnostics::print(&line);
         }
         let pages = pages.unwrap_or_else(Pages::empty);
         let mut telemetry = Telemetry::new(
@@ -533,22 +538,16 @@ fn set_globals(config: &mut Config, propagators: Option<Propagators>) {
     if let Some(propagators) = config.events.propagators.take().or(propagators)
         && propagation::set_propagators(propagators).is_err()
     {
-        tracing::warn!(
-            target: "barograph",
-            "propagators are set already, those that were first stay"
-        );
+        diagnostics::warn(&"propagators are set already, those that were first stay");
     }
     if let Some(methods) = config.known_methods.take()
         && http::set_known_methods(methods).is_err()
     {
-        tracing::warn!(
-            target: "barograph",
-            "methods of HTTP are set already, those that were first stay"
-        );
+        diagnostics::warn(&"methods of HTTP are set already, those that were first stay");
     }
     subscriber::hear_reports();
     for notice in &config.notices {
-        tracing::warn!(target: "barograph", "{notice}");
+        diagnostics::warn(notice);
     }
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use barograph_core::exemplar::ExemplarFilter;
 
-use crate::env::{Environment, Notice};
+use crate::env::{Environment, Lookup, Notice};
 use crate::error::{HOST, PORT};
 use crate::events_env::Events;
 use crate::otlp_env::Otlp;
@@ -29,7 +29,7 @@ pub(crate) struct Config {
 }
 
 impl Config {
-    pub(crate) fn read(lookup: &dyn Fn(&str) -> Option<String>) -> Self {
+    pub(crate) fn read(lookup: &Lookup<'_>) -> Self {
         let mut environment = Environment::new(lookup);
         let attributes = environment.parsed(
             "OTEL_RESOURCE_ATTRIBUTES",
@@ -100,7 +100,7 @@ mod tests {
             ("GET,a b,<", methods(&["GET"]), 2),
             ("(),", None, 1),
         ] {
-            let lookup = |variable: &str| (variable == KNOWN_METHODS).then(|| value.to_owned());
+            let lookup = |variable: &str| (variable == KNOWN_METHODS).then(|| value.into());
             let config = Config::read(&lookup);
             assert_eq!(config.known_methods, expected, "{value:?}");
             assert_eq!(config.notices.len(), ignored, "{value:?}");
@@ -119,7 +119,7 @@ mod tests {
                 "OTEL_SDK_DISABLED" => "1",
                 _ => return None,
             };
-            Some(value.to_owned())
+            Some(value.into())
         };
         let config = Config::read(&lookup);
         assert_eq!(config.resource.name.as_deref(), Some("shop"));
@@ -127,18 +127,15 @@ mod tests {
         assert_eq!((config.host, config.port), (None, None));
         assert_eq!(config.exemplars, Some(ExemplarFilter::AlwaysOn));
         assert!(!config.disabled);
-        let variables: Vec<_> = config
-            .notices
-            .iter()
-            .map(|notice| notice.variable)
-            .collect();
-        assert_eq!(
-            variables,
-            [
-                "OTEL_RESOURCE_ATTRIBUTES",
-                "OTEL_SDK_DISABLED",
-                "OTEL_EXPORTER_PROMETHEUS_PORT"
-            ]
-        );
+        let notices: Vec<_> = config.notices.iter().map(ToString::to_string).collect();
+        let starts = [
+            "OTEL_RESOURCE_ATTRIBUTES=",
+            "OTEL_SDK_DISABLED=",
+            "OTEL_EXPORTER_PROMETHEUS_PORT=",
+        ];
+        assert_eq!(notices.len(), starts.len(), "{notices:?}");
+        for (notice, start) in notices.iter().zip(starts) {
+            assert!(notice.starts_with(start), "{notices:?}");
+        }
     }
 }

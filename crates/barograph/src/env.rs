@@ -1,23 +1,34 @@
 //! The environment, read by the rules of OpenTelemetry.
 //!
 //! It comes in as a function, so that a test gives its own. Rules that are easy to get wrong:
-//! an empty value is none, only `true` (in any case) is true, and a value that makes no sense is
-//! ignored alone and told about.
+//! a value that is empty or blank is as good as not set, blanks around a value do not count, only
+//! `true` (in any case) is true, and an invalid value is logged and ignored alone. So is one that is
+//! not UTF-8 or longer than [`LONGEST`].
 //!
 //! Source: OpenTelemetry specification, "Environment variable specification".
 
+use std::ffi::OsString;
 use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
+use crate::diagnostics::one_line;
+
 /// Looks variables up and keeps in mind what there is to say about them.
 pub(crate) struct Environment<'a> {
-    lookup: &'a dyn Fn(&str) -> Option<String>,
+    lookup: &'a Lookup<'a>,
     notices: Vec<Notice>,
 }
 
+/// Gives the value of a variable.
+pub(crate) type Lookup<'l> = dyn Fn(&str) -> Option<OsString> + 'l;
+
+/// The most bytes that a value may have. Most systems allow 128 KiB, and no variable needs as many;
+/// what is made of a value may take more time than grows with its length.
+pub(crate) const LONGEST: usize = 32 << 10;
+
 impl<'a> Environment<'a> {
-    pub(crate) fn new(lookup: &'a dyn Fn(&str) -> Option<String>) -> Self {
+    pub(crate) fn new(lookup: &'a Lookup<'a>) -> Self {
         Environment {
             lookup,
             notices: Vec::new(),
@@ -30,22 +41,40 @@ impl<'a> Environment<'a> {
     }
 
     /// Says something about a variable, once.
-    pub(crate) fn notice(&mut self, variable: &'static str, text: String) {
-        let notice = Notice { variable, text };
+    pub(crate) fn notice(&mut self, text: String) {
+        let notice = Notice::new(text);
         if !self.notices.contains(&notice) {
             self.notices.push(notice);
         }
     }
 
     /// Says that a value makes no sense. It is shown as it is given here, so without its secrets.
-    pub(crate) fn ignore(&mut self, variable: &'static str, value: &str, expected: &str) {
-        let Notice { variable, text } = Notice::ignored(variable, value, expected);
-        self.notice(variable, text);
+    pub(crate) fn ignore(&mut self, variable: &str, value: &str, expected: &str) {
+        self.notice(Notice::ignored(variable, value, expected).text);
     }
 
-    /// A value that is not empty.
-    pub(crate) fn text(&self, variable: &str) -> Option<String> {
-        (self.lookup)(variable).filter(|value| !value.is_empty())
+    /// Whether a variable has a value, whatever it is.
+    pub(crate) fn is_set(&self, variable: &str) -> bool {
+        (self.lookup)(variable).is_some_and(|value| !value.is_empty())
+    }
+
+    /// A value that is not blank, without blanks around it.
+    pub(crate) fn text(&mut self, variable: &str) -> Option<String> {
+        let value = (self.lookup)(variable)?;
+        let bytes = value.len();
+        // The value itself is not shown: it may be a secret.
+        if bytes > LONGEST {
+            self.notice(format!(
+                "{variable} is ignored: it has {bytes} bytes, expected at most {LONGEST}"
+            ));
+            return None;
+        }
+        let Ok(text) = value.into_string() else {
+            self.notice(format!("{variable} is ignored, expected text in UTF-8"));
+            return None;
+        };
+        let text = text.trim();
+        (!text.is_empty()).then(|| text.to_owned())
     }
 
     /// Whether the value is `true`.
@@ -91,7 +120,7 @@ impl<'a> Environment<'a> {
         variable: &'static str,
         expected: &'static str,
     ) -> Option<N> {
-        self.parsed(variable, expected, |value| value.trim().parse().ok())
+        self.parsed(variable, expected, |value| value.parse().ok())
     }
 
     /// One of some words, in upper or lower case.
@@ -103,7 +132,7 @@ impl<'a> Environment<'a> {
     ) -> Option<T> {
         self.parsed(variable, expected, |value| {
             let mut choices = choices.iter();
-            let chosen = choices.find(|(word, _)| value.trim().eq_ignore_ascii_case(word))?;
+            let chosen = choices.find(|(word, _)| value.eq_ignore_ascii_case(word))?;
             Some(chosen.1)
         })
     }
@@ -128,17 +157,35 @@ impl<'a> Environment<'a> {
 /// not set. Holds no secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Notice {
-    pub(crate) variable: &'static str,
     text: String,
 }
 
 impl Notice {
+    pub(crate) fn new(text: String) -> Self {
+        let mut text = one_line(&text);
+        if let Some((end, _)) = text.char_indices().nth(LONGEST_NOTICE) {
+            text.truncate(end);
+            text += "...";
+        }
+        Notice { text }
+    }
+
     /// That a value makes no sense.
-    pub(crate) fn ignored(variable: &'static str, value: &str, expected: &str) -> Self {
-        let text = format!("{variable}={value:?} is ignored, expected {expected}");
-        Notice { variable, text }
+    pub(crate) fn ignored(variable: &str, value: &str, expected: &str) -> Self {
+        let shown = match value.char_indices().nth(MOST_SHOWN) {
+            None => format!("{value:?}"),
+            Some((end, _)) => format!("{:?}... of {} bytes", &value[..end], value.len()),
+        };
+        Notice::new(format!(
+            "{variable}={shown} is ignored, expected {expected}"
+        ))
     }
 }
+
+/// The most characters of a value that are shown.
+const MOST_SHOWN: usize = 100;
+/// The most characters of a notice.
+const LONGEST_NOTICE: usize = 500;
 
 impl fmt::Display for Notice {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -165,7 +212,7 @@ pub(crate) fn percent_decode(text: &str) -> Option<String> {
 
 /// Every duration is a number of milliseconds, without a unit.
 fn milliseconds(value: &str) -> Option<Duration> {
-    let number: u64 = value.trim().parse().ok()?;
+    let number: u64 = value.parse().ok()?;
     (number <= MOST_MILLISECONDS).then(|| Duration::from_millis(number))
 }
 
@@ -183,7 +230,7 @@ mod tests {
         expected: T,
         ignored: usize,
     ) {
-        let lookup = |_: &str| value.map(String::from);
+        let lookup = |_: &str| value.map(OsString::from);
         let mut environment = Environment::new(&lookup);
         assert_eq!(read(&mut environment), expected, "{value:?}");
         assert_eq!(environment.into_notices().len(), ignored, "{value:?}");
@@ -239,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_notice_is_told_once() {
-        let lookup = |_: &str| Some("many".to_owned());
+        let lookup = |_: &str| Some("many".into());
         let mut environment = Environment::new(&lookup);
         for _ in 0..3 {
             environment.is_true("X");
@@ -282,7 +329,7 @@ mod tests {
 
     #[test]
     fn what_is_ignored_is_told() {
-        let lookup = |_: &str| Some("many".to_owned());
+        let lookup = |_: &str| Some("many".into());
         let mut environment = Environment::new(&lookup);
         assert_eq!(
             environment.number::<u16>("PORT", "a port from 0 to 65535"),
@@ -291,6 +338,56 @@ mod tests {
         assert_eq!(
             environment.into_notices()[0].to_string(),
             r#"PORT="many" is ignored, expected a port from 0 to 65535"#
+        );
+    }
+
+    #[test]
+    fn blanks_are_no_value_and_none_of_it() {
+        for (value, expected, ignored) in [
+            (" ", None, 0),
+            ("\t\n", None, 0),
+            (" a b ", Some("a b".to_owned()), 0),
+        ] {
+            check(Some(value), |e| e.text("X"), expected, ignored);
+        }
+        check(
+            Some(&"x".repeat(LONGEST)),
+            |e| e.text("X").is_some(),
+            true,
+            0,
+        );
+        check(Some(&"x".repeat(LONGEST + 1)), |e| e.text("X"), None, 1);
+        check(Some(" "), |e| e.is_set("X"), true, 0);
+        check(Some(""), |e| e.is_set("X"), false, 0);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn text_that_is_not_utf_8_is_ignored_and_not_shown() {
+        use std::os::unix::ffi::OsStringExt as _;
+
+        let lookup = |_: &str| Some(OsString::from_vec(b"secret \xff".to_vec()));
+        let mut environment = Environment::new(&lookup);
+        assert_eq!(environment.text("X"), None);
+        assert!(environment.is_set("X"));
+        assert_eq!(
+            environment.into_notices()[0].to_string(),
+            "X is ignored, expected text in UTF-8"
+        );
+    }
+
+    #[test]
+    fn a_value_is_shown_in_one_short_line() {
+        let notice = Notice::ignored("X", "a\n\u{1b}[31m\u{202e}", "y").to_string();
+        assert_eq!(
+            notice,
+            r#"X="a\n\u{1b}[31m\u{202e}" is ignored, expected y"#
+        );
+        let notice = Notice::ignored("X", &"é".repeat(1000), "y").to_string();
+        let shown = "é".repeat(100);
+        assert_eq!(
+            notice,
+            format!("X=\"{shown}\"... of 2000 bytes is ignored, expected y")
         );
     }
 }

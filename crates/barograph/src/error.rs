@@ -8,8 +8,6 @@ use std::net::SocketAddr;
 use barograph_core::spec::RegisterError;
 use barograph_core::stats::LabelsRefused;
 #[cfg(feature = "otlp")]
-use barograph_export::push::client::InvalidClient;
-#[cfg(feature = "otlp")]
 use barograph_export::push::journal::JournalError;
 use barograph_model::name::InvalidLabel;
 
@@ -139,15 +137,6 @@ pub enum StartError {
         /// What would be one.
         expected: &'static str,
     },
-    /// What is said about a receiver of OTLP cannot be met: a file that is not there, a protocol that
-    /// is not compiled in.
-    #[cfg(feature = "otlp")]
-    Receiver {
-        /// The receiver, without secrets.
-        url: String,
-        /// What is wrong.
-        source: InvalidClient,
-    },
     /// The journal of what cannot be delivered cannot be used.
     #[cfg(feature = "otlp")]
     Journal {
@@ -179,8 +168,6 @@ impl fmt::Display for StartError {
                 write!(f, "cannot push to {endpoint:?}, expected {expected}")
             }
             #[cfg(feature = "otlp")]
-            StartError::Receiver { url, source } => write!(f, "cannot push to {url}: {source}"),
-            #[cfg(feature = "otlp")]
             StartError::Journal { .. } => f.write_str("cannot keep what cannot be delivered"),
             StartError::Push { .. } => f.write_str("cannot make the thread that pushes telemetry"),
         }
@@ -198,7 +185,7 @@ impl StdError for StartError {
         match self {
             StartError::PortTaken { .. } => None,
             #[cfg(feature = "otlp")]
-            StartError::Endpoint { .. } | StartError::Receiver { .. } => None,
+            StartError::Endpoint { .. } => None,
             #[cfg(feature = "otlp")]
             StartError::Journal { source } => Some(source),
             StartError::Listen { source, .. }

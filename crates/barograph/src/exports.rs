@@ -4,46 +4,58 @@ use std::time::Duration;
 
 use barograph_export::otlp::{Encoding, Signal, Temporalities};
 use barograph_export::push::Transport;
-use barograph_export::push::client::{self, Client, ClientConfig, ProxyConfig, TlsConfig};
+use barograph_export::push::client::{
+    Client, ClientConfig, InvalidClient, InvalidUrl, Protocol, ProxyConfig, TlsConfig,
+};
 use barograph_export::push::journal::JournalConfig;
 use barograph_export::zipkin::DEFAULT_ENDPOINT;
 
 use crate::config::Config;
 use crate::console::Console;
+use crate::env::Notice;
 use crate::error::StartError;
-use crate::otlp_env::endpoint::Endpoint;
+use crate::events_env::Events;
+use crate::otlp_env::endpoint::{Bare, Endpoint, Reading, Stands};
 use crate::otlp_env::proxy::Proxies;
-use crate::otlp_env::receiver::{Compression, Receiver};
-use crate::otlp_env::{NoEndpoint, Otlp, Protocol, Temporality};
+use crate::otlp_env::receiver::Receiver;
+use crate::otlp_env::{Otlp, Temporality};
 use crate::push::{Need, Push, Pushes};
 
-/// Adds all that is to be pushed.
-pub(crate) fn add(pushes: &mut Pushes, config: &Config) -> Result<(), StartError> {
-    let otlp = &config.otlp;
+/// Adds all that is to be pushed. A receiver that cannot be used is left out, with a notice: no
+/// variable keeps a service from starting.
+pub(crate) fn add(pushes: &mut Pushes, config: &mut Config) {
+    let Config {
+        otlp,
+        events,
+        notices,
+        ..
+    } = config;
     match otlp.journal.is_required {
         Some(true) => pushes.need_persistent_queues(Need::Required),
         Some(false) => pushes.need_persistent_queues(Need::Optional),
         None => {}
     }
     for (signal, export) in otlp.exports() {
-        if export.is_pushed() {
-            let (client, encoding) = client(signal, &export.receiver, &otlp.proxies)?;
+        let times = |push, request| with_times(push, signal, otlp, events, request);
+        if export.is_pushed()
+            && let Some((client, encoding)) =
+                client(signal, &export.receiver, &otlp.proxies, notices)
+        {
             let push = push_of(signal, "otlp", client).with_encoding(encoding);
-            let push = with_times(push, signal, config, export.receiver.timeout);
+            let push = times(push, export.receiver.timeout);
             pushes.add(with_journal(push, otlp, signal.as_str()));
         }
-        if export.is_for_zipkin() {
-            let push = Push::zipkin_spans("zipkin", zipkin(otlp)?);
-            let push = with_times(push, signal, config, otlp.zipkin.timeout);
+        if export.is_for_zipkin()
+            && let Some(client) = zipkin(otlp, notices)
+        {
+            let push = times(Push::zipkin_spans("zipkin", client), otlp.zipkin.timeout);
             pushes.add(with_journal(push, otlp, "zipkin"));
         }
         if export.is_printed() {
             let push = push_of(signal, "console", Console::new(signal));
-            let push = push.with_encoding(Encoding::Json);
-            pushes.add(with_times(push, signal, config, None));
+            pushes.add(times(push.with_encoding(Encoding::Json), None));
         }
     }
-    Ok(())
 }
 
 /// Pushes to an endpoint that the program gave, where the environment has not chosen.
@@ -55,8 +67,8 @@ pub(crate) fn push_to(otlp: &mut Otlp, endpoint: &str) -> Result<(), StartError>
     ];
     for (signal, export) in exports {
         let given = export.push_by_default(signal, endpoint);
-        given.map_err(|NoEndpoint { text, expected }| StartError::Endpoint {
-            endpoint: text,
+        given.map_err(|InvalidUrl { url, expected }| StartError::Endpoint {
+            endpoint: url,
             expected,
         })?;
     }
@@ -75,7 +87,8 @@ fn client(
     signal: Signal,
     receiver: &Receiver,
     proxies: &Proxies,
-) -> Result<(Client, Encoding), StartError> {
+    notices: &mut Vec<Notice>,
+) -> Option<(Client, Encoding)> {
     let protocol = receiver.protocol.unwrap_or_default();
     let local;
     let endpoint = match &receiver.endpoint {
@@ -86,21 +99,60 @@ fn client(
         }
     };
     let config = config(receiver, endpoint, proxies);
-    let client = Client::new(config, signal).map_err(|source| StartError::Receiver {
-        url: endpoint.to_string(),
-        source,
-    })?;
-    Ok((client, by(protocol).encoding()))
+    let client = made(signal, config, endpoint, notices)?;
+    Some((client, protocol.encoding()))
 }
 
-fn zipkin(otlp: &Otlp) -> Result<Client, StartError> {
-    let endpoint = otlp.zipkin.endpoint.as_ref();
-    let url = endpoint.map_or_else(|| DEFAULT_ENDPOINT.to_owned(), Endpoint::url);
-    let shown = endpoint.map_or_else(|| DEFAULT_ENDPOINT.to_owned(), Endpoint::to_string);
-    let config = ClientConfig::new(client::Protocol::Zipkin, url);
-    let config = config.with_proxy(proxy(&otlp.proxies));
-    Client::new(config, Signal::Traces)
-        .map_err(|source| StartError::Receiver { url: shown, source })
+fn zipkin(otlp: &Otlp, notices: &mut Vec<Notice>) -> Option<Client> {
+    let reading = Reading {
+        signal: Signal::Traces,
+        protocol: Protocol::Zipkin,
+        stands: Stands::ForOne,
+        bare: Bare::Secure,
+    };
+    let local = || Endpoint::parse(DEFAULT_ENDPOINT, reading).ok();
+    let endpoint = otlp.zipkin.endpoint.clone().or_else(local)?;
+    let config = endpoint.config().with_proxy(proxy(&otlp.proxies));
+    made(Signal::Traces, config, &endpoint, notices)
+}
+
+/// A client, and what there is to say about it.
+///
+/// A file that cannot be read may be there a moment later, as certificates often are that something
+/// else on the machine makes: it is looked for again with each connection. Nobody is trusted in its
+/// place.
+fn made(
+    signal: Signal,
+    config: ClientConfig,
+    endpoint: &Endpoint,
+    notices: &mut Vec<Notice>,
+) -> Option<Client> {
+    let mut notice = |text: String| {
+        let notice = Notice::new(text);
+        if !notices.contains(&notice) {
+            notices.push(notice);
+        }
+    };
+    let exposed = config.credentials_in_the_clear().unwrap_or_default();
+    if !exposed.is_empty() {
+        let (what, origin) = (exposed.join(", "), endpoint.read().origin());
+        notice(format!(
+            "credentials go to {origin} in plain text ({what}); https keeps them secret"
+        ));
+    }
+    let origin = endpoint.read().origin();
+    let client = match Client::new(config.clone(), signal) {
+        Err(InvalidClient::File(invalid)) => {
+            notice(format!(
+                "nothing can be pushed to {origin} for now: {invalid}; it is tried again"
+            ));
+            Client::new(config.with_files_read_on_connect(), signal)
+        }
+        made => made,
+    };
+    client
+        .map_err(|invalid| notice(format!("nothing is pushed to {origin}: {invalid}")))
+        .ok()
 }
 
 fn with_journal(push: Push, otlp: &Otlp, name: &str) -> Push {
@@ -114,26 +166,12 @@ fn with_journal(push: Push, otlp: &Otlp, name: &str) -> Push {
     push.with_journal(directory.join(name), config)
 }
 
-fn by(protocol: Protocol) -> client::Protocol {
-    match protocol {
-        Protocol::Grpc => client::Protocol::Grpc,
-        Protocol::HttpProtobuf => client::Protocol::HttpProtobuf,
-        Protocol::HttpJson => client::Protocol::HttpJson,
-    }
-}
-
 fn config(receiver: &Receiver, endpoint: &Endpoint, proxies: &Proxies) -> ClientConfig {
-    let protocol = by(receiver.protocol.unwrap_or_default());
-    // The rules of the variables have made the path already.
-    let mut config = ClientConfig::new(protocol, endpoint.url()).with_exact_path();
+    let compression = receiver.compression.unwrap_or_default();
+    let mut config = endpoint.config().with_compression(compression);
     for (name, value) in receiver.headers.iter().flatten() {
         let value = String::from_utf8_lossy(value.as_bytes());
         config = config.with_header(name.as_str(), value);
-    }
-    match receiver.compression {
-        Some(Compression::Gzip) => config = config.with_compression(client::Compression::Gzip),
-        Some(Compression::Zstd) => config = config.with_compression(client::Compression::Zstd),
-        Some(Compression::None) | None => {}
     }
     let mut tls = TlsConfig::default();
     if let Some(roots) = &receiver.certificate {
@@ -159,8 +197,13 @@ fn proxy(proxies: &Proxies) -> ProxyConfig {
     proxy
 }
 
-fn with_times(push: Push, signal: Signal, config: &Config, request: Option<Duration>) -> Push {
-    let (otlp, events) = (&config.otlp, &config.events);
+fn with_times(
+    push: Push,
+    signal: Signal,
+    otlp: &Otlp,
+    events: &Events,
+    request: Option<Duration>,
+) -> Push {
     let (interval, timeout, batch) = match signal {
         Signal::Metrics => (otlp.interval, otlp.timeout, None),
         Signal::Traces => (
@@ -180,4 +223,66 @@ fn with_times(push: Push, signal: Signal, config: &Config, request: Option<Durat
         None => push.with_temporalities(temporalities),
     };
     push.with_times(interval, timeout, request)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// What is said when everything is made ready, and how much there is to push.
+    fn added(variables: &[(&str, &str)]) -> (Vec<String>, usize) {
+        let lookup = |name: &str| {
+            let mut variables = variables.iter();
+            variables.find_map(|(key, value)| (*key == name).then(|| (*value).into()))
+        };
+        let mut config = Config::read(&lookup);
+        let mut pushes = Pushes::default();
+        add(&mut pushes, &mut config);
+        let notices = config.notices.iter().map(ToString::to_string).collect();
+        (notices, pushes.targets().len())
+    }
+
+    #[test]
+    fn credentials_in_plain_text_are_told_about() {
+        let key = ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=k");
+        let tenant = ("OTEL_EXPORTER_OTLP_HEADERS", "X-Scope-OrgID=t,User-Agent=u");
+        for (endpoint, header, told) in [
+            ("http://c:4318", Some(key), Some("api-key")),
+            ("http://192.0.2.1:4318", Some(key), Some("api-key")),
+            ("http://u:p@c:4318", None, Some("userinfo of the endpoint")),
+            ("http://c:4318?token=t", None, Some("query of the endpoint")),
+            ("http://c:4318", Some(tenant), None),
+            ("http://c:4318", None, None),
+            ("http://localhost:4318", Some(key), None),
+            ("unix:/run/c.sock", Some(key), None),
+        ] {
+            let mut variables = vec![("OTEL_EXPORTER_OTLP_ENDPOINT", endpoint)];
+            variables.extend(header);
+            let (notices, pushed) = added(&variables);
+            assert_eq!(pushed, 3, "{notices:?}");
+            let expected = told.map(|what| {
+                format!(
+                    "credentials go to {} in plain text ({what}); https keeps them secret",
+                    endpoint.replace("u:p@", "").replace("?token=t", "")
+                )
+            });
+            assert_eq!(notices, Vec::from_iter(expected), "{endpoint}");
+        }
+        let (notices, _) = added(&[
+            ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "http://c:4318"),
+            ("OTEL_METRICS_EXPORTER", "prometheus"),
+            key,
+        ]);
+        assert_eq!(notices, [""; 0], "nothing is sent");
+    }
+
+    #[test]
+    fn a_certificate_that_is_not_there_yet_is_looked_for_again() {
+        let (notices, pushed) = added(&[
+            ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c:4318"),
+            ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/absent/ca.pem"),
+        ]);
+        assert_eq!((notices.len(), pushed), (1, 3), "{notices:?}");
+        assert!(notices[0].contains("/absent/ca.pem"), "{notices:?}");
+    }
 }

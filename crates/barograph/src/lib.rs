@@ -33,9 +33,14 @@
 
 // The order is the floor plan: a module uses only those above it.
 mod error;
+mod stderr;
+mod diagnostics;
 mod env;
 mod resource;
-#[cfg_attr(not(feature = "otlp"), allow(dead_code, reason = "it is read to tell"))]
+#[cfg(feature = "otlp")]
+mod otlp_env;
+#[cfg(not(feature = "otlp"))]
+#[path = "no_otlp_env.rs"]
 mod otlp_env;
 #[cfg_attr(not(feature = "otlp"), allow(dead_code, reason = "it is read to tell"))]
 mod events_env;
@@ -61,7 +66,6 @@ mod exports;
 #[path = "no_exports.rs"]
 mod exports;
 mod late;
-mod stderr;
 mod subscriber;
 mod exit;
 mod telemetry;

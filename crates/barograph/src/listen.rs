@@ -4,22 +4,39 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
 
 use crate::config::Config;
-use crate::error::StartError;
+use crate::env::Notice;
+use crate::error::{HOST, PORT, StartError};
 
 /// Listens where the environment says, else where the program does, else where the standard does.
+///
+/// A host or port of the environment that cannot be listened on is ignored with a notice, unless
+/// another program has the port.
 pub(crate) fn listen(
-    config: &Config,
+    config: &mut Config,
     address: Option<SocketAddr>,
 ) -> Result<TcpListener, StartError> {
-    let port = config
-        .port
+    let (host, port) = (config.host.take(), config.port.take());
+    let is_from_outside = host.is_some() || port.is_some();
+    let error = match bind(host, port, address) {
+        Err(error @ StartError::Listen { .. }) if is_from_outside => error,
+        result => return result,
+    };
+    let text = format!("{HOST} and {PORT} are ignored: {error:?}");
+    config.notices.push(Notice::new(text));
+    bind(None, None, address)
+}
+
+fn bind(
+    host: Option<String>,
+    port: Option<u16>,
+    address: Option<SocketAddr>,
+) -> Result<TcpListener, StartError> {
+    let port = port
         .or(address.map(|address| address.port()))
         .unwrap_or(DEFAULT_PORT);
-    let host = match (&config.host, address) {
-        (Some(host), _) => host.clone(),
-        (None, Some(address)) => address.ip().to_string(),
-        (None, None) => LOCALHOST.into(),
-    };
+    let host = host
+        .or(address.map(|address| address.ip().to_string()))
+        .unwrap_or_else(|| LOCALHOST.into());
     let refused = |source| StartError::Listen {
         address: format!("{host}:{port}"),
         source,

@@ -24,13 +24,19 @@ pub(crate) struct Outside {
 ///
 /// Nothing is taken from the command line: arguments hold secrets.
 pub(crate) fn resource(own: &Own, outside: &Outside) -> Resource {
-    let own_name = match own.name.as_str() {
+    let own_name = match own.name.trim() {
         "" => UNKNOWN,
         name => name,
     };
     let mut resource = Resource::new().with(NAME, own_name);
     for (key, value) in own.attributes.iter().chain(&outside.attributes) {
-        resource = resource.with(key, value);
+        // A service without a name, or an instance without an id, is as good as not named.
+        let is_name = [NAME, INSTANCE].contains(&key.as_str());
+        match value.trim() {
+            "" if is_name => {}
+            name if is_name => resource = resource.with(key, name),
+            _ => resource = resource.with(key, value),
+        }
     }
     if let Some(name) = &outside.name {
         resource = resource.with(NAME, name);
@@ -44,8 +50,8 @@ pub(crate) fn resource(own: &Own, outside: &Outside) -> Resource {
         .with("telemetry.sdk.version", env!("CARGO_PKG_VERSION"))
 }
 
-/// Reads `key=value,key=value`, percent-encoded as W3C baggage is. None when any of it makes no
-/// sense: half a resource would be a wrong one.
+/// Reads `key=value,key=value`, percent-encoded as W3C baggage is; of one key the last counts. None
+/// when any of it makes no sense: half a resource would be a wrong one.
 ///
 /// Source: OpenTelemetry resource SDK, "Specifying resource information via an environment
 /// variable".
@@ -55,7 +61,7 @@ pub(crate) fn parse_attributes(text: &str) -> Option<Vec<(String, String)>> {
         let (key, value) = member.split_once('=')?;
         let key = percent_decode(key.trim())?;
         let value = percent_decode(value.trim())?;
-        (!key.is_empty()).then_some((key, value))
+        (!key.trim().is_empty()).then_some((key, value))
     };
     members.map(attribute).collect()
 }
@@ -94,6 +100,8 @@ mod tests {
             ("a%20b=1", Some(pairs(&[("a b", "1")]))),
             ("a", None),
             ("=1", None),
+            ("%20=1", None),
+            ("a=1,a=2", Some(pairs(&[("a", "1"), ("a", "2")]))),
             ("a=%", None),
             ("a=%2", None),
             ("a=%zz", None),
@@ -122,6 +130,33 @@ mod tests {
         assert_eq!(made.value("region"), Some("eu"));
         outside.name = Some("market".into());
         assert_eq!(resource(&own, &outside).value(NAME), Some("market"));
+    }
+
+    #[test]
+    fn a_blank_name_names_nobody() {
+        for (own, outside, attribute, expected) in [
+            ("shop", None, None, "shop"),
+            (" shop ", None, None, "shop"),
+            ("shop", None, Some(""), "shop"),
+            ("shop", None, Some(" "), "shop"),
+            ("shop", None, Some(" store "), "store"),
+            ("shop", Some("market"), Some("store"), "market"),
+            ("", None, Some(""), UNKNOWN),
+            (" ", None, None, UNKNOWN),
+        ] {
+            let own = Own {
+                name: own.into(),
+                attributes: pairs(&[(INSTANCE, " ")]),
+            };
+            let attribute = attribute.map(|name| (NAME.into(), name.into()));
+            let outside = Outside {
+                name: outside.map(Into::into),
+                attributes: attribute.into_iter().collect(),
+            };
+            let made = resource(&own, &outside);
+            assert_eq!(made.value(NAME), Some(expected), "{own:?} {outside:?}");
+            assert!(made.value(INSTANCE).is_some_and(|id| id.len() == 36));
+        }
     }
 
     #[test]

@@ -33,7 +33,7 @@ pub(crate) enum Hearing {
 
 impl fmt::Display for StartLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "barograph: {}: ", self.name.escape_debug())?;
+        write!(f, "{}: ", self.name.escape_debug())?;
         match (self.address, self.is_disabled, self.is_served) {
             (Some(address), false, true) => write!(
                 f,
@@ -85,7 +85,7 @@ mod tests {
         };
         assert_eq!(
             line.to_string(),
-            "barograph: shop: metrics at http://127.0.0.1:9464/metrics, beside it /health and \
+            "shop: metrics at http://127.0.0.1:9464/metrics, beside it /health and \
              /ready; logs on stderr"
         );
         line.targets = &[];

@@ -22,10 +22,12 @@ use barograph_model::suppression;
 use tracing::subscriber::NoSubscriber;
 use tracing::{Subscriber, dispatcher};
 use tracing_subscriber::Layer;
+use tracing_subscriber::filter::FilterExt;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::config::Config;
+use crate::diagnostics::{self, Witness, hide_probe};
 use crate::env::Notice;
 use crate::events_env::limits::Limits;
 use crate::events_env::output::{self, Output};
@@ -196,9 +198,9 @@ impl Layers {
         let subscriber = tracing_subscriber::registry()
             .with(spans.map(|(layer, filter)| layer.with_filter(filter)))
             .with(records.map(|(layer, filter)| layer.with_filter(filter)))
-            .with(lines.map(|(layer, filter)| layer.with_filter(filter)));
+            .with(lines.map(|(layer, filter)| layer.and_then(Witness).with_filter(filter)));
         // Another thread may have been first by a moment.
-        let is_set = tracing::subscriber::set_global_default(subscriber).is_ok();
+        let is_set = set_global(subscriber);
         if is_set {
             // An error says that the service has set a logger, which stays.
             let _ = tracing_log::LogTracer::init();
@@ -229,8 +231,9 @@ impl Heard {
         S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
     {
         let Layers { spans, records, .. } = self.take()?;
-        let spans = spans.map(|(layer, filter)| layer.with_filter(filter).boxed());
-        let records = records.map(|(layer, filter)| layer.with_filter(filter).boxed());
+        let hidden = |filter: Filter| FilterExt::<S>::and(filter, hide_probe());
+        let spans = spans.map(|(layer, filter)| layer.with_filter(hidden(filter)).boxed());
+        let records = records.map(|(layer, filter)| layer.with_filter(hidden(filter)).boxed());
         all(spans.into_iter().chain(records))
     }
 
@@ -261,6 +264,7 @@ impl Heard {
     /// Waits until lines are written. From here on whoever says something waits a moment until it is
     /// written: the process is about to end, and what waits would end with it.
     pub(crate) fn end_lines(&self, limit: Duration) {
+        diagnostics::settle(A_LINE);
         if let Some(terminal) = &self.terminal {
             terminal.write_through(A_LINE);
             // What is not written in time is written later, or counted.
@@ -280,12 +284,21 @@ fn all<S: Subscriber>(
     (!layers.is_empty()).then(|| layers.boxed())
 }
 
+/// Makes a subscriber that of the process. Returns whether it is.
+fn set_global<S: Subscriber + Send + Sync>(subscriber: S) -> bool {
+    let is_set = tracing::subscriber::set_global_default(subscriber).is_ok();
+    if is_set {
+        diagnostics::set_ours::<S>();
+    }
+    is_set
+}
+
 /// How long a line may take to be written where somebody waits for it.
 const A_LINE: Duration = Duration::from_millis(100);
 
 /// Logs what the rooms below report.
 pub(crate) fn hear_reports() {
-    report::set_hook(|report| tracing::warn!(target: "barograph", "{}", report.message));
+    report::set_hook(|report| diagnostics::warn_without_waiting(&report.message));
 }
 
 /// The filter that is asked for; `info` where nothing is, or nothing that makes sense.
@@ -330,7 +343,8 @@ fn terminal(output: &Output, redaction: Redaction, rate: Option<RateLimit>) -> O
     match spawned {
         Ok(_) => Some(terminal),
         Err(error) => {
-            eprintln!("barograph: no log lines are printed, since there is no thread: {error}");
+            let text = format!("no log lines are printed, since there is no thread: {error}");
+            diagnostics::print(&text);
             None
         }
     }

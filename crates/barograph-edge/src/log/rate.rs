@@ -96,6 +96,10 @@ impl Limiter {
 
     /// Whether an event comes through at this time.
     pub(super) fn ask(&self, origin: &Origin<'_>, unix_nanos: u64) -> Verdict {
+        // What the library itself has to say it says once, and all of it from a few callsites.
+        if origin.metadata().target() == "barograph" {
+            return Verdict::Pass { suppressed: 0 };
+        }
         let Some(bucket) = self.bucket(origin) else {
             return Verdict::Pass { suppressed: 0 };
         };

@@ -133,6 +133,9 @@ fn headers_that_cannot_be_sent_are_told_by_name() {
         ("Content-Type", "hunter2"),
         ("host", "hunter2"),
         ("grpc-timeout", "hunter2"),
+        ("keep-alive", "hunter2"),
+        ("accept-encoding", "hunter2"),
+        ("Proxy-Authorization", "hunter2"),
     ] {
         let error = Client::new(http(1).with_header(name, value), Signal::Logs).unwrap_err();
         let InvalidClient::Header(invalid) = &error else {
@@ -159,19 +162,29 @@ fn credentials_in_the_clear_are_found() {
     let to = |url: &str| {
         ClientConfig::new(Protocol::HttpProtobuf, url)
             .with_header("Authorization", "Bearer x")
-            .with_header("x-tenant", "shop")
-            .with_header("x-api-key", "x")
+            .with_header("X-Scope-OrgID", "shop")
+            .with_header("x-team", "x")
     };
-    check(to("http://collector"), &["authorization", "x-api-key"]);
+    check(to("http://collector"), &["authorization", "x-team"]);
     check(
         to("http://me:secret@collector"),
-        &["authorization", "x-api-key", "userinfo of the endpoint"],
+        &["authorization", "x-team", "userinfo of the endpoint"],
     );
     check(to("https://me:secret@collector"), &[]);
     check(to("http://me:secret@127.0.0.1"), &[]);
     check(to("unix:/run/otlp.sock"), &[]);
     let plain = ClientConfig::new(Protocol::HttpProtobuf, "http://collector");
-    check(plain.clone().with_header("x-tenant", "shop"), &[]);
+    check(plain.clone().with_header("x-scope-orgid", "shop"), &[]);
+    let query = ClientConfig::new(Protocol::HttpJson, "http://collector?token=secret");
+    check(query, &["query of the endpoint"]);
+    for near in [
+        "http://LocalHost.:1",
+        "http://a.localhost",
+        "http://[::ffff:127.0.0.1]:1",
+    ] {
+        check(to(near), &[]);
+    }
+    check(to("http://localhost.example"), &["authorization", "x-team"]);
     check(plain.clone().with_header_file("x-what", "/f"), &["x-what"]);
     check(plain.with_token_file("/f"), &["authorization"]);
     let bare = ClientConfig::new(Protocol::Grpc, "collector").with_header("x-token", "x");

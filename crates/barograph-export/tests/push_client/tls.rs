@@ -205,6 +205,23 @@ fn a_file_that_goes_away_is_missed_and_found_again() {
 }
 
 #[test]
+fn a_file_that_is_not_there_yet_is_waited_for_where_that_is_wished() {
+    let directory = tempfile::tempdir().unwrap();
+    let authority = Authority::new("a");
+    let root = directory.path().join("ca.pem");
+    let server = Server::start_tls(&authority.tls("http/1.1"), says(ok()));
+    let tls = TlsConfig::default().with_root_file(&root);
+    let config = https(server.port, tls);
+    assert!(Client::new(config.clone(), Signal::Metrics).is_err());
+    let mut runner = Runner::new(config.with_files_read_on_connect());
+    let setback = runner.setback(&request(10));
+    assert_eq!(setback.error_type, "certificate");
+    assert!(setback.message.contains("ca.pem"), "{}", setback.message);
+    put(directory.path(), "ca.pem", &authority.pem());
+    runner.delivered(&request(10));
+}
+
+#[test]
 fn certificates_rotate_under_load() {
     let directory = tempfile::tempdir().unwrap();
     let authorities: Vec<_> = (0..6)

@@ -58,7 +58,7 @@ impl Batch {
                 "{}={batch} is more than the queue of {queue} holds; {queue} go together",
                 variables.max_batch
             );
-            environment.notice(variables.max_batch, text);
+            environment.notice(text);
             max_batch = Some(queue);
         }
         Batch {
@@ -95,9 +95,9 @@ mod tests {
     #[track_caller]
     fn check(queue: &str, batch: &str, expected: (usize, usize), notices: usize) {
         let lookup = |variable: &str| match variable {
-            "OTEL_BSP_MAX_QUEUE_SIZE" => Some(queue.to_owned()),
-            "OTEL_BSP_MAX_EXPORT_BATCH_SIZE" => Some(batch.to_owned()),
-            "OTEL_BSP_SCHEDULE_DELAY" => Some("7".to_owned()),
+            "OTEL_BSP_MAX_QUEUE_SIZE" => Some(queue.into()),
+            "OTEL_BSP_MAX_EXPORT_BATCH_SIZE" => Some(batch.into()),
+            "OTEL_BSP_SCHEDULE_DELAY" => Some("7".into()),
             _ => None,
         };
         let mut environment = Environment::new(&lookup);

@@ -63,8 +63,8 @@ mod tests {
     /// What is read of the two variables, shown, and how much is said about them.
     fn read(keep: &str, slow: &str) -> (String, usize) {
         let lookup = |variable: &str| match variable {
-            KEEP => Some(keep.to_owned()),
-            SLOW => Some(slow.to_owned()),
+            KEEP => Some(keep.into()),
+            SLOW => Some(slow.into()),
             _ => None,
         };
         let mut environment = Environment::new(&lookup);

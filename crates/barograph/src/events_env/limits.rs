@@ -56,7 +56,7 @@ mod tests {
                 "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT" => "-1",
                 _ => return None,
             };
-            Some(value.to_owned())
+            Some(value.into())
         };
         let mut environment = Environment::new(&lookup);
         let limits = Limits::read(&mut environment);

@@ -61,7 +61,7 @@ fn sampler(environment: &mut Environment<'_>) -> Option<Arc<dyn Sampler>> {
     let (sampler, ignored) = sampling::configured(name.as_deref(), argument.as_deref());
     let is_chosen = name.is_some() && !ignored.iter().any(|ignored| ignored.variable == SAMPLER);
     for ignored in ignored {
-        environment.notice(ignored.variable, ignored.to_string());
+        environment.ignore(ignored.variable, &ignored.value, ignored.expected);
     }
     is_chosen.then_some(sampler)
 }

@@ -45,7 +45,7 @@ impl Output {
             records: environment.text(RECORDS),
             format: environment.choice(FORMAT, "pretty, json or tracing_json", &choices),
             // Whatever it says (no-color.org).
-            is_plain: environment.text("NO_COLOR").is_some(),
+            is_plain: environment.is_set("NO_COLOR"),
         }
     }
 }

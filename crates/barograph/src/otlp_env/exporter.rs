@@ -21,7 +21,7 @@ pub(crate) enum Exporter {
 /// Source: OpenTelemetry environment variables, "Exporter selection".
 pub(crate) fn read(
     environment: &mut Environment<'_>,
-    variable: &'static str,
+    variable: &str,
     known: &[(&str, Exporter)],
 ) -> Option<Vec<Exporter>> {
     let text = environment.text(variable)?;

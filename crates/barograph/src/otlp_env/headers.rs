@@ -1,5 +1,6 @@
 //! Headers of requests, which are secrets.
 
+use barograph_export::push::client::ClientConfig;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::env::percent_decode;
@@ -29,39 +30,12 @@ pub(crate) fn parse(text: &str) -> (HeaderMap, Vec<usize>) {
     (headers, bad)
 }
 
-/// Whether there is a header that is more than the name of who is asking.
-pub(crate) fn have_credentials(headers: &HeaderMap) -> bool {
-    let mut names = headers.keys().map(HeaderName::as_str);
-    // Every vendor has a name of its own for a key, so all are taken for one but these.
-    names.any(|name| !["user-agent", "x-scope-orgid"].contains(&name))
-}
-
 fn header(member: &str) -> Option<(HeaderName, HeaderValue)> {
     let (name, value) = member.split_once('=')?;
-    let name = HeaderName::try_from(percent_decode(name.trim())?).ok()?;
-    if BY_THE_TRANSPORT.contains(&name.as_str()) || name.as_str().starts_with("grpc-") {
-        return None;
-    }
-    // gRPC has no other letters.
-    let value = percent_decode(value.trim()).filter(|value| value.is_ascii())?;
-    let mut value = HeaderValue::try_from(value).ok()?;
-    value.set_sensitive(true);
-    Some((name, value))
+    let (name, value) = (percent_decode(name.trim())?, percent_decode(value.trim())?);
+    ClientConfig::header(&name, &value).ok()
 }
 
 /// What a member has to be.
 pub(crate) const EXPECTED: &str =
     "name=value, percent-encoded, and no name that the transport sets itself";
-
-/// What says how a request is written and sent; changed from outside, no receiver could read it.
-const BY_THE_TRANSPORT: [&str; 9] = [
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "host",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];

@@ -13,6 +13,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use barograph_export::otlp::Signal;
+use barograph_export::push::client::{InvalidUrl, Protocol};
 
 use crate::env::Environment;
 
@@ -62,15 +63,6 @@ pub(crate) struct Export {
     pub(crate) receiver: Receiver,
 }
 
-/// Which protocol requests are sent by.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Protocol {
-    Grpc,
-    #[default]
-    HttpProtobuf,
-    HttpJson,
-}
-
 /// What points of metrics tell: all since the start, or what was new since the last push.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Temporality {
@@ -109,9 +101,6 @@ impl Otlp {
         );
         let traces = export(Signal::Traces, TRACES_EXPORTER, &[otlp, zipkin, console]);
         let logs = export(Signal::Logs, LOGS_EXPORTER, &[otlp, console]);
-        for export in [&metrics, &traces, &logs] {
-            export.warn(environment);
-        }
         warn_of_exponential(environment);
         Otlp {
             metrics,
@@ -135,7 +124,7 @@ impl Otlp {
                 max_bytes: environment.parsed(
                     JOURNAL_MAX_BYTES,
                     "a whole number of bytes above 0",
-                    |value| value.trim().parse().ok().filter(|bytes| *bytes > 0),
+                    |value| value.parse().ok().filter(|bytes| *bytes > 0),
                 ),
                 is_required: environment.flag(JOURNAL_REQUIRED),
             },
@@ -145,7 +134,6 @@ impl Otlp {
 
 impl Otlp {
     /// What is said about each signal.
-    #[cfg(feature = "otlp")]
     pub(crate) fn exports(&self) -> [(Signal, &Export); 3] {
         [
             (Signal::Metrics, &self.metrics),
@@ -160,17 +148,16 @@ impl Zipkin {
     fn read(environment: &mut Environment<'_>) -> Self {
         let reading = Reading {
             signal: Signal::Traces,
-            protocol: Protocol::HttpJson,
+            protocol: Protocol::Zipkin,
             stands: Stands::ForOne,
             bare: Bare::Secure,
         };
         let variable = "OTEL_EXPORTER_ZIPKIN_ENDPOINT";
         let endpoint = environment.text(variable).and_then(|text| {
             let endpoint = Endpoint::parse(&text, reading);
-            if endpoint.is_none() {
-                environment.ignore(variable, &endpoint::masked(&text), reading.expected());
-            }
-            endpoint
+            let refused =
+                |InvalidUrl { url, expected }| environment.ignore(variable, &url, expected);
+            endpoint.map_err(refused).ok()
         });
         Zipkin {
             endpoint,
@@ -209,41 +196,17 @@ impl Export {
     }
 
     /// Sends requests of this signal here, unless the environment has chosen.
-    #[cfg(feature = "otlp")]
-    pub(crate) fn push_by_default(&mut self, signal: Signal, text: &str) -> Result<(), NoEndpoint> {
+    pub(crate) fn push_by_default(&mut self, signal: Signal, text: &str) -> Result<(), InvalidUrl> {
         let reading = Reading {
             signal,
             protocol: self.receiver.protocol.unwrap_or_default(),
             stands: Stands::ForAll,
             bare: Bare::Secure,
         };
-        let parsed = Endpoint::parse(text, reading).ok_or_else(|| NoEndpoint {
-            text: endpoint::masked(text),
-            expected: reading.expected(),
-        })?;
+        let parsed = Endpoint::parse(text, reading)?;
         self.receiver.endpoint.get_or_insert(parsed);
         Ok(())
     }
-
-    fn warn(&self, environment: &mut Environment<'_>) {
-        if let Some(endpoint) = &self.receiver.endpoint
-            && self.is_pushed()
-            && self.receiver.shows_credentials()
-        {
-            let origin = endpoint.origin();
-            let text = format!("credentials go to {origin} in plain text; https keeps them secret");
-            environment.notice(ENDPOINT, text);
-        }
-    }
-}
-
-/// Text that is no endpoint.
-#[cfg(feature = "otlp")]
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct NoEndpoint {
-    /// The text, secrets hidden.
-    pub(crate) text: String,
-    pub(crate) expected: &'static str,
 }
 
 /// The wish for exponential buckets cannot be met; explicit ones are what every receiver takes.
@@ -256,12 +219,10 @@ fn warn_of_exponential(environment: &mut Environment<'_>) {
     ];
     if environment.choice(variable, expected, &choices) == Some(true) {
         let text = format!("{variable}: histograms have explicit buckets all the same");
-        environment.notice(variable, text);
+        environment.notice(text);
     }
 }
 
-/// The endpoint for all signals.
-pub(crate) const ENDPOINT: &str = "OTEL_EXPORTER_OTLP_ENDPOINT";
 /// The journal's directory.
 pub(crate) const JOURNAL: &str = "BAROGRAPH_PUSH_JOURNAL_DIR";
 /// How much disk the journal may take.

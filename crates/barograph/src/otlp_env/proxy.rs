@@ -2,10 +2,9 @@
 
 use std::fmt;
 
-use crate::env::Environment;
+use barograph_export::push::client::{InvalidUrl, ProxyConfig};
 
-use super::endpoint::{Bare, Endpoint, Reading, Stands, masked};
-use super::{Protocol, Signal};
+use crate::env::Environment;
 
 /// The proxies of the environment. Which of them is used for a host is the transport's rule.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,17 +18,17 @@ pub(crate) struct Proxies {
     pub(crate) none_for: Option<String>,
 }
 
-/// A proxy's URL, `http` or `https`. Its `Debug` and `Display` hide userinfo.
+/// A proxy's URL, `http` or `https`, which may hold a password.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Proxy(Endpoint);
+pub(crate) struct Proxy(String);
 
 impl Proxies {
     /// Reads them. Capital letters win, as in Go's and so the Collector's reading.
     ///
     /// In a CGI program `HTTP_PROXY` is not looked at: there, a request's `Proxy` header sets it.
     pub(crate) fn read(environment: &mut Environment<'_>) -> Self {
-        let is_cgi = environment.text("REQUEST_METHOD").is_some();
-        let mut proxy = |names: &[&'static str]| {
+        let is_cgi = environment.is_set("REQUEST_METHOD");
+        let mut proxy = |names: &[&str]| {
             let mut names = names.iter();
             names.find_map(|name| Proxy::read(environment, name))
         };
@@ -38,49 +37,35 @@ impl Proxies {
             true => proxy(&["http_proxy"]),
             false => proxy(&["HTTP_PROXY", "http_proxy"]),
         };
-        let text = |name| environment.text(name);
+        let none_for = environment.text("NO_PROXY");
         Proxies {
             https,
             http,
-            none_for: text("NO_PROXY").or_else(|| text("no_proxy")),
+            none_for: none_for.or_else(|| environment.text("no_proxy")),
         }
     }
 }
 
 impl Proxy {
-    fn read(environment: &mut Environment<'_>, variable: &'static str) -> Option<Self> {
+    fn read(environment: &mut Environment<'_>, variable: &str) -> Option<Self> {
         let text = environment.text(variable)?;
-        // Host and port, without a scheme or with one: what gRPC takes.
-        let endpoint = Endpoint::parse(
-            &text,
-            Reading {
-                signal: Signal::Metrics,
-                protocol: Protocol::Grpc,
-                stands: Stands::ForOne,
-                bare: Bare::Insecure,
-            },
-        );
-        if endpoint.is_none() {
-            let expected = "http://host:port, https://host:port or host:port";
-            environment.ignore(variable, &masked(&text), expected);
+        match ProxyConfig::check(&text) {
+            Ok(()) => Some(Proxy(text)),
+            Err(InvalidUrl { url, expected }) => {
+                environment.ignore(variable, &url, expected);
+                None
+            }
         }
-        endpoint.map(Proxy)
     }
 
     /// The whole of it, with its secrets.
-    pub(crate) fn url(&self) -> String {
-        self.0.url()
-    }
-}
-
-impl fmt::Display for Proxy {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+    pub(crate) fn url(&self) -> &str {
+        &self.0
     }
 }
 
 impl fmt::Debug for Proxy {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Proxy({self})")
+        f.write_str("Proxy")
     }
 }

@@ -3,12 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use barograph_export::push::client::{Compression, InvalidUrl, Protocol};
 use http::HeaderMap;
 
 use crate::env::Environment;
 
-use super::endpoint::{Bare, Endpoint, GRPC_PORT, HTTP_PORT, Reading, Stands, masked};
-use super::{Protocol, Signal, headers};
+use super::endpoint::{Bare, Endpoint, GRPC_PORT, HTTP_PORT, Reading, Stands};
+use super::{Signal, headers};
 
 /// Who takes requests. What nothing was said about is left to the program.
 ///
@@ -36,17 +37,6 @@ pub(crate) struct Identity {
     pub(crate) key: PathBuf,
 }
 
-/// How request bodies are made smaller.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Compression {
-    /// Not at all, although a more general value says otherwise.
-    None,
-    /// What every receiver takes.
-    Gzip,
-    /// An extension of ours; the Collector takes it.
-    Zstd,
-}
-
 impl Receiver {
     /// Reads what the variables of one signal say, or else those for all.
     pub(crate) fn read(environment: &mut Environment<'_>, signal: Signal) -> Self {
@@ -61,7 +51,7 @@ impl Receiver {
         let protocol = protocols.find_map(|name| environment.choice(name, PROTOCOLS, &PROTOCOL));
         let mut timeouts = both(|names| names.timeout).into_iter();
         let mut compressions = both(|names| names.compression).into_iter();
-        let path = |of| {
+        let mut path = |of| {
             let mut names = both(of).into_iter();
             names.find_map(|name| Some((name, PathBuf::from(environment.text(name)?))))
         };
@@ -73,22 +63,10 @@ impl Receiver {
             protocol,
             headers: all_headers(environment, &names),
             timeout: timeouts.find_map(|name| environment.timeout(name)),
-            compression: compressions
-                .find_map(|name| environment.choice(name, COMPRESSIONS, &COMPRESSION)),
+            compression: compressions.find_map(|name| compression(environment, name)),
             certificate,
             identity: identity(environment, client_certificate, client_key),
         }
-    }
-
-    /// Whether others on the way could read credentials.
-    pub(crate) fn shows_credentials(&self) -> bool {
-        let Some(endpoint) = &self.endpoint else {
-            return false;
-        };
-        let headers = self.headers.as_ref();
-        let has_credentials =
-            endpoint.has_credentials() || headers.is_some_and(headers::have_credentials);
-        endpoint.is_readable_by_others() && has_credentials
     }
 }
 
@@ -133,12 +111,23 @@ const PROTOCOL: [(&str, Protocol); 3] = [
     ("http/protobuf", Protocol::HttpProtobuf),
     ("http/json", Protocol::HttpJson),
 ];
-const COMPRESSIONS: &str = "gzip, zstd or none";
+const COMPRESSIONS: &str = match Compression::Zstd.is_available() {
+    true => "gzip, zstd or none",
+    false => "gzip or none; zstd needs the feature `zstd` of barograph",
+};
 const COMPRESSION: [(&str, Compression); 3] = [
     ("gzip", Compression::Gzip),
     ("zstd", Compression::Zstd),
     ("none", Compression::None),
 ];
+
+fn compression(environment: &mut Environment<'_>, variable: &'static str) -> Option<Compression> {
+    environment.parsed(variable, COMPRESSIONS, |value| {
+        let mut choices = COMPRESSION.into_iter();
+        let (_, chosen) = choices.find(|(word, _)| value.eq_ignore_ascii_case(word))?;
+        chosen.is_available().then_some(chosen)
+    })
+}
 
 fn endpoint(
     environment: &mut Environment<'_>,
@@ -166,13 +155,18 @@ fn endpoint(
         let Some(text) = environment.text(variable) else {
             continue;
         };
-        let Some(endpoint) = Endpoint::parse(&text, reading) else {
-            environment.ignore(variable, &masked(&text), reading.expected());
-            continue;
+        let endpoint = match Endpoint::parse(&text, reading) {
+            Ok(endpoint) => endpoint,
+            Err(InvalidUrl { url, expected }) => {
+                environment.ignore(variable, &url, expected);
+                continue;
+            }
         };
-        if reading.leaves_out(&text) {
-            let text = format!("{variable}: only {endpoint} counts of it, gRPC has its own paths");
-            environment.notice(variable, text);
+        if endpoint.read().has_unused_path() {
+            let origin = endpoint.read().origin();
+            environment.notice(format!(
+                "{variable}: only {origin} counts of it, gRPC has its own paths"
+            ));
         }
         hint_at_protocol(environment, variable, &endpoint, protocol);
         return Some(endpoint);
@@ -188,8 +182,8 @@ fn hint_at_protocol(
     protocol: Option<Protocol>,
 ) {
     let general = GENERAL.protocol;
-    let origin = endpoint.origin();
-    let text = match (protocol, endpoint.port()) {
+    let origin = endpoint.read().origin();
+    let text = match (protocol, endpoint.read().port()) {
         (None, Some(GRPC_PORT)) => format!(
             "{variable}: {origin} gets http/protobuf, and receivers expect gRPC at that port as a \
              rule; {general} chooses"
@@ -200,7 +194,7 @@ fn hint_at_protocol(
         ),
         _ => return,
     };
-    environment.notice(variable, text);
+    environment.notice(text);
 }
 
 fn all_headers(environment: &mut Environment<'_>, names: &Names) -> Option<HeaderMap> {
@@ -212,7 +206,7 @@ fn all_headers(environment: &mut Environment<'_>, names: &Names) -> Option<Heade
         for place in bad {
             let expected = headers::EXPECTED;
             let text = format!("{variable}: member {place} is ignored, expected {expected}");
-            environment.notice(variable, text);
+            environment.notice(text);
         }
         if !headers.is_empty() {
             return Some(headers);
@@ -232,9 +226,8 @@ fn identity(
         (Some((variable, _)), None) => (variable, "key"),
         (None, Some((variable, _))) => (variable, "certificate"),
     };
-    environment.notice(
-        alone,
-        format!("{alone} is ignored, expected a client {missing} beside it"),
-    );
+    environment.notice(format!(
+        "{alone} is ignored, expected a client {missing} beside it"
+    ));
     None
 }

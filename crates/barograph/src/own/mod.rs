@@ -23,6 +23,7 @@ use barograph_model::snapshot::{FamilyView, Source};
 use crate::supervise::Supervised;
 
 use self::table::Table;
+use crate::diagnostics;
 
 pub(crate) use heard::Watched;
 
@@ -182,7 +183,7 @@ impl Own {
         if told.len() < MOST_TOLD && !told.iter().any(|before| **before == *sentence) {
             told.push(sentence.into());
             drop(told);
-            tracing::warn!(target: "barograph", "{sentence}");
+            diagnostics::warn(&sentence);
         }
     }
 

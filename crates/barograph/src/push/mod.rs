@@ -12,12 +12,12 @@
 //! | `OTEL_METRICS_EXPORTER` | who gets metrics: `otlp`, `prometheus`, `console` (one line of JSON a request), `none`; several with commas | `prometheus`, and `otlp` where an endpoint is set: an endpoint alone is enough, and without one nobody is dialed |
 //! | `OTEL_TRACES_EXPORTER` | who gets spans: `otlp`, `zipkin`, `console`, `none`; several with commas, each with a queue of its own | `otlp` where an endpoint is set |
 //! | `OTEL_LOGS_EXPORTER` | who gets log records: `otlp`, `console`, `none`; several with commas | `otlp` where an endpoint is set |
-//! | `OTEL_EXPORTER_OTLP_ENDPOINT` | where to; `/v1/metrics`, `/v1/traces` or `/v1/logs` is appended, but not to the form for one signal alone; `unix:/path` is a socket | `http://localhost:4318`, for gRPC `http://localhost:4317` |
+//! | `OTEL_EXPORTER_OTLP_ENDPOINT` | where to; `/v1/metrics`, `/v1/traces` or `/v1/logs` is appended, but not to the form for one signal alone; `unix:/path` is a socket; gRPC uses no path | `http://localhost:4318`, for gRPC `http://localhost:4317` |
 //! | `OTEL_EXPORTER_OTLP_PROTOCOL` | `grpc`, `http/protobuf`, `http/json` | `http/protobuf` |
-//! | `OTEL_EXPORTER_OTLP_HEADERS` | `key=value,key=value`, percent-encoded | none |
+//! | `OTEL_EXPORTER_OTLP_HEADERS` | `key=value,key=value`, percent-encoded, of ASCII; none that the protocol sets itself | none |
 //! | `OTEL_EXPORTER_OTLP_TIMEOUT` | for one request with all its tries, in milliseconds | 10000 |
 //! | `OTEL_EXPORTER_OTLP_COMPRESSION` | `gzip`, `none`, and with the feature `zstd` that, too | `none` |
-//! | `OTEL_EXPORTER_OTLP_CERTIFICATE` | a file of roots to trust, read again when it changes | the system's |
+//! | `OTEL_EXPORTER_OTLP_CERTIFICATE` | a file of roots to trust, read again when it changes; while it cannot be read nothing is sent | the system's |
 //! | `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE`, `_CLIENT_KEY` | who we are, for mutual TLS | nobody |
 //! | `OTEL_EXPORTER_OTLP_INSECURE` | `true`: gRPC without a scheme is plain text | `false` |
 //! | `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE` | `cumulative`, `delta`, `lowmemory` | `cumulative` |

@@ -21,6 +21,7 @@ use barograph_model::span::SpanRecord;
 use barograph_model::suppression;
 use tokio::runtime::Runtime;
 
+use crate::diagnostics;
 use crate::error::StartError;
 use crate::own::Own;
 use crate::push::waiting::{Notes, Outlets, Waiting};
@@ -401,9 +402,8 @@ const FOR_GOOD: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Logs a report, on the thread of the loop.
 fn log(report: &Report) {
-    let _allowed = suppression::allow();
     match report.event.is_good() {
-        true => tracing::info!(target: "barograph", "{report}"),
-        false => tracing::warn!(target: "barograph", "{report}"),
+        true => diagnostics::info(report),
+        false => diagnostics::warn(report),
     }
 }

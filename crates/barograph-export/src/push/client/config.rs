@@ -44,6 +44,13 @@ pub enum Compression {
     Zstd,
 }
 
+impl Compression {
+    /// Whether this build has it.
+    pub const fn is_available(self) -> bool {
+        !matches!(self, Compression::Zstd) || cfg!(feature = "zstd")
+    }
+}
+
 /// Where a [`Client`](super::Client) sends to, and how.
 ///
 /// `Debug` shows neither the values of headers nor userinfo.
@@ -60,6 +67,14 @@ pub struct ClientConfig {
     pub(super) proxy: ProxyConfig,
     pub(super) user_agent_prefix: String,
     pub(super) max_age: Duration,
+    pub(super) files: Files,
+}
+
+/// When the files that a configuration names are read first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Files {
+    AtStart,
+    OnConnect,
 }
 
 /// What becomes of the path of an endpoint.
@@ -89,7 +104,8 @@ impl ClientConfig {
     /// Sends to `endpoint`: `http://host:port`, `https://host:port`, `unix:/path/of/socket`, and for
     /// gRPC also `host:port`.
     ///
-    /// OTLP over HTTP has `/v1/metrics` or its like appended to the path. Userinfo becomes a header.
+    /// OTLP over HTTP has `/v1/metrics` or its like appended to the path. gRPC has paths of its own, so
+    /// that one that stands here is not used. Userinfo becomes a header.
     pub fn new(protocol: Protocol, endpoint: impl Into<String>) -> Self {
         ClientConfig {
             protocol,
@@ -103,6 +119,7 @@ impl ClientConfig {
             proxy: ProxyConfig::default(),
             user_agent_prefix: String::new(),
             max_age: DEFAULT_MAX_AGE,
+            files: Files::AtStart,
         }
     }
 
@@ -173,6 +190,14 @@ impl ClientConfig {
         self
     }
 
+    /// Reads files for the first time when they are needed. Without this, a file that is not there or
+    /// does not hold what it should is an error of [`Client::new`](super::Client::new); with it, requests
+    /// fail and are tried again until the file is whole.
+    pub fn with_files_read_on_connect(mut self) -> Self {
+        self.files = Files::OnConnect;
+        self
+    }
+
     /// Makes a new connection, with a new look-up of the name, after this time; by default five
     /// minutes. A connection that never ends would stay with one replica of many, or with a host that
     /// the name no longer means.
@@ -197,6 +222,7 @@ impl fmt::Debug for ClientConfig {
             .field("proxy", &self.proxy)
             .field("user_agent_prefix", &self.user_agent_prefix)
             .field("max_age", &self.max_age)
+            .field("files", &self.files)
             .finish()
     }
 }
@@ -326,16 +352,23 @@ impl fmt::Debug for ProxyConfig {
     }
 }
 
-/// A URL, or what somebody meant to be one, without userinfo and query.
-pub(super) fn masked(url: &str) -> String {
-    let scheme = url.find("://").map_or(0, |colon| colon.saturating_add(3));
-    // A password may hold a slash or a question mark where it should not: all before the last `@`
-    // is masked, even where that is in the query.
-    let (before, host) = match url.rfind('@') {
-        Some(at) if at >= scheme => (format!("{}{MASK}", &url[..scheme]), &url[at..]),
-        _ => (String::new(), url),
+/// Text that should be a URL and may be none, with everything hidden that could be a secret.
+pub(super) fn masked(text: &str) -> String {
+    // What is wrong with the text may be just where its userinfo or its query begins or ends. So all
+    // is hidden up to the last @, and from the first question mark on.
+    let tail = text.find(['?', '#']);
+    let Some(at) = text.rfind('@') else {
+        return tail.map_or(text.to_owned(), |tail| format!("{}{MASK}", &text[..=tail]));
     };
-    before + host.split(['?', '#']).next().unwrap_or(host)
+    let scheme = match text.split_once("://") {
+        Some((scheme @ ("http" | "https"), _)) => format!("{scheme}://"),
+        _ => String::new(),
+    };
+    match tail {
+        Some(tail) if tail < at => format!("{scheme}{MASK}"),
+        Some(tail) => format!("{scheme}{MASK}{}{MASK}", &text[at..=tail]),
+        None => format!("{scheme}{MASK}{}", &text[at..]),
+    }
 }
 
 /// Stands for what is not shown.
@@ -359,24 +392,28 @@ mod tests {
             .with_tls(tls);
         let shown = format!("{config:?} {config:#?}");
         assert!(!shown.contains("ter2"), "{shown}");
-        assert!(shown.contains("https://***@host:1/p"), "{shown}");
+        assert!(shown.contains("https://***@host:1/p?***"), "{shown}");
         assert!(shown.contains("authorization"), "{shown}");
     }
 
     #[test]
-    fn what_may_be_a_secret_is_cut_out_of_urls() {
-        for (url, shown) in [
+    fn what_may_be_a_secret_is_masked() {
+        for (text, shown) in [
+            ("collector:4318", "collector:4318"),
             ("http://host:4318/v1", "http://host:4318/v1"),
-            ("host:4317", "host:4317"),
-            ("https://me:pa?ss#@host/p", "https://***@host/p"),
-            ("me:pass@host", "***@host"),
-            ("http://host/p?key=secret", "http://host/p"),
-            (
-                "http://host/p?mail=me@secret.example?x",
-                "http://***@secret.example",
-            ),
+            ("http://c/p?k=v", "http://c/p?***"),
+            ("http://c/p#k", "http://c/p#***"),
+            ("http://u:p@c/p", "http://***@c/p"),
+            ("u:p@c", "***@c"),
+            ("s3cret://x@c", "***@c"),
+            ("http://u:a@b@c?k", "http://***@c?***"),
+            ("http://u:p?w@c", "http://***"),
+            ("https://c?k@v", "https://***"),
+            ("c#@v", "***"),
+            ("http@://c", "***@://c"),
+            ("?", "?***"),
         ] {
-            assert_eq!(masked(url), shown);
+            assert_eq!(masked(text), shown);
         }
     }
 }

@@ -1,6 +1,7 @@
 //! An endpoint, taken apart.
 
-use std::net::IpAddr;
+use std::fmt;
+use std::net::{IpAddr, Ipv6Addr};
 use std::path::PathBuf;
 
 use base64::Engine as _;
@@ -11,15 +12,17 @@ use super::config::{ClientConfig, PathRule, Protocol, Security};
 use super::invalid::InvalidUrl;
 use crate::otlp::Signal;
 
-/// Where requests go.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Endpoint {
+/// Where requests go, as [`ClientConfig::endpoint`] reads it. `Debug` and `Display` show neither
+/// userinfo nor query.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Endpoint {
     pub(super) is_tls: bool,
     pub(super) place: Place,
     /// The path of requests, with the query if there is one.
     pub(super) path: String,
     /// `Basic ...`, where there was userinfo.
     pub(super) basic: Option<String>,
+    has_unused_path: bool,
 }
 
 /// What is connected to.
@@ -57,7 +60,39 @@ impl Host {
     }
 }
 
+impl ClientConfig {
+    /// Reads the endpoint for a signal, by the same rules as [`Client::new`](super::Client::new).
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidUrl`], for text that is no endpoint of the protocol.
+    pub fn endpoint(&self, signal: Signal) -> Result<Endpoint, InvalidUrl> {
+        Endpoint::new(self, signal)
+    }
+}
+
 impl Endpoint {
+    /// The scheme, host and port, or the socket: where requests go, without path and secrets.
+    pub fn origin(&self) -> String {
+        match &self.place {
+            Place::Unix(path) => format!("unix:{}", path.display()),
+            Place::Tcp(_) => format!("{}://{}", self.scheme(), self.authority()),
+        }
+    }
+
+    /// The port, unless it is a socket.
+    pub fn port(&self) -> Option<u16> {
+        match &self.place {
+            Place::Unix(_) => None,
+            Place::Tcp(host) => Some(host.port),
+        }
+    }
+
+    /// Whether the endpoint has a path or a query that is not used: gRPC has its own paths.
+    pub fn has_unused_path(&self) -> bool {
+        self.has_unused_path
+    }
+
     pub(super) fn new(config: &ClientConfig, signal: Signal) -> Result<Self, InvalidUrl> {
         let text = config.endpoint.trim();
         let (is_tls, place, url) = match text.strip_prefix("unix:") {
@@ -82,17 +117,19 @@ impl Endpoint {
         let (base, query) = url
             .as_ref()
             .map_or(("/", None), |url| (&*url.path, url.query.as_deref()));
+        let is_grpc = config.protocol == Protocol::Grpc;
         let mut path = match (config.protocol, config.path) {
-            // A gRPC server knows its methods by their whole path; a prefix is for proxies.
-            (Protocol::Grpc, _) => base.trim_end_matches('/').to_owned() + signal.grpc_path(),
-            (Protocol::Zipkin, _) | (_, PathRule::AsIs) => base.to_owned(),
-            (_, PathRule::SignalAppended) => {
-                base.trim_end_matches('/').to_owned() + signal.http_path()
-            }
+            // A server of gRPC knows its methods by their whole path, without anything before it.
+            (Protocol::Grpc, _) => signal.grpc_path().to_owned(),
+            (Protocol::Zipkin, _) => base.to_owned(),
+            (_, PathRule::AsIs) if url.is_some() => base.to_owned(),
+            // A socket's address has no path of requests.
+            _ => base.trim_end_matches('/').to_owned() + signal.http_path(),
         };
-        if let Some(query) = query {
+        if let Some(query) = query.filter(|_| !is_grpc) {
             path = path + "?" + query;
         }
+        let has_unused_path = is_grpc && (base.len() > 1 || query.is_some());
         let basic = url
             .and_then(|url| url.userinfo)
             .map(|userinfo| basic(&userinfo));
@@ -101,6 +138,7 @@ impl Endpoint {
             place,
             path,
             basic,
+            has_unused_path,
         })
     }
 
@@ -121,8 +159,19 @@ impl Endpoint {
 
     /// The whole URL, with path and query.
     pub(super) fn url(&self) -> String {
-        let scheme = if self.is_tls { "https" } else { "http" };
-        format!("{scheme}://{}{}", self.authority(), self.path)
+        format!("{}://{}{}", self.scheme(), self.authority(), self.path)
+    }
+
+    fn scheme(&self) -> &'static str {
+        if self.is_tls { "https" } else { "http" }
+    }
+
+    /// Whether others on the way can read what is sent: plain text that leaves this machine.
+    pub(super) fn is_readable_by_others(&self) -> bool {
+        match &self.place {
+            Place::Unix(_) => false,
+            Place::Tcp(host) => !self.is_tls && !host.is_loopback(),
+        }
     }
 
     /// As people may read it: without userinfo and query.
@@ -131,6 +180,18 @@ impl Endpoint {
             Place::Unix(path) => format!("unix:{}", path.display()),
             Place::Tcp(_) => self.url().split('?').next().unwrap_or_default().to_owned(),
         }
+    }
+}
+
+impl fmt::Display for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shown())
+    }
+}
+
+impl fmt::Debug for Endpoint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Endpoint({self})")
     }
 }
 
@@ -176,11 +237,15 @@ impl Url {
             .as_str()
             .rsplit_once('@')
             .map(|(userinfo, _)| userinfo.to_owned());
-        let name = authority
-            .host()
-            .trim_start_matches('[')
-            .trim_end_matches(']')
-            .to_ascii_lowercase();
+        let host = authority.host();
+        let name = match host.strip_prefix('[') {
+            Some(rest) => {
+                let address = rest.strip_suffix(']').ok_or_else(invalid)?;
+                address.parse::<Ipv6Addr>().map_err(|_| invalid())?;
+                address.to_ascii_lowercase()
+            }
+            None => host.to_ascii_lowercase(),
+        };
         // `host:` and `host:99999` have an authority, but no port.
         let after_host = authority
             .as_str()
@@ -283,8 +348,19 @@ mod tests {
         // A scheme decides for itself.
         let config = ClientConfig::new(Protocol::Grpc, "https://collector:1").with_plaintext();
         assert!(Endpoint::new(&config, Signal::Metrics).unwrap().is_tls);
-        let prefixed = endpoint(Protocol::Grpc, "http://c:1/edge").unwrap();
-        assert_eq!(prefixed.path, format!("/edge{method}"));
+        for (url, is_unused) in [
+            ("http://c:1", false),
+            ("http://c:1/", false),
+            ("http://c:1/edge", true),
+            ("http://c:1/v1/metrics", true),
+            ("http://c:1?k=hunter2", true),
+            ("unix:/run/otlp.sock", false),
+        ] {
+            let endpoint = endpoint(Protocol::Grpc, url).unwrap();
+            assert_eq!(endpoint.path, method, "{url}");
+            assert_eq!(endpoint.has_unused_path(), is_unused, "{url}");
+            assert!(!endpoint.url().contains("hunter2"));
+        }
     }
 
     #[test]
@@ -294,6 +370,11 @@ mod tests {
             assert_eq!(endpoint.place, Place::Unix("/run/otlp.sock".into()));
             assert_eq!(endpoint.url(), "http://localhost/v1/metrics");
             assert_eq!(endpoint.shown(), "unix:/run/otlp.sock");
+            let exact = ClientConfig::new(Protocol::HttpJson, url).with_exact_path();
+            assert_eq!(
+                Endpoint::new(&exact, Signal::Logs).unwrap().path,
+                "/v1/logs"
+            );
         }
     }
 
@@ -308,6 +389,12 @@ mod tests {
             "http://host:99999",
             "http://host:0",
             "http://a b",
+            "http://:4318",
+            "http://::1:4318",
+            "http://[::1:4318",
+            "http://[c]:4318",
+            "//collector:4318",
+            "http:/collector",
             "unix:",
             "unix:relative",
             "unix://host/path",
@@ -315,7 +402,7 @@ mod tests {
             assert!(endpoint(Protocol::HttpProtobuf, url).is_err(), "{url}");
         }
         let error = endpoint(Protocol::HttpProtobuf, "http://me:hunter2@a b?hunter2").unwrap_err();
-        assert_eq!(error.url, "http://***@a b");
+        assert_eq!(error.url, "http://***@a b?***");
     }
 
     #[test]

@@ -61,6 +61,7 @@ use http::HeaderMap;
 use hyper::body::Incoming;
 
 pub use self::config::{ClientConfig, Compression, Protocol, ProxyConfig, TlsConfig};
+pub use self::endpoint::Endpoint;
 pub use self::invalid::{InvalidClient, InvalidFile, InvalidHeader, InvalidUrl, MissingFeature};
 
 use self::answer::{Answer, Arrival, Verdict};
@@ -109,9 +110,8 @@ impl Client {
             let proxy = settings.proxy.as_ref();
             let is_wanted = settings.endpoint.is_tls || proxy.is_some_and(|proxy| proxy.is_tls);
             let alpn = version(settings.protocol).alpn();
-            is_wanted
-                .then(|| tls::Tls::new(config.tls, alpn))
-                .transpose()?
+            let new = || tls::Tls::new(config.tls, alpn, config.files);
+            is_wanted.then(new).transpose()?
         };
         Ok(Client {
             target: target(&settings, signal),

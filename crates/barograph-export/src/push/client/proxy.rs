@@ -17,6 +17,17 @@ pub(super) struct Proxy {
     pub(super) way: Way,
 }
 
+impl ProxyConfig {
+    /// Checks the URL of a proxy, by the same rules as [`Client::new`](super::Client::new).
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidUrl`], for text that names no proxy of a kind that is known.
+    pub fn check(proxy: &str) -> Result<(), InvalidUrl> {
+        Proxy::parse(proxy.trim(), Way::Tunnel).map(drop)
+    }
+}
+
 /// How a proxy takes requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
@@ -210,6 +221,8 @@ mod tests {
         let error = Proxy::choose(&socks, Protocol::HttpJson, &endpoint)
             .err()
             .unwrap();
-        assert_eq!(error.url, "socks5://***@proxy");
+        assert_eq!(error.url, "***@proxy");
+        assert_eq!(ProxyConfig::check("socks5://me:hunter2@proxy"), Err(error));
+        assert_eq!(ProxyConfig::check(" proxy:3128 "), Ok(()));
     }
 }

@@ -2,11 +2,11 @@
 
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue, USER_AGENT};
+use http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
 use http::{HeaderMap, Uri};
 
-use super::config::{ClientConfig, Compression, HeaderFile, Protocol};
-use super::endpoint::{Endpoint, Place};
+use super::config::{ClientConfig, Compression, Files, HeaderFile, Protocol};
+use super::endpoint::Endpoint;
 use super::invalid::{InvalidClient, InvalidFile, InvalidHeader, InvalidUrl, MissingFeature};
 use super::message::Secrets;
 use super::proxy::{Proxy, Way};
@@ -47,18 +47,15 @@ impl Settings {
         let mut secrets = Secrets::default();
         let mut headers = HeaderMap::new();
         if let Some(basic) = &endpoint.basic {
-            insert(&mut headers, &mut secrets, AUTHORIZATION, basic)?;
+            secrets.add(basic);
+            headers.insert(AUTHORIZATION, header_value(&AUTHORIZATION, basic)?);
         }
         let proxy_basic = proxy.as_ref().and_then(|proxy| proxy.basic.as_ref());
         if let Some(basic) = proxy_basic {
             secrets.add(basic);
             if is_absolute {
-                insert(
-                    &mut headers,
-                    &mut secrets,
-                    http::header::PROXY_AUTHORIZATION,
-                    basic,
-                )?;
+                let value = header_value(&PROXY_AUTHORIZATION, basic)?;
+                headers.insert(PROXY_AUTHORIZATION, value);
             }
         }
         for userinfo in [
@@ -81,7 +78,9 @@ impl Settings {
         let value = HeaderValue::from_str(&user_agent).expect("checked when it was put together");
         headers.insert(USER_AGENT, value);
         for (name, value) in &config.headers {
-            insert(&mut headers, &mut secrets, header_name(name)?, value)?;
+            let (name, value) = ClientConfig::header(name, value)?;
+            secrets.add(&String::from_utf8_lossy(value.as_bytes()));
+            headers.insert(name, value);
         }
         if config.protocol != Protocol::Grpc {
             let host = HeaderValue::from_str(&endpoint.authority());
@@ -104,8 +103,9 @@ impl Settings {
             uri,
             headers,
         };
-        // So that a file that is not there is known at the start.
-        settings.clone_headers(&mut Secrets::default())?;
+        if config.files == Files::AtStart {
+            settings.clone_headers(&mut Secrets::default())?;
+        }
         Ok(settings)
     }
 
@@ -142,8 +142,23 @@ impl Settings {
 }
 
 impl ClientConfig {
-    /// What would go over a network that others can read, of what looks like credentials: names of
-    /// headers, userinfo. Never the values. Empty over TLS, to the loopback and to UNIX sockets.
+    /// Checks a header, by the same rules as [`Client::new`](super::Client::new): its name is none that
+    /// the protocol sets itself, and its value has no control characters. The value is marked as
+    /// sensitive.
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidHeader`], which does not hold the value.
+    pub fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), InvalidHeader> {
+        let name = header_name(name)?;
+        let value = header_value(&name, value)?;
+        Ok((name, value))
+    }
+
+    /// What would go over a network that others can read, of what may be credentials: names of
+    /// headers, userinfo, a query. Never the values. Empty over TLS, to the loopback and to UNIX
+    /// sockets. Vendors have many names for a key, so each header counts but those that name who is
+    /// asking.
     ///
     /// # Errors
     ///
@@ -153,11 +168,7 @@ impl ClientConfig {
         let endpoint = Endpoint::new(self, Signal::Metrics)?;
         let proxy = Proxy::choose(&self.proxy, self.protocol, &endpoint)?;
         let mut exposed = Vec::new();
-        let is_near = |place: &Place| match place {
-            Place::Unix(_) => true,
-            Place::Tcp(host) => host.is_loopback(),
-        };
-        if !endpoint.is_tls && !is_near(&endpoint.place) {
+        if endpoint.is_readable_by_others() {
             let files = self
                 .header_files
                 .iter()
@@ -173,6 +184,9 @@ impl ClientConfig {
                     .iter()
                     .map(|_| "userinfo of the endpoint".to_owned()),
             );
+            if endpoint.path.contains('?') {
+                exposed.push("query of the endpoint".to_owned());
+            }
         }
         let open = proxy.filter(|proxy| !proxy.is_tls && !proxy.host.is_loopback());
         if open.is_some_and(|proxy| proxy.basic.is_some()) {
@@ -183,19 +197,9 @@ impl ClientConfig {
     }
 }
 
-/// Whether a header of this name, in small letters, is likely to hold a secret.
+/// Whether a header of this name, in small letters, may hold a secret.
 fn is_credential(name: &str) -> bool {
-    let parts = [
-        "auth",
-        "cookie",
-        "credential",
-        "key",
-        "password",
-        "secret",
-        "signature",
-        "token",
-    ];
-    parts.iter().any(|part| name.contains(part))
+    !["user-agent", "x-scope-orgid"].contains(&name.trim())
 }
 
 fn check_features(
@@ -208,7 +212,7 @@ fn check_features(
         Some(("grpc", "gRPC"))
     } else if is_tls && !cfg!(feature = "tls") {
         Some(("tls", "TLS"))
-    } else if config.compression == Compression::Zstd && !cfg!(feature = "zstd") {
+    } else if !config.compression.is_available() {
         Some(("zstd", "zstd"))
     } else {
         None
@@ -248,22 +252,20 @@ const RESERVED: [&str; 12] = [
     "upgrade",
 ];
 
-fn insert(
-    headers: &mut HeaderMap,
-    secrets: &mut Secrets,
-    name: HeaderName,
-    value: &str,
-) -> Result<(), InvalidHeader> {
-    let parsed = HeaderValue::from_str(value.trim());
-    let mut parsed = parsed.map_err(|_| InvalidHeader {
+fn header_value(name: &HeaderName, value: &str) -> Result<HeaderValue, InvalidHeader> {
+    let invalid = || InvalidHeader {
         name: name.to_string(),
-        expected: "a value without control characters",
-    })?;
+        expected: "a value of ASCII without control characters",
+    };
+    let value = value.trim();
+    // gRPC has no other letters, and most receivers of HTTP take none.
+    if !value.is_ascii() {
+        return Err(invalid());
+    }
+    let mut parsed = HeaderValue::from_str(value).map_err(|_| invalid())?;
     // HTTP/2 then keeps it out of its tables.
     parsed.set_sensitive(true);
-    secrets.add(value);
-    headers.insert(name, parsed);
-    Ok(())
+    Ok(parsed)
 }
 
 fn user_agent(config: &ClientConfig) -> Result<String, InvalidHeader> {

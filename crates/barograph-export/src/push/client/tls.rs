@@ -10,7 +10,7 @@ use tokio_rustls::rustls::pki_types::pem::PemObject;
 use tokio_rustls::rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use tokio_rustls::rustls::{ClientConfig, RootCertStore, crypto};
 
-use super::config::{Pem, TlsConfig};
+use super::config::{Files, Pem, TlsConfig};
 use super::invalid::InvalidFile;
 use super::small_file;
 
@@ -42,15 +42,22 @@ pub(super) struct Connectors {
 type Stamp = (Option<SystemTime>, u64);
 
 impl Tls {
-    /// Reads everything once, so that what is wrong with it is known at the start.
-    pub(super) fn new(config: TlsConfig, protocol: &'static [u8]) -> Result<Self, InvalidFile> {
+    /// Reads everything once, so that what is wrong with it is known at the start, unless that is left
+    /// to the first connection.
+    pub(super) fn new(
+        config: TlsConfig,
+        protocol: &'static [u8],
+        files: Files,
+    ) -> Result<Self, InvalidFile> {
         let mut tls = Tls {
             config,
             protocol,
             system: None,
             loaded: None,
         };
-        tls.connectors()?;
+        if files == Files::AtStart {
+            tls.connectors()?;
+        }
         Ok(tls)
     }
 

@@ -1,0 +1,344 @@
+//! Variables that make no sense: the service starts, and somebody is told. Each test that looks at what
+//! a process says is two processes: this one, which looks, and one that runs the test of the same name.
+#![cfg(feature = "otlp")]
+#![expect(clippy::unwrap_used, reason = "what a test unwraps it judges")]
+
+use std::collections::BTreeSet;
+use std::ffi::OsStr;
+use std::process::Command;
+use std::sync::{Arc, Mutex};
+
+use barograph::core::report;
+use barograph::edge::log::RateLimit;
+use barograph::registry::Registry;
+use barograph::{Builder, Telemetry};
+use tracing::level_filters::LevelFilter;
+use tracing::{Event, Subscriber};
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::layer::{Context, SubscriberExt as _};
+use tracing_subscriber::util::SubscriberInitExt as _;
+
+/// Says which process this one is: one to be looked at, which does what stands here.
+const MODE: &str = "BAROGRAPH_TEST_MODE";
+
+/// Told by a process that has come to its end.
+const WELL: &str = "ALL IS WELL";
+
+/// What this process is to do, if it is one to be looked at.
+fn mode() -> Option<String> {
+    std::env::var(MODE).ok()
+}
+
+/// Runs a test of this file in a process of its own, and gives the lines of its stderr.
+fn look<V: AsRef<OsStr>>(test: &str, mode: &str, variables: &[(&str, V)]) -> Vec<String> {
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env_clear()
+        .env(MODE, mode)
+        .envs(variables.iter().map(|(name, value)| (name, value.as_ref())))
+        .output()
+        .unwrap();
+    let lines = String::from_utf8(output.stderr).unwrap();
+    assert!(lines.contains(WELL), "{mode}: {lines}");
+    lines.lines().map(str::to_owned).collect()
+}
+
+/// A subscriber's output of one's own: events on stderr, a line each.
+struct Lines;
+
+impl<S: Subscriber> Layer<S> for Lines {
+    fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+        let mut line = String::from("own: ");
+        event.record(
+            &mut |field: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+                if field.name() == "message" {
+                    line += &format!("{value:?}");
+                }
+            },
+        );
+        eprintln!("{line}");
+    }
+}
+
+fn own(level: LevelFilter) -> impl Subscriber {
+    let targets = Targets::new().with_default(LevelFilter::INFO);
+    let targets = targets.with_target("barograph", level);
+    tracing_subscriber::registry().with(Lines.with_filter(targets))
+}
+
+fn builder() -> Builder {
+    Telemetry::builder("shop").without_listener()
+}
+
+/// Starts telemetry as the mode says, and has something reported while it runs.
+fn start(mode: &str) -> Telemetry {
+    let telemetry = match mode {
+        "printing" | "filter off" | "filter of another" | "disabled" => builder().start(),
+        "rate limit" => builder().with_rate_limit(RateLimit::per_second(1)).start(),
+        "without logs" => builder().without_logs().start(),
+        "without subscriber" | "own later" | "own later, dropping" | "ours in own, dropping" => {
+            builder().without_subscriber().start()
+        }
+        "without start line" => builder().without_subscriber().without_start_line().start(),
+        "own before" => {
+            own(LevelFilter::INFO).init();
+            builder().start()
+        }
+        "own before, without subscriber" => {
+            own(LevelFilter::INFO).init();
+            builder().without_subscriber().start()
+        }
+        "own before, dropping" => {
+            own(LevelFilter::ERROR).init();
+            builder().start()
+        }
+        other => panic!("{other}"),
+    };
+    match mode {
+        "own later" => own(LevelFilter::WARN).init(),
+        "own later, dropping" => own(LevelFilter::OFF).init(),
+        // Ours takes events for spans, and shows none of them.
+        "ours in own, dropping" => {
+            let ours = telemetry.as_ref().unwrap().layer();
+            let dropping = Lines.with_filter(LevelFilter::ERROR);
+            tracing_subscriber::registry()
+                .with(ours)
+                .with(dropping)
+                .init();
+        }
+        _ => {}
+    }
+    telemetry.unwrap()
+}
+
+#[test]
+fn a_variable_that_is_ignored_is_told_about_once_whoever_is_the_subscriber() {
+    let test = "a_variable_that_is_ignored_is_told_about_once_whoever_is_the_subscriber";
+    if let Some(mode) = mode() {
+        let telemetry = start(&mode);
+        report::report("something was reported".into());
+        drop(telemetry);
+        eprintln!("{WELL}");
+        return;
+    }
+    let bad = [
+        ("OTEL_TRACES_SAMPLER", "sometimes"),
+        ("OTEL_METRICS_EXPORTER", "logging"),
+        ("OTEL_PROPAGATORS", "pigeon"),
+    ];
+    for (mode, more, by_own) in [
+        ("printing", None, false),
+        ("filter off", Some(("RUST_LOG", "off")), false),
+        ("filter of another", Some(("RUST_LOG", "sqlx=trace")), false),
+        ("disabled", Some(("OTEL_SDK_DISABLED", "true")), false),
+        ("rate limit", None, false),
+        ("without logs", None, false),
+        ("without subscriber", None, false),
+        ("own later", None, false),
+        ("own later, dropping", None, false),
+        ("ours in own, dropping", None, false),
+        ("without logs", Some(("OTEL_SDK_DISABLED", "true")), false),
+        ("without start line", None, false),
+        ("own before", None, true),
+        ("own before, without subscriber", None, true),
+        ("own before, dropping", None, false),
+    ] {
+        let variables: Vec<_> = bad.into_iter().chain(more).collect();
+        let lines = look(test, mode, &variables);
+        let with = |text: &str| {
+            let lines = lines.iter().filter(|line| line.contains(text));
+            lines.map(String::as_str).collect::<Vec<_>>()
+        };
+        for (name, value) in bad {
+            let told = with(&format!("{name}={value:?} is ignored"));
+            assert_eq!(told.len(), 1, "{mode}: {lines:#?}");
+            assert_eq!(told[0].starts_with("own: "), by_own, "{mode}: {lines:#?}");
+        }
+        assert_eq!(
+            with("something was reported").len(),
+            1,
+            "{mode}: {lines:#?}"
+        );
+        let has_start_line = !with("barograph: shop: ").is_empty();
+        assert_eq!(has_start_line, mode != "without start line", "{lines:#?}");
+    }
+}
+
+/// Every variable that is asked for, by its name.
+fn all() -> BTreeSet<String> {
+    let asked = Arc::new(Mutex::new(BTreeSet::new()));
+    let names = Arc::clone(&asked);
+    let lookup = move |name: &str| {
+        names.lock().unwrap().insert(name.to_owned());
+        None
+    };
+    drop(quiet().with_environment(lookup).start().unwrap());
+    let all = asked.lock().unwrap().clone();
+    assert!(all.len() > 60, "{all:?}");
+    all
+}
+
+fn quiet() -> Builder {
+    Telemetry::builder("shop")
+        .with_registry(Registry::new())
+        .with_address(([127, 0, 0, 1], 0).into())
+        .without_start_line()
+}
+
+/// Variables that mean something whatever they say, or where any text is a name or a path.
+const FREE: [&str; 20] = [
+    "BAROGRAPH_PUSH_JOURNAL_DIR",
+    "NO_COLOR",
+    "NO_PROXY",
+    "OTEL_EXPORTER_OTLP_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_CLIENT_KEY",
+    "OTEL_EXPORTER_OTLP_LOGS_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_LOGS_CLIENT_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_LOGS_CLIENT_KEY",
+    "OTEL_EXPORTER_OTLP_METRICS_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_METRICS_CLIENT_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY",
+    "OTEL_EXPORTER_OTLP_TRACES_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_TRACES_CLIENT_CERTIFICATE",
+    "OTEL_EXPORTER_OTLP_TRACES_CLIENT_KEY",
+    "OTEL_SERVICE_NAME",
+    "REQUEST_METHOD",
+    "no_proxy",
+    // Two that take any text that is short and has no control characters.
+    "OTEL_EXPORTER_PROMETHEUS_HOST",
+    "RUST_LOG",
+];
+
+/// What is said, by a subscriber of this thread, when telemetry starts with one variable set.
+fn said(name: &str, value: &str) -> Vec<String> {
+    #[derive(Clone, Default)]
+    struct Said(Arc<Mutex<Vec<String>>>);
+    impl<S: Subscriber> Layer<S> for Said {
+        fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
+            if event.metadata().target() != "barograph" {
+                return;
+            }
+            let mut said = String::new();
+            event.record(
+                &mut |_: &tracing::field::Field, value: &dyn std::fmt::Debug| {
+                    said += &format!("{value:?}");
+                },
+            );
+            self.0.lock().unwrap().push(said);
+        }
+    }
+    let said = Said::default();
+    let subscriber = tracing_subscriber::registry().with(said.clone());
+    let (asked, given) = (name.to_owned(), value.to_owned());
+    let lookup = move |name: &str| (name == asked).then(|| given.clone());
+    tracing::subscriber::with_default(subscriber, || {
+        let started = quiet().with_environment(lookup).start();
+        drop(started.unwrap_or_else(|error| panic!("{name}={value:.50?}: {error:?}")));
+    });
+    let said = said.0.lock().unwrap().clone();
+    // What can be set once was set by the test before.
+    let said = said
+        .into_iter()
+        .filter(|said| !said.contains("are set already"));
+    said.collect()
+}
+
+#[test]
+fn no_value_of_any_variable_keeps_a_service_from_starting() {
+    let long = "k".repeat(1_000_000);
+    let digits = "9".repeat(40);
+    let many = "a=1,".repeat(8_000);
+    let nonsense = "\u{1b}[2J\u{202e};=, %zz\n";
+    let values = [
+        "",
+        " ",
+        "\t\n",
+        nonsense,
+        "18446744073709551615",
+        "1e400",
+        "-1",
+        "NaN",
+        &digits,
+        "a\0b",
+        &many,
+        &long,
+    ];
+    for name in all() {
+        for value in values {
+            // A port is not listened on to find out whether it is free.
+            if name == "OTEL_EXPORTER_PROMETHEUS_PORT" && value.trim().is_empty() {
+                continue;
+            }
+            let said = said(&name, value);
+            for notice in &said {
+                let is_line = notice.chars().all(|c| !c.is_control() && c != '\u{202e}');
+                assert!(is_line && notice.len() < 600, "{name}: {notice:?}");
+            }
+            let is_free = FREE.contains(&&*name);
+            if value.trim().is_empty() {
+                assert_eq!(said, [""; 0], "{name}={value:?}");
+            } else if value == long {
+                let is_flag = ["NO_COLOR", "REQUEST_METHOD"].contains(&&*name);
+                assert_eq!(said.len(), usize::from(!is_flag), "{name}: {said:?}");
+                assert!(said.iter().all(|said| said.starts_with(&name)), "{said:?}");
+            } else if value == nonsense && !is_free {
+                assert!(
+                    said.iter().any(|said| said.contains(&name)),
+                    "{name}: {said:?}"
+                );
+            }
+        }
+    }
+}
+
+#[cfg(unix)]
+#[test]
+fn values_that_are_not_utf_8_are_ignored_and_told_about_where_nobody_listens() {
+    use std::os::unix::ffi::OsStrExt as _;
+
+    let test = "values_that_are_not_utf_8_are_ignored_and_told_about_where_nobody_listens";
+    if mode().is_some() {
+        drop(builder().without_subscriber().start().unwrap());
+        eprintln!("{WELL}");
+        return;
+    }
+    let names = all();
+    let value = OsStr::from_bytes(b"\xff secret \xfe");
+    let variables: Vec<_> = names.iter().map(|name| (&**name, value)).collect();
+    let lines = look(test, "child", &variables);
+    for name in &names {
+        // HTTP_PROXY is not asked for in a CGI program, which has a REQUEST_METHOD.
+        if ["NO_COLOR", "REQUEST_METHOD", "HTTP_PROXY"].contains(&&**name) {
+            continue;
+        }
+        let notice = format!("barograph: {name} is ignored, expected text in UTF-8");
+        let told = lines.iter().filter(|line| **line == notice).count();
+        assert_eq!(told, 1, "{name}: {lines:#?}");
+    }
+    assert!(
+        lines.iter().all(|line| !line.contains("secret")),
+        "{lines:#?}"
+    );
+}
+
+#[test]
+fn control_characters_do_not_reach_the_terminal() {
+    let test = "control_characters_do_not_reach_the_terminal";
+    if mode().is_some() {
+        drop(builder().without_subscriber().start().unwrap());
+        eprintln!("{WELL}");
+        return;
+    }
+    let names = all();
+    let value = "\u{1b}]0;owned\u{7}\r\u{202e}\nbarograph: forged: all is well";
+    let variables: Vec<_> = names.iter().map(|name| (&**name, value)).collect();
+    let lines = look(test, "child", &variables);
+    for line in &lines {
+        let is_clean = line.chars().all(|c| !c.is_control() && c != '\u{202e}');
+        assert!(is_clean, "{line:?}");
+        assert!(!line.starts_with("barograph: forged"), "{line:?}");
+    }
+    assert!(lines.len() > 40, "{lines:#?}");
+}
