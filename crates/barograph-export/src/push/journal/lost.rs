@@ -30,13 +30,17 @@ impl Lost {
     /// Items lost to damage, as far as their number is known.
     pub fn damaged_items(&self) -> u64 {
         let parts = [self.torn, self.corrupt, self.unreadable];
-        parts.iter().map(|count| count.items).sum()
+        parts
+            .iter()
+            .fold(0, |sum, count| sum.saturating_add(count.items))
     }
 
     /// Records lost to damage.
     pub fn damaged_records(&self) -> u64 {
         let parts = [self.torn, self.corrupt, self.unreadable];
-        parts.iter().map(|count| count.records).sum()
+        parts
+            .iter()
+            .fold(0, |sum, count| sum.saturating_add(count.records))
     }
 }
 

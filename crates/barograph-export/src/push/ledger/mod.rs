@@ -535,6 +535,32 @@ mod tests {
     }
 
     #[test]
+    fn sums_that_a_journal_kept_may_be_anything() {
+        for kept in [0, 1, u64::MAX - 1, u64::MAX] {
+            for pending in [0, 1, u64::MAX] {
+                let totals = Totals {
+                    produced: kept,
+                    exported: kept,
+                    dropped: [kept; Reason::COUNT],
+                    start_unix_nano: kept,
+                };
+                let ledger = Ledger::new(Signal::Metrics, "otlp", &Target::default());
+                ledger.restore(&totals, pending);
+                ledger.produce(10);
+                ledger.export(6);
+                ledger.drop(4, Reason::Partial);
+                ledger.end(pending);
+                let totals = ledger.snapshot();
+                assert!(totals.produced >= 10 && totals.exported >= 6);
+                assert_eq!(
+                    totals.produced,
+                    totals.settled().saturating_add(ledger.queued())
+                );
+            }
+        }
+    }
+
+    #[test]
     fn restored_sums_agree_whatever_was_kept() {
         for (produced, corrupt) in [(10, 0), (15, 5), (3, 0)] {
             let mut kept = Totals {

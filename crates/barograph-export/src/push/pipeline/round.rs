@@ -69,10 +69,10 @@ impl Line {
         let totals = self.ledger.snapshot();
         // What a queue refuses was never on its way.
         let others = [Reason::Superseded, Reason::QueueFull];
-        let others = others.map(|reason| totals.dropped[reason as usize]);
-        totals
-            .dropped_in_all()
-            .saturating_sub(others.iter().sum::<u64>())
+        let dropped = Reason::ALL.into_iter().zip(totals.dropped);
+        dropped
+            .filter(|(reason, _)| !others.contains(reason))
+            .fold(0, |sum, (_, items)| sum.saturating_add(items))
     }
 
     /// The last round. What is left then is in the journal, or lost.
