@@ -1,9 +1,11 @@
-//! Whatever becomes of a journal's file, what comes back is what was kept, in order.
+//! Whatever becomes of a journal's files, what comes back is what was kept; in order, unless the files
+//! were put in another one. Files that are none of its own are neither followed nor waited for.
 #![no_main]
 
-use std::fs;
+use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
+use std::{fs, io};
 
 use arbitrary::Arbitrary;
 use barograph_export::otlp::{Encoding, Request, Signal};
@@ -16,7 +18,44 @@ struct Input {
     removed: u8,
     edits: Vec<Edit>,
     state_edits: Vec<Edit>,
+    moves: Vec<Move>,
     more: Vec<Vec<u8>>,
+}
+
+/// Something that becomes of a file of the directory.
+#[derive(Arbitrary, Debug)]
+enum Move {
+    /// A segment gets the number of another place.
+    Number(u8, u64),
+    /// A segment is there once more, under this number.
+    Copy(u8, u64),
+    /// A segment has the salt of another.
+    Swap(u8, u8),
+    Remove(u8),
+    /// It is as long as this, most of it a hole.
+    Lengthen(u8, u32),
+    /// Something else is in its place.
+    Replace(u8, Special),
+    /// A file that the journal knows nothing of, or what it takes for its own.
+    Stranger(Stranger, Special),
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum Stranger {
+    Lock,
+    State,
+    Other,
+    Segment(u64, u64),
+}
+
+#[derive(Arbitrary, Clone, Copy, Debug)]
+enum Special {
+    Directory,
+    Fifo,
+    Link,
+    LinkToDevice,
+    LinkToItself,
+    Empty,
 }
 
 #[derive(Arbitrary, Debug)]
@@ -33,7 +72,9 @@ fuzz_target!(|input: Input| {
     let mut journal = open(directory.path());
     let mut kept = Vec::new();
     for body in input.bodies {
-        kept.push(request(&mut journal, kept.len(), body));
+        let request = of(kept.len() as u64, body);
+        journal.append(&request).expect("there is room");
+        kept.push(request);
     }
     for _ in 0..input.removed {
         journal.remove_oldest();
@@ -44,35 +85,141 @@ fuzz_target!(|input: Input| {
     }
     edit(&directory.path().join("state"), &input.state_edits);
 
-    let mut journal = open(directory.path());
+    let target = tempfile::NamedTempFile::new().expect("a file");
+    for change in &input.moves {
+        apply(directory.path(), target.path(), change);
+    }
+
+    let mut journal = match Journal::open(directory.path(), config()) {
+        Ok(journal) => journal,
+        Err(error) => {
+            // Only what it cannot do without, and not for longer than that is in its way.
+            let unusable = ["lock", "state"].map(|name| directory.path().join(name));
+            let unusable = unusable.iter().filter(|path| !is_regular(path));
+            assert!(unusable.clone().count() > 0, "{error:?}");
+            unusable.for_each(|path| remove(path));
+            open(directory.path())
+        }
+    };
     for body in input.more {
-        kept.push(request(&mut journal, kept.len(), body));
+        let items = kept.len() as u64;
+        let request = of(items, body);
+        match journal.append(&request) {
+            Ok(()) => kept.push(request),
+            // Where all room is taken, or the last number is.
+            Err(error) => assert!(!input.moves.is_empty(), "{error}"),
+        }
     }
     let mut rest = kept.iter();
     while let Some(oldest) = journal.oldest().expect("its files are there") {
-        assert!(
-            rest.any(|kept| *kept == oldest),
-            "never kept, or not here: {oldest:?}"
-        );
+        let is_kept = match input.moves.is_empty() {
+            true => rest.any(|kept| *kept == oldest),
+            false => kept.contains(&oldest),
+        };
+        assert!(is_kept, "never kept, or not here: {oldest:?}");
         journal.remove_oldest();
     }
     assert_eq!((journal.pending_items(), journal.pending_bytes()), (0, 0));
+    let target = fs::read(target.path()).expect("it is there still");
+    assert!(target.is_empty(), "a link was followed");
 });
 
-fn open(directory: &Path) -> Journal {
-    let config = JournalConfig::new().with_sync(SyncPolicy::Every(Duration::MAX));
-    Journal::open(directory, config).expect("its own directory")
+/// Does it, where the file system lets it be done.
+fn apply(directory: &Path, target: &Path, change: &Move) {
+    let segments = segments(directory);
+    let segment = |place: u8| segments.get(usize::from(place) % segments.len().max(1));
+    let named = |path: &PathBuf, number: u64| {
+        let name = path.file_name()?.to_str()?;
+        let (_, rest) = name.split_once('-')?;
+        Some(path.with_file_name(format!("{number:016x}-{rest}")))
+    };
+    let _ = match change {
+        Move::Number(place, number) => segment(*place)
+            .and_then(|path| Some(fs::rename(path, named(path, *number)?)))
+            .transpose(),
+        Move::Copy(place, number) => segment(*place)
+            .filter(|path| is_regular(path))
+            .and_then(|path| Some(fs::copy(path, named(path, *number)?).map(drop)))
+            .transpose(),
+        Move::Swap(one, other) => segment(*one)
+            .zip(segment(*other))
+            .map(|(one, other)| {
+                let aside = directory.join("aside");
+                fs::rename(one, &aside)?;
+                fs::rename(other, one)?;
+                fs::rename(aside, other)
+            })
+            .transpose(),
+        Move::Remove(place) => Ok(segment(*place).map(|path| remove(path))),
+        Move::Lengthen(place, length) => segment(*place)
+            .filter(|path| is_regular(path))
+            .map(|path| {
+                let file = fs::File::options().write(true).open(path)?;
+                file.set_len(u64::from(*length).max(file.metadata()?.len()))
+            })
+            .transpose(),
+        Move::Replace(place, special) => segment(*place)
+            .map(|path| {
+                remove(path);
+                make(path, target, *special)
+            })
+            .transpose(),
+        Move::Stranger(stranger, special) => {
+            let name = match stranger {
+                Stranger::Lock => "lock".to_owned(),
+                Stranger::State => "state".to_owned(),
+                Stranger::Other => "other".to_owned(),
+                Stranger::Segment(number, salt) => format!("{number:016x}-{salt:016x}.segment"),
+            };
+            let path = directory.join(name);
+            remove(&path);
+            make(&path, target, *special).map(Some)
+        }
+    };
 }
 
-fn request(journal: &mut Journal, number: usize, body: Vec<u8>) -> Request {
-    let request = Request {
+fn make(path: &Path, target: &Path, special: Special) -> io::Result<()> {
+    match special {
+        Special::Directory => fs::create_dir(path),
+        Special::Fifo => Ok(rustix::fs::mknodat(
+            rustix::fs::CWD,
+            path,
+            rustix::fs::FileType::Fifo,
+            rustix::fs::Mode::RWXU,
+            0,
+        )?),
+        Special::Link => symlink(target, path),
+        Special::LinkToDevice => symlink("/dev/zero", path),
+        Special::LinkToItself => symlink(path, path),
+        Special::Empty => fs::write(path, b""),
+    }
+}
+
+fn is_regular(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok_and(|metadata| metadata.is_file())
+}
+
+fn remove(path: &Path) {
+    // One of them is right, or there is nothing.
+    let _ = fs::remove_file(path);
+    let _ = fs::remove_dir(path);
+}
+
+fn open(directory: &Path) -> Journal {
+    Journal::open(directory, config()).expect("its own directory")
+}
+
+fn config() -> JournalConfig {
+    JournalConfig::new().with_sync(SyncPolicy::Every(Duration::MAX))
+}
+
+fn of(items: u64, body: Vec<u8>) -> Request {
+    Request {
         signal: Signal::Traces,
         encoding: Encoding::Protobuf,
         body: body.into(),
-        items: number as u64,
-    };
-    journal.append(&request).expect("there is room");
-    request
+        items,
+    }
 }
 
 fn segments(directory: &Path) -> Vec<PathBuf> {
