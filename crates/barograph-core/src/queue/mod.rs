@@ -12,6 +12,10 @@
 //! the ring, but nobody waits: they find the queue full, or empty.
 //!
 //! The positions are the counts: `tail` is how many were ever accepted, `head` how many were taken.
+//! Who looks at both reads the head, the tail and the head again. A push is seen with the head that it
+//! found, so the head read last is not behind the tail by more than the capacity; a pop is seen with the
+//! pushes before it, so the tail is not that of a moment before the head.
+//!
 //! The highest bit of `tail` says that the queue is closed. It makes the swap of every push that is
 //! under way fail, so that after [`Queue::close`] nothing more is accepted.
 //!
@@ -194,10 +198,11 @@ impl<T> Queue<T> {
                 head = self.head.0.load(Ordering::Relaxed);
                 continue;
             }
+            // Release: pairs with the Acquire load of the head in `positions`.
             match self.head.0.compare_exchange_weak(
                 head,
                 head + 1,
-                Ordering::Relaxed,
+                Ordering::Release,
                 Ordering::Relaxed,
             ) {
                 Ok(_) => {
@@ -229,8 +234,8 @@ impl<T> Queue<T> {
     /// Values that were accepted and not taken, those included whose push is still under way.
     #[inline]
     pub fn len(&self) -> usize {
-        let counts = self.positions();
-        usize::try_from(counts.0 - counts.1).unwrap_or(usize::MAX)
+        let (accepted, taken) = self.positions();
+        usize::try_from(accepted - taken).unwrap_or(usize::MAX)
     }
 
     /// Whether everything that was accepted was taken.
@@ -267,10 +272,17 @@ impl<T> Queue<T> {
 
     /// How many were accepted and how many of these taken, at one moment.
     fn positions(&self) -> (u64, u64) {
-        let mut head = self.head.0.load(Ordering::Relaxed);
+        // Acquire: pairs with the Release of `head` in `pop` and that of `tail` in `push`.
+        self.positions_with(Ordering::Acquire)
+    }
+
+    /// The same with this order for all loads; any but Acquire is for the models.
+    #[inline(always)]
+    pub(crate) fn positions_with(&self, order: Ordering) -> (u64, u64) {
+        let mut head = self.head.0.load(order);
         loop {
-            let tail = self.tail.0.load(Ordering::Relaxed) & !CLOSED;
-            let now = self.head.0.load(Ordering::Relaxed);
+            let tail = self.tail.0.load(order) & !CLOSED;
+            let now = self.head.0.load(order);
             // Seen twice around it, the head was this when the tail was that.
             if now == head && head <= tail {
                 return (tail, head);

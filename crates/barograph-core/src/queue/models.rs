@@ -190,3 +190,71 @@ fn no_crossing_is_without_an_alarm() {
 fn negative_control_a_pop_that_looks_again_without_order_misses_one() {
     cross(Ordering::Relaxed);
 }
+
+/// Another thread takes a value and adds one, while this one looks how many there are.
+fn look_at_the_length(order: Ordering) {
+    model(move || {
+        let queue = Arc::new(Queue::new(1));
+        queue.push(0).expect("there is room");
+        let other = {
+            let queue = queue.clone();
+            thread::spawn(move || {
+                queue.pop();
+                queue.push(1).expect("there is room");
+            })
+        };
+        // Runs after the other, or in the middle of it.
+        let reader = thread::spawn(move || {
+            let (tail, head) = queue.positions_with(order);
+            assert!(tail - head <= 1, "more than there is room for");
+        });
+        other.join().expect("no panic");
+        reader.join().expect("no panic");
+    });
+}
+
+#[test]
+fn a_length_is_never_over_the_capacity() {
+    // Acquire: pairs with the Release in `push` and `pop`.
+    look_at_the_length(Ordering::Acquire);
+}
+
+#[test]
+#[should_panic(expected = "more than there is room for")]
+fn negative_control_a_length_read_without_order_is() {
+    look_at_the_length(Ordering::Relaxed);
+}
+
+/// Another thread adds a value and takes one, while this one looks whether there is any.
+fn look_whether_it_is_empty(order: Ordering) {
+    model(move || {
+        let queue = Arc::new(Queue::new(2));
+        queue.push(0).expect("there is room");
+        let other = {
+            let queue = queue.clone();
+            thread::spawn(move || {
+                queue.push(1).expect("there is room");
+                queue.pop();
+            })
+        };
+        // Runs after the other, or in the middle of it.
+        let reader = thread::spawn(move || {
+            let (tail, head) = queue.positions_with(order);
+            assert_ne!(tail, head, "it never was empty");
+        });
+        other.join().expect("no panic");
+        reader.join().expect("no panic");
+    });
+}
+
+#[test]
+fn a_queue_that_never_was_empty_is_not_said_to_be() {
+    // Acquire: pairs with the Release in `push` and `pop`.
+    look_whether_it_is_empty(Ordering::Acquire);
+}
+
+#[test]
+#[should_panic(expected = "it never was empty")]
+fn negative_control_one_looked_at_without_order_is() {
+    look_whether_it_is_empty(Ordering::Relaxed);
+}
