@@ -1,9 +1,10 @@
 //! Observable instruments: values that a callback gives when somebody collects.
 
+use std::cell::Cell;
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use barograph_model::descriptor::Descriptor;
@@ -22,9 +23,28 @@ pub(crate) struct Observable {
     descriptor: Descriptor,
     pub(crate) shared: Arc<Shared>,
     growing: bool,
+    pub(crate) number: storage::Number,
     limit: usize,
     counts: Counts,
+    /// Callbacks that the next collection begins with. Apart from those that run, so that a callback
+    /// may add another one.
+    added: Mutex<Vec<Callback>>,
+    /// Locked while callbacks run, so no callback may wait for it; see [`is_inside`].
     state: Mutex<State>,
+    /// How many label sets are known.
+    series: AtomicUsize,
+}
+
+thread_local! {
+    static INSIDE: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether this thread runs a callback.
+///
+/// A callback that collects would wait for itself, or for another thread whose callback waits for this
+/// one. So inside of a callback observable instruments have nothing to show.
+fn is_inside() -> bool {
+    INSIDE.get()
 }
 
 struct State {
@@ -80,8 +100,9 @@ pub struct Observer<'a, 'c, N: Number> {
 impl<N: Number> Observer<'_, '_, N> {
     /// The value of one label set at this moment. A second value for the same replaces the first.
     ///
-    /// A counter's value that is negative or not finite is dropped and counted; label sets past the
-    /// limit add up in the overflow series.
+    /// A counter's value that is negative or not finite is dropped and counted; any other is shown as it
+    /// is. Label sets past the limit add up in the overflow series, which wraps around if the numbers
+    /// are whole.
     pub fn observe(&mut self, value: N, labels: &[(&str, &str)]) {
         let of = self.sheet.of;
         if of.growing
@@ -119,6 +140,7 @@ impl Observable {
     pub(crate) fn new(
         descriptor: Descriptor,
         growing: bool,
+        number: storage::Number,
         limit: usize,
         shared: Arc<Shared>,
     ) -> Self {
@@ -126,8 +148,11 @@ impl Observable {
             descriptor,
             shared,
             growing,
+            number,
             limit,
             counts: Counts::default(),
+            added: Mutex::new(Vec::new()),
+            series: AtomicUsize::new(0),
             state: Mutex::new(State {
                 callbacks: Vec::new(),
                 known: HashMap::new(),
@@ -141,7 +166,7 @@ impl Observable {
         &self,
         mut callback: impl FnMut(&mut Observer<'_, '_, N>) + Send + 'static,
     ) {
-        self.state().callbacks.push(Box::new(move |sheet| {
+        self.added().push(Box::new(move |sheet| {
             callback(&mut Observer {
                 sheet,
                 number: PhantomData,
@@ -149,12 +174,23 @@ impl Observable {
         }));
     }
 
+    fn added(&self) -> std::sync::MutexGuard<'_, Vec<Callback>> {
+        self.added.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn state(&self) -> std::sync::MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Runs the callbacks. One at a time, and a panic of one does no harm to the others.
+    /// Runs the callbacks. One at a time, and a panic of one does no harm to the others. Inside of a
+    /// callback it runs none.
     pub(crate) fn collect(&self) -> ObservedView {
+        if is_inside() {
+            return ObservedView {
+                descriptor: Arc::new(self.descriptor.clone()),
+                points: Vec::new(),
+            };
+        }
         let mut sheet = Sheet {
             of: self,
             values: HashMap::new(),
@@ -167,8 +203,12 @@ impl Observable {
             next,
             panicked,
         } = &mut *state;
+        callbacks.append(&mut self.added());
         for callback in callbacks {
-            if catch_unwind(AssertUnwindSafe(|| callback(&mut sheet))).is_err() {
+            INSIDE.set(true);
+            let result = catch_unwind(AssertUnwindSafe(|| callback(&mut sheet)));
+            INSIDE.set(false);
+            if result.is_err() {
                 self.shared.callback_panics.fetch_add(1, Ordering::Relaxed);
                 if !std::mem::replace(panicked, true) {
                     let name = &self.descriptor.name;
@@ -194,6 +234,7 @@ impl Observable {
                 (index, began, Some(labels), observed)
             })
             .collect();
+        self.series.store(known.len(), Ordering::Relaxed);
         points.extend(overflow.map(|observed| (0, now, None, observed)));
         points.sort_by_key(|(index, ..)| *index);
         ObservedView {
@@ -244,7 +285,7 @@ impl Observable {
     pub(crate) fn stats(&self) -> FamilyStats {
         FamilyStats {
             name: self.descriptor.name.clone(),
-            series: self.state().known.len(),
+            series: self.series.load(Ordering::Relaxed),
             limit: self.limit,
             rejected: self.counts.rejected().collect(),
             refused: self.counts.refused().collect(),

@@ -94,13 +94,21 @@ impl Registry {
         spec: &Spec,
         kind: Kind,
         growing: bool,
+        number: Number,
     ) -> Result<Arc<Observable>, RegisterError> {
         let result = self.checked_name(spec, &[]).and_then(|full| {
             let mut entries = self.entries();
             if let Some(index) = entries.by_name.get(&*full) {
                 let entry = &entries.all[*index];
                 return match &entry.family {
-                    Family::Observed(there) if there.descriptor().kind == kind => Ok(there.clone()),
+                    Family::Observed(there) if there.descriptor().kind == kind => {
+                        // In another number its values would not add up in the overflow series.
+                        if there.number == number {
+                            Ok(there.clone())
+                        } else {
+                            Err(entry.differs(Difference::Number, &full, spec.place))
+                        }
+                    }
                     _ => Err(entry.differs(Difference::Observed, &full, spec.place)),
                 };
             }
@@ -108,7 +116,7 @@ impl Registry {
             descriptor.is_observable = true;
             let limit = self.limit_of(spec, &full);
             let shared = self.inner.shared.clone();
-            let observable = Arc::new(Observable::new(descriptor, growing, limit, shared));
+            let observable = Arc::new(Observable::new(descriptor, growing, number, limit, shared));
             entries.add(full, Family::Observed(observable.clone()), spec.place);
             Ok(observable)
         });

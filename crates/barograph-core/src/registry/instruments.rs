@@ -202,7 +202,8 @@ impl<'r, N: Number> ObservableBuilder<'r, N> {
     /// Registers a callback that is run for each collection.
     ///
     /// Callbacks of one name are run one after the other. One that panics is counted, and its values
-    /// of that collection are those it gave before.
+    /// of that collection are those it gave before. A callback may record, remove, register and collect;
+    /// a collection inside of a callback shows observable instruments without values.
     ///
     /// # Errors
     /// [`RegisterError`] when the name is invalid, or another family has it.
@@ -211,7 +212,9 @@ impl<'r, N: Number> ObservableBuilder<'r, N> {
         callback: impl FnMut(&mut Observer<'_, '_, N>) + Send + 'static,
     ) -> Result<(), RegisterError> {
         let growing = self.kind == Kind::Counter;
-        let observable = self.registry.observed(&self.spec, self.kind, growing)?;
+        let observable = self
+            .registry
+            .observed(&self.spec, self.kind, growing, N::LAYOUT)?;
         observable.add(callback);
         Ok(())
     }

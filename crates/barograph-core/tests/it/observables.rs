@@ -1,0 +1,85 @@
+//! Callbacks that do more than observe.
+
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use barograph_core::registry::Registry;
+use barograph_core::spec::{Difference, RegisterError};
+use barograph_model::snapshot::Source;
+
+/// Fails instead of waiting for ever.
+fn in_time(test: impl FnOnce() + Send + 'static) {
+    let (done, is_done) = channel();
+    std::thread::spawn(move || {
+        test();
+        let _ = done.send(());
+    });
+    let result = is_done.recv_timeout(Duration::from_secs(120));
+    result.expect("it panicked, or waits for itself");
+}
+
+#[test]
+fn a_callback_may_collect_register_and_ask_for_statistics() {
+    in_time(|| {
+        let registry = Registry::new();
+        let counter = registry.counter("c").labels(["k"]).unwrap();
+        let inner = registry.clone();
+        registry
+            .observable_gauge("g")
+            .observe(move |observer| {
+                counter.with(&["a"]).inc();
+                counter.remove(&["b"]);
+                let shown = inner.value("c", &[("k", "a")]).unwrap();
+                assert_eq!(inner.value("g", &[]), None, "what runs has no value yet");
+                assert!(!inner.stats().families.is_empty());
+                inner.observable_gauge("g").observe(|_| ()).unwrap();
+                inner.gauge("another").register().unwrap();
+                observer.observe(shown, &[]);
+            })
+            .unwrap();
+        for collection in 1..4 {
+            assert_eq!(registry.value("g", &[]), Some(f64::from(collection)));
+        }
+        assert_eq!(registry.stats().callback_panics, 0);
+    });
+}
+
+#[test]
+fn two_callbacks_that_collect_do_not_wait_for_each_other_concurrently() {
+    in_time(|| {
+        let registry = Registry::new();
+        for name in ["a", "b", "c"] {
+            let inner = registry.clone();
+            registry
+                .observable_gauge(name)
+                .observe(move |observer| {
+                    std::thread::yield_now();
+                    inner.stats();
+                    observer.observe(inner.collect().len() as f64, &[]);
+                })
+                .unwrap();
+        }
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                scope.spawn(|| {
+                    for _ in 0..500 {
+                        registry.collect();
+                        registry.stats();
+                    }
+                });
+            }
+        });
+        assert_eq!(registry.value("b", &[]), Some(3.0));
+    });
+}
+
+#[test]
+fn callbacks_of_one_name_observe_one_kind_of_number() {
+    let registry = Registry::new();
+    registry.observable_gauge("g").observe(|_| ()).unwrap();
+    let error = registry.observable_gauge_i64("g").observe(|_| ());
+    let Err(RegisterError::AlreadyRegistered { difference, .. }) = error else {
+        panic!("{error:?}");
+    };
+    assert_eq!(difference, Difference::Number);
+}
