@@ -1,7 +1,6 @@
 //! Counters: sums that only grow.
 
 use std::marker::PhantomData;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use barograph_model::context::TraceContext;
 use barograph_model::descriptor::Kind;
@@ -10,12 +9,21 @@ use crate::handle::{Handle, Instrument, Sealed};
 use crate::number::Number;
 use crate::spec::Spec;
 use crate::storage::Layout;
+use crate::sync::{AtomicU64, Ordering};
 use crate::thread::{self, POOL};
 
 /// A sum that only grows. Clones share storage.
 ///
 /// Adding never fails, blocks or allocates. A `Counter<f64>` drops what is negative or not finite and
-/// counts that in [`Stats`](crate::stats::Stats). A `Counter<u64>` wraps around past `u64::MAX`.
+/// counts that in [`Stats`](crate::stats::Stats).
+///
+/// # Limits
+/// A `Counter<u64>` wraps around to 0 past `u64::MAX`; readers take that for a reset. A page shows all of its
+/// digits. OTLP has signed whole numbers only: a sum above `i64::MAX` is exported as a double, rounded
+/// to 53 bits.
+///
+/// A `Counter<f64>` adds whole numbers exactly up to 2^53. Past `f64::MAX` it becomes infinite and stays
+/// so.
 ///
 /// ```
 /// use barograph_core::registry::Registry;
@@ -52,6 +60,11 @@ impl<N: Number> Counter<N> {
             let storage = self.sum.handle.storage();
             storage.keep(series, 0, n.to_f64(), Some(context));
         }
+    }
+
+    #[cfg(all(test, loom))]
+    pub(crate) fn handle(&self) -> &Handle {
+        &self.sum.handle
     }
 
     /// The sum now. For tests and admin pages: it adds up the cells of all threads.

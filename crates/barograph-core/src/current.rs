@@ -236,7 +236,7 @@ impl fmt::Debug for ContextGuard {
     }
 }
 
-#[cfg(test)]
+#[cfg(all(test, not(loom)))]
 mod tests {
     use barograph_model::context::{Baggage, TraceFlags, TraceState};
 

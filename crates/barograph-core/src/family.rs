@@ -115,12 +115,14 @@ impl<I: Instrument, K: Key + ?Sized> Family<I, K> {
     /// Takes the series of these labels off the page and out of the limits. Returns whether it was
     /// there.
     ///
-    /// Who records into it again, through an old handle too, begins at zero with a new start time.
+    /// Who records into it again, through an old handle too, begins at zero with a new start time. The cells
+    /// are not cleared: a sum of floats is then the difference of two totals, as exact as those are.
     pub fn remove(&self, labels: &K) -> bool {
         self.storage.remove(&self.front.pack(labels))
     }
 
-    /// Removes the series for whose labels `keep` says no.
+    /// Removes the series for whose labels `keep` says no. It may record into the family, remove from
+    /// it and collect.
     pub fn retain(&self, mut keep: impl FnMut(Labels<'_>) -> bool) {
         let names = &self.storage.label_names;
         self.storage.retain(|series| {
@@ -141,6 +143,13 @@ impl<I: Instrument, K: Key + ?Sized> Family<I, K> {
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
+    }
+
+    /// The slot of the cells of a series, 0 for none.
+    #[cfg(all(test, loom))]
+    pub(crate) fn slot_of(&self, labels: &K) -> u32 {
+        let found = self.storage.find_packed(&self.front.pack(labels));
+        found.map_or(0, |series| series.cold().slot())
     }
 
     #[cold]

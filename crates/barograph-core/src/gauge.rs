@@ -4,7 +4,6 @@
 
 use std::marker::PhantomData;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use barograph_model::descriptor::Kind;
 
@@ -12,10 +11,15 @@ use crate::handle::{Handle, Instrument, Sealed};
 use crate::number::Number;
 use crate::spec::Spec;
 use crate::storage::{Layout, REMOVED_BITS};
+use crate::sync::{AtomicU64, Ordering};
 
 /// A value of the moment, set by whoever knows it. Clones share storage.
 ///
-/// Any `f64` can be set, NaN and infinities too. Whole numbers wrap around.
+/// Every value of the type can be set and is shown as it was set: of an `f64` NaN and infinities too.
+///
+/// # Limits
+/// Adding to a `Gauge<i64>` wraps around, from `i64::MAX` to `i64::MIN` and back. A `Gauge<f64>` adds as
+/// floats do: it becomes infinite past `f64::MAX`, NaN from NaN, and can be set to something else.
 ///
 /// ```
 /// use barograph_core::registry::Registry;
@@ -29,7 +33,7 @@ use crate::storage::{Layout, REMOVED_BITS};
 #[derive(Clone)]
 pub struct Gauge<N: Number = f64> {
     /// Keeps the cell alive.
-    _handle: Handle,
+    handle: Handle,
     /// The cell of the handle's series, one step nearer.
     cell: NonNull<AtomicU64>,
     number: PhantomData<N>,
@@ -44,11 +48,10 @@ impl<N: Number> Gauge<N> {
     /// Sets the value.
     #[inline(always)]
     pub fn set(&self, value: N) {
-        let mut bits = value.to_bits();
+        let bits = value.to_bits();
         if bits == REMOVED_BITS {
-            // The one value that means something else: a NaN like any other, or a whole number
-            // next to it.
-            bits ^= 1;
+            // The one value of all that means something else in a cell.
+            return self.handle.storage().set_to_mark(self.handle.series());
         }
         self.cell().store(bits, Ordering::Relaxed);
     }
@@ -69,7 +72,10 @@ impl<N: Number> Gauge<N> {
     pub fn add(&self, n: N) {
         let mut old = self.cell().load(Ordering::Relaxed);
         loop {
-            let new = value_of::<N>(old).plus(n).to_bits();
+            let new = N::from_bits(old).plus(n).to_bits();
+            if old == REMOVED_BITS || new == REMOVED_BITS {
+                return self.add_at_mark(n);
+            }
             let swap =
                 self.cell()
                     .compare_exchange_weak(old, new, Ordering::Relaxed, Ordering::Relaxed);
@@ -88,7 +94,13 @@ impl<N: Number> Gauge<N> {
 
     /// The value now.
     pub fn get(&self) -> N {
-        value_of(self.cell().load(Ordering::Relaxed))
+        let bits = self.cell().load(Ordering::Relaxed);
+        let (storage, series) = (self.handle.storage(), self.handle.series());
+        if bits == REMOVED_BITS && !storage.is_at_mark(series) {
+            N::ZERO
+        } else {
+            N::from_bits(bits)
+        }
     }
 
     /// Adds one now and takes it away when the guard is dropped: things in flight.
@@ -111,19 +123,19 @@ impl<N: Number> Gauge<N> {
         }
     }
 
+    /// A removed gauge counts from zero again.
+    #[cold]
+    fn add_at_mark(&self, n: N) {
+        let (storage, series) = (self.handle.storage(), self.handle.series());
+        storage.change_at_mark(series, |bits| {
+            bits.map_or(N::ZERO, N::from_bits).plus(n).to_bits()
+        });
+    }
+
     #[inline(always)]
     fn cell(&self) -> &AtomicU64 {
         // SAFETY: it lives as long as the storage.
         unsafe { self.cell.as_ref() }
-    }
-}
-
-/// A removed gauge counts from zero again.
-fn value_of<N: Number>(bits: u64) -> N {
-    if bits == REMOVED_BITS {
-        N::ZERO
-    } else {
-        N::from_bits(bits)
     }
 }
 
@@ -134,7 +146,7 @@ impl<N: Number> Instrument for Gauge<N> {
     fn from_handle(handle: Handle) -> Self {
         Gauge {
             cell: NonNull::from(&handle.series().cold().cell),
-            _handle: handle,
+            handle,
             number: PhantomData,
         }
     }

@@ -7,10 +7,10 @@ use std::mem::ManuallyDrop;
 use std::ops::Deref;
 use std::ptr::NonNull;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use crate::series::Series;
 use crate::storage::{Layout, Storage};
+use crate::sync::is_failed_model;
 use crate::thread::Pin;
 
 /// A series and the family it lies in. While there is one, the series is not given to other labels.
@@ -29,7 +29,7 @@ impl Handle {
     /// A handle on a series that cannot be released at this moment: the caller is pinned, or it was
     /// never in a table.
     pub(crate) fn new(storage: &Arc<Storage>, series: &Series) -> Self {
-        series.handles.fetch_add(1, Ordering::Relaxed);
+        series.hold();
         Handle {
             series: NonNull::from(series),
             storage: storage.clone(),
@@ -76,9 +76,9 @@ impl Clone for Handle {
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        // Release: pairs with the Acquire loads in `storage::release`; what was recorded through
-        // this handle is seen by who releases the series.
-        self.series().handles.fetch_sub(1, Ordering::Release);
+        if !is_failed_model() {
+            self.series().let_go();
+        }
     }
 }
 

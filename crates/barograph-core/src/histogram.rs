@@ -3,7 +3,6 @@
 #![expect(unsafe_code, reason = "the thread's own row is written without checks")]
 
 use std::ptr::NonNull;
-use std::sync::atomic::Ordering;
 
 use barograph_model::context::TraceContext;
 use barograph_model::descriptor::Kind;
@@ -15,6 +14,7 @@ use crate::row;
 use crate::spec::Spec;
 use crate::stats::Rejection;
 use crate::storage::Layout;
+use crate::sync::Ordering;
 use crate::thread::{self, POOL};
 
 /// Observations counted in buckets, and their sum. Clones share storage.
@@ -26,6 +26,10 @@ use crate::thread::{self, POOL};
 /// fall, so from then on the sum is left out of OTLP and, together with the count, of OpenMetrics,
 /// where `le="+Inf"` says the same; the text format goes on to show both. That holds until the series
 /// is removed and released.
+///
+/// # Limits
+/// Buckets count up to `u64::MAX` and wrap around to 0. The sum is a float: past `f64::MAX` it becomes
+/// infinite, and stays so.
 ///
 /// ```
 /// use barograph_core::registry::Registry;

@@ -12,14 +12,14 @@
 )]
 
 use std::cell::RefCell;
-use std::sync::atomic::{AtomicPtr, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use barograph_model::label::PackedLabels;
 
 use crate::hash;
 use crate::series::Series;
 use crate::storage::{Storage, Unlink};
+use crate::sync::{AtomicPtr, Mutex, Ordering, lock};
 use crate::table::Table;
 
 /// How a kind of label set is looked up.
@@ -259,7 +259,7 @@ impl Unlink for Front {
                 }
             }
             Kind::Typed { table, records } => {
-                let mut records = records.lock().unwrap_or_else(PoisonError::into_inner);
+                let mut records = lock(records);
                 records.retain(|&record| {
                     // SAFETY: records in the list are alive.
                     let known = unsafe { &*record };
@@ -278,8 +278,7 @@ impl Unlink for Front {
 impl Drop for Front {
     fn drop(&mut self) {
         if let Kind::Typed { records, .. } = &mut self.kind {
-            let records = records.get_mut().unwrap_or_else(PoisonError::into_inner);
-            for record in records.drain(..) {
+            for record in lock(records).drain(..) {
                 drop(RetiredRecord(record));
             }
         }
@@ -384,7 +383,7 @@ impl<'c> Lookup<'c> {
                 hash,
                 words: all_words,
             }));
-            let mut records = records.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut records = lock(records);
             if let Some(retired) = table.reserve(|address| record_at(address).hash) {
                 learn.garbage.borrow_mut().push(Box::new(retired));
             }

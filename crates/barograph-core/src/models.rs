@@ -1,5 +1,5 @@
 //! The lock-free protocols under loom: every interleaving of small cases, with the code that runs in a
-//! service. Each promise has a negative control, a case with the protection taken out, in which loom
+//! service. Removal and promotion are in `storage::models`, the queue in `queue::models`. Each promise has a negative control, a case with the protection taken out, in which loom
 //! has to find the fault.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test --release -p barograph-core --lib models`
@@ -79,82 +79,6 @@ fn negative_control_two_writers_of_one_block_lose_updates() {
         other.join().expect("no panic");
         assert_eq!(sum(&pool, SLOT), 3, "an update was lost");
     });
-}
-
-#[test]
-fn a_series_is_promoted_while_others_add() {
-    model(|| {
-        let pool = Arc::new(Pool::new());
-        let (shared, hot) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicU32::new(0)));
-        let threads: Vec<_> = (0..2)
-            .map(|_| {
-                let (pool, shared, hot) = (pool.clone(), shared.clone(), hot.clone());
-                thread::spawn(move || {
-                    let block = pool.lease().expect("there are four");
-                    for _ in 0..2 {
-                        // Acquire: pairs with the Release below.
-                        let slot = hot.load(Ordering::Acquire);
-                        if slot != 0 {
-                            add(&pool, block, slot);
-                        } else if shared.fetch_add(1, Ordering::Relaxed) == 0
-                            && let Some(slot) = pool.take_cell_slot()
-                        {
-                            // Release: pairs with the Acquire above.
-                            hot.store(slot, Ordering::Release);
-                        }
-                    }
-                    pool.give_back(block);
-                })
-            })
-            .collect();
-        for thread in threads {
-            thread.join().expect("no panic");
-        }
-        let slot = hot.load(Ordering::Relaxed);
-        let cells = if slot == 0 { 0 } else { sum(&pool, slot) };
-        assert_eq!(shared.load(Ordering::Relaxed) + cells, 4);
-    });
-}
-
-/// A slot is released and taken for another series, while a thread that counted in it before finds the
-/// new series by `hot`.
-fn a_slot_used_again(publish: Ordering, find: Ordering) {
-    model(move || {
-        let pool = Arc::new(Pool::new());
-        let hot = Arc::new(AtomicU32::new(0));
-        // The first series of the slot left something in this thread's cell.
-        let slot = pool.take_cell_slot().expect("there are some");
-        let block = pool.lease().expect("there are four");
-        add(&pool, block, slot);
-        let other = {
-            let (pool, hot) = (pool.clone(), hot.clone());
-            thread::spawn(move || {
-                // Nobody can write to it any more: it is released, and taken for another series.
-                pool.give_back_cell_slot(slot);
-                let again = pool.take_cell_slot().expect("it was just given back");
-                assert_eq!(again, slot);
-                hot.store(again, publish);
-            })
-        };
-        let recorded = hot.load(find) != 0;
-        if recorded {
-            add(&pool, block, slot);
-        }
-        other.join().expect("no panic");
-        assert_eq!(sum(&pool, slot), u64::from(recorded), "not from zero");
-    });
-}
-
-#[test]
-fn a_slot_that_is_given_back_begins_at_zero_for_its_next_series() {
-    // Release: pairs with the Acquire beside it, as `Storage::promote` with the handles.
-    a_slot_used_again(Ordering::Release, Ordering::Acquire);
-}
-
-#[test]
-#[should_panic(expected = "not from zero")]
-fn negative_control_a_slot_published_without_order_does_not() {
-    a_slot_used_again(Ordering::Relaxed, Ordering::Relaxed);
 }
 
 struct SharedRow(*mut AtomicU64);

@@ -1,10 +1,9 @@
 //! The numbers that counters and gauges hold: `u64`, `i64` and `f64`.
 
-use std::sync::atomic::{AtomicU64, Ordering};
-
 use crate::row;
 use crate::stats::Rejection;
 use crate::storage;
+use crate::sync::{AtomicU64, Ordering};
 
 /// A number that an instrument can hold. Implemented for `u64`, `i64` and `f64`.
 pub trait Number: Copy + Send + Sync + sealed::Number + 'static {}

@@ -23,7 +23,7 @@
 #![expect(unsafe_code, reason = "cells are published by pointer and never freed")]
 
 use crate::row;
-use crate::sync::{AtomicPtr, AtomicU32, AtomicU64, Mutex, Ordering, fence, lock};
+use crate::sync::{AtomicPtr, AtomicU64, Mutex, Ordering, fence, lock};
 
 /// Cells in a chunk: 4 KiB.
 pub(crate) const CHUNK: usize = if cfg!(loom) { 2 } else { 512 };
@@ -34,8 +34,9 @@ const CHUNK_BYTES: usize = CHUNK * size_of::<u64>();
 /// The cells and rows of one lease.
 #[repr(align(64))]
 pub(crate) struct Block {
-    /// How many references that are not counted the lessee holds at this moment.
-    pins: AtomicU32,
+    /// How many references that are not counted the lessee holds at this moment. So wide that
+    /// references which are forgotten, and not dropped, cannot make it wrap around.
+    pins: AtomicU64,
     cells: [AtomicPtr<[AtomicU64; CHUNK]>; CELL_CHUNKS],
     rows: [AtomicPtr<[AtomicPtr<AtomicU64>; CHUNK]>; ROW_CHUNKS],
 }
@@ -43,7 +44,7 @@ pub(crate) struct Block {
 impl Block {
     fn new() -> Self {
         Block {
-            pins: AtomicU32::new(0),
+            pins: AtomicU64::new(0),
             cells: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
             rows: std::array::from_fn(|_| AtomicPtr::new(std::ptr::null_mut())),
         }

@@ -10,13 +10,11 @@
     reason = "labels of any length lie in the line itself or behind a pointer"
 )]
 
-use std::cell::UnsafeCell;
-use std::sync::atomic::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, fence};
-
 use barograph_model::label;
 
 use crate::exemplar::Exemplars;
 use crate::hash;
+use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, UnsafeCell, fence};
 
 /// Half words in the line: ends of the pieces, then their text.
 const INLINE: usize = 24;
@@ -26,8 +24,8 @@ const INLINE: usize = 24;
 pub(crate) struct Series {
     /// The slot of its cells or rows, 0 while it has none or recordings shall take the long way.
     pub(crate) hot: AtomicU32,
-    /// Handles that are bound to it.
-    pub(crate) handles: AtomicU32,
+    /// Handles that are bound to it; see [`hold`](Self::hold).
+    handles: AtomicU32,
     /// Grows with each series of the family. A reader shows no series younger than itself.
     birth: AtomicU32,
     /// Where in its chunk it lies.
@@ -68,6 +66,11 @@ pub(crate) enum State {
     /// Off the page until somebody records into it.
     Removed,
 }
+
+/// Past this many handles, of which most were forgotten and not dropped, the count stays where it can
+/// neither wrap around nor come back to zero. The series is then never released.
+const MOST_HANDLES: u32 = 1 << 31;
+const UNCOUNTABLE: u32 = 3 << 30;
 
 const STATE: u8 = 0b11;
 const LONG: u8 = 0b100;
@@ -118,6 +121,28 @@ impl Series {
         self.state.fetch_or(OVERFLOW, Ordering::Relaxed);
     }
 
+    /// Counts a handle.
+    pub(crate) fn hold(&self) {
+        if self.handles.fetch_add(1, Ordering::Relaxed) >= MOST_HANDLES {
+            self.handles.store(UNCOUNTABLE, Ordering::Relaxed);
+        }
+    }
+
+    /// Takes back one [`hold`](Self::hold).
+    pub(crate) fn let_go(&self) {
+        // Release: pairs with the Acquire in `is_held`; what was recorded through the handle is seen
+        // by the thread that releases the series.
+        if self.handles.fetch_sub(1, Ordering::Release) > MOST_HANDLES {
+            self.handles.store(UNCOUNTABLE, Ordering::Relaxed);
+        }
+    }
+
+    /// Whether a handle is bound to it.
+    pub(crate) fn is_held(&self) -> bool {
+        // Acquire: pairs with the Release in `let_go`.
+        self.handles.load(Ordering::Acquire) > 0
+    }
+
     pub(crate) fn birth(&self) -> u32 {
         self.birth.load(Ordering::Relaxed)
     }
@@ -135,7 +160,7 @@ impl Series {
     #[inline(always)]
     pub(crate) fn key(&self) -> (&[u16], &str) {
         // SAFETY: `set_key` does not run while anybody can hold the series.
-        let pieces = usize::from(unsafe { *self.pieces.get() });
+        let pieces = usize::from(self.pieces.with(|pieces| unsafe { *pieces }));
         let start = self.ends();
         // SAFETY: `set_key` wrote as many ends there.
         let ends = unsafe { std::slice::from_raw_parts(start, pieces) };
@@ -214,7 +239,7 @@ impl Series {
     /// Where the ends of its pieces lie, and behind them the text.
     #[inline(always)]
     fn ends(&self) -> *const u16 {
-        let inline: *const u16 = self.key.get().cast();
+        let inline = self.key.with(|key| key.cast::<u16>());
         if self.state.load(Ordering::Relaxed) & LONG == 0 {
             inline
         } else {
@@ -244,7 +269,7 @@ impl Series {
             flags |= CLEAN;
         }
         let half_words = ends.len() + text.len().div_ceil(2);
-        let inline: *mut u16 = self.key.get().cast();
+        let inline = self.key.with_mut(|key| key.cast::<u16>());
         let start = if half_words <= INLINE {
             inline
         } else {
@@ -262,7 +287,7 @@ impl Series {
         unsafe { std::ptr::copy_nonoverlapping(text.as_ptr(), target, text.len()) };
         let pieces = u8::try_from(ends.len()).expect("registration allows 64 labels");
         // SAFETY: the caller's promise.
-        unsafe { *self.pieces.get() = pieces };
+        self.pieces.with_mut(|at| unsafe { *at = pieces });
         let others = self.state.load(Ordering::Relaxed) & !(LONG | CLEAN);
         self.state.store(others | flags, Ordering::Relaxed);
     }
@@ -280,7 +305,7 @@ impl Series {
         let start = ends.as_ptr().cast_mut();
         self.state.fetch_and(!LONG, Ordering::Relaxed);
         // SAFETY: the caller's promise.
-        unsafe { *self.pieces.get() = 0 };
+        self.pieces.with_mut(|at| unsafe { *at = 0 });
         // SAFETY: `set_key` made it as a boxed slice of that length; nobody refers to it.
         drop(unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(start, half_words)) });
     }
@@ -497,8 +522,11 @@ impl Chunk {
     }
 
     fn layout(len: usize) -> std::alloc::Layout {
-        const { assert!(size_of::<Header>() == 64 && size_of::<Series>() == 64) };
-        std::alloc::Layout::from_size_align((len + 1) * 64, 64).expect("chunks are small")
+        // Atomics are larger in the model checker.
+        const { assert!(size_of::<Series>() == 64 || cfg!(loom)) };
+        const { assert!(size_of::<Header>() <= size_of::<Series>()) };
+        let bytes = (len + 1) * size_of::<Series>();
+        std::alloc::Layout::from_size_align(bytes, 64).expect("chunks are small")
     }
 
     /// The number of the first series.
@@ -540,13 +568,13 @@ impl Drop for Chunk {
             unsafe { series.drop_key() };
         }
         // SAFETY: `header` was written in `new`.
-        let header = unsafe { &mut *self.header };
-        let column = *header.exemplars.get_mut();
+        let header = unsafe { &*self.header };
+        let column = header.exemplars.load(Ordering::Relaxed);
         if !column.is_null() {
             let column = std::ptr::slice_from_raw_parts_mut(column, len);
             // SAFETY: `make_exemplars` made it as a boxed slice of that length.
-            for mut place in unsafe { Box::from_raw(column) } {
-                let exemplars = *place.get_mut();
+            for place in unsafe { Box::from_raw(column) } {
+                let exemplars = place.load(Ordering::Relaxed);
                 if !exemplars.is_null() {
                     // SAFETY: `make_exemplars` made it by `Box::into_raw`.
                     drop(unsafe { Box::from_raw(exemplars) });
@@ -558,5 +586,31 @@ impl Drop for Chunk {
         drop(unsafe { Box::from_raw(cold) });
         // SAFETY: allocated in `new` with this layout.
         unsafe { std::alloc::dealloc(self.header.cast(), Self::layout(len)) };
+    }
+}
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn handles_that_are_forgotten_do_not_let_a_series_go() {
+        let series = Series::new(0);
+        // As many as a program can forget in a minute, and one that is in use.
+        series.handles.store(MOST_HANDLES - 1, Ordering::Relaxed);
+        for _ in 0..3 {
+            series.hold();
+        }
+        for _ in 0..MOST_HANDLES / 1024 {
+            series.let_go();
+        }
+        assert_eq!(series.handles.load(Ordering::Relaxed), UNCOUNTABLE);
+        assert!(series.is_held());
+        // Fewer are counted exactly.
+        series.handles.store(0, Ordering::Relaxed);
+        series.hold();
+        assert!(series.is_held());
+        series.let_go();
+        assert!(!series.is_held());
     }
 }

@@ -1,12 +1,11 @@
 //! State sets: which of a fixed list of states are on.
 
-use std::sync::atomic::Ordering;
-
 use barograph_model::descriptor::Kind;
 
 use crate::handle::{Handle, Instrument, Sealed};
 use crate::spec::Spec;
 use crate::storage::{Layout, REMOVED_BITS};
+use crate::sync::Ordering;
 
 /// Which of a fixed list of states are on. Clones share storage.
 ///

@@ -8,12 +8,12 @@ pub(crate) use loom::cell::UnsafeCell;
 #[cfg(loom)]
 pub(crate) use loom::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence},
+    atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, fence},
 };
 #[cfg(not(loom))]
 pub(crate) use std::sync::{
     Mutex, MutexGuard,
-    atomic::{AtomicBool, AtomicPtr, AtomicU32, AtomicU64, Ordering, fence},
+    atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, fence},
 };
 
 /// Locks, whoever panicked before: what the locks here guard is whole between any two statements
@@ -36,7 +36,66 @@ impl<T> UnsafeCell<T> {
     }
 
     #[inline(always)]
+    pub(crate) fn with<R>(&self, f: impl FnOnce(*const T) -> R) -> R {
+        f(self.0.get())
+    }
+
+    #[inline(always)]
     pub(crate) fn with_mut<R>(&self, f: impl FnOnce(*mut T) -> R) -> R {
         f(self.0.get())
     }
+}
+
+/// Whether a model has failed. Its threads stand still then: what loom watches is left as it is.
+#[inline(always)]
+pub(crate) fn is_failed_model() -> bool {
+    cfg!(loom) && std::thread::panicking()
+}
+
+/// A step of a protocol that a negative control leaves out, to see that loom finds the fault.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// `Storage::bring_back`: what comes back leaves limbo.
+    LeaveLimbo,
+    /// `Storage::restore`: who asks for labels in limbo gets the series that is there.
+    Restore,
+    /// `Storage::drain`: the handles are looked at before the total.
+    HandlesFirst,
+    /// `Storage::remove_shown`: a barrier between the state and the base.
+    RemovalBarrier,
+    /// `Storage::remove_shown`: an idle series goes only if it still has its total.
+    CompareTotal,
+    /// `View::read`: the reader is pinned.
+    ReaderPin,
+    /// `View::show`: the state is looked at again behind the values.
+    LookAgain,
+    /// `Quiescence::begin`: threads without a block are waited for.
+    WaitForOrphans,
+    /// `Storage::promote`: the slot is published after its cells are zero.
+    PublishSlot,
+}
+
+/// Whether a step is left out. Never but in the model checker.
+#[cfg(not(loom))]
+#[inline(always)]
+pub(crate) const fn is_left_out(_: Step) -> bool {
+    false
+}
+
+// A thread-local of the standard library: loom runs all threads of a model on one of the system, and
+// tests beside it on others.
+#[cfg(loom)]
+std::thread_local! {
+    static LEFT_OUT: std::cell::Cell<Option<Step>> = const { std::cell::Cell::new(None) };
+}
+
+#[cfg(loom)]
+pub(crate) fn is_left_out(step: Step) -> bool {
+    LEFT_OUT.get() == Some(step)
+}
+
+/// Leaves a step out of all models of this test from now on.
+#[cfg(all(test, loom))]
+pub(crate) fn leave_out(step: Step) {
+    LEFT_OUT.set(Some(step));
 }

@@ -18,18 +18,27 @@ use std::cell::Cell;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 use barograph_model::context::{Propagation, TraceContext, TraceFlags};
 
 use crate::exemplar::Candidate;
 use crate::pool::{Barrier, Block, Pool};
+use crate::sync::{AtomicU64, Ordering, Step, is_failed_model, is_left_out};
 
 /// The cells of this process.
+#[cfg(not(loom))]
 pub(crate) static POOL: Pool = Pool::new();
 
 /// Pins of threads that have no block.
+#[cfg(not(loom))]
 static ORPHAN_PINS: AtomicU64 = AtomicU64::new(0);
+
+// The model checker begins each interleaving with new ones.
+#[cfg(loom)]
+loom::lazy_static! {
+    pub(crate) static ref POOL: Pool = Pool::new();
+    static ref ORPHAN_PINS: AtomicU64 = AtomicU64::new(0);
+}
 
 struct Local {
     fast: Cell<*const Block>,
@@ -61,8 +70,8 @@ enum Lease {
     Over,
 }
 
-thread_local! {
-    static LOCAL: Local = const {
+impl Local {
+    const fn new() -> Self {
         Local {
             fast: Cell::new(std::ptr::null()),
             block: Cell::new(std::ptr::null()),
@@ -75,31 +84,59 @@ thread_local! {
             ticks: Cell::new(0),
             offered: [const { Cell::new(0) }; OFFERED],
         }
-    };
+    }
+
+    /// Ends the lease, when the thread does.
+    #[cfg_attr(
+        loom,
+        allow(dead_code, reason = "models call it, the library alone does not")
+    )]
+    fn give_back(&self) {
+        self.lease.set(Lease::Over);
+        self.fast.set(std::ptr::null());
+        let block = self.block.replace(std::ptr::null());
+        // SAFETY: blocks are never freed.
+        if let Some(block) = unsafe { block.as_ref() } {
+            if block.is_pinned() {
+                // A reference outlives the thread's end, in the destructor of another thread-local.
+                // Its pin would be lost with the lease; so the lease goes on, and the block is never
+                // given to another thread.
+                self.block.set(block);
+            } else {
+                POOL.give_back(block);
+            }
+        }
+    }
+}
+
+#[cfg(not(loom))]
+thread_local! {
+    static LOCAL: Local = const { Local::new() };
     static GIVE_BACK: GiveBack = const { GiveBack };
 }
 
+// Loom runs the destructors of thread-locals when `LOCAL` and `POOL` may be gone already: there the
+// model ends the lease.
+#[cfg(loom)]
+loom::thread_local! {
+    static LOCAL: Local = Local::new();
+    static GIVE_BACK: () = ();
+}
+
+#[cfg(not(loom))]
 struct GiveBack;
 
+#[cfg(not(loom))]
 impl Drop for GiveBack {
     fn drop(&mut self) {
-        LOCAL.with(|local| {
-            local.lease.set(Lease::Over);
-            local.fast.set(std::ptr::null());
-            let block = local.block.replace(std::ptr::null());
-            // SAFETY: blocks are never freed.
-            if let Some(block) = unsafe { block.as_ref() } {
-                if block.is_pinned() {
-                    // A reference outlives the thread's end, in the destructor of another
-                    // thread-local. Its pin would be lost with the lease; so the lease goes on, and
-                    // the block is never given to another thread.
-                    local.block.set(block);
-                } else {
-                    POOL.give_back(block);
-                }
-            }
-        });
+        LOCAL.with(Local::give_back);
     }
+}
+
+/// Ends the lease of this thread, as a thread of a model does before it is joined.
+#[cfg(all(test, loom))]
+pub(crate) fn end_lease() {
+    LOCAL.with(Local::give_back);
 }
 
 /// The block of this thread, when a recording needs nothing but its cell.
@@ -151,7 +188,7 @@ fn lease(local: &Local) -> Option<&'static Block> {
 /// and an idle one hardly ever: no counting for each series.
 #[inline]
 pub(crate) fn is_promotion_due() -> bool {
-    const EVERY: u32 = 1024;
+    const EVERY: u32 = if cfg!(loom) { 2 } else { 1024 };
     LOCAL.with(|local| {
         let ticks = local.ticks.get().wrapping_add(1);
         local.ticks.set(ticks);
@@ -192,6 +229,9 @@ impl Pin {
 impl Drop for Pin {
     #[inline(always)]
     fn drop(&mut self) {
+        if is_failed_model() {
+            return;
+        }
         match self.block {
             Some(block) => block.unpin(),
             None => unpin_orphan(),
@@ -223,7 +263,7 @@ impl Quiescence {
     pub(crate) fn begin() -> Option<Self> {
         Barrier::heavy().then(|| Quiescence {
             pinned: POOL.blocks(),
-            orphans: true,
+            orphans: !is_left_out(Step::WaitForOrphans),
         })
     }
 

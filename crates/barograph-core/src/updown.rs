@@ -13,6 +13,11 @@ use crate::storage::Layout;
 /// Unlike a gauge it cannot be set, so that every thread can add in a cell of its own. What is not
 /// finite is dropped and counted.
 ///
+/// # Limits
+/// An `UpDownCounter<i64>` wraps around, from `i64::MAX` to `i64::MIN` and back. A page and OTLP show all of
+/// its values exactly. An `UpDownCounter<f64>` adds whole numbers exactly up to 2^53; past `f64::MAX` it
+/// becomes infinite and never finite again.
+///
 /// ```
 /// use barograph_core::registry::Registry;
 /// let queued = Registry::new().up_down_counter("queue.length").register()?;

@@ -5,8 +5,6 @@
     reason = "a new series is written where nobody can reach it"
 )]
 
-use std::sync::atomic::Ordering;
-
 use barograph_model::label::PackedLabels;
 use barograph_model::name;
 
@@ -15,41 +13,50 @@ use crate::report::report;
 use crate::row;
 use crate::series::{Chunk, Series, State};
 use crate::stats::{LabelsRefused, Refusal, Rejection};
+use crate::sync::Ordering;
+
+/// Why a label set is refused, what of it, and what was expected.
+struct Offense(Refusal, String, String);
 
 impl Storage {
     /// The series with these labels, made if there is none, with a handle counted for the caller.
     /// The labels are in canonical order, or sorted by name where each series brings its own.
     pub(crate) fn hold(&self, labels: &PackedLabels) -> Result<&Series, LabelsRefused> {
-        self.check(labels)?;
+        self.check(labels).map_err(|offense| self.refuse(offense))?;
         let hash = self.hash(labels.ends(), labels.text());
         let mut writer = self.writer();
         // Nothing is released while the lock is held, so the count comes in time.
-        let count = |series: &Series| series.handles.fetch_add(1, Ordering::Relaxed);
-        if let Some(series) = self.find_text(hash, labels) {
-            count(series);
+        let found = self.find_text(hash, labels);
+        if let Some(series) = found.or_else(|| self.restore(&mut writer, hash, labels)) {
+            series.hold();
             return Ok(series);
         }
-        if let Some(series) = self.restore(&mut writer, hash, labels) {
-            count(series);
-            return Ok(series);
-        }
-        self.admit(&mut writer)?;
+        let warning = match self.admit(&mut writer) {
+            Ok(warning) => warning,
+            Err(offense) => {
+                // Reports are made without the lock: whoever receives them may record into this family.
+                drop(writer);
+                return Err(self.refuse(offense));
+            }
+        };
         let series = self.make(&mut writer);
         // SAFETY: nobody can reach it: it is new, or was released.
         unsafe { series.set_key(labels.ends(), labels.text()) };
         self.link(&mut writer, hash, series);
-        count(series);
+        series.hold();
         series.set_state(State::Live);
         self.drain(&mut writer);
+        drop(writer);
+        if let Some(warning) = warning {
+            report(warning);
+        }
         Ok(series)
     }
 
     /// Whether these labels may make a series at all.
-    fn check(&self, labels: &PackedLabels) -> Result<(), LabelsRefused> {
+    fn check(&self, labels: &PackedLabels) -> Result<(), Offense> {
         let config = self.shared.config();
-        let refuse = |reason, offender: String, expected: String| {
-            Err(self.refuse(reason, &offender, &expected))
-        };
+        let refuse = |reason, offender, expected| Err(Offense(reason, offender, expected));
         let pieces = labels.ends().len();
         let count = if self.free_form { pieces / 2 } else { pieces };
         if count > config.most_labels {
@@ -74,21 +81,19 @@ impl Storage {
         Ok(())
     }
 
-    /// Takes room for one series more.
-    fn admit(&self, writer: &mut Writer) -> Result<(), LabelsRefused> {
-        let live = self.live.load(Ordering::Relaxed);
+    /// Takes room for one series more. Gives what is to be reported then.
+    fn admit(&self, writer: &mut Writer) -> Result<Option<String>, Offense> {
         let limit = self.limit();
-        if live >= limit {
-            let most = format!("at most {limit}");
-            return Err(self.refuse(Refusal::FamilyFull, &(live + 1).to_string(), &most));
-        }
+        self.check_limit(limit)?;
         let most = limit.saturating_mul(4);
         if writer.free.is_empty() && writer.len >= most {
             self.release_unheld(writer);
+            // Some may have come back.
+            self.check_limit(limit)?;
             if writer.free.is_empty() {
                 let expected = format!("at most {most}");
                 let held = writer.len.to_string();
-                return Err(self.refuse(Refusal::AwaitingRelease, &held, &expected));
+                return Err(Offense(Refusal::AwaitingRelease, held, expected));
             }
         }
         let total_limit = self.shared.config().total_limit;
@@ -96,30 +101,41 @@ impl Storage {
         if total >= total_limit {
             self.shared.live.fetch_sub(1, Ordering::Relaxed);
             let expected = format!("at most {total_limit}");
-            return Err(self.refuse(Refusal::RegistryFull, &(total + 1).to_string(), &expected));
+            let total = (total + 1).to_string();
+            return Err(Offense(Refusal::RegistryFull, total, expected));
         }
-        self.live.store(live + 1, Ordering::Relaxed);
-        self.warn(writer, live + 1);
-        Ok(())
+        let live = self.live.fetch_add(1, Ordering::Relaxed) + 1;
+        Ok(self.warning(writer, live))
     }
 
-    /// Reports once when a family is nearly full.
-    fn warn(&self, writer: &mut Writer, live: usize) {
+    fn check_limit(&self, limit: usize) -> Result<(), Offense> {
+        let live = self.live.load(Ordering::Relaxed);
+        if live < limit {
+            return Ok(());
+        }
+        let most = format!("at most {limit}");
+        Err(Offense(Refusal::FamilyFull, (live + 1).to_string(), most))
+    }
+
+    /// The sentence that a family is nearly full, once.
+    fn warning(&self, writer: &mut Writer, live: usize) -> Option<String> {
         let limit = self.limit();
+        let mut warning = None;
         for (level, percent) in [(1, 80), (2, 95)] {
             if writer.warned < level && limit >= 20 && live * 100 >= limit.saturating_mul(percent) {
                 writer.warned = level;
                 let name = &self.name;
-                report(format!(
+                warning = Some(format!(
                     "family {name:?} has {live} series, {percent} % of its limit of {limit}; past \
                      it measurements go to the overflow series"
                 ));
             }
         }
+        warning
     }
 
     /// Counts a refusal and says why.
-    fn refuse(&self, reason: Refusal, offender: &str, expected: &str) -> LabelsRefused {
+    fn refuse(&self, Offense(reason, offender, expected): Offense) -> LabelsRefused {
         let refused = LabelsRefused {
             family: self.name.clone(),
             reason,
@@ -184,8 +200,7 @@ impl Storage {
         });
         // SAFETY: series live as long as their chunks, and those as long as the storage.
         let series = unsafe { &*series };
-        writer.births = writer.births.wrapping_add(1);
-        series.set_birth(writer.births);
+        writer.bear(series);
         series.cold().set_began(self.shared.now_millis());
         if let Layout::Histogram(buckets) = &self.layout
             && series.cold().cell.load(Ordering::Relaxed) == 0

@@ -10,15 +10,16 @@
 )]
 
 mod insert;
+mod mark;
 mod release;
 mod view;
 
 pub(crate) use self::insert::check_label;
 pub(crate) use self::view::View;
 
-use std::collections::HashMap;
-use std::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError, RwLock, Weak};
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::AtomicUsize;
+use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use barograph_model::descriptor::Descriptor;
@@ -33,10 +34,10 @@ use crate::pool::Block;
 use crate::row::{self, Row};
 use crate::series::{Chunk, Cold, Series};
 use crate::stats::{Counts, FamilyStats};
-use crate::sync::AtomicU64;
+use crate::sync::{AtomicPtr, AtomicU64, Mutex, MutexGuard, Ordering, Step, is_left_out, lock};
 use crate::table::Table;
 use crate::thread::{self, POOL};
-#[cfg(target_arch = "x86_64")]
+#[cfg(all(target_arch = "x86_64", not(loom)))]
 use crate::wide;
 
 /// What the numbers of a family are and where they lie.
@@ -61,8 +62,7 @@ pub enum Number {
     F64,
 }
 
-/// The bits of a value cell whose series was removed: a NaN that no computation gives. For whole
-/// numbers, which have no such value, it is one that nobody will miss.
+/// The bits of a value cell whose series was removed; see [`mark`].
 pub(crate) const REMOVED_BITS: u64 = 0xfff8_ba10_97a9_dead;
 
 /// A number, or a histogram's buckets and sum, read at one moment.
@@ -83,6 +83,7 @@ pub(crate) struct Storage {
     pub(crate) table: Table,
     pub(crate) seed: u64,
     /// Whether labels are looked up with wide vector instructions.
+    #[cfg(all(target_arch = "x86_64", not(loom)))]
     is_wide: bool,
     pub(crate) layout: Layout,
     pub(crate) shared: Arc<Shared>,
@@ -115,7 +116,9 @@ struct Writer {
     /// Series that can be made anew.
     free: Vec<*const Series>,
     /// Removed series, and those that came back, with what they had counted before.
-    removed: HashMap<usize, Removed>,
+    removed: BTreeMap<usize, Removed>,
+    /// Values that were set to the very bits that mark a removed one.
+    at_mark: BTreeSet<usize>,
     limbo: Vec<Limbo>,
     seen: Vec<Seen>,
     warned: u8,
@@ -129,11 +132,13 @@ impl Storage {
         limit: usize,
         shared: Arc<Shared>,
     ) -> Self {
-        let (idle, portable) = (shared.config().idle, shared.config().portable);
+        let idle = shared.config().idle;
         Storage {
             table: Table::new(),
-            seed: hash::seed(),
-            is_wide: !portable && has_wide_lookups(),
+            // In the model checker each run has to take the same way.
+            seed: if cfg!(loom) { 0 } else { hash::seed() },
+            #[cfg(all(target_arch = "x86_64", not(loom)))]
+            is_wide: !shared.config().portable && wide::is_there(),
             layout,
             shared,
             label_names: descriptor.label_names.clone(),
@@ -151,7 +156,8 @@ impl Storage {
                 len: 0,
                 births: 0,
                 free: Vec::new(),
-                removed: HashMap::new(),
+                removed: BTreeMap::new(),
+                at_mark: BTreeSet::new(),
                 limbo: Vec::new(),
                 seen: Vec::new(),
                 warned: 0,
@@ -190,7 +196,7 @@ impl Storage {
     }
 
     pub(crate) fn add_front(&self, front: Weak<dyn Unlink>) {
-        let mut fronts = self.fronts.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut fronts = lock(&self.fronts);
         fronts.retain(|front| front.strong_count() > 0);
         fronts.push(front);
     }
@@ -198,7 +204,7 @@ impl Storage {
     /// The series with exactly these pieces of text. The caller is pinned.
     #[inline(always)]
     pub(crate) fn find<const N: usize>(&self, pieces: &[&str; N]) -> Option<&Series> {
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", not(loom)))]
         if self.is_wide {
             // SAFETY: `is_wide` is what `wide::is_there` said, and the table holds series that live
             // as long as the storage.
@@ -236,7 +242,7 @@ impl Storage {
             from = usize::from(*end);
             piece
         });
-        #[cfg(target_arch = "x86_64")]
+        #[cfg(all(target_arch = "x86_64", not(loom)))]
         if self.is_wide {
             return wide::hash(pieces, self.seed);
         }
@@ -247,8 +253,8 @@ impl Storage {
         self.hash(series.key().0, series.text())
     }
 
-    fn writer(&self) -> std::sync::MutexGuard<'_, Writer> {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    fn writer(&self) -> MutexGuard<'_, Writer> {
+        lock(&self.writer)
     }
 
     /// The row of a histogram that all threads share.
@@ -275,7 +281,12 @@ impl Storage {
         let Some(slot) = slot else { return };
         if series.cold().claim_slot(slot) {
             // Release: pairs with the Acquire in the handles; who sees the slot sees its cells zero.
-            series.hot.store(slot, Ordering::Release);
+            let publish = if is_left_out(Step::PublishSlot) {
+                Ordering::Relaxed
+            } else {
+                Ordering::Release
+            };
+            series.hot.store(slot, publish);
         } else if is_row {
             // SAFETY: nobody but this thread knows the slot, and it has no rows yet.
             unsafe { POOL.give_back_row_slot(slot, 0) };
@@ -286,14 +297,18 @@ impl Storage {
 
     /// The bits of a sum now, what was before a removal left out.
     pub(crate) fn sum_bits(&self, series: &Series) -> u64 {
-        let (total, base) = (self.total(series, &POOL.blocks()), self.base(series));
-        match (total, base, &self.layout) {
-            (Total::Bits(bits), Some(Total::Bits(before)), Layout::Sum(Number::F64)) => {
+        // Under the lock, so that no removal comes between the base and the total.
+        let writer = self.writer();
+        let before = match writer.base(series) {
+            Some(Total::Bits(before)) => *before,
+            _ => 0,
+        };
+        match (self.total(series, &POOL.blocks()), &self.layout) {
+            (Total::Bits(bits), Layout::Sum(Number::F64)) => {
                 (f64::from_bits(bits) - f64::from_bits(before)).to_bits()
             }
-            (Total::Bits(bits), Some(Total::Bits(before)), _) => bits.wrapping_sub(before),
-            (Total::Bits(bits), ..) => bits,
-            (Total::Row(..), ..) => 0,
+            (Total::Bits(bits), _) => bits.wrapping_sub(before),
+            (Total::Row(..), _) => 0,
         }
     }
 
@@ -414,13 +429,6 @@ impl Storage {
     }
 }
 
-fn has_wide_lookups() -> bool {
-    #[cfg(target_arch = "x86_64")]
-    return wide::is_there();
-    #[cfg(not(target_arch = "x86_64"))]
-    false
-}
-
 /// The bits of a sum: the cell that all threads share, and those that threads own.
 #[inline]
 fn sum_of(number: Number, cold: &Cold, blocks: &[&'static Block]) -> u64 {
@@ -468,15 +476,12 @@ fn for_each(writer: &Writer, mut show: impl FnMut(&Series)) {
 impl Drop for Storage {
     fn drop(&mut self) {
         // No handle is left and no family, so nobody records or reads any more.
-        let writer = self
-            .writer
-            .get_mut()
-            .unwrap_or_else(PoisonError::into_inner);
+        let writer = lock(&self.writer);
         self.shared
             .live
             .fetch_sub(self.live.load(Ordering::Relaxed), Ordering::Relaxed);
         let layout = &self.layout;
-        for_each(writer, |series| {
+        for_each(&writer, |series| {
             let slot = series.cold().slot();
             match layout {
                 Layout::Histogram(buckets) => {
@@ -495,3 +500,6 @@ impl Drop for Storage {
         });
     }
 }
+
+#[cfg(all(test, loom))]
+mod models;

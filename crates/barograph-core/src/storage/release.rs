@@ -2,28 +2,36 @@
 //!
 //! # Protocol
 //!
-//! * **Removal** notes what the series has counted until now, its *base*, and takes it off the page
-//!   and out of the limits. Cells are not touched: other threads write them. Handles go on working.
+//! * **Removal** takes the series off the page and out of the limits, and notes what it has counted
+//!   until then, its *base*. Cells are not touched: other threads write them. Handles go on working.
+//!   Between the two steps stands a barrier: a reader that still saw the series on the page read
+//!   nothing that is not in the base. So no update is shown in two lives.
 //! * Whoever records into a removed series **brings it back**: the next collection sees that the
 //!   total has left the base, and shows the difference, with a start time at which it had not. A value
-//!   that is set, a gauge's, is marked as removed in its cell and comes back when it is set.
+//!   that is set, a gauge's, is marked as removed in its cell and comes back when it is set (see
+//!   [`mark`](super::mark)). What comes back is born again: readers whose snapshot is older do not
+//!   show it.
 //! * A removed series that no handle is bound to is **unlinked** from the table. Threads that found
-//!   it before may still record into it. It waits in limbo until each thread was seen without a pin.
-//! * Then it is looked at once more. If somebody recorded or bound it meanwhile, it is linked again.
-//!   If not, nobody can reach it: its cells are set to zero, its slot is given back, and the next new
-//!   label set takes its place.
+//!   it before may still record into it. It waits in **limbo** until each thread was seen without a pin.
+//! * Then it is looked at once more. If somebody bound it or recorded into it meanwhile, it is linked
+//!   again. If not, nobody can reach it: its cells are set to zero, its slot is given back, and the next
+//!   new label set takes its place.
 //! * Somebody who looks for the labels of a series in limbo finds it there, under the lock, and links
 //!   it again. So there are never two series with the same labels.
+//! * What is in limbo is not on the page. Readers reach series by number and not through the table, so
+//!   one that comes back **leaves limbo at once**: the threads that limbo waits for are those of its
+//!   beginning, and a reader that pins later is none of them. If the series is removed again, it waits
+//!   anew.
 
-use std::sync::atomic::Ordering;
 use std::sync::{PoisonError, Weak};
 
 use barograph_model::label::PackedLabels;
 
-use super::{Layout, REMOVED_BITS, Storage, Total, Writer, for_each};
-use crate::pool::Block;
+use super::{Layout, Storage, Total, Writer, for_each};
+use crate::pool::{Barrier, Block};
 use crate::series::{Series, State};
-use crate::thread::{POOL, Quiescence};
+use crate::sync::{Ordering, Step, is_left_out, lock};
+use crate::thread::{POOL, Pin, Quiescence};
 
 /// A series that was removed.
 pub(super) struct Removed {
@@ -31,6 +39,7 @@ pub(super) struct Removed {
     base: Option<Total>,
     /// When it was last seen at its base, in milliseconds since the Unix epoch.
     unchanged_at: u64,
+    is_in_limbo: bool,
 }
 
 /// What a series was seen to have, to tell when it is idle.
@@ -54,70 +63,98 @@ impl Storage {
     pub(crate) fn remove(&self, labels: &PackedLabels) -> bool {
         let hash = self.hash(labels.ends(), labels.text());
         let mut writer = self.writer();
-        let found = match self.find_text(hash, labels) {
-            Some(series) => Some(series),
-            None => self.restore(&mut writer, hash, labels),
+        let found = self.find_text(hash, labels);
+        let Some(series) = found.or_else(|| self.restore(&mut writer, hash, labels)) else {
+            return false;
         };
-        found.is_some_and(|series| self.remove_locked(&mut writer, series, &POOL.blocks()))
+        if series.state() == State::Removed {
+            // Recorded into since, it is back though nobody has looked yet.
+            let note = writer.removed.get(&series.index());
+            if note.is_none_or(|note| self.is_untouched(&writer, series, note, &POOL.blocks())) {
+                return false;
+            }
+            self.bring_back(&mut writer, series);
+        }
+        let was_there = is_shown(series);
+        if was_there {
+            self.remove_shown(&mut writer, &[series], None);
+        }
+        was_there
     }
 
     /// Removes the series for which `keep` says no.
     pub(crate) fn retain(&self, mut keep: impl FnMut(&Series) -> bool) {
-        let mut writer = self.writer();
-        // Those that were recorded into since they were removed are on the page again.
-        self.release_unheld(&mut writer);
+        // While this thread is pinned, no series that is shown now is given to other labels.
+        let _pin = Pin::new();
         let mut gone = Vec::new();
-        for_each(&writer, |series| {
-            let shown = matches!(series.state(), State::Live | State::Revived);
-            if shown && !series.is_overflow() && !keep(series) {
-                gone.push(&raw const *series);
-            }
-        });
-        let blocks = POOL.blocks();
-        for series in gone {
-            self.remove_locked(&mut writer, self.series(series), &blocks);
+        {
+            let mut writer = self.writer();
+            // Those that were recorded into since they were removed are on the page again.
+            self.release_unheld(&mut writer);
+            for_each(&writer, |series| {
+                if is_shown(series) && !series.is_overflow() {
+                    gone.push(self.series(series));
+                }
+            });
         }
+        // Without the lock: it may record, remove or collect.
+        gone.retain(|series| !keep(series));
+        let mut writer = self.writer();
+        gone.retain(|series| is_shown(series));
+        self.remove_shown(&mut writer, &gone, None);
     }
 
     fn series(&self, series: *const Series) -> &Series {
         super::series_at((series.expose_provenance()) as u64)
     }
 
-    fn remove_locked(
-        &self,
-        writer: &mut Writer,
-        series: &Series,
-        blocks: &[&'static Block],
-    ) -> bool {
-        match series.state() {
-            State::Free => return false,
-            State::Removed => {
-                // Recorded into since, it is back though nobody has looked yet.
-                let note = writer.removed.get(&series.index());
-                if note.is_none_or(|note| self.is_untouched(series, note, blocks)) {
-                    return false;
-                }
-                self.count(1);
-            }
-            State::Live | State::Revived => {}
+    /// Removes series that are shown. With totals, one for each: only if it still has that.
+    fn remove_shown(&self, writer: &mut Writer, gone: &[&Series], totals: Option<&[Total]>) {
+        if gone.is_empty() {
+            return;
         }
-        let base = match &self.layout {
-            Layout::Value(_) | Layout::States => {
-                series.cold().cell.store(REMOVED_BITS, Ordering::Relaxed);
-                None
-            }
-            Layout::Sum(_) | Layout::Histogram(_) => Some(self.total(series, blocks)),
-        };
         let unchanged_at = self.shared.now_millis();
-        writer
-            .removed
-            .insert(series.index(), Removed { base, unchanged_at });
-        series.set_state(State::Removed);
-        if let Some(exemplars) = series.exemplars() {
-            exemplars.clear();
+        let is_value = matches!(self.layout, Layout::Value(_) | Layout::States);
+        let before: Vec<State> = gone.iter().map(|series| series.state()).collect();
+        if !is_value {
+            for series in gone {
+                series.set_state(State::Removed);
+            }
+            // Pairs with the barrier in `View::show`. Also where there is none for running threads:
+            // then it orders the two steps on this one, which is all that most processors need.
+            if !is_left_out(Step::RemovalBarrier) {
+                Barrier::heavy();
+            }
         }
-        self.count(-1);
-        true
+        let blocks = POOL.blocks();
+        for (i, series) in gone.iter().enumerate() {
+            let total = totals.map(|totals| &totals[i]);
+            let total = total.filter(|_| !is_left_out(Step::CompareTotal));
+            let base = if is_value {
+                if !writer.mark(series, total) {
+                    continue;
+                }
+                series.set_state(State::Removed);
+                None
+            } else {
+                let base = self.total(series, &blocks);
+                if total.is_some_and(|total| *total != base) {
+                    series.set_state(before[i]);
+                    continue;
+                }
+                Some(base)
+            };
+            let note = Removed {
+                base,
+                unchanged_at,
+                is_in_limbo: false,
+            };
+            writer.removed.insert(series.index(), note);
+            if let Some(exemplars) = series.exemplars() {
+                exemplars.clear();
+            }
+            self.count(-1);
+        }
     }
 
     fn count(&self, change: isize) {
@@ -151,9 +188,9 @@ impl Storage {
                 since: 0,
             },
         );
-        let mut gone = Vec::new();
+        let (mut gone, mut totals) = (Vec::new(), Vec::new());
         for_each(writer, |series| {
-            if !matches!(series.state(), State::Live | State::Revived) || series.is_overflow() {
+            if !is_shown(series) || series.is_overflow() {
                 return;
             }
             let total = Some(self.total(series, &blocks));
@@ -165,13 +202,13 @@ impl Storage {
                     since: now,
                 };
             } else if now.saturating_sub(last.since) >= idle_millis {
-                gone.push(&raw const *series);
+                gone.push(self.series(series));
+                totals.extend(total);
             }
         });
         writer.seen = seen;
-        for series in gone {
-            self.remove_locked(writer, self.series(series), &blocks);
-        }
+        // What is recorded from here on was never shown, so it must not go with the series.
+        self.remove_shown(writer, &gone, Some(&totals));
     }
 
     /// Brings back what was recorded into, unlinks what nobody holds, and releases what nobody can
@@ -182,25 +219,26 @@ impl Storage {
         }
         let (now, blocks) = (self.shared.now_millis(), POOL.blocks());
         let mut removed = std::mem::take(&mut writer.removed);
-        let mut unheld = Vec::new();
-        removed.retain(|index, note| {
+        let (mut back, mut unheld) = (Vec::new(), Vec::new());
+        for (index, note) in &mut removed {
             let series = writer.series(*index);
             if series.state() != State::Removed {
-                return true;
+                continue;
             }
-            if self.is_untouched(series, note, &blocks) {
-                note.unchanged_at = now;
-                // Acquire: pairs with the Release in `Handle::drop`.
-                let held = series.handles.load(Ordering::Acquire) > 0;
-                if !held && !writer.is_in_limbo(series) {
-                    unheld.push(&raw const *series);
-                }
-                return true;
+            if !self.is_untouched(writer, series, note, &blocks) {
+                back.push(self.series(series));
+                continue;
             }
-            self.bring_back(series, note);
-            note.base.is_some()
-        });
+            note.unchanged_at = now;
+            if !note.is_in_limbo && !series.is_held() {
+                note.is_in_limbo = true;
+                unheld.push(&raw const *series);
+            }
+        }
         writer.removed = removed;
+        for series in back {
+            self.bring_back(writer, series);
+        }
         if !unheld.is_empty() {
             self.unlink(writer, unheld);
         }
@@ -208,20 +246,40 @@ impl Storage {
     }
 
     /// Whether nothing was recorded since the removal.
-    fn is_untouched(&self, series: &Series, note: &Removed, blocks: &[&'static Block]) -> bool {
+    fn is_untouched(
+        &self,
+        writer: &Writer,
+        series: &Series,
+        note: &Removed,
+        blocks: &[&'static Block],
+    ) -> bool {
         match &note.base {
             Some(base) => self.total(series, blocks) == *base,
-            None => series.cold().cell.load(Ordering::Relaxed) == REMOVED_BITS,
+            None => writer.is_marked(series),
         }
     }
 
     /// Puts a removed series on the page again. It counts from when it was last seen unchanged.
-    fn bring_back(&self, series: &Series, note: &Removed) {
+    fn bring_back(&self, writer: &mut Writer, series: &Series) {
+        let index = series.index();
+        let Some(note) = writer.removed.get(&index) else {
+            return;
+        };
         series.cold().set_began(note.unchanged_at);
-        series.set_state(match note.base {
-            Some(_) => State::Revived,
-            None => State::Live,
-        });
+        let (state, is_in_limbo) = match note.base {
+            Some(_) => (State::Revived, note.is_in_limbo),
+            None => (State::Live, note.is_in_limbo),
+        };
+        if is_in_limbo && !is_left_out(Step::LeaveLimbo) {
+            // Readers find it from here on, and limbo does not wait for them.
+            writer.take_from_limbo(|waiting| waiting.index() == index);
+            self.link(writer, self.hash_of(series), series);
+        }
+        if state == State::Live {
+            writer.removed.remove(&index);
+        }
+        writer.bear(series);
+        series.set_state(state);
         self.count(1);
     }
 
@@ -232,7 +290,7 @@ impl Storage {
             self.table.unlink(hash, series.expose_provenance() as u64);
         }
         let mut garbage = Vec::new();
-        let fronts = self.fronts.lock().unwrap_or_else(PoisonError::into_inner);
+        let fronts = lock(&self.fronts);
         for front in fronts.iter().filter_map(Weak::upgrade) {
             front.unlink(&series, &mut garbage);
         }
@@ -255,23 +313,34 @@ impl Storage {
             }
             !is_over
         });
+        // The handles first: what was recorded through the last one is in the total then.
+        let over: Vec<(&Series, bool)> = over
+            .into_iter()
+            .map(|series| self.series(series))
+            .map(|series| (series, series.is_held() && !is_left_out(Step::HandlesFirst)))
+            .collect();
         let blocks = POOL.blocks();
-        for series in over {
-            let series = self.series(series);
+        for (series, is_held) in over {
             let note = writer.removed.get(&series.index());
-            let untouched = note.is_some_and(|note| self.is_untouched(series, note, &blocks));
-            // Acquire: pairs with the Release in `Handle::drop`.
-            if untouched && series.handles.load(Ordering::Acquire) == 0 {
+            let is_untouched =
+                note.is_some_and(|note| self.is_untouched(writer, series, note, &blocks));
+            let is_held = is_held || is_left_out(Step::HandlesFirst) && series.is_held();
+            if is_untouched && !is_held {
                 self.release(writer, series);
             } else {
-                let hash = self.hash_of(series);
-                self.link(writer, hash, series);
+                writer.note_linked(series);
+                self.link(writer, self.hash_of(series), series);
             }
         }
     }
 
     /// Makes a series that nobody can reach as if it had never been.
     fn release(&self, writer: &mut Writer, series: &Series) {
+        debug_assert_eq!(
+            series.state(),
+            State::Removed,
+            "what is shown is not in limbo"
+        );
         writer.removed.remove(&series.index());
         let slot = series.cold().slot();
         series.hot.store(0, Ordering::Relaxed);
@@ -306,12 +375,12 @@ impl Storage {
         hash: u64,
         labels: &PackedLabels,
     ) -> Option<&Series> {
-        let found = writer.limbo.iter_mut().find_map(|limbo| {
-            let at = limbo.series.iter().position(|series| {
-                let (ends, text) = self.series(*series).key();
-                ends == labels.ends() && text == labels.text()
-            })?;
-            Some(limbo.series.swap_remove(at))
+        if is_left_out(Step::Restore) {
+            return None;
+        }
+        let found = writer.take_from_limbo(|series| {
+            let (ends, text) = series.key();
+            ends == labels.ends() && text == labels.text()
         })?;
         let series = self.series(found);
         self.link(writer, hash, series);
@@ -357,9 +426,12 @@ impl Storage {
 
     /// What a series that came back had counted before. None for any other.
     pub(super) fn base(&self, series: &Series) -> Option<Total> {
-        let writer = self.writer();
-        writer.removed.get(&series.index())?.base.clone()
+        self.writer().base(series).cloned()
     }
+}
+
+fn is_shown(series: &Series) -> bool {
+    matches!(series.state(), State::Live | State::Revived)
 }
 
 impl Writer {
@@ -370,10 +442,38 @@ impl Writer {
         super::series_at(series.expose_provenance() as u64)
     }
 
+    /// Begins a life: the youngest of all. Readers whose snapshot is older do not show it.
+    pub(super) fn bear(&mut self, series: &Series) {
+        self.births = self.births.wrapping_add(1);
+        series.set_birth(self.births);
+    }
+
+    pub(super) fn base(&self, series: &Series) -> Option<&Total> {
+        self.removed.get(&series.index())?.base.as_ref()
+    }
+
     fn is_in_limbo(&self, series: &Series) -> bool {
-        let series = &raw const *series;
-        self.limbo
-            .iter()
-            .any(|limbo| limbo.series.contains(&series))
+        let note = self.removed.get(&series.index());
+        note.is_some_and(|note| note.is_in_limbo)
+    }
+
+    fn note_linked(&mut self, series: &Series) {
+        if let Some(note) = self.removed.get_mut(&series.index()) {
+            note.is_in_limbo = false;
+        }
+    }
+
+    /// Takes the series that is meant out of limbo. The caller links it.
+    fn take_from_limbo(&mut self, is_meant: impl Fn(&Series) -> bool) -> Option<*const Series> {
+        let at = |series: &*const Series| super::series_at(series.expose_provenance() as u64);
+        let found = self.limbo.iter_mut().find_map(|limbo| {
+            let place = limbo
+                .series
+                .iter()
+                .position(|series| is_meant(at(series)))?;
+            Some(limbo.series.swap_remove(place))
+        })?;
+        self.note_linked(at(&found));
+        Some(found)
     }
 }

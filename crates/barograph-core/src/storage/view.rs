@@ -1,7 +1,6 @@
 //! A family in a snapshot.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
 
 use barograph_model::descriptor::Descriptor;
 use barograph_model::exemplar::Exemplar;
@@ -9,8 +8,9 @@ use barograph_model::label::Labels;
 use barograph_model::snapshot::{FamilyView, HistogramValue, Point, Value};
 
 use super::{Layout, Number, REMOVED_BITS, Storage, Total, sum_of};
-use crate::pool::Block;
+use crate::pool::{Barrier, Block};
 use crate::series::{Series, State};
+use crate::sync::{Ordering, Step, is_left_out};
 use crate::thread::{POOL, Pin};
 
 /// Series shown in one call.
@@ -21,14 +21,14 @@ const BATCH: usize = 256;
 pub(crate) struct View {
     storage: Arc<Storage>,
     descriptor: Arc<Descriptor>,
-    blocks: Vec<&'static Block>,
     /// The birth of the youngest series. One that takes a place later is not shown: its labels may
-    /// have been shown already, in another place.
+    /// have been shown already, in another place. Nor is one that was removed and came back later.
     births: u32,
 }
 
 /// Room for what a batch needs, made once.
 struct Room {
+    blocks: Vec<&'static Block>,
     counts: Vec<u64>,
     copy: Vec<u64>,
     exemplars: Vec<Exemplar>,
@@ -41,7 +41,6 @@ impl View {
         let births = storage.writer().births;
         View {
             descriptor: storage.descriptor(),
-            blocks: POOL.blocks(),
             births,
             storage,
         }
@@ -49,10 +48,11 @@ impl View {
 
     #[inline]
     fn show(&self, series: &Series, room: &mut Room, show: &mut dyn FnMut(&Point<'_>)) {
-        let state = series.state();
+        let life = (series.state(), series.birth());
+        let (state, birth) = life;
         let is_shown = matches!(state, State::Live | State::Revived);
         // Births wrap around after four billion; half of that tells before from after.
-        let is_younger = series.birth().wrapping_sub(self.births).cast_signed() > 0;
+        let is_younger = birth.wrapping_sub(self.births).cast_signed() > 0;
         if !is_shown || is_younger {
             return;
         }
@@ -71,20 +71,25 @@ impl View {
                     Some(Total::Bits(before)) => before,
                     _ => 0,
                 };
-                value_of(*number, sum_of(*number, cold, &self.blocks), before)
+                value_of(*number, sum_of(*number, cold, &room.blocks), before)
             }
             layout @ (Layout::Value(_) | Layout::States) => {
                 let bits = cold.cell.load(Ordering::Relaxed);
                 match layout {
                     // Removed since the state was read.
-                    _ if bits == REMOVED_BITS => return,
+                    _ if bits == REMOVED_BITS && !self.storage.is_at_mark(series) => return,
                     Layout::Value(number) => value_of(*number, bits, 0),
                     _ => Value::StateSet(bits),
                 }
             }
             Layout::Histogram(buckets) => {
-                let Room { counts, copy, .. } = room;
-                let mut sum = self.storage.read_row(series, &self.blocks, counts, copy);
+                let Room {
+                    blocks,
+                    counts,
+                    copy,
+                    ..
+                } = room;
+                let mut sum = self.storage.read_row(series, blocks, counts, copy);
                 if let Some(Total::Row(before, sum_before)) = base {
                     for (count, before) in counts.iter_mut().zip(before) {
                         *count = count.wrapping_sub(before);
@@ -100,6 +105,14 @@ impl View {
                 })
             }
         };
+        let began = cold.began();
+        // Pairs with the barrier in `remove_shown`: if the series is still what it was, all that was
+        // read above is in the base of any removal to come, and so is shown in one life only.
+        Barrier::light();
+        let is_same = life == (series.state(), series.birth());
+        if !is_same && !is_left_out(Step::LookAgain) {
+            return;
+        }
         let labels = if series.is_overflow() {
             Labels::EMPTY
         } else {
@@ -111,7 +124,7 @@ impl View {
             }
         };
         let mut point = Point::new(series.index(), labels, value)
-            .with_start(cold.began() * 1_000_000)
+            .with_start(began * 1_000_000)
             .with_exemplars(&room.exemplars);
         if series.is_overflow() {
             point = point.as_overflow();
@@ -138,14 +151,17 @@ impl FamilyView for View {
             Layout::Histogram(buckets) => buckets.len(),
             _ => 0,
         };
+        // While this thread is pinned, no series that it can see is given to other labels.
+        let _pin = (!is_left_out(Step::ReaderPin)).then(Pin::new);
+        let (series, end) = self.storage.some_series(from, BATCH);
         let mut room = Room {
+            // Those of now and not of the snapshot: what is read late does not go back, and no base is
+            // newer.
+            blocks: POOL.blocks(),
             counts: vec![0; buckets],
             copy: vec![0; buckets],
             exemplars: Vec::new(),
         };
-        // While this thread is pinned, no series that it can see is given to other labels.
-        let _pin = Pin::new();
-        let (series, end) = self.storage.some_series(from, BATCH);
         for series in series {
             self.show(super::series_at(series as u64), &mut room, show);
         }

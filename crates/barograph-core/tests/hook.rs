@@ -1,0 +1,40 @@
+//! A report hook that records. The hook is the process's, so this test has a process of its own.
+
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::channel;
+use std::time::Duration;
+
+use barograph_core::counter::Counter;
+use barograph_core::family::Family;
+use barograph_core::registry::Registry;
+use barograph_core::report;
+
+static FAMILY: OnceLock<Family<Counter, [&str; 1]>> = OnceLock::new();
+static REPORTS: AtomicU64 = AtomicU64::new(0);
+
+#[test]
+fn a_report_hook_may_record_into_the_family_that_it_is_told_of() {
+    let (done, is_done) = channel();
+    std::thread::spawn(move || {
+        let registry = Registry::builder()
+            .with_limit_of("c", 20)
+            .with_longest_value(300)
+            .build()
+            .unwrap();
+        let family = FAMILY.get_or_init(|| registry.counter("c").labels(["k"]).unwrap());
+        report::set_hook(|report| {
+            REPORTS.fetch_add(1, Ordering::Relaxed);
+            FAMILY.get().unwrap().with(&[&report.message]).inc();
+        });
+        family.with(&[&"x".repeat(301)]).inc();
+        for i in 0..30 {
+            family.with(&[&i.to_string()]).inc();
+        }
+        done.send(()).unwrap();
+    });
+    let result = is_done.recv_timeout(Duration::from_secs(120));
+    result.expect("it panicked, or waits for itself");
+    // A value too long, 80 %, 95 %, and full.
+    assert_eq!(REPORTS.load(Ordering::Relaxed), 4);
+}
