@@ -1,5 +1,6 @@
 //! Callbacks that do more than observe.
 
+use std::sync::OnceLock;
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
@@ -18,22 +19,27 @@ fn in_time(test: impl FnOnce() + Send + 'static) {
     result.expect("it panicked, or waits for itself");
 }
 
+/// A registry that its own callbacks may hold: dropped, it would not be freed.
+fn for_ever(registry: &'static OnceLock<Registry>) -> &'static Registry {
+    registry.get_or_init(Registry::new)
+}
+
 #[test]
 fn a_callback_may_collect_register_and_ask_for_statistics() {
     in_time(|| {
-        let registry = Registry::new();
+        static REGISTRY: OnceLock<Registry> = OnceLock::new();
+        let registry = for_ever(&REGISTRY);
         let counter = registry.counter("c").labels(["k"]).unwrap();
-        let inner = registry.clone();
         registry
             .observable_gauge("g")
             .observe(move |observer| {
                 counter.with(&["a"]).inc();
                 counter.remove(&["b"]);
-                let shown = inner.value("c", &[("k", "a")]).unwrap();
-                assert_eq!(inner.value("g", &[]), None, "what runs has no value yet");
-                assert!(!inner.stats().families.is_empty());
-                inner.observable_gauge("g").observe(|_| ()).unwrap();
-                inner.gauge("another").register().unwrap();
+                let shown = registry.value("c", &[("k", "a")]).unwrap();
+                assert_eq!(registry.value("g", &[]), None, "what runs has no value yet");
+                assert!(!registry.stats().families.is_empty());
+                registry.observable_gauge("g").observe(|_| ()).unwrap();
+                registry.gauge("another").register().unwrap();
                 observer.observe(shown, &[]);
             })
             .unwrap();
@@ -47,15 +53,15 @@ fn a_callback_may_collect_register_and_ask_for_statistics() {
 #[test]
 fn two_callbacks_that_collect_do_not_wait_for_each_other_concurrently() {
     in_time(|| {
-        let registry = Registry::new();
+        static REGISTRY: OnceLock<Registry> = OnceLock::new();
+        let registry = for_ever(&REGISTRY);
         for name in ["a", "b", "c"] {
-            let inner = registry.clone();
             registry
                 .observable_gauge(name)
                 .observe(move |observer| {
                     std::thread::yield_now();
-                    inner.stats();
-                    observer.observe(inner.collect().len() as f64, &[]);
+                    registry.stats();
+                    observer.observe(registry.collect().len() as f64, &[]);
                 })
                 .unwrap();
         }
