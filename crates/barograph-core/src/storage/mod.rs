@@ -500,6 +500,3 @@ impl Drop for Storage {
         });
     }
 }
-
-#[cfg(all(test, loom))]
-mod models;

@@ -1,6 +1,6 @@
 //! The lock-free protocols under loom: every interleaving of small cases, with the code that runs in a
-//! service. Removal and promotion are in `storage::models`, the queue in `queue::models`. Each promise has a negative control, a case with the protection taken out, in which loom
-//! has to find the fault.
+//! service. Removal and promotion are in [`removal`], the queue in `queue::models`. Each promise has a
+//! negative control, a case with the protection taken out, in which loom has to find the fault.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test --release -p barograph-core --lib models`
 
@@ -8,6 +8,8 @@
     unsafe_code,
     reason = "the models stand in for the handles, which keep these promises"
 )]
+
+mod removal;
 
 use loom::sync::Arc;
 use loom::thread;
