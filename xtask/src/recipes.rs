@@ -74,7 +74,7 @@ pub(crate) const RECIPES: &[Recipe] = &[
     },
     Recipe {
         name: "attacks",
-        about: "evil receivers, floods, SIGTERM under load, damaged queues",
+        about: "evil receivers, SIGTERM under load, damaged queues",
         run: attacks,
     },
     Recipe {
@@ -304,7 +304,7 @@ fn judges() -> Result {
 /// One after the other, since each keeps the machine busy and looks at the clock. What they print is
 /// their result as much as that they pass.
 fn attacks() -> Result {
-    let attacks = ["evil_receiver"];
+    let attacks = ["evil_receiver", "end_under_load", "persistent_queue_attack"];
     for attack in attacks {
         let begun = Instant::now();
         run(&mut cargo(&format!(
