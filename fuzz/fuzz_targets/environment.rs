@@ -1,13 +1,14 @@
-//! Whatever variables about pushing hold, they are read, and no secret in them is told.
+//! Whatever variables hold, telemetry starts, and what is said about them is short lines without secrets.
 #![no_main]
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::{Debug, Write};
+use std::sync::{Arc, LazyLock, Mutex};
 
 use arbitrary::Arbitrary;
-use barograph::Telemetry;
 use barograph::registry::Registry;
+use barograph::{Builder, Telemetry};
 use libfuzzer_sys::fuzz_target;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -20,7 +21,7 @@ struct Input<'a> {
     own_endpoint: Url<'a>,
     proxy: Url<'a>,
     headers: Vec<(&'a str, &'a str, &'a str)>,
-    others: [&'a str; OTHERS.len()],
+    others: Vec<(u8, &'a str)>,
 }
 
 /// A text that may be a URL, with a secret where one has it.
@@ -40,25 +41,41 @@ enum Url<'a> {
 
 const SECRET: &str = "S3CRET";
 
-const OTHERS: [&str; 11] = [
-    "OTEL_METRICS_EXPORTER",
-    "OTEL_EXPORTER_OTLP_TIMEOUT",
-    "OTEL_EXPORTER_OTLP_COMPRESSION",
-    "OTEL_EXPORTER_OTLP_INSECURE",
-    "OTEL_EXPORTER_OTLP_CLIENT_KEY",
-    "OTEL_EXPORTER_OTLP_METRICS_PROTOCOL",
-    "OTEL_METRIC_EXPORT_INTERVAL",
-    "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
-    "BAROGRAPH_PUSH_JOURNAL_MAX_BYTES",
-    "BAROGRAPH_PUSH_JOURNAL_REQUIRED",
-    "OTEL_RESOURCE_ATTRIBUTES",
-];
+/// All variables that are asked for. Found out once, so that none is forgotten.
+static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
+    let asked = Arc::new(Mutex::new(BTreeSet::new()));
+    let names = Arc::clone(&asked);
+    let lookup = move |name: &str| {
+        names
+            .lock()
+            .expect("nobody panicked")
+            .insert(name.to_owned());
+        None
+    };
+    drop(builder().with_environment(lookup).start());
+    let all = asked.lock().expect("nobody panicked");
+    assert!(all.len() > 60);
+    all.iter().cloned().collect()
+});
+
+fn builder() -> Builder {
+    Telemetry::builder("fuzz")
+        .with_registry(Registry::new())
+        .without_listener()
+        .without_logs()
+        .without_start_line()
+}
 
 fuzz_target!(|input: Input<'_>| {
-    let mut variables: HashMap<_, _> = OTHERS
-        .into_iter()
-        .zip(input.others.map(str::to_owned))
-        .collect();
+    let mut variables: HashMap<&str, String> = HashMap::new();
+    for (which, value) in &input.others {
+        let name = &NAMES[usize::from(*which) % NAMES.len()];
+        variables.insert(name, (*value).to_owned());
+    }
+    // There it would be the text itself that says it.
+    if variables.values().any(|value| value.contains(SECRET)) {
+        return;
+    }
     let protocols = ["grpc", "http/protobuf", "http/json", ""];
     let protocol = protocols[usize::from(input.protocol) % protocols.len()];
     let headers = input.headers.iter();
@@ -76,24 +93,18 @@ fuzz_target!(|input: Input<'_>| {
         ("OTEL_EXPORTER_OTLP_HEADERS", headers.join(",")),
         ("HTTPS_PROXY", input.proxy.text()),
     ]);
-    let holds_secret = |name: &str| {
-        let value = variables.get(name);
-        value.is_some_and(|value| value.contains(SECRET))
-    };
-    // There it would be the text itself that says it.
-    if OTHERS.into_iter().any(holds_secret) {
-        return;
-    }
-    let builder = Telemetry::builder("fuzz")
-        .with_registry(Registry::new())
-        .with_environment(move |name| variables.get(name).cloned())
-        .without_listener()
-        .without_logs()
-        .without_start_line();
+    let variables: HashMap<String, String> = variables
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value))
+        .collect();
+    let builder = builder().with_environment(move |name| variables.get(name).cloned());
     let telemetry = subscriber::with_default(Ears, || builder.start());
     drop(telemetry.expect("nothing is listened on"));
     let said = SAID.take();
     assert!(!said.contains(SECRET), "{said}");
+    // A line each.
+    let is_control = |c: char| c.is_control() && c != '\n';
+    assert!(!said.contains(is_control), "{said:?}");
 });
 
 impl Url<'_> {

@@ -1,7 +1,7 @@
 //! The whole workspace keeps the house rules.
 
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     fs,
     path::{Path, PathBuf},
 };
@@ -147,6 +147,37 @@ fn no_notes_stand_in_place_of_work() {
         let found = lines::notes(&read(&path));
         (path, found)
     }));
+}
+
+#[test]
+fn every_fuzz_target_is_built_and_described() {
+    let fuzz = workspace().join("fuzz");
+    let between = |line: &str, start: &str, end: &str| {
+        let (name, _) = line.strip_prefix(start)?.split_once(end)?;
+        Some(name.to_owned())
+    };
+    let manifest = read(&fuzz.join("Cargo.toml"));
+    // The first name is that of the package.
+    let names = manifest
+        .lines()
+        .filter_map(|line| between(line, "name = \"", "\""));
+    let built: BTreeSet<_> = names.skip(1).collect();
+    let readme = read(&fuzz.join("README.md"));
+    let table = readme
+        .split("\n\n")
+        .nth(1)
+        .expect("a table after the title");
+    let described: BTreeSet<_> = table
+        .lines()
+        .filter_map(|line| between(line, "| `", "`"))
+        .collect();
+    let written: BTreeSet<_> = files(&fuzz.join("fuzz_targets"), &["rs"])
+        .iter()
+        .filter_map(|path| Some(path.file_stem()?.to_str()?.to_owned()))
+        .collect();
+    assert!(built.len() >= 10, "{built:?}");
+    assert_eq!(built, described, "Cargo.toml and the table of README.md");
+    assert_eq!(built, written, "Cargo.toml and the files");
 }
 
 #[test]

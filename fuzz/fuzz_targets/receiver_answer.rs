@@ -1,0 +1,132 @@
+//! Whatever a receiver, or a proxy on the way to it, answers over a connection, it becomes an outcome
+//! whose words are few, on one line and without our secrets.
+#![no_main]
+
+use std::cell::RefCell;
+use std::io::{Read as _, Write as _};
+use std::net::{Shutdown, TcpListener};
+use std::thread;
+use std::time::Duration;
+
+use arbitrary::Arbitrary;
+use barograph_export::otlp::{Request, Signal};
+use barograph_export::push::client::{Client, ClientConfig, Protocol, ProxyConfig};
+use barograph_export::push::{Outcome, Transport};
+use libfuzzer_sys::fuzz_target;
+use tokio::runtime::{Builder, Runtime};
+
+#[derive(Arbitrary, Debug)]
+struct Input<'a> {
+    way: Way,
+    head: Head<'a>,
+    body: &'a [u8],
+}
+
+#[derive(Arbitrary, Debug)]
+enum Way {
+    Protobuf,
+    Json,
+    Grpc,
+    /// A proxy that is asked for a tunnel.
+    Tunnel,
+}
+
+/// What comes before the body.
+#[derive(Arbitrary, Debug)]
+enum Head<'a> {
+    Raw(&'a [u8]),
+    Status {
+        status: u16,
+        /// Lines that a client looks at.
+        names: Vec<(u8, &'a str)>,
+    },
+}
+
+const NAMES: [&str; 8] = [
+    "Retry-After",
+    "Content-Type",
+    "Content-Encoding",
+    "Content-Length",
+    "Transfer-Encoding",
+    "Location",
+    "Connection",
+    "Date",
+];
+
+const SECRET: &str = "S3CRET";
+
+thread_local! {
+    static RUNTIME: RefCell<Option<Runtime>> = const { RefCell::new(None) };
+}
+
+fuzz_target!(|input: Input<'_>| {
+    let answer = [&input.head.bytes(), input.body].concat();
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = listener.local_addr().expect("it is bound");
+    let receiver = thread::spawn(move || {
+        let Ok((mut stream, _)) = listener.accept() else {
+            return;
+        };
+        // The request is small: it comes in one piece, or the answer comes first.
+        let _ = stream.read(&mut [0; 4096]);
+        let _ = stream.write_all(&answer);
+        let _ = stream.shutdown(Shutdown::Both);
+    });
+    let receiver_url = format!("http://{address}");
+    let config = match input.way {
+        Way::Protobuf => ClientConfig::new(Protocol::HttpProtobuf, receiver_url),
+        Way::Json => ClientConfig::new(Protocol::HttpJson, receiver_url),
+        Way::Grpc => ClientConfig::new(Protocol::Grpc, receiver_url),
+        Way::Tunnel => ClientConfig::new(Protocol::Grpc, "http://192.0.2.1:4317")
+            .with_proxy(ProxyConfig::default().with_https(format!("http://me:{SECRET}@{address}"))),
+    };
+    let encoding = match input.way {
+        Way::Json => Protocol::HttpJson.encoding(),
+        _ => Protocol::HttpProtobuf.encoding(),
+    };
+    let config = config.with_header("x-key", SECRET);
+    let mut client = Client::new(config, Signal::Metrics).expect("all of it is in order");
+    let request = Request {
+        signal: Signal::Metrics,
+        encoding,
+        body: "{}".into(),
+        items: 7,
+    };
+    let outcome = RUNTIME.with_borrow_mut(|runtime| {
+        let runtime = runtime.get_or_insert_with(|| {
+            let runtime = Builder::new_current_thread().enable_all().build();
+            runtime.expect("a runtime")
+        });
+        let limit = Duration::from_secs(5);
+        runtime.block_on(async { tokio::time::timeout(limit, client.send(&request)).await })
+    });
+    receiver.join().expect("it does not panic");
+    let message = match outcome.expect("the connection was closed") {
+        Outcome::Delivered(partial) => {
+            let partial = partial.unwrap_or_default();
+            assert!(partial.rejected <= request.items);
+            partial.message
+        }
+        Outcome::Setback(setback) => setback.message,
+        Outcome::Refused(refusal) => refusal.message,
+    };
+    assert!(message.len() < 2048, "{} bytes", message.len());
+    assert!(!message.contains(char::is_control), "{message:?}");
+    assert!(!message.contains(SECRET), "{message}");
+});
+
+impl Head<'_> {
+    fn bytes(&self) -> Vec<u8> {
+        match self {
+            Head::Raw(bytes) => bytes.to_vec(),
+            Head::Status { status, names } => {
+                let mut head = format!("HTTP/1.1 {} x\r\n", 100 + status % 500);
+                for (name, value) in names {
+                    let name = NAMES[usize::from(*name) % NAMES.len()];
+                    head += &format!("{name}: {value}\r\n");
+                }
+                (head + "\r\n").into_bytes()
+            }
+        }
+    }
+}
