@@ -109,6 +109,7 @@ fuzz_target!(|input: Input<'_>| {
         }
         Outcome::Setback(setback) => setback.message,
         Outcome::Refused(refusal) => refusal.message,
+        other => panic!("{other:?}"),
     };
     assert!(message.len() < 2048, "{} bytes", message.len());
     assert!(!message.contains(char::is_control), "{message:?}");

@@ -35,6 +35,14 @@ pub(crate) fn warn(message: &dyn Display) {
     }
 }
 
+/// Says that something of the library itself has failed.
+pub(crate) fn error(message: &dyn Display) {
+    if !is_shown(|| tracing::error!(target: TARGET, "{message}")) {
+        HAS_PRINTED.store(true, Ordering::Relaxed);
+        print(message);
+    }
+}
+
 /// Says that something is well again, where the trouble was said.
 #[cfg(feature = "otlp")]
 pub(crate) fn info(message: &dyn Display) {

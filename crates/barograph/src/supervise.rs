@@ -11,6 +11,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
+use crate::diagnostics;
+
 /// A thread of the library.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Supervised {
@@ -84,13 +86,9 @@ pub(crate) fn supervise(
 
 fn tell(thread: Supervised, cause: &str) {
     let thread = thread.as_str();
+    let text = format!("the thread `{thread}` of telemetry ended and is begun again: {cause}");
     // Whoever hears it may be what panics.
-    let _ = catch_unwind(|| {
-        tracing::error!(
-            target: "barograph",
-            "the thread `{thread}` of telemetry ended and is begun again: {cause}"
-        );
-    });
+    let _ = catch_unwind(|| diagnostics::error(&text));
 }
 
 fn wait(pause: Duration, is_ending: &AtomicBool) {
