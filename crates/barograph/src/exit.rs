@@ -77,7 +77,10 @@ impl Last {
         let mut pending = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
         if PENDING_IN.swap(generation, Ordering::Relaxed) != generation {
             // Whatever is left is of the parent of a fork, and must not be touched.
-            std::mem::forget(std::mem::take(&mut *pending));
+            let left = std::mem::take(&mut *pending);
+            if !left.is_empty() {
+                std::mem::forget(left);
+            }
             TIMEOUT.store(0, Ordering::Relaxed);
         }
         pending.push((id, self));
