@@ -14,6 +14,8 @@ use std::sync::Arc;
 
 use barograph_model::value::{AnyValue, Attribute, Text};
 
+use self::scan::Kind;
+
 /// What stands for a secret.
 pub const REDACTED: &str = "REDACTED";
 
@@ -84,6 +86,7 @@ impl Redaction {
         match self.treatment(key) {
             Treatment::Keep => Cow::Borrowed(value),
             Treatment::Hide => Cow::Borrowed(REDACTED),
+            Treatment::Read if key == "url.query" => self.read(value, Kind::Query),
             Treatment::Read => self.text(value),
         }
     }
@@ -117,8 +120,8 @@ impl Redaction {
     /// The same as [`text`](Redaction::text), of a text that is one's own.
     #[inline]
     pub fn told(&self, text: Text) -> Text {
-        match self.first_secret(&text) {
-            Some(first) => Cow::Owned(scan::replace(&text, first, &self.names)),
+        match self.redacted(&text, Kind::Text) {
+            Some(told) => Cow::Owned(told),
             None => text,
         }
     }
@@ -126,24 +129,29 @@ impl Redaction {
     /// Takes the secrets out of a text, as [`text`](Redaction::text) does.
     #[inline]
     pub(crate) fn hide(&self, text: &mut String) {
-        if let Some(first) = self.first_secret(text) {
-            *text = scan::replace(text, first, &self.names);
+        if let Some(told) = self.redacted(text, Kind::Text) {
+            *text = told;
         }
     }
 
-    /// A text without the secrets in it: values behind names of the list, and who a URL logs in as.
+    /// A text without the secrets in it: values behind names of the list, also percent-encoded ones,
+    /// and who a URL logs in as.
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        match self.first_secret(text) {
-            Some(first) => Cow::Owned(scan::replace(text, first, &self.names)),
+        self.read(text, Kind::Text)
+    }
+
+    fn read<'a>(&self, text: &'a str, kind: Kind) -> Cow<'a, str> {
+        match self.redacted(text, kind) {
+            Some(told) => Cow::Owned(told),
             None => Cow::Borrowed(text),
         }
     }
 
     #[inline]
-    fn first_secret(&self, text: &str) -> Option<scan::Secret> {
+    fn redacted(&self, text: &str, kind: Kind) -> Option<String> {
         match self.names.all.is_empty() {
             true => None,
-            false => scan::next(text.as_bytes(), 0, &self.names),
+            false => scan::redacted(text, &self.names, kind),
         }
     }
 }
@@ -233,7 +241,7 @@ fn last_part(key: &str) -> &str {
 fn is_read(key: &str, last: &str) -> bool {
     match last.len() {
         3 => matches!(last, "url" | "uri" | "err" | "dsn"),
-        4 => matches!(key, "url.full"),
+        4 => matches!(key, "url.full" | "url.path"),
         5 => matches!(last, "error" | "query" | "cause"),
         6 => matches!(key, "http.target" | "error.source") || last == "source",
         7 => matches!(last, "message" | "details"),
