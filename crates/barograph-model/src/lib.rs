@@ -10,6 +10,7 @@
 //! * [`grpc`]: how a call has ended.
 //! * [`bounds`]: histogram bucket bounds, ready-made and made to measure.
 //! * [`snapshot`]: [`Source`](snapshot::Source) and what it shows.
+//! * [`text`]: which characters are not shown as they are.
 //! * [`suppression`]: the flag of threads that export, which are not traced.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -31,3 +32,4 @@ pub mod bounds;
 pub mod descriptor;
 pub mod snapshot;
 pub mod suppression;
+pub mod text;

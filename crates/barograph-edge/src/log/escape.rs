@@ -1,10 +1,12 @@
 //! Texts of others, such that a line stays one line and a terminal is not told what to do.
 //!
-//! A byte that ends a line, starts an escape sequence, moves the cursor or turns the direction of
-//! writing around is spelled out. What a line means is then decided by the service and not by
-//! whoever sends it a name.
+//! A character that ends a line, starts an escape sequence, moves the cursor, turns the direction of
+//! writing around or is not seen at all is spelled out. What a line means is then decided by the
+//! service and not by whoever sends it a name.
 
 use std::fmt::Write as _;
+
+use barograph_model::text::is_invisible;
 
 /// Who reads the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,8 +48,8 @@ pub(super) fn push(out: &mut String, text: &str, escape: Escape, most: usize) ->
     true
 }
 
-/// `\u{10ffff}` is as long as an escape gets; in JSON all that is spelled out is in the first plane.
-const LONGEST: usize = 10;
+/// `\udb40\udc01` is as long as an escape gets.
+const LONGEST: usize = 12;
 
 /// `str::floor_char_boundary`, which is newer than the oldest Rust that this is built with.
 trait FloorCharBoundary {
@@ -76,8 +78,12 @@ fn spell(out: &mut String, character: char, escape: Escape) {
         '\u{8}' if is_json(escape) => out.push_str("\\b"),
         '\u{c}' if is_json(escape) => out.push_str("\\f"),
         _ if !is_unwanted(character, escape) => out.push(character),
-        // Writing to a text does not fail.
-        _ if is_json(escape) => drop(write!(out, "\\u{:04x}", u32::from(character))),
+        _ if is_json(escape) => {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                // Writing to a text does not fail.
+                let _ = write!(out, "\\u{unit:04x}");
+            }
+        }
         _ => drop(write!(out, "\\u{{{:x}}}", u32::from(character))),
     }
 }
@@ -90,17 +96,11 @@ fn is_json(escape: Escape) -> bool {
     matches!(escape, Escape::Json | Escape::Serde)
 }
 
-/// Control characters, those that end a line elsewhere, and those that turn the direction around.
+/// Whether a character is spelled out.
 fn is_unwanted(character: char, escape: Escape) -> bool {
     match escape {
         Escape::Serde => character < ' ',
-        _ => {
-            character.is_control()
-                || matches!(
-                    character,
-                    '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
-                )
-        }
+        _ => is_invisible(character),
     }
 }
 
@@ -137,8 +137,8 @@ fn is_special(byte: u8, escape: Escape) -> bool {
     match byte {
         _ if escape == Escape::Raw => false,
         b'"' | b'\\' => has_quotes(escape),
-        // The first bytes of C1, of the lines and directions of U+20xx, and of U+FEFF.
-        0x7f | 0xc2 | 0xe2 | 0xef => escape != Escape::Serde,
+        // DEL, and the first bytes of all characters that are invisible.
+        0x7f | 0xc2 | 0xd8 | 0xe1 | 0xe2 | 0xef | 0xf0 | 0xf3 => escape != Escape::Serde,
         _ => byte < b' ',
     }
 }
@@ -169,6 +169,12 @@ mod tests {
             ),
             (r#"C:\a "b""#, r#"C:\a "b""#, r#"C:\\a \"b\""#),
             ("nbsp\u{a0}—", "nbsp\u{a0}—", "nbsp\u{a0}—"),
+            (
+                "a\u{200e}b\u{200f}c\u{61c}d\u{ad}e\u{200b}",
+                r"a\u{200e}b\u{200f}c\u{61c}d\u{ad}e\u{200b}",
+                r"a\u200eb\u200fc\u061cd\u00ade\u200b",
+            ),
+            ("x\u{e0041}", r"x\u{e0041}", r"x\udb40\udc41"),
         ] {
             assert_eq!(escaped(text, Escape::Terminal), terminal);
             assert_eq!(escaped(text, Escape::Json), json);
@@ -183,14 +189,19 @@ mod tests {
 
     #[test]
     fn every_character_is_told_as_serde_does_or_still_means_the_same() {
-        for character in ('\0'..='\u{ffff}').chain(['\u{10000}', char::MAX]) {
+        let odd = ('\u{10000}'..=char::MAX).filter(|character| is_invisible(*character));
+        for character in ('\0'..='\u{ffff}')
+            .chain(odd)
+            .chain(['\u{10000}', char::MAX])
+        {
             let text = format!("1234567{character}123456789");
             let serde = serde_json::to_string(&text).unwrap();
             assert_eq!(format!("\"{}\"", escaped(&text, Escape::Serde)), serde);
             let json = format!("\"{}\"", escaped(&text, Escape::Json));
             assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
             let terminal = escaped(&text, Escape::Terminal);
-            assert!(!terminal.chars().any(char::is_control), "{character:?}");
+            assert!(!terminal.chars().any(is_invisible), "{character:?}");
+            assert!(!json.chars().any(is_invisible), "{character:?}");
         }
     }
 

@@ -204,9 +204,9 @@ impl View<'_> {
         let end = match quote {
             Some(quote) => self.closing(start, sign, &quote),
             None if is_parameter => self.unquoted(start, sign, ends_parameter),
-            None if name.is_of_many_words => {
-                self.unquoted(start, sign, |mark| ends_value(mark) && !is_between_words(mark))
-            }
+            None if name.is_of_many_words => self.unquoted(start, sign, |mark| {
+                ends_value(mark) && !is_between_words(mark)
+            }),
             None => self.unquoted(start, sign, ends_value),
         };
         let with = REDACTED;
@@ -332,7 +332,8 @@ fn unquote(part: &[u8]) -> &[u8] {
 
 /// What ends a value in any text.
 fn ends_value(mark: u8) -> bool {
-    (ends_parameter(mark) && mark != b'#') || matches!(mark, b';' | b'\'' | b',' | b')' | b'}' | b']')
+    (ends_parameter(mark) && mark != b'#')
+        || matches!(mark, b';' | b'\'' | b',' | b')' | b'}' | b']')
 }
 
 /// What ends the value of a parameter of a URL, in which other signs may be a part of it.

@@ -94,10 +94,19 @@ fn names_of_parameters_are_read_in_any_form() {
         ("user[password]=x&a=1", "user[password]=REDACTED&a=1"),
         ("a[Token][b]=x", "a[Token][b]=REDACTED"),
         ("PassWord[]=x y", "PassWord[]=REDACTED y"),
-        ("token[0]=x,token[1]=y", "token[0]=REDACTED,token[1]=REDACTED"),
-        (r#"user["password"] = "a b""#, r#"user["password"] = "REDACTED""#),
+        (
+            "token[0]=x,token[1]=y",
+            "token[0]=REDACTED,token[1]=REDACTED",
+        ),
+        (
+            r#"user["password"] = "a b""#,
+            r#"user["password"] = "REDACTED""#,
+        ),
         ("user.token.0=x", "user.token.0=REDACTED"),
-        ("user%5Bpassword%5D=x&a=1", "user%5Bpassword%5D=REDACTED&a=1"),
+        (
+            "user%5Bpassword%5D=x&a=1",
+            "user%5Bpassword%5D=REDACTED&a=1",
+        ),
         ("user%5bpassword%5d=x", "user%5bpassword%5d=REDACTED"),
         ("user%2Epassword=x", "user%2Epassword=REDACTED"),
         ("%74oken=x", "%74oken=REDACTED"),
@@ -106,7 +115,10 @@ fn names_of_parameters_are_read_in_any_form() {
         ("a=1+2&+token=x+y", "a=1+2&+token=REDACTED"),
         ("/a;token=x;b=1", "/a;token=REDACTED;b=1"),
         ("/a%3Btoken%3Dx%3Bb%3D1", "/a%3Btoken%3DREDACTED%3Bb%3D1"),
-        ("https://h/#access_token=x&b=1", "https://h/#access_token=REDACTED&b=1"),
+        (
+            "https://h/#access_token=x&b=1",
+            "https://h/#access_token=REDACTED&b=1",
+        ),
         ("token%3Dx%26a%3D1&b=2", "token%3DREDACTED%26a%3D1&b=2"),
         (
             "r=https%3A%2F%2Fu%3Ap%40h%2F%3Ftoken%3Dx%26a%3D1&b=2",
@@ -118,7 +130,10 @@ fn names_of_parameters_are_read_in_any_form() {
         ),
         // What is encoded is a part of the value.
         ("%70assword=a%22b%26c&d=1", "%70assword=REDACTED&d=1"),
-        ("https://u:p%2F%40s@h%2Dx/", "https://REDACTED:REDACTED@h%2Dx/"),
+        (
+            "https://u:p%2F%40s@h%2Dx/",
+            "https://REDACTED:REDACTED@h%2Dx/",
+        ),
         // What ends a value elsewhere does not end one of a query.
         ("?token=a,b)c;d'e&x=1", "?token=REDACTED&x=1"),
         (
@@ -136,7 +151,10 @@ fn names_of_parameters_are_read_in_any_form() {
     }
     let query = redaction.redact("url.query", "token=a,b;c&d=1");
     assert_eq!(query, "token=REDACTED&d=1");
-    assert_eq!(redaction.redact("url.path", "/a;token=x"), "/a;token=REDACTED");
+    assert_eq!(
+        redaction.redact("url.path", "/a;token=x"),
+        "/a;token=REDACTED"
+    );
 }
 
 #[test]
@@ -188,8 +206,8 @@ fn no_text_makes_it_panic_and_json_stays_json() {
     ];
     assert_stays_json::<5>(&redaction, &pieces);
     let encoded = [
-        "%74oken", "password", "%3D", "=", "%22", "%5C", "\"", "\\", "[", "%5D", "]", "%25", "é", "%C3",
-        "%A9", "%0A", " ", "x",
+        "%74oken", "password", "%3D", "=", "%22", "%5C", "\"", "\\", "[", "%5D", "]", "%25", "é",
+        "%C3", "%A9", "%0A", " ", "x",
     ];
     assert_stays_json::<4>(&redaction, &encoded);
 }

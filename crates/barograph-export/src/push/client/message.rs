@@ -4,6 +4,8 @@ use std::cmp::Reverse;
 use std::error::Error;
 use std::fmt::Write as _;
 
+use barograph_model::text::is_invisible;
+
 use super::config::MASK;
 
 /// Texts that never leave the client: the values of headers, and credentials.
@@ -51,7 +53,7 @@ impl Secrets {
                 '\n' => message.push_str("\\n"),
                 '\r' => message.push_str("\\r"),
                 '\t' => message.push(' '),
-                char if steers(char) => {
+                char if is_invisible(char) => {
                     // Writing to a string does not fail.
                     let _ = write!(message, "{}", char.escape_unicode());
                 }
@@ -90,18 +92,6 @@ fn boundary(text: &str, index: usize) -> usize {
         index = index.saturating_sub(1);
     }
     index
-}
-
-/// Control characters, and those that change lines or the direction of writing.
-fn steers(char: char) -> bool {
-    let lines = '\u{2028}'..='\u{202e}';
-    let directions = '\u{2066}'..='\u{2069}';
-    let marks = '\u{200b}'..='\u{200f}';
-    char.is_control()
-        || lines.contains(&char)
-        || directions.contains(&char)
-        || marks.contains(&char)
-        || char == '\u{feff}'
 }
 
 /// Bytes of a message that are kept.

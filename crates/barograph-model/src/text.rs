@@ -1,0 +1,78 @@
+//! Which characters of a text from elsewhere are not shown as they are.
+
+/// Whether a character is none that is seen: a control, the end of a line or of a paragraph, a mark that
+/// turns the direction of writing around, one of no width, or a tag.
+///
+/// In a line for people such a character makes the line another one than it seems: it ends it, commands
+/// the terminal, or shows its parts in another order.
+///
+/// Source: Unicode 16.0, general categories Cc, Cf, Zl and Zp; of Cf all but the signs that are seen,
+/// such as U+0600. Source: Unicode Technical Standard 55, "Source Code Handling", for the directions.
+#[inline]
+pub fn is_invisible(character: char) -> bool {
+    character.is_control()
+        || matches!(
+            character,
+            '\u{ad}' // soft hyphen
+            | '\u{61c}' // directions, here and in U+20xx
+            | '\u{180e}'
+            | '\u{200b}'..='\u{200f}'
+            | '\u{2028}'..='\u{202e}'
+            | '\u{2060}'..='\u{206f}'
+            | '\u{feff}'
+            | '\u{fff9}'..='\u{fffb}' // of ruby
+            | '\u{1bca0}'..='\u{1bca3}' // of shorthand
+            | '\u{1d173}'..='\u{1d17a}' // of music
+            | '\u{e0000}'..='\u{e007f}' // tags
+        )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_seen_is_known() {
+        for character in [
+            '\0',
+            '\n',
+            '\u{1b}',
+            '\u{7f}',
+            '\u{85}',
+            '\u{9b}',
+            '\u{ad}',
+            '\u{61c}',
+            '\u{180e}',
+            '\u{200b}',
+            '\u{200d}',
+            '\u{200e}',
+            '\u{200f}',
+            '\u{2028}',
+            '\u{2029}',
+            '\u{202a}',
+            '\u{202e}',
+            '\u{2060}',
+            '\u{2066}',
+            '\u{2069}',
+            '\u{feff}',
+            '\u{e0001}',
+        ] {
+            assert!(is_invisible(character), "{character:?}");
+        }
+        for character in [
+            'a',
+            ' ',
+            '\u{a0}',
+            'ä',
+            '\u{301}',
+            '—',
+            '€',
+            '漢',
+            '😀',
+            '\u{fe0f}',
+            char::MAX,
+        ] {
+            assert!(!is_invisible(character), "{character:?}");
+        }
+    }
+}
