@@ -406,3 +406,28 @@ pub(super) fn write_all(out: &mut dyn Write, text: &[u8]) -> (usize, Option<Erro
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+
+    #[test]
+    fn an_urgent_line_does_not_wait_for_others() {
+        let buffer = Buffer::new(1_000);
+        let quickest = |urgency: Urgency| {
+            let times = (0..20).map(|_| {
+                buffer.offer("line\n", false, urgency);
+                let began = Instant::now();
+                buffer.linger();
+                let took = began.elapsed();
+                assert_eq!(buffer.take(&mut Vec::new(), None), Some(1));
+                took
+            });
+            times.min()
+        };
+        assert!(quickest(Urgency::Batched) >= Some(LINGER));
+        assert!(quickest(Urgency::Urgent) < Some(LINGER));
+    }
+}

@@ -219,7 +219,8 @@ impl Records<'_> {
         }
         let name = name.strip_prefix("r#").unwrap_or(name);
         let LogLimits { body, .. } = self.layer.limits;
-        if name == "message" {
+        // A further one is an attribute.
+        if name == "message" && self.record.body.is_none() {
             let value = value(self.layer, Treatment::Read, body);
             self.record.body = Some(value.into());
             return;

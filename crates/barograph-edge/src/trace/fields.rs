@@ -295,8 +295,8 @@ impl Collect for EventFields<'_> {
     #[inline(always)]
     fn text(&mut self, name: &'static str, write: impl FnOnce(&mut String)) {
         match name {
-            "message" => {
-                // The later one stays, as of all fields.
+            // A further one is an attribute.
+            "message" if !self.has_message => {
                 self.message.clear();
                 write(&mut self.message);
                 self.has_message = true;

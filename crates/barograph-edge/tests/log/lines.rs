@@ -169,6 +169,53 @@ fn fields_do_not_take_the_place_of_what_each_line_has() {
 }
 
 #[test]
+fn each_name_is_in_a_line_once() {
+    let head = r#""severity":"INFO","target":"shop""#;
+    let json = |fields: &str| format!("{head}{fields}");
+    check(
+        || info!(target: "shop", a = 1, b = 2, a = 3, "twice"),
+        " INFO shop: twice a=1 b=2 a=3",
+        &json(r#","message":"twice","b":2,"a":3"#),
+    );
+    check(
+        || info!(target: "shop", a = 1, a = Option::<u8>::None, "once"),
+        " INFO shop: once a=1",
+        &json(r#","message":"once","a":1"#),
+    );
+    check(
+        || info!(target: "shop", message = "a field", a = 1, "the message"),
+        " INFO shop: the message fields.message=\"a field\" a=1",
+        &json(r#","message":"the message","fields.message":"a field","a":1"#),
+    );
+    check(
+        || info!(target: "shop", a = 1, message = "the message"),
+        " INFO shop: the message a=1",
+        &json(r#","a":1,"message":"the message""#),
+    );
+    check(
+        || info!(target: "shop", trace_id = 1, "fields.trace_id" = 2, r#type = 3, "type" = 4, r#target = 5),
+        " INFO shop: trace_id=1 fields.trace_id=2 type=3 type=4 target=5",
+        &json(r#","fields.trace_id":2,"type":4,"fields.target":5"#),
+    );
+    let spans = || {
+        let _span = info_span!(
+            "s",
+            a = 1,
+            name = 2,
+            "fields.name" = 3,
+            r#type = 4,
+            "type" = 5,
+            a = 6
+        )
+        .entered();
+        info!(target: "shop", "m");
+    };
+    let told = written(terminal(Format::Json), spans);
+    let spans = r#""spans":[{"name":"s","a":6,"fields.name":3,"type":5}]}"#;
+    assert!(told.ends_with(&format!("{spans}\n")), "{told}");
+}
+
+#[test]
 fn nobody_writes_a_line_into_a_line() {
     let evil = "x\n2026-09-12T10:11:12.000000Z ERROR shop: broken\u{1b}[2J\u{9b}1m\r\u{7f}\u{202e}";
     let log = || {

@@ -205,3 +205,17 @@ fn a_rate_limit_counts_what_it_leaves_out() {
     );
     assert_eq!((records.len(), suppressed), (2, 8));
 }
+
+#[test]
+fn each_key_is_in_a_record_once() {
+    let record = record(|| info!(a = 1, message = "a field", a = 2, r#type = 3, "the message"));
+    assert_eq!(record.body, Some("the message".into()));
+    assert_eq!(
+        attributes(&record),
+        [
+            Attribute::new("a", 2),
+            Attribute::new("message", "a field"),
+            Attribute::new("type", 3),
+        ]
+    );
+}

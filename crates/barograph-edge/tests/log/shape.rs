@@ -103,3 +103,17 @@ fn the_ids_stand_behind_the_rest() {
     let ids = r#","trace_id":"0af7651916cd43dd8448eb211c80319c","span_id":"b7ad6b7169203331"}"#;
     assert_eq!(ours, theirs.replace("}]}\n", "}]") + ids + "\n");
 }
+
+#[test]
+fn of_a_name_that_is_there_twice_the_last_one_stays() {
+    let (ours, theirs) = both(|| {
+        let _span = info_span!("s", a = 1, a = 2, name = "n").entered();
+        info!(b = 1, message = "m", b = 2, "n");
+    });
+    let doubled = r#"{"message":"n","b":1,"message":"m","b":2}"#;
+    assert!(theirs.contains(doubled), "{theirs}");
+    let theirs = theirs.replace(doubled, r#"{"message":"m","b":2}"#);
+    let doubled = r#"{"a":2,"name":"n","name":"s"}"#;
+    assert!(theirs.contains(doubled), "{theirs}");
+    assert_eq!(ours, theirs.replace(doubled, r#"{"a":2,"name":"s"}"#));
+}

@@ -294,42 +294,6 @@ fn a_writer_that_panics_costs_the_lines_at_hand() {
 }
 
 #[test]
-fn an_error_does_not_wait_for_other_lines() {
-    let (terminal, writer) = terminal(Format::Json).build();
-    let sheet = Sheet::default();
-    let out = sheet.clone();
-    let thread = std::thread::spawn(|| writer.run(out));
-    let subscriber = tracing_subscriber::registry().with(terminal.layer());
-    let quickest = |log: fn()| {
-        let times = (0..50).map(|_| {
-            // The writer is at rest, and lingers after what comes first.
-            std::thread::sleep(Duration::from_millis(5));
-            info!("first");
-            while terminal.counts().waiting > 0 {
-                std::thread::yield_now();
-            }
-            let began = Instant::now();
-            log();
-            while terminal.counts().waiting > 0 {
-                std::thread::yield_now();
-            }
-            began.elapsed()
-        });
-        times.min().unwrap()
-    };
-    let (info, error) = tracing::subscriber::with_default(subscriber, || {
-        (
-            quickest(|| info!("info")),
-            quickest(|| tracing::error!("error")),
-        )
-    });
-    terminal.shutdown(LONG).unwrap();
-    thread.join().unwrap();
-    // A line that is no error waits for 2 ms.
-    assert!(2 * error < info, "{info:?} {error:?}");
-}
-
-#[test]
 fn nothing_is_lost_between_many_threads_concurrently() {
     let (terminal, writer) = terminal(Format::Json).with_capacity(16 << 20).build();
     let sheet = Sheet::default();

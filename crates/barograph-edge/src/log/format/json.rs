@@ -5,8 +5,9 @@ use barograph_model::log::Severity;
 use tracing_subscriber::registry::LookupSpan;
 
 use super::span::Spans;
-use super::value::{Fields, MESSAGE, Places, Style};
-use super::{Notice, Scene};
+use super::unique::{Name, Order, UniqueCallsites};
+use super::value::{FURTHER_MESSAGE, Fields, Places, Style, plain_name};
+use super::{MESSAGE, Notice, Scene};
 use crate::log::escape::Escape;
 use crate::log::line::Line;
 use crate::log::severity;
@@ -15,6 +16,7 @@ pub(super) fn write<'a, S>(line: &mut Line, scene: &Scene<'_>, spans: &Spans<'a,
 where
     S: LookupSpan<'a>,
 {
+    static UNIQUE: UniqueCallsites = UniqueCallsites::new();
     let metadata = scene.origin.metadata();
     start(
         line,
@@ -33,6 +35,11 @@ where
         style: Style::Json,
         redaction: scene.redaction,
         origin: Some(scene.origin),
+        superseded: UNIQUE.superseded(scene.event, |name, order| match order {
+            Order::Further if name == MESSAGE => ("", FURTHER_MESSAGE),
+            _ => member(name),
+        }),
+        has_message: false,
         places: TopLevel,
     });
     let mut before = ",\"spans\":[{\"name\":\"";
@@ -45,10 +52,14 @@ where
         line.text(name, Escape::Json);
         line.form("\"");
         for (name, value) in note.fields() {
-            if line.has_room(name.len() + value.len() + LEAST_OF_FIELD) {
-                let is_name = name == "name";
+            let name = plain_name(name);
+            let is_name = name == "name";
+            // A field that is called so by itself stays.
+            let has_other = || note.fields().any(|(other, _)| other == "fields.name");
+            if line.has_room(name.len() + value.len() + LEAST_OF_FIELD) && !(is_name && has_other())
+            {
                 line.form(if is_name { ",\"fields." } else { ",\"" });
-                line.text(plain_name(name), Escape::Json);
+                line.text(name, Escape::Json);
                 line.form("\":");
                 line.form(value);
             }
@@ -115,11 +126,10 @@ impl Places for TopLevel {
             line.form(",\"message\":");
             return true;
         }
-        line.form(match TAKEN.contains(&name) {
-            true => ",\"fields.",
-            false => ",\"",
-        });
-        line.text(plain_name(name), Escape::Json);
+        let (before, name) = member(name);
+        line.form(",\"");
+        line.form(before);
+        line.text(name, Escape::Json);
         line.form("\":");
         true
     }
@@ -127,10 +137,14 @@ impl Places for TopLevel {
     fn end(&mut self, _: &mut Line, _: &'static str) {}
 }
 
-/// A name without the mark that tells it from a keyword.
+/// What a field is called.
 #[inline]
-pub(super) fn plain_name(name: &str) -> &str {
-    name.strip_prefix("r#").unwrap_or(name)
+fn member(name: &'static str) -> Name {
+    let name = plain_name(name);
+    match TAKEN.contains(&name) {
+        true => ("fields.", name),
+        false => ("", name),
+    }
 }
 
 /// Names that each line gives a meaning of its own.

@@ -1,5 +1,6 @@
 //! How lines look.
 
+mod unique;
 mod value;
 mod span;
 mod json;
@@ -19,6 +20,9 @@ use super::line::Line;
 use super::origin::Origin;
 use crate::redact::Redaction;
 
+/// The field that holds the message: the first of this name.
+const MESSAGE: &str = "message";
+
 /// How lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -36,12 +40,14 @@ pub enum Format {
     ///
     /// `timestamp`, `severity`, `target`; inside of a span `trace_id`, `span_id` and `trace_flags`;
     /// `message` and the fields of the event, by their names; and `spans` from the outermost one on,
-    /// each with its `name` and fields. A field of one of these names is called `fields.NAME`.
-    /// Numbers stay numbers. A line that was cut says `"cut":true`.
+    /// each with its `name` and fields. A field of one of these names is called `fields.NAME`, as is a
+    /// field `message` beside the message. Of two fields of the same name the last one counts. Numbers
+    /// stay numbers. A line that was cut says `"cut":true`.
     ///
     /// Source: OpenTelemetry 1.60, "Trace Context in non-OTLP Log Formats", for the names of the ids.
     Json,
     /// JSON as the `fmt` layer of `tracing-subscriber` writes it, to the byte, and the ids behind it.
+    /// But of two fields of the same name only the last one is there, where that layer writes both.
     SubscriberJson,
 }
 

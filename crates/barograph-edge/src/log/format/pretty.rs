@@ -4,10 +4,10 @@ use tracing::Level;
 use tracing::field::Visit;
 use tracing_subscriber::registry::LookupSpan;
 
-use super::json::plain_name;
 use super::span::{NAME, Spans};
-use super::value::{Fields, MESSAGE, Places, Style};
-use super::{Colors, Notice, Scene};
+use super::unique::Indices;
+use super::value::{Fields, Places, Style, plain_name};
+use super::{Colors, MESSAGE, Notice, Scene};
 use crate::log::escape::Escape;
 use crate::log::line::Line;
 
@@ -36,6 +36,8 @@ where
             style: Style::Pretty,
             redaction: scene.redaction,
             origin: Some(scene.origin),
+            superseded: Indices::default(),
+            has_message: false,
             places: Words { pass: *pass, paint },
         };
         scene.event.record(&mut fields as &mut dyn Visit);

@@ -12,7 +12,8 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
 use super::Format;
-use super::value::{Fields, Places, Style};
+use super::unique::Indices;
+use super::value::{Fields, Places, Style, plain_name};
 use crate::log::line::Line;
 use crate::redact::Redaction;
 
@@ -99,6 +100,8 @@ impl Note {
             style,
             redaction,
             origin: None,
+            superseded: Indices::default(),
+            has_message: false,
             places: NotePlaces {
                 fields: &mut self.fields,
                 start: 0,
@@ -149,7 +152,14 @@ impl Places for NotePlaces<'_> {
     #[inline]
     fn end(&mut self, line: &mut Line, name: &'static str) {
         let value = self.start..line.len();
-        if let Some(field) = self.fields.iter_mut().find(|(other, _)| *other == name) {
+        // In the shape of `tracing-subscriber` the mark of a raw name is a part of it.
+        let shown = |name: &'static str| match self.style == Style::Serde {
+            true => name,
+            false => plain_name(name),
+        };
+        let name_shown = shown(name);
+        let is_same = |(other, _): &&mut (&'static str, _)| shown(other) == name_shown;
+        if let Some(field) = self.fields.iter_mut().find(is_same) {
             field.1 = value;
             return;
         }

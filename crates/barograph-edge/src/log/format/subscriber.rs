@@ -1,6 +1,7 @@
 //! JSON as the `fmt` layer of `tracing-subscriber` 0.3 writes it, and the ids behind it.
 //!
-//! With its odd places: `spans` are those of the thread, also where an event names its parent, and the
+//! But for names that it would write twice in one object: of those the last stays, which is what most
+//! readers of it have. With its odd places: `spans` are those of the thread, also where an event names its parent, and the
 //! fields of a span are sorted while those of an event are not.
 
 use tracing::Subscriber;
@@ -9,6 +10,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::json::ids;
 use super::span::{Note, Spans};
+use super::unique::UniqueCallsites;
 use super::value::{Fields, Places, Style};
 use super::{Notice, Scene};
 use crate::log::escape::Escape;
@@ -19,6 +21,7 @@ pub(super) fn write<S>(line: &mut Line, scene: &Scene<'_>, layers: &Context<'_, 
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
+    static UNIQUE: UniqueCallsites = UniqueCallsites::new();
     let metadata = scene.origin.metadata();
     start(line, scene.unix_nanos, severity(metadata.level()).as_str());
     scene.event.record(&mut Fields {
@@ -26,6 +29,8 @@ where
         style: Style::Serde,
         redaction: scene.redaction,
         origin: Some(scene.origin),
+        superseded: UNIQUE.superseded(scene.event, |name, _| ("", name)),
+        has_message: false,
         places: Members { is_first: true },
     });
     line.form("},\"target\":\"");
@@ -81,7 +86,8 @@ fn span(line: &mut Line, before: &str, name: &str, note: &Note) -> bool {
         return false;
     }
     line.form(before);
-    for (name, value) in note.fields() {
+    // The name of the span comes last, and so counts.
+    for (name, value) in note.fields().filter(|(key, _)| *key != "name") {
         if line.has_room(name.len() + value.len() + LEAST) {
             line.form("\"");
             line.text(name, Escape::Serde);

@@ -5,6 +5,8 @@ use std::fmt;
 
 use tracing::field::{Field, Visit};
 
+use super::MESSAGE;
+use super::unique::Indices;
 use crate::log::escape::Escape;
 use crate::log::line::Line;
 use crate::log::origin::Origin;
@@ -48,19 +50,41 @@ pub(super) struct Fields<'a, P> {
     pub(super) redaction: &'a Redaction,
     /// Of events only: which fields are none.
     pub(super) origin: Option<&'a Origin<'a>>,
+    /// Those that are left out.
+    pub(super) superseded: Indices,
+    /// Whether the message was there.
+    pub(super) has_message: bool,
     pub(super) places: P,
 }
 
-/// The field that holds the message.
-pub(super) const MESSAGE: &str = "message";
+/// What a further field of that name is called.
+pub(super) const FURTHER_MESSAGE: &str = "fields.message";
+
+/// A name without the mark that tells it from a keyword.
+#[inline]
+pub(super) fn plain_name(name: &str) -> &str {
+    name.strip_prefix("r#").unwrap_or(name)
+}
 
 impl<P: Places> Fields<'_, P> {
     /// Writes a field, if it has a place and is not hidden.
     #[inline]
     fn field(&mut self, field: &Field, value: impl FnOnce(&mut Self, &'static str, Treatment)) {
-        let name = field.name();
-        let is_own = |origin: &Origin<'_>| self.style != Style::Serde && origin.is_own(name);
-        if self.origin.is_some_and(is_own) || !self.places.begin(self.line, name) {
+        let mut name = field.name();
+        if self.superseded.has(field) {
+            return;
+        }
+        if let Some(origin) = self.origin
+            && self.style != Style::Serde
+        {
+            if origin.is_own(name) {
+                return;
+            }
+            if name == MESSAGE && std::mem::replace(&mut self.has_message, true) {
+                name = FURTHER_MESSAGE;
+            }
+        }
+        if !self.places.begin(self.line, name) {
             return;
         }
         match self.redaction.treatment(name) {

@@ -306,3 +306,17 @@ fn secrets_are_hidden() {
     );
     assert_eq!(format!("{open:?}").matches("hunter2").count(), 8);
 }
+
+#[test]
+fn each_key_is_in_a_span_and_in_an_event_once() {
+    let spans = spans(|| {
+        let span = info_span!("s", a = 1, a = 2).entered();
+        span.record("a", 3);
+        info!(b = 1, message = "a field", b = 2, "the message");
+    });
+    assert_eq!(spans[0].attributes, [attribute("a", 3)]);
+    let event = &spans[0].events[0];
+    assert_eq!(event.name, "the message");
+    assert_eq!(value(&event.attributes, "b"), Some(&2.into()));
+    assert_eq!(value(&event.attributes, "message"), Some(&"a field".into()));
+}
