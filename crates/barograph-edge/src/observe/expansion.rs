@@ -92,6 +92,18 @@ impl<T> ByAny for Output<'_, T> {
     }
 }
 
+/// An error with a message, and with a type by which it is known.
+pub trait ByError<'o> {
+    #[doc(hidden)]
+    fn __barograph_message(&self, failure: Failure<'o>) -> Failure<'o>;
+}
+
+impl<'o, E: Display + 'static> ByError<'o> for &&Output<'o, E> {
+    fn __barograph_message(&self, failure: Failure<'o>) -> Failure<'o> {
+        failure.with_message(self.0).with_level_of(self.0)
+    }
+}
+
 /// An error with a message.
 pub trait ByDisplay<'o> {
     #[doc(hidden)]

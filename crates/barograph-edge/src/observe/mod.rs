@@ -21,6 +21,10 @@
 //! * and when it did not go well: `error.type` and `otel.status_code` on the span, `error.type` on
 //!   the point, a count, and a log line in the span, which so has its ids.
 //!
+//! The log line is of level `ERROR`, unless the operation says otherwise, by
+//! [`Operation::with_error_level`] or `#[observe(error_level = "...")]`, or the error does, by
+//! [`level_errors`] for all errors of a type or [`Failure::with_level`] for one.
+//!
 //! `error.type` is the type of the error, or a code that [`name_errors`] or a [`Failure`] gives,
 //! never a message. What is dropped before its end is `cancelled`, what panics is `panic`.
 //!
@@ -78,7 +82,7 @@ pub use event::event;
 pub use guard::Guard;
 pub use observer::Observer;
 pub use operation::Operation;
-pub use outcome::{ErrorType, Failure, Outcome, name_errors};
+pub use outcome::{ErrorType, Failure, Outcome, level_errors, name_errors};
 pub use sites::MOST_SITES;
 pub use states::{States, Window};
 

@@ -96,7 +96,8 @@ impl<'a> Operation<'a> {
     }
 
     /// The level of the log line that tells of a failure, `ERROR` otherwise. That of a cancellation
-    /// is `WARN` at most.
+    /// is `WARN` at most. An error for which [`level_errors`](super::level_errors) gives one that is less
+    /// severe has that.
     pub fn with_error_level(mut self, level: Level) -> Self {
         self.error_level = Some(level);
         self

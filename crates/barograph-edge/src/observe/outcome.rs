@@ -6,7 +6,10 @@ use std::collections::HashMap;
 use std::error::Error;
 use std::fmt::{self, Display};
 use std::io;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+
+use tracing::Level;
 
 use crate::wire::known_cause;
 
@@ -127,10 +130,67 @@ fn names() -> &'static RwLock<HashMap<TypeId, Name>> {
     NAMES.get_or_init(RwLock::default)
 }
 
+/// Says at which level the log line of a failure with an error of a type is, in this process, from now
+/// on; none is without a line. An error that belongs to the business, such as an order that cannot be
+/// paid, is mostly no line of level `ERROR`.
+///
+/// It makes lines less severe, never more: of this level and that of the operation, which is `ERROR`
+/// unless the operation says otherwise, the less severe one counts. Span, metrics and interceptors are
+/// told of the failure all the same.
+///
+/// ```
+/// use barograph_edge::observe;
+/// use tracing::Level;
+///
+/// #[derive(Debug)]
+/// enum OrderError { Refused, Database }
+///
+/// observe::level_errors(|error: &OrderError| match error {
+///     OrderError::Refused => Some(Level::DEBUG),
+///     OrderError::Database => Some(Level::ERROR),
+/// });
+/// ```
+pub fn level_errors<E: 'static>(level: impl Fn(&E) -> Option<Level> + Send + Sync + 'static) {
+    let level: LevelOf = Arc::new(move |error| match error.downcast_ref() {
+        Some(error) => level(error),
+        None => Some(Level::ERROR),
+    });
+    let mut levels = levels().write().unwrap_or_else(PoisonError::into_inner);
+    levels.insert(TypeId::of::<E>(), level);
+    HAS_LEVELS.store(true, Ordering::Relaxed);
+}
+
+type LevelOf = Arc<dyn Fn(&dyn Any) -> Option<Level> + Send + Sync>;
+
+fn levels() -> &'static RwLock<HashMap<TypeId, LevelOf>> {
+    static LEVELS: OnceLock<RwLock<HashMap<TypeId, LevelOf>>> = OnceLock::new();
+    LEVELS.get_or_init(RwLock::default)
+}
+
+/// Most programs have none, and do not look.
+static HAS_LEVELS: AtomicBool = AtomicBool::new(false);
+
+/// The level that [`level_errors`] gives for this error; `ERROR` where it gives none for its type.
+fn level_of<E: 'static>(error: &E) -> Option<Level> {
+    if !HAS_LEVELS.load(Ordering::Relaxed) {
+        return Some(Level::ERROR);
+    }
+    let level = {
+        let levels = levels().read().unwrap_or_else(PoisonError::into_inner);
+        levels.get(&TypeId::of::<E>()).cloned()
+    };
+    match level {
+        Some(level) => level(error),
+        None => Some(Level::ERROR),
+    }
+}
+
 /// That an operation failed, and how.
 pub struct Failure<'a> {
     pub(super) error_type: ErrorType,
     pub(super) message: Option<&'a dyn Display>,
+    /// The most severe level of the log line; none is without one.
+    pub(super) level: Option<Level>,
 }
 
 impl<'a> Failure<'a> {
@@ -139,12 +199,33 @@ impl<'a> Failure<'a> {
         Failure {
             error_type: error_type.into(),
             message: None,
+            level: Some(Level::ERROR),
         }
     }
 
-    /// The failure that an error stands for, with its message.
+    /// The failure that an error stands for, with its message, at the level that [`level_errors`] gives.
     pub fn of<E: Display + 'static>(error: &'a E) -> Self {
-        Failure::new(ErrorType::of(error)).with_message(error)
+        Failure::new(ErrorType::of(error))
+            .with_message(error)
+            .with_level_of(error)
+    }
+
+    /// The level of the log line, as far as that of the operation is not less severe. `ERROR` unless
+    /// this is set.
+    pub fn with_level(mut self, level: Level) -> Self {
+        self.level = Some(level);
+        self
+    }
+
+    /// Writes no log line.
+    pub fn without_log_line(mut self) -> Self {
+        self.level = None;
+        self
+    }
+
+    pub(super) fn with_level_of<E: 'static>(mut self, error: &E) -> Self {
+        self.level = level_of(error);
+        self
     }
 
     /// What happened, for people: it goes to the log line and the span's description, and is no

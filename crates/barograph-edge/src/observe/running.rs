@@ -119,8 +119,8 @@ impl<A: Carried> Running<A> {
         if self.rest.since.is_some() {
             let error_type = failure.error_type.as_str();
             let _inside = self.span.enter();
-            self.rest
-                .log(&Ended::Failed { error_type }, failure.message);
+            let ended = Ended::Failed { error_type };
+            self.rest.log(&ended, failure.message, failure.level);
         }
     }
 
@@ -143,13 +143,16 @@ impl<A: Carried> Rest<A> {
         let duration = since.elapsed();
         match failure {
             None if self.observer.chain().is_none() && self.record_well(duration) => {}
-            None => self.finish(span, &Ended::Completed, None, duration),
+            None => self.tell(span, &Ended::Completed, None, duration),
             Some(Failure {
                 error_type,
                 message,
+                level,
             }) => {
                 let error_type = error_type.as_str();
-                self.finish(span, &Ended::Failed { error_type }, *message, duration);
+                let ended = Ended::Failed { error_type };
+                self.log(&ended, *message, *level);
+                self.tell(span, &ended, *message, duration);
             }
         }
     }
@@ -165,7 +168,9 @@ impl<A: Carried> Rest<A> {
         } else {
             Ended::Canceled
         };
-        self.finish(span, &ended, None, since.elapsed());
+        let duration = since.elapsed();
+        self.log(&ended, None, Some(Level::ERROR));
+        self.tell(span, &ended, None, duration);
     }
 
     /// Records where the way is short. Returns whether it is.
@@ -181,19 +186,6 @@ impl<A: Carried> Rest<A> {
             }
             None => false,
         }
-    }
-
-    fn finish(
-        &self,
-        span: &Span,
-        ended: &Ended<'_>,
-        message: Option<&dyn Display>,
-        duration: Duration,
-    ) {
-        if ended.error_type().is_some() {
-            self.log(ended, message);
-        }
-        self.tell(span, ended, message, duration);
     }
 
     /// Tells the span, the metrics and the interceptors how it ended.
@@ -231,12 +223,14 @@ impl<A: Carried> Rest<A> {
         }
     }
 
-    /// The line that tells of a failure. It is in the span, and so has its ids.
-    fn log(&self, ended: &Ended<'_>, message: Option<&dyn Display>) {
+    /// The line that tells of a failure, at this level or that of the operation, whichever is less
+    /// severe. It is in the span, and so has its ids.
+    fn log(&self, ended: &Ended<'_>, message: Option<&dyn Display>, level: Option<Level>) {
         let declared = &self.site.declared;
-        let Some(level) = declared.error_level else {
+        let Some((of_failure, of_operation)) = level.zip(declared.error_level) else {
             return;
         };
+        let level = of_failure.max(of_operation);
         let (what, level) = match ended {
             Ended::Failed { .. } => ("failed", level),
             Ended::Panicked => ("panicked", level),

@@ -8,3 +8,4 @@ mod conventions;
 mod futures;
 mod functions;
 mod guards;
+mod levels;

@@ -114,10 +114,10 @@ impl Parts<'_> {
                 ::core::result::Result::Ok(_) => ::core::option::Option::None,
                 ::core::result::Result::Err(error) => {
                     #[allow(unused_imports, reason = "the type of the error tells which is used")]
-                    use #private::{ByAnyError as _, ByDisplay as _};
+                    use #private::{ByAnyError as _, ByDisplay as _, ByError as _};
                     let failure = #private::Failure::new((#err)(error));
                     ::core::option::Option::Some(
-                        (&&#private::Output(error)).__barograph_message(failure)
+                        (&&&#private::Output(error)).__barograph_message(failure)
                     )
                 }
             }),
