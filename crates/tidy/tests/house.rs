@@ -81,13 +81,9 @@ fn sources() -> Vec<PathBuf> {
     let all = rooms()
         .into_iter()
         .flat_map(|room| files(&room.join("src"), &["rs"]));
-    // `tests.rs`, or a folder `tests`, is what `#[cfg(test)] mod tests;` has put next door, and
-    // `models` what `#[cfg(all(test, loom))]` has.
-    all.filter(|path| {
-        let place = path.with_extension("");
-        !place.iter().any(|part| part == "tests" || part == "models")
-    })
-    .collect()
+    // `tests.rs`, or a folder `tests`, is what `#[cfg(test)] mod tests;` has put next door.
+    all.filter(|path| !path.with_extension("").iter().any(|part| part == "tests"))
+        .collect()
 }
 
 #[test]
