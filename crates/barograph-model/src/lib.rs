@@ -26,6 +26,7 @@ pub mod propagator;
 pub mod value;
 pub mod span;
 pub mod log;
+pub mod cause;
 pub mod grpc;
 pub mod exemplar;
 pub mod bounds;

@@ -13,7 +13,8 @@ use rdkafka::message::{Header, Headers, OwnedHeaders};
 /// Headers of a record that is read.
 ///
 /// `rdkafka` panics at a name that is not UTF-8. Anybody who may write to the topic may send one:
-/// it is caught here, and such a header is passed over. Of a record with more than
+/// it is caught here, and such a header is passed over. Where panics abort it cannot be caught, and ends
+/// the process; read the headers by other means there. Of a record with more than
 /// [`MAX_ENTRIES`] headers the first ones are read.
 #[derive(Clone, Copy)]
 pub struct KafkaHeaders<'a, H>(pub &'a H);

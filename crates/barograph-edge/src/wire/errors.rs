@@ -7,6 +7,7 @@ use std::fmt::{self, Write};
 use std::io::{self, ErrorKind};
 use std::iter;
 
+use barograph_model::cause::{CONNECTION_FAILED, NAME_RESOLUTION, TIMEOUT, TLS, of_io};
 use hyper_util::client::legacy;
 
 /// An error of any type, as the services of tower have it.
@@ -83,15 +84,15 @@ pub(crate) fn cause(error: &(dyn Error + 'static)) -> Option<&'static str> {
         if let Some(error) = cause.downcast_ref::<io::Error>() {
             match error.kind() {
                 // So say the libraries of TLS. Elsewhere it may be anything, such as bad gzip.
-                ErrorKind::InvalidData if connects => return Some("tls"),
-                kind => match of_kind(kind).or_else(|| resolving(error)) {
+                ErrorKind::InvalidData if connects => return Some(TLS),
+                kind => match of_io(kind).or_else(|| resolving(error)) {
                     Some(word) => return Some(word),
                     None => continue,
                 },
             }
         } else if let Some(error) = cause.downcast_ref::<hyper::Error>() {
             if error.is_timeout() {
-                return Some("timeout");
+                return Some(TIMEOUT);
             }
             less = if error.is_incomplete_message() || error.is_canceled() || error.is_closed() {
                 Some("connection_closed")
@@ -105,32 +106,15 @@ pub(crate) fn cause(error: &(dyn Error + 'static)) -> Option<&'static str> {
         } else {
             let looks = DebugStart::of(cause);
             if looks.is_of_any(&["Elapsed", "TimedOut", "TimeoutExpired"]) {
-                return Some("timeout");
+                return Some(TIMEOUT);
             }
             if looks.as_str().starts_with("ConnectError(\"dns error\"") {
-                return Some("name_resolution");
+                return Some(NAME_RESOLUTION);
             }
             connects |= looks.is_of_any(&["ConnectError"]);
         }
     }
-    less.or(connects.then_some("connection_failed"))
-}
-
-/// What the system says of an error.
-fn of_kind(kind: ErrorKind) -> Option<&'static str> {
-    Some(match kind {
-        ErrorKind::ConnectionRefused => "connection_refused",
-        ErrorKind::ConnectionReset => "connection_reset",
-        ErrorKind::ConnectionAborted => "connection_aborted",
-        ErrorKind::BrokenPipe | ErrorKind::NotConnected | ErrorKind::UnexpectedEof => {
-            "connection_closed"
-        }
-        ErrorKind::TimedOut => "timeout",
-        ErrorKind::HostUnreachable => "host_unreachable",
-        ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => "network_unreachable",
-        ErrorKind::AddrNotAvailable => "address_not_available",
-        _ => return None,
-    })
+    less.or(connects.then_some(CONNECTION_FAILED))
 }
 
 /// Whether a name could not be resolved: the standard library has no kind for that.
@@ -140,7 +124,7 @@ fn resolving(error: &io::Error) -> Option<&'static str> {
     let unix = start.as_str().starts_with("failed to lookup address");
     // WSAHOST_NOT_FOUND, WSATRY_AGAIN, WSANO_RECOVERY, WSANO_DATA.
     let windows = cfg!(windows) && matches!(error.raw_os_error(), Some(11001..=11004));
-    (unix || windows).then_some("name_resolution")
+    (unix || windows).then_some(NAME_RESOLUTION)
 }
 
 /// The first bytes of what an error looks like in `Debug`, which begins with the name of its type

@@ -87,7 +87,7 @@ fn a_server_may_come_back() {
     let setback = runner.setback(&request(10));
     assert_eq!(
         (&*setback.error_type, setback.may_have_arrived),
-        ("connect", false)
+        ("connection_refused", false)
     );
     let server = Server::start_on(
         TcpListener::bind(("127.0.0.1", port)).unwrap(),
@@ -106,7 +106,10 @@ fn a_grpc_server_may_come_back() {
     runner.delivered(&request(10));
     drop(server);
     runner.idle(Duration::from_millis(20));
-    assert_eq!(runner.setback(&request(10)).error_type, "connect");
+    assert_eq!(
+        runner.setback(&request(10)).error_type,
+        "connection_refused"
+    );
     let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
     let server = GrpcServer::start_on(listener, None, |_| Reply::new(0, b""));
     runner.delivered(&request(10));
@@ -142,7 +145,7 @@ fn sockets_of_the_system_are_reached() {
     let setback = runner.setback(&request(10));
     assert_eq!(
         (&*setback.error_type, setback.may_have_arrived),
-        ("connect", false)
+        ("connection_failed", false)
     );
     let listener = UnixListener::bind(&path).unwrap();
     let server = std::thread::spawn(move || {

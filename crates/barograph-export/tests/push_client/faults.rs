@@ -227,7 +227,7 @@ fn a_port_that_is_closed_is_a_setback() {
         let setback = Runner::new(config).setback(&request(10));
         assert_eq!(
             (&*setback.error_type, setback.may_have_arrived),
-            ("connect", false)
+            ("connection_refused", false)
         );
         assert!(
             setback.message.contains(&format!("127.0.0.1:{port}")),
@@ -248,7 +248,7 @@ fn a_name_without_an_address_is_a_setback() {
     let setback = Runner::new(config).setback(&request(10));
     assert_eq!(
         (&*setback.error_type, setback.may_have_arrived),
-        ("dns", false)
+        ("name_resolution", false)
     );
     assert!(setback.message.contains(&name), "{}", setback.message);
 }

@@ -114,7 +114,7 @@ fn the_loopback_and_exceptions_are_reached_directly() {
         .with_proxy(proxy(through.port).with_no_proxy("a, .test"));
     assert_eq!(
         Runner::new(excepted).setback(&request(10)).error_type,
-        "dns"
+        "name_resolution"
     );
     assert_eq!(through.accepted(), 0);
     Runner::new(config.with_proxy(proxy(through.port))).delivered(&request(10));

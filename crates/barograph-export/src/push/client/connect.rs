@@ -7,6 +7,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use barograph_model::cause::{CONNECTION_FAILED, NAME_RESOLUTION, of_io};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
@@ -85,7 +86,8 @@ async fn unix(path: &std::path::Path) -> Result<Box<dyn Stream>, Unconnected> {
         Ok(stream) => Ok(Box::new(stream)),
         Err(error) => {
             let message = format!("no connection to unix:{}: {error}", path.display());
-            Err(Unconnected::new("connect", message))
+            let kind = of_io(error.kind()).unwrap_or(CONNECTION_FAILED);
+            Err(Unconnected::new(kind, message))
         }
     }
 }
@@ -96,7 +98,7 @@ async fn unix(path: &std::path::Path) -> Result<Box<dyn Stream>, Unconnected> {
         "no connection to unix:{}: this system has no such sockets",
         path.display()
     );
-    Err(Unconnected::new("connect", message))
+    Err(Unconnected::new(CONNECTION_FAILED, message))
 }
 
 /// Looks the name up, and tries its addresses in turn.
@@ -105,7 +107,7 @@ async fn tcp(host: &Host, role: &str) -> Result<Box<dyn Stream>, Unconnected> {
         Ok(addresses) => addresses.take(MAX_ADDRESSES).collect::<Vec<_>>(),
         Err(error) => {
             let message = format!("no address for {role}{}: {}", host.name, causes(&error));
-            return Err(Unconnected::new("dns", message));
+            return Err(Unconnected::new(NAME_RESOLUTION, message));
         }
     };
     let mut failure = None;
@@ -123,12 +125,16 @@ async fn tcp(host: &Host, role: &str) -> Result<Box<dyn Stream>, Unconnected> {
                 let _ = stream.set_nodelay(true);
                 return Ok(Box::new(stream));
             }
-            Err(error) => failure = Some(format!("{address}: {error}")),
+            Err(error) => {
+                let kind = of_io(error.kind()).unwrap_or(CONNECTION_FAILED);
+                failure = Some((kind, format!("{address}: {error}")));
+            }
         }
     }
-    let failure = failure.unwrap_or_else(|| "the name has no address".to_owned());
+    let without_address = || (NAME_RESOLUTION, "the name has no address".to_owned());
+    let (kind, failure) = failure.unwrap_or_else(without_address);
     let message = format!("no connection to {role}{}: {failure}", host.authority());
-    Err(Unconnected::new("connect", message))
+    Err(Unconnected::new(kind, message))
 }
 
 #[cfg(feature = "tls")]

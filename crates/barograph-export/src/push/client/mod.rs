@@ -56,6 +56,7 @@ mod connection;
 use std::future::Future;
 use std::pin::Pin;
 
+use barograph_model::cause::CONNECTION_FAILED;
 use bytes::Bytes;
 use http::HeaderMap;
 use hyper::body::Incoming;
@@ -295,7 +296,7 @@ impl Client {
         };
         let stream = route.connect().await?;
         let connection = Connection::new(stream, version(self.settings.protocol)).await;
-        connection.map_err(|error| Unconnected::new("connect", causes(&error)).into())
+        connection.map_err(|error| Unconnected::new(CONNECTION_FAILED, causes(&error)).into())
     }
 }
 

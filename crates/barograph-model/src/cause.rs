@@ -1,0 +1,39 @@
+//! Why a connection has failed, in one word, as a value of `error.type`.
+
+use std::io::ErrorKind;
+
+/// What the system says of a connection. None where its kind says nothing about one.
+///
+/// ```
+/// use barograph_model::cause;
+/// use std::io::ErrorKind;
+/// assert_eq!(cause::of_io(ErrorKind::ConnectionRefused), Some("connection_refused"));
+/// assert_eq!(cause::of_io(ErrorKind::NotFound), None);
+/// ```
+pub fn of_io(kind: ErrorKind) -> Option<&'static str> {
+    Some(match kind {
+        ErrorKind::ConnectionRefused => "connection_refused",
+        ErrorKind::ConnectionReset => "connection_reset",
+        ErrorKind::ConnectionAborted => "connection_aborted",
+        ErrorKind::BrokenPipe | ErrorKind::NotConnected | ErrorKind::UnexpectedEof => {
+            "connection_closed"
+        }
+        ErrorKind::TimedOut => TIMEOUT,
+        ErrorKind::HostUnreachable => "host_unreachable",
+        ErrorKind::NetworkUnreachable | ErrorKind::NetworkDown => "network_unreachable",
+        ErrorKind::AddrNotAvailable => "address_not_available",
+        _ => return None,
+    })
+}
+
+/// No connection could be made, for a reason that has no word of its own.
+pub const CONNECTION_FAILED: &str = "connection_failed";
+
+/// The name of a host could not be resolved.
+pub const NAME_RESOLUTION: &str = "name_resolution";
+
+/// A limit of time was over.
+pub const TIMEOUT: &str = "timeout";
+
+/// The other side cannot be trusted, or speaks no TLS.
+pub const TLS: &str = "tls";
