@@ -147,6 +147,23 @@ fn an_endless_head_is_not_read_to_its_end() {
 }
 
 #[test]
+fn interim_answers_without_end_are_not_read_to_their_end() {
+    let server = Server::start(|_, stream| {
+        let interim = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n".repeat(1_000);
+        let mut drone = || -> std::io::Result<()> {
+            loop {
+                stream.write_all(&interim)?;
+            }
+        };
+        drone().map_or(Next::Close, |()| Next::Keep)
+    });
+    let setback = Runner::http(server.port).setback(&request(10));
+    assert_eq!(setback.error_type, "connection");
+    let limit = "more than 8388608 bytes came for one request";
+    assert!(setback.message.contains(limit), "{}", setback.message);
+}
+
+#[test]
 fn an_answer_is_read_up_to_a_limit() {
     let most = answer(
         "200 OK",

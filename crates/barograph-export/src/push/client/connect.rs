@@ -12,6 +12,7 @@ use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, ReadBuf};
 use tokio::net::{TcpStream, lookup_host};
 use tokio::time::timeout;
 
+use super::body::MAX_RESPONSE;
 use super::endpoint::{Endpoint, Host, Place};
 use super::message::causes;
 use super::proxy::{Proxy, Way};
@@ -208,16 +209,39 @@ async fn tunnel(
     }
 }
 
+/// What has gone over a connection.
+#[derive(Debug, Default)]
+pub(super) struct Traffic {
+    written: AtomicU64,
+    read: AtomicU64,
+    /// No more is read than this, from the beginning of the connection.
+    readable: AtomicU64,
+}
+
+impl Traffic {
+    pub(super) fn written(&self) -> u64 {
+        self.written.load(Ordering::Relaxed)
+    }
+
+    /// Lets [`MAX_EXCHANGE`] more bytes be read.
+    pub(super) fn begin_exchange(&self) {
+        let read = self.read.load(Ordering::Relaxed);
+        let readable = read.saturating_add(MAX_EXCHANGE);
+        self.readable.store(readable, Ordering::Relaxed);
+    }
+}
+
 /// A stream that counts the bytes that were written to it.
 pub(super) struct Counted {
     pub(super) stream: Box<dyn Stream>,
-    pub(super) written: Arc<AtomicU64>,
+    pub(super) traffic: Arc<Traffic>,
 }
 
 impl Counted {
     fn count(&self, written: io::Result<usize>) -> Poll<io::Result<usize>> {
         if let Ok(written) = written {
-            self.written.fetch_add(written as u64, Ordering::Relaxed);
+            let total = &self.traffic.written;
+            total.fetch_add(written as u64, Ordering::Relaxed);
         }
         Poll::Ready(written)
     }
@@ -229,7 +253,16 @@ impl AsyncRead for Counted {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        ready!(Pin::new(&mut self.stream).poll_read(context, buffer))?;
+        let read = buffer.filled().len().saturating_sub(before) as u64;
+        let traffic = &*self.traffic;
+        let total = traffic.read.fetch_add(read, Ordering::Relaxed);
+        if total.saturating_add(read) > traffic.readable.load(Ordering::Relaxed) {
+            let message = format!("more than {MAX_EXCHANGE} bytes came for one request");
+            return Poll::Ready(Err(io::Error::new(io::ErrorKind::InvalidData, message)));
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -265,6 +298,9 @@ impl AsyncWrite for Counted {
     }
 }
 
+/// How much is read for one request: its answer with all heads and frames. Interim answers and frames
+/// that say nothing have no end of their own.
+const MAX_EXCHANGE: u64 = 2 * MAX_RESPONSE as u64;
 /// Addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 8;
 /// How long an address that is not the last is waited for.

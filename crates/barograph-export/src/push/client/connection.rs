@@ -1,7 +1,6 @@
 //! One connection: a request at a time, and whether it can take another.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use http::{Request, Response};
@@ -15,7 +14,7 @@ use tokio::time::{Instant, timeout};
 
 use super::answer::Arrival;
 use super::body::Whole;
-use super::connect::{Counted, Stream};
+use super::connect::{Counted, Stream, Traffic};
 use super::message::causes;
 #[cfg(feature = "grpc")]
 use super::quiet::{Quiet, QuietExecutor};
@@ -26,7 +25,7 @@ pub(super) struct Connection {
     /// Reads and writes for as long as there is a connection.
     driver: Driver,
     born: Instant,
-    written: Arc<AtomicU64>,
+    traffic: Arc<Traffic>,
     /// How much has been written when the last request is out.
     due: u64,
 }
@@ -68,10 +67,12 @@ pub(super) enum Unanswered {
 impl Connection {
     /// Begins to speak HTTP on a stream.
     pub(super) async fn new(stream: Box<dyn Stream>, version: Version) -> hyper::Result<Self> {
-        let written = Arc::new(AtomicU64::new(0));
+        let traffic = Arc::new(Traffic::default());
+        // What belongs to no request, such as settings, counts with the first.
+        traffic.begin_exchange();
         let stream = TokioIo::new(Counted {
             stream,
-            written: written.clone(),
+            traffic: traffic.clone(),
         });
         let (sender, driver) = match version {
             Version::Http1 => {
@@ -94,7 +95,7 @@ impl Connection {
             sender,
             driver: Driver(Some(driver)),
             born: Instant::now(),
-            written,
+            traffic,
             due: 0,
         })
     }
@@ -111,7 +112,7 @@ impl Connection {
     /// Whether the last request was written to its end. A receiver may answer before that, and what
     /// it then does with the rest is anybody's guess.
     pub(super) fn has_sent_all(&self) -> bool {
-        self.written.load(Ordering::Relaxed) > self.due
+        self.traffic.written() > self.due
     }
 
     pub(super) fn age(&self) -> Duration {
@@ -137,8 +138,8 @@ impl Connection {
         request: Request<Whole>,
     ) -> Result<Response<Incoming>, Unanswered> {
         // The head comes before the body, so that a whole request is longer than its body.
-        let written = self.written.load(Ordering::Relaxed);
-        self.due = written.saturating_add(request.body().len());
+        self.due = self.traffic.written().saturating_add(request.body().len());
+        self.traffic.begin_exchange();
         let sent = match &mut self.sender {
             Sender::Http1(sender) => match sender.ready().await {
                 Ok(()) => sender.try_send_request(request).await,

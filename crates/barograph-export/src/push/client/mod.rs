@@ -22,6 +22,7 @@
 //! | the head of an answer over HTTP/1.1 | 100 fields in 408 KiB, by hyper |
 //! | head and trailers over HTTP/2, frames, pushes, resets | 16 KiB, 5 MiB of windows, none, 1,024, by hyper and h2 |
 //! | a body, whatever its `Content-Length` says | 4 MiB |
+//! | all that comes for one request: interim answers, heads, frames, the body | 8 MiB |
 //! | a body that is compressed | 4 MiB come out of it, by a window of 8 MiB |
 //! | JSON, protobuf | 128 deep; as deep as the messages that are read |
 //! | the length before a gRPC message | the length of the body, or it is not read |
