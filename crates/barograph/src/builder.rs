@@ -20,14 +20,14 @@ use barograph_export::prometheus;
 use barograph_model::propagator::Propagators;
 use barograph_model::snapshot::Source;
 
-use crate::admin::{Admin, Routes};
+use crate::admin::{Admin, Hosts, Routes};
 use crate::config::Config;
 use crate::diagnostics;
 use crate::error::StartError;
 use crate::exit::EXIT_TIMEOUT;
 use crate::exports;
-use crate::listen::listen;
-use crate::own::Own;
+use crate::listen::{Listening, listen};
+use crate::own::{AdminFailure, Own};
 use crate::page::Pages;
 use crate::push::Pushes;
 #[cfg(feature = "otlp")]
@@ -50,6 +50,7 @@ use crate::telemetry::{Flush, Telemetry};
 /// | `OTEL_RESOURCE_ATTRIBUTES` | more about the service: `key=value,key=value`, percent-encoded | nothing |
 /// | `OTEL_EXPORTER_PROMETHEUS_HOST` | where the pages are served; in a container `0.0.0.0` | `localhost`, which is 127.0.0.1 |
 /// | `OTEL_EXPORTER_PROMETHEUS_PORT` | on which port; 0 is a free one | 9464 |
+/// | `BAROGRAPH_ALLOWED_HOSTS` | host names by which `/metrics` may be asked for on a loopback address, with commas between them; `*` is every one | `localhost`, loopback addresses, and the host above |
 /// | `OTEL_METRICS_EXPORTER` | who gets metrics: of `prometheus`, `otlp`, `console` and `none`, with commas between them | `prometheus`, and `otlp` where an endpoint is set |
 /// | `OTEL_EXPORTER_OTLP_ENDPOINT` and all `OTEL_EXPORTER_OTLP_*` | where and how telemetry is pushed: see the module `push` | nobody is dialed |
 /// | `OTEL_TRACES_EXPORTER` | who gets spans: of `otlp`, `zipkin`, `console` and `none`, with commas between them | `otlp` where an endpoint is set for it; else they stay in the process, where log lines and exemplars have their ids |
@@ -101,8 +102,13 @@ use crate::telemetry::{Flush, Telemetry};
 /// parent. Its log lines are written by the threads that log. Dropping the telemetry there does nothing,
 /// and an exit waits for nothing.
 ///
+/// A port that another program has keeps nothing from starting: it is said once, and tried every second
+/// until it is free, as when a service is restarted while the process before still ends. So two
+/// processes on one machine start, the second one without pages: give each a port of its own. An
+/// address that the program asks for, by [`Builder::with_address`], is an error then.
+///
 /// # Errors
-/// [`StartError`], most often because another program has the port.
+/// [`StartError`], most often because what is said about a receiver cannot be met.
 pub fn init(name: &str) -> Result<Telemetry, StartError> {
     Telemetry::builder(name).start()
 }
@@ -131,6 +137,7 @@ pub struct Builder {
     own: resource::Own,
     lookup: Box<Lookup>,
     pages_at: PagesAt,
+    allowed_hosts: Vec<Box<str>>,
     registry: Registry,
     sources: Vec<Arc<dyn Source>>,
     limits: Vec<(Box<str>, usize)>,
@@ -179,6 +186,7 @@ impl Builder {
             },
             lookup: Box::new(|variable| std::env::var_os(variable)),
             pages_at: PagesAt::Environment,
+            allowed_hosts: Vec::new(),
             registry: Registry::global().clone(),
             sources: Vec::new(),
             limits: Vec::new(),
@@ -234,6 +242,15 @@ impl Builder {
     /// Serves the pages on this listener.
     pub fn with_listener(mut self, listener: TcpListener) -> Self {
         self.pages_at = PagesAt::Listener(listener);
+        self
+    }
+
+    /// Answers to this host name, too, where the pages are served on a loopback address, which is the
+    /// default: there a request for `/metrics` has to name `localhost` or a loopback address as its
+    /// `Host`, so that no web page from elsewhere reads it by a name that it resolves to this machine (DNS
+    /// rebinding). `*` is every name; `BAROGRAPH_ALLOWED_HOSTS` adds more.
+    pub fn with_allowed_host(mut self, host: &str) -> Self {
+        self.allowed_hosts.push(host.into());
         self
     }
 
@@ -407,7 +424,7 @@ impl Builder {
     /// Starts the telemetry.
     ///
     /// # Errors
-    /// [`StartError`], most often because another program has the port.
+    /// [`StartError`], most often because another program has the address that was asked for.
     pub fn start(mut self) -> Result<Telemetry, StartError> {
         process::watch_forks();
         let mut config = Config::read(&*self.lookup);
@@ -415,16 +432,21 @@ impl Builder {
         if let Some(endpoint) = &self.otlp {
             exports::push_to(&mut config.otlp, endpoint)?;
         }
-        let listener = match self.pages_at {
-            PagesAt::Environment => Some(listen(&mut config, None)?),
-            PagesAt::Address(address) => Some(listen(&mut config, Some(address))?),
-            PagesAt::Listener(listener) => Some(listener),
-            PagesAt::Nowhere => None,
+        self.allowed_hosts.append(&mut config.allowed_hosts);
+        self.allowed_hosts
+            .extend(config.host.clone().map(Into::into));
+        let listening = match self.pages_at {
+            PagesAt::Environment => listen(&mut config, None)?,
+            PagesAt::Address(address) => listen(&mut config, Some(address))?,
+            PagesAt::Listener(listener) => Listening::Bound(Arc::new(listener)),
+            PagesAt::Nowhere => Listening::Ended,
         };
+        let is_late = matches!(listening, Listening::Later(_));
         let resource = resource::resource(&self.own, &config.resource);
         let mut all_sources = Vec::new();
         let mut pushes = Pushes::default();
         let mut span_metrics = None;
+        let mut admin_own = None;
         let pages = if config.disabled {
             self.registry.disable();
             None
@@ -463,17 +485,22 @@ impl Builder {
         let (layers, heard) = subscriber::layers(self.heard, &mut config, &pushes, span_metrics);
         let pages = pages.map(|(pages, own)| {
             own.watch(heard.watched());
+            admin_own = Some(own);
             pages
         });
         let readiness = Readiness::new();
         let is_served = config.otlp.metrics.is_served();
         let served = pages.clone().filter(|_| is_served);
-        let admin = match listener {
-            Some(listener) => {
-                let routes = Routes::new(served, readiness.clone());
-                Some(Admin::start(listener, routes)?)
+        if let (Some(own), true) = (&admin_own, is_late) {
+            own.admin_failed(AdminFailure::Listen);
+        }
+        let admin = match listening {
+            Listening::Ended => None,
+            listening => {
+                let hosts = Hosts::new(self.allowed_hosts);
+                let routes = Routes::new(served, readiness.clone(), hosts, admin_own);
+                Some(Admin::start(listening, routes)?)
             }
-            None => None,
         };
         let targets = pushes.targets();
         let ready = pushes.ready(&resource, &all_sources)?;
@@ -494,7 +521,8 @@ impl Builder {
         if self.start_line == Part::On {
             let line = StartLine {
                 name: resource.value(resource::NAME).unwrap_or_default(),
-                address: admin.as_ref().map(Admin::address),
+                address: admin.as_ref().and_then(Admin::address),
+                is_late,
                 is_disabled: config.disabled,
                 is_served,
                 targets: &targets,

@@ -18,6 +18,8 @@ pub(crate) struct Config {
     pub(crate) resource: Outside,
     pub(crate) host: Option<String>,
     pub(crate) port: Option<u16>,
+    /// By which names the pages may be asked for on a loopback address.
+    pub(crate) allowed_hosts: Vec<Box<str>>,
     pub(crate) exemplars: Option<ExemplarFilter>,
     pub(crate) otlp: Otlp,
     pub(crate) events: Events,
@@ -44,6 +46,7 @@ impl Config {
             },
             host: environment.text(HOST),
             port: environment.number(PORT, "a port from 0 to 65535"),
+            allowed_hosts: allowed_hosts(&mut environment),
             exemplars: environment.choice(
                 "OTEL_METRICS_EXEMPLAR_FILTER",
                 "trace_based, always_on or always_off",
@@ -60,6 +63,21 @@ impl Config {
             notices: environment.into_notices(),
         }
     }
+}
+
+fn allowed_hosts(environment: &mut Environment<'_>) -> Vec<Box<str>> {
+    let text = environment.text(ALLOWED_HOSTS).unwrap_or_default();
+    let words = text.split(',').map(str::trim).filter(|w| !w.is_empty());
+    let is_host = |word: &&str| {
+        word.bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"-._*[:]".contains(&byte))
+    };
+    let (hosts, others): (Vec<_>, Vec<_>) = words.partition(is_host);
+    for word in others {
+        let expected = "host names without ports, with commas between them";
+        environment.ignore(ALLOWED_HOSTS, word, expected);
+    }
+    hosts.into_iter().map(Into::into).collect()
 }
 
 /// Source: OpenTelemetry semantic conventions 1.44, "HTTP metrics", `http.request.method`.
@@ -79,6 +97,7 @@ fn known_methods(environment: &mut Environment<'_>) -> Option<Vec<String>> {
     (!methods.is_empty()).then_some(methods)
 }
 
+const ALLOWED_HOSTS: &str = "BAROGRAPH_ALLOWED_HOSTS";
 const KNOWN_METHODS: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
 
 const EXIT_TIMEOUT: &str = "BAROGRAPH_EXIT_TIMEOUT";

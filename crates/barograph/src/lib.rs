@@ -51,6 +51,7 @@ mod supervise;
 mod own;
 mod page;
 mod readiness;
+mod accept;
 mod admin;
 #[cfg(feature = "otlp")]
 #[cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
@@ -68,6 +69,7 @@ mod exports;
 mod late;
 mod subscriber;
 mod exit;
+mod signals;
 mod telemetry;
 mod start_line;
 mod builder;

@@ -2,51 +2,99 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
+use std::sync::Arc;
 
 use crate::config::Config;
 use crate::env::Notice;
 use crate::error::{HOST, PORT, StartError};
 
+/// A listener for the pages, or what will be one.
+#[derive(Debug)]
+pub(crate) enum Listening {
+    Bound(Arc<TcpListener>),
+    /// It cannot be listened there now, which is no reason not to start.
+    Later(Later),
+    Ended,
+}
+
+/// Host and port that cannot be listened on now.
+#[derive(Clone, Debug)]
+pub(crate) struct Later {
+    host: String,
+    port: u16,
+}
+
+impl Later {
+    fn new(host: Option<String>, port: Option<u16>, address: Option<SocketAddr>) -> Self {
+        Later {
+            host: host
+                .or(address.map(|address| address.ip().to_string()))
+                .unwrap_or_else(|| LOCALHOST.into()),
+            port: port
+                .or(address.map(|address| address.port()))
+                .unwrap_or(DEFAULT_PORT),
+        }
+    }
+
+    /// Tries once more.
+    pub(crate) fn listen(self) -> Listening {
+        match self.bind() {
+            Ok(listener) => Listening::Bound(Arc::new(listener)),
+            Err(_) => Listening::Later(self),
+        }
+    }
+
+    fn bind(&self) -> Result<TcpListener, StartError> {
+        let refused = |source| StartError::Listen {
+            address: format!("{}:{}", self.host, self.port),
+            source,
+        };
+        let addresses = resolve(&self.host, self.port).map_err(refused)?;
+        let listening = TcpListener::bind(&*addresses);
+        listening.map_err(|error| match (error.kind(), addresses.first()) {
+            (io::ErrorKind::AddrInUse, Some(address)) => {
+                StartError::PortTaken { address: *address }
+            }
+            _ => refused(error),
+        })
+    }
+}
+
 /// Listens where the environment says, else where the program does, else where the standard does.
 ///
-/// A host or port of the environment that cannot be listened on is ignored with a notice, unless
-/// another program has the port.
+/// A host or port of the environment that cannot be listened on is ignored with a notice. A port that the
+/// environment or the standard chose and that another program has is left for later, with a notice too:
+/// telemetry keeps no service from starting. An address that the program asks for is an error then.
 pub(crate) fn listen(
     config: &mut Config,
     address: Option<SocketAddr>,
-) -> Result<TcpListener, StartError> {
+) -> Result<Listening, StartError> {
     let (host, port) = (config.host.take(), config.port.take());
     let is_from_outside = host.is_some() || port.is_some();
-    let error = match bind(host, port, address) {
-        Err(error @ StartError::Listen { .. }) if is_from_outside => error,
-        result => return result,
-    };
-    let text = format!("{HOST} and {PORT} are ignored: {error:?}");
-    config.notices.push(Notice::new(text));
-    bind(None, None, address)
-}
-
-fn bind(
-    host: Option<String>,
-    port: Option<u16>,
-    address: Option<SocketAddr>,
-) -> Result<TcpListener, StartError> {
-    let port = port
-        .or(address.map(|address| address.port()))
-        .unwrap_or(DEFAULT_PORT);
-    let host = host
-        .or(address.map(|address| address.ip().to_string()))
-        .unwrap_or_else(|| LOCALHOST.into());
-    let refused = |source| StartError::Listen {
-        address: format!("{host}:{port}"),
-        source,
-    };
-    let addresses = resolve(&host, port).map_err(refused)?;
-    let listening = TcpListener::bind(&*addresses);
-    listening.map_err(|error| match (error.kind(), addresses.first()) {
-        (io::ErrorKind::AddrInUse, Some(address)) => StartError::PortTaken { address: *address },
-        _ => refused(error),
-    })
+    let mut is_of_program = address.is_some() && !is_from_outside;
+    let mut place = Later::new(host, port, address);
+    let mut bound = place.bind();
+    if let Err(error @ StartError::Listen { .. }) = &bound
+        && is_from_outside
+    {
+        let text = format!("{HOST} and {PORT} are ignored: {error:?}");
+        config.notices.push(Notice::new(text));
+        is_of_program = address.is_some();
+        place = Later::new(None, None, address);
+        bound = place.bind();
+    }
+    match bound {
+        Ok(listener) => Ok(Listening::Bound(Arc::new(listener))),
+        Err(error) if is_of_program => Err(error),
+        Err(error) => {
+            let text = format!(
+                "{error:?}; the service starts without its pages, and it is tried again until they \
+                 are there"
+            );
+            config.notices.push(Notice::new(text));
+            Ok(Listening::Later(place))
+        }
+    }
 }
 
 /// The addresses of a host. `localhost` is 127.0.0.1, since scrapers are told that one.

@@ -109,6 +109,12 @@ impl Pages {
         }
     }
 
+    /// Counts for the library.
+    #[cfg(feature = "axum")]
+    pub(crate) fn own(&self) -> Arc<Own> {
+        Arc::clone(&self.inner.own)
+    }
+
     /// Counts a reader who was sent away.
     pub(crate) fn busy(&self) {
         self.inner.own.busy();

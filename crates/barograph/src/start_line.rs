@@ -12,6 +12,8 @@ use crate::config::DISABLED;
 pub(crate) struct StartLine<'a> {
     pub(crate) name: &'a str,
     pub(crate) address: Option<SocketAddr>,
+    /// Whether the address is taken, and there will be one later.
+    pub(crate) is_late: bool,
     pub(crate) is_disabled: bool,
     pub(crate) is_served: bool,
     pub(crate) targets: &'a [(Signal, String)],
@@ -46,6 +48,7 @@ impl fmt::Display for StartLine<'_> {
                 f,
                 "no metrics since {DISABLED} is true; http://{address}/health and /ready stay"
             )?,
+            (None, _, _) if self.is_late => f.write_str("no pages until their address is free")?,
             (None, false, _) => f.write_str("metrics at no port, the program shows them itself")?,
             (None, true, _) => write!(f, "no metrics since {DISABLED} is true")?,
         }
@@ -78,6 +81,7 @@ mod tests {
         let mut line = StartLine {
             name: "shop",
             address: Some(here),
+            is_late: false,
             is_disabled: false,
             is_served: true,
             targets: &[],

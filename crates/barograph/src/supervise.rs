@@ -49,7 +49,6 @@ static RESTARTS: [AtomicU64; Supervised::ALL.len()] =
 
 /// Does the work of a thread until it returns `Ok`. Whenever it panics or fails instead, it is begun
 /// again after a pause; once more at the most when `is_ending` was set, which ends the pause.
-#[cfg_attr(not(feature = "otlp"), allow(dead_code, reason = "nothing is pushed"))]
 pub(crate) fn supervise(
     thread: Supervised,
     is_ending: &AtomicBool,

@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 use std::sync::mpsc::{self, Receiver};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use barograph_core::process;
@@ -12,12 +12,16 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::registry::LookupSpan;
 
 use crate::admin::Admin;
+use crate::diagnostics;
 use crate::exit::{AtExit, Last};
+#[cfg(feature = "axum")]
+use crate::own::Own;
 use crate::page::{Page, Pages};
 use crate::push::Pushing;
 #[cfg(feature = "otlp")]
 use crate::push::Unfinished;
 use crate::readiness::Readiness;
+use crate::signals::Requested;
 use crate::subscriber::{Filters, Heard};
 
 /// The telemetry of a service, from [`init`](crate::init()) on until it is shut down.
@@ -40,6 +44,9 @@ pub struct Telemetry {
     at_exit: Option<AtExit>,
     /// The process in which the threads are, and not a fork of it.
     generation: u64,
+    /// Set at the first [`shutdown_signal`](Self::shutdown_signal); none in it where signals cannot be
+    /// handled.
+    requested: OnceLock<Option<Arc<Requested>>>,
 }
 
 /// Sends what is left, until the given moment at the latest.
@@ -65,6 +72,7 @@ impl Telemetry {
             flushes: Mutex::new(flushes),
             at_exit: None,
             generation: process::generation(),
+            requested: OnceLock::new(),
         }
     }
 
@@ -100,9 +108,9 @@ impl Telemetry {
     }
 
     /// Where the pages are served; the port that was picked when 0 was asked for. None without a
-    /// listener.
+    /// listener, and as long as another program has the port that the environment chose.
     pub fn local_addr(&self) -> Option<SocketAddr> {
-        self.admin.as_ref().map(Admin::address)
+        self.admin.as_ref().and_then(Admin::address)
     }
 
     /// Who is speaking.
@@ -167,27 +175,74 @@ impl Telemetry {
         &self.heard.filters
     }
 
-    /// Ends the telemetry in order: what has to be sent is, then the pages go, those last that are
-    /// being read. Takes 5 s for each of the two at the most, and blocks meanwhile.
+    /// Ends when the process is asked to end, by SIGTERM or Ctrl-C; from then on `/ready` answers 503.
     ///
-    /// [`serve`](Self::serve) does it by itself. Works inside of any runtime, also of one whose only
-    /// thread it blocks.
-    pub fn shutdown(mut self) {
-        if self.is_of_a_parent() {
-            return;
-        }
-        self.readiness.set(false);
-        self.send_last();
-        if let Some(admin) = self.admin.take() {
-            admin.stop(CLOSE_TIME);
+    /// For a program that does not use [`serve`](Self::serve), which handles signals itself: a worker,
+    /// or a server of another kind. What ends it ends the telemetry too, by
+    /// [`shutdown`](Self::shutdown), or the spans and log records of its last seconds are lost:
+    ///
+    /// ```no_run
+    /// # async fn next_job() {}
+    /// # async fn run() -> barograph::Result {
+    /// let telemetry = barograph::init("worker")?;
+    /// loop {
+    ///     tokio::select! {
+    ///         () = telemetry.shutdown_signal() => break,
+    ///         job = next_job() => { /* ... */ }
+    ///     }
+    /// }
+    /// telemetry.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// It is what `axum::serve(..).with_graceful_shutdown(..)` and tonic's `serve_with_shutdown` take:
+    ///
+    /// ```no_run
+    /// # async fn run(app: axum::Router) -> barograph::Result {
+    /// let telemetry = barograph::init("shop")?;
+    /// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
+    /// axum::serve(listener, app)
+    ///     .with_graceful_shutdown(telemetry.shutdown_signal())
+    ///     .await?;
+    /// telemetry.shutdown().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// The first call begins to handle the two signals, for the rest of the process, on a thread of its
+    /// own; the future needs no runtime. It can be dropped and asked for again: a signal that came
+    /// meanwhile is not forgotten. A second signal has the process exit at once, with 128 and the number
+    /// of the signal as its status: what was recorded is sent as at any exit. The same does the first
+    /// signal when the telemetry is gone.
+    pub fn shutdown_signal(&self) -> impl Future<Output = ()> + Send + use<> {
+        let requested = self.requested.get_or_init(|| {
+            let begun = Requested::begin(self.readiness());
+            begun
+                .inspect_err(|error| {
+                    diagnostics::warn(&format_args!(
+                        "SIGTERM and Ctrl-C cannot be handled, and end the process: {error}"
+                    ));
+                })
+                .ok()
+        });
+        let requested = requested.as_ref().map(|requested| requested.wait());
+        async move {
+            match requested {
+                Some(requested) => requested.await,
+                None => std::future::pending().await,
+            }
         }
     }
 
-    /// As [`shutdown`](Self::shutdown), without blocking. The future needs no runtime.
-    pub async fn shutdown_async(self) {
+    /// Ends the telemetry in order: what has to be sent is, then the pages go, those last that are
+    /// being read. Takes 5 s for each of the two at the most.
+    ///
+    /// [`serve`](Self::serve) does it by itself. The future needs no runtime.
+    pub async fn shutdown(self) {
         let (done, all_done) = tokio::sync::oneshot::channel::<()>();
         let run = move || {
-            self.shutdown();
+            self.shutdown_blocking();
             drop(done);
         };
         // Where no thread can be made, what the closure held is dropped here, which blocks.
@@ -196,6 +251,19 @@ impl Telemetry {
             .spawn(run);
         // Nothing is ever sent: it is over when the sender is gone.
         let _: Result<(), _> = all_done.await;
+    }
+
+    /// As [`shutdown`](Self::shutdown), for programs without a runtime: it blocks. Works inside of any
+    /// runtime too, also of one whose only thread it blocks.
+    pub fn shutdown_blocking(mut self) {
+        if self.is_of_a_parent() {
+            return;
+        }
+        self.readiness.set(false);
+        self.send_last();
+        if let Some(admin) = self.admin.take() {
+            admin.stop(CLOSE_TIME);
+        }
     }
 
     /// Pushes everything now, also to a receiver that was away a moment ago. Blocks until it is done,
@@ -223,6 +291,20 @@ impl Telemetry {
             Some(_) if self.is_of_a_parent() => Err(Unfinished::Ended),
             Some(pushing) => pushing.flush_async(limit).await,
             None => Ok(()),
+        }
+    }
+
+    /// Counts for the library.
+    #[cfg(feature = "axum")]
+    pub(crate) fn own(&self) -> Arc<Own> {
+        self.pages.own()
+    }
+
+    /// Leaves a second signal to whoever serves, where signals are handled here too.
+    #[cfg(feature = "axum")]
+    pub(crate) fn leave_signals_to_server(&self) {
+        if let Some(Some(requested)) = self.requested.get() {
+            requested.leave_to_server();
         }
     }
 

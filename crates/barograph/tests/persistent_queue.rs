@@ -216,7 +216,7 @@ fn a_persistent_queue_that_cannot_be_opened_keeps_nobody_from_starting() {
             !account.is_usable && account.by_queue == 0,
             "{directory:?} {account:?}"
         );
-        telemetry.shutdown();
+        telemetry.shutdown_blocking();
         assert!(*taken.lock().unwrap() > 10);
     }
     let file = fs::read(place.path().join("file")).unwrap();

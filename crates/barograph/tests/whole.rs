@@ -299,7 +299,7 @@ fn what_the_loop_keeps_silent_about_is_heard_of_the_service() {
 #[test]
 fn lines_after_the_end_are_written() {
     let Some(seen) = look("lines_after_the_end_are_written", &[]) else {
-        barograph::init("shop").unwrap().shutdown();
+        barograph::init("shop").unwrap().shutdown_blocking();
         for line in 0..100 {
             info!(line, "after the end");
         }

@@ -106,7 +106,7 @@ fn get(address: SocketAddr, path: &str) -> String {
     let mut stream = connect(address);
     write!(
         stream,
-        "GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
     )
     .unwrap();
     let mut all = String::new();
@@ -164,7 +164,7 @@ fn sigterm_ends_it_in_order() {
         TcpStream::connect(hello.service).is_err()
     });
     assert!(get(admin, "/metrics").starts_with("HTTP/1.1 200"));
-    half.write_all(b"Host: x\r\n\r\n").unwrap();
+    half.write_all(b"Host: localhost\r\n\r\n").unwrap();
     let mut answer = String::new();
     half.read_to_string(&mut answer).unwrap();
     assert!(
@@ -192,19 +192,40 @@ fn a_second_signal_ends_it_at_once() {
 }
 
 #[test]
-fn a_taken_port_ends_it_with_a_sentence() {
-    let taken = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).unwrap();
-    let there = taken.local_addr().unwrap();
-    let port = there.port().to_string();
-    let mut hello = Hello::start(&[("OTEL_EXPORTER_PROMETHEUS_PORT", &port)]);
-    assert_eq!(
-        hello.line(),
-        format!(
-            "Error: cannot serve metrics on {there}: the port is taken; \
-             OTEL_EXPORTER_PROMETHEUS_PORT chooses another, 0 a free one\n"
-        )
+fn a_second_one_starts_and_has_the_port_when_the_first_one_ends() {
+    let mut first = Hello::start(&[]);
+    let admin = admin_in(&first.line());
+    first.wait();
+    let port = admin.port().to_string();
+    let mut second = Hello::start(&[("OTEL_EXPORTER_PROMETHEUS_PORT", &port)]);
+    let warning = second.line();
+    let expected = format!(
+        "cannot serve metrics on {admin}: the port is taken; OTEL_EXPORTER_PROMETHEUS_PORT \
+         chooses another, 0 a free one; the service starts without its pages"
     );
-    assert_eq!(hello.end().code(), Some(1));
+    assert!(
+        warning.contains("WARN") && warning.contains(&expected),
+        "{warning}"
+    );
+    assert_eq!(
+        second.line(),
+        "barograph: shop: no pages until their address is free; logs on stderr\n"
+    );
+    second.wait();
+    assert!(get(second.service, "/orders/7").ends_with("order 7"));
+    first.send("TERM");
+    assert_eq!(first.end().code(), Some(0));
+    // The next line says that it is there.
+    loop {
+        let line = second.line();
+        assert!(!line.is_empty(), "it has ended");
+        if line.contains(&format!("metrics at http://{admin}/metrics")) {
+            break;
+        }
+    }
+    assert!(get(admin, "/metrics").contains("\norders_total{kind=\"web\"} 1\n"));
+    second.send("TERM");
+    assert_eq!(second.end().code(), Some(0));
 }
 
 #[test]

@@ -1,16 +1,19 @@
 //! What the admin pages answer with: a few words, or a page that is made while it is sent.
+//!
+//! Pages are made on threads of their own, a chunk at a time, so that however many are asked for, the
+//! thread that answers `/health` only passes bytes on.
 
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
-use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::{Semaphore, mpsc};
 
+use crate::admin::places::Place;
 use crate::page::Scrape;
 
 /// The body of an answer.
@@ -18,37 +21,86 @@ pub(super) enum Answer {
     /// Some words, sent at once.
     Words(Option<Bytes>),
     /// A page.
-    Page(Box<Paging>),
+    Page(Paging),
 }
 
 /// A page that is being sent.
 pub(super) struct Paging {
-    pub(super) scrape: Scrape,
-    pub(super) deadline: Instant,
+    chunks: mpsc::Receiver<Made>,
+    deadline: Instant,
     /// Gives the place of this page to another one when dropped.
-    pub(super) _permit: OwnedSemaphorePermit,
-    /// Tells that the connection does something, until dropped.
-    pub(super) _busy: Busy,
+    _place: Place,
+}
+
+/// What was made of a page.
+enum Made {
+    Chunk(Bytes),
+    End,
 }
 
 impl Answer {
     pub(super) fn words(words: &'static str) -> Self {
         Answer::Words((!words.is_empty()).then_some(Bytes::from_static(words.as_bytes())))
     }
+
+    /// A page that was begun. Whoever makes a chunk of one has a permit of `makers`.
+    pub(super) fn page(
+        scrape: Scrape,
+        place: Place,
+        deadline: Instant,
+        makers: Arc<Semaphore>,
+    ) -> Self {
+        // One is being sent while the next one is made.
+        let (made, chunks) = mpsc::channel(1);
+        tokio::spawn(make(scrape, made, makers));
+        Answer::Page(Paging {
+            chunks,
+            deadline,
+            _place: place,
+        })
+    }
+}
+
+/// Makes a page as fast as it is taken, until its end or until nobody takes it any more.
+async fn make(mut scrape: Scrape, made: mpsc::Sender<Made>, makers: Arc<Semaphore>) {
+    // Reserved first: no chunk is made for a reader who takes none.
+    while let Ok(room) = made.reserve().await {
+        let Ok(permit) = makers.acquire().await else {
+            return;
+        };
+        let next = tokio::task::spawn_blocking(move || {
+            let chunk = scrape.next();
+            (scrape, chunk)
+        });
+        // A source that panics leaves a page without its end, which is an error to the reader.
+        let Ok((same, chunk)) = next.await else {
+            return;
+        };
+        drop(permit);
+        match chunk {
+            Some(chunk) => room.send(Made::Chunk(chunk)),
+            None => return room.send(Made::End),
+        }
+        scrape = same;
+    }
 }
 
 impl Body for Answer {
     type Data = Bytes;
-    type Error = TooSlow;
+    type Error = Unfinished;
 
     fn poll_frame(
         self: Pin<&mut Self>,
-        _cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, TooSlow>>> {
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Unfinished>>> {
         Poll::Ready(match self.get_mut() {
             Answer::Words(words) => words.take().map(|words| Ok(Frame::data(words))),
-            Answer::Page(page) if Instant::now() > page.deadline => Some(Err(TooSlow)),
-            Answer::Page(page) => page.scrape.next().map(|chunk| Ok(Frame::data(chunk))),
+            Answer::Page(page) if Instant::now() > page.deadline => Some(Err(Unfinished)),
+            Answer::Page(page) => match ready!(page.chunks.poll_recv(cx)) {
+                Some(Made::Chunk(chunk)) => Some(Ok(Frame::data(chunk))),
+                Some(Made::End) => None,
+                None => Some(Err(Unfinished)),
+            },
         })
     }
 
@@ -66,30 +118,14 @@ impl Body for Answer {
     }
 }
 
-/// A page that was not taken in time.
+/// A page that was not taken in time, or could not be made.
 #[derive(Debug)]
-pub(super) struct TooSlow;
+pub(super) struct Unfinished;
 
-impl fmt::Display for TooSlow {
+impl fmt::Display for Unfinished {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the reader takes too long for one page")
+        f.write_str("the page was not finished")
     }
 }
 
-impl std::error::Error for TooSlow {}
-
-/// Says of a connection that it has a page under way.
-pub(super) struct Busy(Arc<AtomicBool>);
-
-impl Busy {
-    pub(super) fn begin(connection: &Arc<AtomicBool>) -> Self {
-        connection.store(true, Ordering::Relaxed);
-        Busy(Arc::clone(connection))
-    }
-}
-
-impl Drop for Busy {
-    fn drop(&mut self) {
-        self.0.store(false, Ordering::Relaxed);
-    }
-}
+impl std::error::Error for Unfinished {}

@@ -1,24 +1,32 @@
 //! The open connections of the admin pages, and who has to go when there are too many.
+//!
+//! Room is made by whoever idles: a connection on which no page is sent or waited for, of the peer that
+//! has most, and of those the oldest. There is always one, since pages under way and requests that wait
+//! for one are fewer than connections.
 
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
-use tokio::net::TcpStream;
 use tokio::task::AbortHandle;
+use tokio::time::timeout;
 
+use crate::accept::Accepted;
 use crate::admin::patience::Patience;
-use crate::admin::routes::Routes;
+use crate::admin::places::{self, Activity};
+use crate::admin::routes::{On, Routes};
+use crate::own::AdminFailure;
 
 /// Serves connections, a bounded number of them.
 pub(super) struct Connections {
     routes: Routes,
+    listener: SocketAddr,
     graceful: GracefulShutdown,
     /// From the oldest on.
     open: VecDeque<Connection>,
@@ -26,54 +34,100 @@ pub(super) struct Connections {
 
 struct Connection {
     task: AbortHandle,
-    busy: Arc<AtomicBool>,
+    peer: IpAddr,
+    activity: Arc<Activity>,
 }
 
 impl Connections {
-    pub(super) fn new(routes: Routes) -> Self {
+    pub(super) fn new(routes: Routes, listener: SocketAddr) -> Self {
         Connections {
             routes,
+            listener,
             graceful: GracefulShutdown::new(),
             open: VecDeque::new(),
         }
     }
 
-    /// Serves a connection. Where there are too many the oldest one without a page under way makes
-    /// room, so that connections which do nothing keep no scraper out.
-    pub(super) fn open(&mut self, stream: TcpStream) {
-        self.open
-            .retain(|connection| !connection.task.is_finished());
+    /// Serves a connection.
+    pub(super) fn open(&mut self, accepted: Accepted) {
+        let Accepted {
+            stream,
+            peer,
+            reserve,
+        } = accepted;
         if self.open.len() >= MOST_CONNECTIONS {
-            let is_idle = |connection: &Connection| !connection.busy.load(Ordering::Relaxed);
-            let Some(idle) = self.open.iter().position(is_idle) else {
-                return;
-            };
-            if let Some(connection) = self.open.remove(idle) {
-                connection.task.abort();
-            }
+            self.make_room();
         }
         // Chunks are large; only their last part would wait for an acknowledgment.
         let _ = stream.set_nodelay(true);
-        let busy = Arc::new(AtomicBool::new(false));
-        let (routes, on_this) = (self.routes.clone(), Arc::clone(&busy));
+        let activity = Arc::new(Activity::default());
+        let on = On {
+            listener: self.listener,
+            activity: Arc::clone(&activity),
+            is_last: reserve.is_some(),
+        };
+        let is_last = on.is_last;
+        let routes = self.routes.clone();
         let service = service_fn(move |request| {
-            let (routes, on_this) = (routes.clone(), Arc::clone(&on_this));
-            async move { Ok::<_, Infallible>(routes.answer(request, &on_this).await) }
+            let (routes, on) = (routes.clone(), on.clone());
+            async move { Ok::<_, Infallible>(routes.answer(request, &on).await) }
         });
+        let stream = Patience::new(stream, WRITE_TIME, Arc::clone(&activity));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIME)
             .max_buf_size(BUFFER)
-            .serve_connection(TokioIo::new(Patience::new(stream, WRITE_TIME)), service);
+            .keep_alive(!is_last)
+            .serve_connection(TokioIo::new(stream), service);
         let watched = self.graceful.watch(connection);
+        let until_cut = Arc::clone(&activity);
         let task = tokio::spawn(async move {
             // A reader who left, or was given up; the scrape counted it.
-            let _ = watched.await;
+            let served = async {
+                tokio::select! {
+                    _ = watched => {}
+                    () = until_cut.cut() => {}
+                }
+            };
+            match is_last {
+                true => drop(timeout(LAST_TIME, served).await),
+                false => served.await,
+            }
+            drop(reserve);
         });
         self.open.push_back(Connection {
             task: task.abort_handle(),
-            busy,
+            peer: peer.ip(),
+            activity,
         });
+    }
+
+    fn make_room(&mut self) {
+        self.open
+            .retain(|connection| !connection.task.is_finished());
+        let mut peers: HashMap<IpAddr, usize> = HashMap::new();
+        for connection in &self.open {
+            *peers.entry(connection.peer).or_default() += 1;
+        }
+        let mut too_many = self.open.len().saturating_sub(ROOM_FOR);
+        while too_many > 0 {
+            let idle = self.open.iter().enumerate();
+            let idle = idle.filter(|(_, connection)| !connection.activity.is_busy());
+            // Of the same number the first one, so the oldest.
+            let idle = idle
+                .rev()
+                .max_by_key(|(_, connection)| peers.get(&connection.peer));
+            let Some(connection) = idle.map(|(at, _)| at).and_then(|at| self.open.remove(at))
+            else {
+                return;
+            };
+            if let Some(count) = peers.get_mut(&connection.peer) {
+                *count -= 1;
+            }
+            connection.task.abort();
+            self.routes.failed(AdminFailure::Evicted);
+            too_many -= 1;
+        }
     }
 
     /// Answers what was asked, and closes.
@@ -83,9 +137,14 @@ impl Connections {
 }
 
 /// Connections at once.
-const MOST_CONNECTIONS: usize = 64;
+const MOST_CONNECTIONS: usize = 512;
+/// How many are left when room was made: for some at once, since looking for them takes its time.
+const ROOM_FOR: usize = MOST_CONNECTIONS - 16;
+const _: () = assert!(places::MOST_PAGES + places::MOST_WAITING < ROOM_FOR);
 /// How long a head may take, and how long a connection may idle: longer than scrapers pause.
 const HEAD_TIME: Duration = Duration::from_secs(75);
+/// How long a connection may take in all that has the last file descriptor.
+const LAST_TIME: Duration = Duration::from_millis(250);
 /// How long a full buffer may take to be read.
 const WRITE_TIME: Duration = Duration::from_secs(10);
 /// The most that is buffered for a reader.

@@ -2,89 +2,113 @@
 //!
 //! They are served by one thread with a runtime of its own, so that they answer while the service's
 //! runtime is busy or there is none. What others can make this thread do is bounded: connections
-//! (the one that idles longest makes room), pages at once, the time for a head, for a page, and for
-//! taking what was written. Between two chunks of a page nothing is locked.
+//! (one that idles makes room), pages at once (a slow reader makes room), the time for a head, for a page,
+//! and for taking what was written. Between two chunks of a page nothing is locked. Where something
+//! panics all the same the thread begins again.
+//!
+//! A port that the environment chose and that is taken keeps no service from starting: it is tried again
+//! until it is free, as it is when the process before has ended.
 
+mod places;
 mod body;
 mod patience;
+mod hosts;
 mod routes;
 mod connections;
 
 use std::io;
-use std::net::{SocketAddr, TcpListener};
-use std::sync::mpsc;
-use std::thread::JoinHandle;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 
 use barograph_core::exemplar;
 use tokio::runtime::{self, Runtime};
-use tokio::sync::oneshot;
-use tokio::time::{MissedTickBehavior, interval, sleep, timeout};
+use tokio::sync::watch;
+use tokio::task::{JoinHandle, spawn_blocking, yield_now};
+use tokio::time::{MissedTickBehavior, interval, timeout};
 
+use crate::accept::{Acceptor, Reserve};
 use crate::admin::connections::Connections;
 use crate::error::StartError;
+use crate::listen::Listening;
+use crate::own::{AdminFailure, Listener};
+use crate::supervise::{Supervised, supervise};
 
+pub(crate) use crate::admin::hosts::Hosts;
 pub(crate) use crate::admin::routes::Routes;
 
 /// The thread that serves the pages. Dropping it ends them at once.
 #[derive(Debug)]
 pub(crate) struct Admin {
-    address: SocketAddr,
-    stop: Option<oneshot::Sender<Duration>>,
-    thread: Option<JoinHandle<()>>,
+    address: Arc<OnceLock<SocketAddr>>,
+    stop: watch::Sender<Option<Duration>>,
+    is_ending: Arc<AtomicBool>,
+    /// Nothing is ever sent: the other side goes with the thread. Behind a lock that nobody else asks
+    /// for, so that threads may share what holds it.
+    ended: Mutex<mpsc::Receiver<()>>,
 }
 
 impl Admin {
-    pub(crate) fn start(listener: TcpListener, routes: Routes) -> Result<Self, StartError> {
+    pub(crate) fn start(listening: Listening, routes: Routes) -> Result<Self, StartError> {
         let thread_error = |source| StartError::Thread { source };
-        let address = listener.local_addr().map_err(thread_error)?;
-        listener.set_nonblocking(true).map_err(thread_error)?;
-        let (stop, stopped) = oneshot::channel();
-        let (started, start) = mpsc::sync_channel(1);
-        // The runtime is made and dropped on its thread: where this is called may forbid both.
-        let run = move || match prepare(listener) {
-            Ok((runtime, listener)) => {
-                let _ = started.send(Ok(()));
-                runtime.block_on(serve(listener, routes, stopped));
-                // A callback that never returns must not keep the process alive.
-                runtime.shutdown_background();
-            }
-            Err(error) => {
-                let _ = started.send(Err(error));
-            }
+        let address = Arc::new(OnceLock::new());
+        if let Listening::Bound(listener) = &listening {
+            let bound = listener.local_addr().map_err(thread_error)?;
+            address.get_or_init(|| bound);
+        }
+        let (stop, stopped) = watch::channel(None);
+        let (end, ended) = mpsc::channel::<()>();
+        let mut thread = Thread {
+            listening,
+            address: Arc::clone(&address),
+            routes,
+            stop: stopped,
         };
-        let thread = std::thread::Builder::new()
+        // Runtimes are made and dropped on their thread: where this is called may forbid both.
+        let is_ending = Arc::new(AtomicBool::new(false));
+        let ending = Arc::clone(&is_ending);
+        let run = move || {
+            supervise(Supervised::Admin, &ending, || thread.serve());
+            // What listens goes first.
+            drop(thread);
+            drop(end);
+        };
+        std::thread::Builder::new()
             .name("barograph-admin".into())
             .spawn(run)
             .map_err(thread_error)?;
-        let died = || Err(io::Error::other("the thread ended at once"));
-        start
-            .recv()
-            .unwrap_or_else(|_| died())
-            .map_err(thread_error)?;
         Ok(Admin {
             address,
-            stop: Some(stop),
-            thread: Some(thread),
+            stop,
+            is_ending,
+            ended: Mutex::new(ended),
         })
     }
 
-    pub(crate) fn address(&self) -> SocketAddr {
-        self.address
+    /// Where the pages are; none as long as the port is taken.
+    pub(crate) fn address(&self) -> Option<SocketAddr> {
+        self.address.get().copied()
     }
 
     /// Listens no more, gives pages that are being read `grace` to be finished, and ends.
-    pub(crate) fn stop(mut self, grace: Duration) {
+    pub(crate) fn stop(self, grace: Duration) {
         self.end(grace);
     }
 
-    fn end(&mut self, grace: Duration) {
-        if let Some(stop) = self.stop.take() {
-            // The thread may be gone already.
-            let _ = stop.send(grace);
-        }
-        if let Some(thread) = self.thread.take() {
-            let _ = thread.join();
+    /// Waits a moment longer than it should take, and not for ever: a source may block the thread, and in
+    /// a process that was forked it is not there.
+    fn end(&self, grace: Duration) {
+        let is_first = self.stop.send_if_modified(|stop| {
+            let is_first = stop.is_none();
+            stop.get_or_insert(grace);
+            is_first
+        });
+        if is_first {
+            self.is_ending.store(true, Ordering::Relaxed);
+            let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+            let _: Result<(), RecvTimeoutError> = ended.recv_timeout(grace + END_TIME);
         }
     }
 }
@@ -95,41 +119,111 @@ impl Drop for Admin {
     }
 }
 
-fn prepare(listener: TcpListener) -> io::Result<(Runtime, tokio::net::TcpListener)> {
-    let runtime = runtime::Builder::new_current_thread()
-        .enable_all()
-        .max_blocking_threads(routes::MOST_PAGES)
-        .thread_name("barograph-collect")
-        .build()?;
-    let listener = {
-        let _inside = runtime.enter();
-        tokio::net::TcpListener::from_std(listener)?
-    };
-    Ok((runtime, listener))
-}
-
-async fn serve(
-    listener: tokio::net::TcpListener,
+/// What the thread needs, as often as it begins.
+struct Thread {
+    listening: Listening,
+    address: Arc<OnceLock<SocketAddr>>,
     routes: Routes,
-    mut stop: oneshot::Receiver<Duration>,
-) {
-    let mut connections = Connections::new(routes);
-    let mut tick = interval(Duration::from_secs(1));
-    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
-    let grace = loop {
-        tokio::select! {
-            grace = &mut stop => break grace.unwrap_or_default(),
-            accepted = listener.accept() => match accepted {
-                Ok((stream, _)) => connections.open(stream),
-                // Such as too many open files, which the next moment may cure.
-                Err(_) => sleep(ACCEPT_PAUSE).await,
-            },
-            _ = tick.tick() => exemplar::advance(),
-        }
-    };
-    drop(listener);
-    let _ = timeout(grace, connections.close()).await;
+    stop: watch::Receiver<Option<Duration>>,
 }
 
-/// How long to wait after a connection could not be accepted.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+impl Thread {
+    /// Serves until it shall stop.
+    fn serve(&mut self) -> io::Result<()> {
+        let runtime = runtime()?;
+        let served = runtime.block_on(self.serve_inside());
+        // A callback that never returns must not keep the process alive.
+        runtime.shutdown_background();
+        served
+    }
+
+    async fn serve_inside(&mut self) -> io::Result<()> {
+        let mut stop = self.stop.clone();
+        let mut tick = interval(Duration::from_secs(1));
+        tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+        let mut serving = self.accept()?;
+        let mut binding = None;
+        let grace = loop {
+            let accepted = async {
+                match &mut serving {
+                    Some((acceptor, _)) => acceptor.accept().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                stop = stop.wait_for(Option::is_some) => {
+                    break stop.ok().and_then(|stop| *stop).unwrap_or_default();
+                }
+                accepted = accepted => {
+                    if let Some((_, connections)) = &mut serving {
+                        connections.open(accepted);
+                    }
+                    // Those that are served come first: else a flood of new connections would have
+                    // them wait, and be too many before one of them is looked at.
+                    yield_now().await;
+                }
+                _ = tick.tick() => {
+                    exemplar::advance();
+                    if serving.is_none() && self.bind(&mut binding).await {
+                        serving = self.accept()?;
+                    }
+                }
+            }
+        };
+        if let Some((acceptor, connections)) = serving {
+            drop(acceptor);
+            self.listening = Listening::Ended;
+            let _ = timeout(grace, connections.close()).await;
+        }
+        Ok(())
+    }
+
+    /// Begins to accept, where something listens.
+    fn accept(&self) -> io::Result<Option<(Acceptor, Connections)>> {
+        let Listening::Bound(listener) = &self.listening else {
+            return Ok(None);
+        };
+        let address = listener.local_addr()?;
+        let reserve = Reserve::new(Arc::clone(listener));
+        let listener = listener.try_clone()?;
+        listener.set_nonblocking(true)?;
+        let listener = tokio::net::TcpListener::from_std(listener)?;
+        let own = self.routes.own().cloned();
+        let acceptor = Acceptor::new(listener, Listener::Admin, own).with_reserve(reserve);
+        let connections = Connections::new(self.routes.clone(), address);
+        Ok(Some((acceptor, connections)))
+    }
+
+    /// Tries to listen on an address that was taken. On another thread, as names may be looked up.
+    async fn bind(&mut self, binding: &mut Option<JoinHandle<Listening>>) -> bool {
+        if let Some(done) = binding.take_if(|binding| binding.is_finished()) {
+            if let Ok(listening) = done.await {
+                self.listening = listening;
+            }
+            if let Listening::Bound(listener) = &self.listening
+                && let Ok(address) = listener.local_addr()
+            {
+                self.address.get_or_init(|| address);
+                tracing::info!(target: "barograph", "metrics at http://{address}/metrics");
+                return true;
+            }
+            self.routes.failed(AdminFailure::Listen);
+        }
+        if let (None, Listening::Later(later)) = (&binding, &self.listening) {
+            let later = later.clone();
+            *binding = Some(spawn_blocking(move || later.listen()));
+        }
+        false
+    }
+}
+
+fn runtime() -> io::Result<Runtime> {
+    runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(places::MOST_PAGES + routes::MAKERS)
+        .thread_name("barograph-pages")
+        .build()
+}
+
+/// How long the thread may take to end, beside what is waited for.
+const END_TIME: Duration = Duration::from_millis(250);

@@ -6,25 +6,31 @@
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
+use crate::admin::places::Activity;
+
 /// A stream whose writes have a time limit.
 pub(super) struct Patience<S> {
     stream: S,
     limit: Duration,
+    /// Is told when somebody does not read.
+    activity: Arc<Activity>,
     /// Runs while something waits to be written.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
 impl<S> Patience<S> {
-    pub(super) fn new(stream: S, limit: Duration) -> Self {
+    pub(super) fn new(stream: S, limit: Duration, activity: Arc<Activity>) -> Self {
         Patience {
             stream,
             limit,
+            activity,
             waiting: None,
         }
     }
@@ -35,11 +41,13 @@ impl<S> Patience<S> {
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if written.is_pending() {
+            self.activity.begin_wait();
             let limit = self.limit;
             let waiting = self.waiting.get_or_insert_with(|| Box::pin(sleep(limit)));
             ready!(waiting.as_mut().poll(cx));
             return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
         }
+        self.activity.end_wait();
         written
     }
 }
@@ -100,7 +108,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reader_who_drips_is_given_up() {
         let (near, mut far) = duplex(64);
-        let mut near = Patience::new(near, Duration::from_secs(10));
+        let mut near = Patience::new(near, Duration::from_secs(10), Arc::default());
         let drip = async {
             let mut byte = [0];
             while far.read(&mut byte).await.is_ok_and(|n| n == 1) {
@@ -124,7 +132,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reader_who_pauses_is_waited_for() {
         let (near, mut far) = duplex(64);
-        let mut near = Patience::new(near, Duration::from_secs(10));
+        let mut near = Patience::new(near, Duration::from_secs(10), Arc::default());
         let pausing = async {
             let mut part = [0; 64];
             for _ in 0..8 {

@@ -1,7 +1,10 @@
 //! Which path answers what.
 
+use std::future::poll_fn;
+use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::AtomicBool;
+use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use http::header::{
@@ -10,9 +13,11 @@ use http::header::{
 };
 use http::{Method, Request, Response, StatusCode};
 use tokio::sync::Semaphore;
-use tokio::time::timeout;
 
-use crate::admin::body::{Answer, Busy, Paging};
+use crate::admin::body::Answer;
+use crate::admin::hosts::Hosts;
+use crate::admin::places::{Activity, Places};
+use crate::own::{AdminFailure, Own};
 use crate::page::Pages;
 use crate::readiness::Readiness;
 
@@ -22,24 +27,64 @@ pub(crate) struct Routes {
     /// None when telemetry is disabled.
     pages: Option<Pages>,
     readiness: Readiness,
-    places: Arc<Semaphore>,
+    hosts: Hosts,
+    places: Places,
+    makers: Arc<Semaphore>,
+    own: Option<Arc<Own>>,
+}
+
+/// The connection that a request came on.
+#[derive(Clone)]
+pub(super) struct On {
+    pub(super) listener: SocketAddr,
+    pub(super) activity: Arc<Activity>,
+    /// Whether it has the last file descriptor, which it has to give back soon.
+    pub(super) is_last: bool,
 }
 
 impl Routes {
-    pub(crate) fn new(pages: Option<Pages>, readiness: Readiness) -> Self {
+    pub(crate) fn new(
+        pages: Option<Pages>,
+        readiness: Readiness,
+        hosts: Hosts,
+        own: Option<Arc<Own>>,
+    ) -> Self {
         Routes {
             pages,
             readiness,
-            places: Arc::new(Semaphore::new(MOST_PAGES)),
+            hosts,
+            places: Places::new(),
+            makers: Arc::new(Semaphore::new(MAKERS)),
+            own,
         }
     }
 
-    /// The answer to a request on a connection that is `busy` or not.
-    pub(super) async fn answer<B>(
-        &self,
-        request: Request<B>,
-        connection: &Arc<AtomicBool>,
-    ) -> Response<Answer> {
+    /// Counts for the library.
+    pub(super) fn own(&self) -> Option<&Arc<Own>> {
+        self.own.as_ref()
+    }
+
+    /// Counts something that went wrong, and goes on.
+    pub(super) fn failed(&self, reason: AdminFailure) {
+        if let Some(own) = &self.own {
+            own.admin_failed(reason);
+        }
+    }
+
+    /// The answer to a request, also where making it panics.
+    pub(super) async fn answer<B>(&self, request: Request<B>, on: &On) -> Response<Answer> {
+        let mut answer = Box::pin(self.route(request, on));
+        let answer =
+            poll_fn(
+                |cx| match catch_unwind(AssertUnwindSafe(|| answer.as_mut().poll(cx))) {
+                    Ok(polled) => polled.map(Some),
+                    Err(_) => Poll::Ready(None),
+                },
+            );
+        answer.await.unwrap_or_else(|| self.panicked())
+    }
+
+    async fn route<B>(&self, request: Request<B>, on: &On) -> Response<Answer> {
         let is_head = request.method() == Method::HEAD;
         if !is_head && request.method() != Method::GET {
             let mut response = words(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
@@ -47,10 +92,15 @@ impl Routes {
             return response;
         }
         match (request.uri().path(), &self.pages) {
-            ("/metrics", Some(pages)) => self.page(pages, &request, connection).await,
             ("/health", _) => words(StatusCode::OK, "alive\n"),
             ("/ready", _) if self.readiness.is_ready() => words(StatusCode::OK, "ready\n"),
             ("/ready", _) => words(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
+            _ if !self.hosts.allow(&request, on.listener) => words(
+                StatusCode::MISDIRECTED_REQUEST,
+                "only for this machine, by an address or name of it; Builder::with_allowed_hosts or \
+                 BAROGRAPH_ALLOWED_HOSTS allow other names\n",
+            ),
+            ("/metrics", Some(pages)) => self.page(pages, &request, on).await,
             (_, Some(_)) => words(
                 StatusCode::NOT_FOUND,
                 "here are /metrics, /health and /ready\n",
@@ -59,22 +109,19 @@ impl Routes {
         }
     }
 
-    async fn page<B>(
-        &self,
-        pages: &Pages,
-        request: &Request<B>,
-        connection: &Arc<AtomicBool>,
-    ) -> Response<Answer> {
+    async fn page<B>(&self, pages: &Pages, request: &Request<B>, on: &On) -> Response<Answer> {
         let accept = joined(request.headers(), &ACCEPT);
         let encoding = joined(request.headers(), &ACCEPT_ENCODING);
         let negotiated = pages.negotiate(accept.as_deref(), encoding.as_deref());
         let body = if request.method() == Method::HEAD {
             Answer::words("")
         } else {
-            let busy = Busy::begin(connection);
             let deadline = Instant::now() + PAGE_TIME;
-            let Ok(Ok(permit)) = timeout(QUEUE_TIME, self.places.clone().acquire_owned()).await
-            else {
+            let place = match on.is_last {
+                true => None,
+                false => self.places.take(&on.activity).await,
+            };
+            let Some(place) = place else {
                 pages.busy();
                 let mut response =
                     words(StatusCode::SERVICE_UNAVAILABLE, "too many pages at once\n");
@@ -84,19 +131,11 @@ impl Routes {
             let pages = pages.clone();
             // Callbacks run at the begin of a page; those that take long must not stop `/health`.
             // The place goes with them, so that callbacks which never return stay few.
-            let begin = move || (pages.scrape(negotiated), permit);
-            let Ok((scrape, permit)) = tokio::task::spawn_blocking(begin).await else {
-                return words(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "the page was not begun\n",
-                );
+            let begin = move || (pages.scrape(negotiated), place);
+            let Ok((scrape, place)) = tokio::task::spawn_blocking(begin).await else {
+                return self.panicked();
             };
-            Answer::Page(Box::new(Paging {
-                scrape,
-                deadline,
-                _permit: permit,
-                _busy: busy,
-            }))
+            Answer::page(scrape, place, deadline, Arc::clone(&self.makers))
         };
         let mut response = Response::new(body);
         set(&mut response, CONTENT_TYPE, &negotiated.content_type());
@@ -106,6 +145,11 @@ impl Routes {
         set(&mut response, VARY, "accept, accept-encoding");
         set(&mut response, CACHE_CONTROL, "no-store");
         response
+    }
+
+    fn panicked(&self) -> Response<Answer> {
+        self.failed(AdminFailure::Request);
+        words(StatusCode::INTERNAL_SERVER_ERROR, "it was not begun\n")
     }
 }
 
@@ -130,9 +174,7 @@ fn set(response: &mut Response<Answer>, name: HeaderName, value: &str) {
     }
 }
 
-/// Pages under way at once; the next ones wait.
-pub(super) const MOST_PAGES: usize = 8;
-/// How long they wait before they are sent away.
-const QUEUE_TIME: Duration = Duration::from_secs(1);
+/// Threads that make chunks of pages. What they take from the service's processors is bounded by it.
+pub(super) const MAKERS: usize = 2;
 /// How long one page may take in all. Scrapers give up long before.
 const PAGE_TIME: Duration = Duration::from_secs(60);

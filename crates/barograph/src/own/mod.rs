@@ -38,6 +38,8 @@ pub(crate) struct Own {
     scrapes: [Counter<u64>; Outcome::ALL.len()],
     duration: Histogram,
     sent: Counter<u64>,
+    accept_errors: Vec<Counter<u64>>,
+    admin_failures: [Counter<u64>; AdminFailure::ALL.len()],
     /// Left off the last page.
     page: LeftOut,
     /// Left out of the last push.
@@ -81,6 +83,59 @@ impl Outcome {
     }
 }
 
+/// What the admin server recovered from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum AdminFailure {
+    /// Its address could not be listened on.
+    Listen,
+    /// What answers a request panicked.
+    Request,
+    /// A connection was closed to make room for another one.
+    Evicted,
+}
+
+impl AdminFailure {
+    const ALL: [AdminFailure; 3] = [
+        AdminFailure::Listen,
+        AdminFailure::Request,
+        AdminFailure::Evicted,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            AdminFailure::Listen => "listen",
+            AdminFailure::Request => "request",
+            AdminFailure::Evicted => "evicted",
+        }
+    }
+}
+
+/// Whose connections could not be accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Listener {
+    /// The pages.
+    Admin,
+    /// What [`serve`](mod@crate::serve) serves.
+    #[cfg(feature = "axum")]
+    Service,
+}
+
+impl Listener {
+    const ALL: &[Listener] = &[
+        Listener::Admin,
+        #[cfg(feature = "axum")]
+        Listener::Service,
+    ];
+
+    fn as_str(self) -> &'static str {
+        match self {
+            Listener::Admin => "admin",
+            #[cfg(feature = "axum")]
+            Listener::Service => "service",
+        }
+    }
+}
+
 impl Own {
     pub(crate) fn new(watched: Vec<(Box<str>, Registry)>) -> Self {
         // Nobody looks for the trace of a scrape, or of a span that started.
@@ -110,7 +165,24 @@ impl Own {
             .with_help("Bytes of pages, as they were handed over.")
             .register()
             .expect(FRESH);
+        let accept_errors = registry
+            .counter("barograph.accept.errors")
+            .with_unit("{error}")
+            .with_help("Failures to accept a connection, by listener.")
+            .labels(["listener"])
+            .expect(FRESH);
+        let accept_errors = Listener::ALL
+            .iter()
+            .map(|l| accept_errors.bind(&[l.as_str()]));
+        let admin_failures = registry
+            .counter("barograph.admin.failures")
+            .with_unit("{failure}")
+            .with_help("Failures of the admin server that it recovered from, by reason.")
+            .labels(["reason"])
+            .expect(FRESH);
         Own {
+            accept_errors: accept_errors.collect(),
+            admin_failures: AdminFailure::ALL.map(|reason| admin_failures.bind(&[reason.as_str()])),
             watched,
             start,
             scrapes: Outcome::ALL.map(|outcome| scrapes.bind(&[outcome.as_str()])),
@@ -139,6 +211,16 @@ impl Own {
     /// Counts a scrape that never began.
     pub(crate) fn busy(&self) {
         self.scrapes[Outcome::Busy as usize].inc();
+    }
+
+    /// Counts a connection that could not be accepted.
+    pub(crate) fn accept_failed(&self, of: Listener) {
+        self.accept_errors[of as usize].inc();
+    }
+
+    /// Counts a failure of the admin server.
+    pub(crate) fn admin_failed(&self, reason: AdminFailure) {
+        self.admin_failures[reason as usize].inc();
     }
 
     /// Counts a scrape at its end.

@@ -45,8 +45,9 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> Response {
 /// Sends a request with these further header lines, and reads until the connection is closed.
 pub(crate) fn ask(address: SocketAddr, method: &str, path: &str, headers: &str) -> Response {
     let mut stream = connect(address);
-    let request =
-        format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
+    let request = format!(
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n{headers}\r\n"
+    );
     stream
         .write_all(request.as_bytes())
         .expect("a request is small");

@@ -68,7 +68,7 @@ impl Case {
                 assert_eq!(self.telemetry.flush(LIMIT), Ok(()));
                 arrived(&self.receiver, self.children);
             }
-            End::Shutdown => self.telemetry.shutdown(),
+            End::Shutdown => self.telemetry.shutdown_blocking(),
             End::Drop => drop(self.telemetry),
         }
         arrived(&self.receiver, self.children);
@@ -97,7 +97,7 @@ impl Case {
                 assert_eq!(self.telemetry.flush_async(LIMIT).await, Ok(()));
                 arrived(&self.receiver, self.children);
             }
-            End::Shutdown => self.telemetry.shutdown_async().await,
+            End::Shutdown => self.telemetry.shutdown().await,
             End::Drop => drop(self.telemetry),
         }
         arrived(&self.receiver, self.children);
@@ -223,7 +223,7 @@ fn ten_thousand_spans_that_are_open_at_the_end_arrive_as_they_stand() {
         .start()
         .unwrap();
     let open = open(&telemetry, 10_000);
-    telemetry.shutdown();
+    telemetry.shutdown_blocking();
     let spans = receiver.spans();
     assert_eq!(spans.len(), 10_000);
     let is_marked = |span: &opentelemetry_proto::tonic::trace::v1::Span| {
@@ -251,7 +251,7 @@ fn a_receiver_that_is_away_keeps_no_open_span_from_another() {
         .unwrap();
     let pages = telemetry.pages();
     let open = open(&telemetry, 1_000);
-    telemetry.shutdown();
+    telemetry.shutdown_blocking();
     assert_eq!(receiver.spans().len(), 1_000);
     let page = pages.page(None).body;
     // What the other one did not get is told to the last.

@@ -55,7 +55,7 @@ fn no_size_or_time_given_to_a_registry_makes_it_panic() {
             for _ in 0..2 {
                 assert!(telemetry.page(None).body.contains("barograph_series"));
             }
-            telemetry.shutdown();
+            telemetry.shutdown_blocking();
         }
     }
 }
@@ -127,7 +127,7 @@ fn no_size_or_time_given_to_a_push_makes_it_panic_or_ends_it() {
             let restarts: Vec<_> = restarts.collect();
             assert_eq!(restarts.len(), 2, "{page}");
             assert!(restarts.iter().all(|line| line.ends_with(" 0")), "{page}");
-            telemetry.shutdown();
+            telemetry.shutdown_blocking();
         }
     }
 }

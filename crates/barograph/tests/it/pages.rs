@@ -58,6 +58,47 @@ fn other_requests_are_told_so() -> Result<(), barograph::Error> {
     Ok(())
 }
 
+/// Asks by this host name, and returns the status.
+fn status(there: std::net::SocketAddr, path: &str, host: &str) -> u16 {
+    use std::io::Write as _;
+    let mut stream = crate::client::connect(there);
+    let request = format!("GET {path} HTTP/1.1\r\n{host}Connection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).unwrap();
+    crate::client::read(stream).status
+}
+
+#[test]
+fn a_foreign_host_name_is_refused_on_loopback() -> Result<(), barograph::Error> {
+    let telemetry = builder(&Registry::new())
+        .with_allowed_host("shop.test")
+        .with_environment(|wanted| {
+            (wanted == "BAROGRAPH_ALLOWED_HOSTS").then(|| "metrics.test, no/host".to_owned())
+        })
+        .start()?;
+    let there = address(&telemetry);
+    for (host, expected) in [
+        (format!("Host: {there}\r\n"), 200),
+        ("Host: localhost:1\r\n".to_owned(), 200),
+        ("Host: shop.test\r\n".to_owned(), 200),
+        ("Host: metrics.test:80\r\n".to_owned(), 200),
+        ("Host: rebinding.test\r\n".to_owned(), 421),
+        (
+            "Host: rebinding.test\r\nHost: localhost\r\n".to_owned(),
+            421,
+        ),
+        ("Host: 10.0.0.1\r\n".to_owned(), 421),
+        (String::new(), 200),
+    ] {
+        assert_eq!(status(there, "/metrics", &host), expected, "{host:?}");
+        // They tell nothing, and whoever probes has his own names.
+        assert_eq!(status(there, "/health", &host), 200, "{host:?}");
+        assert_eq!(status(there, "/ready", &host), 200, "{host:?}");
+    }
+    let absolute = format!("http://rebinding.test:{}/metrics", there.port());
+    assert_eq!(status(there, &absolute, "Host: localhost\r\n"), 421);
+    Ok(())
+}
+
 #[test]
 fn ready_is_what_the_service_says() -> Result<(), barograph::Error> {
     let telemetry = builder(&Registry::new()).start()?;

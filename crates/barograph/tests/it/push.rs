@@ -66,7 +66,7 @@ impl Case {
                 assert_eq!(self.telemetry.flush(LIMIT), Ok(()));
                 arrived(&self.receiver);
             }
-            End::Shutdown => self.telemetry.shutdown(),
+            End::Shutdown => self.telemetry.shutdown_blocking(),
             End::Drop => drop(self.telemetry),
         }
         arrived(&self.receiver);
@@ -78,7 +78,7 @@ impl Case {
                 assert_eq!(self.telemetry.flush_async(LIMIT).await, Ok(()));
                 arrived(&self.receiver);
             }
-            End::Shutdown => self.telemetry.shutdown_async().await,
+            End::Shutdown => self.telemetry.shutdown().await,
             End::Drop => drop(self.telemetry),
         }
         arrived(&self.receiver);
@@ -184,7 +184,7 @@ fn nobody_listening_holds_up_no_longer_than_the_limit() {
     let began = Instant::now();
     let limit = Duration::from_millis(300);
     assert!(telemetry.flush(limit).is_err());
-    telemetry.shutdown();
+    telemetry.shutdown_blocking();
     assert!(began.elapsed() < LIMIT);
 }
 

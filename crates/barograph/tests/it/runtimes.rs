@@ -13,7 +13,7 @@ fn starts_answers_and_ends() {
     // Blocks the thread, and with it a runtime that has no other.
     assert_eq!(get(address(&telemetry), "/metrics").status, 200);
     let began = Instant::now();
-    telemetry.shutdown();
+    telemetry.shutdown_blocking();
     assert!(began.elapsed() < Duration::from_secs(3));
     // Drop is another way to end.
     drop(builder(&Registry::new()).start().unwrap());

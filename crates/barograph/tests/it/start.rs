@@ -1,6 +1,7 @@
 //! How telemetry starts, and what the environment decides.
 
 use std::net::TcpListener;
+use std::time::{Duration, Instant};
 
 use barograph::registry::Registry;
 use barograph::{StartError, Telemetry};
@@ -73,6 +74,38 @@ fn a_taken_port_is_named_with_its_variable() {
 }
 
 #[test]
+fn an_address_of_the_environment_that_is_taken_is_tried_again() -> Result<(), StartError> {
+    let taken = TcpListener::bind(FREE).unwrap();
+    let there = taken.local_addr().unwrap();
+    let port = there.port().to_string();
+    let on_port = |builder: barograph::Builder| {
+        let port = port.clone();
+        builder.with_environment(move |wanted| {
+            (wanted == "OTEL_EXPORTER_PROMETHEUS_PORT").then(|| port.clone())
+        })
+    };
+    // Also where the program names an address, which the environment then changes.
+    let second = on_port(builder(&Registry::new()).with_address(FREE)).start()?;
+    assert_eq!(second.local_addr(), None);
+    let failures = "\nbarograph_admin_failures_total{reason=\"listen\"} ";
+    assert!(second.page(None).body.contains(failures));
+    assert!(!second.page(None).body.contains(&format!("{failures}0\n")));
+    drop(taken);
+    let began = Instant::now();
+    while second.local_addr() != Some(there) {
+        assert!(began.elapsed() < Duration::from_secs(20));
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(client::get(there, "/metrics").status, 200);
+    // An end is not kept by an address that is never free.
+    let third = on_port(builder(&Registry::new())).start()?;
+    let began = Instant::now();
+    drop(third);
+    assert!(began.elapsed() < Duration::from_secs(5));
+    Ok(())
+}
+
+#[test]
 fn a_host_that_is_not_ours_is_ignored() -> Result<(), StartError> {
     for host in ["192.0.2.1", "no host", "\u{1b}[2J", "-"] {
         let environment = move |name: &str| (name == HOST).then(|| host.to_owned());
@@ -83,6 +116,15 @@ fn a_host_that_is_not_ours_is_ignored() -> Result<(), StartError> {
         assert_eq!(client::get(address(&telemetry), "/health").status, 200);
     }
     Ok(())
+}
+
+#[test]
+fn a_host_of_the_program_that_is_not_ours_is_named() {
+    let elsewhere = "192.0.2.1:0".parse().unwrap();
+    let error = with(&[]).with_address(elsewhere).start().unwrap_err();
+    let text = format!("{error:?}");
+    assert!(text.contains("192.0.2.1"), "{text}");
+    assert!(text.contains("OTEL_EXPORTER_PROMETHEUS_HOST"), "{text}");
 }
 
 const HOST: &str = "OTEL_EXPORTER_PROMETHEUS_HOST";

@@ -56,7 +56,7 @@ fn a_forked_child_ends_and_exports_nothing() {
                     // SAFETY: it is not used again: the child exits.
                     1 => drop(unsafe { std::ptr::read(&raw const telemetry) }),
                     // SAFETY: as above.
-                    _ => unsafe { std::ptr::read(&raw const telemetry) }.shutdown(),
+                    _ => unsafe { std::ptr::read(&raw const telemetry) }.shutdown_blocking(),
                 }
             });
             assert_eq!(status, 0);

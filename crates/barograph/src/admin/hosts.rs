@@ -1,0 +1,154 @@
+//! For which host names the pages are there, where only this machine should see them.
+//!
+//! A web page from elsewhere can have a browser on this machine ask 127.0.0.1, by a name of its own that
+//! it resolves to that address (DNS rebinding), and may then read the answer. The request names that host.
+//! So a listener on a loopback address answers only to names of this machine, and to those that were
+//! allowed. One on another address is there for others, and whoever can reach it may ask.
+
+use std::net::{IpAddr, SocketAddr};
+
+use http::Request;
+use http::header::HOST;
+
+/// The host names that are allowed; all of them where nothing is checked.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Hosts {
+    names: Vec<Box<str>>,
+}
+
+impl Hosts {
+    /// These names, in any case, beside those of this machine. `*` is every name.
+    pub(crate) fn new(names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
+        Hosts {
+            names: names.into_iter().map(Into::into).collect(),
+        }
+    }
+
+    /// Whether a request on a listener at this address may see pages.
+    pub(super) fn allow<B>(&self, request: &Request<B>, listener: SocketAddr) -> bool {
+        if !listener.ip().to_canonical().is_loopback() {
+            return true;
+        }
+        // A request that names no host comes from no browser.
+        let named = request
+            .uri()
+            .authority()
+            .map(|name| name.as_str().as_bytes());
+        let headers = request.headers().get_all(HOST).iter().map(|h| h.as_bytes());
+        named.into_iter().chain(headers).all(|host| {
+            let host = std::str::from_utf8(host).ok().and_then(name);
+            host.is_some_and(|host| self.is_allowed(host))
+        })
+    }
+
+    fn is_allowed(&self, host: &str) -> bool {
+        if let Ok(ip) = host.parse::<IpAddr>()
+            && ip.to_canonical().is_loopback()
+        {
+            return true;
+        }
+        let host = host.strip_suffix('.').unwrap_or(host);
+        host.eq_ignore_ascii_case(LOCALHOST)
+            || self.names.iter().any(|name| {
+                let name = name
+                    .strip_prefix('[')
+                    .and_then(|name| name.strip_suffix(']'))
+                    .unwrap_or(name);
+                name == "*" || name.eq_ignore_ascii_case(host)
+            })
+    }
+}
+
+/// The name in `name:port`, an IPv6 address without its brackets; none where it is neither.
+fn name(host: &str) -> Option<&str> {
+    let (name, rest) = match host.strip_prefix('[') {
+        Some(rest) => rest.split_once(']')?,
+        None => host.split_at(host.find(':').unwrap_or(host.len())),
+    };
+    let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
+    (rest.is_empty() || rest.strip_prefix(':').is_some_and(is_port)).then_some(name)
+}
+
+const LOCALHOST: &str = "localhost";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn allows(hosts: &Hosts, listener: &str, host: Option<&str>) -> bool {
+        let mut request = Request::builder();
+        if let Some(host) = host {
+            request = request.header(HOST, host);
+        }
+        let request = request.body(()).expect("a request");
+        hosts.allow(&request, listener.parse().expect("an address"))
+    }
+
+    #[test]
+    fn only_names_of_this_machine_are_allowed_on_loopback() {
+        let hosts = Hosts::new(["metrics.shop.test", "[fd00::1]"]);
+        for (host, allowed) in [
+            ("localhost", true),
+            ("LocalHost:9464", true),
+            ("localhost.:9464", true),
+            ("127.0.0.1:9464", true),
+            ("127.8.8.8", true),
+            ("[::1]", true),
+            ("[::1]:9464", true),
+            ("[::ffff:127.0.0.1]:1", true),
+            ("metrics.shop.test", true),
+            ("METRICS.shop.test:80", true),
+            ("[fd00::1]:80", true),
+            ("rebinding.test", false),
+            ("rebinding.test:9464", false),
+            ("10.0.0.1:9464", false),
+            ("127.0.0.1.rebinding.test", false),
+            ("localhost.rebinding.test", false),
+            ("xlocalhost", false),
+            ("localhost:9464.rebinding.test", false),
+            ("localhost:9464:1", false),
+            ("user@localhost", false),
+            ("[::1", false),
+            ("[::1]x", false),
+            ("", false),
+        ] {
+            assert_eq!(
+                allows(&hosts, "127.0.0.1:9464", Some(host)),
+                allowed,
+                "{host:?}"
+            );
+            assert_eq!(
+                allows(&hosts, "[::1]:9464", Some(host)),
+                allowed,
+                "{host:?}"
+            );
+            assert!(allows(&hosts, "0.0.0.0:9464", Some(host)), "{host:?}");
+            assert!(allows(&hosts, "10.0.0.1:9464", Some(host)), "{host:?}");
+            let every = Hosts::new(["*"]);
+            let has_name = name(host).is_some();
+            assert_eq!(
+                allows(&every, "127.0.0.1:9464", Some(host)),
+                has_name,
+                "{host:?}"
+            );
+        }
+        assert!(allows(&hosts, "127.0.0.1:9464", None));
+    }
+
+    #[test]
+    fn each_host_that_a_request_names_counts() {
+        let hosts = Hosts::default();
+        let there = "127.0.0.1:9464".parse().expect("an address");
+        let allows = |uri: &str, headers: &[&str]| {
+            let mut request = Request::builder().uri(uri);
+            for host in headers {
+                request = request.header(HOST, *host);
+            }
+            hosts.allow(&request.body(()).expect("a request"), there)
+        };
+        assert!(allows("http://localhost/metrics", &["localhost"]));
+        assert!(!allows("http://rebinding.test/metrics", &["localhost"]));
+        assert!(!allows("http://localhost/metrics", &["rebinding.test"]));
+        assert!(!allows("/metrics", &["localhost", "rebinding.test"]));
+    }
+}

@@ -1,0 +1,273 @@
+//! Places for pages: how many are sent at once, how many requests wait for one, and who has to go.
+//!
+//! A reader who does not take what was written has his place until somebody else wants it. Then whoever
+//! has kept the server waiting longest is cut, so that slow readers, however many, keep no place from
+//! one who reads.
+
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
+use tokio::time::{Instant, sleep, timeout};
+
+/// Something that happens on a connection, told to those who have to know.
+#[derive(Debug, Default)]
+pub(super) struct Activity {
+    /// Pages that are sent or waited for.
+    pages: AtomicUsize,
+    waits: Mutex<Waits>,
+    cut: Notify,
+}
+
+/// How long a connection kept the server waiting.
+#[derive(Clone, Copy, Debug, Default)]
+struct Waits {
+    before: Duration,
+    since: Option<Instant>,
+}
+
+impl Activity {
+    /// Whether a page is sent or waited for.
+    pub(super) fn is_busy(&self) -> bool {
+        self.pages.load(Ordering::Relaxed) > 0
+    }
+
+    /// Notes that something cannot be written since the reader does not read.
+    pub(super) fn begin_wait(&self) {
+        self.waits().since.get_or_insert_with(Instant::now);
+    }
+
+    /// Notes that something was written.
+    pub(super) fn end_wait(&self) {
+        let mut waits = self.waits();
+        if let Some(since) = waits.since.take() {
+            waits.before += since.elapsed();
+        }
+    }
+
+    /// How long the reader kept the server waiting, in all.
+    fn waited(&self) -> Duration {
+        let waits = *self.waits();
+        waits.before + waits.since.map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
+    /// Ends when the connection shall.
+    pub(super) async fn cut(&self) {
+        self.cut.notified().await;
+    }
+
+    fn waits(&self) -> MutexGuard<'_, Waits> {
+        self.waits.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The places for pages. Clones are the same.
+#[derive(Clone)]
+pub(super) struct Places {
+    free: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
+    taken: Arc<Mutex<Vec<Taken>>>,
+}
+
+struct Taken {
+    by: Arc<Activity>,
+    /// How long it had kept the server waiting before.
+    waited: Duration,
+}
+
+impl Places {
+    pub(super) fn new() -> Self {
+        Places {
+            free: Arc::new(Semaphore::new(MOST_PAGES)),
+            waiting: Arc::default(),
+            taken: Arc::default(),
+        }
+    }
+
+    /// A place for a page on this connection, when there is one within a time that a scraper has; none
+    /// where too many wait already.
+    pub(super) async fn take(&self, by: &Arc<Activity>) -> Option<Place> {
+        let page = Counted::new(by);
+        let permit = match Arc::clone(&self.free).try_acquire_owned() {
+            Ok(permit) => permit,
+            Err(_) => self.wait().await?,
+        };
+        self.taken().push(Taken {
+            by: Arc::clone(by),
+            waited: by.waited(),
+        });
+        Some(Place {
+            places: self.clone(),
+            page,
+            _permit: permit,
+        })
+    }
+
+    async fn wait(&self) -> Option<OwnedSemaphorePermit> {
+        let _waiting = Waiting::new(&self.waiting)?;
+        let making_room = async {
+            loop {
+                self.cut_slowest();
+                sleep(LOOK_INTERVAL).await;
+            }
+        };
+        let permit = async {
+            tokio::select! {
+                permit = Arc::clone(&self.free).acquire_owned() => permit.ok(),
+                () = making_room => None,
+            }
+        };
+        timeout(QUEUE_TIME, permit).await.ok().flatten()
+    }
+
+    /// Cuts the connection that kept the server waiting longest, if that was long.
+    fn cut_slowest(&self) {
+        let mut taken = self.taken();
+        let waited = |taken: &Taken| taken.by.waited().saturating_sub(taken.waited);
+        let slow = taken.iter().enumerate().map(|(at, t)| (waited(t), at));
+        if let Some((waited, at)) = slow.max()
+            && waited >= SLOW
+        {
+            taken.swap_remove(at).by.cut.notify_one();
+        }
+    }
+
+    fn taken(&self) -> MutexGuard<'_, Vec<Taken>> {
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The place of one page, until dropped.
+pub(super) struct Place {
+    places: Places,
+    page: Counted,
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.places.taken();
+        taken.retain(|taken| !Arc::ptr_eq(&taken.by, &self.page.0));
+    }
+}
+
+/// Counts a page on a connection, until dropped.
+struct Counted(Arc<Activity>);
+
+impl Counted {
+    fn new(on: &Arc<Activity>) -> Self {
+        on.pages.fetch_add(1, Ordering::Relaxed);
+        Counted(Arc::clone(on))
+    }
+}
+
+impl Drop for Counted {
+    fn drop(&mut self) {
+        self.0.pages.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Counts a request that waits, until dropped.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl<'a> Waiting<'a> {
+    fn new(count: &'a AtomicUsize) -> Option<Self> {
+        let waiting = Waiting(count);
+        (count.fetch_add(1, Ordering::Relaxed) < MOST_WAITING).then_some(waiting)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Pages under way at once; the next ones wait.
+pub(super) const MOST_PAGES: usize = 8;
+/// Requests for a page that wait at once; the next ones are sent away.
+pub(super) const MOST_WAITING: usize = 128;
+/// How long they wait before they are sent away. Scrapers give up after 10 s.
+const QUEUE_TIME: Duration = Duration::from_secs(5);
+/// How long a reader may keep the server waiting while somebody waits for his place.
+const SLOW: Duration = Duration::from_secs(1);
+/// How often it is looked for one.
+const LOOK_INTERVAL: Duration = Duration::from_millis(100);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    async fn taken(places: &Places, by: &Arc<Activity>) -> Place {
+        places.take(by).await.expect("there is a place")
+    }
+
+    fn connections(count: usize) -> Vec<Arc<Activity>> {
+        (0..count).map(|_| Arc::default()).collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn the_slowest_reader_makes_room_when_somebody_waits() {
+        let places = Places::new();
+        let (readers, next) = (connections(MOST_PAGES), connections(1).remove(0));
+        let mut held = Vec::new();
+        for reader in &readers {
+            held.push(taken(&places, reader).await);
+        }
+        // Two are slow, and one of them has been for longer. Before its page it was slower still.
+        readers[3].begin_wait();
+        sleep(Duration::from_millis(300)).await;
+        readers[5].begin_wait();
+        let began = Instant::now();
+        let waiting = places.take(&next);
+        tokio::pin!(waiting);
+        tokio::select! {
+            _ = &mut waiting => panic!("there is no place yet"),
+            () = readers[5].cut() => panic!("it is not the slowest"),
+            () = readers[3].cut() => {}
+        }
+        assert!(began.elapsed() <= SLOW);
+        drop(held.remove(3));
+        assert!(waiting.await.is_some());
+        assert!(readers[3].waited() >= SLOW);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_reads_keeps_the_place() {
+        let places = Places::new();
+        let (readers, next) = (connections(MOST_PAGES), connections(1).remove(0));
+        let mut held = Vec::new();
+        for reader in &readers {
+            reader.begin_wait();
+            sleep(2 * SLOW).await;
+            reader.end_wait();
+            // What was before this page does not count.
+            held.push(taken(&places, reader).await);
+        }
+        let began = Instant::now();
+        assert!(places.take(&next).await.is_none());
+        assert_eq!(began.elapsed(), QUEUE_TIME);
+        assert!(readers.iter().all(|reader| reader.is_busy()) && !next.is_busy());
+        held.pop();
+        assert!(places.take(&next).await.is_some());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn no_more_wait_than_may() {
+        let places = Places::new();
+        let holder = connections(1).remove(0);
+        let mut held = Vec::new();
+        for _ in 0..MOST_PAGES {
+            held.push(taken(&places, &holder).await);
+        }
+        for by in connections(MOST_WAITING) {
+            let places = places.clone();
+            tokio::spawn(async move { places.take(&by).await.is_some() });
+        }
+        sleep(LOOK_INTERVAL).await;
+        let began = Instant::now();
+        assert!(places.take(&Arc::default()).await.is_none());
+        assert_eq!(began.elapsed(), Duration::ZERO);
+    }
+}

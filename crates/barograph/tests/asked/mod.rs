@@ -1,0 +1,149 @@
+//! A test of two processes: one that asks and looks, and one that runs the test of the same name to be
+//! asked.
+
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::process::{Child, ChildStdout, Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+/// Says that this process is the one to be asked.
+const ASKED: &str = "BAROGRAPH_TEST_IS_ASKED";
+/// Begins the line in which such a process tells its addresses.
+const HERE: &str = "LISTENS ON ";
+/// A process that is asked to end, killed when a test gives up on it.
+pub(crate) struct Process {
+    child: Child,
+    out: BufReader<ChildStdout>,
+    pub(crate) service: SocketAddr,
+    pub(crate) admin: SocketAddr,
+}
+
+/// How it ended.
+pub(crate) struct End {
+    pub(crate) status: Option<i32>,
+    pub(crate) signal: Option<i32>,
+    pub(crate) took: Duration,
+    pub(crate) out: String,
+    pub(crate) err: String,
+}
+
+/// Runs a test in a process that can be asked; none where this is that process.
+pub(crate) fn start(test: &str) -> Option<Process> {
+    start_by("exec \"$0\" \"$@\"", test)
+}
+
+/// The same, by a line for the shell.
+pub(crate) fn start_by(shell: &str, test: &str) -> Option<Process> {
+    if std::env::var_os(ASKED).is_some() {
+        return None;
+    }
+    let mut child = Command::new("sh")
+        .args(["-c", shell])
+        .arg(std::env::current_exe().unwrap())
+        .args(["--exact", test, "--nocapture", "--test-threads=1"])
+        .env(ASKED, "1")
+        .env("OTEL_EXPORTER_PROMETHEUS_PORT", "0")
+        .env_remove("RUST_LOG")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    let addresses = loop {
+        let mut line = String::new();
+        assert_ne!(
+            out.read_line(&mut line).unwrap(),
+            0,
+            "it says where it listens"
+        );
+        if let Some((_, addresses)) = line.split_once(HERE) {
+            break addresses.trim().to_owned();
+        }
+    };
+    let (service, admin) = addresses.split_once(' ').unwrap();
+    Some(Process {
+        child,
+        out,
+        service: service.parse().unwrap(),
+        admin: admin.parse().unwrap(),
+    })
+}
+
+/// Says in such a process where it listens.
+#[expect(clippy::print_stdout, reason = "it is how the other process knows")]
+pub(crate) fn listens(service: SocketAddr, admin: SocketAddr) {
+    // The harness begins the line with the name of its test.
+    println!("\n{HERE}{service} {admin}");
+}
+
+impl Process {
+    /// Sends a request, and does not wait for its answer.
+    pub(crate) fn send(&self, path: &str) -> TcpStream {
+        send(self.service, path)
+    }
+
+    /// Sends a request and waits for its answer, which shows that signals are handled.
+    pub(crate) fn ask(&self, path: &str) {
+        self.ask_at(self.service, path);
+    }
+
+    /// The same, of another address of it.
+    pub(crate) fn ask_at(&self, address: SocketAddr, path: &str) {
+        let mut first = [0; 12];
+        send(address, path).read_exact(&mut first).unwrap();
+        assert_eq!(&first, b"HTTP/1.1 200");
+    }
+
+    pub(crate) fn signal(&self, name: &str) {
+        let kill = format!("kill -{name} {}", self.child.id());
+        let status = Command::new("sh").args(["-c", &kill]).status().unwrap();
+        assert!(status.success());
+    }
+
+    /// Writes a line to it.
+    pub(crate) fn tell(&mut self) {
+        self.child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
+    }
+
+    /// Waits for its end after a signal that was sent now.
+    pub(crate) fn wait(mut self) -> End {
+        use std::os::unix::process::ExitStatusExt as _;
+        let began = Instant::now();
+        let status = loop {
+            if let Some(status) = self.child.try_wait().unwrap() {
+                break status;
+            }
+            assert!(began.elapsed() < Duration::from_secs(40), "it does not end");
+            sleep(Duration::from_millis(5));
+        };
+        let took = began.elapsed();
+        let (mut out, mut err) = (String::new(), String::new());
+        self.out.read_to_string(&mut out).unwrap();
+        let mut stderr = self.child.stderr.take().unwrap();
+        stderr.read_to_string(&mut err).unwrap();
+        End {
+            status: status.code(),
+            signal: status.signal(),
+            took,
+            out,
+            err,
+        }
+    }
+}
+
+fn send(address: SocketAddr, path: &str) -> TcpStream {
+    let mut stream = TcpStream::connect(address).unwrap();
+    let limit = Some(Duration::from_secs(30));
+    stream.set_read_timeout(limit).unwrap();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
+    stream
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
