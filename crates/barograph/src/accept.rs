@@ -69,10 +69,11 @@ impl Acceptor {
             match self.listener.accept().await {
                 Ok((stream, peer)) => {
                     self.recover();
+                    let reserve = self.reserve.as_ref().and_then(Reserve::lend_if_missing);
                     return Accepted {
                         stream,
                         peer,
-                        reserve: None,
+                        reserve,
                     };
                 }
                 // The client left before it was accepted.
@@ -192,6 +193,14 @@ impl Reserve {
         let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
         drop(held.take()?);
         Some(Borrowed(self.clone()))
+    }
+
+    /// Counts a descriptor that was got otherwise as that of the reserve, where that is gone and there
+    /// is no other: something else in the process took it for a moment while it was given up.
+    fn lend_if_missing(&self) -> Option<Borrowed> {
+        self.fill();
+        let held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.is_none().then(|| Borrowed(self.clone()))
     }
 
     fn fill(&self) {
