@@ -76,7 +76,12 @@ use crate::telemetry::{Flush, Telemetry};
 /// on stderr where no subscriber shows that, as with [`Builder::without_subscriber`],
 /// [`Builder::without_logs`] or a filter that drops it. Values that are empty or blank count as not
 /// set; those that are not UTF-8 or longer than 32 KiB are invalid. No variable keeps a service from
-/// starting, apart from a port that another program has.
+/// starting, except `BAROGRAPH_PUSH_JOURNAL_REQUIRED`, which asks for that.
+///
+/// A port that is taken does not keep a service from starting either: a warning says so once, and the
+/// port is tried every second until it is free, for example when the process before has ended. So two
+/// processes on one machine start, and the second one has no pages until the first one ends; give each a
+/// port of its own. Only an address that the program sets with [`Builder::with_address`] has to be free.
 ///
 /// # The end of the process
 ///
@@ -85,10 +90,10 @@ use crate::telemetry::{Flush, Telemetry};
 ///
 /// | it ends | log lines | spans, log records, metrics |
 /// |---|---|---|
-/// | by a return or a panic of `main`, or by [`std::process::exit`], while the telemetry is not dropped: it is in a `static`, was forgotten, or belongs to another thread | written | exported; spans that are open as they stand |
+/// | by a return or a panic of `main`, or by [`std::process::exit`], with the telemetry still alive, for example in a `static`, forgotten, or held by another thread | written | exported; spans that are open as they stand |
 /// | by a panic where panics abort | written, by a panic hook, within 1 s | exported, by the same hook: see [`Builder::without_panic_hook`] |
-/// | by [`std::process::abort`], or a signal that nobody handles, such as SIGTERM without [`Telemetry::serve`] | those of the last milliseconds are lost; an error waits for no other line | what waits is lost |
-/// | by `_exit`, `quick_exit`, SIGKILL, or without memory | the same | the same |
+/// | by [`std::process::abort`], or a signal that nobody handles, such as SIGTERM without [`Telemetry::serve`] | those of the last milliseconds are lost, errors too: call [`Telemetry::flush`] first | what waits is lost |
+/// | by `_exit`, `quick_exit`, SIGKILL, or the out-of-memory killer | the same | the same |
 ///
 /// An exit waits for `BAROGRAPH_EXIT_TIMEOUT` at the most. What a receiver has not taken by then is lost,
 /// unless it is in a journal, and so are lines for which nobody has read the standard error. A thread that
@@ -102,13 +107,8 @@ use crate::telemetry::{Flush, Telemetry};
 /// parent. Its log lines are written by the threads that log. Dropping the telemetry there does nothing,
 /// and an exit waits for nothing.
 ///
-/// A port that another program has keeps nothing from starting: it is said once, and tried every second
-/// until it is free, as when a service is restarted while the process before still ends. So two
-/// processes on one machine start, the second one without pages: give each a port of its own. An
-/// address that the program asks for, by [`Builder::with_address`], is an error then.
-///
 /// # Errors
-/// [`StartError`], most often because what is said about a receiver cannot be met.
+/// [`StartError`], when a thread cannot be created or a persistent queue that is required cannot be opened.
 pub fn init(name: &str) -> Result<Telemetry, StartError> {
     Telemetry::builder(name).start()
 }

@@ -14,7 +14,7 @@
 //! In the child of a `fork` nothing is done: what waits there is a copy of what the parent exports, and
 //! the threads that would do it are only in the parent.
 
-use std::io;
+use std::io::{self, Write as _};
 use std::panic;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Condvar, Mutex, PoisonError};
@@ -27,6 +27,7 @@ use barograph_edge::trace::TraceHandle;
 use barograph_model::suppression;
 
 use crate::push::Sender;
+use crate::stderr::Stderr;
 
 /// How long an exit of the process waits unless it is set.
 ///
@@ -39,6 +40,11 @@ const MOST_EXIT_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
 /// How long a panic that aborts waits.
 const PANIC_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Written where what is left could not be exported in time.
+const UNFINISHED: &[u8] =
+    b"barograph: the process exits before all telemetry was exported; what is left \
+    is lost, unless a persistent queue keeps it\n";
 
 /// How long a single line may take.
 const A_LINE: Duration = Duration::from_millis(100);
@@ -182,10 +188,12 @@ fn flush(pending: &[Last], deadline: Instant, exporting: Exporting) {
     let terminals = || pending.iter().filter_map(|last| last.terminal.as_ref());
     // What is logged from here on, while the process goes on to exit, is not flushed again.
     terminals().for_each(|terminal| terminal.write_through(A_LINE));
+    let mut is_unfinished = false;
     if exporting == Exporting::First {
         for last in pending {
             if let Some(sender) = &last.sender {
-                sender.send_all(last.spans.as_ref(), deadline);
+                let sent = sender.send_all(last.spans.as_ref(), deadline);
+                is_unfinished |= sent.is_err();
             }
         }
     }
@@ -197,6 +205,10 @@ fn flush(pending: &[Last], deadline: Instant, exporting: Exporting) {
         };
         // What is not written in time is lost with the process.
         let _ = terminal.flush(limit);
+    }
+    if is_unfinished {
+        // The last one who could say it. Nobody is left to be told that this failed.
+        let _ = Stderr::new().write_all(UNFINISHED);
     }
 }
 

@@ -332,11 +332,14 @@ impl Sender {
     }
 
     /// Sends what waits and the spans that are open, until the deadline at the latest.
-    pub(crate) fn send_all(&self, spans: Option<&TraceHandle>, deadline: Instant) {
+    pub(crate) fn send_all(
+        &self,
+        spans: Option<&TraceHandle>,
+        deadline: Instant,
+    ) -> Result<(), Unfinished> {
         self.finish(spans, deadline);
         let left = deadline.saturating_duration_since(Instant::now());
-        // Whatever is left is lost with the process.
-        let _ = self.handle.flush(left);
+        self.handle.flush(left)
     }
 }
 

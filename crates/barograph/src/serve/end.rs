@@ -221,11 +221,20 @@ enum State {
 
 impl ExitWatch {
     fn run(mut self) {
+        let mut stopped_at = None;
         loop {
             let until = match self.is_blocked() {
                 true => Some(self.exit_at),
-                false if self.probe() == State::DoesNotWork => Some(self.limit.max(self.exit_at)),
-                false => None,
+                false if self.probe() == State::DoesNotWork => {
+                    // On a busy machine a runtime that works may not get to a probe in time.
+                    let stopped_at = *stopped_at.get_or_insert_with(Instant::now);
+                    let until = self.limit.max(self.exit_at);
+                    Some(until.max(stopped_at + STOPPED_TIME))
+                }
+                false => {
+                    stopped_at = None;
+                    None
+                }
             };
             if until.is_some_and(|until| Instant::now() >= until) {
                 diagnostics::warn(&format_args!(
@@ -331,6 +340,8 @@ const CUT_TIME: Duration = Duration::from_millis(100);
 const FLUSH_TIME: Duration = Duration::from_secs(5);
 /// How long the runtime may take to run a task.
 const PROBE_TIME: Duration = Duration::from_millis(100);
+/// How long the runtime has to run no task in order to count as stopped.
+const STOPPED_TIME: Duration = Duration::from_secs(2);
 /// How often it is looked whether the process should have ended.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
 /// How long what runs at the exit of a process may take.

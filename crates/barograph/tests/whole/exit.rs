@@ -103,6 +103,31 @@ fn end_by(end: &str) {
 }
 
 #[test]
+fn an_exit_that_loses_what_is_left_says_so() {
+    let test = "exit::an_exit_that_loses_what_is_left_says_so";
+    // Nobody listens there once this is dropped.
+    let address = std::net::TcpListener::bind("127.0.0.1:0")
+        .and_then(|listener| listener.local_addr())
+        .unwrap();
+    let base = format!("http://{address}");
+    let variables = [
+        ("OTEL_EXPORTER_OTLP_ENDPOINT", &*base),
+        ("BAROGRAPH_EXIT_TIMEOUT", "1000"),
+    ];
+    let Some(seen) = look(test, &variables) else {
+        let _telemetry = Telemetry::builder("shop")
+            .without_listener()
+            .without_start_line()
+            .start()
+            .unwrap();
+        drop(info_span!("charge"));
+        exit(1);
+    };
+    let said = "the process exits before all telemetry was exported";
+    assert_eq!(seen.err.matches(said).count(), 1, "{}", seen.err);
+}
+
+#[test]
 fn an_exit_waits_no_longer_than_its_timeout() {
     let test = "exit::an_exit_waits_no_longer_than_its_timeout";
     let receiver = Receiver::start(Protocol::HttpProtobuf, Mood::Hangs);
