@@ -18,7 +18,7 @@ use super::exchange::Exchange;
 use super::recorder::{Recorder, Server, Settings, Side};
 use crate::carrier::HeadersMut;
 use crate::scope::Scope;
-use crate::wire::{self, BoxError, Exchange as _, Nested, Outer, ResponseFuture};
+use crate::wire::{self, BoxError, Exchange as _, Nested, ResponseFuture};
 
 /// The body of a response to a call that a client has made.
 pub type ClientResponseBody<B> = wire::ResponseBody<Boxed<B>, Exchange>;
@@ -153,13 +153,15 @@ where
 
     fn call(&mut self, request: Request<Q>) -> ClientResponseFuture<S::Future> {
         let (mut parts, body) = request.into_parts();
-        let exchange = match self.recorder.layers.look(&CALLS, &parts) {
-            Ok(nesting) => Exchange::begin(&self.recorder, None, nesting, &parts),
-            Err(Nested) => {
-                let inner = self.inner.call(Request::from_parts(parts, body));
-                return ResponseFuture::new(Boxed::new(inner), Scope::default(), None);
-            }
-        };
+        let marked = self
+            .recorder
+            .layers
+            .mark::<GrpcClient<()>>(&mut parts.extensions);
+        if let Err(Nested) = marked {
+            let inner = self.inner.call(Request::from_parts(parts, body));
+            return ResponseFuture::new(Boxed::new(inner), Scope::default(), None);
+        }
+        let exchange = Exchange::begin(&self.recorder, None, &parts);
         let inner = {
             let _entered = exchange.as_ref().map(Exchange::enter);
             let propagators = self.recorder.settings.propagators();
@@ -168,11 +170,6 @@ where
         };
         ResponseFuture::new(Boxed::new(inner), Scope::default(), exchange)
     }
-}
-
-thread_local! {
-    /// The call that an outer layer records.
-    static CALLS: Outer = const { Outer::none() };
 }
 
 impl<S: fmt::Debug> fmt::Debug for GrpcClient<S> {

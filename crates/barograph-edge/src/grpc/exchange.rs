@@ -13,7 +13,7 @@ use super::recorder::{Answered, Duration, Made, Recorder, Side, is_grpc};
 use super::spans;
 use super::status;
 use crate::span::Span;
-use crate::wire::{self, BoxError, End, Nesting, OTHER};
+use crate::wire::{self, BoxError, End, OTHER};
 
 /// A call that is answered, or waited for.
 pub struct Exchange {
@@ -28,7 +28,6 @@ pub struct Exchange {
     /// The status that a client has instead, where an error has ended the call.
     failed: Option<Code>,
     passed: u64,
-    nesting: Nesting,
     ended: bool,
 }
 
@@ -39,7 +38,6 @@ impl Exchange {
     pub(super) fn begin(
         recorder: &Arc<Recorder>,
         linked: Option<TraceContext>,
-        nesting: Nesting,
         request: &Parts,
     ) -> Option<Self> {
         let settings = &recorder.settings;
@@ -66,7 +64,6 @@ impl Exchange {
             is_told: false,
             failed: None,
             passed: 0,
-            nesting,
             ended: false,
         })
     }
@@ -157,7 +154,7 @@ fn name_of(uri: &Uri) -> &str {
 
 impl wire::Exchange for Exchange {
     fn enter(&self) -> impl Sized + '_ {
-        (self.nesting.enter(), self.span.enter())
+        self.span.enter()
     }
 
     fn respond(&mut self, head: &mut response::Parts) -> Option<End> {

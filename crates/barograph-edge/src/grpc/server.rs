@@ -20,7 +20,7 @@ use super::{ResponseBody, ResponseFuture};
 use crate::carrier::Headers;
 use crate::http::TrustedProxies;
 use crate::scope::Scope;
-use crate::wire::{Exchange as _, Nested, Outer};
+use crate::wire::{Exchange as _, Nested};
 
 /// Records the calls that the services which it is put around answer.
 ///
@@ -182,31 +182,27 @@ where
     }
 
     fn call(&mut self, request: Request<Q>) -> ResponseFuture<S::Future> {
-        let (parts, body) = request.into_parts();
-        let nesting = match self.recorder.layers.look(&CALLS, &parts) {
-            Ok(nesting) => nesting,
-            Err(Nested) => {
-                let inner = self.inner.call(Request::from_parts(parts, body));
-                return ResponseFuture::new(inner, Scope::default(), None);
-            }
-        };
+        let (mut parts, body) = request.into_parts();
+        let marked = self
+            .recorder
+            .layers
+            .mark::<GrpcServer<()>>(&mut parts.extensions);
+        if let Err(Nested) = marked {
+            let inner = self.inner.call(Request::from_parts(parts, body));
+            return ResponseFuture::new(inner, Scope::default(), None);
+        }
         let received = self.recorder.settings.propagators();
         let received = received.extract(&Headers(&parts.headers));
         let (scope, linked) = Scope::of(received, self.boundary);
         let exchange;
         let inner = {
             let _in_scope = scope.enter();
-            exchange = Exchange::begin(&self.recorder, linked, nesting, &parts);
+            exchange = Exchange::begin(&self.recorder, linked, &parts);
             let _entered = exchange.as_ref().map(Exchange::enter);
             self.inner.call(Request::from_parts(parts, body))
         };
         ResponseFuture::new(inner, scope, exchange)
     }
-}
-
-thread_local! {
-    /// The call that an outer layer records.
-    static CALLS: Outer = const { Outer::none() };
 }
 
 impl<S: fmt::Debug> fmt::Debug for GrpcServer<S> {

@@ -16,7 +16,7 @@ use super::scheme::Scheme;
 use super::settings::Settings;
 use super::spans;
 use crate::span::Span;
-use crate::wire::{self, End, Layers, Nesting, announced};
+use crate::wire::{self, End, Layers, announced};
 
 /// What the requests of a layer have in common.
 pub(super) struct Recorder {
@@ -37,8 +37,8 @@ pub struct Exchange {
     request_size: RequestSize,
     status: Option<StatusCode>,
     response_size: u64,
-    /// None where an outer layer records the request.
-    nesting: Option<Nesting>,
+    /// An outer layer records the request.
+    is_nested: bool,
     ended: bool,
 }
 
@@ -49,7 +49,6 @@ impl Exchange {
     pub(super) fn begin<B: Body + 'static>(
         recorder: &Arc<Recorder>,
         linked: Option<TraceContext>,
-        nesting: Nesting,
         request: &Parts,
         body: &mut B,
     ) -> Option<Self> {
@@ -87,7 +86,7 @@ impl Exchange {
             },
             status: None,
             response_size: 0,
-            nesting: Some(nesting),
+            is_nested: false,
             ended: false,
             recorder: recorder.clone(),
         };
@@ -110,7 +109,7 @@ impl Exchange {
             },
             status: None,
             response_size: 0,
-            nesting: None,
+            is_nested: true,
             ended: true,
             recorder: recorder.clone(),
         }
@@ -171,12 +170,11 @@ impl Exchange {
 
 impl wire::Exchange for Exchange {
     fn enter(&self) -> impl Sized + '_ {
-        let nesting = self.nesting.as_ref();
-        (nesting.map(Nesting::enter), self.span.enter())
+        self.span.enter()
     }
 
     fn respond(&mut self, head: &mut response::Parts) -> Option<End> {
-        if self.nesting.is_none() {
+        if self.is_nested {
             if let Some(route) = self.route.take() {
                 head.extensions.get_or_insert_with(|| route);
             }

@@ -11,7 +11,7 @@ use tower_service::Service;
 use super::exchange::{Exchange, Recorder};
 use super::{ResponseBody, ResponseFuture};
 use crate::scope::Scope;
-use crate::wire::{Exchange as _, Nested, Outer};
+use crate::wire::{Exchange as _, Nested};
 
 /// A service whose requests are recorded. Made by [`HttpLayer`](super::HttpLayer).
 #[derive(Clone)]
@@ -51,30 +51,26 @@ where
     }
 
     fn call(&mut self, request: Request<Q>) -> ResponseFuture<S::Future> {
-        let (parts, mut body) = request.into_parts();
-        let nesting = match self.recorder.layers.look(&REQUESTS, &parts) {
-            Ok(nesting) => nesting,
-            Err(Nested) => {
-                let exchange = Exchange::nested(&self.recorder, &parts);
-                let inner = self.inner.call(Request::from_parts(parts, body));
-                return ResponseFuture::new(inner, Scope::default(), Some(exchange));
-            }
-        };
+        let (mut parts, mut body) = request.into_parts();
+        let marked = self
+            .recorder
+            .layers
+            .mark::<HttpMetrics<()>>(&mut parts.extensions);
+        if let Err(Nested) = marked {
+            let exchange = Exchange::nested(&self.recorder, &parts);
+            let inner = self.inner.call(Request::from_parts(parts, body));
+            return ResponseFuture::new(inner, Scope::default(), Some(exchange));
+        }
         let (scope, linked) = self.recorder.settings.received(&parts.headers);
         let exchange;
         let inner = {
             let _in_scope = scope.enter();
-            exchange = Exchange::begin(&self.recorder, linked, nesting, &parts, &mut body);
+            exchange = Exchange::begin(&self.recorder, linked, &parts, &mut body);
             let _entered = exchange.as_ref().map(Exchange::enter);
             self.inner.call(Request::from_parts(parts, body))
         };
         ResponseFuture::new(inner, scope, exchange)
     }
-}
-
-thread_local! {
-    /// The request that an outer layer records.
-    static REQUESTS: Outer = const { Outer::none() };
 }
 
 impl<S: fmt::Debug> fmt::Debug for HttpMetrics<S> {

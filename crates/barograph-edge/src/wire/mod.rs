@@ -18,4 +18,4 @@ pub(crate) use errors::known_cause;
 pub(crate) use errors::{BoxError, DebugStart, OTHER, causes, error_type};
 pub(crate) use exchange::{End, Exchange, announced};
 pub(crate) use future::ResponseFuture;
-pub(crate) use nesting::{Layers, Nested, Nesting, Outer};
+pub(crate) use nesting::{Layers, Nested};

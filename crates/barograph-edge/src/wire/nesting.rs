@@ -1,40 +1,33 @@
 //! Notices a layer around a service inside of which is another one of its kind.
 //!
-//! The same request must not be counted twice. What an outer layer records while a thread works on it
-//! is noted in that thread; a layer that gets the same request for the same registry meanwhile is an
-//! inner one. A request keeps its identity by where its texts are in memory, which is the same
-//! wherever it is moved to. A mark among its extensions would say it as well, but to put one there
-//! allocates memory for each request.
+//! The same request must not be counted twice, and no other request may be taken for it. So a layer
+//! marks a request that it records among its extensions, which stay with the request whatever is done
+//! to its parts and whichever task it is moved to. A request that a handler or a middleware makes has
+//! extensions of its own.
+//!
+//! That allocates memory for each request. Telling requests by where their texts are in memory would
+//! not, but clones of a header or a path share that, and a layer would leave out a request of its own.
 
-use std::cell::Cell;
+use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::LocalKey;
 
 use barograph_core::registry::Registry;
 use barograph_core::report;
-use http::request::Parts;
+use http::Extensions;
 
-/// The request that this thread works on, recorded by a layer of one kind.
-pub(crate) struct Outer(Cell<Mark>);
-
-impl Outer {
-    pub(crate) const fn none() -> Self {
-        Outer(Cell::new(Mark::NONE))
-    }
-}
-
-/// A request and where it is recorded.
-#[derive(Clone, Copy, PartialEq)]
-struct Mark {
+/// Says that a layer of the kind `K` records a request.
+struct Recorded<K> {
     registry: usize,
-    request: usize,
+    kind: PhantomData<fn() -> K>,
 }
 
-impl Mark {
-    const NONE: Mark = Mark {
-        registry: 0,
-        request: 0,
-    };
+impl<K> Clone for Recorded<K> {
+    fn clone(&self) -> Self {
+        Recorded {
+            registry: self.registry,
+            kind: PhantomData,
+        }
+    }
 }
 
 /// What a layer knows about others of its kind.
@@ -54,27 +47,16 @@ impl Layers {
         }
     }
 
-    /// Looks whether an outer layer records this request, which is reported once.
-    pub(crate) fn look(
-        &self,
-        outer: &'static LocalKey<Outer>,
-        request: &Parts,
-    ) -> Result<Nesting, Nested> {
-        self.look_for(outer, identity(request))
-    }
-
-    /// The same for a request that is told by a text of its own.
-    pub(crate) fn look_for(
-        &self,
-        outer: &'static LocalKey<Outer>,
-        request: &[u8],
-    ) -> Result<Nesting, Nested> {
-        let mark = Mark {
-            registry: self.registry,
-            request: request.as_ptr().addr(),
-        };
-        if outer.with(|outer| outer.0.get()) != mark {
-            return Ok(Nesting { outer, mark });
+    /// Marks a request as recorded by a layer of the kind `K`, unless an outer one records it into the
+    /// same registry. That is reported once.
+    pub(crate) fn mark<K: 'static>(&self, extensions: &mut Extensions) -> Result<(), Nested> {
+        let outer = extensions.get::<Recorded<K>>();
+        if outer.is_none_or(|outer| outer.registry != self.registry) {
+            extensions.insert(Recorded::<K> {
+                registry: self.registry,
+                kind: PhantomData,
+            });
+            return Ok(());
         }
         if !self.told.swap(true, Ordering::Relaxed) {
             report::report(
@@ -85,46 +67,10 @@ impl Layers {
         }
         Err(Nested)
     }
-}
 
-/// Has inner layers notice that a request is recorded.
-pub(crate) struct Nesting {
-    outer: &'static LocalKey<Outer>,
-    mark: Mark,
-}
-
-impl Nesting {
-    /// Notes that this thread works on the request, until the guard is dropped.
-    pub(crate) fn enter(&self) -> Working {
-        Working {
-            outer: self.outer,
-            before: self.outer.with(|outer| outer.0.replace(self.mark)),
-        }
-    }
-}
-
-/// This thread works on a request.
-pub(crate) struct Working {
-    outer: &'static LocalKey<Outer>,
-    before: Mark,
-}
-
-impl Drop for Working {
-    fn drop(&mut self) {
-        self.outer.with(|outer| outer.0.set(self.before));
-    }
-}
-
-/// A text of a request that stays where it is in memory.
-///
-/// Routers and middleware may shorten the path and add headers, and move none of these.
-fn identity(request: &Parts) -> &[u8] {
-    if let Some(authority) = request.uri.authority() {
-        return authority.as_str().as_bytes();
-    }
-    let mut values = request.headers.values();
-    match values.find(|value| !value.is_empty()) {
-        Some(value) => value.as_bytes(),
-        None => request.uri.path().as_bytes(),
+    /// Takes the mark away, where extensions are used for more than one request.
+    #[cfg(feature = "reqwest-middleware")]
+    pub(crate) fn unmark<K: 'static>(extensions: &mut Extensions) {
+        extensions.remove::<Recorded<K>>();
     }
 }

@@ -79,6 +79,47 @@ async fn a_request_that_a_handler_makes_counts_for_itself() {
     assert_eq!(lines(&registry, DURATION), expected);
 }
 
+/// As a gateway does: the headers of the request that it got, in requests of its own.
+#[tokio::test]
+async fn requests_that_share_texts_with_another_one_count_for_themselves() {
+    let (registry, layer) = setup();
+    let inner = Router::new()
+        .route("/inner", get(hello))
+        .layer(layer.clone());
+    let handler = move |outer: Request| {
+        let inner = inner.clone();
+        async move {
+            for _ in 0..3 {
+                let mut request = Request::get("/inner").body(Body::empty()).unwrap();
+                *request.headers_mut() = outer.headers().clone();
+                let response = inner.clone().oneshot(request).await.unwrap();
+                response.into_body().collect().await.unwrap();
+            }
+        }
+    };
+    let router = Router::new().route("/outer", get(handler)).layer(layer);
+    ask(router, "/outer").await;
+    let expected = ["GET /inner 200 http = 3", "GET /outer 200 http = 1"];
+    assert_eq!(lines(&registry, DURATION), expected);
+}
+
+/// Whatever a middleware between two layers does to the parts of a request, it is the same one.
+#[tokio::test]
+async fn a_request_that_is_changed_between_two_layers_counts_once() {
+    let (registry, layer) = setup();
+    let inner = Router::new()
+        .route("/hello", get(hello))
+        .layer(layer.clone());
+    let changes = service_fn(move |mut request: Request| {
+        let inner = inner.clone();
+        request.headers_mut().clear();
+        *request.uri_mut() = "http://shop.internal/hello".parse().unwrap();
+        async move { tokio::spawn(inner.oneshot(request)).await.unwrap() }
+    });
+    ask(layer.layer(changes), "/hello").await;
+    assert_eq!(lines(&registry, DURATION), ["GET /hello 200 http = 1"]);
+}
+
 #[tokio::test]
 async fn layers_of_two_registries_both_record() {
     let ((first, outer), (second, inner)) = (setup(), setup());

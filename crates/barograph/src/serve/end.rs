@@ -344,5 +344,6 @@ const PROBE_TIME: Duration = Duration::from_millis(100);
 const STOPPED_TIME: Duration = Duration::from_secs(2);
 /// How often it is looked whether the process should have ended.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
-/// How long what runs at the exit of a process may take.
-const EXIT_TIME: Duration = Duration::from_secs(1);
+/// How long what runs at the exit of a process may take: longer than an exit waits for other telemetry
+/// that the process has, by default.
+const EXIT_TIME: Duration = Duration::from_secs(3);

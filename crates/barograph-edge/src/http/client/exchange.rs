@@ -14,7 +14,7 @@ use crate::http::methods::Kind;
 use crate::http::spans::{self, Sent};
 use crate::http::words::{Server, port_text, version};
 use crate::span::Span;
-use crate::wire::{self, End, Nesting, OTHER};
+use crate::wire::{self, End, OTHER};
 
 /// A request that a client waits for.
 pub struct Exchange {
@@ -29,7 +29,6 @@ pub struct Exchange {
     status: Option<StatusCode>,
     version: Option<Version>,
     passed: u64,
-    nesting: Nesting,
     /// What kind of error one is, where it is better known than by its type.
     errors: fn(&dyn Any) -> Option<&'static str>,
     ended: bool,
@@ -39,11 +38,7 @@ impl Exchange {
     /// Begins one try. None for requests that are left out.
     ///
     /// What is current is the parent of its span.
-    pub(crate) fn begin(
-        recorder: &Arc<Recorder>,
-        nesting: Nesting,
-        request: &Parts,
-    ) -> Option<Self> {
+    pub(crate) fn begin(recorder: &Arc<Recorder>, request: &Parts) -> Option<Self> {
         let settings = &recorder.settings;
         if let Some(filter) = &settings.filter
             && !filter(request)
@@ -79,7 +74,6 @@ impl Exchange {
             status: None,
             version: None,
             passed: 0,
-            nesting,
             errors: |_| None,
             ended: false,
         })
@@ -136,7 +130,7 @@ impl Exchange {
 
 impl wire::Exchange for Exchange {
     fn enter(&self) -> impl Sized + '_ {
-        (self.nesting.enter(), self.span.enter())
+        self.span.enter()
     }
 
     fn respond(&mut self, head: &mut response::Parts) -> Option<End> {

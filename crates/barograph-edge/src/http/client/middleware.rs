@@ -12,10 +12,9 @@ use super::HttpClientLayer;
 use super::attempts::Attempts;
 use super::exchange::Exchange;
 use super::recorder::Recorder;
-use super::service::REQUESTS;
 use crate::http::words::Server;
 use crate::scope::Scope;
-use crate::wire::{self, Exchange as _, ResponseFuture};
+use crate::wire::{self, Exchange as _, Layers, Nested, ResponseFuture};
 
 /// Records the requests of a reqwest client: what an [`HttpClientLayer`] does, as a middleware of
 /// `reqwest-middleware`.
@@ -58,10 +57,15 @@ impl Middleware for HttpClientMiddleware {
         let Ok(uri) = request.url().as_str().parse() else {
             return next.run(request, extensions).await;
         };
-        let url = request.url().as_str().as_bytes();
-        let Ok(nesting) = self.recorder.layers.look_for(&REQUESTS, url) else {
+        if let Err(Nested) = self
+            .recorder
+            .layers
+            .mark::<HttpClientMiddleware>(extensions)
+        {
             return next.run(request, extensions).await;
-        };
+        }
+        let marked = Marked(extensions);
+        let extensions = &mut *marked.0;
         // The request as layers see it, for as long as it is looked at.
         let (mut parts, ()) = Request::new(()).into_parts();
         parts.method = request.method().clone();
@@ -70,7 +74,7 @@ impl Middleware for HttpClientMiddleware {
         parts.headers = std::mem::take(request.headers_mut());
         extensions.get_or_insert_default::<Attempts>();
         parts.extensions = extensions.clone();
-        let exchange = Exchange::begin(&self.recorder, nesting, &parts);
+        let exchange = Exchange::begin(&self.recorder, &parts);
         let exchange = exchange.map(|exchange| exchange.with_errors(error_type));
         let sent = {
             let _entered = exchange.as_ref().map(|exchange| exchange.enter());
@@ -90,6 +94,15 @@ impl Middleware for HttpClientMiddleware {
         };
         let response = ResponseFuture::new(sent, Scope::default(), exchange).await?;
         Ok(whole(response.map(Body::wrap)))
+    }
+}
+
+/// Takes the mark of a layer away when the request is over, since tries share their extensions.
+struct Marked<'a>(&'a mut Extensions);
+
+impl Drop for Marked<'_> {
+    fn drop(&mut self) {
+        Layers::unmark::<HttpClientMiddleware>(self.0);
     }
 }
 

@@ -13,7 +13,7 @@ use super::recorder::Recorder;
 use super::{ResponseBody, ResponseFuture};
 use crate::http::words::Server;
 use crate::scope::Scope;
-use crate::wire::{Exchange as _, Nested, Outer};
+use crate::wire::{Exchange as _, Nested};
 
 /// A client whose requests are recorded. Made by [`HttpClientLayer`](super::HttpClientLayer).
 #[derive(Clone)]
@@ -53,13 +53,15 @@ where
 
     fn call(&mut self, request: Request<Q>) -> ResponseFuture<S::Future> {
         let (mut parts, body) = request.into_parts();
-        let exchange = match self.recorder.layers.look(&REQUESTS, &parts) {
-            Ok(nesting) => Exchange::begin(&self.recorder, nesting, &parts),
-            Err(Nested) => {
-                let inner = self.inner.call(Request::from_parts(parts, body));
-                return ResponseFuture::new(inner, Scope::default(), None);
-            }
-        };
+        let marked = self
+            .recorder
+            .layers
+            .mark::<HttpClient<()>>(&mut parts.extensions);
+        if let Err(Nested) = marked {
+            let inner = self.inner.call(Request::from_parts(parts, body));
+            return ResponseFuture::new(inner, Scope::default(), None);
+        }
+        let exchange = Exchange::begin(&self.recorder, &parts);
         let inner = {
             let _entered = exchange.as_ref().map(Exchange::enter);
             let server = Server::of(&parts.uri, &parts.headers);
@@ -70,11 +72,6 @@ where
         };
         ResponseFuture::new(inner, Scope::default(), exchange)
     }
-}
-
-thread_local! {
-    /// The request that an outer layer records.
-    pub(super) static REQUESTS: Outer = const { Outer::none() };
 }
 
 impl<S: fmt::Debug> fmt::Debug for HttpClient<S> {
