@@ -74,7 +74,7 @@ pub(crate) const RECIPES: &[Recipe] = &[
     },
     Recipe {
         name: "attacks",
-        about: "evil receivers, SIGTERM under load, damaged queues, floods",
+        about: "evil receivers, SIGTERM under load, damaged queues",
         run: attacks,
     },
     Recipe {
@@ -312,16 +312,6 @@ fn attacks() -> Result {
         )))?;
         println!("   {attack}: {:.1} s", begun.elapsed().as_secs_f64());
     }
-    // How soon `/health` is answered is a matter of what runs, so this one is optimized, as what
-    // `stress` builds.
-    let begun = Instant::now();
-    let floods = format!(
-        "test --release --package judges --features attacks --test floods --target-dir {} \
-         -- --nocapture",
-        target_directory("stress").display()
-    );
-    run(cargo(&floods).env("CARGO_PROFILE_RELEASE_LTO", "off"))?;
-    println!("   floods: {:.1} s", begun.elapsed().as_secs_f64());
     Ok(())
 }
 
