@@ -31,6 +31,9 @@ fuzz_target!(|input: Input<'_>| {
         assert_eq!(Redaction::none().text(text), text);
         redaction.redact("url.query", text);
     }
+    if [input.before, input.after].iter().any(|text| text.contains(SECRET)) {
+        return;
+    }
     let separator = [' ', '?', '&', ';', '#', '/', '\n'][usize::from(input.separator) % 7];
     let sign = ["=", "%3D", "%253d"][usize::from(input.sign) % 3];
     let mut text = format!("{}{separator}", input.before);

@@ -100,7 +100,7 @@ impl LevelHandle {
 #[derive(Debug)]
 pub struct InvalidFilter {
     directives: String,
-    source: tracing_subscriber::filter::ParseError,
+    source: Option<tracing_subscriber::filter::ParseError>,
 }
 
 impl fmt::Display for InvalidFilter {
@@ -115,7 +115,7 @@ impl fmt::Display for InvalidFilter {
 
 impl Error for InvalidFilter {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.source)
+        self.source.as_ref().map(|source| source as _)
     }
 }
 
@@ -194,13 +194,18 @@ fn parse(directives: &str) -> Result<(EnvFilter, Kind), InvalidFilter> {
         Err(_) if directives.contains('[') => Kind::Spans,
         Err(_) => Kind::Targets,
     };
+    let invalid = |source| InvalidFilter {
+        directives: directives.to_owned(),
+        source,
+    };
+    // The parser of tracing-subscriber 0.3.23 panics on some other characters.
+    if !directives.is_ascii() {
+        return Err(invalid(None));
+    }
     let parser = EnvFilter::builder().with_default_directive(LevelFilter::ERROR.into());
     match parser.parse(directives) {
         Ok(parsed) => Ok((parsed, kind)),
-        Err(source) => Err(InvalidFilter {
-            directives: directives.to_owned(),
-            source,
-        }),
+        Err(source) => Err(invalid(Some(source))),
     }
 }
 
@@ -273,6 +278,14 @@ mod tests {
             "invalid filter \"info,=,,[\": expected directives such as info,hyper=warn"
         );
         assert!(error.source().is_some());
+    }
+
+    #[test]
+    fn characters_that_the_parser_cannot_take_are_refused() {
+        for directives in ["0\0 \u{2082}\u{2082}", "s\u{fc}d=info", "\u{1f600}"] {
+            let error = directives.parse::<Filter>().unwrap_err();
+            assert!(error.to_string().contains("expected directives"), "{error}");
+        }
     }
 
     #[test]
