@@ -31,7 +31,7 @@ pub(crate) struct Observable {
     added: Mutex<Vec<Callback>>,
     /// Locked while callbacks run, so no callback may wait for it; see [`is_inside`].
     state: Mutex<State>,
-    /// How many label sets are known.
+    /// The number of label sets that are known.
     series: AtomicUsize,
 }
 
@@ -39,7 +39,7 @@ thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether this thread runs a callback.
+/// Returns true while this thread runs a callback.
 ///
 /// A callback that collects would wait for itself, or for another thread whose callback waits for this
 /// one. So inside of a callback observable instruments have nothing to show.

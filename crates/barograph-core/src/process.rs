@@ -1,4 +1,4 @@
-//! What happens to the process as a whole: it is forked, and it exits.
+//! Reports events of the whole process: a fork, and an exit.
 //!
 //! Only the C library tells of either, so this is here and not in the crates that ask.
 

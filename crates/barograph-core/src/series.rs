@@ -137,7 +137,7 @@ impl Series {
         }
     }
 
-    /// Whether a handle is bound to it.
+    /// Returns true while a handle is bound to the series.
     pub(crate) fn is_held(&self) -> bool {
         // Acquire: pairs with the Release in `let_go`.
         self.handles.load(Ordering::Acquire) > 0

@@ -76,7 +76,7 @@ fn run(case: &dyn Fn(&World)) {
     unsafe { ManuallyDrop::drop(&mut world) };
 }
 
-/// What a reader is shown of the views: labels and numbers.
+/// Reads the labels and numbers that the views show.
 fn read(views: &[Arc<dyn FamilyView>]) -> Vec<(String, f64)> {
     let mut all = Vec::new();
     for view in views {
@@ -94,7 +94,7 @@ fn read(views: &[Arc<dyn FamilyView>]) -> Vec<(String, f64)> {
     all
 }
 
-/// What the page has for a label.
+/// Returns the value that the page has for a label.
 fn shown(page: &[(String, f64)], label: &str) -> Option<f64> {
     let mut values = page.iter().filter(|(shown, _)| shown == label);
     let value = values.next().map(|(_, value)| *value);
