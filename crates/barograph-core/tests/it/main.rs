@@ -5,7 +5,6 @@
 extern crate barograph_core as barograph;
 
 mod churn;
-mod exemplars;
 mod families;
 mod limits;
 mod model;

@@ -1,7 +1,13 @@
 //! Exemplars come by themselves, from sampled traces only, one for each collection.
+//!
+//! The epochs in which a slot takes one exemplar are counted for the whole process, and each
+//! collection begins one. A test that says which of two measurements is kept therefore needs a
+//! process in which nobody else collects: this one, whose tests run one after the other.
 
-use std::sync::Arc;
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use barograph_core::current::{self, Current};
 use barograph_core::exemplar::{Candidate, ExemplarFilter};
@@ -9,6 +15,12 @@ use barograph_core::registry::Registry;
 use barograph_model::context::{TraceContext, TraceFlags};
 use barograph_model::exemplar::Exemplar;
 use barograph_model::snapshot::Source;
+
+/// Lets one test at a time collect.
+fn alone() -> MutexGuard<'static, ()> {
+    static ONE: Mutex<()> = Mutex::new(());
+    ONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
 
 fn trace(id: u128, sampled: bool) -> TraceContext {
     TraceContext::new(id, 7, TraceFlags::from_bits(u8::from(sampled))).unwrap()
@@ -29,6 +41,7 @@ fn ids(registry: &Registry) -> Vec<u128> {
 
 #[test]
 fn a_sampled_trace_leaves_an_exemplar_on_counters_and_buckets() {
+    let _alone = alone();
     let registry = Registry::new();
     let counter = registry.counter("c").register().unwrap();
     let histogram = registry.histogram("h").with_unit("s").register().unwrap();
@@ -58,6 +71,7 @@ fn a_sampled_trace_leaves_an_exemplar_on_counters_and_buckets() {
 
 #[test]
 fn other_traces_leave_none() {
+    let _alone = alone();
     let registry = Registry::new();
     let counter = registry.counter("c").register().unwrap();
     counter.inc();
@@ -78,6 +92,7 @@ fn other_traces_leave_none() {
 
 #[test]
 fn filters_and_exemplars_by_hand() {
+    let _alone = alone();
     let registry = Registry::new();
     let counter = registry.counter("c").register().unwrap();
     for _ in 0..3000 {
@@ -116,6 +131,7 @@ impl Candidate for Agrees {
 
 #[test]
 fn a_trace_that_is_not_sampled_leaves_one_if_it_agrees() {
+    let _alone = alone();
     let registry = Registry::new();
     let counter = registry.counter("c").register().unwrap();
     let histogram = registry.histogram("h").with_unit("s").register().unwrap();
@@ -156,6 +172,7 @@ fn a_trace_that_is_not_sampled_leaves_one_if_it_agrees() {
 
 #[test]
 fn only_the_trace_of_a_candidate_asks_it() {
+    let _alone = alone();
     let registry = Registry::new();
     let counter = registry.counter("c").register().unwrap();
     let agrees = Arc::new(Agrees(9.into()));
