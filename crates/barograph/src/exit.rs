@@ -46,6 +46,9 @@ const UNFINISHED: &[u8] =
     b"barograph: the process exits before all telemetry was exported; what is left \
     is lost, unless a persistent queue keeps it\n";
 
+/// How long what else runs at the exit of the process may take, where it is limited.
+const REST_TIME: Duration = Duration::from_secs(1);
+
 /// How long a single line may take.
 const A_LINE: Duration = Duration::from_millis(100);
 
@@ -131,6 +134,20 @@ impl Drop for AtExit {
             TIMEOUT.store(0, Ordering::Relaxed);
         }
     }
+}
+
+/// Ends the process, whatever the others of its threads do: what else runs at its exit may wait for one
+/// that is blocked.
+pub(crate) fn exit(status: i32) -> ! {
+    let limit = Duration::from_millis(TIMEOUT.load(Ordering::Relaxed)) + REST_TIME;
+    // Without a thread it is not limited.
+    let _ = thread::Builder::new()
+        .name("barograph-exit".into())
+        .spawn(move || {
+            thread::sleep(limit);
+            std::process::abort();
+        });
+    std::process::exit(status);
 }
 
 /// Called by the C library.

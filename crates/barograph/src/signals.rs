@@ -1,110 +1,70 @@
 //! The signals that ask a process to end: SIGTERM and Ctrl-C.
+//!
+//! A handler stays installed for the rest of the process, and takes the place of what the system would do.
+//! So one thread receives the signals for as long as the process lives. It passes each on to those that
+//! end in order now, its followers. When there are none, because the service has ended, was dropped or was
+//! asked before, it ends the process as the signal would have done.
 
 use std::io;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Weak};
+use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::thread;
 
+use barograph_core::process;
+#[cfg(feature = "axum")]
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use tokio::sync::watch;
 
+use crate::exit;
 use crate::readiness::Readiness;
 
-/// The signals as they come, for whoever waits in a runtime.
-#[cfg(unix)]
-pub(crate) struct Signals {
-    interrupt: tokio::signal::unix::Signal,
-    terminate: tokio::signal::unix::Signal,
-}
+/// The signals that a server follows. Until this is dropped they do not end the process.
+#[cfg(feature = "axum")]
+pub(crate) struct Signals(UnboundedReceiver<i32>);
 
-#[cfg(unix)]
+#[cfg(feature = "axum")]
 impl Signals {
-    /// Handles the signals from now on: without a handler they end the process.
+    /// Receives the signals from now on.
     pub(crate) fn new() -> io::Result<Self> {
-        use tokio::signal::unix::{SignalKind, signal};
-        Ok(Signals {
-            interrupt: signal(SignalKind::interrupt())?,
-            terminate: signal(SignalKind::terminate())?,
-        })
+        let (sender, receiver) = unbounded_channel();
+        follow(move |signal| match sender.send(signal) {
+            Ok(()) => Follows::InOrder,
+            Err(_) => Follows::NoMore,
+        })?;
+        Ok(Signals(receiver))
     }
 
     /// Waits for the next one, and returns its number.
     pub(crate) async fn next(&mut self) -> i32 {
-        use tokio::signal::unix::SignalKind;
-        tokio::select! {
-            _ = self.interrupt.recv() => SignalKind::interrupt().as_raw_value(),
-            _ = self.terminate.recv() => SignalKind::terminate().as_raw_value(),
+        match self.0.recv().await {
+            Some(signal) => signal,
+            None => std::future::pending().await,
         }
     }
 }
 
-#[cfg(not(unix))]
-pub(crate) struct Signals;
-
-#[cfg(not(unix))]
-impl Signals {
-    pub(crate) fn new() -> io::Result<Self> {
-        Ok(Signals)
-    }
-
-    pub(crate) async fn next(&mut self) -> i32 {
-        // Without a handler Ctrl-C ends the process, which is an end too.
-        if tokio::signal::ctrl_c().await.is_err() {
-            std::future::pending().await
-        }
-        // SIGINT, as C has it.
-        2
-    }
-}
-
-/// Whether the process was asked to end, for any number of tasks. Handled by a thread of its own, so
-/// that the service's runtime may be busy, or not there at all.
+/// Whether the process was asked to end, for any number of tasks. No runtime is needed: the signals are
+/// received on a thread of their own.
 #[derive(Debug)]
-pub(crate) struct Requested {
-    is_requested: watch::Sender<bool>,
-    /// Set where somebody else ends the process in order, who gets all signals himself.
-    is_served: AtomicBool,
-}
+pub(crate) struct Requested(watch::Sender<bool>);
 
 impl Requested {
-    /// Begins to handle signals.
-    ///
-    /// The first one is a request, which the program follows. At the second one the process exits,
-    /// which sends what was recorded, with the status of a process that a signal ended: 128 and its
-    /// number. At the first one, too, when the telemetry is gone.
+    /// Begins to handle signals. The first one is a request, which the program follows.
     pub(crate) fn begin(readiness: Readiness) -> io::Result<Arc<Self>> {
-        let requested = Arc::new(Requested {
-            is_requested: watch::Sender::new(false),
-            is_served: AtomicBool::new(false),
-        });
-        let (started, start) = std::sync::mpsc::sync_channel(1);
+        let requested = Arc::new(Requested(watch::Sender::new(false)));
         let ours = Arc::downgrade(&requested);
-        let run = move || {
-            let prepared = runtime().and_then(|runtime| {
-                let inside = runtime.enter();
-                let signals = Signals::new()?;
-                drop(inside);
-                Ok((runtime, signals))
-            });
-            match prepared {
-                Ok((runtime, signals)) => {
-                    let _ = started.send(Ok(()));
-                    runtime.block_on(follow(signals, &ours, &readiness));
-                }
-                Err(error) => {
-                    let _ = started.send(Err(error));
-                }
+        follow(move |_| match ours.upgrade() {
+            Some(requested) if !requested.0.send_replace(true) => {
+                readiness.set(false);
+                Follows::InOrder
             }
-        };
-        std::thread::Builder::new()
-            .name("barograph-signals".into())
-            .spawn(run)?;
-        let died = || Err(io::Error::other("the thread ended at once"));
-        start.recv().unwrap_or_else(|_| died())?;
+            Some(_) | None => Follows::NoMore,
+        })?;
         Ok(requested)
     }
 
     /// Ends when the process is asked to end, or was before.
     pub(crate) fn wait(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut requested = self.is_requested.subscribe();
+        let mut requested = self.0.subscribe();
         async move {
             if requested
                 .wait_for(|is_requested| *is_requested)
@@ -116,28 +76,12 @@ impl Requested {
             }
         }
     }
-
-    /// Leaves a second signal to whoever serves.
-    #[cfg(feature = "axum")]
-    pub(crate) fn leave_to_server(&self) {
-        self.is_served.store(true, Ordering::Relaxed);
-    }
 }
 
-async fn follow(mut signals: Signals, requested: &Weak<Requested>, readiness: &Readiness) {
-    let mut is_first = true;
-    loop {
-        let signal = signals.next().await;
-        match requested.upgrade() {
-            Some(requested) if is_first => {
-                is_first = false;
-                readiness.set(false);
-                requested.is_requested.send_replace(true);
-            }
-            Some(requested) if requested.is_served.load(Ordering::Relaxed) => {}
-            Some(_) | None => std::process::exit(128 + signal),
-        }
-    }
+/// Ends the process as a signal does that nobody handles, with 128 and its number as the status, but
+/// sends what was recorded.
+pub(crate) fn exit_by(signal: i32) -> ! {
+    exit::exit(128 + signal)
 }
 
 /// A runtime for the thread that it is made on.
@@ -145,4 +89,124 @@ pub(crate) fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
+}
+
+/// What a follower does about a signal.
+enum Follows {
+    /// It has the process end in order.
+    InOrder,
+    /// It has ended, or was asked before. It is not asked again.
+    NoMore,
+}
+
+type Follower = Box<dyn FnMut(i32) -> Follows + Send>;
+
+struct Followers {
+    /// The generation of the process in which the signals are received; 0 before that.
+    received_in: u64,
+    all: Vec<Follower>,
+}
+
+static FOLLOWERS: Mutex<Followers> = Mutex::new(Followers {
+    received_in: 0,
+    all: Vec::new(),
+});
+
+/// Passes each signal on from now on, until it is not followed any more.
+fn follow(follower: impl FnMut(i32) -> Follows + Send + 'static) -> io::Result<()> {
+    let mut followers = FOLLOWERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let generation = process::generation();
+    if followers.received_in != generation {
+        receive()?;
+        // Those before a fork are the parent's.
+        std::mem::forget(std::mem::take(&mut followers.all));
+        followers.received_in = generation;
+    }
+    followers.all.push(Box::new(follower));
+    Ok(())
+}
+
+/// Receives signals on a thread of its own, for the rest of the process.
+fn receive() -> io::Result<()> {
+    let (started, start) = mpsc::sync_channel(1);
+    let run = move || {
+        let prepared = runtime().and_then(|runtime| {
+            let inside = runtime.enter();
+            let incoming = Incoming::new()?;
+            drop(inside);
+            Ok((runtime, incoming))
+        });
+        match prepared {
+            Ok((runtime, mut incoming)) => {
+                let _ = started.send(Ok(()));
+                loop {
+                    pass_on(runtime.block_on(incoming.next()));
+                }
+            }
+            Err(error) => {
+                let _ = started.send(Err(error));
+            }
+        }
+    };
+    thread::Builder::new()
+        .name("barograph-signals".into())
+        .spawn(run)?;
+    let died = || Err(io::Error::other("the thread ended at once"));
+    start.recv().unwrap_or_else(|_| died())
+}
+
+fn pass_on(signal: i32) {
+    let mut followers = FOLLOWERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let all = &mut followers.all;
+    all.retain_mut(|follower| matches!(follower(signal), Follows::InOrder));
+    if all.is_empty() {
+        drop(followers);
+        exit_by(signal);
+    }
+}
+
+/// The signals as they come.
+#[cfg(unix)]
+struct Incoming {
+    interrupt: tokio::signal::unix::Signal,
+    terminate: tokio::signal::unix::Signal,
+}
+
+#[cfg(unix)]
+impl Incoming {
+    /// Handles the signals from now on: without a handler they end the process.
+    fn new() -> io::Result<Self> {
+        use tokio::signal::unix::{SignalKind, signal};
+        Ok(Incoming {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+        })
+    }
+
+    async fn next(&mut self) -> i32 {
+        use tokio::signal::unix::SignalKind;
+        tokio::select! {
+            _ = self.interrupt.recv() => SignalKind::interrupt().as_raw_value(),
+            _ = self.terminate.recv() => SignalKind::terminate().as_raw_value(),
+        }
+    }
+}
+
+#[cfg(not(unix))]
+struct Incoming;
+
+#[cfg(not(unix))]
+impl Incoming {
+    fn new() -> io::Result<Self> {
+        Ok(Incoming)
+    }
+
+    async fn next(&mut self) -> i32 {
+        // Without a handler Ctrl-C ends the process, which is an end too.
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+        // SIGINT, as C has it.
+        2
+    }
 }

@@ -213,8 +213,8 @@ impl Telemetry {
     /// The first call begins to handle the two signals, for the rest of the process, on a thread of its
     /// own; the future needs no runtime. It can be dropped and asked for again: a signal that came
     /// meanwhile is not forgotten. A second signal has the process exit at once, with 128 and the number
-    /// of the signal as its status: what was recorded is sent as at any exit. The same does the first
-    /// signal when the telemetry is gone.
+    /// of the signal as its status: what was recorded is sent as at any exit. The first signal does the
+    /// same when the telemetry is gone, unless another one of this process, or a server, follows it.
     pub fn shutdown_signal(&self) -> impl Future<Output = ()> + Send + use<> {
         let requested = self.requested.get_or_init(|| {
             let begun = Requested::begin(self.readiness());
@@ -298,14 +298,6 @@ impl Telemetry {
     #[cfg(feature = "axum")]
     pub(crate) fn own(&self) -> Arc<Own> {
         self.pages.own()
-    }
-
-    /// Leaves a second signal to whoever serves, where signals are handled here too.
-    #[cfg(feature = "axum")]
-    pub(crate) fn leave_signals_to_server(&self) {
-        if let Some(Some(requested)) = self.requested.get() {
-            requested.leave_to_server();
-        }
     }
 
     /// What is left to do when a panic ends the process.

@@ -79,6 +79,18 @@ async fn served(set: impl FnOnce(Server) -> Server) {
     eprintln!("{RETURNED}");
 }
 
+#[track_caller]
+fn wait_until(mut is_so: impl FnMut() -> bool) {
+    let began = Instant::now();
+    while !is_so() {
+        assert!(
+            began.elapsed() < Duration::from_secs(30),
+            "it does not come"
+        );
+        sleep(Duration::from_millis(10));
+    }
+}
+
 fn of_two_workers() -> Runtime {
     let mut builder = Builder::new_multi_thread();
     builder.worker_threads(2).enable_all().build().unwrap()
@@ -153,8 +165,105 @@ fn a_second_signal_ends_requests_that_block_at_once() {
     sleep(Duration::from_millis(300));
     process.signal("INT");
     let end = process.wait();
-    end.assert(TIMED_OUT, [Duration::ZERO, Duration::ZERO]);
+    end.assert(128 + 2, [Duration::ZERO, Duration::ZERO]);
     drop(blocking);
+}
+
+#[test]
+fn a_second_signal_ends_a_service_with_the_status_of_the_signal() {
+    let test = "a_second_signal_ends_a_service_with_the_status_of_the_signal";
+    let Some(process) = start(test) else {
+        let longer = |server: Server| server.with_drain_delay(FOR_EVER);
+        return serve(&of_two_workers(), longer);
+    };
+    process.ask("/");
+    process.signal(TERM);
+    sleep(Duration::from_millis(300));
+    process.signal(TERM);
+    let end = process.wait();
+    end.assert(128 + 15, [Duration::ZERO, Duration::ZERO]);
+}
+
+#[test]
+fn a_signal_after_serve_has_returned_ends_the_process() {
+    let test = "a_signal_after_serve_has_returned_ends_the_process";
+    let Some(process) = start(test) else {
+        serve(&of_two_workers(), |server| server);
+        return sleep(FOR_EVER);
+    };
+    process.ask("/");
+    let admin = process.admin;
+    process.signal(TERM);
+    wait_until(|| TcpStream::connect(admin).is_err());
+    sleep(Duration::from_millis(300));
+    process.signal("INT");
+    let end = process.wait();
+    end.assert(128 + 2, [Duration::ZERO, Duration::ZERO]);
+    assert!(end.err.contains(RETURNED), "{}", end.err);
+}
+
+#[test]
+fn a_signal_after_serve_was_dropped_ends_the_process() {
+    let test = "a_signal_after_serve_was_dropped_ends_the_process";
+    let Some(mut process) = start(test) else {
+        let runtime = of_two_workers();
+        let serving = runtime.spawn(served(|server| server));
+        std::io::stdin().read_line(&mut String::new()).unwrap();
+        serving.abort();
+        return sleep(FOR_EVER);
+    };
+    process.ask("/");
+    let admin = process.admin;
+    process.tell();
+    wait_until(|| TcpStream::connect(admin).is_err());
+    sleep(Duration::from_millis(300));
+    process.signal(TERM);
+    let end = process.wait();
+    end.assert(128 + 15, [Duration::ZERO, Duration::ZERO]);
+    assert!(!end.err.contains(RETURNED), "{}", end.err);
+}
+
+#[test]
+fn a_service_after_another_one_ends_in_order() {
+    let test = "a_service_after_another_one_ends_in_order";
+    let Some(process) = start(test) else {
+        let runtime = of_two_workers();
+        runtime.block_on(async {
+            let telemetry = Telemetry::builder("first").without_listener();
+            let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+            let first = telemetry.start().unwrap().server(app());
+            let serving = first.serve(listener.await.unwrap());
+            let limit = Duration::from_millis(300);
+            tokio::time::timeout(limit, serving).await.unwrap_err();
+        });
+        return serve(&runtime, |server| server);
+    };
+    process.ask("/");
+    process.signal(TERM);
+    let end = process.wait();
+    end.assert(0, [Duration::ZERO, Duration::ZERO]);
+    assert!(end.err.contains(RETURNED), "{}", end.err);
+}
+
+#[test]
+fn a_signal_after_a_worker_has_ended_its_telemetry_ends_the_process() {
+    let test = "a_signal_after_a_worker_has_ended_its_telemetry_ends_the_process";
+    let Some(process) = start(test) else {
+        let telemetry = telemetry();
+        let admin = telemetry.local_addr().unwrap();
+        let asked = telemetry.shutdown_signal();
+        listens(admin, admin);
+        of_one_thread().block_on(asked);
+        telemetry.shutdown_blocking();
+        return sleep(FOR_EVER);
+    };
+    let admin = process.admin;
+    process.signal(TERM);
+    wait_until(|| TcpStream::connect(admin).is_err());
+    sleep(Duration::from_millis(300));
+    process.signal(TERM);
+    let end = process.wait();
+    end.assert(128 + 15, [Duration::ZERO, Duration::ZERO]);
 }
 
 #[test]

@@ -21,9 +21,10 @@ use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
 
 use crate::diagnostics;
+use crate::exit::exit;
 use crate::readiness::Readiness;
 use crate::serve::connections::Connections;
-use crate::signals::{Signals, runtime};
+use crate::signals::{Signals, exit_by, runtime};
 use crate::telemetry::Telemetry;
 
 /// What ends the service.
@@ -126,15 +127,18 @@ impl Ending {
             }
             let asked = Instant::now();
             self.readiness.set(false);
-            tokio::select! {
-                () = self.in_order() => {}
-                () = stop.again() => {}
-            }
+            let again = tokio::select! {
+                () = self.in_order() => None,
+                signal = stop.again() => Some(signal),
+            };
             self.connections.cut();
             let _ = timeout(CUT_TIME, self.connections.tasks_ended()).await;
-            Some(asked)
+            Some((asked, again))
         });
-        let Some(asked) = asked else {
+        let is_signalled = matches!(stop, Stopping::Signals(_));
+        // The next signal is not for the service any more.
+        drop(stop);
+        let Some((asked, again)) = asked else {
             return;
         };
         let blocked = self.connections.tasks();
@@ -144,9 +148,12 @@ impl Ending {
             ));
         }
         self.telemetry.end();
+        if let Some(signal) = again {
+            exit_by(signal);
+        }
         let limit = asked + self.times.drain_delay + self.times.request_time + FLUSH_TIME;
         let _ = done.send(());
-        if let (Stopping::Signals(_), Some(delay)) = (stop, self.times.exit_delay) {
+        if let (true, Some(delay)) = (is_signalled, self.times.exit_delay) {
             let watch = ExitWatch {
                 connections: self.connections,
                 service: self.service,
@@ -241,7 +248,7 @@ impl ExitWatch {
                     "the process has not ended by its time limit, since threads are blocked; it is \
                      ended with status {STATUS}"
                 ));
-                exit();
+                exit(STATUS);
             }
             thread::sleep(LOOK_INTERVAL);
         }
@@ -273,17 +280,6 @@ impl ExitWatch {
     }
 }
 
-/// Ends the process. What runs at an exit may hang on threads that are blocked.
-fn exit() -> ! {
-    let _ = thread::Builder::new()
-        .name("barograph-exit".into())
-        .spawn(|| {
-            thread::sleep(EXIT_TIME);
-            std::process::abort();
-        });
-    std::process::exit(STATUS);
-}
-
 /// What ends the service, waited for on the thread that ends it.
 enum Stopping {
     Signals(Signals),
@@ -308,10 +304,10 @@ impl Stopping {
         }
     }
 
-    /// The wish to end without waiting.
-    async fn again(&mut self) {
+    /// Waits for the signal to end without waiting, and returns its number.
+    async fn again(&mut self) -> i32 {
         match self {
-            Stopping::Signals(signals) => drop(signals.next().await),
+            Stopping::Signals(signals) => signals.next().await,
             Stopping::Future(_) => std::future::pending().await,
         }
     }
@@ -344,6 +340,3 @@ const PROBE_TIME: Duration = Duration::from_millis(100);
 const STOPPED_TIME: Duration = Duration::from_secs(2);
 /// How often it is looked whether the process should have ended.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);
-/// How long what runs at the exit of a process may take: longer than an exit waits for other telemetry
-/// that the process has, by default.
-const EXIT_TIME: Duration = Duration::from_secs(3);

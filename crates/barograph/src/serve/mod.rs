@@ -5,7 +5,12 @@
 //! as before; the address is given up; requests that are under way have 10 s, and so have streams,
 //! websockets and whatever else keeps its connection; what is left then, heads sent by half and bodies
 //! not read among it, is cut; what the telemetry has to send is sent within 5 s; the admin port closes
-//! last. A second signal cuts at once.
+//! last.
+//!
+//! A second signal cuts at once. What was recorded is sent, and the process exits with the status of one
+//! that a signal ended, 128 and its number, as it does with
+//! [`shutdown_signal`](Telemetry::shutdown_signal). Likewise does the first signal after `serve` has
+//! returned or was dropped, unless another server or `shutdown_signal` of this process follows it.
 //!
 //! # The time limit
 //!
@@ -149,9 +154,6 @@ impl Server {
     /// Outside of a tokio runtime with I/O and time.
     pub async fn serve(self, listener: TcpListener) -> Result {
         let own = self.telemetry.own();
-        if let Stop::Signals = self.stop {
-            self.telemetry.leave_signals_to_server();
-        }
         let connections = Connections::new();
         let ending = Ending::new(self.telemetry, &connections, self.times);
         let ended = ending.begin(self.stop).await?;
