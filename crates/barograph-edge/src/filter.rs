@@ -1,8 +1,12 @@
-//! Which spans and events one output has, changed while the service runs.
+//! Filters of spans and events by target and level, changed while the service runs.
 //!
 //! Each output has a filter of its own (`layer.with_filter(filter)`), so that fewer lines on the
 //! terminal do not make traces thinner: `RUST_LOG=warn` belongs to the terminal's filter, and the
 //! spans of requests stay for the others.
+//!
+//! Why not `EnvFilter`? A crate that turns on the feature `env-filter` of tracing-subscriber turns it on for
+//! the whole build, and `tracing_subscriber::fmt::init()` of a service shows errors only from then on. Who
+//! needs directives by span or field puts `EnvFilter` on the layer himself.
 
 use std::error::Error;
 use std::fmt;
@@ -11,13 +15,17 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use tracing::level_filters::LevelFilter;
-use tracing::span::{Attributes, Id, Record};
 use tracing::subscriber::Interest;
 use tracing::{Metadata, Subscriber};
-use tracing_subscriber::filter::EnvFilter;
+use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{self, Context};
 
-/// The filter of one output, in the words of `RUST_LOG`: `info,hyper=warn,[request{id=7}]=trace`.
+/// The filter of one output, by directives as in `RUST_LOG`, each a level, a target or `target=level`:
+/// `info,hyper=warn`.
+///
+/// The most specific directive for a target counts, and where there is none nothing is let through.
+/// A target without a level lets all levels through; no directive at all, errors. Directives by span or
+/// field, such as `[request{id=7}]=trace`, are not supported.
 ///
 /// ```
 /// use barograph_edge::filter::Filter;
@@ -40,7 +48,7 @@ impl Filter {
         Filter {
             shared: Arc::new(Shared {
                 kind: AtomicUsize::new(Kind::Level(level).encode()),
-                directives: RwLock::new(Arc::new(level_alone(level))),
+                targets: RwLock::new(level_alone(level)),
             }),
         }
     }
@@ -58,8 +66,8 @@ impl FromStr for Filter {
 
     fn from_str(directives: &str) -> Result<Self, InvalidFilter> {
         let filter = Filter::level(LevelFilter::OFF);
-        let (directives, kind) = parse(directives)?;
-        filter.shared.set(directives, kind);
+        let (targets, kind) = parse(directives)?;
+        filter.shared.set(targets, kind);
         Ok(filter)
     }
 }
@@ -78,8 +86,8 @@ impl LevelHandle {
     /// # Errors
     /// [`InvalidFilter`], and nothing has changed.
     pub fn set(&self, directives: &str) -> Result<(), InvalidFilter> {
-        let (directives, kind) = parse(directives)?;
-        self.shared.set(directives, kind);
+        let (targets, kind) = parse(directives)?;
+        self.shared.set(targets, kind);
         tracing::callsite::rebuild_interest_cache();
         Ok(())
     }
@@ -92,7 +100,7 @@ impl LevelHandle {
 
     /// The directives that hold.
     pub fn directives(&self) -> String {
-        self.shared.read(|directives| directives.to_string())
+        self.shared.read(Targets::to_string)
     }
 }
 
@@ -100,22 +108,40 @@ impl LevelHandle {
 #[derive(Debug)]
 pub struct InvalidFilter {
     directives: String,
-    source: Option<tracing_subscriber::filter::ParseError>,
+    reason: Reason,
+}
+
+#[derive(Debug)]
+enum Reason {
+    Unsupported,
+    Unparsable(tracing_subscriber::filter::ParseError),
+}
+
+impl InvalidFilter {
+    /// Says what a filter has to be.
+    pub fn expected(&self) -> &'static str {
+        match self.reason {
+            Reason::Unsupported => {
+                "directives such as info,hyper=warn; those by span or field are not supported"
+            }
+            Reason::Unparsable(_) => "directives such as info,hyper=warn",
+        }
+    }
 }
 
 impl fmt::Display for InvalidFilter {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let InvalidFilter { directives, .. } = self;
-        write!(
-            f,
-            "invalid filter {directives:?}: expected directives such as info,hyper=warn"
-        )
+        let (directives, expected) = (&self.directives, self.expected());
+        write!(f, "invalid filter {directives:?}: expected {expected}")
     }
 }
 
 impl Error for InvalidFilter {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.source.as_ref().map(|source| source as _)
+        match &self.reason {
+            Reason::Unsupported => None,
+            Reason::Unparsable(source) => Some(source),
+        }
     }
 }
 
@@ -123,20 +149,19 @@ impl Error for InvalidFilter {
 struct Shared {
     /// The kind, so that the lock is left alone where it says enough.
     kind: AtomicUsize,
-    directives: RwLock<Arc<EnvFilter>>,
+    targets: RwLock<Targets>,
 }
 
 impl Shared {
-    fn set(&self, directives: EnvFilter, kind: Kind) {
-        let held = self.directives.write();
-        let mut held = held.unwrap_or_else(PoisonError::into_inner);
-        *held = Arc::new(directives);
+    fn set(&self, targets: Targets, kind: Kind) {
+        let held = self.targets.write();
+        *held.unwrap_or_else(PoisonError::into_inner) = targets;
         // Whoever still sees the other kind decides as a moment before.
         self.kind.store(kind.encode(), Ordering::Relaxed);
     }
 
-    fn read<T>(&self, f: impl FnOnce(&EnvFilter) -> T) -> T {
-        let held = self.directives.read();
+    fn read<T>(&self, f: impl FnOnce(&Targets) -> T) -> T {
+        let held = self.targets.read();
         f(&held.unwrap_or_else(PoisonError::into_inner))
     }
 
@@ -153,8 +178,6 @@ enum Kind {
     Level(LevelFilter),
     /// Targets too.
     Targets,
-    /// Spans and their fields too.
-    Spans,
 }
 
 const LEVELS: [LevelFilter; 6] = [
@@ -171,8 +194,7 @@ impl Kind {
     fn decode(number: usize) -> Self {
         match LEVELS.get(number) {
             Some(level) => Kind::Level(*level),
-            None if number == LEVELS.len() => Kind::Targets,
-            None => Kind::Spans,
+            None => Kind::Targets,
         }
     }
 
@@ -182,35 +204,33 @@ impl Kind {
             // A level that is not known is left to the directives.
             Kind::Level(of) => level(of).unwrap_or(LEVELS.len()),
             Kind::Targets => LEVELS.len(),
-            Kind::Spans => LEVELS.len() + 1,
         }
     }
 }
 
 /// The directives, and what they have to look at.
-fn parse(directives: &str) -> Result<(EnvFilter, Kind), InvalidFilter> {
-    let kind = match directives.trim().parse() {
-        Ok(level) => Kind::Level(level),
-        Err(_) if directives.contains('[') => Kind::Spans,
-        Err(_) => Kind::Targets,
-    };
-    let invalid = |source| InvalidFilter {
+fn parse(directives: &str) -> Result<(Targets, Kind), InvalidFilter> {
+    let invalid = |reason| InvalidFilter {
         directives: directives.to_owned(),
-        source,
+        reason,
     };
-    // The parser of tracing-subscriber 0.3.23 panics on some other characters.
-    if !directives.is_ascii() {
-        return Err(invalid(None));
+    if directives.contains(['[', ']', '{', '}']) {
+        return Err(invalid(Reason::Unsupported));
     }
-    let parser = EnvFilter::builder().with_default_directive(LevelFilter::ERROR.into());
-    match parser.parse(directives) {
-        Ok(parsed) => Ok((parsed, kind)),
-        Err(source) => Err(invalid(Some(source))),
-    }
+    // Without the blank ones, which the parser takes for the level ERROR.
+    let written = directives.split(',').map(str::trim);
+    let written: Vec<_> = written.filter(|directive| !directive.is_empty()).collect();
+    let targets = written.join(",").parse();
+    let targets: Targets = targets.map_err(|source| invalid(Reason::Unparsable(source)))?;
+    let kind = match (targets.default_level(), targets.iter().next()) {
+        (Some(level), None) => Kind::Level(level),
+        _ => Kind::Targets,
+    };
+    Ok((targets, kind))
 }
 
-fn level_alone(level: LevelFilter) -> EnvFilter {
-    EnvFilter::default().add_directive(level.into())
+fn level_alone(level: LevelFilter) -> Targets {
+    Targets::new().with_default(level)
 }
 
 impl<S: Subscriber> layer::Filter<S> for Filter {
@@ -218,51 +238,19 @@ impl<S: Subscriber> layer::Filter<S> for Filter {
     fn enabled(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) -> bool {
         match self.shared.kind() {
             Kind::Level(level) => *metadata.level() <= level,
-            _ => self
+            Kind::Targets => self
                 .shared
-                .read(|directives| directives.enabled(metadata, context.clone())),
+                .read(|targets| layer::Filter::enabled(targets, metadata, context)),
         }
     }
 
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
         self.shared
-            .read(|directives| layer::Filter::<S>::callsite_enabled(directives, metadata))
+            .read(|targets| layer::Filter::<S>::callsite_enabled(targets, metadata))
     }
 
     fn max_level_hint(&self) -> Option<LevelFilter> {
-        self.shared.read(EnvFilter::max_level_hint)
-    }
-
-    fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        self.with_directives(|directives| directives.on_new_span(attributes, id, context));
-    }
-
-    fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
-        self.with_directives(|directives| directives.on_record(id, values, context));
-    }
-
-    fn on_enter(&self, id: &Id, context: Context<'_, S>) {
-        self.with_directives(|directives| directives.on_enter(id, context));
-    }
-
-    fn on_exit(&self, id: &Id, context: Context<'_, S>) {
-        self.with_directives(|directives| directives.on_exit(id, context));
-    }
-
-    fn on_close(&self, id: Id, context: Context<'_, S>) {
-        self.with_directives(|directives| directives.on_close(id, context));
-    }
-}
-
-impl Filter {
-    #[inline]
-    fn with_directives(&self, f: impl FnOnce(&EnvFilter)) {
-        if self.shared.kind() == Kind::Spans {
-            // Not under the lock: fields of a span are matched by `Debug`, which may log in its turn.
-            let held = self.shared.directives.read();
-            let directives = Arc::clone(&held.unwrap_or_else(PoisonError::into_inner));
-            f(&directives);
-        }
+        self.shared.read(layer::Filter::<S>::max_level_hint)
     }
 }
 
@@ -270,22 +258,43 @@ impl Filter {
 mod tests {
     use super::*;
 
+    use tracing_subscriber::Registry;
+
     #[test]
     fn what_is_no_filter_is_shown() {
-        let error = "info,=,,[".parse::<Filter>().unwrap_err();
+        let error = "info,a=b=c".parse::<Filter>().unwrap_err();
         assert_eq!(
             error.to_string(),
-            "invalid filter \"info,=,,[\": expected directives such as info,hyper=warn"
+            "invalid filter \"info,a=b=c\": expected directives such as info,hyper=warn"
         );
         assert!(error.source().is_some());
     }
 
     #[test]
-    fn characters_that_the_parser_cannot_take_are_refused() {
-        for directives in ["0\0 \u{2082}\u{2082}", "s\u{fc}d=info", "\u{1f600}"] {
+    fn directives_by_span_or_field_are_refused() {
+        for directives in [
+            "info,[request{id=7}]=trace",
+            "[request]",
+            "shop[{id}]=debug",
+            "a}=info",
+        ] {
             let error = directives.parse::<Filter>().unwrap_err();
-            assert!(error.to_string().contains("expected directives"), "{error}");
+            assert!(error.to_string().contains("not supported"), "{error}");
         }
+    }
+
+    #[test]
+    fn blank_directives_and_blanks_around_them_are_nothing() {
+        for directives in [
+            "info,hyper=warn,",
+            " info , hyper=warn",
+            ",,info,,hyper=warn",
+        ] {
+            let filter: Filter = directives.parse().unwrap();
+            assert_eq!(filter.handle().directives(), "hyper=warn,info");
+        }
+        let filter: Filter = "s\u{fc}d=info".parse().unwrap();
+        assert_eq!(filter.handle().directives(), "s\u{fc}d=info");
     }
 
     #[test]
@@ -295,16 +304,27 @@ mod tests {
             (" WARN ", Kind::Level(LevelFilter::WARN)),
             ("off", Kind::Level(LevelFilter::OFF)),
             ("0", Kind::Level(LevelFilter::OFF)),
+            // Nothing asked for is errors alone, as it is of `RUST_LOG`.
+            ("", Kind::Level(LevelFilter::ERROR)),
             ("info,hyper=warn", Kind::Targets),
             ("hyper", Kind::Targets),
-            ("info,[request{id=7}]=debug", Kind::Spans),
         ] {
             let filter: Filter = directives.parse().unwrap();
             assert_eq!(filter.shared.kind(), kind, "{directives}");
         }
-        // Nothing asked for is errors alone, as it is of `RUST_LOG`.
-        let filter: Filter = "".parse().unwrap();
-        let most = filter.shared.read(EnvFilter::max_level_hint);
-        assert_eq!(most, Some(LevelFilter::ERROR));
+    }
+
+    #[test]
+    fn the_most_verbose_level_is_the_hint() {
+        for (directives, level) in [
+            ("", LevelFilter::ERROR),
+            ("off", LevelFilter::OFF),
+            ("warn,shop=debug", LevelFilter::DEBUG),
+            ("shop", LevelFilter::TRACE),
+        ] {
+            let filter: Filter = directives.parse().unwrap();
+            let hint = layer::Filter::<Registry>::max_level_hint(&filter);
+            assert_eq!(hint, Some(level), "{directives}");
+        }
     }
 }

@@ -32,14 +32,12 @@ where
     L: Layer<S>,
 {
     fn on_new_span(&self, attributes: &Attributes<'_>, id: &Id, context: Context<'_, S>) {
-        layer::Filter::on_new_span(&self.filter, attributes, id, context.clone());
         if layer::Filter::enabled(&self.filter, attributes.metadata(), &context) {
             self.layer.on_new_span(attributes, id, context);
         }
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, context: Context<'_, S>) {
-        layer::Filter::on_record(&self.filter, id, values, context.clone());
         self.layer.on_record(id, values, context);
     }
 
@@ -54,17 +52,14 @@ where
     }
 
     fn on_enter(&self, id: &Id, context: Context<'_, S>) {
-        layer::Filter::on_enter(&self.filter, id, context.clone());
         self.layer.on_enter(id, context);
     }
 
     fn on_exit(&self, id: &Id, context: Context<'_, S>) {
-        layer::Filter::on_exit(&self.filter, id, context.clone());
         self.layer.on_exit(id, context);
     }
 
     fn on_close(&self, id: Id, context: Context<'_, S>) {
-        layer::Filter::on_close(&self.filter, id.clone(), context.clone());
         self.layer.on_close(id, context);
     }
 }

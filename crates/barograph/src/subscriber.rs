@@ -10,7 +10,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use barograph_core::report;
-use barograph_edge::filter::{Filter, LevelHandle};
+use barograph_edge::filter::{Filter, InvalidFilter, LevelHandle};
 use barograph_edge::log::{
     Colors, Format, LogLayer, LogLimits, RateLimit, Terminal, TerminalLayer,
 };
@@ -307,9 +307,8 @@ fn filter(notices: &mut Vec<Notice>, variable: &'static str, directives: Option<
     let Some(directives) = directives else {
         return info();
     };
-    directives.parse().unwrap_or_else(|_| {
-        let expected = "directives such as info,hyper=warn";
-        notices.push(Notice::ignored(variable, directives, expected));
+    directives.parse().unwrap_or_else(|error: InvalidFilter| {
+        notices.push(Notice::ignored(variable, directives, error.expected()));
         info()
     })
 }
