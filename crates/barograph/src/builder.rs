@@ -44,6 +44,9 @@ use crate::telemetry::{Flush, Telemetry};
 /// lines on stderr unless a subscriber for `tracing` is set already (so set yours before), and says
 /// in one line on stderr what goes where. Needs no runtime.
 ///
+/// It is called once in a process, and what it returns is shared. Spans and log lines stay with the first
+/// telemetry of a process, also when that has ended; a second one says so when it starts.
+///
 /// | variable | what it decides | when not set |
 /// |---|---|---|
 /// | `OTEL_SERVICE_NAME` | the service's name | `service.name` of the next, else `name` |
@@ -65,7 +68,7 @@ use crate::telemetry::{Flush, Telemetry};
 /// | `OTEL_SPAN_EVENT_COUNT_LIMIT`, `OTEL_SPAN_LINK_COUNT_LIMIT` | how many events and links a span has | 128 |
 /// | `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS` | the methods of HTTP that are told apart, case and all; others are `_OTHER` | those of RFC 9110, `PATCH`, `QUERY` |
 /// | `OTEL_SDK_DISABLED` | `true`: nothing is recorded or shown; contexts still go through, log lines, `/health` and `/ready` stay | `false` |
-/// | `RUST_LOG` | which log lines are printed: directives such as `info,sqlx=warn` | `info` |
+/// | `RUST_LOG` | which log lines are printed: directives by target and level such as `info,sqlx=warn` | `info` |
 /// | `BAROGRAPH_SPANS` | which spans there are: directives | `info` |
 /// | `BAROGRAPH_LOGS` | which log records are pushed: directives | `info` |
 /// | `BAROGRAPH_LOG_FORMAT` | how lines look: `pretty`, `json`, or `tracing_json` as `tracing-subscriber` has it | `pretty` |
@@ -506,14 +509,14 @@ impl Builder {
         let ready = pushes.ready(&resource, &all_sources)?;
         // From here on nothing fails that a user can do something about. So globals are set now.
         let hearing = match hearing {
-            Hearing::Service | Hearing::Somebody => {
+            Hearing::Service | Hearing::Somebody | Hearing::Earlier => {
                 layers.wait(&heard);
                 hearing
             }
             Hearing::Printing | Hearing::Silent => match layers.install() {
                 true => hearing,
                 // Another thread was first by a moment.
-                false => Hearing::Somebody,
+                false => heard_by(),
             },
         };
         set_globals(&mut config, self.propagators);
@@ -554,9 +557,17 @@ impl Builder {
 fn hearing(subscriber: Part, lines: Lines) -> Hearing {
     match subscriber {
         Part::Off => Hearing::Service,
-        Part::On if subscriber::is_heard() => Hearing::Somebody,
+        Part::On if subscriber::is_heard() => heard_by(),
         Part::On if lines == Lines::Off => Hearing::Silent,
         Part::On => Hearing::Printing,
+    }
+}
+
+/// Who it is that hears it already.
+fn heard_by() -> Hearing {
+    match diagnostics::is_ours() {
+        true => Hearing::Earlier,
+        false => Hearing::Somebody,
     }
 }
 

@@ -98,10 +98,10 @@ fn is_shown(event: impl FnOnce()) -> bool {
     let _allowed = suppression::allow();
     WAS_SEEN.set(false);
     event();
-    match IS_OURS.get() {
+    match is_ours() {
         // A filter of one of our layers that takes it says nothing about the others.
-        Some(is_ours) if is_ours() => WAS_SEEN.get(),
-        _ => tracing::enabled!(target: PROBE, Level::WARN),
+        true => WAS_SEEN.get(),
+        false => tracing::enabled!(target: PROBE, Level::WARN),
     }
 }
 
@@ -126,6 +126,11 @@ pub(crate) fn set_ours<S: Subscriber>() {
     let is_ours = || dispatcher::get_default(|heard| heard.is::<S>());
     // Only the first subscriber of a process is one.
     let _ = IS_OURS.set(is_ours);
+}
+
+/// Whether the subscriber of this thread is the one that we made that of the process.
+pub(crate) fn is_ours() -> bool {
+    IS_OURS.get().is_some_and(|is_ours| is_ours())
 }
 
 thread_local! {

@@ -53,6 +53,25 @@ impl<'a> Environment<'a> {
         self.notice(Notice::ignored(variable, value, expected).text);
     }
 
+    /// Says that entries of a list make no sense, if there are any.
+    pub(crate) fn ignore_entries(&mut self, variable: &str, entries: &[&str], expected: &str) {
+        match entries {
+            [] => {}
+            [entry] => self.ignore(variable, entry, expected),
+            _ => {
+                let shown = entries.iter().take(MOST_ENTRIES);
+                let mut shown = shown.map(|entry| shown_value(entry)).collect::<Vec<_>>();
+                if let more @ 1.. = entries.len() - shown.len() {
+                    shown.push(format!("{more} more"));
+                }
+                let shown = shown.join(", ");
+                self.notice(format!(
+                    "{variable}: {shown} are ignored, expected {expected}"
+                ));
+            }
+        }
+    }
+
     /// Whether a variable has a value, whatever it is.
     pub(crate) fn is_set(&self, variable: &str) -> bool {
         (self.lookup)(variable).is_some_and(|value| !value.is_empty())
@@ -172,15 +191,23 @@ impl Notice {
 
     /// That a value makes no sense.
     pub(crate) fn ignored(variable: &str, value: &str, expected: &str) -> Self {
-        let shown = match value.char_indices().nth(MOST_SHOWN) {
-            None => format!("{value:?}"),
-            Some((end, _)) => format!("{:?}... of {} bytes", &value[..end], value.len()),
-        };
+        let shown = shown_value(value);
         Notice::new(format!(
             "{variable}={shown} is ignored, expected {expected}"
         ))
     }
 }
+
+/// A value as a notice shows it.
+fn shown_value(value: &str) -> String {
+    match value.char_indices().nth(MOST_SHOWN) {
+        None => format!("{value:?}"),
+        Some((end, _)) => format!("{:?}... of {} bytes", &value[..end], value.len()),
+    }
+}
+
+/// The most entries of a list that are shown.
+const MOST_ENTRIES: usize = 3;
 
 /// The most characters of a value that are shown.
 const MOST_SHOWN: usize = 100;
@@ -339,6 +366,26 @@ mod tests {
             environment.into_notices()[0].to_string(),
             r#"PORT="many" is ignored, expected a port from 0 to 65535"#
         );
+    }
+
+    #[test]
+    fn entries_of_a_list_that_are_ignored_are_told_together() {
+        for (entries, told) in [
+            (&["a"][..], r#"X="a" is ignored, expected y"#),
+            (&["a", "b"], r#"X: "a", "b" are ignored, expected y"#),
+            (
+                &["a", "b", "c", "d", "e"],
+                r#"X: "a", "b", "c", 2 more are ignored, expected y"#,
+            ),
+        ] {
+            let lookup = |_: &str| None;
+            let mut environment = Environment::new(&lookup);
+            environment.ignore_entries("X", &[], "y");
+            environment.ignore_entries("X", entries, "y");
+            let notices = environment.into_notices();
+            assert_eq!(notices.len(), 1);
+            assert_eq!(notices[0].to_string(), told);
+        }
     }
 
     #[test]

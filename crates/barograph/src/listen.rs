@@ -62,30 +62,34 @@ impl Later {
 
 /// Listens where the environment says, else where the program does, else where the standard does.
 ///
-/// A host or port of the environment that cannot be listened on is ignored with a notice. A port that the
+/// A host or port of the environment that cannot be listened on is ignored with a notice, and the other
+/// of the two holds. A port that the
 /// environment or the standard chose and that another program has is left for later, with a notice too:
 /// telemetry keeps no service from starting. An address that the program asks for is an error then.
 pub(crate) fn listen(
     config: &mut Config,
     address: Option<SocketAddr>,
 ) -> Result<Listening, StartError> {
-    let (host, port) = (config.host.take(), config.port.take());
-    let is_from_outside = host.is_some() || port.is_some();
-    let mut is_of_program = address.is_some() && !is_from_outside;
-    let mut place = Later::new(host, port, address);
-    let mut bound = place.bind();
-    if let Err(error @ StartError::Listen { .. }) = &bound
-        && is_from_outside
-    {
-        let text = format!("{HOST} and {PORT} are ignored: {error:?}");
+    let (mut host, mut port) = (config.host.take(), config.port.take());
+    let (place, bound) = loop {
+        let place = Later::new(host.clone(), port, address);
+        let bound = place.bind();
+        let Err(StartError::Listen { source, .. }) = &bound else {
+            break (place, bound);
+        };
+        let ignored = if let Some(host) = host.take_if(|host| !is_here(host)) {
+            Notice::ignored(HOST, &host, "a name or address of this machine")
+        } else if let Some(port) = port.take() {
+            Notice::ignored(PORT, &port.to_string(), "a port that can be listened on")
+        } else {
+            break (place, bound);
+        };
+        let text = format!("{ignored}: {source}");
         config.notices.push(Notice::new(text));
-        is_of_program = address.is_some();
-        place = Later::new(None, None, address);
-        bound = place.bind();
-    }
+    };
     match bound {
         Ok(listener) => Ok(Listening::Bound(Arc::new(listener))),
-        Err(error) if is_of_program => Err(error),
+        Err(error) if address.is_some() && host.is_none() && port.is_none() => Err(error),
         Err(error) => {
             let text = format!(
                 "{error:?}; the service starts without its pages, and it is tried again until they \
@@ -95,6 +99,11 @@ pub(crate) fn listen(
             Ok(Listening::Later(place))
         }
     }
+}
+
+/// Whether this machine can listen there, on some port.
+fn is_here(host: &str) -> bool {
+    resolve(host, 0).is_ok_and(|addresses| TcpListener::bind(&*addresses).is_ok())
 }
 
 /// The addresses of a host. `localhost` is 127.0.0.1, since scrapers are told that one.

@@ -29,6 +29,8 @@ pub(crate) enum Hearing {
     Silent,
     /// A subscriber that was set before.
     Somebody,
+    /// Telemetry that was started in this process before.
+    Earlier,
     /// Whoever the service sets, as it said.
     Service,
 }
@@ -65,6 +67,10 @@ impl fmt::Display for StartLine<'_> {
             Hearing::Somebody => f.write_str(
                 "; another subscriber for tracing is set, so spans and logs are not ours: give it \
                  Telemetry::late_layer",
+            ),
+            Hearing::Earlier => f.write_str(
+                "; telemetry was started in this process before, and spans and logs stay with that: \
+                 call init once, and share what it returns",
             ),
             Hearing::Silent | Hearing::Service => Ok(()),
         }

@@ -69,10 +69,9 @@ fn sampler(environment: &mut Environment<'_>) -> Option<Arc<dyn Sampler>> {
 fn propagators(environment: &mut Environment<'_>) -> Option<Propagators> {
     let list = environment.text(PROPAGATORS)?;
     let (propagators, unknown) = Propagators::parse(&list);
-    for unknown in &unknown {
-        let expected = "tracecontext, baggage, b3, b3multi, jaeger, none or a list of them";
-        environment.ignore(PROPAGATORS, &unknown.0, expected);
-    }
+    let unknown: Vec<_> = unknown.iter().map(|unknown| &*unknown.0).collect();
+    let expected = "tracecontext, baggage, b3, b3multi, jaeger, none or a list of them";
+    environment.ignore_entries(PROPAGATORS, &unknown, expected);
     Some(propagators)
 }
 

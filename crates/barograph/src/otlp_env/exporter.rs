@@ -27,26 +27,28 @@ pub(crate) fn read(
     let text = environment.text(variable)?;
     let mut exporters = Vec::new();
     let mut says_none = false;
+    let mut ignored = Vec::new();
     for word in text.split(',').map(str::trim).filter(|w| !w.is_empty()) {
         let mut known = known.iter();
         match known.find(|(name, _)| word.eq_ignore_ascii_case(name)) {
             Some((_, exporter)) if exporters.contains(exporter) => {}
             Some((_, exporter)) => exporters.push(*exporter),
             None if word.eq_ignore_ascii_case("none") => says_none = true,
-            None => environment.ignore(variable, word, expected(variable)),
+            None => ignored.push(word),
         }
     }
     if says_none && !exporters.is_empty() {
-        environment.ignore(variable, "none", "it to stand alone");
+        ignored.push("none");
     }
+    environment.ignore_entries(variable, &ignored, expected(variable));
     (says_none || !exporters.is_empty()).then_some(exporters)
 }
 
 fn expected(variable: &str) -> &'static str {
     match variable {
-        METRICS_EXPORTER => "otlp, prometheus, console, none or a list of them",
-        TRACES_EXPORTER => "otlp, zipkin, console, none or a list of them",
-        _ => "otlp, console, none or a list of them",
+        METRICS_EXPORTER => "otlp, prometheus, console, a list of them, or none alone",
+        TRACES_EXPORTER => "otlp, zipkin, console, a list of them, or none alone",
+        _ => "otlp, console, a list of them, or none alone",
     }
 }
 

@@ -13,7 +13,7 @@ use crate::env::percent_decode;
 /// write. Properties after a `;` do not exist here: it belongs to the value.
 ///
 /// Source: OTLP exporter, "Specifying headers via environment variables".
-pub(crate) fn parse(text: &str) -> (HeaderMap, Vec<usize>) {
+pub(crate) fn parse(text: &str) -> (HeaderMap, Vec<String>) {
     let mut headers = HeaderMap::new();
     let mut bad = Vec::new();
     for (at, member) in text.split(',').enumerate() {
@@ -24,7 +24,7 @@ pub(crate) fn parse(text: &str) -> (HeaderMap, Vec<usize>) {
             Some((name, value)) => {
                 headers.insert(name, value);
             }
-            None => bad.push(at + 1),
+            None => bad.push((at + 1).to_string()),
         }
     }
     (headers, bad)

@@ -203,10 +203,16 @@ fn all_headers(environment: &mut Environment<'_>, names: &Names) -> Option<Heade
             continue;
         };
         let (headers, bad) = headers::parse(&text);
-        for place in bad {
+        let ignored = match &*bad {
+            [] => None,
+            [place] => Some(format!("member {place} is")),
+            places => Some(format!("members {} are", places.join(", "))),
+        };
+        if let Some(ignored) = ignored {
             let expected = headers::EXPECTED;
-            let text = format!("{variable}: member {place} is ignored, expected {expected}");
-            environment.notice(text);
+            environment.notice(format!(
+                "{variable}: {ignored} ignored, expected {expected}"
+            ));
         }
         if !headers.is_empty() {
             return Some(headers);

@@ -1,6 +1,6 @@
 //! How telemetry starts, and what the environment decides.
 
-use std::net::TcpListener;
+use std::net::{Ipv4Addr, TcpListener};
 use std::time::{Duration, Instant};
 
 use barograph::registry::Registry;
@@ -115,6 +115,24 @@ fn a_host_that_is_not_ours_is_ignored() -> Result<(), StartError> {
             .start()?;
         assert_eq!(client::get(address(&telemetry), "/health").status, 200);
     }
+    Ok(())
+}
+
+#[test]
+fn a_host_that_is_not_ours_leaves_the_port_of_the_environment() -> Result<(), StartError> {
+    let free = TcpListener::bind(FREE).unwrap();
+    let port = free.local_addr().unwrap().port();
+    drop(free);
+    let variables = move |name: &str| match name {
+        HOST => Some("192.0.2.1".to_owned()),
+        "OTEL_EXPORTER_PROMETHEUS_PORT" => Some(port.to_string()),
+        _ => None,
+    };
+    let telemetry = builder(&Registry::new())
+        .with_environment(variables)
+        .with_address(FREE)
+        .start()?;
+    assert_eq!(address(&telemetry), (Ipv4Addr::LOCALHOST, port).into());
     Ok(())
 }
 
