@@ -63,6 +63,7 @@ pub(crate) struct Shared {
     pub(crate) disabled: AtomicBool,
     pub(crate) conflicts: AtomicU64,
     pub(crate) callback_panics: AtomicU64,
+    pub(crate) callback_timeouts: AtomicU64,
 }
 
 impl Shared {
@@ -75,6 +76,7 @@ impl Shared {
             disabled: AtomicBool::new(false),
             conflicts: AtomicU64::new(0),
             callback_panics: AtomicU64::new(0),
+            callback_timeouts: AtomicU64::new(0),
         };
         shared.set_filter(filter);
         shared

@@ -4,8 +4,10 @@ use std::cell::Cell;
 use std::collections::HashMap;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread;
+use std::time::Duration;
 
 use barograph_model::descriptor::Descriptor;
 use barograph_model::label::PackedLabels;
@@ -29,11 +31,17 @@ pub(crate) struct Observable {
     /// Callbacks that the next collection begins with. Apart from those that run, so that a callback
     /// may add another one.
     added: Mutex<Vec<Callback>>,
-    /// Locked while callbacks run, so no callback may wait for it; see [`is_inside`].
+    /// Locked while callbacks run, so nobody waits for it without a limit; see [`is_inside`].
     state: Mutex<State>,
     /// The number of label sets that are known.
     series: AtomicUsize,
+    has_timed_out: AtomicBool,
 }
+
+/// How often it is looked whether the callbacks that another collection runs have ended, and the pause
+/// between two looks: five seconds in all, half of what Prometheus waits for a page.
+const LOOKS: u32 = 1000;
+const PAUSE: Duration = Duration::from_millis(5);
 
 thread_local! {
     static INSIDE: Cell<bool> = const { Cell::new(false) };
@@ -153,6 +161,7 @@ impl Observable {
             counts: Counts::default(),
             added: Mutex::new(Vec::new()),
             series: AtomicUsize::new(0),
+            has_timed_out: AtomicBool::new(false),
             state: Mutex::new(State {
                 callbacks: Vec::new(),
                 known: HashMap::new(),
@@ -174,29 +183,47 @@ impl Observable {
         }));
     }
 
-    fn added(&self) -> std::sync::MutexGuard<'_, Vec<Callback>> {
+    fn added(&self) -> MutexGuard<'_, Vec<Callback>> {
         self.added.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn state(&self) -> std::sync::MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    /// The state, unless the callbacks that another thread runs take too long.
+    fn state(&self) -> Option<MutexGuard<'_, State>> {
+        for _ in 0..LOOKS {
+            match self.state.try_lock() {
+                Ok(state) => return Some(state),
+                Err(TryLockError::Poisoned(state)) => return Some(state.into_inner()),
+                Err(TryLockError::WouldBlock) => thread::sleep(PAUSE),
+            }
+        }
+        self.shared
+            .callback_timeouts
+            .fetch_add(1, Ordering::Relaxed);
+        if !self.has_timed_out.swap(true, Ordering::Relaxed) {
+            let (name, limit) = (&self.descriptor.name, PAUSE * LOOKS);
+            report(format!(
+                "a callback that observes {name:?} had not returned after {limit:?}, and another \
+                 collection goes on without its values; it may wait for that collection"
+            ));
+        }
+        None
     }
 
     /// Runs the callbacks. One at a time, and a panic of one does no harm to the others. Inside of a
-    /// callback it runs none.
+    /// callback it runs none, nor where another thread runs them and does not end in time.
     pub(crate) fn collect(&self) -> ObservedView {
-        if is_inside() {
+        let state = (!is_inside()).then(|| self.state()).flatten();
+        let Some(mut state) = state else {
             return ObservedView {
                 descriptor: Arc::new(self.descriptor.clone()),
                 points: Vec::new(),
             };
-        }
+        };
         let mut sheet = Sheet {
             of: self,
             values: HashMap::new(),
             overflow: None,
         };
-        let mut state = self.state();
         let State {
             callbacks,
             known,

@@ -153,6 +153,9 @@ pub struct Stats {
     pub conflicts: u64,
     /// Callbacks of observable instruments that panicked.
     pub callback_panics: u64,
+    /// Observable instruments that a collection left out, since the callbacks that another one ran did not
+    /// return within 5 s.
+    pub callback_timeouts: u64,
     /// Bytes of cells that threads own, in the whole process.
     pub thread_cell_bytes: u64,
 }

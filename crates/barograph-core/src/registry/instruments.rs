@@ -205,6 +205,10 @@ impl<'r, N: Number> ObservableBuilder<'r, N> {
     /// of that collection are those it gave before. A callback may record, remove, register and collect;
     /// a collection inside of a callback shows observable instruments without values.
     ///
+    /// A collection waits as long as its callbacks take. A callback must not wait for another thread that
+    /// collects the same registry: that one would wait for the callback. It goes on without the values of
+    /// this name after 5 s, which is counted in [`Stats::callback_timeouts`](crate::stats::Stats).
+    ///
     /// # Errors
     /// [`RegisterError`] when the name is invalid, or another family has it.
     pub fn observe(

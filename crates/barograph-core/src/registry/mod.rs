@@ -282,6 +282,7 @@ impl Registry {
             series: shared.live.load(Ordering::Relaxed),
             conflicts: shared.conflicts.load(Ordering::Relaxed),
             callback_panics: shared.callback_panics.load(Ordering::Relaxed),
+            callback_timeouts: shared.callback_timeouts.load(Ordering::Relaxed),
             thread_cell_bytes: POOL.used(),
         }
     }

@@ -51,6 +51,26 @@ fn a_callback_may_collect_register_and_ask_for_statistics() {
 }
 
 #[test]
+fn a_callback_that_waits_for_a_thread_that_collects_ends() {
+    in_time(|| {
+        static REGISTRY: OnceLock<Registry> = OnceLock::new();
+        let registry = for_ever(&REGISTRY);
+        registry.counter("c").register().unwrap().inc();
+        registry
+            .observable_gauge("g")
+            .observe(move |observer| {
+                let other = std::thread::spawn(|| registry.value("c", &[]));
+                assert_eq!(other.join().unwrap(), Some(1.0));
+                observer.observe(7.0, &[]);
+            })
+            .unwrap();
+        assert_eq!(registry.value("g", &[]), Some(7.0));
+        let stats = registry.stats();
+        assert_eq!((stats.callback_panics, stats.callback_timeouts), (0, 1));
+    });
+}
+
+#[test]
 fn two_callbacks_that_collect_do_not_wait_for_each_other_concurrently() {
     in_time(|| {
         static REGISTRY: OnceLock<Registry> = OnceLock::new();

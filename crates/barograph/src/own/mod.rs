@@ -315,12 +315,20 @@ impl Own {
             Kind::Counter,
         )
         .since(self.start);
+        let mut timeouts = Table::new(
+            "barograph.callback.timeouts",
+            "{timeout}",
+            "Observable instruments left out of a collection, since callbacks that another one ran did not return.",
+            Kind::Counter,
+        )
+        .since(self.start);
         for (registry, stats) in &stats {
             let registry = [("registry", *registry)];
             series.row(&registry, stats.series as u64);
             families.row(&registry, stats.families.len() as u64);
             conflicts.row(&registry, stats.conflicts);
             panics.row(&registry, stats.callback_panics);
+            timeouts.row(&registry, stats.callback_timeouts);
             for family in &stats.families {
                 let labels = |reason| [registry[0], ("family", &*family.name), ("reason", reason)];
                 for (reason, count) in &family.rejected {
@@ -372,7 +380,7 @@ impl Own {
             ]),
         ];
         let tables = [
-            rejected, refused, series, families, conflicts, panics, restarts, cells,
+            rejected, refused, series, families, conflicts, panics, timeouts, restarts, cells,
         ];
         let heard = self.heard.get().map(|heard| heard.tables(self.start));
         tables
