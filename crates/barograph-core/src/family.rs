@@ -115,7 +115,8 @@ impl<I: Instrument, K: Key + ?Sized> Family<I, K> {
     /// Takes the series of these labels off the page and out of the limits. Returns whether it was
     /// there.
     ///
-    /// Who records into it again, through an old handle too, begins at zero with a new start time. The cells
+    /// Who records into it again, through an old handle too, begins at zero with a new start time, or in the
+    /// overflow series where the limits leave no room. The cells
     /// are not cleared: a sum of floats is then the difference of two totals, as exact as those are.
     pub fn remove(&self, labels: &K) -> bool {
         self.storage.remove(&self.front.pack(labels))

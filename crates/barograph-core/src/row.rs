@@ -91,6 +91,14 @@ impl<'a> Row<'a> {
         add_f64(&self.0[SUM], value);
     }
 
+    /// Adds many observations to a row that all threads share, whoever has it.
+    pub(crate) fn add_all(self, counts: impl Iterator<Item = u64>, sum: f64) {
+        for (word, count) in self.0[BUCKETS..].iter().zip(counts) {
+            word.fetch_add(count, Ordering::Relaxed);
+        }
+        add_f64(&self.0[SUM], sum);
+    }
+
     /// Adds this row's buckets to `buckets` and gives its sum. `copy` is room to work in, as long.
     pub(crate) fn read(self, buckets: &mut [u64], copy: &mut [u64]) -> f64 {
         let mut sum = self.read_once(copy);

@@ -243,12 +243,17 @@ impl Storage {
     #[cold]
     fn make_overflow(&self) -> &Series {
         let mut writer = self.writer();
+        self.overflow_under(&mut writer)
+    }
+
+    /// The same, for the holder of the lock.
+    pub(super) fn overflow_under(&self, writer: &mut Writer) -> &Series {
         let there = self.overflow.load(Ordering::Relaxed);
         // SAFETY: as in `make`.
         if let Some(there) = unsafe { there.as_ref() } {
             return there;
         }
-        let series = self.make(&mut writer);
+        let series = self.make(writer);
         series.set_overflow();
         series.set_state(State::Live);
         let overflow: *const Series = series;

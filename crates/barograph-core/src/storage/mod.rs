@@ -122,6 +122,8 @@ struct Writer {
     limbo: Vec<Limbo>,
     seen: Vec<Seen>,
     warned: u8,
+    /// To be reported when the lock is given back.
+    unreported: Option<String>,
 }
 
 impl Storage {
@@ -161,6 +163,7 @@ impl Storage {
                 limbo: Vec::new(),
                 seen: Vec::new(),
                 warned: 0,
+                unreported: None,
             }),
         }
     }

@@ -11,6 +11,8 @@
 //!   that is set, a gauge's, is marked as removed in its cell and comes back when it is set (see
 //!   [`mark`](super::mark)). What comes back is born again: readers whose snapshot is older do not
 //!   show it.
+//! * Where the limits leave **no room** for it, it stays removed: what it has counted since its base is
+//!   added to the overflow series, and its base is what it has counted by now.
 //! * A removed series that no handle is bound to is **unlinked** from the table. Threads that found
 //!   it before may still record into it. It waits in **limbo** until each thread was seen without a pin.
 //! * Then it is looked at once more. If somebody bound it or recorded into it meanwhile, it is linked
@@ -23,13 +25,17 @@
 //!   beginning, and a reader that pins later is none of them. If the series is removed again, it waits
 //!   anew.
 
+use std::sync::atomic::AtomicUsize;
 use std::sync::{PoisonError, Weak};
 
 use barograph_model::label::PackedLabels;
 
-use super::{Layout, Storage, Total, Writer, for_each};
+use super::{Layout, Number, REMOVED_BITS, Storage, Total, Writer, for_each};
 use crate::pool::{Barrier, Block};
+use crate::report::report;
+use crate::row;
 use crate::series::{Series, State};
+use crate::stats::Refusal;
 use crate::sync::{Ordering, Step, is_left_out, lock};
 use crate::thread::{POOL, Pin, Quiescence};
 
@@ -175,6 +181,12 @@ impl Storage {
             self.expire(&mut writer, millis);
         }
         self.release_unheld(&mut writer);
+        let unreported = writer.unreported.take();
+        // Reports are made without the lock.
+        drop(writer);
+        if let Some(sentence) = unreported {
+            report(sentence);
+        }
     }
 
     fn expire(&self, writer: &mut Writer, idle_millis: u64) {
@@ -237,7 +249,10 @@ impl Storage {
         }
         writer.removed = removed;
         for series in back {
-            self.bring_back(writer, series);
+            match self.full() {
+                None => self.bring_back(writer, series),
+                Some(reason) => self.divert(writer, series, reason, &blocks),
+            }
         }
         if !unheld.is_empty() {
             self.unlink(writer, unheld);
@@ -281,6 +296,79 @@ impl Storage {
         writer.bear(series);
         series.set_state(state);
         self.count(1);
+    }
+
+    /// Which limit leaves no room for a series more.
+    fn full(&self) -> Option<Refusal> {
+        let is_full = |live: &AtomicUsize, limit| live.load(Ordering::Relaxed) >= limit;
+        if is_full(&self.live, self.limit()) {
+            Some(Refusal::FamilyFull)
+        } else if is_full(&self.shared.live, self.shared.config().total_limit) {
+            Some(Refusal::RegistryFull)
+        } else {
+            None
+        }
+    }
+
+    /// Adds what a removed series has counted since to the overflow series. It stays removed.
+    fn divert(
+        &self,
+        writer: &mut Writer,
+        series: &Series,
+        reason: Refusal,
+        blocks: &[&'static Block],
+    ) {
+        let overflow = self.overflow_under(writer);
+        let Some(note) = writer.removed.get_mut(&series.index()) else {
+            return;
+        };
+        let now = self.total(series, blocks);
+        match (&note.base, &now, &self.layout) {
+            (Some(Total::Bits(before)), Total::Bits(now), Layout::Sum(Number::F64)) => {
+                let since = f64::from_bits(*now) - f64::from_bits(*before);
+                row::add_f64(&overflow.cold().cell, since);
+            }
+            (Some(Total::Bits(before)), Total::Bits(now), _) => {
+                let since = now.wrapping_sub(*before);
+                let cell = &overflow.cold().cell;
+                cell.fetch_add(since, Ordering::Relaxed);
+            }
+            (Some(Total::Row(before, sum_before)), Total::Row(counts, sum), _) => {
+                if series.cold().has_negative() {
+                    overflow.cold().note_negative();
+                }
+                let since = counts.iter().zip(before);
+                let since = since.map(|(now, before)| now.wrapping_sub(*before));
+                let sum = f64::from_bits(*sum) - f64::from_bits(*sum_before);
+                self.shared_row(overflow, counts.len()).add_all(since, sum);
+            }
+            // The value of whoever sets it last, as of all that share the overflow series. One that is
+            // set at this moment is met by the next collection.
+            (_, Total::Bits(bits), _) => {
+                let bits = *bits;
+                if writer.mark(series, Some(&now)) {
+                    if bits == REMOVED_BITS {
+                        writer.at_mark.insert(overflow.index());
+                    }
+                    overflow.cold().cell.store(bits, Ordering::Relaxed);
+                }
+            }
+            _ => {}
+        }
+        if let Some(note) = writer.removed.get_mut(&series.index()) {
+            note.unchanged_at = self.shared.now_millis();
+            note.base = note.base.is_some().then_some(now);
+        }
+        if let Some(exemplars) = series.exemplars() {
+            exemplars.clear();
+        }
+        if self.counts.refuse(reason) {
+            let name = &self.name;
+            writer.unreported = Some(format!(
+                "{name:?}: series that were removed are recorded into, and there is no room for them: \
+                 what they count goes to the overflow series"
+            ));
+        }
     }
 
     /// Closes all ways to some series and sends them to limbo.

@@ -2,6 +2,7 @@
 
 use barograph_core::registry::Registry;
 use barograph_core::stats::Refusal;
+use barograph_model::snapshot::{Point, Source, Value};
 
 const OVERFLOW: [(&str, &str); 1] = [("otel.metric.overflow", "true")];
 
@@ -44,6 +45,86 @@ fn exactly_the_limit_needs_no_overflow_series() {
     assert!(family.try_with(&["c"]).is_err());
     registry.set_family_limit("hits", 3);
     assert!(family.try_with(&["c"]).is_ok());
+}
+
+/// Shows each point of a page.
+fn each(registry: &Registry, mut show: impl FnMut(&Point<'_>)) {
+    for family in registry.collect() {
+        let mut from = Some(0);
+        while let Some(next) = from {
+            from = family.read(next, &mut show);
+        }
+    }
+}
+
+/// How many series a page has, the overflow series left out.
+fn shown(registry: &Registry) -> usize {
+    let mut shown = 0;
+    each(registry, |point| shown += usize::from(!point.is_overflow));
+    shown
+}
+
+#[test]
+fn removed_series_that_are_recorded_into_do_not_pass_the_limit() {
+    const LIMIT: usize = 50;
+    let registry = Registry::builder()
+        .with_family_limit(LIMIT)
+        .build()
+        .unwrap();
+    let counters = registry.counter("hits").labels(["k"]).unwrap();
+    let sums = registry.up_down_counter_f64("level").labels(["k"]).unwrap();
+    let times = registry.histogram("time").labels(["k"]).unwrap();
+    let gauges = registry.gauge("size").labels(["k"]).unwrap();
+    let mut handles = Vec::new();
+    for label in 0..4 * LIMIT {
+        let label = label.to_string();
+        let held = (
+            counters.bind(&[&label]),
+            sums.bind(&[&label]),
+            times.bind(&[&label]),
+            gauges.bind(&[&label]),
+        );
+        held.0.inc();
+        handles.push(held);
+        if handles.len() % LIMIT == 0 {
+            assert_eq!(shown(&registry), 4 * LIMIT);
+            counters.retain(|_| false);
+            sums.retain(|_| false);
+            times.retain(|_| false);
+            gauges.retain(|_| false);
+            assert_eq!(shown(&registry), 0);
+        }
+    }
+    let rounds = 3;
+    for _ in 0..rounds {
+        for (counter, sum, time, gauge) in &handles {
+            counter.add(2);
+            sum.add(0.5);
+            time.observe(3.0);
+            gauge.set(7.0);
+        }
+        assert_eq!(shown(&registry), 4 * LIMIT);
+    }
+    // Those that came back first have their room, and nothing is lost of the others.
+    let overflowed = (3 * LIMIT * rounds) as f64;
+    assert_eq!(registry.value("hits", &OVERFLOW), Some(2.0 * overflowed));
+    assert_eq!(registry.value("level", &OVERFLOW), Some(0.5 * overflowed));
+    assert_eq!(registry.value("size", &OVERFLOW), Some(7.0));
+    each(&registry, |point| {
+        if let (true, Value::Histogram(time)) = (point.is_overflow, &point.value) {
+            assert_eq!(time.count() as f64, overflowed);
+            assert_eq!(time.sum, 3.0 * overflowed);
+        }
+    });
+    assert_eq!(registry.value("time", &OVERFLOW), Some(overflowed));
+    assert_eq!(counters.len(), LIMIT);
+    // With room again they count from zero.
+    counters.retain(|_| false);
+    let last = &handles[4 * LIMIT - 1].0;
+    last.inc();
+    let label = (4 * LIMIT - 1).to_string();
+    assert_eq!(registry.value("hits", &[("k", &label)]), Some(1.0));
+    assert_eq!(registry.value("hits", &OVERFLOW), Some(2.0 * overflowed));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! What is reported once, to people.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, Once, PoisonError};
 
 use barograph_core::registry::Registry;
 use barograph_core::report;
@@ -8,12 +8,19 @@ use barograph_model::bounds::Bounds;
 
 static REPORTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
+/// Hears all reports from now on. Whoever comes first: when this returns, those that waited are there.
+fn hear() {
+    static HOOK: Once = Once::new();
+    HOOK.call_once(|| {
+        report::set_hook(|report| {
+            let mut reports = REPORTS.lock().unwrap_or_else(PoisonError::into_inner);
+            reports.push(report.message.clone());
+        });
+    });
+}
+
 /// Reports about families whose names begin so. Other tests of the process report as well.
 fn reports_about(start: &str) -> Vec<String> {
-    report::set_hook(|report| {
-        let mut reports = REPORTS.lock().unwrap_or_else(PoisonError::into_inner);
-        reports.push(report.message.clone());
-    });
     let start = format!("\"{start}");
     let reports = REPORTS.lock().unwrap_or_else(PoisonError::into_inner);
     let about = reports.iter().filter(|report| report.starts_with(&start));
@@ -22,6 +29,7 @@ fn reports_about(start: &str) -> Vec<String> {
 
 #[test]
 fn a_histogram_of_times_without_a_unit_is_reported_once() {
+    hear();
     let registry = Registry::new();
     registry.describe("times.described.latency", "s", "");
     for _ in 0..3 {
@@ -56,6 +64,7 @@ fn a_histogram_of_times_without_a_unit_is_reported_once() {
 
 #[test]
 fn a_unit_that_comes_too_late_for_the_bounds_is_reported() {
+    hear();
     let registry = Registry::new();
     registry.histogram("late.work").register().unwrap();
     for _ in 0..2 {
@@ -68,6 +77,7 @@ fn a_unit_that_comes_too_late_for_the_bounds_is_reported() {
 
 #[test]
 fn the_first_negative_observation_of_a_family_is_reported() {
+    hear();
     let registry = Registry::new();
     let lags = registry.histogram("below.zero").labels(["k"]).unwrap();
     let intended = registry
