@@ -24,6 +24,15 @@ pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
+/// The same, unless another thread has it at this moment.
+pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
+    match mutex.try_lock() {
+        Ok(guard) => Some(guard),
+        Err(std::sync::TryLockError::Poisoned(poisoned)) => Some(poisoned.into_inner()),
+        Err(std::sync::TryLockError::WouldBlock) => None,
+    }
+}
+
 /// A cell that is reached by pointer, in the form that lets loom see who reaches it when.
 #[cfg(not(loom))]
 pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
@@ -73,6 +82,8 @@ pub(crate) enum Step {
     WaitForOrphans,
     /// `Storage::promote`: the slot is published after its cells are zero.
     PublishSlot,
+    /// `Storage::promote`: the filter is read and the slot published under the lock.
+    PromotionLock,
 }
 
 /// Whether a step is left out. Never but in the model checker.

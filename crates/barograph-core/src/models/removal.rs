@@ -17,10 +17,11 @@ use loom::thread::{self, JoinHandle};
 
 use crate::clock::ManualClock;
 use crate::counter::Counter;
+use crate::exemplar::ExemplarFilter;
 use crate::family::Family;
 use crate::gauge::Gauge;
 use crate::registry::{Registry, set_thread_cell_budget};
-use crate::sync::{Step, leave_out};
+use crate::sync::{Ordering, Step, leave_out};
 use crate::thread::end_lease;
 
 const IDLE: Duration = Duration::from_secs(60);
@@ -378,10 +379,39 @@ fn a_series_is_promoted_while_others_add_and_a_reader_reads() {
         for thread in threads {
             thread.join().expect("no panic");
         }
-        assert_eq!(counter.get(), 6);
+        // Who met with the lock left it as it was.
+        counter.add(1);
+        counter.add(1);
+        assert_eq!(counter.get(), 8);
         let slot = world.counters.slot_of(&["a"]);
         assert_ne!(slot, 0, "it was promoted");
     });
+}
+
+/// A series is promoted while the filter begins to let everything in.
+fn promoted_while_it_is_watched() {
+    model(|world| {
+        let counter = world.counters.bind(&["a"]);
+        let handle = counter.handle();
+        let registry = world.registry.clone();
+        let watcher = spawn(move || registry.set_exemplar_filter(ExemplarFilter::AlwaysOn));
+        handle.storage().promote(handle.series());
+        watcher.join().expect("no panic");
+        let slot = handle.series().hot.load(Ordering::Relaxed);
+        assert_eq!(slot, 0, "what is recorded is no exemplar");
+    });
+}
+
+#[test]
+fn a_series_that_is_promoted_while_the_filter_opens_has_exemplars() {
+    promoted_while_it_is_watched();
+}
+
+#[test]
+#[should_panic(expected = "what is recorded is no exemplar")]
+fn negative_control_one_that_is_promoted_without_the_lock_has_none() {
+    leave_out(Step::PromotionLock);
+    promoted_while_it_is_watched();
 }
 
 /// A slot is given back, in whose cell this thread has counted, and taken by another series, in which

@@ -226,7 +226,7 @@ impl Registry {
     pub fn set_exemplar_filter(&self, filter: ExemplarFilter) {
         self.inner.shared.set_filter(filter);
         for storage in self.storages() {
-            storage.watch(filter == ExemplarFilter::AlwaysOn);
+            storage.watch();
         }
     }
 

@@ -34,7 +34,9 @@ use crate::pool::Block;
 use crate::row::{self, Row};
 use crate::series::{Chunk, Cold, Series};
 use crate::stats::{Counts, FamilyStats};
-use crate::sync::{AtomicPtr, AtomicU64, Mutex, MutexGuard, Ordering, Step, is_left_out, lock};
+use crate::sync::{
+    AtomicPtr, AtomicU64, Mutex, MutexGuard, Ordering, Step, is_left_out, lock, try_lock,
+};
 use crate::table::Table;
 use crate::thread::{self, POOL};
 #[cfg(all(target_arch = "x86_64", not(loom)))]
@@ -268,11 +270,20 @@ impl Storage {
         unsafe { Row::at(row, buckets) }
     }
 
-    /// Gives a busy series cells of its own for each thread. Never waits for long: who finds no slot
-    /// leaves the series as it is.
+    /// Gives a busy series cells of its own for each thread. Never waits: who finds no slot, or the lock
+    /// taken, leaves the series as it is, and it is tried again when it is busy.
+    ///
+    /// Under the lock, so that [`watch`](Self::watch) comes before it, and the filter is seen, or after it,
+    /// and the slot is.
     #[cold]
     pub(crate) fn promote(&self, series: &Series) {
-        if self.shared.filter() == ExemplarFilter::AlwaysOn || series.cold().slot() != 0 {
+        let is_needless =
+            || self.shared.filter() == ExemplarFilter::AlwaysOn || series.cold().slot() != 0;
+        if is_needless() {
+            return;
+        }
+        let writer = try_lock(&self.writer);
+        if (writer.is_none() || is_needless()) && !is_left_out(Step::PromotionLock) {
             return;
         }
         let is_row = matches!(self.layout, Layout::Histogram(_));
@@ -421,9 +432,12 @@ impl Storage {
         exemplars.put(slot, value, context, self.shared.clock.unix_nanos());
     }
 
-    /// Sends all recordings the long way from now on, where each may become an exemplar.
-    pub(crate) fn watch(&self, all: bool) {
+    /// Sends all recordings the long way from now on, where each may become an exemplar, if the filter
+    /// lets all of them in; else none.
+    pub(crate) fn watch(&self) {
         let writer = self.writer();
+        // Under the lock, so that of two changes of the filter the last one holds.
+        let all = self.shared.filter() == ExemplarFilter::AlwaysOn;
         for_each(&writer, |series| {
             let slot = if all { 0 } else { series.cold().slot() };
             // Release: pairs with the Acquire in the handles.
