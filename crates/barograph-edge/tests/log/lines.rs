@@ -169,6 +169,35 @@ fn fields_do_not_take_the_place_of_what_each_line_has() {
 }
 
 #[test]
+fn no_field_is_lost_beside_one_that_is_called_as_the_line_calls_it() {
+    let log = || {
+        info!(target: "shop", timestamp = 1, "fields.timestamp" = 2, "m");
+        info!(target: "shop", severity = 1, "fields.severity" = 2, "m");
+        info!(target: "shop", r#target = 1, "fields.target" = 2, "m");
+        info!(target: "shop", trace_id = 1, "fields.trace_id" = 2, "m");
+        info!(target: "shop", span_id = 1, "fields.span_id" = 2, "m");
+        info!(target: "shop", trace_flags = 1, "fields.trace_flags" = 2, "m");
+        info!(target: "shop", spans = 1, "fields.spans" = 2, "m");
+        info!(target: "shop", suppressed = 1, "fields.suppressed" = 2, "m");
+        info!(target: "shop", cut = 1, "fields.cut" = 2, "m");
+        info!(target: "shop", level = 1, "fields.level" = 2, "m");
+    };
+    let told = written(terminal(Format::Json), log);
+    assert_eq!(told.lines().count(), 10);
+    for line in told.lines() {
+        let fields: serde_json::Map<_, _> = serde_json::from_str(line).unwrap();
+        // What each line has, and two fields.
+        assert_eq!(fields.len(), 6, "{line}");
+        for value in [1, 2] {
+            let is_it = |field: &&serde_json::Value| **field == value;
+            assert_eq!(fields.values().filter(is_it).count(), 1, "{line}");
+        }
+        // A reader that takes the last of two would not see it.
+        assert_eq!(line.matches("\":").count(), 6, "{line}");
+    }
+}
+
+#[test]
 fn each_name_is_in_a_line_once() {
     let head = r#""severity":"INFO","target":"shop""#;
     let json = |fields: &str| format!("{head}{fields}");
@@ -195,7 +224,14 @@ fn each_name_is_in_a_line_once() {
     check(
         || info!(target: "shop", trace_id = 1, "fields.trace_id" = 2, r#type = 3, "type" = 4, r#target = 5),
         " INFO shop: trace_id=1 fields.trace_id=2 type=3 type=4 target=5",
-        &json(r#","fields.trace_id":2,"type":4,"fields.target":5"#),
+        &json(r#","fields.trace_id":1,"fields.fields.trace_id":2,"type":4,"fields.target":5"#),
+    );
+    check(
+        || info!(target: "shop", message = 1, "fields.message" = 2, "fields.fields.message" = 3, "m"),
+        " INFO shop: m fields.message=1 fields.message=2 fields.fields.message=3",
+        &json(
+            r#","message":"m","fields.message":1,"fields.fields.message":2,"fields.fields.fields.message":3"#,
+        ),
     );
     let spans = || {
         let _span = info_span!(
@@ -211,7 +247,7 @@ fn each_name_is_in_a_line_once() {
         info!(target: "shop", "m");
     };
     let told = written(terminal(Format::Json), spans);
-    let spans = r#""spans":[{"name":"s","a":6,"fields.name":3,"type":5}]}"#;
+    let spans = r#""spans":[{"name":"s","a":6,"fields.name":2,"fields.fields.name":3,"type":5}]}"#;
     assert!(told.ends_with(&format!("{spans}\n")), "{told}");
 }
 

@@ -40,7 +40,7 @@ where
             _ => member(name),
         }),
         has_message: false,
-        places: TopLevel,
+        places: TopLevel { has_message: false },
     });
     let mut before = ",\"spans\":[{\"name\":\"";
     spans.each(|name, note| {
@@ -52,13 +52,10 @@ where
         line.text(name, Escape::Json);
         line.form("\"");
         for (name, value) in note.fields() {
-            let name = plain_name(name);
-            let is_name = name == "name";
-            // A field that is called so by itself stays.
-            let has_other = || note.fields().any(|(other, _)| other == "fields.name");
-            if line.has_room(name.len() + value.len() + LEAST_OF_FIELD) && !(is_name && has_other())
-            {
-                line.form(if is_name { ",\"fields." } else { ",\"" });
+            let (before, name) = member_of_span(name);
+            if line.has_room(name.len() + value.len() + LEAST_OF_FIELD) {
+                line.form(",\"");
+                line.form(before);
                 line.text(name, Escape::Json);
                 line.form("\":");
                 line.form(value);
@@ -114,7 +111,10 @@ fn end(line: &mut Line, suppressed: u64) {
 }
 
 /// Fields beside what each line has.
-struct TopLevel;
+struct TopLevel {
+    /// Whether the message was there.
+    has_message: bool,
+}
 
 impl Places for TopLevel {
     #[inline]
@@ -123,7 +123,10 @@ impl Places for TopLevel {
             return false;
         }
         if name == MESSAGE {
-            line.form(",\"message\":");
+            line.form(match std::mem::replace(&mut self.has_message, true) {
+                false => ",\"message\":",
+                true => ",\"fields.message\":",
+            });
             return true;
         }
         let (before, name) = member(name);
@@ -137,15 +140,30 @@ impl Places for TopLevel {
     fn end(&mut self, _: &mut Line, _: &'static str) {}
 }
 
-/// What a field is called.
+/// What a field is called: `fields.` stands before a name that the line has itself, and before one that
+/// begins so already, which would be the same then.
 #[inline]
 fn member(name: &'static str) -> Name {
     let name = plain_name(name);
-    match TAKEN.contains(&name) {
-        true => ("fields.", name),
+    let bare = name.trim_start_matches(FIELDS);
+    let is_taken = TAKEN.contains(&bare) || bare == MESSAGE && bare.len() < name.len();
+    match is_taken {
+        true => (FIELDS, name),
         false => ("", name),
     }
 }
+
+/// What a field of a span is called, beside the name of the span.
+fn member_of_span(name: &str) -> (&'static str, &str) {
+    let name = plain_name(name);
+    match name.trim_start_matches(FIELDS) {
+        "name" => (FIELDS, name),
+        _ => ("", name),
+    }
+}
+
+/// What stands before a name that would be there twice.
+const FIELDS: &str = "fields.";
 
 /// Names that each line gives a meaning of its own.
 const TAKEN: [&str; 9] = [

@@ -52,7 +52,7 @@ pub(super) struct Fields<'a, P> {
     pub(super) origin: Option<&'a Origin<'a>>,
     /// Those that are left out.
     pub(super) superseded: Indices,
-    /// Whether the message was there.
+    /// Whether the message was there, in lines for people.
     pub(super) has_message: bool,
     pub(super) places: P,
 }
@@ -80,7 +80,8 @@ impl<P: Places> Fields<'_, P> {
             if origin.is_own(name) {
                 return;
             }
-            if name == MESSAGE && std::mem::replace(&mut self.has_message, true) {
+            let is_message = self.style == Style::Pretty && name == MESSAGE;
+            if is_message && std::mem::replace(&mut self.has_message, true) {
                 name = FURTHER_MESSAGE;
             }
         }
