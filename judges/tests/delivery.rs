@@ -97,7 +97,10 @@ fn what_was_recorded_is_in_the_receiver_when_the_service_has_ended() {
                 _ => assert_eq!(record.encoding(), "", "{name}"),
             }
             let agent = &record.headers()["user-agent"];
-            assert!(agent.starts_with("OTel-OTLP-Exporter-Rust/"), "{agent}");
+            assert!(
+                agent.starts_with("barograph-otlp-exporter-rust/"),
+                "{agent}"
+            );
         }
         check_resource(&run, &records);
     }

@@ -148,7 +148,14 @@ impl fmt::Display for Report {
                 error_type,
                 message,
                 items: count,
-            } => write!(f, "{url} refused {count} {items}: {error_type}: {message}"),
+            } => {
+                write!(f, "{url} refused {count} {items}: ")?;
+                // The message of an answer begins with its status, which the type is too.
+                match message.starts_with(&**error_type) {
+                    true => f.write_str(message),
+                    false => write!(f, "{error_type}: {message}"),
+                }
+            }
             Event::Partial { rejected, message } => {
                 write!(f, "{url} rejected {rejected} {items}: {message}")
             }
@@ -247,6 +254,14 @@ mod tests {
                 items: 3
             }),
             "http://collector:4318 refused 3 data points: 400: bad data"
+        );
+        assert_eq!(
+            report(Event::Refused {
+                error_type: "404".into(),
+                message: "404 Not Found".into(),
+                items: 3
+            }),
+            "http://collector:4318 refused 3 data points: 404 Not Found"
         );
     }
 }

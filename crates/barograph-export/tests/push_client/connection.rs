@@ -89,6 +89,12 @@ fn a_server_may_come_back() {
         (&*setback.error_type, setback.may_have_arrived),
         ("connection_refused", false)
     );
+    // The report that it becomes part of names the address.
+    let told = &setback.message;
+    assert!(
+        told.starts_with("no connection: Connection refused"),
+        "{told}"
+    );
     let server = Server::start_on(
         TcpListener::bind(("127.0.0.1", port)).unwrap(),
         None,

@@ -44,7 +44,7 @@ fn a_call_arrives_as_it_was_written() {
     assert!(
         header("user-agent")
             .unwrap()
-            .starts_with("OTel-OTLP-Exporter-Rust/")
+            .starts_with("barograph-otlp-exporter-rust/")
     );
     assert_eq!(unframed(&call.body), (0, &*request.body));
 }

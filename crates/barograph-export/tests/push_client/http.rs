@@ -26,7 +26,7 @@ fn a_request_arrives_as_it_was_written() {
     );
     assert_eq!(received.header("content-encoding"), None);
     assert_eq!(received.header("accept-encoding"), Some("gzip"));
-    let user_agent = concat!("OTel-OTLP-Exporter-Rust/", env!("CARGO_PKG_VERSION"));
+    let user_agent = concat!("barograph-otlp-exporter-rust/", env!("CARGO_PKG_VERSION"));
     assert_eq!(received.header("user-agent"), Some(user_agent));
     assert_eq!(received.body, request.body);
 }

@@ -32,7 +32,7 @@ fn headers_are_sent_by_both_protocols() {
     );
     let user_agent = received.header("user-agent").unwrap();
     assert!(
-        user_agent.starts_with("checkout/1.2 OTel-OTLP-Exporter-Rust/"),
+        user_agent.starts_with("checkout/1.2 barograph-otlp-exporter-rust/"),
         "{user_agent}"
     );
 

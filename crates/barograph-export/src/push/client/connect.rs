@@ -102,12 +102,16 @@ async fn unix(path: &std::path::Path) -> Result<Box<dyn Stream>, Unconnected> {
     Err(Unconnected::new(CONNECTION_FAILED, message))
 }
 
-/// Looks the name up, and tries its addresses in turn.
+/// Looks the name up, and tries its addresses in turn. Messages name each address once: the endpoint's own
+/// stands in what they become part of.
 async fn tcp(host: &Host, role: &str) -> Result<Box<dyn Stream>, Unconnected> {
     let addresses = match lookup_host((&*host.name, host.port)).await {
         Ok(addresses) => addresses.take(MAX_ADDRESSES).collect::<Vec<_>>(),
         Err(error) => {
-            let message = format!("no address for {role}{}: {}", host.name, causes(&error));
+            let message = match role {
+                "" => format!("no address: {}", causes(&error)),
+                _ => format!("no address for {role}{}: {}", host.name, causes(&error)),
+            };
             return Err(Unconnected::new(NAME_RESOLUTION, message));
         }
     };
@@ -128,13 +132,23 @@ async fn tcp(host: &Host, role: &str) -> Result<Box<dyn Stream>, Unconnected> {
             }
             Err(error) => {
                 let kind = of_io(error.kind()).unwrap_or(CONNECTION_FAILED);
-                failure = Some((kind, format!("{address}: {error}")));
+                failure = Some((kind, address, error));
             }
         }
     }
-    let without_address = || (NAME_RESOLUTION, "the name has no address".to_owned());
-    let (kind, failure) = failure.unwrap_or_else(without_address);
-    let message = format!("no connection to {role}{}: {failure}", host.authority());
+    let host = host.authority();
+    let to = match role {
+        "" => String::new(),
+        _ => format!(" to {role}{host}"),
+    };
+    let Some((kind, address, error)) = failure else {
+        let message = format!("no connection{to}: the name has no address");
+        return Err(Unconnected::new(NAME_RESOLUTION, message));
+    };
+    let message = match address.to_string() {
+        address if address == host => format!("no connection{to}: {error}"),
+        address => format!("no connection{to}: {address}: {error}"),
+    };
     Err(Unconnected::new(kind, message))
 }
 

@@ -73,10 +73,7 @@ fn failure(
         true => redirection(answer),
         false => said(body, encoding),
     };
-    let message = match message.trim() {
-        "" => status.to_string(),
-        message => format!("{status}: {message}"),
-    };
+    let message = with_status(status, message.trim());
     let retry_after = || retry_after(answer.header("retry-after")?, SystemTime::now());
     match status {
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
@@ -87,6 +84,22 @@ fn failure(
             verdict.setback(error_type, &message, retry_after(), Arrival::Possible)
         }
         _ => verdict.refused(error_type, &message),
+    }
+}
+
+/// What an answer says, behind its status. Many say nothing but that once more.
+fn with_status(status: StatusCode, message: &str) -> String {
+    let bare = match message.strip_prefix(status.as_str()) {
+        Some(rest) if !rest.starts_with(char::is_alphanumeric) => {
+            rest.trim_start_matches([' ', ':'])
+        }
+        _ => message,
+    };
+    let is_reason = |reason: &str| bare.eq_ignore_ascii_case(reason);
+    match bare {
+        "" => status.to_string(),
+        _ if status.canonical_reason().is_some_and(is_reason) => status.to_string(),
+        _ => format!("{status}: {bare}"),
     }
 }
 
@@ -151,6 +164,18 @@ const MAX_TEXT: usize = 16 << 10;
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_status_is_told_once() {
+        let not_found = |body| with_status(StatusCode::NOT_FOUND, body);
+        for body in ["", "404", "Not Found", "404 Not Found", "404: not found"] {
+            assert_eq!(not_found(body), "404 Not Found", "{body:?}");
+        }
+        let told = "404 Not Found: page not found";
+        assert_eq!(not_found("404 page not found"), told);
+        assert_eq!(not_found("page not found"), told);
+        assert_eq!(not_found("4041 pages"), "404 Not Found: 4041 pages");
+    }
 
     #[test]
     fn the_time_to_wait_has_two_forms() {

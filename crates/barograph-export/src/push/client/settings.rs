@@ -271,7 +271,9 @@ fn header_value(name: &HeaderName, value: &str) -> Result<HeaderValue, InvalidHe
 fn user_agent(config: &ClientConfig) -> Result<String, InvalidHeader> {
     let own = match config.protocol {
         Protocol::Zipkin => concat!("barograph/", env!("CARGO_PKG_VERSION")),
-        _ => concat!("OTel-OTLP-Exporter-Rust/", env!("CARGO_PKG_VERSION")),
+        // Exporter, language and version. `OTel-OTLP-Exporter-Rust` would be the one of OpenTelemetry itself.
+        // Source: OTLP exporter, "User Agent".
+        _ => concat!("barograph-otlp-exporter-rust/", env!("CARGO_PKG_VERSION")),
     };
     let prefix = config.user_agent_prefix.trim();
     let user_agent = format!("{prefix}{}{own}", if prefix.is_empty() { "" } else { " " });
