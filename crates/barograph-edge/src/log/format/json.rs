@@ -145,7 +145,7 @@ impl Places for TopLevel {
 #[inline]
 fn member(name: &'static str) -> Name {
     let name = plain_name(name);
-    let bare = name.trim_start_matches(FIELDS);
+    let bare = without_fields(name);
     let is_taken = TAKEN.contains(&bare) || bare == MESSAGE && bare.len() < name.len();
     match is_taken {
         true => (FIELDS, name),
@@ -156,10 +156,20 @@ fn member(name: &'static str) -> Name {
 /// What a field of a span is called, beside the name of the span.
 fn member_of_span(name: &str) -> (&'static str, &str) {
     let name = plain_name(name);
-    match name.trim_start_matches(FIELDS) {
+    match without_fields(name) {
         "name" => (FIELDS, name),
         _ => ("", name),
     }
+}
+
+/// A name without what stands before it, however often.
+#[inline]
+fn without_fields(mut name: &str) -> &str {
+    // Not by `trim_start_matches`, which makes a searcher for each name.
+    while let Some(rest) = name.strip_prefix(FIELDS) {
+        name = rest;
+    }
+    name
 }
 
 /// What stands before a name that would be there twice.
