@@ -1,4 +1,6 @@
-//! Which characters of a text from elsewhere are not shown as they are.
+//! What texts for people have in common: characters that are not shown as they are, and counts.
+
+use std::fmt;
 
 /// Whether a character is none that is seen: a control, the end of a line or of a paragraph, a mark that
 /// turns the direction of writing around, one of no width, or a tag.
@@ -25,6 +27,33 @@ pub fn is_invisible(character: char) -> bool {
             | '\u{1d173}'..='\u{1d17a}' // of music
             | '\u{e0000}'..='\u{e007f}' // tags
         )
+}
+
+/// A count and what is counted, as in "1 span" or "2 spans".
+///
+/// ```
+/// use barograph_model::text::counted;
+///
+/// assert_eq!(counted(1, "line was", "lines were").to_string(), "1 line was");
+/// assert_eq!(counted(0, "line was", "lines were").to_string(), "0 lines were");
+/// ```
+pub fn counted(count: u64, one: &'static str, many: &'static str) -> Counted {
+    Counted { count, one, many }
+}
+
+/// What [`counted`] returns: displayed, the count and the word that fits it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    count: u64,
+    one: &'static str,
+    many: &'static str,
+}
+
+impl fmt::Display for Counted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = if self.count == 1 { self.one } else { self.many };
+        write!(f, "{} {what}", self.count)
+    }
 }
 
 #[cfg(test)]

@@ -112,7 +112,7 @@ fn requests_that_block_all_workers_do_not_keep_it() {
     let admin = process.admin;
     let end = process.wait();
     end.assert(TIMED_OUT, [REQUEST_TIME, REQUEST_TIME]);
-    assert!(end.err.contains("they block their threads"), "{}", end.err);
+    assert!(end.err.contains("threads are blocked"), "{}", end.err);
     assert!(end.err.contains("ended with status 124"), "{}", end.err);
     assert!(TcpStream::connect(admin).is_err());
     drop(blocking);

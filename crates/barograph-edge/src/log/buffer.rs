@@ -18,6 +18,7 @@ use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use barograph_core::process;
+use barograph_model::text::counted;
 
 /// How long the writer waits for more after it has written something.
 const LINGER: Duration = Duration::from_millis(2);
@@ -59,7 +60,8 @@ pub struct Unwritten {
 
 impl std::fmt::Display for Unwritten {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "{} log lines were not written in time", self.lines)
+        let lines = counted(self.lines, "log line was", "log lines were");
+        write!(f, "{lines} not written in time")
     }
 }
 

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use barograph_core::clock::{Clock, SystemClock};
 use barograph_model::suppression;
+use barograph_model::text::counted;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
@@ -449,7 +450,10 @@ impl Shared {
                     &Notice {
                         unix_nanos: self.clock.unix_nanos(),
                         target: "barograph",
-                        message: format_args!("{lines} log lines were left out because {why}"),
+                        message: format_args!(
+                            "{} left out because {why}",
+                            counted(lines, "log line was", "log lines were")
+                        ),
                         suppressed: lines,
                     },
                 );

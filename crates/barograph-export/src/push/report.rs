@@ -4,6 +4,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::time::Duration;
 
+use barograph_model::text::counted;
+
 use crate::otlp::Signal;
 
 /// Something that happened to a pipeline. Displayed, it is a sentence for a log line.
@@ -88,7 +90,7 @@ pub enum Event {
         /// Items that it refused, since this was looked at last.
         items: u64,
     },
-    /// The journal is full: what is not delivered is lost.
+    /// The persistent queue is full: what is not delivered is lost.
     JournalFull,
     /// The persistent queue cannot be opened, read or written now. What is in it stays there, what comes
     /// waits in memory, and it is tried again.
@@ -103,16 +105,25 @@ pub enum Event {
         /// Items that wait in it.
         items: u64,
     },
+    /// Files of the persistent queue were removed, replaced or damaged. It goes on without what was in
+    /// them.
+    PersistentQueueDamaged {
+        /// Items that were in it and cannot be read any more.
+        items: u64,
+    },
     /// The program ended before everything was delivered.
     Left {
         /// Items that were not.
         items: u64,
+        /// Why the last try failed that was not followed by one that succeeded; empty where there was
+        /// none.
+        message: String,
     },
     /// The account does not add up at the end, which is a fault of this library.
     Unaccounted {
         /// Items that were made.
         produced: u64,
-        /// Items that were delivered, dropped or kept in the journal.
+        /// Items that were delivered, dropped or kept in the persistent queue.
         accounted: u64,
     },
 }
@@ -130,7 +141,10 @@ impl Event {
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let (signal, url) = (self.signal.as_str(), &*self.url);
-        let items = items_of(self.signal);
+        let counted = |count: u64| {
+            let (one, many) = items_of(self.signal);
+            counted(count, one, many)
+        };
         match &self.event {
             Event::Away {
                 message,
@@ -141,15 +155,16 @@ impl fmt::Display for Report {
             ),
             Event::Back { outage, dropped } => write!(
                 f,
-                "{signal} reach {url} again after {} s; {dropped} {items} were dropped meanwhile",
-                outage.as_secs()
+                "{signal} reach {url} again after {} s; {} dropped meanwhile",
+                outage.as_secs(),
+                counted(*dropped)
             ),
             Event::Refused {
                 error_type,
                 message,
-                items: count,
+                items,
             } => {
-                write!(f, "{url} refused {count} {items}: ")?;
+                write!(f, "{url} refused {}: ", counted(*items))?;
                 // The message of an answer begins with its status, which the type is too.
                 match message.starts_with(&**error_type) {
                     true => f.write_str(message),
@@ -157,15 +172,13 @@ impl fmt::Display for Report {
                 }
             }
             Event::Partial { rejected, message } => {
-                write!(f, "{url} rejected {rejected} {items}: {message}")
+                write!(f, "{url} rejected {}: {message}", counted(*rejected))
             }
             Event::Warning { message } => write!(f, "{url} takes {signal}, but warns: {message}"),
-            Event::TooLarge {
-                bytes,
-                items: count,
-            } => write!(
+            Event::TooLarge { bytes, items } => write!(
                 f,
-                "{count} {items} were not sent to {url}: a request of {bytes} bytes is too large"
+                "{} not sent to {url}: a request of {bytes} bytes is too large",
+                counted(*items)
             ),
             Event::Slow { limit } => write!(
                 f,
@@ -176,43 +189,56 @@ impl fmt::Display for Report {
                 "{signal} for {url} could not be collected within {limit:?}: a callback hangs"
             ),
             Event::Panicked { part } => write!(f, "{signal} for {url}: the {part} panicked"),
-            Event::QueueFull { items: count } => write!(
+            Event::QueueFull { items } => write!(
                 f,
-                "{count} {items} for {url} were dropped: the queue was full"
+                "{} for {url} dropped: the queue was full",
+                counted(*items)
             ),
             Event::JournalFull => write!(
                 f,
-                "{signal} for {url} that are not delivered are dropped: the journal is full"
+                "{signal} for {url} that are not delivered are dropped: the persistent queue is full"
             ),
             Event::PersistentQueueFailed { message, .. } => write!(
                 f,
                 "{signal} for {url} wait in memory only, and it is tried again: {message}"
             ),
-            Event::PersistentQueueUsable { items: count } => write!(
+            Event::PersistentQueueUsable { items } => write!(
                 f,
-                "the persistent queue of {signal} for {url} can be used now; {count} {items} wait in it"
+                "the persistent queue of {signal} for {url} can be used now, with {} in it",
+                counted(*items)
             ),
-            Event::Left { items: count } => write!(
+            Event::PersistentQueueDamaged { items } => write!(
                 f,
-                "{count} {items} could not be delivered to {url} before the end"
+                "files of the persistent queue of {signal} for {url} were removed, replaced or \
+                 damaged; {} lost with them",
+                counted(*items)
             ),
+            Event::Left { items, message } => {
+                let items = counted(*items);
+                write!(f, "{items} could not be delivered to {url} before the end")?;
+                match message.is_empty() {
+                    true => Ok(()),
+                    false => write!(f, ": {message}"),
+                }
+            }
             Event::Unaccounted {
                 produced,
                 accounted,
             } => write!(
                 f,
-                "{signal} for {url}: {produced} {items} were made, but {accounted} are accounted for"
+                "{signal} for {url}: {} made, but {accounted} accounted for",
+                counted(*produced)
             ),
         }
     }
 }
 
 /// What is counted.
-fn items_of(signal: Signal) -> &'static str {
+fn items_of(signal: Signal) -> (&'static str, &'static str) {
     match signal {
-        Signal::Metrics => "data points",
-        Signal::Traces => "spans",
-        Signal::Logs => "log records",
+        Signal::Metrics => ("data point", "data points"),
+        Signal::Traces => ("span", "spans"),
+        Signal::Logs => ("log record", "log records"),
     }
 }
 
@@ -244,8 +270,7 @@ mod tests {
                 outage: Duration::from_millis(90_400),
                 dropped: 7
             }),
-            "metrics reach http://collector:4318 again after 90 s; 7 data points were dropped \
-             meanwhile"
+            "metrics reach http://collector:4318 again after 90 s; 7 data points dropped meanwhile"
         );
         assert_eq!(
             report(Event::Refused {
@@ -263,5 +288,77 @@ mod tests {
             }),
             "http://collector:4318 refused 3 data points: 404 Not Found"
         );
+        let left = |message: &str| Event::Left {
+            items: 2,
+            message: message.to_owned(),
+        };
+        assert_eq!(
+            report(left("connection refused")),
+            "2 data points could not be delivered to http://collector:4318 before the end: \
+             connection refused"
+        );
+        assert_eq!(
+            report(left("")),
+            "2 data points could not be delivered to http://collector:4318 before the end"
+        );
+    }
+
+    #[test]
+    fn what_is_one_is_told_of_as_one() {
+        let told = |signal, count| {
+            let message = String::from("busy");
+            [
+                Event::Back {
+                    outage: Duration::from_secs(1),
+                    dropped: count,
+                },
+                Event::Refused {
+                    error_type: "400".into(),
+                    message: message.clone(),
+                    items: count,
+                },
+                Event::Partial {
+                    rejected: count,
+                    message: message.clone(),
+                },
+                Event::TooLarge {
+                    bytes: 100,
+                    items: count,
+                },
+                Event::QueueFull { items: count },
+                Event::PersistentQueueUsable { items: count },
+                Event::PersistentQueueDamaged { items: count },
+                Event::Left {
+                    items: count,
+                    message,
+                },
+                Event::Unaccounted {
+                    produced: count,
+                    accounted: 0,
+                },
+            ]
+            .map(|event| {
+                let report = Report {
+                    signal,
+                    reader: "otlp".into(),
+                    url: "http://collector:4318".into(),
+                    event,
+                };
+                report.to_string()
+            })
+        };
+        for (signal, one, many) in [
+            (Signal::Metrics, "1 data point ", "2 data points "),
+            (Signal::Traces, "1 span ", "2 spans "),
+            (Signal::Logs, "1 log record ", "2 log records "),
+        ] {
+            for (count, expected) in [(1, one), (2, many)] {
+                for text in told(signal, count) {
+                    let text = text.replace(':', " ");
+                    assert!(text.contains(expected), "{text}");
+                    assert!(!text.contains("were dropped"), "{text}");
+                }
+            }
+        }
     }
 }

@@ -16,6 +16,7 @@ use std::task::{Context, Poll};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use barograph_model::text::counted;
 use tokio::runtime::{Handle, RuntimeFlavor};
 use tokio::sync::oneshot;
 use tokio::time::{sleep, timeout};
@@ -144,7 +145,8 @@ impl Ending {
         let blocked = self.connections.tasks();
         if blocked > 0 {
             diagnostics::warn(&format_args!(
-                "{blocked} requests were not ended by their time limit: they block their threads"
+                "{} not ended by the time limit: threads are blocked",
+                counted(blocked as u64, "request was", "requests were")
             ));
         }
         self.telemetry.end();

@@ -46,6 +46,8 @@ pub(super) struct Line {
     pub(super) is_torn: bool,
     /// Whether this is the last round.
     pub(super) is_ending: bool,
+    /// Why the last try failed, until one succeeds.
+    pub(super) last_error: String,
     /// Items dropped when the receiver went away.
     dropped_before: u64,
     is_overtaken: bool,
@@ -154,6 +156,7 @@ impl Line {
             is_running: false,
             is_torn: false,
             is_ending: false,
+            last_error: String::new(),
             dropped_before: 0,
             failing,
             opens: (after(now, FIRST_PAUSE), FIRST_PAUSE.saturating_mul(2)),
@@ -242,6 +245,7 @@ impl Line {
                 self.teller.tell_once(Event::Panicked { part: "transport" });
             }
             Delivery::Undelivered { setback, is_proof } => {
+                self.last_error.clone_from(&setback.message);
                 let may_have_arrived = setback.may_have_arrived || held == Held::Kept;
                 if is_proof {
                     self.receiver_is_away(setback, round);
@@ -418,6 +422,7 @@ impl Line {
     }
 
     fn receiver_answered(&mut self) {
+        self.last_error.clear();
         if let Some(since) = self.breaker.succeeded() {
             let dropped = self.ledger.snapshot().dropped_in_all();
             let dropped = dropped.saturating_add(self.overtaken);

@@ -91,7 +91,10 @@ impl Line {
         let in_journal = self.journal.items();
         let left = self.ledger.end(in_journal);
         if left > 0 {
-            self.teller.tell(Event::Left { items: left });
+            self.teller.tell(Event::Left {
+                items: left,
+                message: std::mem::take(&mut self.last_error),
+            });
         }
         let totals = self.ledger.snapshot();
         let accounted = totals.settled().saturating_add(in_journal);

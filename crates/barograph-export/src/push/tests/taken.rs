@@ -183,7 +183,7 @@ async fn shutdown_sends_all_that_waits() {
 
 #[tokio::test(start_paused = true)]
 async fn what_is_left_in_the_queue_at_the_end_is_accounted_for() {
-    for act in [Act::Hang, Act::Setback(None)] {
+    for (act, expected) in [(Act::Hang, "no answer"), (Act::Setback(None), "busy")] {
         let world = world(move |_| act.clone());
         let queue = Queue::new(100);
         let (handle, task) = world.run(pipeline(&world, &queue));
@@ -199,8 +199,10 @@ async fn what_is_left_in_the_queue_at_the_end_is_accounted_for() {
         assert_eq!(world.dropped(Reason::Shutdown), 95);
         assert_eq!(queue.waiting(), 0, "the queue is closed and empty");
         let events = world.events();
-        let left = Event::Left { items: 95 };
-        assert_eq!(events.last(), Some(&left));
+        let Some(Event::Left { items: 95, message }) = events.last() else {
+            panic!("{events:?}")
+        };
+        assert!(message.contains(expected), "{message}");
         queue.push(1);
         assert_eq!(world.totals().produced, 96);
     }
