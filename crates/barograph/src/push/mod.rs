@@ -194,6 +194,10 @@ impl Push {
     /// `barograph.push.persistent_queue.failures` says why.
     /// [`Builder::with_required_persistent_queues`](crate::Builder::with_required_persistent_queues)
     /// makes it an error of the start.
+    ///
+    /// Files that somebody removes or replaces while the service runs are made again; what was in them is
+    /// counted as `corrupt` in `barograph.push.dropped`, and reported. Move the directory while no
+    /// service has it.
     pub fn with_journal(mut self, directory: impl Into<PathBuf>, config: JournalConfig) -> Self {
         self.journal = Some((directory.into(), config));
         self

@@ -48,10 +48,12 @@ impl fmt::Display for JournalError {
         match self {
             JournalError::Locked { directory } => write!(
                 f,
-                "another process holds the lock of the journal in {directory:?}; each needs a \
+                "another process holds the lock of the persistent queue in {directory:?}; each needs a \
                  directory of its own"
             ),
-            JournalError::Io { path, .. } => write!(f, "cannot use {path:?} for the journal"),
+            JournalError::Io { path, .. } => {
+                write!(f, "cannot use {path:?} for the persistent queue")
+            }
         }
     }
 }
@@ -84,6 +86,11 @@ pub enum AppendError {
         bytes: usize,
         /// Bytes that a request may have.
         max: usize,
+    },
+    /// The files were removed or replaced, and the directory cannot be opened anew.
+    Unusable {
+        /// Why not.
+        source: JournalError,
     },
     /// It could not be written: a disk that is full, a process that has no file left to open.
     Io {
@@ -123,13 +130,16 @@ impl fmt::Display for AppendError {
         match self {
             AppendError::Full { needed, taken, max } => write!(
                 f,
-                "the journal is full: {taken} bytes of {max} are taken, {needed} are needed"
+                "the persistent queue is full: {taken} bytes of {max} are taken, {needed} are needed"
             ),
             AppendError::TooLarge { bytes, max } => write!(
                 f,
-                "a request of {bytes} bytes is too large for the journal, expected {max} at most"
+                "a request of {bytes} bytes is too large for the persistent queue, expected {max} at most"
             ),
-            AppendError::Io { .. } => f.write_str("cannot write to the journal"),
+            AppendError::Unusable { .. } => {
+                f.write_str("the persistent queue cannot be opened anew")
+            }
+            AppendError::Io { .. } => f.write_str("cannot write to the persistent queue"),
         }
     }
 }
@@ -138,6 +148,7 @@ impl Error for AppendError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             AppendError::Full { .. } | AppendError::TooLarge { .. } => None,
+            AppendError::Unusable { source } => Some(source),
             AppendError::Io { source } => Some(source),
         }
     }

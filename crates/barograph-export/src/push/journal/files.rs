@@ -4,13 +4,13 @@ use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use super::error::JournalError;
 use crate::push::regular_file::{self, Links, NotRegular};
 
 /// The name of a segment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Name {
     /// Its place among the others.
     pub(super) number: u64,
@@ -60,7 +60,7 @@ pub(super) fn make_private(directory: &Path) -> io::Result<()> {
 /// Takes the directory's lock, which is held as long as the file is open; the system lets go of it
 /// when the process ends, however it ends.
 pub(super) fn lock(directory: &Path) -> Result<File, JournalError> {
-    let path = directory.join(LOCK);
+    let path = lock_path(directory);
     let mut options = private();
     let options = options.write(true).create(true).truncate(false);
     let file = open(&path, options).map_err(JournalError::io(&path))?;
@@ -79,13 +79,52 @@ pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     regular_file::open(path, options, Links::Refused)
 }
 
+/// The path of the file that is locked.
+pub(super) fn lock_path(directory: &Path) -> PathBuf {
+    directory.join(LOCK)
+}
+
+/// What stands at the path of a file that is open.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Presence {
+    /// The file itself, as far as this can be known.
+    Present,
+    /// Nothing.
+    Missing,
+    /// Something else.
+    Replaced,
+}
+
+/// Compares a file that is open with what stands at its path.
+pub(super) fn presence(path: &Path, file: &File) -> Presence {
+    match (fs::symlink_metadata(path), file.metadata()) {
+        (Ok(at_path), Ok(open)) if !access::is_same(&at_path, &open) => Presence::Replaced,
+        (Err(error), _) if is_absent(&error) => Presence::Missing,
+        _ => Presence::Present,
+    }
+}
+
+/// Whether an error says that there is nothing at a path, and not only that it cannot be seen now.
+pub(super) fn is_absent(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+    )
+}
+
+/// Whether a file was removed for good: no path of this system leads to it any more.
+pub(super) fn is_unlinked(file: &File) -> bool {
+    file.metadata()
+        .is_ok_and(|metadata| access::is_unlinked(&metadata))
+}
+
 /// Whether a file that could not be opened is gone for good: removed, or replaced by something that is
 /// no regular file. Any other error may pass, and so may one of a directory that is not there as a
 /// whole, as when its disk is not mounted.
 pub(super) fn is_gone(directory: &Path, error: &io::Error) -> bool {
     NotRegular::is_in(error)
         || error.kind() == io::ErrorKind::NotFound
-            && fs::symlink_metadata(directory.join(LOCK)).is_ok()
+            && fs::symlink_metadata(lock_path(directory)).is_ok()
 }
 
 /// Options for files that nobody else can read.
@@ -133,9 +172,9 @@ const LOCK: &str = "lock";
 
 #[cfg(unix)]
 mod access {
-    use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
+    use std::fs::{self, DirBuilder, File, Metadata, OpenOptions, Permissions};
     use std::io;
-    use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
+    use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
     use std::path::Path;
 
     pub(super) fn private_directory() -> DirBuilder {
@@ -160,12 +199,20 @@ mod access {
     pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
         File::open(directory)?.sync_all()
     }
+
+    pub(super) fn is_same(one: &Metadata, other: &Metadata) -> bool {
+        (one.dev(), one.ino()) == (other.dev(), other.ino())
+    }
+
+    pub(super) fn is_unlinked(metadata: &Metadata) -> bool {
+        metadata.nlink() == 0
+    }
 }
 
 /// Elsewhere, files have the rights of the directory they are made in.
 #[cfg(not(unix))]
 mod access {
-    use std::fs::{DirBuilder, OpenOptions};
+    use std::fs::{DirBuilder, Metadata, OpenOptions};
     use std::io;
     use std::path::Path;
 
@@ -183,6 +230,15 @@ mod access {
 
     pub(super) fn sync_directory(_: &Path) -> io::Result<()> {
         Ok(())
+    }
+
+    /// Only whether there is a file can be told.
+    pub(super) fn is_same(_: &Metadata, _: &Metadata) -> bool {
+        true
+    }
+
+    pub(super) fn is_unlinked(_: &Metadata) -> bool {
+        false
     }
 }
 

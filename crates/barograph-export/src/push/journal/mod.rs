@@ -12,7 +12,10 @@
 //! The reader's place and the sums of the ledger are written together, by
 //! [`set_totals`](Journal::set_totals), [`sync`](Journal::sync) and the journal's end; not by
 //! [`remove_oldest`](Journal::remove_oldest) alone. So whenever the process is killed, the sums agree
-//! with what is read again.
+//! with what is read again. They are written after each request that goes to the disk or leaves it,
+//! and at the end of each round. After a kill the next process goes on from there: what was in memory
+//! only is lost and in no sum of it, and neither is what was exported since the last write. So
+//! `barograph.push.produced` may begin lower than it was seen last.
 //!
 //! # What an error of the system means
 //!
@@ -21,6 +24,24 @@
 //! neither lost nor counted as damaged, and no request behind it comes first. Only a file that is gone,
 //! with the directory still there, or that has something in its place that is no regular file, counts as
 //! [`unreadable`](Lost::unreadable).
+//!
+//! # Files that are removed while they are in use
+//!
+//! A file that was removed can be written as long as it is open, and nobody ever reads it. So the lock, the
+//! sums and the segment that is written are compared with what stands at their paths before each
+//! request, and all segments with each [`sync`](Journal::sync):
+//!
+//! * Where the directory was removed or moved, or the lock in it, it is made and locked again by the rules
+//!   of [`open`](Journal::open). Requests that are no longer there count as
+//!   [`unreadable`](Lost::unreadable). The directory of another queue that was put in its place is taken
+//!   over.
+//! * Where another process has taken the lock meanwhile, nothing is read, written or removed any more until
+//!   that one ends. So two processes share a directory from the moment in which the lock is removed until
+//!   the first of them looks again at the longest; a request that both read in this time is delivered twice.
+//! * The sums are written anew, and the next request begins another segment, where these were removed.
+//!
+//! A directory should be moved while nobody uses it: what is written between the move and the next look is in
+//! the files that were moved away.
 //!
 //! # A replay can repeat points
 //!
@@ -57,8 +78,8 @@ mod config;
 mod error;
 mod lost;
 mod record;
-mod state;
 mod files;
+mod state;
 mod segment;
 mod queue;
 
@@ -68,5 +89,5 @@ pub use error::{AppendError, JournalError};
 #[cfg(test)]
 pub(super) use files::{Operation as FileOperation, faults::Fault};
 pub use lost::{Count, Lost};
-pub use queue::Journal;
+pub use queue::{Integrity, Journal};
 pub use record::{Damage, Found, NewerVersion, Record, scan};

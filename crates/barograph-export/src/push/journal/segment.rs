@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use bytes::Bytes;
 
-use super::files::{self, Name, Operation};
+use super::files::{self, Name, Operation, Presence};
 use super::record::{self, Damage, Found, HEADER, MAX_BODY, SEGMENT_HEADER};
 use crate::otlp::Request;
 
@@ -33,6 +33,15 @@ impl Pending {
         self.records = self.records.saturating_add(other.records);
         self.items = self.items.saturating_add(other.items);
         self.bytes = self.bytes.saturating_add(other.bytes);
+    }
+
+    /// The lesser of each.
+    pub(super) fn least(self, other: Pending) -> Pending {
+        Pending {
+            records: self.records.min(other.records),
+            items: self.items.min(other.items),
+            bytes: self.bytes.min(other.bytes),
+        }
     }
 
     pub(super) fn subtract(&mut self, other: Pending) {
@@ -194,6 +203,11 @@ impl Writer {
             length,
             is_synced: false,
         })
+    }
+
+    /// Whether its file is still the one at its path.
+    pub(super) fn is_in_place(&self) -> bool {
+        files::presence(&self.path, &self.file) == Presence::Present
     }
 
     /// Writes a request behind the others. What was written of it before an error remains; see

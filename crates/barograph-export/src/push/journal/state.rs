@@ -6,9 +6,12 @@
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
+use std::path::Path;
 
 use crc32c::crc32c;
 
+use super::error::JournalError;
+use super::files::{self, Presence};
 use crate::push::ledger::{Reason, Totals};
 
 /// What is kept.
@@ -37,9 +40,23 @@ pub(super) struct StateFile {
 }
 
 impl StateFile {
+    /// Opens the state of a directory, which is made if it is not there.
+    pub(super) fn open_in(directory: &Path) -> Result<(Self, State), JournalError> {
+        let path = directory.join(NAME);
+        let mut options = files::private();
+        let options = options.read(true).write(true).create(true).truncate(false);
+        let opened = files::open(&path, options).and_then(Self::open);
+        opened.map_err(JournalError::io(&path))
+    }
+
+    /// What stands in the place of the file now.
+    pub(super) fn presence(&self, directory: &Path) -> Presence {
+        files::presence(&directory.join(NAME), &self.file)
+    }
+
     /// Reads the newest slot that is whole, and writes it to both, so that there is room on the disk
     /// for all that is ever written.
-    pub(super) fn open(mut file: File) -> io::Result<(Self, State)> {
+    fn open(mut file: File) -> io::Result<(Self, State)> {
         let mut bytes = Vec::new();
         (&mut file).take(BYTES).read_to_end(&mut bytes)?;
         let slots = [0, SECOND as usize].into_iter();
@@ -129,6 +146,7 @@ fn read_slot(slot: &[u8]) -> Option<(u64, State)> {
         .then_some((number, State { position, totals }))
 }
 
+const NAME: &str = "state";
 /// Bytes of the file. The slots are far enough apart not to share a sector of any disk.
 pub(super) const BYTES: u64 = SECOND + SLOT as u64;
 const SECOND: u64 = 4096;

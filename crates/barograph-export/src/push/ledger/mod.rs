@@ -341,6 +341,12 @@ impl Ledger {
         queue.is_usable.store(is_usable, Ordering::Relaxed);
     }
 
+    #[cfg(test)]
+    pub(super) fn is_queue_usable(&self) -> bool {
+        let queue = self.inner.queue.get();
+        queue.is_some_and(|queue| queue.is_usable.load(Ordering::Relaxed))
+    }
+
     /// The persistent queue could not be used.
     pub(super) fn queue_failed(&self, operation: QueueOperation, error_type: &'static str) {
         let queue = self.inner.queue.get_or_init(QueueState::default);

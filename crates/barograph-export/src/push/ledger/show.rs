@@ -36,7 +36,8 @@ impl LedgerSource {
         let mut produced = family(
             "barograph.push.produced",
             Kind::Counter,
-            "Data points, spans and log records that were made to be pushed.",
+            "Data points, spans and log records that were made to be pushed. With a persistent queue it \
+             goes on over a restart; after a kill it goes on without what was in memory only.",
         );
         let mut exported = family(
             "barograph.push.exported",
@@ -46,7 +47,7 @@ impl LedgerSource {
         let mut queued = family(
             "barograph.push.queued",
             Kind::UpDownCounter,
-            "Of those, what waits, in a queue, in memory or in the journal.",
+            "Of those, what waits, in a queue, in memory or in the persistent queue.",
         );
         let mut dropped = family(
             "barograph.push.dropped",
@@ -91,7 +92,8 @@ impl LedgerSource {
             "barograph.push.persistent_queue.usable",
             "",
             Kind::Gauge,
-            "1 where the persistent queue can be used, 0 where requests wait in memory only.",
+            "1 where the persistent queue can be used, 0 where requests wait in memory only: it cannot be \
+             opened, read or written, or its directory was removed and cannot be made again.",
         );
         let mut failures = Family::new(
             "barograph.push.persistent_queue.failures",

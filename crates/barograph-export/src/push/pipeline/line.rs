@@ -335,6 +335,10 @@ impl Line {
             self.ledger.drop(answer.refused, Reason::JournalFull);
             self.teller.tell_once(Event::JournalFull);
         }
+        if let Some(items) = answer.damaged {
+            self.teller
+                .tell_once(Event::PersistentQueueDamaged { items });
+        }
         self.look_at_tries(answer);
         let is_written = !matches!(answer.tried[QueueOperation::Write as usize], Some(Err(_)));
         self.journal = match self.journal {

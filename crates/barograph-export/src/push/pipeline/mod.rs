@@ -51,7 +51,7 @@ use store::Persistent;
 pub(super) use orders::{Order, OrderKind};
 pub(super) use store::Store;
 #[cfg(test)]
-pub(super) use store::{Appended, StoreError};
+pub(super) use store::{Appended, Extent, Files, StoreError};
 pub(super) use task::Task;
 pub(super) use tell::Hook;
 

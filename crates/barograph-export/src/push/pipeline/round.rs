@@ -80,6 +80,8 @@ impl Line {
         let now = Instant::now();
         self.is_ending = true;
         let is_complete = self.round(Stage::Final, now, until, orders).await;
+        // A round that could do nothing has not looked at what waits on the disk.
+        self.sync(Stage::Final, until, orders).await;
         if self.end() > 0 {
             self.sync(Stage::Final, until, orders).await;
         }

@@ -16,7 +16,9 @@ use std::io;
 use std::path::PathBuf;
 
 #[cfg(feature = "journal")]
-use crate::push::journal::{AppendError, Journal, JournalConfig, JournalError, io_error_type};
+use crate::push::journal::{
+    AppendError, Integrity, Journal, JournalConfig, JournalError, io_error_type,
+};
 
 /// Keeps requests over an outage.
 pub(in crate::push) trait Store: Send {
@@ -24,6 +26,8 @@ pub(in crate::push) trait Store: Send {
     fn open(&mut self) -> Result<(), StoreError>;
     /// Why it is not open; none where it is. One that is not holds nothing.
     fn closed_by(&self) -> Option<&StoreError>;
+    /// Notices files that were removed or replaced, and makes them anew.
+    fn check(&mut self, extent: Extent) -> Result<Files, StoreError>;
     /// Takes a request behind the others.
     fn append(&mut self, request: &Request) -> Appended;
     /// The request that came first.
@@ -36,6 +40,8 @@ pub(in crate::push) trait Store: Send {
     fn pending_items(&self) -> u64;
     /// Items in requests that gave way to newer ones, so far.
     fn overflowed_items(&self) -> u64;
+    /// Items in requests that others have put there while it was open, so far.
+    fn found_items(&self) -> u64;
     /// The sums that it keeps.
     fn totals(&self) -> Totals;
     /// Keeps the sums beside the requests.
@@ -50,6 +56,23 @@ pub(in crate::push) enum Appended {
     Full,
     /// It could not be written now.
     Failed(StoreError),
+}
+
+/// How much of a persistent queue is looked at.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::push) enum Extent {
+    /// What is written to.
+    Written,
+    /// All files.
+    All,
+}
+
+/// How the files of a persistent queue were found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::push) enum Files {
+    Unchanged,
+    /// Some were removed or replaced.
+    Changed,
 }
 
 /// Why the persistent queue cannot be used now.
@@ -123,10 +146,28 @@ impl Store for Persistent {
         self.journal.as_ref().err()
     }
 
+    fn check(&mut self, extent: Extent) -> Result<Files, StoreError> {
+        let Ok(journal) = &mut self.journal else {
+            return Ok(Files::Unchanged);
+        };
+        let checked = match extent {
+            Extent::Written => journal.check_written_files(),
+            Extent::All => journal.check(),
+        };
+        match checked {
+            Ok(Integrity::Intact) => Ok(Files::Unchanged),
+            Ok(Integrity::Repaired) => Ok(Files::Changed),
+            Err(error) => Err(failed(QueueOperation::Write, &error)),
+        }
+    }
+
     fn append(&mut self, request: &Request) -> Appended {
         match self.journal.as_mut().map(|journal| journal.append(request)) {
             Ok(Ok(())) => Appended::Kept,
             Ok(Err(AppendError::Full { .. } | AppendError::TooLarge { .. })) => Appended::Full,
+            Ok(Err(AppendError::Unusable { source })) => {
+                Appended::Failed(failed(QueueOperation::Write, &source))
+            }
             Ok(Err(AppendError::Io { source })) => {
                 Appended::Failed(failed_io(QueueOperation::Write, &source))
             }
@@ -147,7 +188,7 @@ impl Store for Persistent {
 
     fn sync(&mut self) -> Result<(), StoreError> {
         let synced = self.journal.as_mut().map_or(Ok(()), Journal::sync);
-        synced.map_err(|error| failed_io(QueueOperation::Write, &error))
+        synced.map_err(|error| failed(QueueOperation::Write, &error))
     }
 
     fn pending_items(&self) -> u64 {
@@ -157,6 +198,10 @@ impl Store for Persistent {
     fn overflowed_items(&self) -> u64 {
         let lost = self.journal.as_ref().map(Journal::lost);
         lost.unwrap_or_default().overflow.items
+    }
+
+    fn found_items(&self) -> u64 {
+        self.journal.as_ref().map_or(0, Journal::found_items)
     }
 
     fn totals(&self) -> Totals {

@@ -14,10 +14,10 @@ use tokio::task::spawn_blocking;
 use tokio::time::Instant;
 
 use super::orders::{Orders, Stage};
-use super::store::{Appended, Store, StoreError};
+use super::store::{Appended, Extent, Files, Store, StoreError};
 use crate::otlp::Request;
 use crate::push::feed::{Fate, Feed, Oversized};
-use crate::push::ledger::{Ledger, QueueOperation, Reason};
+use crate::push::ledger::{Ledger, QueueOperation, Reason, Totals};
 
 /// Something to be done at the desk.
 #[derive(Debug)]
@@ -55,6 +55,8 @@ pub(super) struct Answer {
     pub(super) is_new: bool,
     /// Items in the journal now.
     pub(super) pending: u64,
+    /// Items that were lost in the journal; none where none of its files was seen to be damaged.
+    pub(super) damaged: Option<u64>,
     /// How long it took.
     pub(super) took: Duration,
     /// What the feed left out.
@@ -123,6 +125,13 @@ impl Errand {
     }
 }
 
+/// Whether the journal can be used now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Checked {
+    Usable,
+    Unusable,
+}
+
 struct Desk {
     feed: Box<dyn Feed>,
     store: Option<Box<dyn Store>>,
@@ -133,6 +142,8 @@ struct Desk {
     lent: u64,
     /// Items that had given way to newer ones by then.
     overflowed: u64,
+    /// Items that had been found in its place by then.
+    found: u64,
 }
 
 impl Worker {
@@ -147,6 +158,7 @@ impl Worker {
                 held,
                 lent: 0,
                 overflowed,
+                found: 0,
             })),
             settle: None,
             is_open: false,
@@ -289,6 +301,11 @@ impl Desk {
                 answer.is_new = true;
             }
             Job::Append(request) => {
+                let checked = self.check(Extent::Written, QueueOperation::Write, &mut answer);
+                if checked == Checked::Unusable {
+                    answer.unwritten = Some(request);
+                    return answer;
+                }
                 let store = self.store.as_mut();
                 match store.map_or(Appended::Full, |store| store.append(&request)) {
                     Appended::Kept => {
@@ -301,23 +318,36 @@ impl Desk {
                         answer.note(QueueOperation::Write, Err(error));
                     }
                 }
-                self.reconcile();
+                self.reconcile(&mut answer);
                 self.keep_totals(&mut answer);
             }
-            Job::Oldest => self.oldest(&mut answer),
+            Job::Oldest => {
+                let checked = self.check(Extent::Written, QueueOperation::Read, &mut answer);
+                if checked == Checked::Usable {
+                    self.oldest(&mut answer);
+                }
+            }
             Job::RemoveOldest => {
+                let checked = self.check(Extent::Written, QueueOperation::Read, &mut answer);
                 if let Some(store) = &mut self.store {
                     store.remove_oldest();
                     self.held = self.held.saturating_sub(self.lent);
-                    self.oldest(&mut answer);
                 }
-                self.keep_totals(&mut answer);
+                if checked == Checked::Usable {
+                    self.oldest(&mut answer);
+                    self.keep_totals(&mut answer);
+                }
             }
             Job::Sync => {
+                let checked = self.check(Extent::All, QueueOperation::Write, &mut answer);
+                if checked == Checked::Unusable {
+                    return answer;
+                }
                 self.keep_totals(&mut answer);
                 if let Some(store) = self.open_store() {
                     answer.note(QueueOperation::Write, store.sync());
                 }
+                self.reconcile(&mut answer);
             }
             Job::Open => self.open(&mut answer),
         }
@@ -338,9 +368,30 @@ impl Desk {
             let (holds, overflowed) = (store.pending_items(), store.overflowed_items());
             self.ledger.take_over(&store.totals(), holds);
             (self.held, self.overflowed) = (holds, overflowed);
+            self.found = 0;
         }
         answer.note(QueueOperation::Open, opened);
         self.keep_totals(answer);
+    }
+
+    /// Notices files of the journal that were removed or replaced, and accounts for what was in them.
+    /// An error is one of the operation that this is done for.
+    fn check(&mut self, extent: Extent, operation: QueueOperation, answer: &mut Answer) -> Checked {
+        let Some(store) = self.open_store() else {
+            return Checked::Usable;
+        };
+        let checked = store.check(extent);
+        if checked == Ok(Files::Changed) {
+            answer.damaged = Some(0);
+        }
+        self.reconcile(answer);
+        match checked {
+            Ok(_) => Checked::Usable,
+            Err(error) => {
+                answer.note(operation, Err(StoreError { operation, ..error }));
+                Checked::Unusable
+            }
+        }
     }
 
     fn open_store(&mut self) -> Option<&mut Box<dyn Store>> {
@@ -359,16 +410,22 @@ impl Desk {
         );
         answer.request = oldest.unwrap_or_default();
         self.lent = answer.request.as_ref().map_or(0, |request| request.items);
-        self.reconcile();
+        self.reconcile(answer);
     }
 
     /// Takes what the journal has lost out of the account: what gave way to newer requests, and what
-    /// it could not read back.
-    fn reconcile(&mut self) {
+    /// it could not read back. What others have put there comes in.
+    fn reconcile(&mut self, answer: &mut Answer) {
         let Some(store) = &self.store else {
             return;
         };
         let (holds, overflowed) = (store.pending_items(), store.overflowed_items());
+        let found = store.found_items().saturating_sub(self.found);
+        self.found = self.found.saturating_add(found);
+        self.held = self.held.saturating_add(found);
+        if found > 0 {
+            self.ledger.take_over(&Totals::default(), found);
+        }
         let lost = self.held.saturating_sub(holds);
         let gave_way = lost.min(overflowed.saturating_sub(self.overflowed));
         if gave_way > 0 {
@@ -377,6 +434,8 @@ impl Desk {
         if lost > gave_way {
             let corrupt = lost.saturating_sub(gave_way);
             self.ledger.drop(corrupt, Reason::Corrupt);
+            let damaged = answer.damaged.get_or_insert(0);
+            *damaged = damaged.saturating_add(corrupt);
         }
         (self.held, self.overflowed) = (holds, overflowed);
     }

@@ -12,7 +12,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::otlp::{Encoding, Request, Signal};
 use crate::push::ledger::QueueOperation;
-use crate::push::pipeline::{Appended, Store, StoreError};
+use crate::push::pipeline::{Appended, Extent, Files, Store, StoreError};
 use crate::push::{
     Driver, Event, Fate, Feed, Handle, Ledger, Outcome, PartialSuccess, Pipeline, Reason, Refusal,
     Report, RetryPolicy, Schedule, Setback, Target, Totals, Transport,
@@ -324,6 +324,10 @@ impl Store for Memory {
         self.closed.as_ref()
     }
 
+    fn check(&mut self, _: Extent) -> Result<Files, StoreError> {
+        Ok(Files::Unchanged)
+    }
+
     fn append(&mut self, request: &Request) -> Appended {
         let mut kept = self.kept();
         if let Err(error) = kept.result(QueueOperation::Write) {
@@ -363,6 +367,10 @@ impl Store for Memory {
     }
 
     fn overflowed_items(&self) -> u64 {
+        0
+    }
+
+    fn found_items(&self) -> u64 {
         0
     }
 

@@ -5,21 +5,31 @@ use std::io;
 
 use super::Journal;
 use crate::push::journal::config::SyncPolicy;
-use crate::push::journal::files::{self, Operation};
+use crate::push::journal::files::{self, Operation, Presence};
 
 impl Journal {
-    /// Writes the state, and removes what is not needed by it.
+    /// Writes the state, and removes what is not needed by it. Nothing of it is done without the lock:
+    /// another process may be at work there.
     pub(super) fn persist(&mut self) -> io::Result<()> {
-        if self.is_dirty {
-            files::fault(Operation::Write, &self.directory)?;
-            self.state_file.write(&self.state)?;
-            self.is_dirty = false;
+        if self.lock_presence() != Presence::Present {
+            let message = "its lock was removed or replaced";
+            return Err(io::Error::new(io::ErrorKind::NotFound, message));
         }
+        self.write_state()?;
         if !self.spent.is_empty() {
             if self.config.sync == SyncPolicy::Each {
                 self.state_file.sync()?;
             }
             self.remove_spent();
+        }
+        Ok(())
+    }
+
+    pub(super) fn write_state(&mut self) -> io::Result<()> {
+        if self.is_dirty {
+            files::fault(Operation::Write, &self.directory)?;
+            self.state_file.write(&self.state)?;
+            self.is_dirty = false;
         }
         Ok(())
     }
@@ -51,7 +61,7 @@ impl Journal {
             SyncPolicy::Every(time) => self.last_sync.elapsed() >= time,
         };
         match is_due {
-            true => self.sync(),
+            true => self.sync_files(),
             false => Ok(()),
         }
     }

@@ -1,6 +1,6 @@
 //! The end where requests are read, in order, whatever became of the files.
 
-use super::{Journal, Lent};
+use super::{Gone, Journal, Lent};
 use crate::otlp::Request;
 use crate::push::journal::error::JournalError;
 use crate::push::journal::files::{self, Name};
@@ -53,7 +53,7 @@ impl Journal {
             self.lent = Some(Lent {
                 segment: reader.name,
                 pending: entry.pending(),
-                is_gone: false,
+                gone: None,
             });
         }
         Ok(request)
@@ -135,9 +135,9 @@ impl Journal {
         let mut dropped = segment.pending;
         if let Some(lent) = &mut self.lent
             && lent.segment == segment.name
-            && !lent.is_gone
+            && lent.gone.is_none()
         {
-            lent.is_gone = true;
+            lent.gone = Some(Gone::Overflow);
             dropped.subtract(lent.pending);
         }
         self.pending.subtract(dropped);

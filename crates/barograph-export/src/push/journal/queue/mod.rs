@@ -21,8 +21,11 @@ mod start;
 mod disk;
 mod room;
 mod front;
+mod integrity;
 #[cfg(test)]
 mod tests;
+
+pub use integrity::Integrity;
 
 /// A queue of requests on disk. See the [module](super) for what it promises.
 ///
@@ -75,19 +78,30 @@ pub struct Journal {
     /// Those of them that cannot be had back: of the state, and of newer versions.
     fixed: u128,
     lost: Lost,
+    /// Items in requests that lay in a directory that was put in the place of this one's.
+    found: u64,
     last_sync: Instant,
     has_new_names: bool,
     /// Held as long as the journal.
-    _lock: File,
+    lock: File,
 }
 
 /// A request that somebody was given and may be sending.
 struct Lent {
     segment: Name,
     pending: Pending,
-    /// Its segment had to give way meanwhile. Until it is known whether it was delivered, it is
-    /// pending all the same.
-    is_gone: bool,
+    /// Why its segment is no longer there. Until it is known whether it was delivered, it is pending
+    /// all the same.
+    gone: Option<Gone>,
+}
+
+/// Why a segment is no longer there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Gone {
+    /// It gave way to newer requests.
+    Overflow,
+    /// Somebody else removed it.
+    Unreadable,
 }
 
 impl Journal {
@@ -103,11 +117,7 @@ impl Journal {
             &path::absolute(&directory).map_err(JournalError::io(directory.as_ref()))?;
         files::make_private(directory).map_err(JournalError::io(directory))?;
         let lock = files::lock(directory)?;
-        let path = directory.join("state");
-        let mut options = files::private();
-        let options = options.read(true).write(true).create(true).truncate(false);
-        let file = files::open(&path, options).map_err(JournalError::io(&path))?;
-        let (state_file, state) = StateFile::open(file).map_err(JournalError::io(&path))?;
+        let (state_file, state) = StateFile::open_in(directory)?;
         let names = files::segments(directory).map_err(JournalError::io(directory))?;
         let mut journal = Journal {
             directory: directory.to_owned(),
@@ -127,9 +137,10 @@ impl Journal {
             taken: state::BYTES.into(),
             fixed: state::BYTES.into(),
             lost: Lost::default(),
+            found: 0,
             last_sync: Instant::now(),
             has_new_names: false,
-            _lock: lock,
+            lock,
         };
         let mut sound = None;
         for name in names {
@@ -147,7 +158,8 @@ impl Journal {
     ///
     /// # Errors
     /// [`AppendError`], when there is no room for it, or the disk failed. Nothing of the request is
-    /// in the journal then.
+    /// in the journal then. Where the journal's files were removed or replaced they are made again first,
+    /// as by [`check`](Self::check).
     pub fn append(&mut self, request: &Request) -> Result<(), AppendError> {
         if request.body.len() > MAX_BODY {
             return Err(AppendError::TooLarge {
@@ -155,6 +167,8 @@ impl Journal {
                 max: MAX_BODY,
             });
         }
+        self.check_written_files()
+            .map_err(|source| AppendError::Unusable { source })?;
         self.make_room(record_length(request))?;
         let entry = self
             .write(request)
@@ -170,9 +184,13 @@ impl Journal {
     /// [`JournalError`], when the system refuses to open or to read the file. That is no damage: the
     /// request stays where it is and is read by a later call, when the cause has gone.
     pub fn oldest(&mut self) -> Result<Option<Request>, JournalError> {
-        if let Some(lent) = self.lent.take_if(|lent| lent.is_gone) {
+        if let Some(lent) = self.lent.take_if(|lent| lent.gone.is_some()) {
             let Pending { records, items, .. } = lent.pending;
-            self.lost.overflow.add(records, items);
+            let lost = match lent.gone {
+                Some(Gone::Unreadable) => &mut self.lost.unreadable,
+                _ => &mut self.lost.overflow,
+            };
+            lost.add(records, items);
             self.pending.subtract(lent.pending);
         }
         loop {
@@ -192,7 +210,7 @@ impl Journal {
     /// `oldest` would fail, nothing is forgotten.
     pub fn remove_oldest(&mut self) {
         match self.lent.take() {
-            Some(lent) if lent.is_gone => self.pending.subtract(lent.pending),
+            Some(lent) if lent.gone.is_some() => self.pending.subtract(lent.pending),
             _ => {
                 if let Ok(Some(entry)) = self.first() {
                     self.advance(entry);
@@ -213,11 +231,17 @@ impl Journal {
         self.sync_when_due()
     }
 
-    /// Makes sure that all there is survives a power cut.
+    /// Makes sure that all there is survives a power cut. Files that were removed or replaced are made
+    /// again first, as by [`check`](Self::check).
     ///
     /// # Errors
     /// When the disk failed. What it holds then is not known.
-    pub fn sync(&mut self) -> io::Result<()> {
+    pub fn sync(&mut self) -> Result<(), JournalError> {
+        self.check()?;
+        self.sync_files().map_err(JournalError::io(&self.directory))
+    }
+
+    fn sync_files(&mut self) -> io::Result<()> {
         self.last_sync = Instant::now();
         if let Some(writer) = &mut self.writer {
             writer.sync()?;
@@ -263,6 +287,12 @@ impl Journal {
     /// Bytes that all files take on disk.
     pub fn taken_bytes(&self) -> u64 {
         u64::try_from(self.taken).unwrap_or(u64::MAX)
+    }
+
+    /// Items in requests that were not appended here: they lay in a directory that was put in the place
+    /// of this one's.
+    pub fn found_items(&self) -> u64 {
+        self.found
     }
 
     /// What could not be given back since the journal was opened.

@@ -154,6 +154,105 @@ fn a_directory_that_is_away_comes_back_with_what_is_in_it() {
     assert_eq!(journal.lost(), Lost::default());
 }
 
+#[test]
+fn what_is_appended_after_files_were_removed_is_there_at_the_next_start() {
+    for removed in ["", "lock", "state", ".segment"] {
+        let outside = TempDir::new().unwrap();
+        let at = outside.path().join("at");
+        let config = config().with_max_bytes(64 << 10);
+        let mut journal = Journal::open(&at, config.clone()).unwrap();
+        for number in 0..6 {
+            journal.append(&request(number, 2000)).unwrap();
+        }
+        assert_eq!(journal.oldest().unwrap(), Some(request(0, 2000)));
+        journal.remove_oldest();
+        journal.set_totals(&totals(30, 3)).unwrap();
+        let pending = journal.pending_items();
+        if removed.is_empty() {
+            fs::remove_dir_all(&at).unwrap();
+        } else {
+            for entry in fs::read_dir(&at).unwrap() {
+                let path = entry.unwrap().path();
+                if path.to_string_lossy().ends_with(removed) {
+                    fs::remove_file(path).unwrap();
+                }
+            }
+        }
+        journal.append(&request(6, 2000)).unwrap();
+        let keeps = ["lock", "state"].contains(&removed);
+        let lost = if keeps { 0 } else { pending };
+        assert_eq!(journal.lost().unreadable.items, lost, "{removed:?}");
+        let left = journal.pending_items();
+        assert_eq!(left + lost, pending + request(6, 0).items, "{removed:?}");
+        journal.set_totals(&totals(40, 4)).unwrap();
+        assert_eq!(journal.check().unwrap(), Integrity::Intact);
+        assert!(Journal::open(&at, config.clone()).is_err(), "it is locked");
+        kill(journal);
+        let mut journal = Journal::open(&at, config).unwrap();
+        assert_eq!(
+            (journal.lost(), journal.pending_items()),
+            (Lost::default(), left)
+        );
+        assert_eq!(journal.totals(), totals(40, 4), "{removed:?}");
+        let expected = if keeps { all(1..7) } else { all(6..7) };
+        assert_eq!(drain(&mut journal), expected, "{removed:?}");
+    }
+}
+
+#[test]
+fn a_journal_that_has_lost_its_lock_to_another_one_writes_nothing() {
+    let directory = TempDir::new().unwrap();
+    let mut first = filled(&directory, 12);
+    assert_eq!(first.oldest().unwrap(), Some(request(0, 2000)));
+    first.remove_oldest();
+    fs::remove_file(directory.path().join("lock")).unwrap();
+    let mut second = open(&directory, &config());
+    let files = || -> Vec<Vec<u8>> {
+        let state = fs::read(directory.path().join("state")).unwrap();
+        segments(&directory).into_values().chain([state]).collect()
+    };
+    let before = files();
+    let error = first.append(&request(12, 2000)).unwrap_err();
+    let AppendError::Unusable {
+        source: JournalError::Locked { .. },
+    } = error
+    else {
+        panic!("{error:?}")
+    };
+    assert!(matches!(first.sync(), Err(JournalError::Locked { .. })));
+    assert!(first.set_totals(&totals(9, 1)).is_err());
+    drop(first);
+    assert!(
+        files() == before,
+        "nothing was written, and nothing removed"
+    );
+    assert_eq!(drain(&mut second), all(0..12));
+}
+
+#[test]
+fn what_another_one_left_in_the_place_of_the_directory_is_taken_over() {
+    let outside = TempDir::new().unwrap();
+    let (at, other) = (outside.path().join("at"), outside.path().join("other"));
+    let mut journal = Journal::open(&at, config()).unwrap();
+    let mut others = Journal::open(&other, config()).unwrap();
+    for number in 0..3 {
+        journal.append(&request(number, 2000)).unwrap();
+        others.append(&request(number + 10, 2000)).unwrap();
+    }
+    let (ours, theirs) = (journal.pending_items(), others.pending_items());
+    // A request is being sent meanwhile, and arrives.
+    assert_eq!(journal.oldest().unwrap(), Some(request(0, 2000)));
+    drop(others);
+    fs::rename(&at, outside.path().join("away")).unwrap();
+    fs::rename(&other, &at).unwrap();
+    assert_eq!(journal.check().unwrap(), Integrity::Repaired);
+    journal.remove_oldest();
+    assert_eq!(journal.found_items(), theirs);
+    assert_eq!(journal.lost().unreadable.items, ours - request(0, 0).items);
+    assert_eq!(journal.pending_items(), theirs);
+    assert_eq!(drain(&mut journal), all(10..13));
+}
+
 /// What can stand at a path and is no regular file.
 #[derive(Clone, Copy, Debug)]
 enum Special {

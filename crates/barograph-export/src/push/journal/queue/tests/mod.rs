@@ -279,7 +279,7 @@ fn what_never_fits_makes_nobody_give_way() {
     let error = journal.append(&request(2, 20_000)).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "the journal is full: 5652 bytes of 20000 are taken, 20044 are needed"
+        "the persistent queue is full: 5652 bytes of 20000 are taken, 20044 are needed"
     );
     // Longer than a segment and shorter than the journal: a segment of its own.
     journal.append(&request(3, 10_000)).unwrap();
@@ -453,7 +453,7 @@ fn one_at_a_time_has_it() {
     assert_eq!(
         error.to_string(),
         format!(
-            "another process holds the lock of the journal in {:?}; each needs a directory of its \
+            "another process holds the lock of the persistent queue in {:?}; each needs a directory of its \
              own",
             directory.path()
         )
