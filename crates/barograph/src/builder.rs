@@ -99,7 +99,7 @@ use crate::telemetry::{Flush, Telemetry};
 /// | by `_exit`, `quick_exit`, SIGKILL, or the out-of-memory killer | the same | the same |
 ///
 /// An exit waits for `BAROGRAPH_EXIT_TIMEOUT` at the most. What a receiver has not taken by then is lost,
-/// unless it is in a journal, and so are lines for which nobody has read the standard error. A thread that
+/// unless it is in a persistent queue, and so are lines for which nobody has read the standard error. A thread that
 /// logs never waits for whoever reads its lines, but for a tenth of a second once the process has begun
 /// to end.
 ///

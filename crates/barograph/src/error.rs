@@ -137,7 +137,7 @@ pub enum StartError {
         /// What would be one.
         expected: &'static str,
     },
-    /// The journal of what cannot be delivered cannot be used.
+    /// The persistent queue of what cannot be delivered cannot be used.
     #[cfg(feature = "otlp")]
     Journal {
         /// Why not.

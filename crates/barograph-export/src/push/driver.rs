@@ -21,7 +21,7 @@ use crate::push::report::Report;
 ///
 /// [`run`](Self::run) is a future for a tokio runtime with time and I/O, best one of a single thread
 /// that does nothing else: the service's own may be busy, blocked or gone just when everything has to
-/// be sent. Collecting and the journal use the runtime's blocking threads.
+/// be sent. Collecting and the persistent queue use the runtime's blocking threads.
 #[must_use = "nothing is pushed until it is run"]
 pub struct Driver {
     pipelines: Vec<Pipeline>,
@@ -187,7 +187,7 @@ impl Handle {
     /// thread until it is done, for `limit` at the most.
     ///
     /// # Errors
-    /// [`Unfinished`] when not everything was delivered, or written to the journal.
+    /// [`Unfinished`] when not everything was delivered, or written to the persistent queue.
     pub fn flush(&self, limit: Duration) -> Result<(), Unfinished> {
         wait(self.command(OrderKind::Flush, limit), limit)
     }
@@ -201,7 +201,7 @@ impl Handle {
         in_time(self.command(OrderKind::Flush, limit), limit).await
     }
 
-    /// Sends everything a last time and ends the driver. What cannot be sent stays in the journal, or
+    /// Sends everything a last time and ends the driver. What cannot be sent stays in the persistent queue, or
     /// is dropped and counted. Blocks the thread until it is done, for `limit` at the most.
     ///
     /// # Errors

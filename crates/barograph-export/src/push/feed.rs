@@ -64,7 +64,7 @@ pub struct Oversized {
 /// What became of a request, as far as its feed has to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It was delivered, refused for good, or written to the journal: not to be made again.
+    /// It was delivered, refused for good, or written to the persistent queue: not to be made again.
     Settled,
     /// It did not reach anybody: what was in it may be told again. Only said where the next round
     /// [overtakes](Feed::is_overtaken) it.

@@ -4,7 +4,7 @@
 //! between them decides when, how often and for how long. Metrics are read from their sources; spans
 //! and log records are taken from a queue, the [`Inflow`], that takes them in while the loop is busy.
 //!
-//! Times, sizes and counts come from configuration, receivers, proxies and journals here. So no sum,
+//! Times, sizes and counts come from configuration, receivers, proxies and persistent queues here. So no sum,
 //! difference or product in this module may panic, which a lint holds.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 

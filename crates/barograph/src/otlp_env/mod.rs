@@ -72,7 +72,7 @@ pub(crate) enum Temporality {
     LowMemory,
 }
 
-/// The journal of what could not be delivered. Ours: OpenTelemetry has no variables for it.
+/// The persistent queue of what could not be delivered. Ours: OpenTelemetry has no variables for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Journal {
     /// Where it is; there is none without it.
@@ -223,9 +223,9 @@ fn warn_of_exponential(environment: &mut Environment<'_>) {
     }
 }
 
-/// The journal's directory.
+/// The persistent queue's directory.
 pub(crate) const JOURNAL: &str = "BAROGRAPH_PUSH_JOURNAL_DIR";
-/// How much disk the journal may take.
+/// How much disk the persistent queue may take.
 pub(crate) const JOURNAL_MAX_BYTES: &str = "BAROGRAPH_PUSH_JOURNAL_MAX_BYTES";
-/// Whether the journal must be there for telemetry to start.
+/// Whether the persistent queue must be there for telemetry to start.
 pub(crate) const JOURNAL_REQUIRED: &str = "BAROGRAPH_PUSH_JOURNAL_REQUIRED";

@@ -182,7 +182,7 @@ impl Push {
         self
     }
 
-    /// Keeps what cannot be delivered in a [journal](barograph_export::push::journal) in this
+    /// Keeps what cannot be delivered in a [persistent queue](barograph_export::push::journal) in this
     /// directory, which is made if need be: it survives an outage of the receiver and the end of the
     /// process, and is sent when the receiver answers. Each push needs a directory of its own.
     ///

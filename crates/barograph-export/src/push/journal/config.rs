@@ -1,8 +1,8 @@
-//! How much a journal holds, and how safe it is.
+//! How much a persistent queue holds, and how safe it is.
 
 use std::time::Duration;
 
-/// How much a journal holds, and how safe it is.
+/// How much a persistent queue holds, and how safe it is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct JournalConfig {
@@ -33,7 +33,7 @@ pub enum SyncPolicy {
     /// After every change, before the call returns.
     Each,
     /// With the first change after this time. What was written since is lost in a power cut, so
-    /// whoever owns the journal also calls [`sync`](super::Journal::sync) when nothing changes.
+    /// whoever owns the persistent queue also calls [`sync`](super::Journal::sync) when nothing changes.
     Every(Duration),
 }
 
@@ -66,7 +66,7 @@ impl JournalConfig {
     }
 
     /// How long a segment gets. Room comes back by segments, so there are some of them; and a segment
-    /// is read as a whole when the journal is opened, so it is not too long.
+    /// is read as a whole when the persistent queue is opened, so it is not too long.
     pub(super) fn segment_bytes(&self) -> u64 {
         (self.max_bytes / 8).clamp(4 << 10, 8 << 20)
     }

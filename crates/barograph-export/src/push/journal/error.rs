@@ -1,4 +1,4 @@
-//! Why a journal cannot be used, or does not take a request.
+//! Why a persistent queue cannot be used, or does not take a request.
 
 use std::error::Error;
 use std::fmt;
@@ -7,13 +7,13 @@ use std::path::{Path, PathBuf};
 
 use crate::push::regular_file::NotRegular;
 
-/// Why a journal cannot be used.
+/// Why a persistent queue cannot be used.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum JournalError {
     /// Another process has it, or another part of this one.
     Locked {
-        /// The journal's directory.
+        /// The persistent queue's directory.
         directory: PathBuf,
     },
     /// A file could not be read or written.
@@ -67,7 +67,7 @@ impl Error for JournalError {
     }
 }
 
-/// Why a journal did not take a request. Nothing of it is in the journal then.
+/// Why a persistent queue did not take a request. Nothing of it is in the persistent queue then.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AppendError {
@@ -75,7 +75,7 @@ pub enum AppendError {
     Full {
         /// Bytes that it takes.
         needed: u64,
-        /// Bytes that the journal's files take now.
+        /// Bytes that the persistent queue's files take now.
         taken: u64,
         /// Bytes that they may take.
         max: u64,

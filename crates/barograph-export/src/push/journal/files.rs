@@ -1,4 +1,4 @@
-//! The files of a journal: their names, who may read them, and the lock.
+//! The files of a persistent queue: their names, who may read them, and the lock.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -73,7 +73,7 @@ pub(super) fn lock(directory: &Path) -> Result<File, JournalError> {
     }
 }
 
-/// Opens a file of the journal: a regular one, and no link to one.
+/// Opens a file of the persistent queue: a regular one, and no link to one.
 pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     fault(Operation::Open, path)?;
     regular_file::open(path, options, Links::Refused)

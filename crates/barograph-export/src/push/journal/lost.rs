@@ -1,6 +1,6 @@
-//! What a journal could not give back.
+//! What a persistent queue could not give back.
 
-/// What a journal could not give back since it was opened, by reason; what opening found is in it.
+/// What a persistent queue could not give back since it was opened, by reason; what opening found is in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lost {

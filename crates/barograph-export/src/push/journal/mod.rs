@@ -10,7 +10,7 @@
 //! fails and leaves nothing behind.
 //!
 //! The reader's place and the sums of the ledger are written together, by
-//! [`set_totals`](Journal::set_totals), [`sync`](Journal::sync) and the journal's end; not by
+//! [`set_totals`](Journal::set_totals), [`sync`](Journal::sync) and the persistent queue's end; not by
 //! [`remove_oldest`](Journal::remove_oldest) alone. So whenever the process is killed, the sums agree
 //! with what is read again. They are written after each request that goes to the disk or leaves it,
 //! and at the end of each round. After a kill the next process goes on from there: what was in memory
@@ -54,7 +54,7 @@
 //!   `storage.tsdb.out_of_order_time_window` covers it; inside of that window one that comes twice is
 //!   taken, and the first stays. When it refuses one sample it refuses the whole request, with 400,
 //!   which is never repeated: all its points are then dropped as rejected. So without that window, as
-//!   long as the longest outage that is to be filled, a journal brings Prometheus nothing that it can
+//!   long as the longest outage that is to be filled, a persistent queue brings Prometheus nothing that it can
 //!   use once newer points of the same series have arrived.
 //! * **The Collector** hands on what comes, with the times that it has; what is behind it decides. Its
 //!   own `prometheus` exporter keeps the newest value of each series and leaves out older ones.
@@ -63,7 +63,7 @@
 //!
 //! # Files
 //!
-//! One directory for each journal, mode 0700, with files of mode 0600: `lock`, `state` and segments.
+//! One directory for each persistent queue, mode 0700, with files of mode 0600: `lock`, `state` and segments.
 //! They are regular files: no symbolic link in the directory is followed, and nothing waits for the other
 //! end of a FIFO. The directory itself may be a link, which is how one moves it to another disk.
 //! The lock is the system's and goes with the process. Segments are removed when all in them is

@@ -1,4 +1,4 @@
-//! One file of a journal: records behind each other, written at the end, read from the front.
+//! One file of a persistent queue: records behind each other, written at the end, read from the front.
 
 use std::collections::VecDeque;
 use std::fs::File;

@@ -40,7 +40,7 @@ pub use show::LedgerSource;
 
 /// Why an item was not delivered.
 ///
-/// The order stands in journals: new reasons come last.
+/// The order stands in persistent queues: new reasons come last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
@@ -54,9 +54,9 @@ pub enum Reason {
     TooLarge,
     /// The queue in memory was full.
     QueueFull,
-    /// The journal was full.
+    /// The persistent queue was full.
     JournalFull,
-    /// It was damaged in the journal, or is no longer there. A file that cannot be opened or read now is
+    /// It was damaged in the persistent queue, or is no longer there. A file that cannot be opened or read now is
     /// no reason: what is in it waits.
     Corrupt,
     /// The program ended before it could be delivered.
@@ -135,7 +135,7 @@ struct QueueState {
     failures: [Kinds<u64>; QueueOperation::COUNT],
 }
 
-/// The sums of a ledger at one moment; what a journal keeps of it.
+/// The sums of a ledger at one moment; what a persistent queue keeps of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     /// Items that were made.
@@ -181,7 +181,7 @@ struct Inner {
     signal: Signal,
     reader: Box<str>,
     target: Target,
-    /// When this was made, in nanoseconds since the Unix epoch; sums that a journal kept are older.
+    /// When this was made, in nanoseconds since the Unix epoch; sums that a persistent queue kept are older.
     born: u64,
     account: Mutex<Account>,
     /// Where items wait before they are encoded.
@@ -203,7 +203,7 @@ struct Inner {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Account {
     pub(super) totals: Totals,
-    /// Items that wait, in memory or in the journal.
+    /// Items that wait, in memory or in the persistent queue.
     pub(super) queued: u64,
     /// Items that were encoded since this was made.
     pub(super) taken: u64,
@@ -286,7 +286,7 @@ impl Ledger {
         self.account().totals
     }
 
-    /// Items that wait, in a queue, in memory or in the journal.
+    /// Items that wait, in a queue, in memory or in the persistent queue.
     pub fn queued(&self) -> u64 {
         self.account().queued
     }
@@ -302,9 +302,9 @@ impl Ledger {
         &self.inner.target
     }
 
-    /// Goes on from the sums that a journal kept, and what still waits in it.
+    /// Goes on from the sums that a persistent queue kept, and what still waits in it.
     ///
-    /// The journal writes both together. Where they do not agree all the same, the items that are
+    /// The persistent queue writes both together. Where they do not agree all the same, the items that are
     /// missing count as [`Reason::Corrupt`], so that the account is right from here on.
     pub fn restore(&self, totals: &Totals, pending: u64) {
         let accounted = totals.settled().saturating_add(pending);
@@ -323,7 +323,7 @@ impl Ledger {
         grow(&mut sums.dropped[Reason::Corrupt as usize], missing);
     }
 
-    /// Takes over what waits in a journal of another process that has ended meanwhile. Its sums were on
+    /// Takes over what waits in a persistent queue of another process that has ended meanwhile. Its sums were on
     /// that process's own pages and are not repeated here, where they would look like a burst; but what
     /// waits counts as produced here, and so does what is missing.
     pub(super) fn take_over(&self, totals: &Totals, pending: u64) {
@@ -450,7 +450,7 @@ impl Ledger {
         self.inner.restarts.load(Ordering::Relaxed)
     }
 
-    /// Items that were encoded, and wait in memory or in the journal.
+    /// Items that were encoded, and wait in memory or in the persistent queue.
     pub(super) fn encoded(&self) -> u64 {
         self.lock().queued
     }
@@ -486,7 +486,7 @@ impl fmt::Debug for Inner {
     }
 }
 
-/// Sums come out of journals too, and may be anything.
+/// Sums come out of persistent queues too, and may be anything.
 fn grow(sum: &mut u64, items: u64) {
     *sum = sum.saturating_add(items);
 }
@@ -510,7 +510,7 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// Items that should wait in a journal by its own sums, and do not.
+/// Items that should wait in a persistent queue by its own sums, and do not.
 fn missing(totals: &Totals, pending: u64) -> u64 {
     let accounted = totals.settled().saturating_add(pending);
     totals.produced.saturating_sub(accounted)

@@ -52,13 +52,13 @@ pub(super) struct Line {
     dropped_before: u64,
     is_overtaken: bool,
     resends_ambiguous: bool,
-    /// Since when each operation of the journal has failed.
+    /// Since when each operation of the persistent queue has failed.
     failing: [Option<Instant>; QueueOperation::COUNT],
-    /// When it is tried again to open the journal, and how long after that if it fails again.
+    /// When it is tried again to open the persistent queue, and how long after that if it fails again.
     opens: (Instant, Duration),
 }
 
-/// What is known of the journal.
+/// What is known of the persistent queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Journal {
     None,
@@ -163,13 +163,13 @@ impl Line {
         }
     }
 
-    /// When it is next tried to open the journal.
+    /// When it is next tried to open the persistent queue.
     pub(super) fn opens_at(&self) -> Option<Instant> {
         let is_closed = self.journal == Journal::Closed && !self.worker.is_away();
         is_closed.then_some(self.opens.0)
     }
 
-    /// Opens the journal, if it is time to try. Another process may have had it, as when a service is
+    /// Opens the persistent queue, if it is time to try. Another process may have had it, as when a service is
     /// replaced by its next version, or the disk was not ready.
     pub(super) async fn open_journal(&mut self, orders: &mut Orders) {
         let now = Instant::now();
@@ -186,13 +186,13 @@ impl Line {
         }
     }
 
-    /// Whether the journal has not been readable for so long that what is new goes past it.
+    /// Whether the persistent queue has not been readable for so long that what is new goes past it.
     pub(super) fn is_unreadable(&self) -> bool {
         let since = self.failing[QueueOperation::Read as usize];
         since.is_some_and(|since| since.elapsed() >= IN_ORDER)
     }
 
-    /// Has the next request written to a journal that could not be written before.
+    /// Has the next request written to a persistent queue that could not be written before.
     pub(super) fn try_journal_again(&mut self) {
         if let Journal::Unwritable(items) = self.journal {
             self.journal = Journal::Holds(items);
@@ -208,7 +208,7 @@ impl Line {
     }
 
     /// Sends a request. Settles it with the ledger and, unless it is `Held`, with the feed or the
-    /// journal. Returns whether the receiver answered.
+    /// persistent queue. Returns whether the receiver answered.
     pub(super) async fn carry(
         &mut self,
         request: Request,
@@ -318,7 +318,7 @@ impl Line {
         });
     }
 
-    /// Notes what every errand brings back. Returns the items that the journal did not take.
+    /// Notes what every errand brings back. Returns the items that the persistent queue did not take.
     pub(super) fn look_at(&mut self, answer: &Answer) -> u64 {
         if answer.has_panicked {
             self.teller
@@ -353,7 +353,7 @@ impl Line {
         answer.refused
     }
 
-    /// Notes how it went with the journal.
+    /// Notes how it went with the persistent queue.
     fn look_at_tries(&mut self, answer: &Answer) {
         if self.journal == Journal::None {
             return;
@@ -459,21 +459,21 @@ pub(super) enum Held {
     New,
     /// It was kept for being sent again as it is.
     Kept,
-    /// It is in the journal, and stays there until it is delivered.
+    /// It is in the persistent queue, and stays there until it is delivered.
     InJournal,
 }
 
-/// How long after the first failure it is tried again to open the journal; each further pause is twice
+/// How long after the first failure it is tried again to open the persistent queue; each further pause is twice
 /// as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest of these pauses: how long after its predecessor has ended a service takes its journal
+/// The longest of these pauses: how long after its predecessor has ended a service takes its persistent queue
 /// over at the latest.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// How long what is new waits behind a journal that cannot be read. After that it goes first: a disk that
+/// How long what is new waits behind a persistent queue that cannot be read. After that it goes first: a disk that
 /// stays broken must not hold up what the service says now.
 const IN_ORDER: Duration = Duration::from_secs(60);
 
-/// How much of a round's time may go by before the journal gets the rest: what could not be sent has
+/// How much of a round's time may go by before the persistent queue gets the rest: what could not be sent has
 /// to be written still.
 pub(super) fn before_journal(time: Duration) -> Duration {
     time.saturating_sub(part(time, 4))

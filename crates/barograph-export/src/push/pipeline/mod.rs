@@ -8,10 +8,10 @@
 //! * **Differences that may have arrived** are sent again as they were, before anything newer. The
 //!   receiver may see them twice; told in other words they would count twice for certain.
 //! * **Events**, which come once only, are sent again as they were, too.
-//! * **With a journal** all of it goes there, and from there, in order, when the receiver is back.
+//! * **With a persistent queue** all of it goes there, and from there, in order, when the receiver is back.
 //!
 //! While the receiver is away nothing is collected, but for the one request that shows whether it is
-//! back; with a journal, collecting goes on. Memory holds one request at a time, and one that is kept.
+//! back; with a persistent queue, collecting goes on. Memory holds one request at a time, and one that is kept.
 //!
 //! A round comes early when a batch waits in the queue of its feed and whoever put it there rings.
 //!
@@ -153,7 +153,7 @@ impl Pipeline {
         self
     }
 
-    /// Keeps in this journal what cannot be delivered, and goes on from the sums that are in it.
+    /// Keeps in this persistent queue what cannot be delivered, and goes on from the sums that are in it.
     #[cfg(feature = "journal")]
     pub fn with_journal(self, journal: Journal) -> Self {
         self.ledger
@@ -161,7 +161,7 @@ impl Pipeline {
         self.with_store(Box::new(Persistent::from(journal)))
     }
 
-    /// As [`with_journal`](Self::with_journal), with the journal in this directory. Where it cannot be
+    /// As [`with_journal`](Self::with_journal), with the persistent queue in this directory. Where it cannot be
     /// opened, what cannot be delivered waits in memory, as far as there is room for it, until it can: a
     /// read-only disk, or another process that has it, keeps nobody from starting. That is told, and
     /// counted in `barograph.push.persistent_queue.failures`.

@@ -14,7 +14,7 @@ use crate::push::moment::{after, part};
 pub(in crate::push) struct Order {
     pub(in crate::push) kind: OrderKind,
     pub(in crate::push) deadline: Instant,
-    /// Is told whether all that there was has been delivered, or is safe in the journal.
+    /// Is told whether all that there was has been delivered, or is safe in the persistent queue.
     pub(in crate::push) done: oneshot::Sender<bool>,
 }
 

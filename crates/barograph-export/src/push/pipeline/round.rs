@@ -18,7 +18,7 @@ use crate::push::wake::Wake;
 
 impl Line {
     /// A round that should have begun at `due`. Returns whether all that there is was delivered, or is
-    /// in the journal.
+    /// in the persistent queue.
     pub(super) async fn round(
         &mut self,
         stage: Stage,
@@ -75,7 +75,7 @@ impl Line {
             .fold(0, |sum, (_, items)| sum.saturating_add(items))
     }
 
-    /// The last round. What is left then is in the journal, or lost.
+    /// The last round. What is left then is in the persistent queue, or lost.
     pub(super) async fn last(&mut self, until: Instant, orders: &mut Orders) -> bool {
         let now = Instant::now();
         self.is_ending = true;
@@ -88,7 +88,7 @@ impl Line {
         is_complete
     }
 
-    /// Closes the account. What is not in the journal is lost; returns how many items that are.
+    /// Closes the account. What is not in the persistent queue is lost; returns how many items that are.
     pub(super) fn end(&mut self) -> u64 {
         let in_journal = self.journal.items();
         let left = self.ledger.end(in_journal);
@@ -109,7 +109,7 @@ impl Line {
         left
     }
 
-    /// Waits for the next round, an order or a ring; sends what is in the journal meanwhile.
+    /// Waits for the next round, an order or a ring; sends what is in the persistent queue meanwhile.
     pub(super) async fn between(&mut self, due: Instant, orders: &mut Orders) -> Waited {
         while !self.journal.is_empty()
             && !self.breaker.is_open()
@@ -218,8 +218,8 @@ impl Line {
         is_complete
     }
 
-    /// Sends what is in the journal, the oldest first, as long as a request may begin. Returns whether
-    /// the journal is empty.
+    /// Sends what is in the persistent queue, the oldest first, as long as a request may begin. Returns whether
+    /// the persistent queue is empty.
     async fn replay(&mut self, round: Round, until: Instant, orders: &mut Orders) -> bool {
         if self.journal.is_empty() {
             return true;

@@ -1,6 +1,6 @@
 //! What makes requests and what keeps them, apart from the thread of the loop.
 //!
-//! Collecting runs callbacks of the service, and a journal waits for the disk: neither must keep the
+//! Collecting runs callbacks of the service, and a persistent queue waits for the disk: neither must keep the
 //! loop from looking at the clock. So both live in a desk, which is handed to a blocking thread of the
 //! runtime for each errand. An errand that is not back in time is not waited for; its round is given
 //! up, and the next one begins with what it brings.
@@ -26,15 +26,15 @@ pub(super) enum Job {
     Begin(SystemTime),
     /// Make the next request.
     Next,
-    /// Keep this request in the journal.
+    /// Keep this request in the persistent queue.
     Append(Request),
-    /// Read the oldest request of the journal.
+    /// Read the oldest request of the persistent queue.
     Oldest,
-    /// Take the oldest request out of the journal, and read the next.
+    /// Take the oldest request out of the persistent queue, and read the next.
     RemoveOldest,
-    /// Write the journal to the disk.
+    /// Write the persistent queue to the disk.
     Sync,
-    /// Open the journal.
+    /// Open the persistent queue.
     Open,
 }
 
@@ -43,19 +43,19 @@ pub(super) enum Job {
 pub(super) struct Answer {
     /// The request that was made or read.
     pub(super) request: Option<Request>,
-    /// Items of a request that the journal has no room for.
+    /// Items of a request that the persistent queue has no room for.
     pub(super) refused: u64,
-    /// A request that could not be written to the journal now.
+    /// A request that could not be written to the persistent queue now.
     pub(super) unwritten: Option<Request>,
-    /// What was tried with the journal, and how it went.
+    /// What was tried with the persistent queue, and how it went.
     pub(super) tried: [Option<Result<(), StoreError>>; QueueOperation::COUNT],
-    /// Whether the journal is open.
+    /// Whether the persistent queue is open.
     pub(super) is_open: bool,
     /// Whether `request` was made by the feed, and has to be settled.
     pub(super) is_new: bool,
-    /// Items in the journal now.
+    /// Items in the persistent queue now.
     pub(super) pending: u64,
-    /// Items that were lost in the journal; none where none of its files was seen to be damaged.
+    /// Items that were lost in the persistent queue; none where none of its files was seen to be damaged.
     pub(super) damaged: Option<u64>,
     /// How long it took.
     pub(super) took: Duration,
@@ -75,7 +75,7 @@ impl Answer {
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Away;
 
-/// The feed and the journal, wherever they are just now.
+/// The feed and the persistent queue, wherever they are just now.
 pub(super) struct Worker {
     place: Place,
     /// How the request before was settled; told at the next errand.
@@ -125,7 +125,7 @@ impl Errand {
     }
 }
 
-/// Whether the journal can be used now.
+/// Whether the persistent queue can be used now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Checked {
     Usable,
@@ -136,7 +136,7 @@ struct Desk {
     feed: Box<dyn Feed>,
     store: Option<Box<dyn Store>>,
     ledger: Ledger,
-    /// Items that the journal held after the errand before.
+    /// Items that the persistent queue held after the errand before.
     held: u64,
     /// Items of the request that it gave last.
     lent: u64,
@@ -354,7 +354,7 @@ impl Desk {
         answer
     }
 
-    /// Opens the journal, and takes over what waits in it.
+    /// Opens the persistent queue, and takes over what waits in it.
     fn open(&mut self, answer: &mut Answer) {
         let Some(store) = self
             .store
@@ -374,7 +374,7 @@ impl Desk {
         self.keep_totals(answer);
     }
 
-    /// Notices files of the journal that were removed or replaced, and accounts for what was in them.
+    /// Notices files of the persistent queue that were removed or replaced, and accounts for what was in them.
     /// An error is one of the operation that this is done for.
     fn check(&mut self, extent: Extent, operation: QueueOperation, answer: &mut Answer) -> Checked {
         let Some(store) = self.open_store() else {
@@ -413,7 +413,7 @@ impl Desk {
         self.reconcile(answer);
     }
 
-    /// Takes what the journal has lost out of the account: what gave way to newer requests, and what
+    /// Takes what the persistent queue has lost out of the account: what gave way to newer requests, and what
     /// it could not read back. What others have put there comes in.
     fn reconcile(&mut self, answer: &mut Answer) {
         let Some(store) = &self.store else {
@@ -440,7 +440,7 @@ impl Desk {
         (self.held, self.overflowed) = (holds, overflowed);
     }
 
-    /// The sums of what is settled or in the journal. What is only in memory is left out: it will
+    /// The sums of what is settled or in the persistent queue. What is only in memory is left out: it will
     /// not be there after the process was killed.
     fn keep_totals(&mut self, answer: &mut Answer) {
         let mut totals = self.ledger.snapshot();

@@ -82,7 +82,7 @@ pub struct Journal {
     found: u64,
     last_sync: Instant,
     has_new_names: bool,
-    /// Held as long as the journal.
+    /// Held as long as the persistent queue.
     lock: File,
 }
 
@@ -105,7 +105,7 @@ enum Gone {
 }
 
 impl Journal {
-    /// Opens the journal in a directory of its own, which is made if it is not there. Reads all
+    /// Opens the persistent queue in a directory of its own, which is made if it is not there. Reads all
     /// segments once.
     ///
     /// # Errors
@@ -158,8 +158,8 @@ impl Journal {
     ///
     /// # Errors
     /// [`AppendError`], when there is no room for it, or the disk failed. Nothing of the request is
-    /// in the journal then. Where the journal's files were removed or replaced they are made again first,
-    /// as by [`check`](Self::check).
+    /// in the queue then. Where files of the queue were removed or replaced they are made again first, as
+    /// by [`check`](Self::check).
     pub fn append(&mut self, request: &Request) -> Result<(), AppendError> {
         if request.body.len() > MAX_BODY {
             return Err(AppendError::TooLarge {
@@ -295,7 +295,7 @@ impl Journal {
         self.found
     }
 
-    /// What could not be given back since the journal was opened.
+    /// What could not be given back since the persistent queue was opened.
     pub fn lost(&self) -> Lost {
         self.lost
     }
