@@ -4,6 +4,7 @@
 //! has most, and of those the oldest. There is always one, since pages under way and requests that wait
 //! for one are fewer than connections.
 
+use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
 use std::convert::Infallible;
 use std::net::{IpAddr, SocketAddr};
@@ -36,6 +37,14 @@ struct Connection {
     task: AbortHandle,
     peer: IpAddr,
     activity: Arc<Activity>,
+}
+
+/// The connections of one peer.
+#[derive(Default)]
+struct Peer {
+    connections: usize,
+    /// The positions of those that idle, from the oldest on.
+    idle: VecDeque<usize>,
 }
 
 impl Connections {
@@ -102,31 +111,38 @@ impl Connections {
         });
     }
 
+    /// Closes idle connections until there is room for some more.
     fn make_room(&mut self) {
         self.open
             .retain(|connection| !connection.task.is_finished());
-        let mut peers: HashMap<IpAddr, usize> = HashMap::new();
-        for connection in &self.open {
-            *peers.entry(connection.peer).or_default() += 1;
-        }
-        let mut too_many = self.open.len().saturating_sub(ROOM_FOR);
-        while too_many > 0 {
-            let idle = self.open.iter().enumerate();
-            let idle = idle.filter(|(_, connection)| !connection.activity.is_busy());
-            // Of the same number the first one, so the oldest.
-            let idle = idle
-                .rev()
-                .max_by_key(|(_, connection)| peers.get(&connection.peer));
-            let Some(connection) = idle.map(|(at, _)| at).and_then(|at| self.open.remove(at))
-            else {
-                return;
-            };
-            if let Some(count) = peers.get_mut(&connection.peer) {
-                *count -= 1;
+        // Each address is looked up once: who floods has this done for every sixteenth connection.
+        let mut peers: HashMap<IpAddr, Peer> = HashMap::new();
+        for (at, connection) in self.open.iter().enumerate() {
+            let peer = peers.entry(connection.peer).or_default();
+            peer.connections += 1;
+            if !connection.activity.is_busy() {
+                peer.idle.push_back(at);
             }
+        }
+        let mut evicted = Vec::new();
+        for _ in ROOM_FOR..self.open.len() {
+            let with_idle = peers
+                .values_mut()
+                .filter_map(|peer| peer.idle.front().copied().map(|oldest| (oldest, peer)));
+            let Some((oldest, peer)) =
+                with_idle.max_by_key(|(oldest, peer)| (peer.connections, Reverse(*oldest)))
+            else {
+                break;
+            };
+            peer.connections -= 1;
+            peer.idle.pop_front();
+            evicted.push(oldest);
+        }
+        // From the last position on, so that the others stay where they are.
+        evicted.sort_unstable_by_key(|at| Reverse(*at));
+        for connection in evicted.into_iter().filter_map(|at| self.open.remove(at)) {
             connection.task.abort();
             self.routes.failed(AdminFailure::Evicted);
-            too_many -= 1;
         }
     }
 

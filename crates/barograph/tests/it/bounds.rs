@@ -40,6 +40,40 @@ fn connections_that_do_nothing_keep_no_scraper_out() -> Result<(), barograph::Er
     Ok(())
 }
 
+/// Other addresses of the loopback network are there without a setting on Linux only.
+#[cfg(target_os = "linux")]
+#[test]
+fn the_peer_with_most_connections_makes_room_not_the_oldest_one() -> Result<(), barograph::Error> {
+    let from = |host: [u8; 4], there: SocketAddr| {
+        let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+        socket.bind(&SocketAddr::from((host, 0)).into()).unwrap();
+        socket.connect(&there.into()).unwrap();
+        TcpStream::from(socket)
+    };
+    let telemetry = builder(&Registry::new()).start()?;
+    let there = address(&telemetry);
+    let mut scraper = from([127, 0, 0, 3], there);
+    let keep = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n";
+    for _ in 0..3 {
+        scraper.write_all(keep).unwrap();
+        let mut page = Vec::new();
+        while !page.ends_with(b"\r\n0\r\n\r\n") {
+            let mut chunk = [0; 4096];
+            let length = scraper.read(&mut chunk).unwrap();
+            assert!(length > 0, "the connection of the scraper was closed");
+            page.extend_from_slice(&chunk[..length]);
+        }
+        let mut flood: Vec<_> = (0..600).map(|_| from([127, 0, 0, 2], there)).collect();
+        // All were accepted once one that came after them is answered.
+        assert_eq!(get(there, "/health").status, 200);
+        flood[0]
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        assert_eq!(flood[0].read(&mut [0]).unwrap(), 0, "it made room");
+    }
+    Ok(())
+}
+
 /// Readers who ask for a page of 4 MB each and read the first bytes of it, which say that it has begun.
 /// What the system holds for them is small.
 fn slow_readers(there: SocketAddr, count: usize) -> Vec<TcpStream> {
