@@ -271,9 +271,15 @@ fn build(arguments: &[&str]) -> PathBuf {
             command.env_remove(name);
         }
     }
+    // Optimized where these tests are: they measure it then.
+    let profile = match cfg!(debug_assertions) {
+        true => "dev",
+        false => "release",
+    };
     let output = command
         .current_dir(workspace())
         .args(["build", "--message-format=json-render-diagnostics"])
+        .args(["--profile", profile])
         .args(arguments)
         .output()
         .expect("cargo runs these tests, so it can be run");

@@ -1,6 +1,8 @@
 //! Floods against the admin port and against an app that `Telemetry::serve` serves: `/health` is
 //! answered all the while and soon, scrapes get a page or are told to come back, nobody is served a
 //! request that was smuggled in, and afterwards nothing is left of it.
+//!
+//! The limit of time is meant for an optimized build, which `cargo xtask attacks` makes.
 #![expect(clippy::print_stdout, reason = "what was measured is a result, too")]
 
 use std::{

@@ -74,7 +74,7 @@ pub(crate) const RECIPES: &[Recipe] = &[
     },
     Recipe {
         name: "attacks",
-        about: "evil receivers, SIGTERM under load, damaged queues",
+        about: "evil receivers, SIGTERM under load, damaged queues, floods",
         run: attacks,
     },
     Recipe {
@@ -301,17 +301,28 @@ fn judges() -> Result {
     run(&mut cargo("test --package judges"))
 }
 
-/// One after the other, since each keeps the machine busy and looks at the clock. What they print is
-/// their result as much as that they pass.
+/// Runs the attack programs one after the other, since each keeps the machine busy and has limits of
+/// time. The figures that they print are a result as well.
 fn attacks() -> Result {
-    let attacks = ["evil_receiver", "end_under_load", "persistent_queue_attack"];
-    for attack in attacks {
-        let begun = Instant::now();
-        run(&mut cargo(&format!(
-            "test --package judges --features attacks --test {attack} -- --nocapture --test-threads 1"
-        )))?;
-        println!("   {attack}: {:.1} s", begun.elapsed().as_secs_f64());
+    for program in ["evil_receiver", "end_under_load", "persistent_queue_attack"] {
+        attack(&mut cargo("test"), program)?;
     }
+    // The floods limit the time in which `/health` is answered, which says something about optimized
+    // builds only. They share what `stress` has built; the service that they build does so, too.
+    let mut optimized = cargo("test --release");
+    optimized
+        .env("CARGO_TARGET_DIR", target_directory("stress"))
+        .env("CARGO_PROFILE_RELEASE_LTO", "off");
+    attack(&mut optimized, "floods")
+}
+
+fn attack(test: &mut Command, program: &str) -> Result {
+    let begun = Instant::now();
+    run(test
+        .args(["--package", "judges", "--features", "attacks"])
+        .args(["--test", program])
+        .args(["--", "--nocapture", "--test-threads", "1"]))?;
+    println!("   {program}: {:.1} s", begun.elapsed().as_secs_f64());
     Ok(())
 }
 
