@@ -1,5 +1,5 @@
-//! Persistent queues that are damaged, that cannot be written, or whose service is killed: what comes
-//! after starts, delivers, and accounts for everything.
+//! Persistent queues that are damaged, that cannot be written, whose files are removed under a service
+//! or whose service is killed: what comes after starts, delivers, and accounts for everything.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -16,6 +16,7 @@ use judges::{
     account::Account,
     fake_receiver::{Behavior, FakeReceiver},
     load,
+    samples::Samples,
     service::Service,
     target::{SIGNALS, Target, arguments_for},
 };
@@ -303,32 +304,76 @@ fn limited(limits: &str, place: &TempDir, bytes: u64) -> Target {
     }
 }
 
-#[test]
-fn a_disk_that_is_full_costs_what_does_not_fit_and_nothing_else() {
+/// What a page counts under a name and with all of these labels.
+fn counted(page: &Samples, name: &str, labels: &[&str]) -> f64 {
+    let series = page.values.iter().filter(|(series, _)| {
+        series.starts_with(&format!("{name}{{"))
+            && labels.iter().all(|label| series.contains(label))
+    });
+    series
+        .filter_map(|(_, value)| value.parse::<f64>().ok())
+        .sum()
+}
+
+/// Failed attempts to use a persistent queue.
+fn queue_failures(page: &Samples, labels: &[&str]) -> f64 {
+    counted(
+        page,
+        "barograph_push_persistent_queue_failures_total",
+        labels,
+    )
+}
+
+/// Fills the queues of a service with these limits. Returns how often a file was too large, and what was
+/// lost.
+fn fill_disk(limits: &str) -> (f64, Account) {
     let place = TempDir::with_prefix("barograph-full-").expect("a directory");
-    // 64 KiB a file, and an error instead of a signal.
-    let mut target = limited("trap '' XFSZ; ulimit -f 64", &place, 1 << 28);
+    let mut target = limited(limits, &place, 1 << 28);
+    let too_large = |target: &Target| {
+        let labels = ["operation=\"write\"", "error_type=\"file_too_large\""];
+        queue_failures(&target.service.samples(), &labels)
+    };
     for _ in 0..10 {
         load::send_bare(&target.service.url(), ORDERS);
         let account = Account::of(&target.service.samples());
         assert!(account.is_even(), "{account:?}");
     }
+    let begun = Instant::now();
+    while too_large(&target) == 0.0 && begun.elapsed() < Duration::from_secs(3) {
+        load::send_bare(&target.service.url(), 10);
+        thread::sleep(Duration::from_millis(50));
+    }
+    let failures = too_large(&target);
     target.receivers.iter_mut().for_each(FakeReceiver::resume);
     assert_eq!(target.wait_for_delivery(PATIENCE), [""; 0]);
     let account = Account::of(&target.service.samples());
-    println!("a full disk: {account:?}");
-    assert!(account.is_even(), "{account:?}");
-    assert_eq!(account.dropped("corrupt"), 0.0, "{account:?}");
     target.service.end();
+    (failures, account)
 }
 
 #[test]
-fn descriptors_that_run_out_cost_nothing() {
+fn a_disk_that_is_full_costs_what_does_not_fit_and_nothing_else() {
+    // 64 KiB a file, and an error instead of a signal.
+    let (failures, account) = fill_disk("trap '' XFSZ; ulimit -f 64");
+    println!("a full disk: {failures} failures, {account:?}");
+    assert!(failures > 0.0, "the limit was not reached");
+    assert!(account.is_even(), "{account:?}");
+    assert_eq!(account.dropped("corrupt"), 0.0, "{account:?}");
+    // What is seen above comes of the limit.
+    let (failures, account) = fill_disk("true");
+    assert_eq!(failures, 0.0, "there is room");
+    assert!(account.is_even(), "{account:?}");
+    assert_eq!(account.dropped.values().sum::<f64>(), 0.0, "{account:?}");
+}
+
+/// Holds connections to a service with these limits while its receivers come back. Returns how often it
+/// could not accept a connection, and how many log records came meanwhile.
+fn hold_descriptors(limits: &str) -> (f64, usize) {
     const RUNS: u64 = 5;
     let orders = (RUNS * ORDERS) as usize;
     let place = TempDir::with_prefix("barograph-descriptors-").expect("a directory");
     // Segments of 128 KiB, some of which are not open.
-    let mut target = limited("ulimit -n 64", &place, 1 << 20);
+    let mut target = limited(limits, &place, 1 << 20);
     for _ in 0..RUNS {
         load::send_bare(&target.service.url(), ORDERS);
     }
@@ -336,24 +381,102 @@ fn descriptors_that_run_out_cost_nothing() {
     let address = target.service.url();
     let connect = |_| TcpStream::connect(address.trim_start_matches("http://"));
     let held: Vec<_> = (0..100).map(connect).collect();
+    thread::sleep(Duration::from_millis(500));
     // The receivers are there, and nobody can connect to them or open a file.
     target.receivers.iter_mut().for_each(FakeReceiver::resume);
     target.behave(&Behavior::good());
     thread::sleep(Duration::from_secs(2));
+    let meanwhile = target.receivers[2].count(" read");
     drop(held);
     assert_eq!(target.wait_for_delivery(PATIENCE), [""; 0]);
     let begun = Instant::now();
     while begun.elapsed() < PATIENCE && target.receivers[2].count(" read") < orders {
         thread::sleep(Duration::from_millis(50));
     }
-    let account = Account::of(&target.service.samples());
-    println!("no descriptors: {account:?}");
+    let page = target.service.samples();
+    let refused = counted(&page, "barograph_accept_errors_total", &[]);
+    let account = Account::of(&page);
     assert!(account.is_even(), "{account:?}");
     for reason in ["corrupt", "journal_full"] {
         assert_eq!(account.dropped(reason), 0.0, "{account:?}");
     }
     let came = target.receivers[2].count(" read");
     assert!(came >= orders, "{came} log records of {orders} came");
+    target.service.end();
+    (refused, meanwhile)
+}
+
+#[test]
+fn descriptors_that_run_out_cost_nothing() {
+    let (refused, meanwhile) = hold_descriptors("ulimit -n 64");
+    println!("no descriptors: {refused} not accepted, {meanwhile} came meanwhile");
+    assert!(refused > 0.0, "the service had descriptors left");
+    assert_eq!(meanwhile, 0, "it could connect to its receivers");
+    // What is seen above comes of the limit.
+    let (refused, meanwhile) = hold_descriptors("ulimit -n 1024");
+    assert_eq!(refused, 0.0);
+    assert!(meanwhile > 0, "nothing came though there were descriptors");
+}
+
+#[test]
+fn files_that_are_removed_under_a_service_are_counted_and_made_again() {
+    let place = TempDir::with_prefix("barograph-removed-").expect("a directory");
+    let root = place.path().join("queue");
+    let queue_dir = [format!("queue_dir={}", root.display())];
+    let mut target = Target::start(&queue_dir);
+    target.receivers.iter_mut().for_each(FakeReceiver::stop);
+    load::send_bare(&target.service.url(), ORDERS);
+    let logs = |target: &Target| Account::of_signal(&target.service.samples(), "logs");
+    let wait = |target: &Target, what: &str, holds: &dyn Fn(&Account) -> bool| {
+        let begun = Instant::now();
+        while !holds(&logs(target)) {
+            let account = logs(target);
+            assert!(begun.elapsed() < PATIENCE, "{what}: {account:?}");
+            thread::sleep(Duration::from_millis(20));
+        }
+    };
+    wait(&target, "the load is queued", &|logs| {
+        logs.queued >= ORDERS as f64
+    });
+    // Until it is written down.
+    thread::sleep(Duration::from_millis(500));
+    fs::remove_dir_all(&root).expect("a directory");
+    load::send_bare(&target.service.url(), ORDERS);
+    // One request may be in memory.
+    wait(&target, "what was removed is counted", &|logs| {
+        logs.dropped("corrupt") > 0.0
+    });
+    thread::sleep(Duration::from_millis(1_500));
+    let page = target.service.samples();
+    for signal in SIGNALS {
+        let account = Account::of_signal(&page, signal);
+        assert!(account.is_even(), "{signal}: {account:?}");
+        let usable = counted(&page, "barograph_push_persistent_queue_usable", &[signal]);
+        assert_eq!(usable, 1.0, "{signal}");
+    }
+    let lost = logs(&target).dropped("corrupt");
+    // What came later is on the disk, where the next process finds it.
+    let receivers = target.receivers;
+    let log = target.service.into_child().kill();
+    let told = log.matches("of the persistent queue of logs").count();
+    assert_eq!(told, 1, "{log}");
+    let mut receivers = receivers;
+    receivers.iter_mut().for_each(FakeReceiver::resume);
+    let target = Target::start_with(receivers, &queue_dir);
+    let expected = 2 * ORDERS as usize - lost as usize;
+    let begun = Instant::now();
+    while begun.elapsed() < PATIENCE && target.receivers[2].count(" read") < expected {
+        thread::sleep(Duration::from_millis(50));
+    }
+    let came = target.receivers[2].count(" read");
+    println!("removed: {lost} log records were lost, {came} came");
+    assert!(came >= expected, "{came} of {expected}; {lost} were lost");
+    assert!(
+        came >= ORDERS as usize,
+        "what came after the removal is there"
+    );
+    let account = Account::of(&target.service.samples());
+    assert!(account.is_even(), "{account:?}");
     target.service.end();
 }
 
