@@ -12,6 +12,14 @@
 //! [`shutdown_signal`](Telemetry::shutdown_signal). Likewise does the first signal after `serve` has
 //! returned or was dropped, unless another server or `shutdown_signal` of this process follows it.
 //!
+//! # Connections
+//!
+//! The number of connections is limited by the file descriptors of the process alone, as it is with
+//! `axum::serve`; each takes about 16 KiB. While there is no descriptor left, new connections wait, and
+//! `/health` is still answered. A service that anybody may connect to has a proxy in front of it, which
+//! limits connections, or a limit of descriptors (`ulimit -n`) that its memory allows. A connection that
+//! sends no whole head within [`Server::with_head_time`] is closed.
+//!
 //! # The time limit
 //!
 //! All of this is decided on a thread that the service cannot block, and holds whatever its
