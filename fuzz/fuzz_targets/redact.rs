@@ -1,5 +1,5 @@
-//! No text makes the scanner for secrets panic, a text without secrets stays as it is, and a secret under
-//! the name of one does not come through, however the name is written.
+//! No text makes the scanner for secrets panic, a text without secrets stays as it is, JSON stays JSON, and
+//! a secret under the name of one does not come through, however the name and the value are written.
 #![no_main]
 
 use std::fmt::Write as _;
@@ -17,17 +17,42 @@ struct Input<'a> {
     /// For each character of the name: as it is, in upper case, or percent-encoded so many times.
     spelling: [u8; 16],
     sign: u8,
+    shape: u8,
     after: &'a str,
 }
 
 const NAMES: [&str; 4] = ["password", "api_key", "Set-Cookie", "access_token"];
+/// What may stand between a name and its value, and behind the value.
+const SHAPES: [(&str, &str); 14] = [
+    ("=", ""),
+    (": ", ""),
+    (" => ", ""),
+    ("=\"", "\""),
+    ("\":\"", "\""),
+    ("\\\":\\\"", "\\\""),
+    ("\":[\"", "\"]"),
+    ("\":{\"a\":\"", "\"}"),
+    (": Some(\"", "\")"),
+    (": Login { a: \"", "\" }"),
+    ("=\"a\"", ""),
+    ("=Bearer ", ""),
+    ("=b\"", "\""),
+    ("[0]=", ""),
+];
 const SECRET: &str = "s3cr3tV4lu3";
 
 fuzz_target!(|input: Input<'_>| {
     let redaction = Redaction::default();
     for text in [input.before, input.after] {
         let told = redaction.text(text);
-        assert!(text.contains(['=', ':', '%']) || told == text);
+        assert!(text.contains(['=', ':', '%']) || text.contains("--") || told == text);
+        if serde_json::from_str::<serde_json::Value>(text).is_ok() {
+            let told = serde_json::from_str::<serde_json::Value>(&told);
+            assert!(told.is_ok(), "{text:?} {told:?}");
+        }
+        let json = serde_json::to_string(&[text, "b"]).unwrap_or_default();
+        let told = redaction.text(&json);
+        assert!(serde_json::from_str::<[String; 2]>(&told).is_ok(), "{json} {told}");
         assert_eq!(Redaction::none().text(text), text);
         redaction.redact("url.query", text);
     }
@@ -45,6 +70,10 @@ fuzz_target!(|input: Input<'_>| {
         Some(false) => write!(text, "user%5B{spelled}%5D{sign}{SECRET}"),
     };
     let _ = write!(text, " {}", input.after);
+    let told = redaction.text(&text);
+    assert!(!told.contains(SECRET), "{text:?} {told:?}");
+    let (open, close) = SHAPES[usize::from(input.shape) % SHAPES.len()];
+    let text = format!("{separator}{name}{open}{SECRET}{close} {}", input.after);
     let told = redaction.text(&text);
     assert!(!told.contains(SECRET), "{text:?} {told:?}");
 });

@@ -331,7 +331,8 @@ impl Visit for Records<'_> {
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.field(field, |layer, treatment, most| {
-            text(layer, treatment, bounded(format_args!("{value:?}"), most))
+            let value = bounded(format_args!("{value:?}"), most);
+            text(layer, treatment.of_debug(), value)
         });
     }
 }

@@ -1,12 +1,41 @@
-//! Secrets are taken out of what is told, by the names of what holds them.
+//! Hides secrets in fields and texts, by the names of what holds them.
 //!
-//! A field is hidden when the last part of its name is one of a list: `password`,
-//! `db.password`, `http.request.header.Set-Cookie`. Texts that carry names of their own are read:
-//! queries, URLs, messages and errors, in which `token=…`, `"secret": "…"` and the user and password
-//! of a URL are hidden.
+//! The last words of a name decide: `password`, `DB_PASSWORD`, `newPassword`, `api-key` and `session_id`
+//! are names of secrets; `token_count`, `max_tokens`, `password_reset_enabled` and `key` are not. Only the
+//! part of a field's name behind its last dot counts, so OpenTelemetry's `session.id` is kept.
+//! [`Redaction::default`] has the list.
 //!
-//! It is a net, not a wall: a secret under a harmless name, or alone in a sentence, goes through.
+//! A field of such a name is hidden whole. Texts that carry names of their own are read: messages,
+//! errors, queries, URLs, and all that is recorded in its `Debug` or `Display` form (`?value`, `%value`).
+//! In them these are hidden:
+//!
+//! | what | examples |
+//! |---|---|
+//! | behind `=`, `:`, `=>` or `:=` | `token=…`, `db password: …`, `a=1%26token%3D…` |
+//! | in quotes, also escaped | `"secret": "…"`, `{\"secret\":\"…\"}`, `token: b"…"` |
+//! | in brackets, with all that is in them | `password: Some("…")`, `{"token":["…"]}`, `credentials: Login { … }` |
+//! | headers, with scheme and parameters | `Authorization: Bearer …`, `{"cookie": "a=…; b=…"}` |
+//! | arguments | `--password=…`, `--password …`, `["--password", "…"]` |
+//! | the user and password of a URL | `postgres://…:…@db`, `redirect=//…@host`, `http:\/\/…@host` |
+//!
+//! JSON stays JSON: a number, array or object becomes a text. Percent-encoding is undone up to three
+//! times to look, and stays in the text.
+//!
+//! Not hidden, since it would hide too much of what is no secret:
+//!
+//! * a secret under another name, alone in a sentence, or in a tuple of a name and a value without a
+//!   sign between them: `("password", "…")`;
+//! * what `record_str` is given under a name that is neither of a secret nor of a text that is read;
+//! * `true`, `false`, `null` and `None`; a number of up to four digits with words behind it
+//!   (`token: 5 tokens left`); a path under the name `pwd` alone; paths of code (`token::parse`);
+//! * what comes behind a comma, semicolon or space in a value without quotes, except in headers.
+//!
+//! In a sentence the word behind a name and a colon is hidden even where it is no secret:
+//! `invalid token: expired`.
 
+mod names;
+mod view;
+mod value;
 mod scan;
 
 use std::borrow::Cow;
@@ -14,6 +43,7 @@ use std::sync::Arc;
 
 use barograph_model::value::{AnyValue, Attribute, Text};
 
+use self::names::{Before, Names, Place};
 use self::scan::Kind;
 
 /// What stands for a secret.
@@ -47,6 +77,17 @@ pub enum Treatment {
     Read,
 }
 
+impl Treatment {
+    /// The treatment of a field that is recorded in its `Debug` form, which may carry names of its own.
+    #[inline]
+    pub(crate) fn of_debug(self) -> Self {
+        match self {
+            Treatment::Keep => Treatment::Read,
+            treatment => treatment,
+        }
+    }
+}
+
 impl Redaction {
     /// Hides nothing.
     pub fn none() -> Self {
@@ -55,11 +96,11 @@ impl Redaction {
         }
     }
 
-    /// Hides fields of this name too. Case does not matter, and `-` is `_`.
+    /// Hides what has a name of which these are the last words too. Case, `_` and `-` do not matter.
     #[must_use]
     pub fn with_name(self, name: &str) -> Self {
         let mut names = Names::clone(&self.names);
-        names.add(name, Place::Anywhere);
+        names.add(name, Before::Words, Place::Anywhere);
         Redaction {
             names: Arc::new(names),
         }
@@ -68,7 +109,7 @@ impl Redaction {
     /// What is done with a field of this name. Costs some nanoseconds.
     #[inline]
     pub fn treatment(&self, key: &str) -> Treatment {
-        if self.names.all.is_empty() {
+        if self.names.is_empty() {
             return Treatment::Keep;
         }
         let last = last_part(key);
@@ -149,7 +190,7 @@ impl Redaction {
 
     #[inline]
     fn redacted(&self, text: &str, kind: Kind) -> Option<String> {
-        match self.names.all.is_empty() {
+        match self.names.is_empty() {
             true => None,
             false => scan::redacted(text, &self.names, kind),
         }
@@ -157,75 +198,17 @@ impl Redaction {
 }
 
 impl Default for Redaction {
-    /// Hides what is named `password`, `passwd`, `pwd`, `passphrase`, `secret`, `client_secret`,
-    /// `secret_key`, `private_key`, `access_key`, `api_key`, `apikey`, `x-api-key`, `token`,
-    /// `access_token`, `refresh_token`, `id_token`, `auth_token`, `api_token`, `session_token`,
-    /// `x-auth-token`, `x-csrf-token`, `authorization`, `proxy-authorization`, `credential`,
-    /// `credentials`, `cookie`, `set-cookie`; and in texts the signatures of signed URLs.
+    /// Hides what has a name that ends with `password`, `passwd`, `passphrase`, `secret`, `secret_key`,
+    /// `private_key`, `access_key`, `signing_key`, `api_key`, `token`, `authorization`, `credential`,
+    /// `credentials`, `cookie`, `session_id` or `sessid`, or with the word `pwd`, `jwt` or `session`; and in
+    /// texts what ends with the word `sig`, `signature` or `access_key_id`, as in signed URLs. Case does
+    /// not matter, nor do `_` and `-`, nor a number behind: `accessToken`, `PGPASSWORD`, `password_2`.
     ///
     /// Source: OpenTelemetry semantic conventions 1.44, `url.query`, for the signatures.
     fn default() -> Self {
-        let mut names = Names::default();
-        for name in SECRETS {
-            names.add(name, Place::Anywhere);
-        }
-        for name in SIGNATURES {
-            names.add(name, Place::Texts);
-        }
         Redaction {
-            names: Arc::new(names),
+            names: Arc::new(Names::of_secrets()),
         }
-    }
-}
-
-/// Where a name is one of a secret.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
-enum Place {
-    Texts,
-    Anywhere,
-}
-
-/// The list, behind masks that turn away most other names at once.
-#[derive(Clone, Debug, Default)]
-struct Names {
-    all: Vec<(Box<[u8]>, Place)>,
-    /// For each length modulo 32, bit `n`: a name of that length begins with this letter, modulo 32.
-    firsts: [u32; 32],
-}
-
-impl Names {
-    fn add(&mut self, name: &str, place: Place) {
-        let name: Box<[u8]> = name.trim().bytes().map(plain).collect();
-        let Some(&first) = name.first() else {
-            return;
-        };
-        self.firsts[name.len() % 32] |= 1 << (first % 32);
-        self.all.push((name, place));
-    }
-
-    #[inline]
-    fn has(&self, name: &[u8], place: Place) -> bool {
-        let Some(&first) = name.first() else {
-            return false;
-        };
-        let may = self.firsts[name.len() % 32] >> (plain(first) % 32) & 1 == 1;
-        may && self.find(name, place)
-    }
-
-    fn find(&self, name: &[u8], place: Place) -> bool {
-        self.all.iter().any(|(secret, of)| {
-            *of >= place
-                && secret.len() == name.len()
-                && secret.iter().zip(name).all(|(a, b)| *a == plain(*b))
-        })
-    }
-}
-
-#[inline]
-fn plain(byte: u8) -> u8 {
-    match byte {
-        b'-' => b'_',
-        byte => byte.to_ascii_lowercase(),
     }
 }
 
@@ -251,47 +234,6 @@ fn is_read(key: &str, last: &str) -> bool {
         _ => false,
     }
 }
-
-const SECRETS: [&str; 28] = [
-    "password",
-    "passwd",
-    "pwd",
-    "passphrase",
-    "secret",
-    "client_secret",
-    "secret_key",
-    "private_key",
-    "access_key",
-    "secret_access_key",
-    "api_key",
-    "apikey",
-    "x_api_key",
-    "token",
-    "access_token",
-    "refresh_token",
-    "id_token",
-    "auth_token",
-    "api_token",
-    "session_token",
-    "x_auth_token",
-    "x_csrf_token",
-    "authorization",
-    "proxy_authorization",
-    "credential",
-    "credentials",
-    "cookie",
-    "set_cookie",
-];
-
-const SIGNATURES: [&str; 7] = [
-    "sig",
-    "signature",
-    "AWSAccessKeyId",
-    "X-Amz-Credential",
-    "X-Amz-Security-Token",
-    "X-Amz-Signature",
-    "X-Goog-Signature",
-];
 
 #[cfg(test)]
 mod tests;

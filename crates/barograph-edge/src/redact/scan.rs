@@ -1,18 +1,24 @@
 //! Finds the secrets in a text.
 //!
-//! A secret has a name of the list before it, with `=` or `:` between them, or stands before the `@`
-//! of a URL. The text may be JSON, the query of a URL, a header, the `Debug` form of a struct, also
-//! escaped once more: quotes and backslashes around names and values are passed over. In
-//! `user[password]` and `token[0]` each part is a name.
+//! A name is read backwards from a sign (`=`, `:`, `=>`, `:=`), past spaces, `+`, quotes and backslashes,
+//! or forwards from the `--` of an argument. If it is the name of a secret (`names`), what it names is
+//! read by its shape (`value`). The user and password of a URL stand between `//` and `@`. In
+//! `user[password]` and `token[0]` each part is a name. The time that this takes is linear in the length
+//! of the text, and nothing is allocated for a text without `%` in which nothing is hidden.
 //!
 //! Percent-encoding can hide all of this: `%74oken=…`, `user%5Bpassword%5D=…`, and a whole URL as the
 //! value of a parameter. So a text that has any of its signs, or of the characters of names, encoded is
 //! read again with that undone, level by level, and what is found there is taken out of the text as it
 //! stands. What is encoded ends no value whose sign is not: there it is a part of the value.
 
-use memchr::{memchr, memchr2};
+use std::ops::Range;
 
-use super::{Names, Place, REDACTED};
+use memchr::{memchr, memchr2, memchr3};
+
+use super::REDACTED;
+use super::names::{Names, Place};
+use super::value::{Expected, Named, Strings};
+use super::view::{Secret, View};
 
 /// What a text is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -26,9 +32,26 @@ pub(super) enum Kind {
 /// The text without its secrets; none where it has none.
 #[inline]
 pub(super) fn redacted(text: &str, names: &Names, kind: Kind) -> Option<String> {
+    let has_flags = has_flags(text.as_bytes());
+    let sign = memchr3(b'=', b':', b'%', text.as_bytes());
+    if sign.is_none() && !has_flags {
+        return None;
+    }
+    found(text, has_flags, names, kind)
+}
+
+/// Whether there is `--`. A loop without a branch, as it is what most texts are looked through for.
+#[inline]
+fn has_flags(bytes: &[u8]) -> bool {
+    let pairs = bytes.iter().zip(bytes.iter().skip(1));
+    pairs.fold(false, |has, (a, b)| has | (*a == b'-') & (*b == b'-'))
+}
+
+fn found(text: &str, has_flags: bool, names: &Names, kind: Kind) -> Option<String> {
     let view = View {
         bytes: text.as_bytes(),
         sources: &[],
+        has_flags,
     };
     let told = replace(text, view, names, kind);
     match memchr(b'%', text.as_bytes()) {
@@ -54,6 +77,7 @@ fn decoded(text: &str, mut told: Option<String>, names: &Names, kind: Kind) -> O
         let view = View {
             bytes: &bytes,
             sources: &sources,
+            has_flags: has_flags(&bytes),
         };
         told = replace(now, view, names, kind).or(told);
     }
@@ -74,7 +98,7 @@ fn decode(bytes: &mut Vec<u8>, sources: &mut Vec<usize>) -> bool {
             Some((high, low)) => {
                 // Two hexadecimal digits fit a byte.
                 let byte = (high * 16 + low) as u8;
-                tells |= is_in_name(byte) || b"=:[].%".contains(&byte);
+                tells |= byte.is_ascii();
                 bytes[to] = byte;
                 from += 3;
             }
@@ -93,15 +117,18 @@ fn decode(bytes: &mut Vec<u8>, sources: &mut Vec<usize>) -> bool {
 
 /// The text without all secrets that a view of it shows.
 fn replace(text: &str, view: View<'_>, names: &Names, kind: Kind) -> Option<String> {
-    let mut secret = view.next(0, names, kind)?;
+    let mut strings = Strings::default();
+    let mut secret = view.next(0, names, kind, &mut strings)?;
     let mut told = String::with_capacity(text.len() + REDACTED.len());
     let mut from = 0;
     loop {
-        let Secret { start, end, with } = secret;
-        told.push_str(&text[from..view.source(start)]);
-        told.push_str(with);
-        from = view.source(end);
-        match view.next(end, names, kind) {
+        let quote = view.source(secret.quote.start)..view.source(secret.quote.end);
+        told.push_str(&text[from..view.source(secret.start)]);
+        told.push_str(&text[quote.clone()]);
+        told.push_str(secret.with);
+        told.push_str(&text[quote]);
+        from = view.source(secret.end);
+        match view.next(secret.end, names, kind, &mut strings) {
             Some(next) => secret = next,
             None => break,
         }
@@ -110,74 +137,82 @@ fn replace(text: &str, view: View<'_>, names: &Names, kind: Kind) -> Option<Stri
     Some(told)
 }
 
-/// Where a secret is in a view, and what takes its place.
-struct Secret {
-    start: usize,
-    end: usize,
-    with: &'static str,
-}
-
 /// Both parts of what stands before the `@`.
 const USER_AND_PASSWORD: &str = "REDACTED:REDACTED";
 
-/// A text as it is, or with percent-encoding undone.
-#[derive(Clone, Copy)]
-struct View<'a> {
-    bytes: &'a [u8],
-    /// Where each byte is in the text, and where the text ends; empty where that is the same.
-    sources: &'a [usize],
-}
-
 impl View<'_> {
-    #[inline]
-    fn source(&self, at: usize) -> usize {
-        self.sources.get(at).copied().unwrap_or(at)
-    }
-
-    #[inline]
-    fn is_encoded(&self, at: usize) -> bool {
-        match self.sources.get(at..at + 2) {
-            Some(&[start, end]) => end - start > 1,
-            _ => false,
-        }
-    }
-
-    /// A byte as it may end or quote the value behind the sign.
-    #[inline]
-    fn mark(&self, at: usize, sign: usize) -> Option<u8> {
-        let byte = *self.bytes.get(at)?;
-        // A backslash that is encoded escapes nothing in the text as it stands.
-        let is_data = self.is_encoded(at) && (byte == b'\\' || !self.is_encoded(sign));
-        Some(if is_data { b'x' } else { byte })
-    }
-
-    /// How many of these marks there are from here on.
-    fn run(&self, from: usize, sign: usize, is_part: impl Fn(u8) -> bool) -> usize {
-        let marks = (from..).map_while(|at| self.mark(at, sign));
-        marks.take_while(|mark| is_part(*mark)).count()
-    }
-
     /// The first secret that does not begin before `from`.
     #[inline]
-    fn next(&self, from: usize, names: &Names, kind: Kind) -> Option<Secret> {
+    fn next(
+        &self,
+        from: usize,
+        names: &Names,
+        kind: Kind,
+        strings: &mut Strings,
+    ) -> Option<Secret> {
         let mut at = from;
-        while let Some(found) = memchr2(b'=', b':', &self.bytes[at..]) {
-            at += found;
-            let secret = match self.bytes[at..].starts_with(b"://") {
-                true => self.login(at),
-                false => self.value(from, at, names, kind),
-            };
-            if secret.is_some() {
-                return secret;
+        while let Some(found) = self.sign(at) {
+            at = found;
+            let after = self.bytes.get(at + 1);
+            if self.bytes[at] != b'-' {
+                let secret = self.behind_sign(from, at, names, kind, strings);
+                if secret.is_some() {
+                    return secret;
+                }
+            } else if after == Some(&b'-')
+                && let Some(named) = self.flag(from, at, names)
+                && let Some(secret) = named.secret(self, strings)
+            {
+                return Some(secret);
             }
             at += 1;
         }
         None
     }
 
-    /// What stands before the `@` of the URL whose `://` begins here.
+    #[inline]
+    fn sign(&self, from: usize) -> Option<usize> {
+        let rest = &self.bytes[from..];
+        let found = match self.has_flags {
+            false => memchr2(b'=', b':', rest),
+            true => memchr3(b'=', b':', b'-', rest),
+        };
+        found.map(|found| from + found)
+    }
+
+    #[inline]
+    fn behind_sign(
+        &self,
+        from: usize,
+        sign: usize,
+        names: &Names,
+        kind: Kind,
+        strings: &mut Strings,
+    ) -> Option<Secret> {
+        let is_of_url = self.bytes[sign..].starts_with(b"://");
+        let named = match is_of_url {
+            true => None,
+            false => self.named(from, sign, names, kind),
+        };
+        let secret = named.and_then(|named| named.secret(self, strings));
+        let may_be_url = |byte: &u8| *byte == b'/' || is_around(*byte);
+        match secret {
+            None if self.bytes.get(sign + 1).is_some_and(may_be_url) => self.login(sign),
+            secret => secret,
+        }
+    }
+
+    /// What stands before the `@` of the URL whose `//` is behind the sign, also as `\/\/`.
     fn login(&self, sign: usize) -> Option<Secret> {
-        let start = sign + 3;
+        let is_around = |mark| is_around(mark) && mark != b'+';
+        let mut start = sign + 1 + self.run(sign + 1, sign, is_around);
+        for _ in 0..2 {
+            start += self.run(start, sign, |mark| mark == b'\\');
+            if self.mark(start, sign) != Some(b'/') {
+                return None;
+            }
+            start += 1;
+        }
         let ends = |mark: u8| mark.is_ascii_whitespace() || b"/?#\"'\\<>".contains(&mark);
         let length = self.run(start, sign, |mark| !ends(mark));
         let is_at = |at: &usize| self.mark(*at, sign) == Some(b'@');
@@ -186,105 +221,108 @@ impl View<'_> {
             true => USER_AND_PASSWORD,
             false => REDACTED,
         };
-        Some(Secret { start, end, with })
+        Some(Secret {
+            start,
+            end,
+            with,
+            quote: 0..0,
+        })
     }
 
-    /// The value behind the sign, if a name before it is one of the list.
-    fn value(&self, from: usize, sign: usize, names: &Names, kind: Kind) -> Option<Secret> {
+    /// What is behind this sign, if a name before it is one of the list.
+    #[inline]
+    fn named(&self, from: usize, sign: usize, names: &Names, kind: Kind) -> Option<Named> {
+        let (byte, next) = (self.bytes[sign], self.bytes.get(sign + 1));
+        let is_path =
+            byte == b':' && (next == Some(&b':') || self.bytes[from..sign].ends_with(b":"));
+        if is_path {
+            return None;
+        }
         let before = &self.bytes[from..sign];
         let end = before.iter().rposition(|b| !is_around(*b))? + 1;
         let name = Name::before(&before[..end], names)?;
         let start = from + name.start;
-        let is_parameter = self.bytes[sign] == b'='
+        let is_parameter = byte == b'='
+            && next != Some(&b'>')
             && match start.checked_sub(1) {
                 None => kind == Kind::Query,
                 Some(at) => matches!(self.bytes[at], b'?' | b'&' | b'#'),
             };
-        let (start, quote) = self.opening(sign);
-        let end = match quote {
-            Some(quote) => self.closing(start, sign, &quote),
-            None if is_parameter => self.unquoted(start, sign, ends_parameter),
-            None if name.is_of_many_words => self.unquoted(start, sign, |mark| {
-                ends_value(mark) && !is_between_words(mark)
-            }),
-            None => self.unquoted(start, sign, ends_value),
+        let more = match byte {
+            b'=' => self.run(sign + 1, sign, |mark| matches!(mark, b'=' | b'>')),
+            _ => self.run(sign + 1, sign, |mark| mark == b'='),
         };
-        let with = REDACTED;
-        (end > start).then_some(Secret { start, end, with })
+        Some(Named {
+            sign,
+            quote: self.quote_before(from + end, sign),
+            start: sign + 1 + if is_parameter { 0 } else { more },
+            is_parameter,
+            is_text: byte == b':' && next == Some(&b' '),
+            expected: name.expected,
+        })
     }
 
-    /// Where a value begins, behind spaces and a quote.
-    fn opening(&self, sign: usize) -> (usize, Option<Quote>) {
-        let start = sign + 1;
-        let start = start + self.run(start, sign, |mark| matches!(mark, b' ' | b'\t'));
-        let escapes = self.run(start, sign, |mark| mark == b'\\');
-        match self.mark(start + escapes, sign) {
-            Some(mark @ (b'"' | b'\'')) => (start + escapes + 1, Some(Quote { mark, escapes })),
-            _ => (start, None),
+    /// What is behind `--password `, also in a list of arguments: `"--password", "…"`.
+    fn flag(&self, from: usize, sign: usize, names: &Names) -> Option<Named> {
+        let is_inside = sign > from && is_in_name(self.bytes[sign - 1]);
+        if is_inside {
+            return None;
         }
+        let end = sign + self.run(sign, sign, is_in_name);
+        let name = &self.bytes[sign..end];
+        let escapes = self.run(end, sign, |mark| mark == b'\\');
+        let quote = match self.mark(end + escapes, sign) {
+            Some(b'"' | b'\'') => end..end + escapes + 1,
+            _ => end..end,
+        };
+        // The next of a list of arguments.
+        let is_in_list = !quote.is_empty() && self.mark(quote.end, sign) == Some(b',');
+        let start = quote.end + usize::from(is_in_list);
+        let blank = self.run(start, sign, |mark| mark.is_ascii_whitespace());
+        let is_other = matches!(
+            self.mark(start + blank, sign),
+            Some(b'-' | b'=' | b':') | None
+        );
+        let has_value = (is_in_list || blank > 0) && !is_other;
+        (has_value && names.has(name, Place::Texts)).then(|| Named {
+            sign,
+            quote: self.quote_before(end, start),
+            start,
+            is_parameter: false,
+            is_text: false,
+            expected: expected_of(name),
+        })
     }
 
-    /// Where the value inside of the quotes ends. One that is never closed goes to the end.
-    fn closing(&self, start: usize, sign: usize, quote: &Quote) -> usize {
-        for at in start..self.bytes.len() {
-            if self.mark(at, sign) != Some(quote.mark) {
-                continue;
-            }
-            let before = (start..at).rev();
-            let escapes = before.take_while(|at| self.mark(*at, sign) == Some(b'\\'));
-            let escapes = escapes.count();
-            // A backslash in the value is two before a quote without any, and four before one with
-            // one; with more of them, none is expected.
-            let closes = match quote.escapes {
-                0 => escapes % 2 == 0,
-                1 => escapes % 4 == 1,
-                expected => escapes == expected,
-            };
-            if closes {
-                return at - quote.escapes;
-            }
-        }
-        self.bytes.len()
+    /// The last quote of this part, with the backslashes that escape it.
+    fn quote_before(&self, start: usize, end: usize) -> Range<usize> {
+        let is_quote = |byte: &u8| matches!(byte, b'"' | b'\'');
+        let Some(at) = self.bytes[start..end].iter().rposition(is_quote) else {
+            return 0..0;
+        };
+        let at = start + at;
+        let before = self.bytes[start..at].iter().rev();
+        let escapes = before.take_while(|byte| **byte == b'\\').count();
+        // An even number of them is what stands in the text before the quote.
+        let escapes = if escapes.is_multiple_of(2) {
+            0
+        } else {
+            escapes
+        };
+        at - escapes..at + 1
     }
-
-    /// Where a value ends because its kind of text goes on. Not inside of an escape, since what is left
-    /// of that would be none.
-    fn unquoted(&self, start: usize, sign: usize, ends: impl Fn(u8) -> bool) -> usize {
-        let mut at = start;
-        while let Some(mark) = self.mark(at, sign) {
-            match mark {
-                b'\\' => match self.mark(at + 1, sign) {
-                    None | Some(b'"' | b'n' | b'r' | b't') => break,
-                    Some(_) => at += 1,
-                },
-                mark if ends(mark) => break,
-                _ => {}
-            }
-            at += 1;
-        }
-        // A backslash may have been followed by the first byte of a longer character.
-        let is_boundary = |at: &usize| self.bytes[*at] & 0xc0 != 0x80;
-        (at..self.bytes.len())
-            .find(is_boundary)
-            .unwrap_or(self.bytes.len())
-    }
-}
-
-/// The quote around a value, and how many backslashes stand before it.
-struct Quote {
-    mark: u8,
-    escapes: usize,
 }
 
 /// A name of the list, before a sign.
 struct Name {
     /// Where it begins, with what stands before its brackets.
     start: usize,
-    is_of_many_words: bool,
+    expected: Expected,
 }
 
 impl Name {
     /// The name that ends with this text, if it or a part of it in brackets is one of the list.
+    #[inline]
     fn before(text: &[u8], names: &Names) -> Option<Self> {
         let mut is_secret = false;
         let mut end = text.len();
@@ -307,7 +345,7 @@ impl Name {
         }
         is_secret.then(|| Name {
             start,
-            is_of_many_words: is_of_many_words(&text[name]),
+            expected: expected_of(&text[name]),
         })
     }
 }
@@ -317,7 +355,20 @@ const MOST_IN_BRACKETS: usize = 128;
 
 fn start_of_name(text: &[u8]) -> usize {
     let other = text.iter().rposition(|byte| !is_in_name(*byte));
-    other.map_or(0, |other| other + 1)
+    let start = other.map_or(0, |other| other + 1);
+    if !text[..start].ends_with(b"\\") {
+        return start;
+    }
+    // An escape ends before the name: `\npassword`, `\u0026token`.
+    match text[start..] {
+        [b'n' | b'r' | b't', _, ..] => start + 1,
+        [b'u', ref digits @ .., _]
+            if digits.len() >= 4 && digits[..4].iter().all(u8::is_ascii_hexdigit) =>
+        {
+            start + 5
+        }
+        _ => start,
+    }
 }
 
 /// A part in brackets without quotes, also escaped ones.
@@ -330,37 +381,24 @@ fn unquote(part: &[u8]) -> &[u8] {
     }
 }
 
-/// What ends a value in any text.
-fn ends_value(mark: u8) -> bool {
-    (ends_parameter(mark) && mark != b'#')
-        || matches!(mark, b';' | b'\'' | b',' | b')' | b'}' | b']')
-}
-
-/// What ends the value of a parameter of a URL, in which other signs may be a part of it.
-fn ends_parameter(mark: u8) -> bool {
-    matches!(
-        mark,
-        b' ' | b'\t' | b'\n' | b'\r' | b'"' | b'&' | b'#' | b'<' | b'>'
-    )
-}
-
-/// What stands between the words of one value.
-fn is_between_words(mark: u8) -> bool {
-    matches!(mark, b' ' | b'\t' | b';')
-}
-
-/// Names whose values have spaces in them: `Authorization: Bearer …`.
-fn is_of_many_words(name: &[u8]) -> bool {
+fn expected_of(name: &[u8]) -> Expected {
     let ends_with = |end: &[u8]| {
-        name.len()
-            .checked_sub(end.len())
-            .is_some_and(|from| name[from..].eq_ignore_ascii_case(end))
+        let from = name.len().checked_sub(end.len());
+        from.is_some_and(|from| name[from..].eq_ignore_ascii_case(end))
     };
-    ends_with(b"authorization") || ends_with(b"cookie")
+    if ends_with(b"authorization") || ends_with(b"cookie") {
+        Expected::Header
+    } else if ends_with(b"token") {
+        Expected::Token
+    } else if name.eq_ignore_ascii_case(b"pwd") {
+        Expected::Pwd
+    } else {
+        Expected::Other
+    }
 }
 
 fn is_around(byte: u8) -> bool {
-    matches!(byte, b' ' | b'"' | b'\'' | b'\\' | b'\t')
+    matches!(byte, b' ' | b'"' | b'\'' | b'\\' | b'\t' | b'+')
 }
 
 fn is_in_name(byte: u8) -> bool {

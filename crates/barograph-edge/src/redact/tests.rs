@@ -1,3 +1,5 @@
+use proptest::prelude::*;
+
 use super::*;
 
 #[test]
@@ -158,6 +160,219 @@ fn names_of_parameters_are_read_in_any_form() {
 }
 
 #[test]
+fn the_last_words_of_a_name_decide() {
+    let redaction = Redaction::default();
+    for name in [
+        "DB_PASSWORD",
+        "PGPASSWORD",
+        "MYSQL_PWD",
+        "AWS_SECRET_ACCESS_KEY",
+        "accessToken",
+        "JWTToken",
+        "new_password",
+        "new-password",
+        "password2",
+        "password_1",
+        "jwt",
+        "userJwt",
+        "session",
+        "sessionid",
+        "session_id",
+        "sessionId",
+        "JSESSIONID",
+        "PHPSESSID",
+        "user_session",
+        "apiKey",
+        "X-Api-Key",
+        "private-key",
+        "clientSecret",
+        "oauth2_token",
+        "--password",
+        "Set-Cookie",
+    ] {
+        assert_eq!(redaction.treatment(name), Treatment::Hide, "{name}");
+        for sign in ["=", ": ", "\": \"", "%3D", " => "] {
+            let told = redaction.text(&format!("{name}{sign}S3cr")).into_owned();
+            assert_eq!(told, format!("{name}{sign}REDACTED"));
+        }
+    }
+    for name in [
+        "session.id",
+        "token_count",
+        "tokenCount",
+        "max_tokens",
+        "tokens",
+        "password_reset_enabled",
+        "tokenizer",
+        "key",
+        "monkey",
+        "public_key",
+        "primary-key",
+        "cache_key",
+        "obsession",
+        "session_count",
+        "secretary",
+        "design",
+        "cookies_enabled",
+        "user.id",
+    ] {
+        assert_eq!(redaction.treatment(name), Treatment::Keep, "{name}");
+        for sign in ["=", ": ", "\": \"", "%3D", " => "] {
+            let text = format!("{name}{sign}true");
+            assert!(matches!(redaction.text(&text), Cow::Borrowed(_)), "{text}");
+        }
+    }
+}
+
+#[test]
+fn values_are_read_by_their_shape() {
+    let redaction = Redaction::default();
+    for (text, told) in [
+        // `Debug` and JSON of structures.
+        (
+            r#"L { password: Some("S"), n: 1 }"#,
+            r#"L { password: Some("REDACTED"), n: 1 }"#,
+        ),
+        (r#"{"token":["S"]}"#, r#"{"token":["REDACTED"]}"#),
+        (
+            r#"{"token":["S","T"],"n":[1]}"#,
+            r#"{"token":["REDACTED"],"n":[1]}"#,
+        ),
+        (
+            r#"{"token":{"a":["S"]},"n":1}"#,
+            r#"{"token":"REDACTED","n":1}"#,
+        ),
+        (r#"{"pwd":12,"n":1}"#, r#"{"pwd":"REDACTED","n":1}"#),
+        (r#"{\"pwd\":12}"#, r#"{\"pwd\":\"REDACTED\"}"#),
+        (r#"{"pwd":[1,2]}"#, r#"{"pwd":["REDACTED"]}"#),
+        (
+            r#"{"pwd" : null, "token":true}"#,
+            r#"{"pwd" : null, "token":true}"#,
+        ),
+        ("{\"token\":\n  \"S\"}", "{\"token\":\n  \"REDACTED\"}"),
+        (
+            "L {\n  password: Some(\n    \"S\",\n  ),\n}",
+            "L {\n  password: Some(\n    \"REDACTED\"\n  ),\n}",
+        ),
+        (r#"token: Secret("S")"#, r#"token: Secret("REDACTED")"#),
+        (r#"token: Some(Secret("S)"))"#, "token: Some(REDACTED)"),
+        (
+            r#"credentials: Login { user: "u", n: S }, n: 1"#,
+            "credentials: REDACTED, n: 1",
+        ),
+        (r#"{"authToken": b"S"}"#, r#"{"authToken": b"REDACTED"}"#),
+        (r##"token: r#"S"#, n"##, r##"token: r#"REDACTED"#, n"##),
+        ("{'token': ['S']}", "{'token': ['REDACTED']}"),
+        (
+            r#"{"a":"{\"token\":[\"S\"]}"}"#,
+            r#"{"a":"{\"token\":[\"REDACTED\"]}"}"#,
+        ),
+        (r#"token: Some("S"#, r#"token: Some("REDACTED""#),
+        (
+            r#"password: None, token: Some("S")"#,
+            r#"password: None, token: Some("REDACTED")"#,
+        ),
+        ("token: []", "token: []"),
+        // Quotes and brackets inside of a value.
+        (r#"token="a"S"#, r#"token="REDACTED""#),
+        (r#"token="a""S" x"#, r#"token="REDACTED" x"#),
+        (r#"token=a"S"b x"#, "token=REDACTED x"),
+        (r#"token=\"a\"S x"#, r#"token=\"REDACTED\" x"#),
+        (r#"token=a\"S x"#, "token=REDACTED x"),
+        ("token=it'S x", "token=REDACTED x"),
+        ("password=a(b)S, x", "password=REDACTED, x"),
+        ("password=a)S, x", "password=REDACTED, x"),
+        ("(password=S), x", "(password=REDACTED), x"),
+        (r#"{"msg":"token=S"}"#, r#"{"msg":"token=REDACTED"}"#),
+        (
+            r#"{"msg":"enter token:","x":"y"}"#,
+            r#"{"msg":"enter token:","x":"y"}"#,
+        ),
+        (
+            r#"{"msg":"token=[","x":"y"}"#,
+            r#"{"msg":"token=[","x":"y"}"#,
+        ),
+        // Headers.
+        (
+            r#"{"authorization": "Bearer S", "cookie": "a=S; b=S2", "host": "h"}"#,
+            r#"{"authorization": "REDACTED", "cookie": "REDACTED", "host": "h"}"#,
+        ),
+        (
+            r#"{"set-cookie": "id=S; Path=/"}"#,
+            r#"{"set-cookie": "REDACTED"}"#,
+        ),
+        ("Set-Cookie: id=S; Path=/; Secure", "Set-Cookie: REDACTED"),
+        (r#"Cookie: a="S"; b=S2"#, "Cookie: REDACTED"),
+        (
+            "-H 'Cookie: a=S; b=S2' -H 'A: b'",
+            "-H 'Cookie: REDACTED' -H 'A: b'",
+        ),
+        (
+            r#"Authorization: Digest username="u", response="S""#,
+            "Authorization: REDACTED",
+        ),
+        ("token: Bearer S x", "token: REDACTED x"),
+        ("api-key=Basic S", "api-key=REDACTED"),
+        // Escapes before a name.
+        (
+            r"a\r\nAuthorization: Bearer S\r\nHost: h",
+            r"a\r\nAuthorization: REDACTED\r\nHost: h",
+        ),
+        (r"\npassword=S", r"\npassword=REDACTED"),
+        (r"\npwd: S", r"\npwd: REDACTED"),
+        (r"\tjwt: S", r"\tjwt: REDACTED"),
+        (r"a=1\u0026jwt=S", r"a=1\u0026jwt=REDACTED"),
+        // Queries and URLs.
+        ("a=1%26token=S", "a=1%26token=REDACTED"),
+        ("%3Ftoken=S", "%3Ftoken=REDACTED"),
+        ("token%20=S", "token%20=REDACTED"),
+        ("token+=S", "token+=REDACTED"),
+        ("redirect=//u:S@h/", "redirect=//REDACTED:REDACTED@h/"),
+        (r#"{"to":"//u:S@h/"}"#, r#"{"to":"//REDACTED:REDACTED@h/"}"#),
+        (r"postgres:\/\/u:S@h", r"postgres:\/\/REDACTED:REDACTED@h"),
+        // Arguments and signs.
+        ("run --password=S --n", "run --password=REDACTED --n"),
+        ("run --password S --n", "run --password REDACTED --n"),
+        (
+            "run --db-password 'S T' x",
+            "run --db-password 'REDACTED' x",
+        ),
+        (
+            r#"["--password", "S", "x"]"#,
+            r#"["--password", "REDACTED", "x"]"#,
+        ),
+        (
+            "run --password --token-file f",
+            "run --password --token-file f",
+        ),
+        ("token := S", "token := REDACTED"),
+        // Prose.
+        ("token: 5 tokens left", "token: 5 tokens left"),
+        ("token: 3 of 20 used", "token: 3 of 20 used"),
+        ("token::parse failed", "token::parse failed"),
+        ("pwd: /srv/app", "pwd: /srv/app"),
+        ("PWD=/srv/app", "PWD=/srv/app"),
+        (r"pwd: C:\srv", r"pwd: C:\srv"),
+        ("DB_PWD=/S", "DB_PWD=REDACTED"),
+        ("unexpected token: }", "unexpected token: }"),
+        (
+            "unexpected token: { at line 5",
+            "unexpected token: { at line 5",
+        ),
+        ("unexpected token: <EOF>", "unexpected token: <EOF>"),
+        ("password: 1234 x", "password: REDACTED x"),
+        ("token: 1234", "token: REDACTED"),
+        ("has_password=true, a", "has_password=true, a"),
+        ("password=true1", "password=REDACTED"),
+    ] {
+        let found = redaction.text(text);
+        assert_eq!(found, told, "{text}");
+        assert!(text != told || matches!(found, Cow::Borrowed(_)), "{text}");
+        assert_eq!(redaction.text(told), told, "{text}");
+    }
+}
+
+#[test]
 fn values_are_looked_into() {
     let redaction = Redaction::default();
     let map = |secret: &'static str, query: &'static str| {
@@ -229,5 +444,138 @@ fn assert_stays_json<const N: usize>(redaction: &Redaction, pieces: &[&str]) {
         };
         places[..place].fill(0);
         places[place] += 1;
+    }
+}
+
+/// Names of secrets, and what may stand between one and its value, and around the value.
+const SPELLED: [&str; 8] = [
+    "password",
+    "DB_PASSWORD",
+    "accessToken",
+    "api-key",
+    "session_id",
+    "jwt",
+    "authorization",
+    "Cookie",
+];
+const SHAPES: [(&str, &str); 22] = [
+    ("=", ""),
+    (": ", ""),
+    (" => ", ""),
+    ("%3D", ""),
+    ("=\"", "\""),
+    ("='", "'"),
+    ("\":\"", "\""),
+    ("\": \"", "\""),
+    ("\\\":\\\"", "\\\""),
+    ("\":[\"", "\"]"),
+    ("\":[\"a\",\"", "\"]"),
+    ("\":{\"a\":\"", "\"}"),
+    ("\":", ","),
+    (": Some(\"", "\")"),
+    (": Some(\n  \"", "\",\n)"),
+    (": Login { a: \"", "\" }"),
+    ("=Bearer ", ""),
+    ("=\"a\"", ""),
+    ("=a'", ""),
+    ("=b\"", "\""),
+    ("[0]=", ""),
+    ("+=", ""),
+];
+
+fn spelled() -> impl Strategy<Value = (&'static str, (&'static str, &'static str))> {
+    (
+        prop::sample::select(&SPELLED[..]),
+        prop::sample::select(&SHAPES[..]),
+    )
+}
+
+/// Texts that a JSON string may hold: signs, names, quotes and whatever.
+fn fragments() -> impl Strategy<Value = String> {
+    let pieces = [
+        "token",
+        "=",
+        ":",
+        " ",
+        "\"",
+        "'",
+        "\\",
+        "[",
+        "]",
+        "{",
+        "}",
+        "(",
+        ")",
+        ",",
+        "--password",
+        "n",
+        "//",
+        "@",
+        "Cookie",
+        "Bearer",
+        "5",
+        "é",
+        "\n",
+        ";",
+        "&",
+        "?",
+        "%22",
+        "%3D",
+        "pwd",
+        "x",
+    ];
+    prop::collection::vec(prop::sample::select(pieces.to_vec()), 0..10)
+        .prop_map(|pieces| pieces.concat())
+}
+
+fn json() -> impl Strategy<Value = serde_json::Value> {
+    let leaf = prop_oneof![
+        fragments().prop_map(serde_json::Value::from),
+        any::<i32>().prop_map(serde_json::Value::from),
+        any::<bool>().prop_map(serde_json::Value::from),
+        Just(serde_json::Value::Null),
+    ];
+    leaf.prop_recursive(3, 16, 4, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 0..4).prop_map(serde_json::Value::from),
+            prop::collection::vec((fragments(), inner), 0..4)
+                .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
+        ]
+    })
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 512, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_secret_comes_through_in_any_shape(
+        before in "[a-z .,{&?]{0,12}[ ?&\n{]",
+        (name, (open, close)) in spelled(),
+        secret in "S3cr[A-Za-z0-9+/_]{4,20}",
+        after in "([ \n].{0,20})?",
+    ) {
+        prop_assume!(!after.contains(&secret));
+        let text = format!("{before}{name}{open}{secret}{close}{after}");
+        let told = Redaction::default().text(&text).into_owned();
+        prop_assert!(!told.contains(&secret), "{:?}: {:?}", text, told);
+    }
+
+    #[test]
+    fn text_without_the_name_of_a_secret_is_borrowed(words in "([a-m0-9{}\\[\\]\"'=:,. -]|tokens=|key:|monkey: ){0,40}") {
+        prop_assume!(!words.contains("//"));
+        let told = Redaction::default();
+        prop_assert!(matches!(told.text(&words), Cow::Borrowed(_)));
+    }
+
+    #[test]
+    fn json_that_was_valid_stays_valid(value in json(), spaced in any::<bool>()) {
+        let text = match spaced {
+            true => serde_json::to_string_pretty(&value),
+            false => serde_json::to_string(&value),
+        };
+        let text = text.unwrap();
+        let told = Redaction::default().text(&text).into_owned();
+        let read: Result<serde_json::Value, _> = serde_json::from_str(&told);
+        prop_assert!(read.is_ok(), "{}: {}", text, told);
     }
 }

@@ -395,8 +395,11 @@ impl<C: Collect> Visitor<'_, C> {
     /// Hands a text over, which is not asked for if it is a secret.
     #[inline]
     fn text(&mut self, field: &Field, write: impl FnOnce(&mut String)) {
+        self.treated(field, self.1.treatment(field.name()), write);
+    }
+
+    fn treated(&mut self, field: &Field, treatment: Treatment, write: impl FnOnce(&mut String)) {
         let name = field.name();
-        let treatment = self.1.treatment(name);
         self.0.text(name, |text| {
             match treatment {
                 Treatment::Hide => return text.push_str(REDACTED),
@@ -449,7 +452,8 @@ impl<C: Collect> Visit for Visitor<'_, C> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        self.text(field, |text| {
+        let treatment = self.1.treatment(field.name()).of_debug();
+        self.treated(field, treatment, |text| {
             // As long as most messages, or a little longer.
             text.reserve(64);
             // A `Debug` that fails has said what it could.

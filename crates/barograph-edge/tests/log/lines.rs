@@ -350,6 +350,45 @@ fn secrets_are_hidden() {
 }
 
 #[derive(Debug)]
+#[expect(dead_code, reason = "read by `Debug`")]
+struct Settings {
+    db_password: Option<&'static str>,
+    tokens: u32,
+}
+
+#[test]
+fn secrets_in_structures_and_headers_are_hidden() {
+    let mut headers = http::HeaderMap::new();
+    headers.insert("authorization", "Bearer hunter2".parse().unwrap());
+    headers.insert("cookie", "a=hunter2; b=hunter2".parse().unwrap());
+    let settings = Settings {
+        db_password: Some("hunter2"),
+        tokens: 5,
+    };
+    let log = || {
+        let _span = info_span!("a", ?headers, sessionId = "hunter2").entered();
+        info!(
+            ?settings,
+            ?headers,
+            r#"sent {{"token":["hunter2"]}} and --jwt hunter2"#
+        );
+    };
+    for format in [
+        Format::Pretty(Colors::Off),
+        Format::Json,
+        Format::SubscriberJson,
+    ] {
+        let told = written(terminal(format), log);
+        assert!(!told.contains("hunter2"), "{told}");
+        assert!(told.contains("tokens: 5"), "{told}");
+        if !matches!(format, Format::Pretty(_)) {
+            let read: Result<serde_json::Value, _> = serde_json::from_str(told.trim());
+            assert!(read.is_ok(), "{told}");
+        }
+    }
+}
+
+#[derive(Debug)]
 struct Failed(&'static str, Option<Box<Failed>>);
 
 impl fmt::Display for Failed {

@@ -170,6 +170,20 @@ fn secrets_are_hidden() {
 }
 
 #[test]
+fn secrets_in_structures_are_hidden() {
+    let map = std::collections::BTreeMap::from([("authorization", "Bearer abc")]);
+    let record = record(|| info!(headers = ?map, r#"{{"token":["abc"],"n":1}}"#));
+    assert_eq!(
+        attributes(&record),
+        [Attribute::new(
+            "headers",
+            r#"{"authorization": "REDACTED"}"#
+        )]
+    );
+    assert_eq!(record.body, Some(r#"{"token":["REDACTED"],"n":1}"#.into()));
+}
+
+#[test]
 fn a_record_has_limits() {
     let mut limits = LogLimits::default();
     limits.attributes = 3;

@@ -218,6 +218,7 @@ impl<P: Places> Visit for Fields<'_, P> {
     #[inline]
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
         self.field(field, |this, name, treatment| {
+            let treatment = treatment.of_debug();
             this.quoted(name, treatment, |line, escape| line.debug(value, escape));
         });
     }

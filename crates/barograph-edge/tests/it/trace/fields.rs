@@ -292,6 +292,8 @@ fn secrets_are_hidden() {
             kept = "hunter1",
             error = failed,
             otel.status_description = "bad token=hunter2",
+            login = ?std::collections::BTreeMap::from([("db_password", Some("hunter2"))]),
+            url.full = "http:\\/\\/u:hunter2@h?a=1%26jwt=hunter2",
         );
         span.set_attribute("http.request.header.authorization", "hunter2");
         span.in_scope(|| info!(api_key = ?"hunter2", "asked with secret=hunter2"));
@@ -304,7 +306,7 @@ fn secrets_are_hidden() {
         |builder| builder.with_redaction(Redaction::none()),
         |_| show(),
     );
-    assert_eq!(format!("{open:?}").matches("hunter2").count(), 8);
+    assert_eq!(format!("{open:?}").matches("hunter2").count(), 11);
 }
 
 #[test]

@@ -1,0 +1,205 @@
+//! The names of secrets, and the rule by which a name is one of them.
+//!
+//! The last words of a name decide. Words end at `_` and `-`, where lower case turns into upper case,
+//! and at digits: `DB_PASSWORD`, `new-password`, `dbPassword` and `password_2` all end with `password`;
+//! `password_reset_enabled`, `token_count` and `max_tokens` do not.
+
+/// Where a name is the name of a secret.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
+pub(super) enum Place {
+    Texts,
+    Anywhere,
+}
+
+/// What stands before the end of a longer name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Before {
+    /// Another word, with a boundary between: `user_session` but not `possession`.
+    Words,
+    /// Anything: `PGPASSWORD`, `accesstoken`.
+    Anything,
+}
+
+/// The names, by their last letter, behind masks that turn away most other names at once.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Names {
+    by_last: [Vec<Ending>; 32],
+    /// For each last byte modulo 32, the bits of what may be the byte before it, and before that.
+    seconds: [u32; 32],
+    thirds: [u32; 32],
+    /// How short no name is; 0 where there are none.
+    shortest: usize,
+}
+
+#[derive(Clone, Debug)]
+struct Ending {
+    /// In lower case and without `_` and `-`.
+    letters: Box<[u8]>,
+    /// The letter before the last one.
+    second: u8,
+    before: Before,
+    place: Place,
+}
+
+impl Names {
+    /// The names of the list that is the default.
+    pub(super) fn of_secrets() -> Self {
+        let mut names = Names::default();
+        for name in ANYWHERE {
+            names.add(name, Before::Anything, Place::Anywhere);
+        }
+        for name in WORDS {
+            names.add(name, Before::Words, Place::Anywhere);
+        }
+        for name in SIGNATURES {
+            names.add(name, Before::Words, Place::Texts);
+        }
+        names
+    }
+
+    pub(super) fn add(&mut self, name: &str, before: Before, place: Place) {
+        let letters = name.trim().bytes().filter(|byte| !is_separator(*byte));
+        let letters: Box<[u8]> = letters.map(|byte| byte.to_ascii_lowercase()).collect();
+        let Some(&last) = letters.last() else {
+            return;
+        };
+        let last = usize::from(last % 32);
+        // A separator may stand between any of them.
+        let mut others = letters.iter().rev().skip(1);
+        self.seconds[last] |= others.next().map_or(0, bit) | bit(&b'_');
+        self.thirds[last] |= self.seconds[last] | others.next().map_or(0, bit);
+        self.shortest = match self.shortest {
+            0 => letters.len(),
+            shortest => shortest.min(letters.len()),
+        };
+        self.by_last[last].push(Ending {
+            second: letters[letters.len().saturating_sub(2)],
+            letters,
+            before,
+            place,
+        });
+    }
+
+    #[inline]
+    pub(super) fn is_empty(&self) -> bool {
+        self.shortest == 0
+    }
+
+    /// Whether this is the name of a secret, also with a number behind it.
+    #[inline]
+    pub(super) fn has(&self, name: &[u8], place: Place) -> bool {
+        if self.ends(name, place) {
+            return true;
+        }
+        match name.last() {
+            Some(last) if last.is_ascii_digit() || is_separator(*last) => {
+                let is_number = |byte: &u8| byte.is_ascii_digit() || is_separator(*byte);
+                let end = name.iter().rposition(|byte| !is_number(byte));
+                end.is_some_and(|end| self.ends(&name[..=end], place))
+            }
+            _ => false,
+        }
+    }
+
+    #[inline]
+    fn ends(&self, name: &[u8], place: Place) -> bool {
+        let Some(last) = name.last().map(|last| usize::from(last % 32)) else {
+            return false;
+        };
+        if name.len() < self.shortest {
+            return false;
+        }
+        let may = match name {
+            [.., third, second, _] => {
+                self.seconds[last] & bit(second) != 0 && self.thirds[last] & bit(third) != 0
+            }
+            _ => true,
+        };
+        may && self.find(name, last, place)
+    }
+
+    fn find(&self, name: &[u8], last: usize, place: Place) -> bool {
+        let second = name[name.len().saturating_sub(2)].to_ascii_lowercase();
+        let has_separator = name.iter().any(|byte| is_separator(*byte));
+        self.by_last[last].iter().any(|ending| {
+            let is_near = is_separator(second) || ending.second == second;
+            is_near && ending.place >= place && ending.ends(name, has_separator)
+        })
+    }
+}
+
+impl Ending {
+    #[inline]
+    fn ends(&self, name: &[u8], has_separator: bool) -> bool {
+        let start = match has_separator {
+            true => self.start_in_words(name),
+            false => name
+                .len()
+                .checked_sub(self.letters.len())
+                .filter(|start| name[*start..].eq_ignore_ascii_case(&self.letters)),
+        };
+        start.is_some_and(|start| self.before == Before::Anything || is_start_of_word(name, start))
+    }
+
+    fn start_in_words(&self, name: &[u8]) -> Option<usize> {
+        let mut at = name.len();
+        for letter in self.letters.iter().rev() {
+            at = name[..at].iter().rposition(|byte| !is_separator(*byte))?;
+            if !name[at].eq_ignore_ascii_case(letter) {
+                return None;
+            }
+        }
+        Some(at)
+    }
+}
+
+fn is_start_of_word(name: &[u8], at: usize) -> bool {
+    let Some(before) = at.checked_sub(1).map(|at| name[at]) else {
+        return true;
+    };
+    let is_before_lower = name.get(at + 1).is_some_and(u8::is_ascii_lowercase);
+    match name[at].is_ascii_uppercase() {
+        _ if is_separator(before) || before.is_ascii_digit() => true,
+        true => before.is_ascii_lowercase() || before.is_ascii_uppercase() && is_before_lower,
+        false => false,
+    }
+}
+
+#[inline]
+fn bit(byte: &u8) -> u32 {
+    match byte {
+        b'-' => 1 << (b'_' % 32),
+        byte => 1 << (byte % 32),
+    }
+}
+
+#[inline]
+fn is_separator(byte: u8) -> bool {
+    matches!(byte, b'_' | b'-')
+}
+
+/// No other word ends with these.
+const ANYWHERE: [&str; 16] = [
+    "password",
+    "passwd",
+    "passphrase",
+    "secret",
+    "secret_key",
+    "private_key",
+    "access_key",
+    "signing_key",
+    "api_key",
+    "token",
+    "authorization",
+    "credential",
+    "credentials",
+    "cookie",
+    "session_id",
+    "sessid",
+];
+
+const WORDS: [&str; 3] = ["pwd", "jwt", "session"];
+
+/// Source: OpenTelemetry semantic conventions 1.44, `url.query`: `sig`, `X-Amz-Signature`,
+/// `X-Goog-Signature`, `AWSAccessKeyId`.
+const SIGNATURES: [&str; 3] = ["sig", "signature", "access_key_id"];
