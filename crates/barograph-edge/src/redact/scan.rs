@@ -264,7 +264,9 @@ impl View<'_> {
 
     /// What is behind `--password `, also in a list of arguments: `"--password", "…"`.
     fn flag(&self, from: usize, sign: usize, names: &Names) -> Option<Named> {
-        let is_inside = sign > from && is_in_name(self.bytes[sign - 1]);
+        // What is encoded is a part of the name here as it is below: else each of many `--%25` would be
+        // read to the end of the text.
+        let is_inside = sign > from && self.mark(sign - 1, sign).is_some_and(is_in_name);
         if is_inside {
             return None;
         }

@@ -1,3 +1,6 @@
+use std::hint::black_box;
+use std::time::Instant;
+
 use proptest::prelude::*;
 
 use super::*;
@@ -542,6 +545,47 @@ fn json() -> impl Strategy<Value = serde_json::Value> {
                 .prop_map(|members| serde_json::Value::Object(members.into_iter().collect())),
         ]
     })
+}
+
+/// Texts of which every part may begin something that is then looked for to the end.
+#[test]
+fn the_time_is_linear_in_the_length() {
+    const PIECES: [&str; 16] = [
+        "--",
+        "--password ",
+        "%25",
+        "%26",
+        "token=",
+        "token: [",
+        "token: {",
+        "token=\"",
+        "token: Some(",
+        "[\"--password\",",
+        "{\"token\":[",
+        "\\\"token\\\":\\\"",
+        "a://b@",
+        "cookie: a=",
+        "=\"",
+        "a[",
+    ];
+    let redaction = Redaction::default();
+    let time = |text: &str| {
+        let once = || {
+            let begun = Instant::now();
+            black_box(redaction.text(text));
+            begun.elapsed()
+        };
+        (0..5).map(|_| once()).min().unwrap_or_default()
+    };
+    for piece in PIECES
+        .iter()
+        .flat_map(|a| PIECES.map(|b| format!("{a}{b}")))
+    {
+        let text = piece.repeat(300 / piece.len());
+        let (short, long) = (time(&text), time(&text.repeat(32)));
+        // 32 times as long, and 1024 times where each part is read to the end.
+        assert!(long < 200 * short, "{piece:?}: {long:?}, {short:?}");
+    }
 }
 
 proptest! {
