@@ -22,6 +22,8 @@
 
 #![expect(unsafe_code, reason = "cells are published by pointer and never freed")]
 
+use std::sync::Arc;
+
 use crate::row;
 use crate::sync::{AtomicPtr, AtomicU64, Mutex, Ordering, fence, lock};
 
@@ -150,7 +152,8 @@ pub(crate) struct Pool {
 }
 
 struct Blocks {
-    all: Vec<&'static Block>,
+    /// Shared with readers, which need not copy it for each batch. None before the first block.
+    all: Option<Arc<Vec<&'static Block>>>,
     free: Vec<&'static Block>,
     limit: usize,
 }
@@ -197,7 +200,7 @@ impl Pool {
     pub(crate) const fn new() -> Self {
         Pool {
             blocks: Mutex::new(Blocks {
-                all: Vec::new(),
+                all: None,
                 free: Vec::new(),
                 limit: 0,
             }),
@@ -214,7 +217,7 @@ impl Pool {
     pub(crate) fn new() -> Self {
         Pool {
             blocks: Mutex::new(Blocks {
-                all: Vec::new(),
+                all: None,
                 free: Vec::new(),
                 limit: 4,
             }),
@@ -238,11 +241,12 @@ impl Pool {
             let cores = std::thread::available_parallelism().map_or(1, usize::from);
             blocks.limit = (4 * cores).max(64);
         }
-        if blocks.all.len() >= blocks.limit || !self.spend(size_of::<Block>()) {
+        let count = blocks.all.as_ref().map_or(0, |all| all.len());
+        if count >= blocks.limit || !self.spend(size_of::<Block>()) {
             return None;
         }
         let block = &*Box::leak(Box::new(Block::new()));
-        blocks.all.push(block);
+        Arc::make_mut(blocks.all.get_or_insert_default()).push(block);
         Some(block)
     }
 
@@ -252,8 +256,8 @@ impl Pool {
     }
 
     /// All blocks there ever were, leased or not.
-    pub(crate) fn blocks(&self) -> Vec<&'static Block> {
-        lock(&self.blocks).all.clone()
+    pub(crate) fn blocks(&self) -> Arc<Vec<&'static Block>> {
+        Arc::clone(lock(&self.blocks).all.get_or_insert_default())
     }
 
     /// The cell of a slot in the block that this thread leases, made if need be. None past the
@@ -345,7 +349,7 @@ impl Pool {
     pub(crate) fn give_back_cell_slot(&self, slot: u32) {
         // The lock makes whoever takes the slot next see the zeros.
         let mut slots = lock(&self.slots);
-        for block in self.blocks() {
+        for block in self.blocks().iter() {
             if let Some(cell) = block.cell(slot) {
                 cell.store(0, Ordering::Relaxed);
             }
@@ -360,7 +364,7 @@ impl Pool {
     pub(crate) unsafe fn give_back_row_slot(&self, slot: u32, buckets: usize) {
         let mut slots = lock(&self.slots);
         let (words, index) = (row::words(buckets), slot as usize);
-        for block in self.blocks() {
+        for block in self.blocks().iter() {
             // Acquire: pairs with the Release in `make_row`.
             let chunk = block.rows[index / CHUNK].load(Ordering::Acquire);
             // SAFETY: a chunk lives as long as its block.

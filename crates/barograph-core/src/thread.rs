@@ -262,7 +262,7 @@ impl Quiescence {
     /// Begins after something was unlinked. None where the system has no barrier for it.
     pub(crate) fn begin() -> Option<Self> {
         Barrier::heavy().then(|| Quiescence {
-            pinned: POOL.blocks(),
+            pinned: POOL.blocks().to_vec(),
             orphans: !is_left_out(Step::WaitForOrphans),
         })
     }

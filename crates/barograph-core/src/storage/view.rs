@@ -28,7 +28,7 @@ pub(crate) struct View {
 
 /// Room for what a batch needs, made once.
 struct Room {
-    blocks: Vec<&'static Block>,
+    blocks: Arc<Vec<&'static Block>>,
     counts: Vec<u64>,
     copy: Vec<u64>,
     exemplars: Vec<Exemplar>,
