@@ -6,6 +6,7 @@
 //! cargo xtask check         what to run before a commit: fmt, clippy, test, doc
 //! cargo xtask ci            all of them
 //! cargo xtask soak --help   what else the soak can do
+//! cargo xtask lines         counts lines of code
 //! ```
 //!
 //! A recipe that cannot run has failed: nothing is skipped for want of a tool.
@@ -13,6 +14,7 @@
 #![expect(clippy::print_stdout, reason = "a program at a terminal")]
 
 mod cargo;
+mod lines;
 mod recipes;
 
 use std::{
@@ -32,14 +34,22 @@ fn main() -> ExitCode {
         list();
         return ExitCode::SUCCESS;
     }
-    // With arguments of its own it is no recipe.
-    if let [name, arguments @ ..] = &names[..]
-        && name == "soak"
-    {
-        return match recipes::soak(arguments) {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(_) => ExitCode::FAILURE,
+    // With arguments of their own they are no recipes.
+    if let [name, arguments @ ..] = &names[..] {
+        let result = match name.as_str() {
+            "soak" => Some(recipes::soak(arguments)),
+            "lines" => Some(lines::print(arguments)),
+            _ => None,
         };
+        if let Some(result) = result {
+            return match result {
+                Ok(()) => ExitCode::SUCCESS,
+                Err(error) => {
+                    eprintln!("{name}: {error}");
+                    ExitCode::FAILURE
+                }
+            };
+        }
     }
     let mut chosen: Vec<&Recipe> = Vec::new();
     for name in &names {
@@ -65,6 +75,10 @@ fn list() {
     }
     println!("{:10} {}", "check", CHECK.join(", "));
     println!("{:10} all of them", "ci");
+    println!(
+        "{:10} counts lines of code, of this checkout or of another one",
+        "lines"
+    );
     println!("\n`soak` takes arguments, and lasts 10 minutes without any: cargo xtask soak --help");
 }
 
