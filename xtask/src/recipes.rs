@@ -83,9 +83,9 @@ pub(crate) const RECIPES: &[Recipe] = &[
         run: short_soak,
     },
     Recipe {
-        name: "judges",
-        about: "real servers and strict parsers judge from outside",
-        run: judges,
+        name: "conformance",
+        about: "real servers and strict parsers check it from outside",
+        run: conformance,
     },
 ];
 
@@ -283,8 +283,8 @@ fn deny() -> Result {
         .current_dir(workspace()))
 }
 
-fn judges() -> Result {
-    // All of them: a judge that cannot be installed is a check that cannot run.
+fn conformance() -> Result {
+    // All of them: without one of these programs a check could not run.
     output(install().args([
         "prometheus",
         "promtool",
@@ -298,7 +298,7 @@ fn judges() -> Result {
         "kafka",
         "kcat",
     ]))?;
-    run(&mut cargo("test --package judges"))
+    run(&mut cargo("test --package conformance"))
 }
 
 /// Runs the attack programs one after the other, since each keeps the machine busy and has limits of
@@ -319,7 +319,7 @@ fn attacks() -> Result {
 fn attack(test: &mut Command, program: &str) -> Result {
     let begun = Instant::now();
     run(test
-        .args(["--package", "judges", "--features", "attacks"])
+        .args(["--package", "conformance", "--features", "attacks"])
         .args(["--test", program])
         .args(["--", "--nocapture", "--test-threads", "1"]))?;
     println!("   {program}: {:.1} s", begun.elapsed().as_secs_f64());
@@ -333,7 +333,7 @@ fn short_soak() -> Result {
 
 /// Runs the soak with its arguments.
 pub(crate) fn soak(arguments: &[String]) -> Result {
-    let program = "run --quiet --package judges --features attacks --bin soak --";
+    let program = "run --quiet --package conformance --features attacks --bin soak --";
     run(cargo(program).args(arguments))
 }
 

@@ -1,6 +1,6 @@
 //! Cases from the text of W3C Trace Context level 2: what comes in, and what goes on.
 
-#![expect(clippy::unwrap_used, reason = "what a test unwraps it judges")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use barograph_model::context::{SpanId, TraceContext};
 use barograph_model::propagator::Propagators;

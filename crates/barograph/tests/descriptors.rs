@@ -1,7 +1,7 @@
 //! A service that has no file descriptor left. The test is two processes: this one, which asks, and one
 //! that has none.
 #![cfg(all(unix, feature = "axum"))]
-#![expect(clippy::unwrap_used, reason = "what a test unwraps it judges")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[allow(dead_code, reason = "others ask for more")]
 mod asked;

@@ -1,7 +1,7 @@
 //! How a process ends that was asked to by a signal. Each test is two processes: this one, which asks
 //! and looks, and one that runs the test of the same name to be asked.
 #![cfg(all(unix, feature = "axum"))]
-#![expect(clippy::unwrap_used, reason = "what a test unwraps it judges")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[allow(dead_code, reason = "others ask for more")]
 mod asked;

@@ -2,7 +2,7 @@
 //!
 //! A test that needs a process of its own runs this program again as a child.
 #![cfg(all(feature = "otlp", unix))]
-#![expect(clippy::unwrap_used, reason = "what a test unwraps it judges")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::fs;
 use std::io::{BufRead, BufReader};

@@ -1,6 +1,6 @@
 //! Telemetry is suppressed on the thread that pushes: else pushing would make more to push.
 #![cfg(feature = "otlp")]
-#![expect(clippy::unwrap_used, reason = "what a test unwraps it judges")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[allow(dead_code, reason = "others look for more in it")]
 #[path = "it/receiver.rs"]

@@ -1,7 +1,7 @@
 //! Variables that make no sense: the service starts, and somebody is told. Each test that looks at what
 //! a process says is two processes: this one, which looks, and one that runs the test of the same name.
 #![cfg(feature = "otlp")]
-#![expect(clippy::unwrap_used, reason = "what a test unwraps it judges")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::collections::BTreeSet;
 use std::ffi::OsStr;

@@ -1,7 +1,7 @@
 //! What a process says and sends from `init` to its end. Each test is two processes: this one, which
 //! looks, and one that runs the test of the same name to be looked at.
 #![cfg(feature = "otlp")]
-#![expect(clippy::unwrap_used, reason = "what a test unwraps it judges")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[allow(dead_code, reason = "others look for more in it")]
 #[path = "it/receiver.rs"]

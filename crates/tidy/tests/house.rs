@@ -128,7 +128,7 @@ fn files_are_short() {
         (path, found)
     };
     let beside =
-        ["judges", "xtask", "examples", "crates/tidy"].map(|place| workspace().join(place));
+        ["conformance", "xtask", "examples", "crates/tidy"].map(|place| workspace().join(place));
     let beside = beside
         .iter()
         .filter(|place| place.exists())

@@ -1,6 +1,6 @@
 //! The program as a process: how it ends, and how two of them start.
 #![cfg(unix)]
-#![expect(clippy::unwrap_used, reason = "what a test unwraps it judges")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::io::{BufRead as _, BufReader};
 use std::net::{Ipv4Addr, TcpListener};

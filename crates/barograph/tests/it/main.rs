@@ -1,5 +1,5 @@
 //! The roof, through its public API and real sockets.
-#![expect(clippy::unwrap_used, reason = "what a test unwraps it judges")]
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod client;
 mod service;

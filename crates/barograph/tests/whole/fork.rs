@@ -18,7 +18,7 @@ unsafe extern "C" {
 
 /// Forks, and has the child do this and exit. Returns the status that it ends with.
 fn in_a_child(run: impl FnOnce()) -> i32 {
-    // SAFETY: the child goes on with this thread alone, and what it does is judged by this test.
+    // SAFETY: the child goes on with this thread alone, and this test checks what it does.
     let pid = unsafe { fork() };
     assert!(pid >= 0);
     if pid == 0 {

@@ -1,0 +1,156 @@
+//! Spans and log records while nobody is there: they wait in their queue, in a journal on disk where
+//! there is one, and arrive once, whoever is killed meanwhile.
+
+use std::{
+    collections::BTreeSet,
+    thread,
+    time::{Duration, Instant},
+};
+
+use conformance::{
+    account::Account,
+    child::PATIENCE,
+    events::{Ids, log_records, spans},
+    receiver::{Receiver, Transport, pushing_events},
+    service::{Service, Variables},
+};
+use serde_json::Value;
+use tempfile::TempDir;
+
+const SIGNALS: [&str; 2] = ["traces", "logs"];
+/// Of each of four threads.
+const ROUNDS: usize = 10;
+/// In each round, as `conformance/src/bin/events.rs` makes them.
+const SPANS: usize = 5;
+const RECORDS: usize = 10;
+
+fn variables(name: &str, receiver: &Receiver, transport: Transport) -> Variables {
+    let mut variables = pushing_events(name, &receiver.endpoint(transport), transport);
+    variables.extend([
+        ("BAROGRAPH_SPANS", "conformance=trace".to_owned()),
+        ("BAROGRAPH_LOGS", "conformance=trace".to_owned()),
+        ("OTEL_BSP_SCHEDULE_DELAY", "100".to_owned()),
+        ("OTEL_BLRP_SCHEDULE_DELAY", "100".to_owned()),
+        ("RUST_LOG", "info,conformance=off".to_owned()),
+    ]);
+    variables
+}
+
+/// The ids of all spans that a service tells.
+fn work(service: &Service) -> BTreeSet<Ids> {
+    let told = service.ask(&format!("/work/all/{ROUNDS}"));
+    let rounds: Vec<Value> = serde_json::from_str(&told).expect("rounds");
+    let ids = rounds.iter().filter_map(Value::as_object).flatten();
+    let ids = ids.map(|(_, ids)| serde_json::from_value(ids.clone()).expect("ids"));
+    let ids: BTreeSet<Ids> = ids.collect();
+    assert_eq!(ids.len(), 4 * ROUNDS * SPANS);
+    ids
+}
+
+/// Waits until something is so.
+#[track_caller]
+fn until(service: &Service, what: &str, mut is_so: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is_so() {
+        let log = service.child().log();
+        assert!(begun.elapsed() < PATIENCE, "not {what}: {log}");
+        thread::sleep(Duration::from_millis(20));
+    }
+}
+
+/// Waits until nothing waits and something was delivered, and checks the accounts.
+#[track_caller]
+fn drained(service: &Service) {
+    until(service, "drained", || {
+        let account = Account::of(&service.samples());
+        account.queued == 0.0 && account.exported > 0.0
+    });
+    for signal in SIGNALS {
+        let account = Account::of_signal(&service.samples(), signal);
+        assert!(account.is_even(), "{signal}: {account:?}");
+        let dropped: f64 = account.dropped.values().sum();
+        assert_eq!(dropped, 0.0, "{signal}: {account:?}");
+    }
+}
+
+/// Each span has arrived once, and of each round all records have.
+#[track_caller]
+fn check(receiver: &Receiver, name: &str, made: &BTreeSet<Ids>) {
+    let records = receiver.case(name);
+    for record in &records {
+        assert_eq!(record.wrong(), Vec::<&str>::new(), "{name}");
+    }
+    let spans = spans(&records, name);
+    assert_eq!(spans.len(), made.len(), "{name}");
+    let came: BTreeSet<_> = spans.into_iter().map(|span| span.ids).collect();
+    assert_eq!(came, *made, "{name}");
+    let said = log_records(&records, name);
+    assert_eq!(said.len(), made.len() / SPANS * RECORDS, "{name}");
+    let places = said.iter().filter(|record| !record.ids.0.is_empty());
+    let strange = places.filter(|record| !made.contains(&record.ids)).count();
+    assert_eq!(strange, 0, "{name}: records of spans that nobody made");
+}
+
+#[test]
+fn a_receiver_that_comes_late_gets_every_span_and_record_once() {
+    thread::scope(|scope| {
+        for transport in Transport::ALL {
+            scope.spawn(move || {
+                let name = format!("late-{}", transport.as_str().replace('/', "-"));
+                let mut receiver = Receiver::start();
+                receiver.stop();
+                let service = Service::events(&variables(&name, &receiver, transport));
+                let mut made = work(&service);
+                until(&service, "away", || {
+                    let log = service.child().log();
+                    log.matches(" do not reach ").count() == SIGNALS.len()
+                });
+                let account = Account::of(&service.samples());
+                assert!(account.is_even() && account.exported == 0.0, "{account:?}");
+                assert_eq!(
+                    account.produced as usize,
+                    made.len() / SPANS * (SPANS + RECORDS)
+                );
+                made.extend(work(&service));
+                receiver.resume();
+                drained(&service);
+                service.end();
+                check(&receiver, &name, &made);
+            });
+        }
+    });
+}
+
+#[test]
+fn what_is_in_the_journal_outlives_a_service_that_is_killed() {
+    let journal = TempDir::with_prefix("barograph-journal-").expect("a directory");
+    let mut receiver = Receiver::start();
+    receiver.stop();
+    let mut variables = variables("kept", &receiver, Transport::Protobuf);
+    let directory = journal.path().display().to_string();
+    variables.insert("BAROGRAPH_PUSH_JOURNAL_DIR", directory);
+    let service = Service::events(&variables);
+    let mut made = work(&service);
+    let is_kept = |signal: &&str| {
+        let files = journal.path().join(signal).read_dir();
+        let files = files.into_iter().flatten().flatten();
+        let sizes = files.filter_map(|file| Some(file.metadata().ok()?.len()));
+        // More than a head without anything behind it, for two seconds the same.
+        sizes.sum::<u64>()
+    };
+    let mut last = [0, 0];
+    until(&service, "kept", || {
+        thread::sleep(Duration::from_secs(2));
+        let sizes = SIGNALS.each_ref().map(is_kept);
+        sizes == std::mem::replace(&mut last, sizes) && sizes.iter().all(|size| *size > 10_000)
+    });
+    let log = service.into_child().kill();
+    assert!(!log.contains("panicked"), "{log}");
+
+    receiver.resume();
+    let service = Service::events(&variables);
+    made.extend(work(&service));
+    drained(&service);
+    service.end();
+    check(&receiver, "kept", &made);
+}

@@ -1,0 +1,230 @@
+//! Receivers that are away, come back, or are not who they should be: what was recorded arrives when
+//! somebody is there, and nobody waits meanwhile.
+
+use std::{
+    fs,
+    path::Path,
+    thread,
+    time::{Duration, Instant},
+};
+
+use conformance::{
+    account::Account,
+    authority::Authority,
+    child::PATIENCE,
+    load,
+    points::{latest, samples},
+    receiver::{Receiver, Security, Transport, pushing},
+    service::{Service, free_address},
+};
+
+const ORDERS: u64 = 5;
+/// What the log says when a receiver is away, and when it is back.
+const AWAY: &str = " do not reach ";
+const BACK: &str = " again after ";
+/// What it says when something was not delivered in the end.
+const LOST: &str = " could not be delivered to ";
+
+#[test]
+fn a_receiver_that_comes_late_gets_everything() {
+    for transport in [Transport::Grpc, Transport::Protobuf] {
+        let mut receiver = Receiver::start();
+        receiver.stop();
+        let mut service = quick("late", &receiver.endpoint(transport), transport, &[]);
+        load::send(&service.url(), ORDERS, 0);
+        misses(&mut service);
+        let account = Account::of(&service.samples());
+        assert!(account.is_even() && account.exported == 0.0, "{account:?}");
+        assert!(account.produced > 0.0, "{account:?}");
+        receiver.resume();
+        arrives(&receiver, "late", ORDERS);
+        let account = Account::of(&service.samples());
+        assert!(account.is_even() && account.exported > 0.0, "{account:?}");
+        calm(&service.end(), 1);
+    }
+}
+
+#[test]
+fn a_receiver_that_is_started_again_under_load_has_everything_in_the_end() {
+    const ROUNDS: u64 = 3;
+    let mut receiver = Receiver::start();
+    let transport = Transport::Grpc;
+    let service = quick("restart", &receiver.endpoint(transport), transport, &[]);
+    for round in 0..ROUNDS {
+        thread::scope(|scope| {
+            let load = scope.spawn(|| load::send(&service.url(), 300, 10));
+            thread::sleep(Duration::from_millis(300));
+            receiver.stop();
+            thread::sleep(Duration::from_millis(500));
+            receiver.resume();
+            load.join().expect("the load is taken");
+        });
+        arrives(&receiver, "restart", 300 * (round + 1));
+    }
+    let page = service.samples();
+    assert!(Account::of(&page).is_even(), "{:?}", Account::of(&page));
+    service.end();
+    let pushed = samples(latest(&receiver.case("restart"), "restart").values());
+    // Exemplars too: those of a request that did not arrive are told again.
+    page.without_volatile()
+        .check_same(&pushed.without_volatile(), "page and receiver");
+}
+
+#[test]
+fn nobody_there_at_all_is_told_once_and_keeps_nobody_waiting() {
+    let closed = free_address();
+    let endpoints = [
+        ("closed", format!("http://{closed}")),
+        ("nowhere", "http://receiver.invalid:4318".to_owned()),
+    ];
+    thread::scope(|scope| {
+        for (name, endpoint) in &endpoints {
+            for transport in [Transport::Grpc, Transport::Protobuf] {
+                scope.spawn(move || {
+                    let mut service = quick(name, endpoint, transport, &[]);
+                    load::send(&service.url(), ORDERS, 0);
+                    misses(&mut service);
+                    // Several periods more.
+                    thread::sleep(Duration::from_secs(1));
+                    let account = Account::of(&service.samples());
+                    assert!(account.is_even() && account.produced > 0.0, "{account:?}");
+                    assert_eq!(account.exported, 0.0);
+                    calm(&service.end(), 0);
+                });
+            }
+        }
+    });
+}
+
+#[test]
+fn who_shows_a_certificate_of_another_root_gets_nothing() {
+    let [right, wrong] = [Authority::new(), Authority::new()];
+    let security = Security {
+        identity: Some(right.vouch("receiver")),
+        clients: None,
+    };
+    let receiver = Receiver::start_with(security);
+    for transport in [Transport::Grpc, Transport::Protobuf] {
+        let root = wrong.root().display().to_string();
+        let more = [("OTEL_EXPORTER_OTLP_CERTIFICATE", &*root)];
+        let mut service = quick("wrong", &receiver.endpoint(transport), transport, &more);
+        load::send(&service.url(), ORDERS, 0);
+        misses(&mut service);
+        let account = Account::of(&service.samples());
+        assert!(account.is_even() && account.produced > 0.0, "{account:?}");
+        assert_eq!(account.exported, 0.0);
+        calm(&service.end(), 0);
+    }
+    assert!(receiver.records().is_empty(), "sent to who is not trusted");
+}
+
+#[test]
+fn certificates_that_rotate_under_load_are_taken_up() {
+    let authority = Authority::new();
+    let clients = Authority::new();
+    let security = |clients: &Authority| Security {
+        identity: Some(authority.vouch("receiver")),
+        clients: Some(clients.root()),
+    };
+    let mut receiver = Receiver::start_with(security(&clients));
+    let identity = clients.vouch("service");
+    let (root, certificate, key) = (
+        authority.root().display().to_string(),
+        identity.certificate.display().to_string(),
+        identity.key.display().to_string(),
+    );
+    let more = [
+        ("OTEL_EXPORTER_OTLP_CERTIFICATE", &*root),
+        ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", &*certificate),
+        ("OTEL_EXPORTER_OTLP_CLIENT_KEY", &*key),
+    ];
+    let services = [Transport::Grpc, Transport::Protobuf, Transport::Json].map(|transport| {
+        let name = transport.as_str();
+        (
+            name,
+            quick(name, &receiver.endpoint(transport), transport, &more),
+        )
+    });
+    for (name, service) in &services {
+        load::send(&service.url(), ORDERS, 0);
+        arrives(&receiver, name, ORDERS);
+    }
+    // Others vouch for everybody from now on; the files are where they were.
+    let [next, next_clients] = [Authority::new(), Authority::new()];
+    replace(&next.root(), &authority.root());
+    let fresh = next_clients.vouch("service");
+    replace(&fresh.key, &identity.key);
+    replace(&fresh.certificate, &identity.certificate);
+    receiver.stop();
+    receiver.set_security(Security {
+        identity: Some(next.vouch("receiver")),
+        clients: Some(next_clients.root()),
+    });
+    receiver.resume();
+    for (name, service) in services {
+        load::send(&service.url(), ORDERS, 0);
+        arrives(&receiver, name, 2 * ORDERS);
+        service.end();
+    }
+}
+
+/// Moves a file's contents into the place of another at once.
+fn replace(from: &Path, to: &Path) {
+    let part = to.with_extension("next");
+    fs::copy(from, &part).expect("a file can be copied");
+    fs::rename(part, to).expect("a file can be moved within its directory");
+}
+
+fn quick(
+    name: &str,
+    endpoint: &str,
+    transport: Transport,
+    more: &[(&'static str, &str)],
+) -> Service {
+    let mut variables = pushing(name, endpoint, transport);
+    variables.insert("OTEL_METRIC_EXPORT_INTERVAL", "200".to_owned());
+    variables.insert("OTEL_EXPORTER_OTLP_TIMEOUT", "1000".to_owned());
+    variables.extend(
+        more.iter()
+            .map(|(name, value)| (*name, (*value).to_owned())),
+    );
+    Service::hello_with(&variables)
+}
+
+#[track_caller]
+fn arrives(receiver: &Receiver, name: &str, orders: u64) {
+    let begun = Instant::now();
+    loop {
+        let pushed = samples(latest(&receiver.case(name), name).values());
+        if pushed.value("orders_total{kind=\"web\"}") == Some(orders as f64) {
+            return;
+        }
+        assert!(
+            begun.elapsed() < PATIENCE,
+            "{name}: {orders} orders have not arrived: {:?}",
+            pushed.value("orders_total{kind=\"web\"}")
+        );
+        thread::sleep(Duration::from_millis(50));
+    }
+}
+
+/// Waits until the log says that the receiver is away.
+#[track_caller]
+fn misses(service: &mut Service) {
+    service.wait_for("word that nobody is there", |child| {
+        child.log().contains(AWAY).then_some(())
+    });
+}
+
+/// A receiver that is away is told about once when it goes, once when it comes back, and once more
+/// when something could not be delivered in the end.
+#[track_caller]
+fn calm(log: &str, back: usize) {
+    let count = |words: &str| log.lines().filter(|line| line.contains(words)).count();
+    assert_eq!((count(AWAY), count(BACK)), (1, back), "{log}");
+    assert_eq!(count(LOST), 1 - back, "{log}");
+    // What is said about the configuration comes before the line that says where things go.
+    let (_, running) = log.split_once("/metrics, beside it").expect("a start line");
+    let lines = running.lines().skip(1).count();
+    assert_eq!(lines, 2, "{log}");
+}
