@@ -112,7 +112,7 @@ fn test() -> Result {
         "test --package barograph-edge --features rdkafka --lib --test it",
     ))?;
     // That the benchmarks read pages and reports right, and that our layer lives beside the other.
-    run(&mut cargo("test --package peers --package request-cost"))
+    run(&mut cargo("test --package benchmarks --package request-cost"))
 }
 
 fn doc() -> Result {

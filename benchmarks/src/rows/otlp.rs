@@ -112,7 +112,7 @@ fn otel_request(series: usize) -> Page {
         .with_reader(reader.clone())
         .with_view(limit)
         .build();
-    let counter = provider.meter("peers").u64_counter(NAME).build();
+    let counter = provider.meter("benchmarks").u64_counter(NAME).build();
     for at in 0..series {
         counter.add(count_of(at), &Labels::of(at).into_attributes());
     }

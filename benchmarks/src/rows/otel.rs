@@ -41,7 +41,7 @@ impl Otel {
     }
 
     pub(crate) fn meter(&self) -> Meter {
-        self.provider.meter("peers")
+        self.provider.meter("benchmarks")
     }
 
     /// Renders the page into `text`, which is kept from one rendering to the next.

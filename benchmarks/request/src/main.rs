@@ -1,7 +1,7 @@
 //! What telemetry adds to a request of an axum service, ours and OpenTelemetry's.
 //!
 //! The program starts itself as a server, bare or with either telemetry, and loads it with `wrk`:
-//! `cargo run --release -p request-cost`. `peers/README.md` says how a figure is taken.
+//! `cargo run --release -p request-cost`. `benchmarks/README.md` says how a figure is taken.
 
 mod servers;
 mod measure;

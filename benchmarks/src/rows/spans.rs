@@ -247,7 +247,7 @@ fn theirs(sampled: Sampled, extras: Extras, one: fn(u64)) -> Box<dyn Subject> {
         .with_span_processor(processor)
         .with_sampler(Sampler::ParentBased(Box::new(sampler)))
         .build();
-    let mut layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("peers"));
+    let mut layer = tracing_opentelemetry::layer().with_tracer(provider.tracer("benchmarks"));
     if extras == Extras::Off {
         layer = layer
             .with_location(false)
@@ -293,7 +293,7 @@ mod tests {
             let provider = SdkTracerProvider::builder()
                 .with_simple_exporter(exporter.clone())
                 .build();
-            let theirs = tracing_opentelemetry::layer().with_tracer(provider.tracer("peers"));
+            let theirs = tracing_opentelemetry::layer().with_tracer(provider.tracer("benchmarks"));
             let queue = Arc::new(Queue::new(8));
             let mut layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> =
                 vec![theirs.boxed(), TraceLayer::new(queue.clone()).boxed()];

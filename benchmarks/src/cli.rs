@@ -89,7 +89,7 @@ impl std::error::Error for InvalidArgument {}
 pub(crate) const HELP: &str = "\
 Measures barograph and its peers at the same work: in one process, in turn, round after round.
 
-usage: cargo run --release -p peers -- [FILTER]... [--json FILE] [--rounds N] [--quick] [--list]
+usage: cargo run --release -p benchmarks -- [FILTER]... [--json FILE] [--rounds N] [--quick] [--list]
 
   FILTER       only rows whose id holds this text: `counter`, `_2t`, `scrape_10k`
   --json FILE  writes the rows as JSON as well
@@ -100,7 +100,7 @@ usage: cargo run --release -p peers -- [FILTER]... [--json FILE] [--rounds N] [-
 A cell is the median of the rounds. The last column is the best rated peer's figure over ours in
 the same round, median and middle half: above 1 ours is better. Only ratios of one run compare;
 nanoseconds of two machines, or of two runs on a busy one, do not. Close everything else, give it
-two CPUs at least, and read peers/README.md for how a row is measured.
+two CPUs at least, and read benchmarks/README.md for how a row is measured.
 ";
 
 #[cfg(test)]

@@ -219,7 +219,7 @@ fn contatori_whole() -> impl Work {
 
 /// What the macros of `metrics` pass along with each registration.
 pub(crate) static METADATA: metrics::Metadata<'static> =
-    metrics::Metadata::new("peers", metrics::Level::INFO, Some("peers"));
+    metrics::Metadata::new("benchmarks", metrics::Level::INFO, Some("benchmarks"));
 
 /// Sums of it are exact in a float, in any order.
 const STEP: f64 = 1.5;
