@@ -10,7 +10,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tidy::source;
+use repo_lints::source;
 
 use crate::cargo::{Result, workspace};
 
@@ -38,7 +38,7 @@ pub(crate) fn print(arguments: &[String]) -> Result {
 }
 
 /// The crate that checks the others, which is no part of what users build.
-const LINTS: &str = "tidy";
+const LINTS: &str = "repo-lints";
 
 /// Counts what is below a directory, without the modules that are tests.
 fn count(directory: &Path) -> Result<usize> {

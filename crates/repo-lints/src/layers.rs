@@ -1,7 +1,7 @@
-//! Crates depend only downwards.
+//! Crates depend on crates of lower layers only.
 
-/// The floor of each room, the ground first. Rooms on one floor do not know each other.
-pub const FLOORS: [(&str, u32); 6] = [
+/// The layer of each crate, from the lowest on. Crates of one layer do not depend on each other.
+pub const LAYERS: [(&str, u32); 6] = [
     ("barograph-model", 0),
     ("barograph-macros", 0),
     ("barograph-core", 1),
@@ -10,33 +10,33 @@ pub const FLOORS: [(&str, u32); 6] = [
     ("barograph", 3),
 ];
 
-/// What a room's manifest takes from its own floor or from above.
+/// Returns the dependencies of a manifest that are of the crate's own layer or of a higher one.
 ///
-/// `dev-dependencies` are free: a test may look at the house from anywhere.
+/// `dev-dependencies` are not checked: a test may use any crate.
 pub fn check(manifest: &str) -> Vec<String> {
     let Some(name) = value(manifest, "[package]", "name") else {
         return vec!["the manifest has no package name".to_owned()];
     };
-    let Some(floor) = floor_of(name) else {
+    let Some(layer) = layer_of(name) else {
         return vec![format!(
-            "{name} has no floor: give it one in `tidy::floors`"
+            "{name} has no layer: add it to `repo_lints::layers::LAYERS`"
         )];
     };
     dependencies(manifest)
         .filter(|dependency| dependency.starts_with("barograph"))
-        .filter(|dependency| floor_of(dependency).is_none_or(|below| below >= floor))
-        .map(|dependency| format!("{name} depends on {dependency}, which is not on a floor below"))
+        .filter(|dependency| layer_of(dependency).is_none_or(|other| other >= layer))
+        .map(|dependency| format!("{name} depends on {dependency}, which is not of a lower layer"))
         .collect()
 }
 
-fn floor_of(name: &str) -> Option<u32> {
-    FLOORS
+fn layer_of(name: &str) -> Option<u32> {
+    LAYERS
         .iter()
-        .find(|(room, _)| *room == name)
-        .map(|(_, floor)| *floor)
+        .find(|(crate_name, _)| *crate_name == name)
+        .map(|(_, layer)| *layer)
 }
 
-/// The names in every table of dependencies but that of the tests.
+/// Returns the names in all tables of dependencies, except those of `dev-dependencies`.
 fn dependencies(manifest: &str) -> impl Iterator<Item = &str> {
     let mut of_interest = false;
     manifest.lines().map(str::trim).filter_map(move |line| {
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn downwards_is_fine() {
+    fn lower_layers_are_accepted() {
         let core = "barograph-model = { workspace = true }\nbarograph-macros.workspace = true\n";
         assert_eq!(check(&manifest("barograph-core", core)), [""; 0]);
         let dev = "[dev-dependencies]\nbarograph = { path = \"..\" }\n";
@@ -85,8 +85,8 @@ mod tests {
     }
 
     #[test]
-    fn upwards_and_sideways_are_found() {
-        for (room, dependency) in [
+    fn the_same_and_higher_layers_are_found() {
+        for (name, dependency) in [
             (
                 "barograph-core",
                 "barograph-export = { workspace = true }\n",
@@ -105,18 +105,18 @@ mod tests {
                 "barograph-core",
                 "[dependencies.barograph-edge]\npath = \"x\"\n",
             ),
-            ("barograph-edge", "barograph-attic = \"1\"\n"),
+            ("barograph-edge", "barograph-unknown = \"1\"\n"),
         ] {
             assert_eq!(
-                check(&manifest(room, dependency)).len(),
+                check(&manifest(name, dependency)).len(),
                 1,
-                "{room}: {dependency}"
+                "{name}: {dependency}"
             );
         }
     }
 
     #[test]
-    fn a_room_without_a_floor_is_found() {
-        assert_eq!(check(&manifest("barograph-attic", "")).len(), 1);
+    fn a_crate_without_a_layer_is_found() {
+        assert_eq!(check(&manifest("barograph-unknown", "")).len(), 1);
     }
 }

@@ -1,29 +1,30 @@
-//! A Rust file taken apart: code, comments, and which lines belong to tests.
+//! Splits a Rust file into code and comments, and finds the lines that belong to tests.
 
-/// One line of a file. Strings are blanked in its code, so that no rule trips over a text.
+/// One line of a file. Its code is without the contents of strings, so that no lint finds anything
+/// in a string.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Line {
-    /// What the compiler sees, with the insides of strings and characters left out.
+    /// The code, without the contents of strings and characters.
     pub code: String,
-    /// What the reader sees: everything in `//` and `/* */`.
+    /// The text of comments: everything in `//` and `/* */`.
     pub comment: String,
-    /// Inside an item under `#[cfg(test)]`.
+    /// True inside of an item under `#[cfg(test)]`.
     pub test: bool,
 }
 
-/// Where a character of the file stands.
+/// The lexical context of a character.
 #[derive(Clone, Copy, PartialEq)]
 enum State {
     Code,
     LineComment,
-    /// Nested so deep.
+    /// With its depth of nesting.
     BlockComment(u32),
     Text,
-    /// A raw string that so many `#` close.
+    /// A raw string, with the number of `#` that close it.
     RawText(usize),
 }
 
-/// Takes a file apart.
+/// Splits a file into lines.
 pub fn lines(text: &str) -> Vec<Line> {
     let mut lines = split(text);
     mark_tests(&mut lines);
@@ -96,7 +97,7 @@ fn split(text: &str) -> Vec<Line> {
     lines
 }
 
-/// How many `#` stand between an `r` and the quote that comes next; nothing for a plain string.
+/// Counts the `#` between an `r` and the quote that comes next. None for a plain string.
 fn hashes_before(code: &str) -> Option<usize> {
     let stem = code.trim_end_matches('#');
     stem.ends_with('r').then_some(code.len() - stem.len())
@@ -106,7 +107,7 @@ fn closes(rest: &str, hashes: usize) -> bool {
     rest[1..].bytes().take_while(|byte| *byte == b'#').count() >= hashes
 }
 
-/// The bytes of the character literal that `rest` begins with; 1 where it is a lifetime.
+/// Returns the length of the character literal that `rest` begins with, in bytes; 1 for a lifetime.
 fn character(rest: &str) -> usize {
     let inside = &rest[1..];
     let length = match inside.strip_prefix('\\') {

@@ -1,9 +1,9 @@
-//! Modules look only down: the order of `mod` lines is a floor plan.
+//! Modules use only modules that are declared above them.
 //!
-//! A use of `crate::b` in module `a` is fine when `b` is declared above `a`. In a folder module
-//! the same holds between its children, by the order of the `mod` lines in its `mod.rs`. A parent
-//! and its children may use each other: they are one thing, cut into files. Tests look anywhere,
-//! and so do macros by `$crate`, which is somebody else's crate.
+//! Module `a` may use `crate::b` when `b` is declared above `a`. In the folder of a module the same
+//! holds between its children, by the order of the `mod` lines in its `mod.rs`. A parent and its
+//! children may use each other. Tests may use everything, and so may macros by `$crate`, which is
+//! another crate where they are expanded.
 
 use std::collections::BTreeMap;
 
@@ -12,11 +12,11 @@ use crate::source::Line;
 /// A crate's files: the path of each module (empty for the root) and its lines.
 pub type Files = BTreeMap<Vec<String>, Vec<Line>>;
 
-/// Every use that looks up.
+/// Returns all uses of modules that are declared below the user.
 pub fn check(files: &Files) -> Vec<String> {
-    let plans: BTreeMap<_, _> = files
+    let declared: BTreeMap<_, _> = files
         .iter()
-        .map(|(path, lines)| (path, plan(lines)))
+        .map(|(path, lines)| (path, declarations(lines)))
         .collect();
     let mut found = Vec::new();
     for (user, lines) in files {
@@ -25,7 +25,7 @@ pub fn check(files: &Files) -> Vec<String> {
             let rest = lines[number..].iter().take_while(|line| !line.test);
             let rest: String = rest.take(40).map(|line| line.code.as_str()).collect();
             for used in uses(&rest, line.code.len(), user) {
-                if let Some(upper) = looks_up(user, &used, &plans) {
+                if let Some(upper) = declared_below(user, &used, &declared) {
                     let user = user.join("::");
                     found.push(format!(
                         "{user}:{}: uses {upper}, declared below it",
@@ -40,8 +40,8 @@ pub fn check(files: &Files) -> Vec<String> {
     found
 }
 
-/// The modules that a file declares, in order.
-fn plan(lines: &[Line]) -> Vec<String> {
+/// Returns the modules that a file declares, in order.
+fn declarations(lines: &[Line]) -> Vec<String> {
     let declared = lines.iter().filter(|line| !line.test).filter_map(|line| {
         let code = line.code.trim();
         // `pub`, `pub(crate)` and the like stand before it.
@@ -57,22 +57,23 @@ fn plan(lines: &[Line]) -> Vec<String> {
     declared.map(str::to_owned).collect()
 }
 
-/// The first module on the way to `used` that is declared below the one that leads to `user`.
-fn looks_up(
+/// Returns the first module of the path `used` that is declared below the one that leads to `user`.
+fn declared_below(
     user: &[String],
     used: &[String],
-    plans: &BTreeMap<&Vec<String>, Vec<String>>,
+    declared: &BTreeMap<&Vec<String>, Vec<String>>,
 ) -> Option<String> {
     let shared = user.iter().zip(used).take_while(|(a, b)| a == b).count();
-    let plan = plans.get(&user[..shared].to_vec())?;
+    let modules = declared.get(&user[..shared].to_vec())?;
     let place = |path: &[String]| {
-        plan.iter()
+        modules
+            .iter()
             .position(|module| Some(module) == path.get(shared))
     };
     (place(used)? > place(user)?).then(|| used[..=shared].join("::"))
 }
 
-/// The absolute paths behind each `crate::` and `super::` that begins in the first `limit` bytes.
+/// Returns the absolute paths behind each `crate::` and `super::` that begins in the first `limit` bytes.
 fn uses(code: &str, limit: usize, user: &[String]) -> Vec<Vec<String>> {
     let mut found = Vec::new();
     for (start, _) in code.match_indices("::").filter(|(start, _)| *start < limit) {
@@ -156,7 +157,7 @@ mod tests {
     const ROOT: &str = "pub mod low;\n// A word.\npub(crate) mod middle;\nmod high;\n";
 
     #[test]
-    fn down_is_fine() {
+    fn modules_above_are_accepted() {
         for (user, code) in [
             ("high", "use crate::{low::A, middle::{B, C}};"),
             ("middle", "fn f() { crate::low::g(); }"),
@@ -178,7 +179,7 @@ mod tests {
     }
 
     #[test]
-    fn up_is_found() {
+    fn modules_below_are_found() {
         for (user, code) in [
             ("low", "use crate::high::A;"),
             ("low", "use crate::{low::A,\n    middle::B};"),
@@ -195,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn children_of_a_folder_have_a_floor_plan_too() {
+    fn the_order_holds_between_the_children_of_a_folder() {
         let folder = ("middle", "mod first;\nmod second;\nuse second::A;");
         let fine = (
             "middle::second",

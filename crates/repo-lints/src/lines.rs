@@ -1,11 +1,11 @@
-//! Rules that look at one file: its length, notes, `unsafe`, atomic orderings.
+//! Lints of one file: its length, notes, `unsafe`, atomic orderings.
 
 use crate::source::Line;
 
-/// Longer than this, without its tests, a file is two files.
+/// The most lines that a file may have, without its tests.
 pub const LIMIT: usize = 600;
 
-/// More lines than a reader takes in, tests not counted.
+/// Returns a finding when a file has more than [`LIMIT`] lines, tests not counted.
 pub fn length(lines: &[Line]) -> Vec<String> {
     let count = lines.iter().filter(|line| !line.test).count();
     match count > LIMIT {
@@ -16,9 +16,9 @@ pub fn length(lines: &[Line]) -> Vec<String> {
     }
 }
 
-/// Notes left in place of work, in any file of text.
+/// Returns the notes left in place of work, in any text file.
 pub fn notes(text: &str) -> Vec<String> {
-    // Put together here, so that the rule does not find itself.
+    // Concatenated, so that the lint does not find itself.
     let marks = [concat!("TO", "DO"), concat!("FIX", "ME")];
     let lines = text.lines().enumerate();
     let noted = lines.filter(|(_, line)| marks.iter().any(|mark| line.contains(mark)));
@@ -27,19 +27,19 @@ pub fn notes(text: &str) -> Vec<String> {
         .collect()
 }
 
-/// A room's root that does not forbid unsafe code.
+/// Returns a finding when the root of a crate does not forbid unsafe code.
 pub fn forbids_unsafe(root: &[Line]) -> Vec<String> {
     match root
         .iter()
         .any(|line| line.code.trim() == "#![forbid(unsafe_code)]")
     {
         true => Vec::new(),
-        false => vec!["the root of a room says #![forbid(unsafe_code)]".to_owned()],
+        false => vec!["expected #![forbid(unsafe_code)] in the root of a crate".to_owned()],
     }
 }
 
-/// An `unsafe` block or impl without its argument. (Clippy holds the same rule; this one also
-/// looks into code that is only compiled under another `cfg`.)
+/// Returns `unsafe` blocks and impls without a SAFETY comment. Clippy has the same lint; this one
+/// also reads code that is compiled under another `cfg` only.
 pub fn safety(lines: &[Line]) -> Vec<String> {
     explained(
         lines,
@@ -52,21 +52,21 @@ pub fn safety(lines: &[Line]) -> Vec<String> {
     )
 }
 
-/// An ordering stronger than `Relaxed` that does not say what it pairs with.
+/// Returns orderings stronger than `Relaxed` without a comment that says what they pair with.
 pub fn orderings(lines: &[Line]) -> Vec<String> {
     let strong = ["Acquire", "Release", "AcqRel", "SeqCst"];
     explained(
         lines,
         "pairs with",
-        "an ordering that names no partner",
+        "an ordering without a "pairs with" comment",
         |code| {
             words(code).any(|word| strong.contains(&word)) && !code.trim_start().starts_with("use ")
         },
     )
 }
 
-/// Lines outside of tests that match and have no comment with `mark` beside them or above them in
-/// the same paragraph.
+/// Returns lines outside of tests that match and have no comment with `mark` beside them, or above
+/// them in the same paragraph.
 fn explained(
     lines: &[Line],
     mark: &str,

@@ -1,4 +1,4 @@
-//! The whole workspace keeps the house rules.
+//! Runs all lints over the workspace.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -6,31 +6,31 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use tidy::{floors, lines, modules, source};
+use repo_lints::{layers, lines, modules, source};
 
-/// Directories that hold nothing written by hand.
+/// Directories without files written by hand.
 const LEFT_OUT: [&str; 4] = ["target", ".git", "corpus", "artifacts"];
 
 fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .ancestors()
         .nth(2)
-        .expect("crates/tidy")
+        .expect("crates/repo-lints")
         .to_owned()
 }
 
-/// The rooms: every directory in `crates` but this one.
-fn rooms() -> Vec<PathBuf> {
+/// Returns the directories of all crates in `crates` but this one.
+fn crates() -> Vec<PathBuf> {
     let entries = fs::read_dir(workspace().join("crates"))
-        .expect("the rooms")
+        .expect("the directory of crates")
         .map(Result::unwrap);
-    let mut rooms: Vec<_> = entries.map(|entry| entry.path()).collect();
-    rooms.retain(|room| room.join("Cargo.toml").exists() && !room.ends_with("tidy"));
-    assert!(rooms.len() >= 6, "only {rooms:?}");
-    rooms
+    let mut crates: Vec<_> = entries.map(|entry| entry.path()).collect();
+    crates.retain(|path| path.join("Cargo.toml").exists() && !path.ends_with("repo-lints"));
+    assert!(crates.len() >= 6, "only {crates:?}");
+    crates
 }
 
-/// Every file below `directory` whose name ends in one of `endings`.
+/// Returns all files below `directory` with one of these extensions.
 fn files(directory: &Path, endings: &[&str]) -> Vec<PathBuf> {
     let mut found = Vec::new();
     for entry in fs::read_dir(directory)
@@ -57,7 +57,7 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Fails with everything that was found, each with the file it was found in.
+/// Fails with all findings, each with its file.
 fn report(found: impl IntoIterator<Item = (PathBuf, Vec<String>)>) {
     let root = workspace();
     let all: Vec<String> = found
@@ -76,29 +76,29 @@ fn report(found: impl IntoIterator<Item = (PathBuf, Vec<String>)>) {
     assert!(all.is_empty(), "\n{}\n", all.join("\n"));
 }
 
-/// The sources of the rooms that are not tests by their place.
+/// Returns the source files of all crates, except those in folders of tests.
 fn sources() -> Vec<PathBuf> {
-    let all = rooms()
+    let all = crates()
         .into_iter()
-        .flat_map(|room| files(&room.join("src"), &["rs"]));
-    // `tests.rs`, or a folder `tests`, is what `#[cfg(test)] mod tests;` has put next door.
+        .flat_map(|path| files(&path.join("src"), &["rs"]));
+    // `tests.rs`, or a folder `tests`, is where `#[cfg(test)] mod tests;` is.
     all.filter(|path| !path.with_extension("").iter().any(|part| part == "tests"))
         .collect()
 }
 
 #[test]
-fn crates_depend_only_downwards() {
-    report(rooms().into_iter().map(|room| {
-        let manifest = room.join("Cargo.toml");
-        let found = floors::check(&read(&manifest));
+fn crates_depend_on_lower_layers_only() {
+    report(crates().into_iter().map(|path| {
+        let manifest = path.join("Cargo.toml");
+        let found = layers::check(&read(&manifest));
         (manifest, found)
     }));
 }
 
 #[test]
-fn modules_look_only_down() {
-    report(rooms().into_iter().map(|room| {
-        let src = room.join("src");
+fn modules_use_only_those_declared_above() {
+    report(crates().into_iter().map(|path| {
+        let src = path.join("src");
         let mut modules = BTreeMap::new();
         for path in sources().into_iter().filter(|path| path.starts_with(&src)) {
             let lines = source::lines(&read(&path));
@@ -128,7 +128,7 @@ fn files_are_short() {
         (path, found)
     };
     let beside =
-        ["conformance", "xtask", "examples", "crates/tidy"].map(|place| workspace().join(place));
+        ["conformance", "xtask", "examples", "crates/repo-lints"].map(|place| workspace().join(place));
     let beside = beside
         .iter()
         .filter(|place| place.exists())
@@ -182,18 +182,18 @@ fn every_fuzz_target_is_built_and_described() {
 
 #[test]
 fn only_the_core_may_be_unsafe() {
-    let rooms = rooms()
+    let crates = crates()
         .into_iter()
-        .filter(|room| !room.ends_with("barograph-core"));
-    report(rooms.map(|room| {
-        let root = room.join("src/lib.rs");
+        .filter(|path| !path.ends_with("barograph-core"));
+    report(crates.map(|path| {
+        let root = path.join("src/lib.rs");
         let found = lines::forbids_unsafe(&source::lines(&read(&root)));
         (root, found)
     }));
 }
 
 #[test]
-fn unsafe_code_and_strong_orderings_are_argued() {
+fn unsafe_code_and_strong_orderings_are_explained() {
     report(sources().into_iter().map(|path| {
         let source = source::lines(&read(&path));
         let found = [lines::safety(&source), lines::orderings(&source)].concat();

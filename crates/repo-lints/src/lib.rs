@@ -1,0 +1,19 @@
+//! Lints of this repository that neither the compiler nor clippy has: functions that return what
+//! violates them.
+//!
+//! This is a crate of its own because it reads all other crates, none of which may depend on it. Its
+//! test `tests/workspace.rs` checks the whole workspace in every plain `cargo test`. Unit tests show
+//! that each lint finds code that violates it.
+//!
+//! * [`layers`]: crates depend on crates of lower layers only, never on one of their own layer.
+//! * [`modules`]: a module uses only modules that its parent declares above it.
+//! * [`lines`]: the length of files, notes left in place of work, `unsafe`, atomic orderings.
+//!
+//! The lints read text with a small lexer ([`source`]), not with a parser of Rust. They need to know
+//! which characters are code, which are comments, and which belong to a test.
+#![forbid(unsafe_code)]
+
+pub mod source;
+pub mod layers;
+pub mod modules;
+pub mod lines;
