@@ -1,12 +1,13 @@
-//! Filters of spans and events by target and level, changed while the service runs.
+//! Filters of spans and events by target and level, which can be changed at run time.
 //!
-//! Each output has a filter of its own (`layer.with_filter(filter)`), so that fewer lines on the
-//! terminal do not make traces thinner: `RUST_LOG=warn` belongs to the terminal's filter, and the
-//! spans of requests stay for the others.
+//! Each output has a separate filter (`layer.with_filter(filter)`), so that fewer lines on the
+//! terminal do not mean fewer spans in traces: `RUST_LOG=warn` applies to the terminal's filter,
+//! and the spans of requests are still recorded for the other outputs.
 //!
-//! Why not `EnvFilter`? A crate that turns on the feature `env-filter` of tracing-subscriber turns it on for
-//! the whole build, and `tracing_subscriber::fmt::init()` of a service shows errors only from then on. Who
-//! needs directives by span or field puts `EnvFilter` on the layer himself.
+//! Why not `EnvFilter`? A crate that enables the feature `env-filter` of tracing-subscriber enables
+//! it for the whole build, and from then on `tracing_subscriber::fmt::init()` of a service shows
+//! errors only. A service that needs directives by span or field can put `EnvFilter` on the layer
+//! itself.
 
 use std::error::Error;
 use std::fmt;
@@ -20,12 +21,13 @@ use tracing::{Metadata, Subscriber};
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{self, Context};
 
-/// The filter of one output, by directives as in `RUST_LOG`, each a level, a target or `target=level`:
-/// `info,hyper=warn`.
+/// The filter of one output, given by directives as in `RUST_LOG`, each a level, a target or
+/// `target=level`: `info,hyper=warn`.
 ///
-/// The most specific directive for a target counts, and where there is none nothing is let through.
-/// A target without a level lets all levels through; no directive at all, errors. Directives by span or
-/// field, such as `[request{id=7}]=trace`, are not supported.
+/// The most specific directive for a target applies; a target without a matching directive is
+/// filtered out. A directive without a level enables all levels of its target; an empty list of
+/// directives enables errors only. Directives by span or field, such as `[request{id=7}]=trace`,
+/// are not supported.
 ///
 /// ```
 /// use barograph_edge::filter::Filter;
@@ -43,7 +45,7 @@ pub struct Filter {
 }
 
 impl Filter {
-    /// Everything up to this level.
+    /// Creates a filter that enables this level and all less verbose ones, for every target.
     pub fn level(level: LevelFilter) -> Self {
         Filter {
             shared: Arc::new(Shared {
@@ -53,7 +55,7 @@ impl Filter {
         }
     }
 
-    /// Changes this filter later.
+    /// Returns a handle that changes this filter at run time.
     pub fn handle(&self) -> LevelHandle {
         LevelHandle {
             shared: self.shared.clone(),
@@ -72,19 +74,19 @@ impl FromStr for Filter {
     }
 }
 
-/// Changes a filter while the service runs. Clones change the same one.
+/// A handle that changes a filter at run time. All clones change the same filter.
 #[derive(Clone, Debug)]
 pub struct LevelHandle {
     shared: Arc<Shared>,
 }
 
 impl LevelHandle {
-    /// Puts other directives in place of those that hold.
+    /// Replaces the directives of the filter.
     ///
-    /// Spans that were filtered out when they began do not come back.
+    /// Spans that were filtered out when they started stay disabled.
     ///
     /// # Errors
-    /// [`InvalidFilter`], and nothing has changed.
+    /// Returns [`InvalidFilter`] if the directives are invalid; the filter is then unchanged.
     pub fn set(&self, directives: &str) -> Result<(), InvalidFilter> {
         let (targets, kind) = parse(directives)?;
         self.shared.set(targets, kind);
@@ -92,19 +94,19 @@ impl LevelHandle {
         Ok(())
     }
 
-    /// Puts a level in place of the directives that hold.
+    /// Replaces the directives of the filter by one level for all targets.
     pub fn set_level(&self, level: LevelFilter) {
         self.shared.set(level_alone(level), Kind::Level(level));
         tracing::callsite::rebuild_interest_cache();
     }
 
-    /// The directives that hold.
+    /// Returns the directives in effect.
     pub fn directives(&self) -> String {
         self.shared.read(Targets::to_string)
     }
 }
 
-/// Text that is no filter.
+/// The error for text that is not a valid filter.
 #[derive(Debug)]
 pub struct InvalidFilter {
     directives: String,
@@ -118,7 +120,7 @@ enum Reason {
 }
 
 impl InvalidFilter {
-    /// Says what a filter has to be.
+    /// Describes the accepted syntax.
     pub fn expected(&self) -> &'static str {
         match self.reason {
             Reason::Unsupported => {
@@ -147,7 +149,7 @@ impl Error for InvalidFilter {
 
 #[derive(Debug)]
 struct Shared {
-    /// The kind, so that the lock is left alone where it says enough.
+    /// A copy of the kind, so that the lock is not taken when the level alone decides.
     kind: AtomicUsize,
     targets: RwLock<Targets>,
 }
@@ -156,7 +158,7 @@ impl Shared {
     fn set(&self, targets: Targets, kind: Kind) {
         let held = self.targets.write();
         *held.unwrap_or_else(PoisonError::into_inner) = targets;
-        // Whoever still sees the other kind decides as a moment before.
+        // A thread that still reads the old kind decides by the previous filter, which is harmless.
         self.kind.store(kind.encode(), Ordering::Relaxed);
     }
 
@@ -171,12 +173,12 @@ impl Shared {
     }
 }
 
-/// What a filter has to look at.
+/// The metadata that a filter has to compare.
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Kind {
-    /// The level alone.
+    /// Only the level.
     Level(LevelFilter),
-    /// Targets too.
+    /// The target and the level.
     Targets,
 }
 
@@ -201,14 +203,14 @@ impl Kind {
     fn encode(self) -> usize {
         let level = |level| LEVELS.iter().position(|other| *other == level);
         match self {
-            // A level that is not known is left to the directives.
+            // An unknown level is handled by the directives.
             Kind::Level(of) => level(of).unwrap_or(LEVELS.len()),
             Kind::Targets => LEVELS.len(),
         }
     }
 }
 
-/// The directives, and what they have to look at.
+/// Parses directives, and returns them with the kind of filter that they make.
 fn parse(directives: &str) -> Result<(Targets, Kind), InvalidFilter> {
     let invalid = |reason| InvalidFilter {
         directives: directives.to_owned(),
@@ -217,7 +219,7 @@ fn parse(directives: &str) -> Result<(Targets, Kind), InvalidFilter> {
     if directives.contains(['[', ']', '{', '}']) {
         return Err(invalid(Reason::Unsupported));
     }
-    // Without the blank ones, which the parser takes for the level ERROR.
+    // Blank directives are removed, because the parser reads them as the level ERROR.
     let written = directives.split(',').map(str::trim);
     let written: Vec<_> = written.filter(|directive| !directive.is_empty()).collect();
     let targets = written.join(",").parse();
@@ -304,7 +306,7 @@ mod tests {
             (" WARN ", Kind::Level(LevelFilter::WARN)),
             ("off", Kind::Level(LevelFilter::OFF)),
             ("0", Kind::Level(LevelFilter::OFF)),
-            // Nothing asked for is errors alone, as it is of `RUST_LOG`.
+            // An empty filter enables errors only, as an empty `RUST_LOG` does.
             ("", Kind::Level(LevelFilter::ERROR)),
             ("info,hyper=warn", Kind::Targets),
             ("hyper", Kind::Targets),

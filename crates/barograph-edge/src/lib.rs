@@ -1,20 +1,21 @@
-//! Where a process meets its world: requests that come in, and the operating system below.
+//! The edges of a process: the requests that it receives and sends, its spans and logs, and the
+//! operating system.
 //!
-//! This room is a crate of its own because it knows ecosystems that the core must not know: the
-//! traits of HTTP middleware, axum's routes, the kernel's files. It spawns no thread and reads no
-//! environment.
+//! This is a separate crate because it depends on ecosystems that the core must not depend on: the
+//! traits of HTTP middleware, axum's routes, the kernel's files. It spawns no threads and reads no
+//! environment variables.
 //!
-//! * [`carrier`]: headers of HTTP as carriers of a context.
-//! * [`sampling`]: which traces are recorded.
-//! * [`redact`], [`filter`], [`log`] (feature `tracing`): what the service says, on the terminal and as
-//!   log records.
-//! * `trace`: spans out of `tracing` (feature `tracing`).
+//! * [`carrier`]: HTTP headers as carriers of a context.
+//! * [`sampling`]: samplers, which decide the traces that are recorded.
+//! * [`redact`], [`filter`], [`log`] (feature `tracing`): redaction of secrets, filters by target
+//!   and level, and the output of events to the terminal and as log records.
+//! * `trace`: spans from `tracing` (feature `tracing`).
 //! * [`propagation`]: the propagators of the process.
 //! * [`http`]: tower layers for the requests of servers and clients: metrics, spans, context.
-//! * [`grpc`]: the same for calls of gRPC.
-//! * [`kafka`]: the same for records of Kafka, beside any client.
-//! * [`observe`]: a span, a duration and errors of any operation; behind the feature `tracing`.
-//! * [`process`]: what the kernel knows about this process.
+//! * [`grpc`]: the same for gRPC calls.
+//! * [`kafka`]: the same for Kafka records, independent of the Kafka client.
+//! * [`observe`]: a span, a duration and errors of any operation (feature `tracing`).
+//! * [`process`]: metrics of this process from the kernel.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

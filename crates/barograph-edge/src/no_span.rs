@@ -1,8 +1,8 @@
-//! Where `tracing` is not known, requests have no spans.
+//! Replaces `span.rs` without the feature `tracing`: requests have no spans.
 
 use barograph_model::context::TraceContext;
 
-/// The span of a request: there is none.
+/// The span of a request, which is always a no-op.
 #[derive(Clone, Debug)]
 pub(crate) struct Span;
 

@@ -1,17 +1,19 @@
-//! What a request came with, current whenever it is worked on.
+//! The context that a request arrived with, made current while the request is processed.
 
 use barograph_core::current::{self, ContextGuard, Current};
 use barograph_model::context::{Boundary, Propagation, TraceContext};
 
-/// What a request came with, as far as it goes on here. By default nothing, which changes nothing.
+/// The propagated context of a request that applies to its processing. The default is empty and
+/// changes nothing.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Scope(Option<Current>);
 
 impl Scope {
-    /// What goes on behind a boundary, and the span to be linked where that is not to be the parent.
+    /// Returns the scope for a context received across a boundary, and the span to link to if that
+    /// span must not be the parent.
     ///
-    /// A trusted caller that sends nothing leaves what is current as it is. Behind an untrusted
-    /// boundary nothing is.
+    /// If a trusted caller sends nothing, the current context is left unchanged. Behind an
+    /// untrusted boundary the current context is cleared.
     pub(crate) fn of(received: Propagation, boundary: Boundary) -> (Self, Option<TraceContext>) {
         let clears = boundary != Boundary::Trusted;
         let (propagation, linked) = received.across(boundary);
@@ -19,12 +21,12 @@ impl Scope {
         (Scope(scope), linked)
     }
 
-    /// What was found here, or nothing at all.
+    /// Returns a scope for a context found in this process. An empty context changes nothing.
     pub(crate) fn of_here(propagation: Propagation) -> Self {
         Scope((!propagation.is_empty()).then(|| Current::from(propagation)))
     }
 
-    /// Makes it current until the guard is dropped.
+    /// Makes the context current until the guard is dropped.
     pub(crate) fn enter(&self) -> Option<ContextGuard> {
         self.0.clone().map(current::enter)
     }

@@ -5,22 +5,22 @@ use barograph_model::span::SpanLink;
 
 use crate::trace::SpanExt;
 
-/// The span of a request. It ends when it is dropped.
+/// The span of a request. It ends when its last clone is dropped.
 #[derive(Clone, Debug)]
 pub(crate) struct Span(tracing::Span);
 
 impl Span {
-    /// No span.
+    /// Returns a disabled span.
     pub(crate) fn none() -> Self {
         Span(tracing::Span::none())
     }
 
-    /// Makes it the span of this thread until the guard is dropped.
+    /// Enters the span on this thread until the guard is dropped.
     pub(crate) fn enter(&self) -> impl Sized + '_ {
         self.0.enter()
     }
 
-    /// Whether anybody wants it.
+    /// Returns true if a subscriber has enabled the span.
     pub(crate) fn is_on(&self) -> bool {
         !self.0.is_disabled()
     }
@@ -33,13 +33,13 @@ impl Span {
         self.0.record(field, value);
     }
 
-    /// It ends with an error of this type.
+    /// Sets the status of the span to error, with this value of `error.type`.
     pub(crate) fn fail(&self, error: &str) {
         self.text("error.type", error);
         self.text("otel.status_code", "ERROR");
     }
 
-    /// It has to do with another span.
+    /// Links the span to another one.
     pub(crate) fn link(&self, other: TraceContext) {
         self.0.add_link(SpanLink::new(other));
     }
@@ -51,7 +51,8 @@ impl From<tracing::Span> for Span {
     }
 }
 
-/// The beginning of a text that somebody has sent: all of it, unless it is of absurd length.
+/// Returns the beginning of a text received from a peer: at most `LONGEST` bytes, cut between
+/// characters.
 pub(crate) fn bounded(text: &str) -> &str {
     let mut end = text.len().min(LONGEST);
     while !text.is_char_boundary(end) {
@@ -60,7 +61,7 @@ pub(crate) fn bounded(text: &str) -> &str {
     &text[..end]
 }
 
-/// The most bytes of one piece of text that a span keeps of what somebody has sent.
+/// The maximum length, in bytes, of a received text that is recorded in a span.
 const LONGEST: usize = 2048;
 
 #[cfg(test)]
