@@ -1,4 +1,4 @@
-//! What `tracing` has no words for.
+//! An extension trait for data of spans that `tracing` has no API for.
 
 use std::sync::Arc;
 
@@ -13,10 +13,10 @@ use super::open::set_status;
 use super::table::Slot;
 use super::tracer::{Tracer, layer_with, registry_of};
 
-/// Says to a span what `tracing` has no words for.
+/// Sets and reads data of a span that `tracing` has no API for.
 ///
-/// It reaches the span wherever the layer is: behind filters, in a box, behind a `reload`. A span that
-/// no layer of ours sees, or that is not recorded, takes it and forgets it.
+/// It finds the `TraceLayer` of the span wherever that layer is: behind filters, in a box, behind a
+/// `reload`. On a span that no `TraceLayer` sees, or that is not recorded, the setters do nothing.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -40,33 +40,33 @@ use super::tracer::{Tracer, layer_with, registry_of};
 /// # Ok::<(), barograph_model::context::InvalidTraceparent>(())
 /// ```
 pub trait SpanExt: sealed::Sealed {
-    /// The context of the span with all that travels with it, to be given to another service. Empty
-    /// where no layer of ours sees the span.
+    /// Returns the context of the span and everything that is propagated with it, to be sent to
+    /// another service. It is empty if no `TraceLayer` sees the span.
     fn context(&self) -> Propagation;
 
-    /// The context of the span alone.
+    /// Returns the trace context of the span.
     fn trace_context(&self) -> Option<TraceContext>;
 
-    /// Makes the span a part of another trace: of what a request or a message came with. The sampler
-    /// is asked again. The span keeps its id.
+    /// Moves the span into another trace, such as the trace of a received request or message. The
+    /// sampler is asked again. The span keeps its id.
     ///
-    /// It is to be called before the span has children, which would stay where they are. Better still
-    /// is to [enter](barograph_core::current::enter) the context before the span is made.
+    /// Call it before the span has children, because existing children stay in the old trace. It is
+    /// better to [enter](barograph_core::current::enter) the context before the span is created.
     fn set_parent(&self, parent: impl Into<Current>);
 
-    /// Links the span to another one.
+    /// Adds a link to another span.
     fn add_link(&self, link: impl Into<SpanLink>);
 
-    /// Sets an attribute, which need not be a field of the span.
+    /// Sets an attribute, which does not have to be a field of the span.
     fn set_attribute(&self, key: impl Into<Text>, value: impl Into<AnyValue>);
 
-    /// Says how the span ended. What is ok stays ok.
+    /// Sets the status of the span. The status `Ok` is final.
     fn set_status(&self, status: Status);
 
-    /// Gives the span another name.
+    /// Replaces the name of the span.
     fn set_name(&self, name: impl Into<Text>);
 
-    /// Tells of something that happened in the span, at this moment.
+    /// Adds an event to the span, with the current time.
     fn add_event(&self, name: impl Into<Text>, attributes: Vec<Attribute>);
 }
 
@@ -145,7 +145,7 @@ impl SpanExt for Span {
     }
 }
 
-/// Attributes as they may be told.
+/// Redacts the values of attributes.
 fn told(tracer: &Tracer, attributes: Vec<Attribute>) -> Vec<Attribute> {
     let told = |Attribute { key, value }| {
         let value = tracer.settings.redaction.value(&key, value);
@@ -154,14 +154,14 @@ fn told(tracer: &Tracer, attributes: Vec<Attribute>) -> Vec<Attribute> {
     attributes.into_iter().map(told).collect()
 }
 
-/// Changes the record of a span, if it has one.
+/// Changes the record of a span, if it is recorded.
 fn change(span: &Span, change: impl FnOnce(&Tracer, &mut SpanRecord)) {
     with_slot(span, |tracer, slot| {
         tracer.with_record(slot, |record| change(tracer, record));
     });
 }
 
-/// Looks a span up in the layer that knows it.
+/// Finds a span in the layer that tracks it, and calls `f` with its slot.
 fn with_slot<T>(span: &Span, f: impl FnOnce(&Tracer, &Slot) -> T) -> Option<T> {
     span.with_subscriber(|(id, dispatch)| {
         let id = id.into_u64();

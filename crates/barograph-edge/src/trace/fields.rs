@@ -1,7 +1,8 @@
 //! Fields of spans and events, with their types.
 //!
-//! Values are code of others: a `Debug` may say something through `tracing` itself. So fields are
-//! collected here first, and a span is locked only when all of them are there.
+//! Recording a value can run arbitrary code: a `Debug` implementation may itself emit `tracing`
+//! events. So all fields are collected here first, and a span is locked only after the last of them
+//! has been read.
 
 use std::error::Error;
 use std::fmt::{Debug, Write as _};
@@ -17,10 +18,10 @@ use super::settings::Settings;
 use super::spare;
 use crate::redact::{REDACTED, Redaction, Treatment};
 
-/// Causes of an error that are told.
+/// The maximum number of causes of an error that are recorded.
 const MOST_CAUSES: usize = 16;
 
-/// Fields of a span.
+/// The fields of a span, collected before they are applied to its record.
 pub(super) struct Fields<'a> {
     limits: &'a SpanLimits,
     attributes: Vec<Attribute>,
@@ -29,12 +30,12 @@ pub(super) struct Fields<'a> {
     pub(super) kind: Option<SpanKind>,
     outcome: Option<Outcome>,
     description: Option<Text>,
-    /// What errors said.
+    /// The attributes of one `exception` event for each field that is an error.
     exceptions: Vec<Vec<Attribute>>,
 }
 
 impl<'a> Fields<'a> {
-    /// Of none so far; so many are expected, and this is memory for them.
+    /// Creates an empty collection with room for `count` attributes, which reuses `memory`.
     pub(super) fn new(limits: &'a SpanLimits, count: usize, mut memory: Vec<Attribute>) -> Self {
         memory.reserve(count.min(limits.attributes));
         Fields {
@@ -49,12 +50,12 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// What is known so far.
+    /// Returns the attributes collected so far.
     pub(super) fn attributes(&self) -> &[Attribute] {
         &self.attributes
     }
 
-    /// Moves everything to the record.
+    /// Moves everything to the record. Exceptions get the time `now`.
     pub(super) fn apply(self, record: &mut SpanRecord, now: u64) {
         if record.attributes.is_empty() {
             record.attributes = self.attributes;
@@ -89,7 +90,8 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// Takes a field that says something else than what is known; gives back one that does not.
+    /// Takes a field that sets something other than an attribute, such as `otel.name`; returns the
+    /// text of any other field.
     fn take_own(&mut self, name: &str, text: String) -> Option<String> {
         match name {
             "otel.name" => self.name = Some(text.into()),
@@ -145,7 +147,7 @@ impl Collect for Fields<'_> {
     }
 }
 
-/// Whether fields of this callsite say something else than what is known of a span.
+/// Returns true if a field of this callsite sets something other than an attribute.
 #[inline]
 pub(super) fn has_own(metadata: &Metadata<'_>) -> bool {
     metadata.fields().iter().any(|field| is_own(field.name()))
@@ -156,7 +158,7 @@ fn is_own(name: &str) -> bool {
     name.starts_with("otel.")
 }
 
-/// Whether a field holds what people read, and what may quote anything.
+/// Returns true if a field holds free text for humans, which may quote secrets.
 #[inline]
 fn is_sentence(name: &str) -> bool {
     matches!(
@@ -165,7 +167,7 @@ fn is_sentence(name: &str) -> bool {
     )
 }
 
-/// Name and kind alone, for a sampler that looks at nothing else.
+/// The name and kind of a span, for a sampler that needs no other fields.
 #[derive(Default)]
 pub(super) struct NameAndKind {
     pub(super) name: Option<String>,
@@ -188,7 +190,7 @@ impl Visit for NameAndKind {
     }
 }
 
-/// Where in the program something happened.
+/// Reports the source location of a callsite as attributes.
 pub(super) fn location(
     metadata: &'static Metadata<'static>,
     mut tell: impl FnMut(&'static str, AnyValue),
@@ -204,15 +206,16 @@ pub(super) fn location(
     }
 }
 
-/// Fields of an event.
+/// The fields of an event.
 ///
-/// It is filled where it lies, and the event is made where it stays: what was just written in words and
-/// is then moved as a whole makes the processor wait, each time as long as a look at the clock takes.
+/// It is filled in place, and the event is built in its final place: moving a value whose words
+/// were just written stalls the processor on store-to-load forwarding, each time for about as long
+/// as reading the clock takes.
 pub(super) struct EventFields<'a> {
     limits: &'a SpanLimits,
     message: String,
     has_message: bool,
-    /// The target of a record of the `log` crate.
+    /// The target of a record from the `log` crate.
     target: Option<String>,
     is_exception: bool,
     attributes: Vec<Attribute>,
@@ -220,7 +223,7 @@ pub(super) struct EventFields<'a> {
 }
 
 impl<'a> EventFields<'a> {
-    /// Of none so far.
+    /// Creates an empty collection, with reused memory if there is some.
     #[inline(always)]
     pub(super) fn new(limits: &'a SpanLimits) -> Self {
         let (message, attributes) = spare::event();
@@ -235,11 +238,11 @@ impl<'a> EventFields<'a> {
         }
     }
 
-    /// Adds all fields, and what is known of the callsite.
+    /// Adds all fields, the level, the target and, if enabled, the source location.
     #[inline(always)]
     pub(super) fn add(&mut self, event: &Event<'_>, settings: &Settings) {
         let metadata = event.metadata();
-        // One is the message, and two are added behind all others.
+        // One of the fields is usually the message; the level and the target are added at the end.
         let count = metadata.fields().len() + 1;
         self.attributes
             .reserve(count.min(self.limits.event_attributes));
@@ -264,7 +267,7 @@ impl<'a> EventFields<'a> {
         }
     }
 
-    /// The event of the span, of which nothing is left here.
+    /// Returns the event for the span and leaves this collection empty.
     #[inline(always)]
     pub(super) fn take(&mut self, metadata: &'static Metadata<'static>, now: u64) -> SpanEvent {
         let name = match (self.has_message, self.is_exception) {
@@ -295,14 +298,14 @@ impl Collect for EventFields<'_> {
     #[inline(always)]
     fn text(&mut self, name: &'static str, write: impl FnOnce(&mut String)) {
         match name {
-            // A further one is an attribute.
+            // A second `message` becomes an attribute.
             "message" if !self.has_message => {
                 self.message.clear();
                 write(&mut self.message);
                 self.has_message = true;
             }
             "log.target" => self.target = Some(written(write)),
-            // The rest of what the `log` crate knows of a callsite.
+            // The other fields by which the `log` crate describes its callsite are skipped.
             "log.module_path" | "log.file" => {}
             _ => self.value(name, written(write).into()),
         }
@@ -322,14 +325,15 @@ impl Collect for EventFields<'_> {
     }
 }
 
-/// What an error and those that caused it say.
+/// The redacted text of an error and of its causes.
 pub(super) struct Chain {
     text: String,
     causes: Vec<String>,
 }
 
 impl Chain {
-    /// Errors quote what they failed at, secrets too.
+    /// Collects the text of an error and of its causes. The text is redacted, because errors quote
+    /// their input, which may contain secrets.
     fn of(error: &(dyn Error + 'static), redaction: &Redaction) -> Self {
         let mut next = error.source();
         let causes = std::iter::from_fn(|| {
@@ -363,14 +367,14 @@ impl Chain {
     }
 }
 
-/// Collects fields.
+/// A collector of typed fields.
 pub(super) trait Collect {
     fn value(&mut self, name: &'static str, value: AnyValue);
     fn text(&mut self, name: &'static str, write: impl FnOnce(&mut String));
     fn error(&mut self, name: &'static str, error: Chain);
 }
 
-/// What is written into a new text.
+/// Returns the text that `write` writes.
 #[inline(always)]
 fn written(write: impl FnOnce(&mut String)) -> String {
     let mut text = String::new();
@@ -378,11 +382,11 @@ fn written(write: impl FnOnce(&mut String)) -> String {
     text
 }
 
-/// Hands fields with their types to who collects them, without the secrets.
+/// Passes typed fields to a collector, with secrets redacted.
 pub(super) struct Visitor<'a, C>(pub(super) &'a mut C, pub(super) &'a Redaction);
 
 impl<C: Collect> Visitor<'_, C> {
-    /// Hands a number over, unless it is a secret.
+    /// Passes a number on, unless it has to be redacted.
     #[inline]
     fn value(&mut self, field: &Field, value: impl Into<AnyValue>) {
         let value = match self.1.treatment(field.name()) {
@@ -392,7 +396,7 @@ impl<C: Collect> Visitor<'_, C> {
         self.0.value(field.name(), value);
     }
 
-    /// Hands a text over, which is not asked for if it is a secret.
+    /// Passes a text on. The text is not produced if it has to be redacted.
     #[inline]
     fn text(&mut self, field: &Field, write: impl FnOnce(&mut String)) {
         self.treated(field, self.1.treatment(field.name()), write);
@@ -422,7 +426,7 @@ impl<C: Collect> Visit for Visitor<'_, C> {
     }
 
     fn record_u64(&mut self, field: &Field, value: u64) {
-        // As `log.line` alone is a number, it needs no way of its own elsewhere.
+        // `log.line` is the only number among the fields of the `log` crate, so it is skipped here.
         if field.name() != "log.line" {
             self.value(field, value);
         }
@@ -454,9 +458,9 @@ impl<C: Collect> Visit for Visitor<'_, C> {
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
         let treatment = self.1.treatment(field.name()).of_debug();
         self.treated(field, treatment, |text| {
-            // As long as most messages, or a little longer.
+            // Enough for most messages.
             text.reserve(64);
-            // A `Debug` that fails has said what it could.
+            // If a `Debug` implementation fails, the part that it wrote is kept.
             let _ = write!(text, "{value:?}");
         });
     }

@@ -1,4 +1,4 @@
-//! What remains of a layer in the hands of whoever installs it.
+//! The handle to an installed layer.
 
 use std::fmt;
 use std::sync::Arc;
@@ -7,8 +7,8 @@ use std::sync::atomic::Ordering;
 use super::metrics::SpanMetrics;
 use super::tracer::Tracer;
 
-/// What remains of a [`TraceLayer`](super::TraceLayer) in the hands of whoever installs it. Clones are
-/// the same.
+/// A handle to a [`TraceLayer`](super::TraceLayer), which stays usable after the layer is
+/// installed. All clones refer to the same layer.
 #[derive(Clone)]
 pub struct TraceHandle {
     tracer: Arc<Tracer>,
@@ -19,27 +19,29 @@ impl TraceHandle {
         TraceHandle { tracer }
     }
 
-    /// Ends the spans that are open, as they stand, and puts them into the queue: for a process that
-    /// ends. They carry `barograph.span.unfinished`.
+    /// Ends the open spans with their current state and puts them into the queue, for a process
+    /// that exits. Their records carry the attribute `barograph.span.unfinished`.
     ///
-    /// It stops when the queue is full, and says how many spans are left; whoever has taken from the
-    /// queue calls again. What happens in a span later is not recorded any more.
+    /// It stops when the queue is full and returns the number of spans that are left; the caller
+    /// drains the queue and calls it again. Later changes to these spans are not recorded.
     pub fn finish_open(&self) -> usize {
         self.tracer.finish_open()
     }
 
-    /// The same with all spans that are open: what the queue has no room for is dropped and counted
-    /// there. For when nobody takes from the queue any more.
+    /// Ends all open spans as `finish_open` does, but does not stop when the queue is full: the
+    /// spans that do not fit are dropped and counted by the queue. Use it when the queue is no
+    /// longer drained.
     pub fn finish_all(&self) {
         self.tracer.finish_all();
     }
 
-    /// What is counted of spans.
+    /// Returns the metrics of spans.
     pub fn metrics(&self) -> &SpanMetrics {
         &self.tracer.metrics
     }
 
-    /// Spans that were not recorded and have no context because too many were open at once.
+    /// Returns the number of spans that were not recorded and have no context because too many
+    /// spans were open at once.
     pub fn untracked(&self) -> u64 {
         self.tracer.untracked.load(Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! The layer, and what it is made of.
+//! The `tracing_subscriber` layer and its builder.
 
 use std::fmt;
 use std::sync::Arc;
@@ -26,7 +26,8 @@ use crate::redact::Redaction;
 use crate::sampling::keep::Keep;
 use crate::sampling::{ParentBased, Sampler};
 
-/// Makes spans of those of `tracing`, and gives what is sampled to a [`SpanSink`], mostly a queue.
+/// A layer that creates OpenTelemetry spans from the spans of `tracing`, and passes the sampled
+/// ones to a [`SpanSink`], usually a queue.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -49,13 +50,13 @@ pub struct TraceLayer {
 }
 
 impl TraceLayer {
-    /// A layer that samples everything whose parent is not unsampled, with the limits of the
-    /// specification.
+    /// Creates a layer that samples every root span and follows the decision of the parent for all
+    /// others, with the default limits of the OpenTelemetry specification.
     pub fn new(sink: impl SpanSink + 'static) -> Self {
         TraceLayer::builder(sink).build()
     }
 
-    /// A layer made to measure, whose spans go here: mostly into a queue.
+    /// Returns a builder for a layer that passes its spans to `sink`, usually a queue.
     pub fn builder(sink: impl SpanSink + 'static) -> TraceLayerBuilder {
         TraceLayerBuilder {
             sink: Box::new(sink),
@@ -68,7 +69,7 @@ impl TraceLayer {
         }
     }
 
-    /// What remains of the layer in the hands of whoever installs it.
+    /// Returns a handle that stays usable after the layer is installed.
     pub fn handle(&self) -> TraceHandle {
         TraceHandle::new(self.tracer.clone())
     }
@@ -78,7 +79,7 @@ impl TraceLayer {
     }
 }
 
-/// A layer that is being made.
+/// A builder for a `TraceLayer`.
 #[must_use = "it makes a layer when it is built"]
 pub struct TraceLayerBuilder {
     sink: Box<dyn SpanSink>,
@@ -91,80 +92,82 @@ pub struct TraceLayerBuilder {
 }
 
 impl TraceLayerBuilder {
-    /// Asks this sampler.
+    /// Sets the sampler.
     pub fn with_sampler(mut self, sampler: impl Sampler + 'static) -> Self {
         self.sampler = Box::new(sampler);
         self
     }
 
-    /// Keeps traces that are not sampled, as far as this says.
+    /// Turns on tail sampling for traces that the sampler does not sample, as configured by `keep`.
     pub fn with_keep(mut self, keep: Keep) -> Self {
         self.keep = Some(keep);
         self
     }
 
-    /// Sets how much a span may hold.
+    /// Sets the limits of the size of a span.
     pub fn with_limits(mut self, limits: SpanLimits) -> Self {
         self.settings.limits = limits;
         self
     }
 
-    /// Sets what is hidden: secrets by the names of fields, unless this is set.
+    /// Sets the redaction. The default redacts secrets by the names of fields.
     pub fn with_redaction(mut self, redaction: Redaction) -> Self {
         self.settings.redaction = redaction;
         self
     }
 
-    /// Sets what becomes of events.
+    /// Sets how events inside of spans are handled.
     pub fn with_events(mut self, events: Events) -> Self {
         self.settings.events = events;
         self
     }
 
-    /// Sets what an event of level `ERROR` says about its span.
+    /// Sets whether an event of level `ERROR` sets the status of its span.
     pub fn with_error_events(mut self, error_events: ErrorEvents) -> Self {
         self.settings.error_events = error_events;
         self
     }
 
-    /// Says where in the program spans and events are made: `code.file.path`, `code.line.number` and
+    /// Adds the source location to spans and events: `code.file.path`, `code.line.number` and
     /// `code.module.name`.
     pub fn with_code_location(mut self) -> Self {
         self.settings.has_code_location = true;
         self
     }
 
-    /// Says how long each span was entered, and how long it was not: `busy_ns` and `idle_ns`.
+    /// Adds the time that each span was entered, and the time that it was not, as `busy_ns` and
+    /// `idle_ns`.
     ///
-    /// That takes two more looks at the clock for each time that it is.
+    /// This reads the clock two more times each time a span is entered and exited.
     pub fn with_busy_and_idle(mut self) -> Self {
         self.settings.has_timing = true;
         self
     }
 
-    /// Expects spans that are given their parent after they started, from the first one on.
+    /// Prepares the layer for spans whose parent is set after they started, from the first span on.
     ///
-    /// Those have to be recorded until it is known whether they are sampled. Without this it is done
-    /// from the first call of [`SpanExt::set_parent`](super::SpanExt::set_parent) on, and of that span
-    /// the fields that it started with may be missing.
+    /// Such spans have to be recorded until it is known whether they are sampled. Without this
+    /// setting the layer does so only after the first call of
+    /// [`SpanExt::set_parent`](super::SpanExt::set_parent), and the span of that first call may
+    /// lack the fields that it started with.
     pub fn with_late_parents(mut self) -> Self {
         self.has_late_parents = true;
         self
     }
 
-    /// Counts spans in these instruments.
+    /// Sets the metrics that count spans.
     pub fn with_metrics(mut self, metrics: SpanMetrics) -> Self {
         self.metrics = Some(metrics);
         self
     }
 
-    /// Tells the time by this clock.
+    /// Sets the clock.
     pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Arc::new(clock);
         self
     }
 
-    /// The layer.
+    /// Builds the layer.
     pub fn build(self) -> TraceLayer {
         let tracer = Arc::new(Tracer {
             number: ids::random(),
@@ -206,7 +209,8 @@ where
         }
         let parent = attrs.parent().and_then(|parent| {
             let slot = tracer.table.find(parent.into_u64());
-            // A filter may keep the parent from this layer, and not what is above it.
+            // A per-layer filter may hide the parent from this layer, but not the ancestors of the
+            // parent.
             slot.or_else(|| {
                 let above = layers.span(id)?.parent()?;
                 tracer.table.find(above.id().into_u64())

@@ -1,25 +1,26 @@
-//! How much a span may hold.
+//! Limits of the size of a span.
 
 use barograph_model::span::{SpanEvent, SpanLink, SpanRecord};
 use barograph_model::value::{AnyValue, Attribute, Text};
 
-/// How much a span holds at most. What comes beyond is left out and counted in the span.
+/// The limits of the size of a span. Data beyond a limit is dropped and counted in the span.
 ///
 /// Source: OpenTelemetry 1.60, "Span limits" and "Attribute limits".
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SpanLimits {
-    /// Attributes of the span; 128 unless set.
+    /// The maximum number of attributes of the span, 128 by default.
     pub attributes: usize,
-    /// Events; 128 unless set.
+    /// The maximum number of events, 128 by default.
     pub events: usize,
-    /// Links; 128 unless set.
+    /// The maximum number of links, 128 by default.
     pub links: usize,
-    /// Attributes of each event; 128 unless set.
+    /// The maximum number of attributes of each event, 128 by default.
     pub event_attributes: usize,
-    /// Attributes of each link; 128 unless set.
+    /// The maximum number of attributes of each link, 128 by default.
     pub link_attributes: usize,
-    /// Characters of a text and bytes of other values; without end unless set.
+    /// The maximum length of a value, in characters for text and in bytes for other values;
+    /// unlimited by default.
     pub value_length: usize,
 }
 
@@ -37,7 +38,7 @@ impl Default for SpanLimits {
 }
 
 impl SpanLimits {
-    /// Cuts a value to the length that is allowed.
+    /// Truncates a value to the maximum length.
     #[inline]
     pub(super) fn cut(&self, mut value: AnyValue) -> AnyValue {
         if self.value_length != usize::MAX {
@@ -46,13 +47,13 @@ impl SpanLimits {
         value
     }
 
-    /// Whether an event has room for its level and its target as they are.
+    /// Returns true if the limits of an event allow its level and its target unchanged.
     #[inline]
     pub(super) fn takes_level_and_target(&self) -> bool {
         self.event_attributes >= 2 && self.value_length == usize::MAX
     }
 
-    /// Adds an attribute of the span, or puts it in the place of the one with its key.
+    /// Sets an attribute of the span, and replaces the value if the key exists.
     pub(super) fn set(&self, record: &mut SpanRecord, key: Text, value: AnyValue) {
         let value = self.cut(value);
         put(
@@ -63,11 +64,11 @@ impl SpanLimits {
         );
     }
 
-    /// Adds an event, if there is room.
+    /// Adds an event, or counts it as dropped if there is no room.
     #[inline(always)]
     pub(super) fn push_event(&self, record: &mut SpanRecord, event: impl FnOnce() -> SpanEvent) {
         if record.events.len() < self.events {
-            // Mostly the only one.
+            // Most spans with events have exactly one.
             if record.events.capacity() == 0 {
                 record.events.reserve_exact(1);
             }
@@ -77,7 +78,8 @@ impl SpanLimits {
         }
     }
 
-    /// Adds a link, if there is room, with as many attributes as it may have.
+    /// Adds a link with at most the allowed number of attributes, or counts it as dropped if there
+    /// is no room.
     pub(super) fn push_link(&self, record: &mut SpanRecord, mut link: SpanLink) {
         if record.links.len() >= self.links {
             record.dropped_links = record.dropped_links.saturating_add(1);
@@ -91,7 +93,8 @@ impl SpanLimits {
         record.links.push(link);
     }
 
-    /// As many of the attributes as there may be, each key once.
+    /// Returns the attributes that fit into the limit, with each key once. The others are counted
+    /// in `dropped`.
     pub(super) fn fit(
         &self,
         attributes: Vec<Attribute>,
@@ -107,8 +110,10 @@ impl SpanLimits {
     }
 }
 
-/// Adds an attribute, or puts it in the place of the one with its key; counts it when there is no room.
-// Where values are made in place and not moved: a move waits until what was stored can be loaded.
+/// Sets an attribute, and replaces the value if the key exists. Counts it as dropped if there is no
+/// room.
+// Inlined so that values are built in place: a move would wait until the values just stored can be
+// loaded.
 #[inline(always)]
 pub(super) fn put(
     attributes: &mut Vec<Attribute>,
@@ -117,7 +122,7 @@ pub(super) fn put(
     new: Attribute,
 ) {
     let is_same = |old: &&mut Attribute| {
-        // Most keys differ in their length.
+        // Most keys differ in length.
         let (old, new) = (&*old.key, &*new.key);
         old.len() == new.len() && old == new
     };

@@ -1,4 +1,4 @@
-//! What is counted of spans: `otel.sdk.span.started` and `otel.sdk.span.live`.
+//! The metrics of spans: `otel.sdk.span.started` and `otel.sdk.span.live`.
 //!
 //! Source: OpenTelemetry semantic conventions 1.44, "OpenTelemetry SDK metrics".
 
@@ -13,19 +13,19 @@ use barograph_model::context::TraceContext;
 
 use crate::sampling::Decision;
 
-/// What is counted of spans. Clones count together.
+/// The metrics of spans. All clones share the same instruments.
 ///
-/// `otel.sdk.span.started` counts each span by what was decided of it and where its parent is;
-/// `otel.sdk.span.live` those of them that are recorded and have not ended.
+/// `otel.sdk.span.started` counts each span by its sampling decision and the origin of its parent;
+/// `otel.sdk.span.live` is the number of recorded spans that have not ended.
 #[derive(Clone)]
 pub struct SpanMetrics {
-    /// By decision, then by origin.
+    /// Counters by decision, then by origin.
     started: [[Counter; 3]; 3],
-    /// Recorded only, and sampled.
+    /// Counters for record-only spans and for sampled spans.
     live: [UpDownCounter; 2],
 }
 
-/// Where the parent of a span is.
+/// The origin of the parent of a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Origin {
     None,
@@ -45,10 +45,10 @@ impl Origin {
 }
 
 impl SpanMetrics {
-    /// Instruments of this registry.
+    /// Registers the instruments.
     ///
     /// # Errors
-    /// [`RegisterError`] when it has others of these names.
+    /// Returns [`RegisterError`] if the registry has different instruments with these names.
     pub fn register(registry: &Registry) -> Result<Self, RegisterError> {
         let started = registry
             .counter("otel.sdk.span.started")
@@ -68,7 +68,7 @@ impl SpanMetrics {
         })
     }
 
-    /// Spans that were started and of which this was decided.
+    /// Returns the number of started spans with this sampling decision.
     pub fn started(&self, decision: Decision) -> u64 {
         self.started[decision as usize]
             .iter()
@@ -76,7 +76,7 @@ impl SpanMetrics {
             .sum()
     }
 
-    /// Recorded spans that have not ended.
+    /// Returns the number of recorded spans that have not ended.
     pub fn live(&self) -> i64 {
         self.live.iter().map(UpDownCounter::get).sum()
     }
@@ -86,20 +86,20 @@ impl SpanMetrics {
         self.started[decision as usize][origin as usize].inc();
     }
 
-    /// A span is recorded from now on.
+    /// Counts a span that starts being recorded.
     #[inline]
     pub(super) fn open(&self, is_sampled: IsSampled) {
         self.live[is_sampled as usize].inc();
     }
 
-    /// A recorded span has ended.
+    /// Counts a recorded span that has ended.
     #[inline]
     pub(super) fn close(&self, is_sampled: IsSampled) {
         self.live[is_sampled as usize].dec();
     }
 }
 
-/// Whether a recorded span is exported.
+/// The sampled flag of a recorded span, which decides whether it is exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum IsSampled {
     No,
@@ -114,7 +114,7 @@ impl fmt::Debug for SpanMetrics {
     }
 }
 
-/// Instruments that nobody else sees.
+/// Creates instruments in a private registry.
 impl Default for SpanMetrics {
     fn default() -> Self {
         let registry = Registry::builder()

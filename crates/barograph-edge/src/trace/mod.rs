@@ -1,34 +1,35 @@
-//! Spans out of `tracing`.
+//! Spans from `tracing`.
 //!
-//! [`TraceLayer`] is a layer for a `tracing_subscriber` registry. Each span of `tracing` that it sees
+//! [`TraceLayer`] is a layer for a `tracing_subscriber` registry. Each `tracing` span that it sees
 //! has a trace context, which is current in [`current`](barograph_core::current) while the span is
-//! entered: exemplars, log lines and headers find it there, whatever the order of layers. Those that
-//! are sampled are recorded, and put into a queue when they close. [`SpanExt`] says to a span what
-//! `tracing` has no words for.
+//! entered: exemplars, log lines and headers find it there, whatever the order of the layers.
+//! Sampled spans are recorded, and put into a queue when they close. [`SpanExt`] sets data that
+//! `tracing` has no API for.
 //!
-//! A span whose trace is not sampled costs next to nothing: ids, a place in a table, and the change of
-//! the thread's context.
+//! A span that is not sampled is cheap: it costs new ids, a slot in a table, and a change of the
+//! thread's context.
 //!
-//! # Fields with a meaning
+//! # Fields with special meaning
 //!
 //! | field | |
 //! |---|---|
 //! | `otel.name` | the name of the span, instead of that of the callsite |
 //! | `otel.kind` | `server`, `client`, `producer`, `consumer` or `internal` |
 //! | `otel.status_code` | `ok` or `error` |
-//! | `otel.status_description`, `otel.status_message` | why it failed |
+//! | `otel.status_description`, `otel.status_message` | the description of the error |
 //! | an error, given as `&dyn Error` | its text, and the texts of what caused it as `<field>.chain` |
 //!
-//! All others are attributes with their types. Where a key comes again, the later value stays.
+//! All other fields become attributes with their types. If a key occurs more than once, the last
+//! value is kept.
 //!
-//! A span that a panic leaves, and in which the panic began, has failed with the `error.type` `panic`,
-//! unless something else is said of it.
+//! A span that is exited by a panic that began inside of it gets the status `error` and the
+//! `error.type` `panic`, unless its status is already `ok` or it already has an `error.type`.
 //!
 //! # Parents
 //!
-//! The parent of a span is the one that is given, or what is current on the thread: a span of this
-//! layer, or the context of a request from elsewhere. Spans that a filter keeps from this layer are
-//! passed over. `parent: None` begins a new trace.
+//! The parent of a span is the explicit parent, or else the current context of the thread: a span
+//! of this layer, or the context of a received request. Spans that a filter hides from this layer
+//! are skipped. `parent: None` starts a new trace.
 
 mod limits;
 mod sink;

@@ -1,4 +1,4 @@
-//! A span that is recorded and has not ended.
+//! Spans that are recorded and have not ended.
 
 use barograph_model::span::{SpanRecord, Status};
 use barograph_model::value::Text;
@@ -6,32 +6,33 @@ use barograph_model::value::Text;
 use super::limits::SpanLimits;
 use crate::sampling::keep::KeepTrace;
 
-/// A span that is recorded and has not ended: two words, so that it is moved in registers.
+/// A span that is recorded and has not ended. It is two words in size, so that it is moved in
+/// registers.
 pub(super) struct Open {
     pub(super) record: Box<SpanRecord>,
     rare: Option<Box<Rare>>,
 }
 
-/// What few spans have.
+/// Span data that is rarely present.
 #[derive(Default)]
 struct Rare {
-    /// Where it goes when it is not sampled, but may be kept.
+    /// The tail-sampling state of a span that is not sampled.
     kept: Option<Kept>,
-    /// How long it was entered, where that is asked for.
+    /// The times that the span was entered and not entered, if they are measured.
     timing: Option<Timing>,
 }
 
-/// The place of a span in a local trace that may be kept.
+/// The buffered local trace that a span belongs to, for tail sampling.
 pub(super) struct Kept {
     pub(super) trace: KeepTrace,
     pub(super) is_root: bool,
 }
 
-/// How long a span was entered, in nanoseconds.
+/// The time that a span was entered and the time that it was not, in nanoseconds.
 pub(super) struct Timing {
-    /// How often it is entered at this moment.
+    /// The number of times that the span is entered at present.
     depth: u32,
-    /// When that was 0 or not 0 for the first time.
+    /// The time at which the depth last changed from or to 0.
     since: u64,
     busy: u64,
     idle: u64,
@@ -94,9 +95,9 @@ impl Open {
         self.rare.get_or_insert_default().timing = Some(timing);
     }
 
-    /// Ends the span, and says how it went with its time.
+    /// Sets the end time of the span, and adds the attributes of its timing.
     pub(super) fn end(&mut self, now: u64, limits: &SpanLimits) {
-        // A clock that was set back is no reason for a span that ends before it begins.
+        // If the clock was set back, the span still does not end before it starts.
         self.record.end_unix_nano = now.max(self.record.start_unix_nano);
         if let Some(timing) = self.timing() {
             let lap = timing.lap(now);
@@ -112,7 +113,7 @@ impl Open {
     }
 }
 
-/// What a field says about how a span ended.
+/// The status that a field sets.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Outcome {
     Unset,
@@ -121,7 +122,7 @@ pub(super) enum Outcome {
 }
 
 impl Outcome {
-    /// `ok` or `error`, whatever the case of the letters.
+    /// Parses `ok`, `error` or `unset`, ignoring case.
     pub(super) fn from_name(name: &str) -> Option<Self> {
         [
             ("ok", Outcome::Ok),
@@ -133,7 +134,7 @@ impl Outcome {
     }
 }
 
-/// Changes a status to what is said now. Nothing changes one that is ok, and nothing makes one unset.
+/// Sets a status. The status `Ok` is final, and `Unset` is ignored.
 ///
 /// Source: OpenTelemetry 1.60, trace API, "Set Status".
 pub(super) fn set_status(status: &mut Status, new: Status) {
@@ -142,7 +143,7 @@ pub(super) fn set_status(status: &mut Status, new: Status) {
     }
 }
 
-/// The same with what fields say. A description alone says that it failed.
+/// Sets a status from the fields of a span. A description without a status code means an error.
 pub(super) fn set_outcome(
     status: &mut Status,
     outcome: Option<Outcome>,

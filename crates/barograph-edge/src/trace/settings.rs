@@ -1,31 +1,31 @@
-//! What a layer is asked to do.
+//! The settings of a layer.
 
 use super::limits::SpanLimits;
 use crate::redact::Redaction;
 
-/// What becomes of an event inside of a span that is recorded.
+/// The handling of events inside of recorded spans.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Events {
-    /// It is recorded in the span.
+    /// Events are recorded in the span.
     #[default]
     InSpans,
-    /// It is not: it goes out as a log record.
+    /// Events are not recorded in the span; they are exported as log records instead.
     AsLogs,
 }
 
-/// What an event of level `ERROR` says about its span.
+/// The effect of an event of level `ERROR` on the status of its span.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ErrorEvents {
-    /// That it failed, unless somebody says otherwise.
+    /// The event sets the status to error, unless the status is set to `Ok`.
     #[default]
     FailSpan,
-    /// Nothing.
+    /// The event does not change the status.
     SayNothing,
 }
 
-/// What a layer is asked to do.
+/// The settings of a layer.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Settings {
     pub(super) limits: SpanLimits,

@@ -1,30 +1,31 @@
-//! Where spans go.
+//! The destination of ended spans.
 
 use std::sync::Arc;
 
 use barograph_core::queue::Queue;
 use barograph_model::span::SpanRecord;
 
-/// Takes spans that have ended. It must not block: it runs where they end.
+/// A destination for spans that have ended. It must not block, because it runs on the thread that
+/// ends the span.
 pub trait SpanSink: Send + Sync {
-    /// Takes a span, or counts it as dropped.
+    /// Accepts a span, or drops it and counts it as dropped.
     fn offer(&self, span: Box<SpanRecord>);
 
-    /// Whether a span that is offered now would be dropped.
+    /// Returns true if a span offered now would be dropped.
     fn is_full(&self) -> bool;
 
-    /// Whether anybody gets the spans. Where nobody does, none is recorded; they have contexts all the
-    /// same. Asked once, by the layer that is made.
+    /// Returns true if the spans are used. If it returns false, no span is recorded, but spans
+    /// still have contexts. It is called once, when the layer is built.
     fn takes_spans(&self) -> bool {
         true
     }
 }
 
-/// A queue, from which an exporter takes.
+/// A record queue that an exporter drains.
 impl SpanSink for Arc<Queue<Box<SpanRecord>>> {
     #[inline]
     fn offer(&self, span: Box<SpanRecord>) {
-        // What is refused is counted by the queue.
+        // The queue counts the spans that it rejects.
         let _ = self.push(span);
     }
 

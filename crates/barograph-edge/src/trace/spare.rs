@@ -1,11 +1,12 @@
-//! The memory of records that were exported, for those that begin.
+//! A pool of exported span records, whose memory is reused for new spans.
 //!
-//! A record is made by one thread and read by another, mostly on two processors. What one thread asks
-//! of the allocator and another gives back costs both several times as much as what stays on a thread;
-//! and a write to memory that another processor has looked at waits for it. Together that was more than
-//! half of what a sampled span took. So who has read records gives them back here as they are, some at
-//! a time. A thread that starts spans takes some at a time, too; it takes what is in them apart where
-//! it came from, uses most of it again, and asks for the memory of the next ones before it needs it.
+//! A record is written by one thread and read by another, mostly on two different processors.
+//! Memory that one thread allocates and another frees costs both several times as much as memory
+//! that stays on one thread; and a write to memory that another processor has read waits for that
+//! processor. Together that was more than half of the cost of a sampled span. So the exporter
+//! returns records here unchanged, several at a time. A thread that starts spans also takes several
+//! at a time; it takes the records apart on the processor that will use them, reuses most of their
+//! memory, and prefetches the memory of the next records before it needs it.
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -17,14 +18,14 @@ use barograph_core::queue::Queue;
 use barograph_model::span::{SpanEvent, SpanKind, SpanRecord, Status};
 use barograph_model::value::Attribute;
 
-/// Records that wait here at most: two batches of an exporter, mostly 0.7 MB.
+/// The maximum number of records in the pool: two batches of an exporter, typically 0.7 MB.
 const MOST: usize = 1024;
-/// Records that a thread takes at once, and may keep.
+/// The number of records that a thread takes at once, and may keep.
 const SOME: usize = 32;
-/// Records whose memory is on its way.
+/// The number of records that a thread keeps in reserve, so that it can prefetch their memory.
 const AHEAD: usize = 4;
-/// The length, as it is written, of a record whose memory is not kept: more than most are, and not so
-/// much that [`MOST`] of them would be missed.
+/// The encoded length, in bytes, above which the memory of a record is not reused. Most records are
+/// shorter, and [`MOST`] records of this length are still a small amount of memory.
 const LARGE: usize = 1024;
 
 type Records = Vec<Box<SpanRecord>>;
@@ -35,33 +36,35 @@ thread_local! {
     static STOCK: RefCell<Stock> = const { RefCell::new(Stock::new()) };
 }
 
-/// Takes the records that came through a [`SpanSink`](super::SpanSink) and that nobody needs any more.
+/// Returns records that came through a [`SpanSink`](super::SpanSink) to the pool, after they were
+/// exported.
 ///
-/// It is as if they were dropped, but spans that start later use the memory again. `bytes` is how long
-/// they were together when they were written: of records that are large, the memory is not kept.
+/// The records are treated as dropped, but spans that start later reuse their memory. `bytes` is
+/// their total encoded length: the memory of large records is not reused.
 pub fn give_back(mut records: impl ExactSizeIterator<Item = Box<SpanRecord>>, bytes: usize) {
-    // What they hold is not looked at: all that one processor reads, another waits for.
+    // The content of the records is not read here, because memory that one processor reads makes
+    // another one wait.
     if bytes > LARGE * records.len() {
         return;
     }
     while records.len() > 0 {
         let mut some = Vec::with_capacity(SOME + AHEAD);
         some.extend(records.by_ref().take(SOME));
-        // What has no room is freed.
+        // If the pool is full, the records are freed.
         let _ = SPARE.push(some);
     }
 }
 
-/// A record that was exported, as a new one is but for what is set of each: its context, parent,
-/// tracestate, name, start and scope.
+/// Returns an exported record, reset to the state of a new one except for the values that the
+/// caller sets for each span: its context, parent, tracestate, name, start and scope.
 #[inline]
 pub(super) fn record() -> Option<Box<SpanRecord>> {
-    // A thread that ends has none.
+    // A thread that is exiting has no pool.
     let record = STOCK.try_with(|stock| stock.try_borrow_mut().ok()?.record());
     record.ok().flatten()
 }
 
-/// An empty text and an empty list, with the memory of an event that was exported, if there is one.
+/// Returns an empty text and an empty list, with the memory of an exported event if there is one.
 #[inline]
 pub(super) fn event() -> (String, Vec<Attribute>) {
     let event = STOCK.try_with(|stock| stock.try_borrow_mut().ok()?.events.pop());
@@ -84,7 +87,7 @@ pub(super) fn event() -> (String, Vec<Attribute>) {
     (text, attributes)
 }
 
-/// What a thread has of it.
+/// The records that a thread has taken from the pool.
 struct Stock {
     records: Records,
     /// The events of the record that was taken last.
@@ -121,8 +124,8 @@ impl Stock {
         Some(record)
     }
 
-    /// Asks for the memory of the records that are taken next, each time for what is known by then: the
-    /// record itself, its events, what the first of these holds.
+    /// Prefetches the memory of the records that are taken next, each time as far as its address is
+    /// known: first the record, then its events, then the content of its first event.
     #[inline(always)]
     fn expect_next(&self) {
         if let [.., after_next, _, _] = &self.records[..] {
@@ -207,7 +210,7 @@ mod tests {
             });
             records.map(Box::new).collect::<Vec<_>>().into_iter()
         };
-        // Other tests may take what is here first, but hardly each time.
+        // Other tests may take the records first, but hardly each time.
         let comes_again = (0..100).any(|_| {
             give_back(named("large"), 2 * SOME * LARGE + 1);
             give_back(named("small"), 2 * SOME * LARGE);

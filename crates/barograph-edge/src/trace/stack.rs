@@ -1,11 +1,13 @@
-//! The spans that this thread has entered, by layer.
+//! The spans that this thread has entered, for each layer.
 //!
-//! `tracing` tells of entering and leaving in two calls, and need not tell in order: a guard that was
-//! held over an await is dropped when another is on top. So there is a list: leaving what is not on
-//! top changes nothing that is current, only what will be found below.
+//! `tracing` reports entering and exiting in two separate calls, which may come out of order: a
+//! guard that was held over an await is dropped while another span is on top. So this is a list:
+//! exiting a span that is not on top leaves the current context unchanged, and changes only the
+//! context that is restored later.
 //!
-//! Its first entries lie in the thread's own memory, where they are written and read field by field,
-//! and there is no destructor to ask for. Those below the depth that programs have are in a vector.
+//! The first entries are in thread-local memory, where they are written and read field by field,
+//! and no destructor has to be registered. Entries deeper than programs usually nest are in a
+//! vector.
 
 use std::cell::{Cell, RefCell};
 use std::mem::ManuallyDrop;
@@ -13,13 +15,13 @@ use std::thread;
 
 use barograph_core::current::Current;
 
-/// How deep spans mostly are.
+/// The number of entries in thread-local memory; spans are rarely nested deeper.
 const DEPTH: usize = 16;
 
 struct Stack {
-    /// Frames in use.
+    /// The number of frames in use.
     depth: Cell<usize>,
-    /// Entries in [`DEEPER`]; none while a frame is free.
+    /// The number of entries in [`DEEPER`]; 0 while a frame is free.
     deeper: Cell<usize>,
     frames: [Frame; DEPTH],
 }
@@ -28,10 +30,10 @@ struct Frame {
     layer: Cell<u64>,
     id: Cell<u64>,
     is_recorded: Cell<bool>,
-    /// Whether the thread was unwinding already.
+    /// True if the thread was already unwinding when the span was entered.
     in_panic: Cell<bool>,
-    /// What was current before. Nothing while the frame is not in use; a thread that ends inside of a
-    /// span forgets what that was.
+    /// The context that was current before. Empty while the frame is not in use. It is not dropped
+    /// if the thread exits inside of a span.
     before: ManuallyDrop<Cell<Current>>,
 }
 
@@ -62,7 +64,7 @@ thread_local! {
     static DEEPER: RefCell<Vec<Entered>> = const { RefCell::new(Vec::new()) };
 }
 
-/// Enters a span of a layer.
+/// Enters a span of a layer, and makes `current` the current context.
 #[inline]
 pub(super) fn enter(layer: u64, id: u64, current: Current, is_recorded: bool) {
     STACK.with(|stack| {
@@ -89,8 +91,8 @@ pub(super) fn enter(layer: u64, id: u64, current: Current, is_recorded: bool) {
     });
 }
 
-/// Leaves a span of a layer: the one of this id that was entered last. Says whether it is left because
-/// of a panic that began inside of it.
+/// Exits a span of a layer: the latest entry with this id. Returns true if it is exited because of
+/// a panic that began inside of it.
 #[inline]
 pub(super) fn exit(layer: u64, id: u64) -> bool {
     STACK.with(|stack| {
@@ -123,21 +125,20 @@ fn remove(all: &mut Vec<Entered>, layer: u64, id: u64) -> bool {
     thread::panicking() && !in_panic
 }
 
-/// The span that this thread has entered last of those that a layer knows, if something is recorded
-/// of it.
+/// Returns the id of the span of a layer that this thread entered last, if that span is recorded.
 #[inline]
 pub(super) fn recorded(layer: u64) -> Option<u64> {
     let (id, is_recorded) = top(layer)?;
     is_recorded.then_some(id)
 }
 
-/// The span that this thread has entered last of those that a layer knows.
+/// Returns the id of the span of a layer that this thread entered last.
 #[inline]
 pub(super) fn last(layer: u64) -> Option<u64> {
     top(layer).map(|(id, _)| id)
 }
 
-/// Something else is current in a span now, wherever this thread has entered it.
+/// Replaces the current context of a span in every place where this thread has entered it.
 pub(super) fn change(layer: u64, id: u64, current: &Current, is_recorded: bool) {
     STACK.with(|stack| {
         stack.edit(|all| {
@@ -181,7 +182,8 @@ impl Stack {
         found.ok().flatten()
     }
 
-    /// Changes the list as a whole. On a thread that dies, what is deeper than the frames is forgotten.
+    /// Changes the list as a whole. On a thread that is exiting, the entries deeper than the frames
+    /// are lost.
     #[cold]
     fn edit<T>(&self, change: impl FnOnce(&mut Vec<Entered>) -> T) -> T {
         let used = &self.frames[..self.depth.get().min(DEPTH)];
@@ -237,7 +239,7 @@ mod tests {
         let orders: [fn(usize) -> usize; 3] = [
             |at| 3 * DEPTH - 1 - at,
             |at| at,
-            // Coprime to the length.
+            // The factor is coprime to the length.
             |at| at * 7 % (3 * DEPTH),
         ];
         for order in orders {

@@ -1,4 +1,5 @@
-//! How a span starts: its parent, its ids, what the sampler says, and what is recorded.
+//! The start of a span: its parent, its ids, the sampling decision, and the first values of its
+//! record.
 
 use std::sync::atomic::Ordering;
 
@@ -20,16 +21,16 @@ use super::tracer::Tracer;
 use crate::sampling::keep::KeepTrace;
 use crate::sampling::{Decision, SpanStart, Verdict};
 
-/// Where a span comes from.
+/// The parent of a span that starts.
 struct From<'a> {
-    /// What is current in the parent.
+    /// The current context inside of the parent.
     current: Current,
-    /// The parent, where it is a span of the same layer.
+    /// The slot of the parent, if it is a span of the same layer.
     slot: Option<&'a Slot>,
 }
 
 impl<'a> From<'a> {
-    /// A parent of the same layer, or none.
+    /// Returns a parent of the same layer, or no parent.
     fn slot(slot: Option<&'a Slot>) -> Self {
         From {
             current: slot.map(Slot::current).unwrap_or_default(),
@@ -38,7 +39,7 @@ impl<'a> From<'a> {
     }
 }
 
-/// What was decided of a span.
+/// The sampling decision for a span.
 struct Decided {
     decision: Decision,
     context: TraceContext,
@@ -47,10 +48,10 @@ struct Decided {
 }
 
 impl Tracer {
-    /// What a span of this thread comes from.
+    /// Returns the parent of a span that starts on this thread.
     fn here(&self) -> From<'_> {
         let current = Current::capture();
-        // Only a trace that may be kept asks for the span itself.
+        // The slot of the parent is needed only for tail sampling.
         let slot = match self.keep {
             Some(_) => self.entered(current.context()),
             None => None,
@@ -58,13 +59,14 @@ impl Tracer {
         From { current, slot }
     }
 
-    /// The span that this thread has entered, if that is its context.
+    /// Returns the slot of the span that this thread entered last, if the current context is the
+    /// context of that span.
     fn entered(&self, context: Option<TraceContext>) -> Option<&Slot> {
         let slot = stack::last(self.number).and_then(|id| self.table.find(id));
         slot.filter(|slot| context.is_some() && slot.context() == context)
     }
 
-    /// Starts a span that is part of what this thread works on.
+    /// Starts a span whose parent is the current context of this thread.
     #[inline]
     pub(super) fn start_here(&self, attrs: &Attributes<'_>, id: u64) {
         if self.keep.is_some() || current::has_more() {
@@ -76,7 +78,7 @@ impl Tracer {
         }
     }
 
-    /// Starts a span that is part of another one of this layer, or of nothing.
+    /// Starts a span with an explicit parent of this layer, or without a parent.
     #[inline]
     pub(super) fn start_in(&self, attrs: &Attributes<'_>, id: u64, parent: Option<&Slot>) {
         if self.keep.is_some() || parent.is_some_and(Slot::has_more) {
@@ -88,7 +90,8 @@ impl Tracer {
         }
     }
 
-    /// Starts a span with a parent of which there is no more than its context, where no trace is kept.
+    /// Starts a span whose parent has nothing but a trace context, in a layer without tail
+    /// sampling.
     #[inline]
     fn start_plain(&self, attrs: &Attributes<'_>, id: u64, parent: Option<TraceContext>) {
         let new = new_in(parent);
@@ -132,8 +135,8 @@ impl Tracer {
         self.insert(id, context, None, Some(open));
     }
 
-    /// Starts a span of these new ids. Who was asked about them already is asked about the same ones:
-    /// what is decided by chance is decided once.
+    /// Starts a span with the ids in `new`. A sampler that was already asked about these ids is
+    /// asked about the same ids again, so that a decision by trace id does not change.
     fn start(&self, attrs: &Attributes<'_>, id: u64, from: From<'_>, new: TraceContext) {
         let metadata = attrs.metadata();
         let mut fields = self.needs_attributes.then(|| self.visit(attrs, Vec::new()));
@@ -191,7 +194,7 @@ impl Tracer {
         self.insert(id, context, Some(current), Some(open));
     }
 
-    /// Whether a span may be given another parent that has it recorded.
+    /// Returns true if a span may later get another parent that makes it sampled.
     #[inline]
     fn may_be_late(&self, origin: Origin) -> bool {
         origin != Origin::Local && self.has_late_parents.load(Ordering::Relaxed)
@@ -209,7 +212,7 @@ impl Tracer {
         fields
     }
 
-    /// Asks the sampler, unless the caller has said it already.
+    /// Asks the sampler, unless the caller has already decided.
     #[inline]
     fn decide(
         &self,
@@ -235,7 +238,7 @@ impl Tracer {
         }
     }
 
-    /// Where a span goes that is not sampled and may be kept.
+    /// Returns the buffered trace for a span that is not sampled, if tail sampling is on.
     fn place(&self, decision: Decision, parent: Option<&Slot>) -> Option<Kept> {
         let keep = self.keep.as_ref()?;
         if decision == Decision::RecordAndSample {
@@ -252,7 +255,7 @@ impl Tracer {
         })
     }
 
-    /// A record that begins now.
+    /// Creates the record of a span that starts now.
     #[inline(always)]
     fn open(
         &self,
@@ -264,7 +267,7 @@ impl Tracer {
         let now = self.now();
         let parent = parent.map(parent_of);
         let (name, scope) = (metadata.name(), metadata.target());
-        // Made in place, and not copied there.
+        // The record is built on the heap, not copied there.
         let new = || Box::write(Box::new_uninit(), SpanRecord::new(context, name));
         let mut record = spare::record().unwrap_or_else(new);
         record.context = context;
@@ -295,14 +298,14 @@ impl Tracer {
         }
     }
 
-    /// Gives a span another parent, and asks the sampler again. Its span id stays.
+    /// Gives a span another parent, and asks the sampler again. The span keeps its id.
     pub(super) fn set_parent(
         &self,
         id: u64,
         metadata: &'static Metadata<'static>,
         parent: Current,
     ) {
-        // From now on, spans that may be given a parent are recorded until they have one.
+        // From now on, spans that may get another parent are recorded until they have one.
         self.has_late_parents.store(true, Ordering::Relaxed);
         let (Some(slot), Some(context)) = (self.table.find(id), parent.context()) else {
             return;
@@ -374,7 +377,7 @@ impl Tracer {
     }
 }
 
-/// New ids, in the trace of the parent where there is one.
+/// Returns new ids, in the trace of the parent if there is one.
 #[inline]
 fn new_in(parent: Option<TraceContext>) -> TraceContext {
     match parent {
@@ -397,7 +400,8 @@ fn tracestate_of(current: &Current) -> TraceState {
     }
 }
 
-/// What a caller said about recording goes before what a sampler thinks, where it is more than a flag.
+/// Applies the caller's decision, which overrides the sampler when it is more than the sampled flag
+/// of a trace context.
 fn said(mut verdict: Verdict, propagation: &Propagation) -> Verdict {
     verdict.decision = match (propagation.trace(), propagation.sampling()) {
         (_, Sampling::Debug) | (None, Sampling::Sampled) => Decision::RecordAndSample,

@@ -1,20 +1,21 @@
-//! The open spans of a layer, by the id that `tracing` gives them.
+//! The open spans of a layer, by their `tracing` id.
 //!
-//! A registry keeps such data itself, behind two locks and a hash map for each span. Entering a span
-//! that is not recorded must not cost that, so there is a table here, in which a span is found by some
-//! loads.
+//! A registry can store such data itself, behind two locks and a hash map for each span. Entering a
+//! span that is not recorded must not cost that much, so this is a separate table, in which a few
+//! loads find a span.
 //!
 //! # Protocol
 //!
-//! A slot is free while its id is 0. Who starts a span swaps its id into a free slot near the home of
-//! the id, and fills the slot; who closes it empties the slot and sets the id to 0 again. Between the
-//! two the span is reached through handles of `tracing` alone, and a handle comes to another thread
-//! in some way that makes what was written before visible there. So the words need no order of their
-//! own. Who walks over all slots, which needs no handle, looks at nothing but what the lock holds.
+//! A slot is free while its id is 0. The thread that starts a span swaps the id into a free slot
+//! near the home of the id, and fills the slot; the thread that closes the span empties the slot
+//! and sets the id to 0 again. Between the two, only holders of a `tracing` handle reach the span,
+//! and a handle gets to another thread in a way that makes earlier writes visible there. So loads
+//! and stores of the words need no ordering of their own. Code that walks over all slots, without
+//! handles, uses only the data behind the lock.
 //!
-//! There are levels, each twice as large as the one before; a span that finds no slot near its home in
-//! one looks in the next, which is made when it is needed and stays. Ids of a registry are places that
-//! are used again, so the same few cache lines serve the same thread.
+//! There are levels, each twice as large as the one before; a span that finds no free slot near its
+//! home in one level tries the next, which is allocated when it is needed and never freed. The ids
+//! of a registry are places that are reused, so the same few cache lines serve the same thread.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -30,30 +31,30 @@ pub(super) struct Table {
     rest: [OnceLock<Box<[Slot]>>; 11],
 }
 
-/// A place for a span.
+/// A place for one span.
 #[repr(align(64))]
 pub(super) struct Slot {
     id: AtomicU64,
     trace_high: AtomicU64,
     trace_low: AtomicU64,
     span: AtomicU64,
-    /// The flags of the trace, [`RECORDED`] and [`MORE`].
+    /// The trace flags, [`RECORDED`] and [`MORE`].
     flags: AtomicU64,
     body: Mutex<Body>,
 }
 
-/// What not every span has.
+/// Data of a span that is not always present.
 #[derive(Default)]
 pub(super) struct Body {
-    /// What is recorded of it, while it is.
+    /// The record of the span, while it is recorded.
     pub(super) open: Option<Open>,
-    /// What is current inside of it, where that is more than its context.
+    /// The current context inside of the span, if it is more than a trace context.
     more: Option<Current>,
 }
 
-/// Slots of the first level.
+/// The number of slots in the first level.
 const FIRST: usize = 512;
-/// Slots in which a span is looked for on each level.
+/// The number of slots that are searched for a span in each level.
 const WAYS: usize = 4;
 
 const RECORDED: u64 = 1 << 8;
@@ -67,7 +68,7 @@ impl Table {
         }
     }
 
-    /// The slot of a span, if this layer has seen it start and not close.
+    /// Returns the slot of a span, if this layer has seen the span start and not close.
     #[inline]
     pub(super) fn find(&self, id: u64) -> Option<&Slot> {
         let near = near(&self.first, id);
@@ -81,8 +82,8 @@ impl Table {
         levels.find_map(|level| near(level, id).iter().find(|slot| slot.is(id)))
     }
 
-    /// Puts a span into a slot of its own, and says whether there was one. In it is current the
-    /// context, or more than that.
+    /// Puts a span into a free slot. Returns false if there is none. The current context inside of
+    /// the span is `more`, or else `context`.
     #[inline(always)]
     pub(super) fn insert(
         &self,
@@ -108,7 +109,7 @@ impl Table {
         })
     }
 
-    /// Each span that is recorded at this moment.
+    /// Returns the slots of all spans that are recorded at this moment.
     pub(super) fn recorded(&self) -> impl Iterator<Item = &Slot> {
         self.levels().flatten().filter(|slot| slot.is_recorded())
     }
@@ -124,13 +125,13 @@ fn slots(count: usize) -> Box<[Slot]> {
     (0..count).map(|_| Slot::new()).collect()
 }
 
-/// The slots in which a span may be.
+/// Returns the slots of a level that may hold a span with this id.
 #[inline]
 fn near(level: &[Slot], id: u64) -> &[Slot] {
-    // The low bits of a registry's id are a place on a page of one thread, those from 38 on say which
-    // thread; then comes how often the place was used.
+    // In the id of a registry, the low bits are a place on a page of one thread, the bits from 38
+    // on identify the thread, and the bits above them count the uses of the place.
     let home = id.wrapping_add((id >> 38 & 0x1fff).wrapping_mul(37)) as usize;
-    // A power of two, as all lengths are.
+    // A power of two, like the length of every level.
     let sets = level.len() / WAYS;
     let first = (home & (sets - 1)) * WAYS;
     &level[first..first + WAYS]
@@ -181,7 +182,7 @@ impl Slot {
         self.store(context, marks);
     }
 
-    /// Makes something else current inside of the span.
+    /// Replaces the current context inside of the span.
     pub(super) fn set(&self, body: &mut Body, current: Current) {
         let recorded = self.flags.load(Ordering::Relaxed) & RECORDED;
         let more = if current.has_more() { MORE } else { 0 };
@@ -205,7 +206,7 @@ impl Slot {
         }
     }
 
-    /// The context of the span.
+    /// Returns the trace context of the span.
     #[inline]
     pub(super) fn context(&self) -> Option<TraceContext> {
         let [high, low, span, flags] = [&self.trace_high, &self.trace_low, &self.span, &self.flags]
@@ -214,7 +215,7 @@ impl Slot {
         TraceContext::new(trace, span, TraceFlags::from_bits(flags as u8))
     }
 
-    /// What is current inside of the span.
+    /// Returns the current context inside of the span.
     #[inline]
     pub(super) fn current(&self) -> Current {
         if self.has_more()
@@ -225,27 +226,27 @@ impl Slot {
         self.context().map(Current::from).unwrap_or_default()
     }
 
-    /// Whether more is current inside of it than its context.
+    /// Returns true if the current context inside of the span is more than a trace context.
     #[inline]
     pub(super) fn has_more(&self) -> bool {
         self.flags.load(Ordering::Relaxed) & MORE != 0
     }
 
-    /// Whether something may be recorded of it.
+    /// Returns true if the span is recorded.
     #[inline]
     pub(super) fn is_recorded(&self) -> bool {
         self.flags.load(Ordering::Relaxed) & RECORDED != 0
     }
 
-    /// Records the span from now on.
+    /// Starts recording the span.
     pub(super) fn record(&self, body: &mut Body, open: Open) {
         body.open = Some(open);
         self.flags.fetch_or(RECORDED, Ordering::Relaxed);
     }
 
-    /// Records nothing more of the span, and gives what was recorded.
+    /// Stops recording the span, and returns its record.
     pub(super) fn stop_recording(&self) -> Option<Open> {
-        // Under the lock: once it is free, the slot may be given to another span.
+        // Under the lock: after the span is closed, the slot may be reused for another span.
         let mut body = self.body();
         let open = body.open.take();
         if open.is_some() {
@@ -254,14 +255,14 @@ impl Slot {
         open
     }
 
-    /// What not every span has. No code of others runs while it is locked.
+    /// Locks the data that is not always present. No foreign code runs while it is locked.
     #[inline]
     pub(super) fn body(&self) -> MutexGuard<'_, Body> {
-        // It is whole between any two statements that can panic.
+        // A panic cannot leave it in an inconsistent state, so poisoning is ignored.
         self.body.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Gives the slot up, and what was recorded.
+    /// Frees the slot, and returns the record of the span.
     #[inline]
     pub(super) fn empty(&self) -> Option<Open> {
         let marks = self.flags.load(Ordering::Relaxed) & (RECORDED | MORE);
@@ -312,7 +313,7 @@ mod tests {
     fn what_has_no_slot_is_refused() {
         let table = Table::new();
         let context = ids::new_trace();
-        // All have the same home on every level.
+        // All of these ids have the same home on every level.
         let ids = (0..).map(|at| 1 + (at << 51));
         let taken = ids.take_while(|id| table.insert(*id, context, None, None));
         assert_eq!(taken.count(), WAYS * 12);

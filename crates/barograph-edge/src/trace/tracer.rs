@@ -1,4 +1,4 @@
-//! What a layer, its handles and the spans themselves share.
+//! The state that a layer, its handles and its spans share.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -20,13 +20,13 @@ use super::table::{Slot, Table};
 use crate::sampling::Sampler;
 use crate::sampling::keep::Keep;
 
-/// What a layer, its handles and the spans themselves share.
+/// The state that a layer, its handles and its spans share.
 pub(super) struct Tracer {
-    /// Tells layers apart.
+    /// A random id that distinguishes layers.
     pub(super) number: u64,
     pub(super) table: Table,
     pub(super) sink: Box<dyn SpanSink>,
-    /// Whether anybody gets the spans.
+    /// True if the sink uses the spans.
     pub(super) records: bool,
     pub(super) sampler: Box<dyn Sampler>,
     pub(super) needs_attributes: bool,
@@ -34,11 +34,11 @@ pub(super) struct Tracer {
     pub(super) settings: Settings,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: SpanMetrics,
-    /// Whether spans are given a parent after they started.
+    /// True if spans may get a parent after they started.
     pub(super) has_late_parents: AtomicBool,
-    /// Spans for which there was no slot.
+    /// The number of spans for which there was no free slot.
     pub(super) untracked: AtomicU64,
-    /// The address of the registry that the layer is in; 0 when it is not known.
+    /// The address of the registry that the layer is in; 0 while it is unknown.
     pub(super) registry: AtomicUsize,
 }
 
@@ -52,7 +52,7 @@ impl Tracer {
         self.clock.unix_nanos()
     }
 
-    /// Changes the record of a span, if there is one.
+    /// Changes the record of a span, if it is recorded.
     #[inline(always)]
     pub(super) fn with_record(&self, slot: &Slot, change: impl FnOnce(&mut SpanRecord)) {
         if slot.is_recorded()
@@ -62,7 +62,7 @@ impl Tracer {
         }
     }
 
-    /// Records an event in the span of this id.
+    /// Records an event in the span with this id.
     pub(super) fn event(&self, id: u64, event: &Event<'_>) {
         let fails = self.settings.error_events == ErrorEvents::FailSpan
             && *event.metadata().level() == tracing::Level::ERROR;
@@ -89,7 +89,7 @@ impl Tracer {
         }
     }
 
-    /// Links a span to what came before it.
+    /// Links a span to one that it follows from.
     pub(super) fn follow(&self, id: u64, before: u64) {
         let (Some(slot), Some(before)) = (self.table.find(id), self.table.find(before)) else {
             return;
@@ -107,7 +107,7 @@ impl Tracer {
         }
     }
 
-    /// A panic has left a span.
+    /// Marks a span as failed because a panic has left it.
     #[cold]
     pub(super) fn panicked(&self, id: u64) {
         let Some(slot) = self.table.find(id) else {
@@ -121,7 +121,7 @@ impl Tracer {
         });
     }
 
-    /// A span has closed.
+    /// Ends a span that `tracing` has closed.
     #[inline]
     pub(super) fn close(&self, id: u64) {
         if let Some(slot) = self.table.find(id)
@@ -131,7 +131,7 @@ impl Tracer {
         }
     }
 
-    /// Sends a span, which ends now, where it belongs. Whatever has no room is counted there.
+    /// Ends a span, and passes it to the sink or to its buffered trace, which count what they drop.
     pub(super) fn finish(&self, mut open: Open, now: u64) {
         open.end(now, self.limits());
         let is_sampled = open.record.context.is_sampled();
@@ -149,7 +149,8 @@ impl Tracer {
         }
     }
 
-    /// Ends spans that are open, as they stand, until the queue is full. Says how many are left.
+    /// Ends open spans with their current state until the queue is full. Returns the number of
+    /// spans that are left.
     pub(super) fn finish_open(&self) -> usize {
         let mut left = 0;
         let now = self.now();
@@ -162,7 +163,7 @@ impl Tracer {
         left
     }
 
-    /// Ends all spans that are open, as they stand, whether there is room for them or not.
+    /// Ends all open spans with their current state, even if there is no room for them.
     pub(super) fn finish_all(&self) {
         let now = self.now();
         for slot in self.table.recorded() {
@@ -181,12 +182,12 @@ impl Tracer {
     }
 }
 
-/// What kind of error a span ended with.
+/// The attribute with the type of the error that a span ended with.
 ///
 /// Source: OpenTelemetry semantic conventions 1.44, "Error attributes".
 const ERROR_TYPE: &str = "error.type";
 
-/// Marks spans that were open when their process ended.
+/// The attribute of spans that were still open when their process ended.
 const UNFINISHED: &str = "barograph.span.unfinished";
 
 impl From<bool> for IsSampled {
@@ -199,24 +200,25 @@ impl From<bool> for IsSampled {
     }
 }
 
-/// The layers of this process, for spans whose subscriber does not show its layers: those behind a
-/// `reload` do not.
+/// The layers of this process. They are needed for spans whose subscriber does not expose its
+/// layers, such as layers behind a `reload`.
 static LAYERS: Mutex<Vec<Weak<Tracer>>> = Mutex::new(Vec::new());
 
-/// Makes a layer known.
+/// Adds a layer to `LAYERS`.
 pub(super) fn announce(tracer: &Arc<Tracer>) {
     let mut layers = LAYERS.lock().unwrap_or_else(PoisonError::into_inner);
     layers.retain(|layer| layer.strong_count() > 0);
     layers.push(Arc::downgrade(tracer));
 }
 
-/// The address of the registry behind a subscriber; 0 when there is none.
+/// Returns the address of the registry of a subscriber, or 0 if it has none.
 pub(super) fn registry_of(dispatch: &Dispatch) -> usize {
     let registry = dispatch.downcast_ref::<Registry>();
     registry.map_or(0, |registry| std::ptr::from_ref(registry).addr())
 }
 
-/// The layer in this registry that knows a span of this id. One whose registry is not known may be it.
+/// Returns the layer in this registry that tracks a span with this id, or else such a layer whose
+/// registry is unknown.
 pub(super) fn layer_with(registry: usize, id: u64) -> Option<Arc<Tracer>> {
     let layers = LAYERS.lock().unwrap_or_else(PoisonError::into_inner);
     let knows = |tracer: &Arc<Tracer>| tracer.table.find(id).is_some();
@@ -233,11 +235,11 @@ pub(super) fn layer_with(registry: usize, id: u64) -> Option<Arc<Tracer>> {
     })
 }
 
-/// The context of an open span, for another layer that is told of it by its id.
+/// Returns the context of an open span, for other layers that have only its id.
 ///
-/// Inside of a span that is entered, [`current::context`](barograph_core::current::context) says it at
-/// once. This is for the parent that an event is given by hand. In a process with several registries it
-/// may be the span of another one.
+/// Inside of an entered span, [`current::context`](barograph_core::current::context) is the faster
+/// way. This function is for an event with an explicit parent. In a process with several registries
+/// it may return the context of a span in another registry that has the same id.
 pub fn context_of(id: &Id) -> Option<TraceContext> {
     let id = id.into_u64();
     let layers = LAYERS.lock().unwrap_or_else(PoisonError::into_inner);

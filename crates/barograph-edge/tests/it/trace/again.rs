@@ -1,4 +1,4 @@
-//! Records that are made of the memory of others.
+//! Records that reuse the memory of other records.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::LazyLock;
@@ -15,7 +15,7 @@ use tracing_subscriber::prelude::*;
 
 use super::setup::{Spans, queue};
 
-/// Makes a span, of one of seven kinds.
+/// Creates a span of one of seven kinds.
 fn make(kind: usize, number: u64) {
     match kind {
         0 => drop(info_span!(target: "elsewhere", "plain")),
@@ -53,11 +53,11 @@ fn make(kind: usize, number: u64) {
     }
 }
 
-/// What [`make`] makes.
+/// The number of kinds of spans that [`make`] creates.
 const KINDS: usize = 7;
 const NUMBERS: u64 = 8;
 
-/// A layer with little room, so that something is left out.
+/// Returns a layer with low limits, so that some events and attributes are dropped.
 fn layer(queue: &Spans) -> TraceLayer {
     let mut limits = SpanLimits::default();
     limits.events = 4;
@@ -68,7 +68,7 @@ fn layer(queue: &Spans) -> TraceLayer {
         .build()
 }
 
-/// All of a record that does not differ from one time to the next.
+/// Formats the parts of a record that are the same in each run.
 fn told(record: &SpanRecord) -> String {
     let mut told = record.clone();
     told.context = TraceContext::new(1, 1, record.context.flags()).expect("neither is zero");
@@ -85,7 +85,7 @@ fn told(record: &SpanRecord) -> String {
     format!("{told:?}")
 }
 
-/// What each span says while no memory is used again: before anybody has given a record back.
+/// The records of all spans before any memory is reused.
 static FIRST: LazyLock<Vec<Vec<String>>> = LazyLock::new(|| {
     let queue = queue();
     let subscriber = tracing_subscriber::registry().with(layer(&queue));
@@ -115,13 +115,13 @@ fn the_first_are_as_they_were_made() {
     ] {
         assert!(noisy.contains(part), "{part} in {noisy}");
     }
-    // A further field of the name of the message is an attribute.
+    // A second field `message` is an attribute.
     let failed = &FIRST[3][0];
     for part in ["name: \"two\"", "key: \"message\", value: Str(\"one\")"] {
         assert!(failed.contains(part), "{part} in {failed}");
     }
     let kinds: HashSet<_> = FIRST.iter().flatten().collect();
-    // A plain span has no number.
+    // The plain span has no number.
     assert_eq!(kinds.len(), 1 + (KINDS - 1) * NUMBERS as usize);
 }
 

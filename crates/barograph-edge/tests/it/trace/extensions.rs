@@ -1,4 +1,4 @@
-//! What the extension trait says to a span.
+//! The methods of the extension trait for spans.
 
 use barograph_core::current;
 use barograph_edge::sampling::{AlwaysOff, ParentBased};
@@ -61,7 +61,7 @@ fn what_came_before_is_linked() {
         before = cause.trace_context();
         let span = info_span!(parent: None, "effect");
         span.follows_from(&cause);
-        // A span that is not there is not linked.
+        // A span that does not exist is not linked.
         span.follows_from(tracing::Id::from_u64(1 << 40));
     });
     let links = &named(&spans, "effect").links;
@@ -96,7 +96,7 @@ fn a_late_parent_takes_the_span_along() {
 
 #[test]
 fn a_late_parent_decides_about_sampling() {
-    // What the first span started with was not recorded; from then on it is.
+    // The fields that the first span started with were not recorded; those of later spans are.
     let spans = spans_of(
         |builder| builder.with_sampler(ParentBased::new(AlwaysOff)),
         |handle| {

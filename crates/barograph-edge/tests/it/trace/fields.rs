@@ -1,4 +1,4 @@
-//! What a record holds.
+//! The contents of a span record.
 
 use std::fmt;
 use std::time::Duration;
@@ -125,7 +125,7 @@ fn events_have_their_time_and_fields() {
     );
 }
 
-/// An error that says what caused it.
+/// An error with an optional cause.
 #[derive(Debug)]
 struct Failed(&'static str, Option<Box<Failed>>);
 
@@ -170,7 +170,7 @@ fn errors_come_with_what_caused_them() {
     );
     assert_eq!(of(&record.events[1].attributes), told);
     assert_eq!(of(&record.events[2].attributes), told);
-    // An event of level ERROR says that its span failed.
+    // An event of level ERROR sets the status of its span.
     assert!(matches!(record.status, Status::Error { .. }));
 }
 

@@ -1,4 +1,4 @@
-//! The layer between others: in any order, behind filters, in a box, behind a reload.
+//! The layer combined with other layers: in any order, behind filters, in a box, behind a reload.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +13,7 @@ use tracing_subscriber::{Registry, registry, reload};
 
 use super::setup::{Spans, all, assert_child, named, queue, value};
 
-/// Says something to a span through the extension trait, under a subscriber made with our layer.
+/// Checks that the extension trait reaches a span under a subscriber that contains our layer.
 fn reaches<S>(make: impl FnOnce(TraceLayer) -> S)
 where
     S: Subscriber + Send + Sync,
@@ -56,7 +56,7 @@ fn spans_are_reached_wherever_the_layer_is() {
     });
 }
 
-/// Writes down which context is current at each event.
+/// A layer that collects the current context at each event.
 #[derive(Clone, Default)]
 struct Notes(Arc<Mutex<Vec<Option<TraceContext>>>>);
 
@@ -144,7 +144,7 @@ fn a_filter_is_changed_while_spans_are_open() {
 fn two_subscribers_do_not_mix_their_spans() {
     let queues = [queue(), queue()];
     let subscribe = |queue: &Spans| {
-        // Behind a reload, so that spans are looked up among all layers.
+        // Behind a reload, so that spans are looked up in all layers of the process.
         let layer = reload::Layer::new(TraceLayer::new(queue.clone())).0;
         tracing::Dispatch::new(registry().with(layer))
     };
@@ -171,7 +171,7 @@ fn two_subscribers_do_not_mix_their_spans() {
     }
 }
 
-/// A layer that looks at the ids of spans only when they close.
+/// A layer that looks up the context of spans only when they close.
 #[derive(Clone, Default)]
 struct AtClose(Arc<Mutex<Vec<Option<TraceContext>>>>);
 

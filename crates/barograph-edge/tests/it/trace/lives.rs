@@ -1,4 +1,4 @@
-//! Spans that end in another way than their author thought.
+//! Spans that end in an unusual way.
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -76,7 +76,7 @@ fn a_panic_ends_the_spans_on_its_way() {
     assert_eq!(named(&spans, "later").status, Status::Unset);
 }
 
-/// Makes a span when it is dropped.
+/// Creates a span when it is dropped.
 struct Cleaner;
 
 impl Drop for Cleaner {
@@ -85,7 +85,7 @@ impl Drop for Cleaner {
     }
 }
 
-/// Panics inside of so many spans.
+/// Panics inside of `depth` nested spans.
 fn panic_below(depth: usize) {
     let _span = info_span!("deep", depth).entered();
     match depth {
@@ -111,7 +111,7 @@ fn only_spans_in_which_a_panic_began_have_failed() {
     assert_eq!(named(&spans, "around").status, Status::Unset);
     let deep = spans.iter().filter(|span| span.name == "deep");
     assert_eq!(deep.filter(|span| span.status == FAILED).count(), 31);
-    // What is said by hand stays.
+    // A status and an error type that were set explicitly are kept.
     let known = named(&spans, "known");
     assert_eq!(known.status, Status::Ok);
     assert_eq!(value(&known.attributes, "error.type"), Some(&"disk".into()));
@@ -149,7 +149,7 @@ fn spans_that_are_open_at_the_end_go_out_as_they_stand() {
             assert_eq!(handle.metrics().live(), 2);
             assert_eq!(handle.finish_open(), 0);
             assert_eq!(handle.metrics().live(), 0);
-            // Too late, and no harm.
+            // An event after the end is ignored.
             inner.in_scope(|| info!("after"));
             assert!(current::context().is_some());
             drop((entered, inner));

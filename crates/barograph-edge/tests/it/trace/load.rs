@@ -44,7 +44,7 @@ fn a_storm_of_spans_is_bounded_and_counted_concurrently() {
                 }
             }
         });
-        // Closes spans of all the others.
+        // A thread that closes the spans of all other threads.
         let closer = scope.spawn(move || receive.into_iter().for_each(drop));
         let makers: Vec<_> = (0..THREADS)
             .map(|_| {

@@ -1,4 +1,4 @@
-//! Spans out of `tracing`.
+//! Spans from `tracing`.
 
 mod setup;
 

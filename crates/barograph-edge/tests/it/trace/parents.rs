@@ -1,4 +1,4 @@
-//! What a span is a part of.
+//! The parents of spans.
 
 use barograph_core::current::{self, Current};
 use barograph_core::ids;
@@ -14,7 +14,7 @@ fn spans_are_part_of_the_one_that_is_entered() {
         info_span!("a").in_scope(|| {
             let b = info_span!("b");
             let _c = info_span!("c").entered();
-            // Made before, it is no part of what was entered later.
+            // `b` was created before `c` was entered, so it is not a child of `c`.
             b.in_scope(|| drop(info_span!("d")));
         });
         drop(info_span!("e"));
@@ -70,7 +70,7 @@ fn a_context_that_is_entered_is_the_parent() {
     assert_eq!(a.context.trace_id(), caller.trace_id());
     let parent = a.parent.unwrap();
     assert!(parent.is_remote && parent.span_id == caller.span_id());
-    // The flag that says how the trace id was made is the caller's to say.
+    // The random flag of the trace id is taken from the caller.
     assert_eq!(a.context.flags(), TraceFlags::SAMPLED);
     assert!(
         b.parent
@@ -134,7 +134,7 @@ fn leaving_in_another_order_leaves_nothing_behind() {
         assert_eq!(current::context(), inside(&b));
         drop(in_b);
         assert_eq!(current::context(), None);
-        // Entered twice, it is left twice.
+        // A span that is entered twice is exited twice.
         let (first, second) = (a.clone().entered(), a.clone().entered());
         drop(first);
         assert_eq!(current::context(), inside(&a));
@@ -161,7 +161,7 @@ fn a_span_goes_from_thread_to_thread() {
             scope.spawn(move || {
                 let _guard = tracing::dispatcher::set_default(&dispatch);
                 assert_eq!(current::context(), None, "nothing is inherited");
-                // At the same time as on the other thread.
+                // The span is entered on both threads at the same time.
                 other.in_scope(|| {
                     assert_eq!(current::context(), context);
                     tracing::info!("elsewhere");

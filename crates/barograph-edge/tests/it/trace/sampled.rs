@@ -1,4 +1,4 @@
-//! What is sampled, and what is not.
+//! The decisions of samplers and their effect on recording.
 
 use barograph_core::registry::Registry;
 use barograph_core::{current, ids, queue::Queue};
@@ -232,7 +232,7 @@ fn a_share_of_all_traces_is_that_share() {
     let samplers: [fn() -> Box<dyn Sampler>; 4] = [
         || Box::new(Probability::new(0.1).unwrap()),
         || Box::new(TraceIdRatio::new(0.1).unwrap()),
-        // Described to the sampler, since it asks for the name.
+        // This sampler needs the start of the span, because it looks at the name.
         || {
             let tenth = Probability::new(0.1).unwrap();
             Box::new(Rules::new().with_rule(Rule::new().with_name("a"), tenth))
@@ -244,7 +244,7 @@ fn a_share_of_all_traces_is_that_share() {
             |builder| builder.with_sampler(make()),
             |_| (0..SPANS).for_each(|_| drop(info_span!("a"))),
         );
-        // Ten standard deviations.
+        // A tolerance of ten standard deviations.
         let share = spans.len() as f64 / SPANS as f64;
         assert!((share - 0.1).abs() < 0.021, "{share} by {:?}", make());
     }

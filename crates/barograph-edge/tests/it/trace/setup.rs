@@ -1,4 +1,4 @@
-//! A layer, its queue, and what comes out of it.
+//! A layer with a queue, and helpers to inspect its spans.
 
 use std::sync::Arc;
 
@@ -9,19 +9,19 @@ use barograph_model::span::SpanRecord;
 use barograph_model::value::{AnyValue, Attribute};
 use tracing_subscriber::prelude::*;
 
-/// Spans on their way out.
+/// The queue of exported spans.
 pub(super) type Spans = Arc<Queue<Box<SpanRecord>>>;
 
 pub(super) fn queue() -> Spans {
     Arc::new(Queue::new(100_000))
 }
 
-/// What spans come out of what is done, in the order in which they close.
+/// Returns the spans that `run` creates, in the order in which they close.
 pub(super) fn spans(run: impl FnOnce()) -> Vec<SpanRecord> {
     spans_of(|builder| builder, |_| run())
 }
 
-/// The same with a layer made to measure.
+/// Returns the spans that `run` creates with a layer that `set` configures.
 pub(super) fn spans_of(
     set: impl FnOnce(TraceLayerBuilder) -> TraceLayerBuilder,
     run: impl FnOnce(&TraceHandle),
@@ -34,14 +34,14 @@ pub(super) fn spans_of(
     all(&queue)
 }
 
-/// Everything in a queue.
+/// Returns all spans in a queue.
 pub(super) fn all(queue: &Spans) -> Vec<SpanRecord> {
     std::iter::from_fn(|| queue.pop())
         .map(|span| *span)
         .collect()
 }
 
-/// The span of this name.
+/// Returns the only span with this name.
 #[track_caller]
 pub(super) fn named<'a>(spans: &'a [SpanRecord], name: &str) -> &'a SpanRecord {
     let found: Vec<_> = spans.iter().filter(|span| span.name == name).collect();
@@ -49,12 +49,12 @@ pub(super) fn named<'a>(spans: &'a [SpanRecord], name: &str) -> &'a SpanRecord {
     found[0]
 }
 
-/// Key and value of an attribute, for comparisons.
+/// Returns an attribute, for comparisons.
 pub(super) fn attribute(key: &'static str, value: impl Into<AnyValue>) -> Attribute {
     Attribute::new(key, value)
 }
 
-/// The value of an attribute.
+/// Returns the value of an attribute.
 pub(super) fn value<'a>(attributes: &'a [Attribute], key: &str) -> Option<&'a AnyValue> {
     let mut all = attributes.iter().filter(|attribute| attribute.key == key);
     let found = all.next().map(|attribute| &attribute.value);
@@ -62,13 +62,13 @@ pub(super) fn value<'a>(attributes: &'a [Attribute], key: &str) -> Option<&'a An
     found
 }
 
-/// A caller's context.
+/// Returns the context of a remote caller.
 pub(super) fn remote(flags: TraceFlags) -> TraceContext {
     let context = TraceContext::new(0xabc << 64 | 7, 0xdef, flags).unwrap();
     context.as_remote()
 }
 
-/// Whether one span is the parent of another.
+/// Asserts that one span is the parent of another.
 #[track_caller]
 pub(super) fn assert_child(child: &SpanRecord, parent: &SpanRecord) {
     assert_eq!(child.context.trace_id(), parent.context.trace_id());
