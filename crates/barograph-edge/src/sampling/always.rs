@@ -1,13 +1,13 @@
-//! Samplers that need not look at a span.
+//! Samplers that do not look at the span.
 
 use barograph_model::context::{TraceContext, TraceId};
 
 use super::sampler::{Decision, Sampler, SpanStart, Verdict};
 
-/// Samples everything.
+/// Samples every span.
 ///
-/// It leaves the tracestate as it is. [`Probability`](super::Probability) of 1 samples as much, and
-/// says so to whoever counts spans.
+/// It leaves the tracestate unchanged. A [`Probability`](super::Probability) of 1 samples the same
+/// spans, and records the probability in the tracestate for backends that count spans.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AlwaysOn;
 
@@ -31,7 +31,7 @@ impl Sampler for AlwaysOn {
     }
 }
 
-/// Samples nothing.
+/// Samples no span.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct AlwaysOff;
 
@@ -55,14 +55,14 @@ impl Sampler for AlwaysOff {
     }
 }
 
-/// Samples what another sampler samples, and has everything else recorded without being exported.
+/// Samples the spans that another sampler samples, and records all others without exporting them.
 #[derive(Clone, Copy, Debug)]
 pub struct AlwaysRecord<S> {
     inner: S,
 }
 
 impl<S: Sampler> AlwaysRecord<S> {
-    /// A sampler that drops nothing.
+    /// Creates a sampler that records the spans that `inner` drops.
     pub fn new(inner: S) -> Self {
         AlwaysRecord { inner }
     }

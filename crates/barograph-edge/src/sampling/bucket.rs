@@ -1,19 +1,20 @@
-//! How many of something a second may have.
+//! A token bucket: a limit of a number per second.
 //!
 //! # Protocol
 //!
-//! One word holds the time until which everything is given away. Who wants one moves it on by the
-//! time that one takes, unless that were further ahead of now than the bucket is deep. Threads do so
-//! by compare and swap; who loses looks again. Nothing else is guarded by it, so all is Relaxed.
+//! One word holds the time until which all tokens are taken. A caller takes a token by moving that
+//! time forward by the interval of one token, unless it would then be further ahead of now than the
+//! depth of the bucket. Threads do so by compare and swap; a thread that loses the race tries
+//! again. The word guards no other memory, so all accesses are Relaxed.
 
 use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-/// A bucket that fills at a steady rate and holds what comes in a second, but at least one.
+/// A token bucket that fills at a steady rate and holds the tokens of one second, but at least one.
 pub(super) struct Bucket {
     per_second: f64,
-    /// Nanoseconds that each one takes.
+    /// The interval of one token, in nanoseconds.
     each: u64,
     depth: u64,
     given_until: AtomicU64,
@@ -37,14 +38,15 @@ impl Bucket {
         self.per_second
     }
 
-    /// Takes one, if there is one at this time in nanoseconds since the Unix epoch.
+    /// Takes a token, and returns false if there is none at this time, in nanoseconds since the
+    /// Unix epoch.
     #[inline]
     pub(super) fn take(&self, now: u64) -> bool {
         self.take_from(self.depth, now)
     }
 
-    /// Takes one, if half of what the bucket holds stays for those who need it more. A bucket that
-    /// holds less than two is not halved.
+    /// Takes a token if half of the capacity stays for callers of `take`. The full capacity is used
+    /// if half of it would be less than one token.
     pub(super) fn take_of_half(&self, now: u64) -> bool {
         let half = self.depth / 2;
         self.take_from(if half < self.each { self.depth } else { half }, now)
@@ -56,7 +58,8 @@ impl Bucket {
         let limit = now.saturating_add(depth);
         let mut until = self.given_until.load(Ordering::Relaxed);
         loop {
-            // So far ahead it is only when the clock was set back; then the bucket is empty now.
+            // The time is this far ahead only if the clock was set back; then the bucket counts as
+            // empty.
             let was_set_back = until > full.saturating_add(SECOND);
             let next = until.clamp(now, full).saturating_add(self.each);
             let is_free = next <= limit;
@@ -81,7 +84,7 @@ const SECOND: u64 = 1_000_000_000;
 const SLOWEST: f64 = 1e-6;
 const FASTEST: f64 = 1e9;
 
-/// A number a second that cannot be kept to.
+/// The error for a rate that is out of range.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct InvalidRate(pub f64);
 
@@ -99,7 +102,7 @@ pub(super) const EXPECTED_RATE: &str = "a number a second from 0.000001 to 10000
 mod tests {
     use super::*;
 
-    /// How many are given away when asked so many times at this time.
+    /// Returns how many of `times` attempts at this time succeed.
     fn taken(bucket: &Bucket, times: usize, now: u64) -> usize {
         (0..times).filter(|_| bucket.take(now)).count()
     }
@@ -142,7 +145,7 @@ mod tests {
     fn a_clock_that_is_set_back_does_not_stop_it() {
         let bucket = Bucket::new(10.0).unwrap();
         assert_eq!(taken(&bucket, 100, 5000 * SECOND), 10);
-        // A thread that read the clock a little earlier gets nothing more.
+        // A thread that read the clock slightly earlier gets nothing more.
         assert_eq!(taken(&bucket, 100, 5000 * SECOND - 1000), 0);
         assert_eq!(taken(&bucket, 100, 1000 * SECOND), 0);
         assert_eq!(taken(&bucket, 100, 1000 * SECOND + SECOND / 2), 5);
@@ -159,7 +162,7 @@ mod tests {
             let threads = [(); 4].map(|()| scope.spawn(take));
             threads.map(|thread| thread.join().unwrap()).iter().sum()
         });
-        // A second's worth, and what came in 199 milliseconds.
+        // The tokens of one second, and those of the 199 milliseconds.
         assert_eq!(all, 1199);
     }
 }

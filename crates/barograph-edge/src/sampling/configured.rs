@@ -14,27 +14,28 @@ use super::ratio::TraceIdRatio;
 use super::rules::{Rule, Rules};
 use super::sampler::Sampler;
 
-/// The sampler that the values of `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG` ask for, and
-/// what of them is ignored.
+/// Returns the sampler for the values of `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`, and
+/// the values that are ignored because they are invalid.
 ///
 /// | sampler | argument |
 /// |---|---|
 /// | `always_on`, `always_off` | none |
-/// | `traceidratio` | a share from 0 to 1, 1 where it is missing |
+/// | `traceidratio` | a ratio from 0 to 1; 1 by default |
 /// | `probability` | the same, for [`Probability`] |
-/// | `ratelimited` | spans a second, 100 where it is missing |
+/// | `ratelimited` | spans per second; 100 by default |
 /// | `rules` | rules, see below |
 ///
-/// Each of them may stand after `parentbased_`, which makes it the root of [`ParentBased`]; the default
-/// is `parentbased_always_on`. The last three are ours: OpenTelemetry has no names for them.
+/// Each name may have the prefix `parentbased_`, which makes the sampler the root of
+/// [`ParentBased`]; the default is `parentbased_always_on`. The last three samplers are extensions:
+/// OpenTelemetry defines no names for them.
 ///
-/// Rules stand between semicolons, and the first that fits counts: `route:/health*=0;
-/// kind:consumer&messaging.system:kafka=5/s; name:GET /admin/*=1; *=0.05`. Left of the last `=` are
-/// conditions between `&`: `name`, `route` or `kind`, or the key of an attribute, each with a pattern
-/// after the colon; or `*` for every span. Right of it is a share from 0 to 1, for [`Probability`], or
-/// a number of spans a second. What no rule fits is sampled.
+/// Rules are separated by semicolons, and the first rule that matches applies: `route:/health*=0;
+/// kind:consumer&messaging.system:kafka=5/s; name:GET /admin/*=1; *=0.05`. On the left of the last
+/// `=` are conditions joined by `&`: `name`, `route`, `kind` or the key of an attribute, each with
+/// a colon and a pattern; or `*` for every span. On the right is a ratio from 0 to 1, for
+/// [`Probability`], or a number of spans per second. A span that matches no rule is sampled.
 ///
-/// An argument that makes no sense counts as missing, whole.
+/// An invalid argument is ignored as a whole, as if it were unset.
 ///
 /// Source: OpenTelemetry 1.60, "Environment variable specification".
 ///
@@ -58,7 +59,7 @@ pub fn configured(
     let (sampler, argument) = (clean(sampler), clean(argument));
     let mut ignored = Vec::new();
     let Some(name) = sampler else {
-        // The argument of a sampler that was not chosen is nobody's.
+        // An argument without a sampler is ignored.
         ignored
             .extend(argument.map(|value| Ignored::argument(value, "OTEL_TRACES_SAMPLER with it")));
         return (Arc::new(ParentBased::default()), ignored);
@@ -75,7 +76,7 @@ pub fn configured(
             expected: "always_on, always_off, traceidratio, probability, ratelimited or rules, \
                        alone or after parentbased_",
         });
-        // Whatever the argument is, it is not meant for the default.
+        // The argument of an unknown sampler does not apply to the default sampler.
         return (Arc::new(ParentBased::default()), ignored);
     };
     let root = argument.and_then(|argument| {
@@ -92,15 +93,15 @@ pub fn configured(
     }
 }
 
-/// A variable that makes no sense, and is as good as not set.
+/// A value of an environment variable that is invalid and treated as unset.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ignored {
-    /// Its name.
+    /// The name of the variable.
     pub variable: &'static str,
-    /// What it is set to.
+    /// The invalid value.
     pub value: String,
-    /// What it might be set to.
+    /// A description of the valid values.
     pub expected: &'static str,
 }
 
@@ -128,7 +129,7 @@ impl fmt::Display for Ignored {
 const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
 const ARGUMENT: &str = "OTEL_TRACES_SAMPLER_ARG";
 
-/// What can be asked for by name.
+/// The samplers that have a name.
 #[derive(Clone, Copy)]
 enum Kind {
     AlwaysOn,

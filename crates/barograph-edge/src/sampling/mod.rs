@@ -1,15 +1,15 @@
-//! Which traces are recorded.
+//! Samplers, which decide the traces that are recorded.
 //!
-//! A [`Sampler`] is asked once for each span, when it starts. The paved path is [`ParentBased`]: the
-//! first service of a trace decides, all others follow.
+//! A [`Sampler`] is called once for each span, when it starts. The recommended sampler is
+//! [`ParentBased`]: the first service of a trace decides, and all others follow.
 //!
-//! * [`AlwaysOn`], [`AlwaysOff`], [`TraceIdRatio`]: the three that every SDK has.
-//! * [`Probability`]: a share of all traces, on which services agree without talking to each other.
-//! * [`RateLimited`]: what another samples, but so many a second.
-//! * [`Rules`]: asks one of several others, depending on name, kind, route or attributes.
-//! * [`ParentBased`]: asks one of five others, depending on the parent.
-//! * [`configured`]: what the environment asks for.
-//! * [`keep`]: which traces are exported though none of these sampled them.
+//! * [`AlwaysOn`], [`AlwaysOff`], [`TraceIdRatio`]: the three samplers that every SDK has.
+//! * [`Probability`]: samples a share of all traces, consistently in all services.
+//! * [`RateLimited`]: samples the spans that another sampler samples, up to a number per second.
+//! * [`Rules`]: delegates to one of several samplers, depending on name, kind, route or attributes.
+//! * [`ParentBased`]: delegates to one of five samplers, depending on the parent.
+//! * [`configured`]: the sampler that the environment variables configure.
+//! * [`keep`]: tail sampling, which exports traces that none of these samplers sampled.
 //!
 //! Source: OpenTelemetry 1.60, trace SDK, "Sampling".
 

@@ -1,4 +1,4 @@
-//! Sampling as the parent was.
+//! Sampling that follows the parent.
 
 use barograph_model::context::{TraceContext, TraceId};
 
@@ -6,12 +6,13 @@ use super::always::{AlwaysOff, AlwaysOn};
 use super::sampler::{Decision, Sampler, SpanStart, Verdict};
 use super::threshold::{Randomness, Threshold};
 
-/// Asks one of five samplers, depending on the parent.
+/// Delegates to one of five samplers, depending on the parent.
 ///
-/// Only who starts a trace decides, unless told otherwise: spans with a parent are sampled where it
-/// was. So a trace is recorded whole or not at all, whatever the services on its way think.
+/// By default only the first service of a trace decides: a span with a parent is sampled if the
+/// parent is. So a trace is recorded as a whole or not at all, whatever the samplers of the later
+/// services are.
 ///
-/// A `th` that the decision of a remote parent contradicts is taken out of the tracestate.
+/// A `th` that contradicts the decision of a remote parent is removed from the tracestate.
 ///
 /// Source: OpenTelemetry 1.60, "ParentBased" and "Parent-based threshold".
 #[derive(Debug)]
@@ -24,7 +25,7 @@ pub struct ParentBased {
 }
 
 impl ParentBased {
-    /// A sampler that asks `root` where a trace begins, and follows the parent elsewhere.
+    /// Creates a sampler that asks `root` for root spans and follows the parent for all others.
     pub fn new(root: impl Sampler + 'static) -> Self {
         ParentBased {
             root: Box::new(root),
@@ -35,35 +36,35 @@ impl ParentBased {
         }
     }
 
-    /// Asks another sampler where the parent is in another process and was sampled.
+    /// Sets the sampler for spans with a remote parent that is sampled.
     #[must_use]
     pub fn with_remote_parent_sampled(mut self, sampler: impl Sampler + 'static) -> Self {
         self.remote_sampled = Box::new(sampler);
         self
     }
 
-    /// Asks another sampler where the parent is in another process and was not sampled.
+    /// Sets the sampler for spans with a remote parent that is not sampled.
     #[must_use]
     pub fn with_remote_parent_not_sampled(mut self, sampler: impl Sampler + 'static) -> Self {
         self.remote_not_sampled = Box::new(sampler);
         self
     }
 
-    /// Asks another sampler where the parent is in this process and was sampled.
+    /// Sets the sampler for spans with a local parent that is sampled.
     #[must_use]
     pub fn with_local_parent_sampled(mut self, sampler: impl Sampler + 'static) -> Self {
         self.local_sampled = Box::new(sampler);
         self
     }
 
-    /// Asks another sampler where the parent is in this process and was not sampled.
+    /// Sets the sampler for spans with a local parent that is not sampled.
     #[must_use]
     pub fn with_local_parent_not_sampled(mut self, sampler: impl Sampler + 'static) -> Self {
         self.local_not_sampled = Box::new(sampler);
         self
     }
 
-    /// Whom to ask about a span of this parent.
+    /// Returns the sampler for a span with this parent.
     #[inline]
     fn sampler(&self, parent: Option<TraceContext>) -> &dyn Sampler {
         let Some(parent) = parent else {
@@ -88,7 +89,7 @@ impl ParentBased {
     }
 }
 
-/// Everything is sampled, unless a parent was not.
+/// Samples every span, unless its parent is not sampled.
 impl Default for ParentBased {
     fn default() -> Self {
         ParentBased::new(AlwaysOn)
@@ -102,8 +103,9 @@ impl Sampler for ParentBased {
         let Some(parent) = span.parent else {
             return verdict;
         };
-        // What a sampler wrote itself it knows, and what a local parent has was looked at when that
-        // started; what came from elsewhere and was left as it is may not fit.
+        // A tracestate that the sampler returned is consistent, and that of a local parent was
+        // checked when the parent started. A tracestate that was received and is unchanged may be
+        // inconsistent.
         if verdict.trace_state.is_some()
             || !parent.is_remote()
             || is_consistent(span, verdict.decision)
@@ -131,7 +133,7 @@ impl Sampler for ParentBased {
     }
 }
 
-/// Whether the `th` that came with the parent, if any, says what was decided.
+/// Returns true if the `th` received with the parent, if any, agrees with the decision.
 #[inline]
 fn is_consistent(span: &SpanStart<'_>, decision: Decision) -> bool {
     let accepts =

@@ -1,6 +1,7 @@
-//! Texts with places left open.
+//! Text patterns with wildcards.
 
-/// A text in which `*` stands for any text, none too, and `?` for one character.
+/// A pattern in which `*` matches any text, including the empty text, and `?` matches one
+/// character.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pattern(Box<str>);
 
@@ -13,10 +14,12 @@ impl Pattern {
         &self.0
     }
 
-    /// Whether the whole text fits. Takes at most the product of both lengths; allocates nothing.
+    /// Returns true if the whole text matches. Takes time up to the product of both lengths, and
+    /// allocates nothing.
     pub(super) fn fits(&self, text: &str) -> bool {
         let (mut pattern, mut rest) = (self.0.chars(), text.chars());
-        // Where to go on when what came after the last star does not fit: one character later.
+        // The position to continue from, one character later, if the text after the last star does
+        // not match.
         let mut star = None;
         loop {
             let there = rest.clone();
@@ -49,7 +52,7 @@ mod tests {
 
     use super::*;
 
-    /// The definition, which may take as long as it likes.
+    /// The definition of matching, which may be slow.
     fn fits(pattern: &[char], text: &[char]) -> bool {
         match (pattern, text) {
             ([], text) => text.is_empty(),

@@ -1,16 +1,17 @@
-//! Sampling on which services agree.
+//! Sampling that is consistent between services.
 
 use barograph_model::context::{TraceContext, TraceId, TraceState};
 
 use super::sampler::{Decision, Sampler, SpanStart, Verdict};
 use super::threshold::{InvalidRatio, Randomness, Threshold};
 
-/// Samples a share of all traces, and says which.
+/// Samples a share of all traces, and records the threshold in the tracestate.
 ///
-/// It compares the random bits of the trace with its threshold. Two services that use it sample the
-/// same traces, as far as their shares go; and who counts their spans knows how many each stands for.
+/// It compares the random bits of the trace with its threshold. Services that use it sample the
+/// same traces, as far as their ratios allow; and a backend that counts their spans knows how many
+/// spans each one represents.
 ///
-/// As other samplers do it ignores the parent; [`ParentBased`](super::ParentBased) does not.
+/// Like other samplers, and unlike [`ParentBased`](super::ParentBased), it ignores the parent.
 ///
 /// Source: OpenTelemetry 1.60, "ProbabilitySampler".
 ///
@@ -29,17 +30,17 @@ use super::threshold::{InvalidRatio, Randomness, Threshold};
 #[derive(Clone, Debug)]
 pub struct Probability {
     ratio: f64,
-    /// None where nothing is sampled, which is no probability.
+    /// `None` if nothing is sampled, because 0 has no threshold.
     threshold: Option<Threshold>,
-    /// What most roots get, made once.
+    /// The tracestate of roots without an incoming tracestate, created once.
     alone: TraceState,
 }
 
 impl Probability {
-    /// A sampler of this share of traces, from 0 to 1.
+    /// Creates a sampler for this share of traces.
     ///
     /// # Errors
-    /// [`InvalidRatio`] when it is not from 2⁻⁵⁶ to 1, and not 0.
+    /// Returns [`InvalidRatio`] if the ratio is neither 0 nor from 2⁻⁵⁶ to 1.
     pub fn new(ratio: f64) -> Result<Self, InvalidRatio> {
         let threshold = match ratio {
             0.0 => None,

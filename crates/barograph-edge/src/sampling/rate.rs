@@ -1,4 +1,4 @@
-//! Sampling no more than so many traces a second.
+//! Sampling up to a number of traces per second.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,11 +9,11 @@ use super::always::AlwaysOn;
 use super::bucket::{Bucket, InvalidRate};
 use super::sampler::{Decision, Sampler, SpanStart, Verdict};
 
-/// Samples what another sampler samples, but no more than so many a second.
+/// Samples the spans that another sampler samples, up to a number per second.
 ///
-/// What comes within a second may come at once. It counts the spans that it is asked about: as the
-/// root of [`ParentBased`](super::ParentBased) those are traces. Nobody knows the share that it
-/// samples, so its spans carry no `th`.
+/// The spans of one second may come in a single burst. It counts the spans that it is asked about:
+/// as the root of [`ParentBased`](super::ParentBased) it counts traces. The share that it samples
+/// is unknown, so its spans have no `th`.
 pub struct RateLimited {
     bucket: Bucket,
     inner: Box<dyn Sampler>,
@@ -21,10 +21,10 @@ pub struct RateLimited {
 }
 
 impl RateLimited {
-    /// A sampler of everything up to so many a second, which may be less than one.
+    /// Creates a sampler of all spans up to this number per second, which may be less than one.
     ///
     /// # Errors
-    /// [`InvalidRate`] when it is not from 10⁻⁶ to 10⁹.
+    /// Returns [`InvalidRate`] if the number is not from 10⁻⁶ to 10⁹.
     pub fn new(per_second: f64) -> Result<Self, InvalidRate> {
         Ok(RateLimited {
             bucket: Bucket::new(per_second)?,
@@ -33,14 +33,14 @@ impl RateLimited {
         })
     }
 
-    /// Of what another sampler samples.
+    /// Limits the spans that this sampler samples, instead of all spans.
     #[must_use]
     pub fn with_sampler(mut self, sampler: impl Sampler + 'static) -> Self {
         self.inner = Box::new(sampler);
         self
     }
 
-    /// By another clock.
+    /// Sets the clock.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
         self.clock = Arc::new(clock);

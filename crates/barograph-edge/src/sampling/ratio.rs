@@ -1,4 +1,4 @@
-//! Sampling by the trace id alone.
+//! Sampling by the trace id only.
 
 use barograph_model::context::{TraceContext, TraceId};
 
@@ -7,23 +7,23 @@ use super::threshold::InvalidRatio;
 
 /// Samples a share of all traces, chosen by their ids.
 ///
-/// It decides as the OpenTelemetry SDKs for Go and Rust do: by the right half of the id without its
-/// last bit. [`Probability`](super::Probability) is what takes its place: other services can agree
-/// with it whatever their language, and its spans say how many they stand for.
+/// It uses the same algorithm as the OpenTelemetry SDKs for Go and Rust: it compares the right half
+/// of the id, without its last bit. [`Probability`](super::Probability) is its successor: services
+/// in any language can sample consistently with it, and its spans record their adjusted count.
 ///
 /// Source: OpenTelemetry 1.60, "TraceIdRatioBased"; the specification leaves the algorithm open.
 #[derive(Clone, Copy, Debug)]
 pub struct TraceIdRatio {
     ratio: f64,
-    /// Of 2⁶³ ids, how many are sampled.
+    /// The number of sampled values of the 2⁶³ possible ones.
     bound: u64,
 }
 
 impl TraceIdRatio {
-    /// A sampler of this share of traces, from 0 to 1.
+    /// Creates a sampler for this share of traces.
     ///
     /// # Errors
-    /// [`InvalidRatio`] when it is not from 0 to 1.
+    /// Returns [`InvalidRatio`] if the ratio is not from 0 to 1.
     pub fn new(ratio: f64) -> Result<Self, InvalidRatio> {
         if !(0.0..=1.0).contains(&ratio) {
             return Err(InvalidRatio(ratio));

@@ -1,4 +1,4 @@
-//! Sampling by what a span is.
+//! Sampling by name, kind and attributes of a span.
 
 use barograph_model::span::SpanKind;
 use barograph_model::value::{AnyValue, Attribute, Text};
@@ -7,10 +7,10 @@ use super::always::AlwaysOn;
 use super::pattern::Pattern;
 use super::sampler::{Sampler, SpanStart, Verdict};
 
-/// Asks the sampler of the first rule that fits.
+/// Delegates to the sampler of the first rule that matches.
 ///
-/// As the root of [`ParentBased`](super::ParentBased) it decides about traces by the span that begins
-/// them. Rules see what is known when a span starts.
+/// As the root of [`ParentBased`](super::ParentBased) it decides about traces by their root span.
+/// Rules see the data that is known when a span starts.
 ///
 /// ```
 /// use barograph_edge::sampling::{AlwaysOff, ParentBased, Probability, Rule, Rules};
@@ -27,12 +27,12 @@ pub struct Rules {
 }
 
 impl Rules {
-    /// No rules. What none fits is sampled.
+    /// Creates a sampler without rules. A span that matches no rule is sampled.
     pub fn new() -> Self {
         Rules::default()
     }
 
-    /// Asks a sampler about what fits the rule, and none of those before.
+    /// Adds a sampler for the spans that match this rule and none of the earlier ones.
     #[must_use]
     pub fn with_rule(mut self, rule: Rule, sampler: impl Sampler + 'static) -> Self {
         self.rules.push((rule, Box::new(sampler)));
@@ -61,9 +61,9 @@ impl Sampler for Rules {
     }
 }
 
-/// What a span has to be for a rule to fit. Without conditions it fits all.
+/// The conditions of a rule. A rule without conditions matches every span.
 ///
-/// In patterns `*` stands for any text, none too, and `?` for one character.
+/// In patterns `*` matches any text, including the empty text, and `?` matches one character.
 #[derive(Clone, Debug, Default)]
 pub struct Rule {
     names: Vec<Pattern>,
@@ -71,41 +71,42 @@ pub struct Rule {
     attributes: Vec<(Text, Value)>,
 }
 
-/// What an attribute has to be.
+/// The condition for the value of an attribute.
 #[derive(Clone, Debug)]
 enum Value {
     Exactly(AnyValue),
-    /// A text that fits.
+    /// The text form of the value matches.
     Like(Pattern),
 }
 
 impl Rule {
-    /// A rule that fits every span.
+    /// Creates a rule that matches every span.
     pub fn new() -> Self {
         Rule::default()
     }
 
-    /// Only spans whose name fits a pattern: `GET /orders/*`.
+    /// Requires that the name matches a pattern: `GET /orders/*`.
     #[must_use]
     pub fn with_name(mut self, pattern: &str) -> Self {
         self.names.push(Pattern::new(pattern));
         self
     }
 
-    /// Only requests whose route fits a pattern: `/orders/*`. It is the attribute `http.route`.
+    /// Requires that the route matches a pattern: `/orders/*`. The route is the attribute
+    /// `http.route`.
     #[must_use]
     pub fn with_route(self, pattern: &str) -> Self {
         self.with_attribute_like("http.route", pattern)
     }
 
-    /// Only spans of a kind.
+    /// Requires this kind of span.
     #[must_use]
     pub fn with_kind(mut self, kind: SpanKind) -> Self {
         self.kind = Some(kind);
         self
     }
 
-    /// Only spans with an attribute of this value.
+    /// Requires an attribute with this value.
     #[must_use]
     pub fn with_attribute(mut self, key: impl Into<Text>, value: impl Into<AnyValue>) -> Self {
         let value = Value::Exactly(value.into());
@@ -113,8 +114,8 @@ impl Rule {
         self
     }
 
-    /// Only spans with an attribute that fits a pattern. Numbers and truth values are taken as they
-    /// are written.
+    /// Requires an attribute whose value matches a pattern. Numbers and booleans are matched in
+    /// their text form.
     #[must_use]
     pub fn with_attribute_like(mut self, key: impl Into<Text>, pattern: &str) -> Self {
         let value = Value::Like(Pattern::new(pattern));
@@ -122,7 +123,7 @@ impl Rule {
         self
     }
 
-    /// Whether a span with this name, kind and attributes fits.
+    /// Returns true if a span with this name, kind and attributes matches.
     pub(super) fn fits(&self, name: &str, kind: SpanKind, attributes: &[Attribute]) -> bool {
         let fits = |(key, value): &(Text, Value)| {
             let found = attributes.iter().find(|attribute| attribute.key == *key);
@@ -133,7 +134,8 @@ impl Rule {
             && self.attributes.iter().all(fits)
     }
 
-    /// The conditions in the words of the environment, see [`configured`](super::configured).
+    /// Formats the conditions in the syntax of the environment variable, see
+    /// [`configured`](super::configured).
     fn description(&self) -> String {
         let names = self.names.iter();
         let names = names.map(|pattern| format!("name:{}", pattern.as_str()));

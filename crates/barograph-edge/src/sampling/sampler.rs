@@ -1,4 +1,4 @@
-//! What is asked when a span starts, and what is answered.
+//! The sampler trait, with its input and its result.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,30 +9,31 @@ use barograph_model::value::Attribute;
 
 /// Decides which spans are recorded.
 ///
-/// It is asked on the thread that starts the span, and what it takes is taken from a request.
+/// It is called on the thread that starts the span, so its run time adds to the request.
 pub trait Sampler: Send + Sync + fmt::Debug {
-    /// What becomes of a span that starts now.
+    /// Returns the decision for a span that starts now.
     fn sample(&self, span: &SpanStart<'_>) -> Verdict;
 
-    /// The decision, where trace id and parent alone decide and nothing else is said; none where
-    /// [`sample`](Sampler::sample) has to be asked.
+    /// Returns the decision if it depends only on the trace id and the parent, and the verdict
+    /// would set neither tracestate nor attributes; `None` if [`sample`](Sampler::sample) has to be
+    /// called.
     ///
-    /// It is asked first when the tracestate is empty, and saves spans that are not recorded from
-    /// being described.
+    /// It is called first when the tracestate is empty. It avoids building a [`SpanStart`] for
+    /// spans that are not recorded.
     #[inline]
     fn decide(&self, trace_id: TraceId, parent: Option<TraceContext>) -> Option<Decision> {
         let _ = (trace_id, parent);
         None
     }
 
-    /// Whether the decision depends on attributes or links of the span.
+    /// Returns true if the decision depends on attributes or links of the span.
     ///
-    /// Where it does not, those of spans that are not recorded need not be put together.
+    /// If it returns false, the attributes of spans that are not recorded need not be collected.
     fn needs_attributes(&self) -> bool {
         true
     }
 
-    /// What it is and how it is set, for people: `TraceIdRatioBased{0.01}`.
+    /// Describes the sampler and its settings for humans: `TraceIdRatioBased{0.01}`.
     fn description(&self) -> String;
 }
 
@@ -50,24 +51,24 @@ pub trait Sampler: Send + Sync + fmt::Debug {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct SpanStart<'a> {
-    /// The span that it will be a part of; none at the root of a trace.
+    /// The context of the parent, or `None` for the root of a trace.
     pub parent: Option<TraceContext>,
-    /// Its trace: that of the parent, where there is one.
+    /// The trace id, which is the trace id of the parent if there is one.
     pub trace_id: TraceId,
-    /// What came with the parent.
+    /// The tracestate of the parent.
     pub trace_state: &'a TraceState,
-    /// What will be done.
+    /// The name of the span.
     pub name: &'a str,
-    /// Its place between services.
+    /// The kind of the span.
     pub kind: SpanKind,
-    /// What is known about it already.
+    /// The attributes that are already known.
     pub attributes: &'a [Attribute],
-    /// Other spans that it has to do with.
+    /// The links to other spans.
     pub links: &'a [SpanLink],
 }
 
 impl<'a> SpanStart<'a> {
-    /// The root of a trace, of which nothing more is known.
+    /// Creates the start of a root span without any further data.
     #[inline]
     pub fn new(trace_id: TraceId, name: &'a str) -> Self {
         SpanStart {
@@ -81,7 +82,7 @@ impl<'a> SpanStart<'a> {
         }
     }
 
-    /// The same with a parent, whose trace it belongs to.
+    /// Sets the parent, and the trace id to that of the parent.
     #[inline]
     #[must_use]
     pub fn with_parent(self, parent: TraceContext) -> Self {
@@ -92,7 +93,7 @@ impl<'a> SpanStart<'a> {
         }
     }
 
-    /// The same with what came with the parent, or is said about the whole trace.
+    /// Sets the tracestate of the parent.
     #[inline]
     #[must_use]
     pub fn with_trace_state(self, trace_state: &'a TraceState) -> Self {
@@ -102,21 +103,21 @@ impl<'a> SpanStart<'a> {
         }
     }
 
-    /// The same of another kind.
+    /// Sets the kind.
     #[inline]
     #[must_use]
     pub fn with_kind(self, kind: SpanKind) -> Self {
         SpanStart { kind, ..self }
     }
 
-    /// The same with what is known already.
+    /// Sets the attributes that are already known.
     #[inline]
     #[must_use]
     pub fn with_attributes(self, attributes: &'a [Attribute]) -> Self {
         SpanStart { attributes, ..self }
     }
 
-    /// The same with other spans that it has to do with.
+    /// Sets the links to other spans.
     #[inline]
     #[must_use]
     pub fn with_links(self, links: &'a [SpanLink]) -> Self {
@@ -124,19 +125,19 @@ impl<'a> SpanStart<'a> {
     }
 }
 
-/// What becomes of a span.
+/// The result of a sampler for a span.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Verdict {
-    /// Whether it is recorded, and exported.
+    /// The decision whether the span is recorded and exported.
     pub decision: Decision,
-    /// The tracestate of the span, where it is not that of [`SpanStart`].
+    /// The tracestate of the span, if it differs from that of [`SpanStart`].
     pub trace_state: Option<TraceState>,
-    /// What is to be added to the attributes of the span, where it is recorded.
+    /// Attributes that are added to the span if it is recorded.
     pub attributes: Vec<Attribute>,
 }
 
 impl Verdict {
-    /// A decision and nothing else. Allocates nothing.
+    /// Creates a verdict with a decision and nothing else. Allocates nothing.
     #[inline]
     pub const fn new(decision: Decision) -> Self {
         Verdict {
@@ -146,9 +147,11 @@ impl Verdict {
         }
     }
 
-    /// The flags of the span's context: sampled as decided, and what the parent says of the trace id.
+    /// Returns the flags of the span's context: the sampled flag of the decision, and the other
+    /// flags of the parent.
     ///
-    /// For a root `random` says it: [`TraceFlags::RANDOM`] where the ids are made at random.
+    /// For a root the other flags are `random`: [`TraceFlags::RANDOM`] if the ids are generated at
+    /// random.
     #[inline]
     pub fn flags(&self, parent: Option<TraceContext>, random: TraceFlags) -> TraceFlags {
         let flags = parent.map_or(random, |parent| parent.flags());
@@ -166,18 +169,19 @@ impl From<Decision> for Verdict {
     }
 }
 
-/// Whether a span is recorded, and exported.
+/// The decision whether a span is recorded and exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[expect(
     clippy::exhaustive_enums,
     reason = "the specification has these three, and who reads one must think of all"
 )]
 pub enum Decision {
-    /// Neither.
+    /// The span is neither recorded nor exported.
     Drop,
-    /// Recorded for whoever looks at it in this process; not exported, and not sampled elsewhere.
+    /// The span is recorded for use in this process; it is not exported, and its context is not
+    /// sampled.
     RecordOnly,
-    /// Recorded and exported; its context is sampled.
+    /// The span is recorded and exported; its context is sampled.
     RecordAndSample,
 }
 

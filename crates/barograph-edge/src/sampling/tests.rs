@@ -1,4 +1,4 @@
-//! What samplers decide, case by case and in the long run.
+//! Decisions of the samplers, case by case and statistically.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ fn is_sampled(sampler: &dyn Sampler, span: &SpanStart<'_>) -> bool {
     sampler.sample(span).decision == Decision::RecordAndSample
 }
 
-/// Numbers that look random, the same in each run.
+/// Returns pseudorandom numbers, which are the same in each run.
 pub(super) fn random() -> impl Iterator<Item = u128> {
     let mut state = 0_u64;
     let mut next = move || {
@@ -77,7 +77,7 @@ fn shares_are_what_was_asked_for() {
                 .filter(|id| is_sampled(sampler, &SpanStart::new(trace(*id).trace_id(), "span")))
                 .count();
             let expected = ratio * TRACES as f64;
-            // Five standard deviations; the numbers are the same in each run.
+            // A tolerance of five standard deviations; the numbers are the same in each run.
             let off = 5.0 * (expected * (1.0 - ratio)).sqrt();
             assert!(
                 (sampled as f64 - expected).abs() < off,
@@ -89,7 +89,7 @@ fn shares_are_what_was_asked_for() {
 
 #[test]
 fn each_kind_of_parent_has_its_sampler() {
-    // Each branch answers with an attribute of its own.
+    // Each branch returns a distinct attribute.
     #[derive(Debug)]
     struct Says(&'static str);
     impl Sampler for Says {
@@ -157,7 +157,7 @@ fn a_threshold_goes_on_as_long_as_it_is_true() {
     for (parent, before, after) in [
         (accepted.with_flags(sampled), "ot=th:c", None),
         (accepted.with_flags(sampled), "ot=th:c,a=1", None),
-        // The parent was sampled for another reason.
+        // The parent was sampled for a reason other than its threshold.
         (rejected.with_flags(sampled), "ot=th:c,a=1", Some("a=1")),
         (
             rejected.with_flags(sampled),
@@ -169,7 +169,7 @@ fn a_threshold_goes_on_as_long_as_it_is_true() {
             "ot=rv:00000000000000;th:c",
             Some("ot=rv:00000000000000"),
         ),
-        // What is not sampled has no probability to tell.
+        // A span that is not sampled has no threshold.
         (accepted, "ot=th:c", Some("")),
         (accepted, "a=1", None),
     ] {
@@ -178,7 +178,7 @@ fn a_threshold_goes_on_as_long_as_it_is_true() {
         let verdict = follow.sample(&span.with_parent(parent.as_remote()));
         let told = verdict.trace_state.as_ref().map(TraceState::as_str);
         assert_eq!(told, after, "{parent:?} {before}");
-        // A local parent has what came out of this already.
+        // A local parent already has the corrected tracestate.
         let state = verdict.trace_state.unwrap_or(state);
         let span = SpanStart::new(parent.trace_id(), "span").with_trace_state(&state);
         assert_eq!(follow.sample(&span.with_parent(parent)).trace_state, None);
@@ -222,7 +222,7 @@ fn a_rate_is_kept_to() {
     assert!(!sampler.needs_attributes());
     let mut seen = 0;
     let mut sampled = 0;
-    // A thousand a second, half of which are sampled, for ten seconds.
+    // A thousand spans per second, half of which are sampled, for ten seconds.
     for id in random().take(10_000) {
         let state = TraceState::parse(["a=1"]).unwrap();
         let span = SpanStart::new(trace(id).trace_id(), "span").with_trace_state(&state);
@@ -234,7 +234,7 @@ fn a_rate_is_kept_to() {
         clock.advance(Duration::from_millis(1));
     }
     assert_eq!(seen, 10_000);
-    // A second's worth at once, and then what came in just under ten seconds.
+    // The burst of one second, and the tokens of slightly less than ten seconds.
     assert!((54..=55).contains(&sampled), "{sampled}");
     let shown = "RateLimited{5/s,ProbabilitySampler{0.5}}";
     assert_eq!(sampler.description(), shown);
@@ -424,7 +424,7 @@ proptest! {
         let state = rv.map_or_else(String::new, |rv| format!("ot=rv:{rv:014x}"));
         let mut state = TraceState::parse([state.as_str()]).unwrap();
         let randomness = Randomness::of(trace(id).trace_id(), &state);
-        // Each service decides anew, with what the one before passed on.
+        // Each service decides again, with the tracestate that the previous one propagated.
         let mut decisions = Vec::new();
         for share in shares {
             let service = Probability::new(share).unwrap();
@@ -439,7 +439,8 @@ proptest! {
             decisions.push((Threshold::of(share).unwrap(), sampled));
             state = after;
         }
-        // Who samples more samples what those who sample less do.
+        // A service with a larger share also samples the traces of the services with smaller
+        // shares.
         decisions.sort();
         prop_assert!(decisions.is_sorted_by_key(|(_, sampled)| !sampled));
     }

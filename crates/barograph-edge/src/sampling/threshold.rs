@@ -1,9 +1,10 @@
-//! Thresholds and randomness: how services agree on the traces that they sample.
+//! Thresholds and randomness, by which services sample consistently.
 //!
-//! Each trace has 56 random bits, the last ones of its id or the `rv` of its tracestate. Each sampler
-//! has a threshold, and samples the traces whose bits are not below: so whoever samples one trace in
-//! ten also samples those of whoever samples one in a hundred. The threshold goes with the trace as
-//! `th`, and tells who counts spans how many each stands for.
+//! Each trace has 56 random bits: the last bits of its id, or the `rv` of its tracestate. Each
+//! sampler has a threshold, and samples the traces whose bits are not below it. So a service that
+//! samples one trace in ten also samples the traces of a service that samples one in a hundred. The
+//! threshold is propagated with the trace as `th`, and tells a backend how many spans each sampled
+//! span represents.
 //!
 //! Source: OpenTelemetry 1.60, "TraceState Handling" and "TraceState: Probability Sampling".
 
@@ -14,23 +15,24 @@ use barograph_model::context::{TraceId, TraceState};
 
 use super::sampler::{SpanStart, Verdict};
 
-/// How many of 2⁵⁶ traces are not sampled.
+/// The number of the 2⁵⁶ random values that are not sampled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Threshold(u64);
 
 impl Threshold {
-    /// No trace is left out.
+    /// The threshold that samples every trace.
     pub const ALWAYS: Threshold = Threshold(0);
 
-    /// The threshold of a probability, with four hexadecimal digits that count.
+    /// Returns the threshold of a probability, with four significant hexadecimal digits.
     ///
     /// # Errors
-    /// [`InvalidRatio`] when it is not from 2⁻⁵⁶ to 1. To sample nothing is no probability.
+    /// Returns [`InvalidRatio`] if the probability is not from 2⁻⁵⁶ to 1. A probability of 0 has no
+    /// threshold.
     pub fn of(probability: f64) -> Result<Self, InvalidRatio> {
         if !(SMALLEST..=1.0).contains(&probability) {
             return Err(InvalidRatio(probability));
         }
-        // Leading `f` digits say how small it is; the four that count come after them.
+        // Leading `f` digits carry the magnitude; the four significant digits follow them.
         let small = ((-probability.log2()) / 4.0).floor() as u32;
         let digits = (DIGITS as u32).min(PRECISION + small);
         let unit = 1 << (4 * (DIGITS as u32 - digits));
@@ -40,38 +42,39 @@ impl Threshold {
         Ok(Threshold(rounded.min(ALL - unit)))
     }
 
-    /// The share of traces that are sampled.
+    /// Returns the share of traces that are sampled.
     pub fn probability(self) -> f64 {
         (ALL - self.0) as f64 / ALL as f64
     }
 
-    /// How many spans one that was sampled stands for.
+    /// Returns the number of spans that one sampled span represents.
     pub fn adjusted_count(self) -> f64 {
         ALL as f64 / (ALL - self.0) as f64
     }
 
-    /// Whether a trace with this randomness is sampled.
+    /// Returns true if a trace with this randomness is sampled.
     #[inline]
     pub fn accepts(self, randomness: Randomness) -> bool {
         randomness.0 >= self.0
     }
 
-    /// Reads the digits of a `th`: 1 to 14, without the zeros at their end.
+    /// Parses the value of a `th`: 1 to 14 hexadecimal digits, of which trailing zeros may be
+    /// missing.
     pub fn parse(digits: &str) -> Option<Self> {
         let count = digits.len() as u32;
         let number = number(digits).filter(|_| count >= 1)?;
         Some(Threshold(number << (4 * (DIGITS as u32 - count))))
     }
 
-    /// The `th` of a tracestate.
+    /// Returns the `th` of a tracestate.
     pub fn in_trace_state(trace_state: &TraceState) -> Option<Self> {
         Threshold::parse(sub_key(trace_state, "th")?)
     }
 
-    /// The tracestate with this `th`.
+    /// Returns the tracestate with this `th`.
     ///
-    /// Where it has no place beside what other samplers wrote, there is none: better not to know how
-    /// many spans one stands for than to lose the randomness of a trace.
+    /// If the `th` does not fit beside the data of other samplers, the result has no `th`: an
+    /// unknown adjusted count is better than losing the randomness of a trace.
     pub fn set_in(self, trace_state: &TraceState) -> TraceState {
         if Threshold::in_trace_state(trace_state) == Some(self) {
             return trace_state.clone();
@@ -88,7 +91,7 @@ impl Threshold {
     }
 }
 
-/// The digits of a `th`.
+/// Writes the value of a `th`.
 impl fmt::Display for Threshold {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut digits = [0; DIGITS];
@@ -108,21 +111,22 @@ impl fmt::Display for Threshold {
 pub struct Randomness(u64);
 
 impl Randomness {
-    /// The `rv` of the tracestate, or the last bits of the trace id.
+    /// Returns the `rv` of the tracestate, or else the last bits of the trace id.
     ///
-    /// Whether the id says that it is random is not asked: it is presumed, as the specification wants.
+    /// The random flag of the trace id is not checked: the id is presumed to be random, as the
+    /// specification requires.
     #[inline]
     pub fn of(trace_id: TraceId, trace_state: &TraceState) -> Self {
         Randomness::in_trace_state(trace_state)
             .unwrap_or(Randomness(trace_id.get() as u64 & (ALL - 1)))
     }
 
-    /// The `rv` of a tracestate.
+    /// Returns the `rv` of a tracestate.
     pub fn in_trace_state(trace_state: &TraceState) -> Option<Self> {
         Randomness::parse(sub_key(trace_state, "rv")?)
     }
 
-    /// Reads the digits of an `rv`, of which there are 14.
+    /// Parses the value of an `rv`, which has exactly 14 hexadecimal digits.
     pub fn parse(digits: &str) -> Option<Self> {
         number(digits)
             .filter(|_| digits.len() == DIGITS)
@@ -130,7 +134,7 @@ impl Randomness {
     }
 }
 
-/// The digits of an `rv`.
+/// Writes the value of an `rv`.
 impl fmt::Display for Randomness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:0width$x}", self.0, width = DIGITS)
@@ -138,10 +142,10 @@ impl fmt::Display for Randomness {
 }
 
 impl Verdict {
-    /// This verdict, of a sampler whose probability nobody knows: the span carries no `th`.
+    /// Removes the `th`, for a sampler whose probability is unknown.
     ///
-    /// A `th` that was meant for another decision would make counts wrong. Where there is none this
-    /// costs next to nothing.
+    /// A `th` of another decision would make counts wrong. If there is no `th` this costs very
+    /// little.
     #[inline]
     #[must_use]
     pub fn without_threshold(mut self, span: &SpanStart<'_>) -> Self {
@@ -155,7 +159,7 @@ impl Verdict {
     }
 }
 
-/// The tracestate without its `th`; none where it has no such thing.
+/// Returns the tracestate without its `th`, or `None` if it has no `th`.
 pub(super) fn without_threshold(trace_state: &TraceState) -> Option<TraceState> {
     sub_key(trace_state, "th")?;
     let value = others(trace_state).collect::<Vec<_>>().join(";");
@@ -163,12 +167,12 @@ pub(super) fn without_threshold(trace_state: &TraceState) -> Option<TraceState> 
         return Some(trace_state.without(KEY));
     }
     let with = trace_state.with(KEY, &value);
-    // A part of what stood there may stand there.
+    // A part of a valid value is valid.
     Some(with.unwrap_or_else(|_| trace_state.without(KEY)))
 }
 
-/// What the OpenTelemetry member of the tracestate says under a key; the first, where a sender that
-/// does not know the rules says it twice.
+/// Returns the value of a key in the OpenTelemetry member of the tracestate. If a sender that
+/// violates the specification repeats the key, the first value is returned.
 fn sub_key<'a>(trace_state: &'a TraceState, key: &str) -> Option<&'a str> {
     if trace_state.is_empty() {
         return None;
@@ -177,13 +181,13 @@ fn sub_key<'a>(trace_state: &'a TraceState, key: &str) -> Option<&'a str> {
     all.find_map(|pair| pair.strip_prefix(key)?.strip_prefix(':'))
 }
 
-/// What the OpenTelemetry member of the tracestate says besides `th`.
+/// Returns the key-value pairs in the OpenTelemetry member of the tracestate other than `th`.
 fn others(trace_state: &TraceState) -> impl Iterator<Item = &str> {
     let all = trace_state.get(KEY).unwrap_or_default().split(';');
     all.filter(|pair| !pair.is_empty() && !pair.starts_with("th:"))
 }
 
-/// The number that so many lower-case hexadecimal digits say, up to 14.
+/// Parses up to 14 lower-case hexadecimal digits.
 fn number(digits: &str) -> Option<u64> {
     let are_digits = digits
         .bytes()
@@ -198,10 +202,10 @@ const KEY: &str = "ot";
 const DIGITS: usize = 14;
 const ALL: u64 = 1 << 56;
 const SMALLEST: f64 = 1.0 / ALL as f64;
-/// Hexadecimal digits that count, as the specification recommends.
+/// The number of significant hexadecimal digits, as the specification recommends.
 const PRECISION: u32 = 4;
 
-/// A share of traces that is not one.
+/// The error for a share of traces that is out of range.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct InvalidRatio(pub f64);
 
@@ -313,7 +317,7 @@ mod tests {
         let full = format!("ot=rv:6e6d1a75832a2f;x:{}", "v".repeat(256 - 20));
         let th = Threshold::parse("c").unwrap();
         assert_eq!(th.set_in(&state(&full)).as_str(), full);
-        // The old one, of another decision, does not stay either.
+        // The old `th`, which belongs to another decision, is removed too.
         let shorter = full.replacen("vvvvv", "", 1);
         let old = state(&shorter.replacen("ot=", "ot=th:8;", 1));
         let long = Threshold::parse("0123456789abc").unwrap();

@@ -1,4 +1,4 @@
-//! Which traces are kept, and how many.
+//! The configuration of tail sampling.
 
 use std::time::Duration;
 
@@ -7,9 +7,10 @@ use barograph_model::span::SpanRecord;
 use crate::sampling::bucket::{Bucket, InvalidRate};
 use crate::sampling::rules::Rule;
 
-/// Which traces are kept, and how many.
+/// The configuration of tail sampling: the traces that are kept, and the limits.
 ///
-/// Those that failed are, always. Which ones take long is for the service to say.
+/// Traces with an error are always kept, as far as the rate allows. The service configures the
+/// durations from which a trace counts as slow.
 #[derive(Clone, Debug)]
 pub struct KeepConfig {
     per_second: f64,
@@ -19,10 +20,10 @@ pub struct KeepConfig {
 }
 
 impl KeepConfig {
-    /// Keeps so many traces a second, at most.
+    /// Creates a configuration that keeps at most this number of traces per second.
     ///
     /// # Errors
-    /// [`InvalidRate`] when it is not from 10⁻⁶ to 10⁹.
+    /// Returns [`InvalidRate`] if the number is not from 10⁻⁶ to 10⁹.
     pub fn new(traces_per_second: f64) -> Result<Self, InvalidRate> {
         Bucket::new(traces_per_second)?;
         Ok(KeepConfig {
@@ -31,23 +32,25 @@ impl KeepConfig {
         })
     }
 
-    /// Keeps traces whose root fits the rule and takes this long or longer.
+    /// Keeps traces whose root matches the rule and takes at least `threshold`.
     ///
-    /// The first rule that fits counts. Rules see the root as it ended.
+    /// The first rule that matches applies. Rules are matched against the ended root.
     #[must_use]
     pub fn with_slow(mut self, root: Rule, threshold: Duration) -> Self {
         self.slow.push((root, threshold));
         self
     }
 
-    /// Holds spans of so many bytes until their roots end, 16 MiB unless told otherwise.
+    /// Sets the maximum number of bytes of spans that are buffered until their roots end, 16 MiB by
+    /// default.
     #[must_use]
     pub fn with_max_bytes(mut self, max_bytes: usize) -> Self {
         self.max_bytes = max_bytes;
         self
     }
 
-    /// Holds so many spans of one trace, 512 unless told otherwise. The root does not count.
+    /// Sets the maximum number of buffered spans of one trace, 512 by default. The root does not
+    /// count.
     #[must_use]
     pub fn with_max_spans(mut self, max_spans: usize) -> Self {
         self.max_spans = max_spans;
@@ -66,7 +69,7 @@ impl KeepConfig {
     }
 }
 
-/// Ten traces a second.
+/// Keeps at most ten traces per second.
 impl Default for KeepConfig {
     fn default() -> Self {
         KeepConfig {

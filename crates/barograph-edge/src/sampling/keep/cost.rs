@@ -1,4 +1,4 @@
-//! What a span costs in memory.
+//! The memory cost of a span.
 
 use std::borrow::Cow;
 use std::mem::size_of;
@@ -6,8 +6,8 @@ use std::mem::size_of;
 use barograph_model::span::{SpanEvent, SpanLink, SpanRecord, Status};
 use barograph_model::value::{AnyValue, Attribute, Text};
 
-/// The bytes that a span holds besides its own, texts that the program holds anyway left out. What
-/// it shares with others counts in full.
+/// Returns the bytes that a span holds on the heap, without its own size. Static texts count as 0,
+/// and memory that is shared with other spans counts in full.
 pub(super) fn of(span: &SpanRecord) -> usize {
     let description = match &span.status {
         Status::Error { description } => text(description),

@@ -1,21 +1,21 @@
-//! What became of everything.
+//! Counts of traces and spans by outcome.
 
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
-/// Why a trace is kept.
+/// The reason why a trace is kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// Something in it failed.
+    /// A span of the trace has failed.
     Error,
-    /// Its root took long.
+    /// The root of the trace was slow.
     Slow,
-    /// A measurement made in it became an exemplar.
+    /// A measurement in the trace became an exemplar.
     Exemplar,
 }
 
 impl Reason {
-    /// The value of `barograph.kept`.
+    /// Returns the value of the attribute `barograph.kept`.
     pub fn as_str(self) -> &'static str {
         match self {
             Reason::Error => "error",
@@ -25,58 +25,59 @@ impl Reason {
     }
 }
 
-/// What became of traces that were not sampled, and of their spans.
+/// Counts of the traces that were not sampled, and of their spans, by outcome.
 ///
-/// Every span that came in is in one of `exported_spans`, `pending_spans` and the five kinds of
-/// dropped ones; while threads record, those that are on their way from one to another may be in none.
+/// Every span that was handed in is counted in exactly one of `exported_spans`, `pending_spans` and
+/// the five kinds of dropped spans; while other threads record, a span that moves from one count to
+/// another may be in none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct KeepCounts {
-    /// Traces that were kept because something failed.
+    /// Traces that were kept because a span failed.
     pub kept_error: u64,
-    /// Traces that were kept because they took long.
+    /// Traces that were kept because they were slow.
     pub kept_slow: u64,
-    /// Traces that were kept because an exemplar leads to them.
+    /// Traces that were kept because an exemplar refers to them.
     pub kept_exemplar: u64,
-    /// Traces that there was no reason to keep.
+    /// Traces that were dropped because there was no reason to keep them.
     pub boring: u64,
-    /// Traces that there was a reason to keep, but no budget.
+    /// Traces that were dropped because the budget was used up.
     pub over_budget: u64,
-    /// Measurements that did not become exemplars because there was no budget for their traces.
+    /// Measurements that did not become exemplars because the budget for their traces was used up.
     pub refused_exemplars: u64,
-    /// Spans that were given back to be exported.
+    /// Spans that were returned for export.
     pub exported_spans: u64,
-    /// Spans of boring traces.
+    /// Spans of traces that there was no reason to keep.
     pub boring_spans: u64,
-    /// Spans of traces that there was no budget for.
+    /// Spans of traces that were dropped because the budget was used up.
     pub over_budget_spans: u64,
-    /// Spans that there was no memory for.
+    /// Spans that were dropped because the memory limit was reached.
     pub no_memory_spans: u64,
-    /// Spans that were more than one trace may have.
+    /// Spans that were dropped because their trace had too many spans.
     pub over_limit_spans: u64,
-    /// Spans of traces whose root was never told to have ended.
+    /// Spans of traces whose root was dropped without having ended.
     pub unended_spans: u64,
-    /// Spans that wait for their root to end.
+    /// Spans that are buffered until their root ends.
     pub pending_spans: u64,
-    /// The bytes that are set aside for them, in steps of 2 KiB a trace.
+    /// The bytes that are reserved for buffered spans, in steps of 2 KiB per trace.
     pub pending_bytes: u64,
     /// Traces whose root has not ended.
     pub pending_traces: u64,
 }
 
-/// The same, while it is counted: each thread has a shard, so that threads do not wait for each
-/// other's cache lines. Only the bytes, which have a limit, are one number.
+/// The counters behind `KeepCounts`. They are sharded by thread, so that threads do not contend for
+/// cache lines. Only the reserved bytes, which have a limit, are a single number.
 #[derive(Debug, Default)]
 pub(super) struct Counting {
     shards: [Shard; SHARDS],
     pub(super) pending_bytes: Apart<AtomicU64>,
 }
 
-/// A power of two.
+/// The number of shards, a power of two.
 const SHARDS: usize = 16;
 
-/// The part of some threads. What is taken from a count may have been added in another shard, so only
-/// the sums, which wrap around, say something.
+/// The counters of some of the threads. A count may be increased in one shard and decreased in
+/// another, so only the sums, which wrap around, are meaningful.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(super) struct Shard {
@@ -94,7 +95,7 @@ pub(super) struct Shard {
     pub(super) pending_traces: AtomicU64,
 }
 
-/// On a cache line of its own, and on the one beside it that is fetched with it.
+/// A value on a separate cache line, and on the adjacent line that is prefetched with it.
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(super) struct Apart<T>(pub(super) T);
@@ -107,7 +108,7 @@ thread_local! {
 }
 
 impl Counting {
-    /// The shard of this thread; while it dies, any.
+    /// Returns the shard of this thread, or the first one while the thread exits.
     pub(super) fn here(&self) -> &Shard {
         &self.shards[SHARD.try_with(|shard| *shard).unwrap_or_default() % SHARDS]
     }

@@ -1,36 +1,39 @@
-//! Traces that are exported though head sampling said no.
+//! Tail sampling: traces that are exported although head sampling dropped them.
 //!
-//! Who samples one trace in a hundred does not see most of the failures. So the spans of a local
-//! trace, which are those of one process between a root that came from elsewhere or nowhere and its
-//! end, are held until that root ends. Then it is known whether something in it failed, whether it
-//! took long, and whether one of its measurements became an exemplar, which ought to lead somewhere.
-//! If so they are exported, if not forgotten.
+//! A service that samples one trace in a hundred misses most of its failures. So the spans of a
+//! local trace are buffered until its root ends. A local trace is the part of a trace in one
+//! process, from a root without a local parent to the end of that root. Then it is known whether a
+//! span failed, whether the root was slow, and whether a measurement became an exemplar, which has
+//! to refer to an exported trace. In these cases the spans are exported; otherwise they are
+//! dropped.
 //!
-//! It is within bounds, so that a storm of failures is no storm of spans: so many traces a second,
-//! so many bytes of spans that wait. What is over them is counted by reason; every span that comes
-//! in is exported, waiting, or counted.
+//! The number of kept traces per second and the bytes of buffered spans are limited, so that a
+//! burst of failures does not become a burst of spans. Everything beyond the limits is counted by
+//! reason; every span that is handed in is exported, buffered, or counted as dropped.
 //!
 //! # How a layer uses it
 //!
-//! A span that is not sampled and whose parent is none of this process begins a [`KeepTrace`]; its
-//! descendants that are not sampled share it. While one of them is current, so is the trace's
-//! [`candidate`](KeepTrace::candidate). What was recorded is handed in when a span ends, with
-//! [`KeepTrace::add`] or, for the first one, [`KeepTrace::end`]; what comes back goes to the queue of
-//! sampled spans.
+//! A span that is not sampled and has no parent in this process begins a [`KeepTrace`]; its
+//! descendants that are not sampled share it. While one of them is current, the
+//! [`candidate`](KeepTrace::candidate) of the trace is current too. Ended spans are handed in with
+//! [`KeepTrace::add`] or, for the root, [`KeepTrace::end`]; the spans that these return go to the
+//! queue of sampled spans.
 //!
-//! # What a kept trace is not
+//! # Limits of a kept trace
 //!
-//! It is not whole. Its context went out with a sampled flag that says no, and other services acted
-//! on that. So its spans say `barograph.kept`, with the reason, and their flags stay as they were.
+//! A kept trace is incomplete. Its context was propagated with a cleared sampled flag, and other
+//! services acted on that. So its spans carry `barograph.kept`, with the reason, and their flags
+//! are unchanged.
 //!
-//! It is not a sample. Nobody knows the probability with which it was kept: that depends on what
-//! happened, and on what else did in that second. A `th` on it would have those who count spans count
-//! a failure once for itself and, as part of those that one that was sampled stands for, once more.
-//! So a kept span carries none, which means that what it stands for is unknown; its `rv` stays. Those
-//! who add up what spans with a `th` stand for get the same as if nothing was kept.
+//! A kept trace is not a statistical sample. The probability with which it was kept is unknown: it
+//! depends on the outcome of the trace, and on the other traces of that second. With a `th`, a
+//! backend that counts spans would count a failure once for itself, and once more as part of the
+//! spans that a sampled span represents. So a kept span has no `th`, which means that its adjusted
+//! count is unknown; its `rv` is unchanged. The sum of the adjusted counts of all spans with a `th`
+//! is the same as without tail sampling.
 //!
-//! Source: OpenTelemetry 1.60, "TraceState: Probability Sampling", "General requirements": stages of
-//! unknown probability erase the threshold; and "Converting threshold to an adjusted count".
+//! Source: OpenTelemetry 1.60, "TraceState: Probability Sampling", "General requirements": stages
+//! of unknown probability erase the threshold; and "Converting threshold to an adjusted count".
 
 mod cost;
 mod counts;
@@ -48,7 +51,7 @@ pub use config::KeepConfig;
 pub use counts::{KeepCounts, Reason};
 pub use trace::KeepTrace;
 
-/// Keeps traces that were not sampled. Clones share everything.
+/// Tail sampling of traces that were not sampled. All clones share the same state.
 ///
 /// ```
 /// use std::time::Duration;
@@ -66,22 +69,22 @@ pub use trace::KeepTrace;
 pub struct Keep(Arc<Shared>);
 
 impl Keep {
-    /// Keeps what the configuration says.
+    /// Creates tail sampling with this configuration.
     pub fn new(config: KeepConfig) -> Self {
         Keep::with_clock(config, SystemClock)
     }
 
-    /// The same by another clock.
+    /// Creates tail sampling with a custom clock.
     pub fn with_clock(config: KeepConfig, clock: impl Clock + 'static) -> Self {
         Keep(Arc::new(Shared::new(config, Box::new(clock))))
     }
 
-    /// A local trace that begins, and whose root is not sampled.
+    /// Starts buffering a local trace whose root is not sampled.
     pub fn begin(&self) -> KeepTrace {
         KeepTrace::new(Arc::clone(&self.0))
     }
 
-    /// What became of everything.
+    /// Returns the counts of traces and spans by outcome.
     pub fn counts(&self) -> KeepCounts {
         self.0.counts()
     }

@@ -1,4 +1,4 @@
-//! Every span is exported or counted, whatever happens.
+//! Tests that every span is exported or counted.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
@@ -39,7 +39,7 @@ fn keep(config: KeepConfig) -> (Keep, ManualClock) {
     (Keep::with_clock(config, clock.clone()), clock)
 }
 
-/// The names of spans, with what is said about them.
+/// Returns the names of spans, with their reason for being kept.
 fn told(spans: Option<Vec<SpanRecord>>) -> Vec<(String, Option<String>)> {
     let all = spans.unwrap_or_default().into_iter();
     all.map(|span| (span.name.to_string(), kept(&span)))
@@ -52,7 +52,7 @@ fn kept(span: &SpanRecord) -> Option<String> {
     kept.value.as_str().map(str::to_owned)
 }
 
-/// All spans that came in, by what became of them.
+/// Returns the number of all spans that were handed in: the sum of the counts of all outcomes.
 fn accounted(counts: &KeepCounts) -> u64 {
     counts.exported_spans
         + counts.boring_spans
@@ -124,7 +124,7 @@ fn the_budget_is_kept_to_and_half_of_it_is_not_for_exemplars() {
         .filter(|trace| trace.candidate().choose())
         .count();
     assert_eq!((chosen, keep.counts().refused_exemplars), (5, 15));
-    // A second measurement in the same trace costs nothing.
+    // A second measurement in the same trace takes nothing from the budget.
     assert_eq!(
         traces
             .iter()
@@ -154,7 +154,7 @@ fn what_is_late_goes_the_way_of_the_others() {
     let late = good.add(span("late")).expect("exported alone");
     assert_eq!(kept(&late).as_deref(), Some("error"));
     assert_eq!(bad.add(span("late")), None);
-    // It fails too late.
+    // The failure comes after the end of the root.
     assert_eq!(boring.add(failed("late")), None);
     assert!(good.candidate().choose() && !bad.candidate().choose() && !boring.candidate().choose());
     assert_eq!(good.end(span("again")).map(|spans| spans.len()), Some(1));
@@ -199,7 +199,7 @@ fn one_trace_has_its_limit_and_says_what_is_missing() {
         [false, false, false, true]
     );
     assert_eq!(keep.counts().over_limit_spans, 2);
-    // Where an exemplar leads nothing is missing from then on.
+    // After an exemplar has chosen the trace, no span of it is lost.
     let trace = keep.begin();
     assert!(trace.candidate().choose());
     let at_once = (0..5).filter_map(|_| trace.add(span("child")));
@@ -224,7 +224,7 @@ fn memory_is_what_was_allowed() {
         assert!(keep.counts().pending_bytes <= 10_000);
     }
     let counts = keep.counts();
-    // The texts, and room for two times four records.
+    // The texts, and room for twice four records.
     assert!((4..8).contains(&counts.pending_spans), "{counts:?}");
     assert_eq!(counts.pending_spans + counts.no_memory_spans, 40);
     let [first, second] = traces;
@@ -274,7 +274,7 @@ fn counts_are_the_same_as_without_keep() {
     const TRACES: usize = 20_000;
     let sampler = ParentBased::new(Probability::new(0.1).unwrap());
     let (keep, clock) = keep(KeepConfig::new(1000.0).unwrap());
-    // What a receiver makes of all spans, and of those that failed.
+    // The totals that a backend computes for all spans, and for those that failed.
     let (mut all, mut failures, mut more) = (0.0, 0.0, 0);
     let mut receive = |span: &SpanRecord| match Threshold::in_trace_state(&span.trace_state) {
         Some(threshold) => {
@@ -303,7 +303,7 @@ fn counts_are_the_same_as_without_keep() {
         }
         clock.advance(Duration::from_millis(1));
     }
-    // Five standard deviations; the numbers are the same in each run.
+    // A tolerance of five standard deviations; the numbers are the same in each run.
     let is_near = |sum: f64, traces: f64| (sum - traces).abs() < 5.0 * (traces * 9.0).sqrt();
     assert!(is_near(all, TRACES as f64), "{all}");
     assert!(is_near(failures, TRACES as f64 / 10.0), "{failures}");
@@ -334,7 +334,7 @@ fn a_storm_is_bounded_and_accounted_for_concurrently() {
                         let trace = keep.begin();
                         let child = trace.clone();
                         let fails = (at + thread) % 3 == 0;
-                        // A thread that outlives the root, sometimes.
+                        // A thread that sometimes outlives the root.
                         let other = std::thread::spawn(move || {
                             let record = || {
                                 if fails {
@@ -359,7 +359,7 @@ fn a_storm_is_bounded_and_accounted_for_concurrently() {
             .collect();
         scope.spawn(|| {
             while !is_over.load(Ordering::Relaxed) {
-                // A thread may be between taking too much and giving it back.
+                // A thread may be between reserving too much and releasing it.
                 let most = MAX_BYTES + 2 * THREADS * 12 * size_of::<SpanRecord>() as u64;
                 assert!(keep.counts().pending_bytes <= most);
                 std::thread::yield_now();
@@ -384,7 +384,7 @@ fn a_storm_is_bounded_and_accounted_for_concurrently() {
     let traces = counts.kept_error + counts.kept_exemplar + counts.boring + counts.over_budget;
     assert_eq!((traces, counts.kept_slow), (THREADS * TRACES, 0));
     assert!(counts.over_budget > 0 && counts.over_limit_spans > 0 && counts.boring > 0);
-    // A second's worth, and what came in the time that the clock showed.
+    // The budget of one second, and that of the time that has passed on the clock.
     let budget = 50 + THREADS * TRACES / 20;
     assert!(counts.kept_error + counts.kept_exemplar <= budget);
 }

@@ -1,7 +1,7 @@
-//! The spans of one local trace, until it is known what becomes of them.
+//! The buffered spans of one local trace, until it is decided whether they are exported.
 //!
-//! Its threads share it under a lock of its own, which is held to move a record, never to make or to
-//! free one. What traces share is atomic.
+//! The threads of a trace share it under a lock of its own, which is held to move a record, never
+//! to create or to free one. State that traces share is atomic.
 
 use std::fmt;
 use std::mem::{self, size_of};
@@ -19,7 +19,7 @@ use super::counts::{Counting, KeepCounts, Reason, add, sub};
 use crate::sampling::bucket::Bucket;
 use crate::sampling::threshold::without_threshold;
 
-/// What all traces share.
+/// The state that all traces share.
 pub(super) struct Shared {
     config: KeepConfig,
     budget: Bucket,
@@ -41,7 +41,8 @@ impl Shared {
         self.counting.read()
     }
 
-    /// Takes memory of that which all traces may have.
+    /// Reserves bytes of the memory that all traces share. Returns false if the limit would be
+    /// exceeded.
     fn reserve(&self, bytes: usize) -> bool {
         let pending = &self.counting.pending_bytes.0;
         let before = pending.fetch_add(bytes as u64, Ordering::Relaxed);
@@ -53,10 +54,10 @@ impl Shared {
     }
 }
 
-/// A local trace that is not sampled. Clones are the same trace.
+/// A local trace that is not sampled. All clones are the same trace.
 ///
-/// The root makes it, with [`Keep::begin`](super::Keep::begin), and its descendants in this process
-/// share it. What they record is handed in when they end.
+/// The root creates it, with [`Keep::begin`](super::Keep::begin), and its descendants in this
+/// process share it. Their spans are handed in when they end.
 #[derive(Clone)]
 pub struct KeepTrace(Arc<Inner>);
 
@@ -68,23 +69,24 @@ struct Inner {
 enum State {
     /// The root has not ended.
     Open(Pending),
-    /// Its spans are exported, with the reason.
+    /// The spans of the trace are exported, with the reason.
     Kept(Reason),
-    /// Its spans are not exported.
+    /// The spans of the trace are dropped.
     Dropped(Loss),
 }
 
 #[derive(Default)]
 struct Pending {
     spans: Vec<SpanRecord>,
-    /// What the spans take.
+    /// The bytes that the buffered spans take.
     bytes: usize,
-    /// What was taken of the common memory for them.
+    /// The bytes of shared memory that are reserved for them.
     reserved: usize,
-    /// Spans that are missing because there was no room for them.
+    /// The number of spans that were dropped because there was no room for them.
     missing: usize,
     has_failed: bool,
-    /// It has a place in the budget, because an exemplar leads here.
+    /// True if the trace has already taken its place in the budget, because an exemplar refers to
+    /// it.
     is_chosen: bool,
 }
 
@@ -103,10 +105,11 @@ impl KeepTrace {
         }))
     }
 
-    /// Hands in a span that has ended and is not the root. What comes back is to be exported now.
+    /// Hands in a span that has ended and is not the root. Returns the span if it has to be
+    /// exported now.
     ///
-    /// A span that failed makes the trace one that failed. One that ends after the root goes the way
-    /// of the others.
+    /// A span with an error marks the whole trace as failed. A span that ends after the root is
+    /// treated like the rest of the trace.
     pub fn add(&self, span: SpanRecord) -> Option<SpanRecord> {
         let Inner { shared, .. } = &*self.0;
         let heap = cost::of(&span);
@@ -135,7 +138,7 @@ impl KeepTrace {
             Err(why) => why,
         };
         if pending.is_chosen {
-            // It was promised that an exemplar leads to a span.
+            // The trace was chosen for an exemplar, so its spans must be exported.
             drop(state);
             return Some(self.0.export(span, Reason::Exemplar));
         }
@@ -149,7 +152,7 @@ impl KeepTrace {
         None
     }
 
-    /// Hands in the root, which has ended. What comes back is to be exported, the root last.
+    /// Hands in the ended root. Returns the spans that have to be exported, with the root last.
     pub fn end(&self, root: SpanRecord) -> Option<Vec<SpanRecord>> {
         let Inner { shared, .. } = &*self.0;
         let is_slow = shared.config.is_slow(&root);
@@ -207,22 +210,23 @@ impl KeepTrace {
         }
     }
 
-    /// Says that something in the trace failed that no span tells.
+    /// Marks the trace as failed because of an error that no span shows.
     pub fn fail(&self) {
         if let State::Open(pending) = &mut *self.0.lock() {
             pending.has_failed = true;
         }
     }
 
-    /// Whom measurements ask before they become exemplars that lead here; for
+    /// Returns the candidate that decides whether a measurement may become an exemplar that refers
+    /// to this trace; for
     /// [`Current::with_candidate`](barograph_core::current::Current::with_candidate).
     pub fn candidate(&self) -> Arc<dyn Candidate> {
         self.0.clone()
     }
 }
 
-/// It takes its place in the budget at once, so that the answer holds. Half of the budget stays for
-/// what failed or took long.
+/// Takes a place in the budget at once, so that the answer stays true. Half of the budget is
+/// reserved for traces that failed or were slow.
 impl Candidate for Inner {
     fn choose(&self) -> bool {
         let Shared {
@@ -248,11 +252,11 @@ impl Candidate for Inner {
 
 impl Inner {
     fn lock(&self) -> MutexGuard<'_, State> {
-        // It is whole between any two statements that can panic.
+        // A panic cannot leave the state inconsistent, so poisoning is ignored.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A span that is exported alone.
+    /// Marks and counts a span that is exported on its own.
     fn export(&self, mut span: SpanRecord, reason: Reason) -> SpanRecord {
         add(&self.shared.counting.here().exported_spans, 1);
         tell(&mut span, reason);
@@ -260,7 +264,8 @@ impl Inner {
     }
 }
 
-/// A trace whose root was forgotten has nobody left to export it.
+/// Counts the spans of a trace whose root was dropped without having ended, because they can no
+/// longer be exported.
 impl Drop for Inner {
     fn drop(&mut self) {
         let state = self.state.get_mut().unwrap_or_else(PoisonError::into_inner);
@@ -275,7 +280,7 @@ impl Drop for Inner {
 }
 
 impl Pending {
-    /// Makes room for a span that holds `heap` bytes besides its own, if there is any.
+    /// Reserves room for a span that holds `heap` bytes in addition to its own size.
     fn make_room(&mut self, heap: usize, shared: &Shared) -> Result<(), Full> {
         let (length, capacity) = (self.spans.len(), self.spans.capacity());
         if length >= shared.config.max_spans {
@@ -298,7 +303,7 @@ impl Pending {
         Ok(())
     }
 
-    /// Gives back what was taken of the common memory.
+    /// Releases the reserved shared memory.
     fn release(&self, shared: &Shared) {
         sub(&shared.counting.here().pending_spans, self.spans.len());
         if self.reserved > 0 {
@@ -318,10 +323,11 @@ impl Shared {
     }
 }
 
-/// Bytes of the common memory that are taken at once, so that threads seldom meet there.
+/// The bytes of shared memory that are reserved at once, so that threads rarely contend for the
+/// counter.
 const STEP: usize = 2048;
 
-/// Why there is no room for a span.
+/// The limit that leaves no room for a span.
 enum Full {
     Limit,
     Memory,
@@ -331,7 +337,8 @@ fn has_failed(span: &SpanRecord) -> bool {
     matches!(span.status, Status::Error { .. })
 }
 
-/// Says on a span why it is exported, and that nobody knows what it stands for.
+/// Adds the reason to a span that is exported, and removes the `th`, because its adjusted count is
+/// unknown.
 fn tell(span: &mut SpanRecord, reason: Reason) {
     span.attributes.push(Attribute::new(KEPT, reason.as_str()));
     if !span.trace_state.is_empty()
@@ -341,9 +348,9 @@ fn tell(span: &mut SpanRecord, reason: Reason) {
     }
 }
 
-/// Why a span is exported that was not sampled.
+/// The attribute with the reason why a span that was not sampled is exported.
 const KEPT: &str = "barograph.kept";
-/// At a kept root: how many spans of it there was no room for.
+/// The attribute of a kept root with the number of spans that there was no room for.
 const MISSING: &str = "barograph.kept_missing_spans";
 
 impl fmt::Debug for KeepTrace {
