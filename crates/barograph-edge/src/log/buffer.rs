@@ -1,17 +1,18 @@
-//! Lines on their way to somebody who may be slow.
+//! The buffer of lines between the threads that log and a writer that may be slow.
 //!
-//! Threads that log append to a text in memory; one thread takes all of it at once and writes. The
-//! two share a lock, held to copy one line or to exchange two pointers, never while something is
-//! written. So a terminal that stands still costs lines and no time: when the text is as long as it
-//! may get, lines are left out and counted.
+//! Threads that log append to a text in memory; one thread takes all of it at once and writes it.
+//! The two share a lock, which is held to copy one line or to swap two pointers, never while
+//! something is written. So a terminal that blocks costs lines but no time: when the text has
+//! reached its maximum length, lines are dropped and counted.
 //!
-//! *Why a lock and not a queue?* A queue needs an allocation for each line, freed by another thread,
-//! which costs more than the lock does. Eight threads on two processors that do nothing but log see
-//! the same times, up to the slowest in a thousand, whether they share a buffer or have one each.
+//! *Why a lock and not a queue?* A queue needs an allocation for each line, freed by another
+//! thread, which costs more than the lock does. Eight threads on two processors that do nothing but
+//! log see the same times, up to the slowest in a thousand, whether they share a buffer or have one
+//! each.
 //!
-//! The writer is woken when it sleeps. It sleeps only when nothing has come for [`LINGER`], so that
-//! a busy service does not pay for waking it at each line. An error is written at once: it may be the
-//! last line of a process that aborts.
+//! The writer is woken when it sleeps. It sleeps only when no line has come for [`LINGER`], so that
+//! a busy service does not pay for waking it at each line. An error is written at once: it may be
+//! the last line of a process that aborts.
 
 use std::io::{ErrorKind, Write};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -20,41 +21,41 @@ use std::time::Duration;
 use barograph_core::process;
 use barograph_model::text::counted;
 
-/// How long the writer waits for more after it has written something.
+/// The time that the writer waits for more lines after it has written some.
 const LINGER: Duration = Duration::from_millis(2);
 
-/// The pause before a writer that was busy is tried again.
+/// The pause before a write that would block is tried again.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// What became of the lines of a terminal.
+/// Counts of the lines of a terminal by outcome.
 ///
-/// At every moment, `offered` is the sum of the others but for `cut`, which counts lines of which the
-/// beginning was written.
+/// At every moment `offered` is the sum of the other counts except `cut`, which counts lines that
+/// were truncated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct TerminalCounts {
-    /// Lines that were to be written.
+    /// Lines that were logged.
     pub offered: u64,
     /// Lines that were written.
     pub written: u64,
-    /// Lines that wait, or are being written.
+    /// Lines that are buffered or being written.
     pub waiting: u64,
-    /// Lines left out because those before them were not written fast enough.
+    /// Lines that were dropped because the buffer was full.
     pub dropped_full: u64,
-    /// Lines left out because the reader is gone, or after the shutdown.
+    /// Lines that were dropped because the reader has closed, or after the shutdown.
     pub dropped_closed: u64,
-    /// Lines left out because writing them failed.
+    /// Lines that were dropped because a write failed.
     pub dropped_failed: u64,
-    /// Lines left out because too many were like them.
+    /// Lines that were dropped by the rate limit of their callsite.
     pub dropped_rate: u64,
-    /// Lines that were longer than a line may be.
+    /// Lines that were truncated because they exceeded the maximum length of a line.
     pub cut: u64,
 }
 
-/// Lines that were not written in time.
+/// The error when lines were not written in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Unwritten {
-    /// How many.
+    /// The number of lines.
     pub lines: u64,
 }
 
@@ -70,66 +71,66 @@ impl std::error::Error for Unwritten {}
 #[derive(Debug)]
 pub(super) struct Buffer {
     capacity: usize,
-    /// The process in which the writer is, and not a fork of it.
+    /// The fork generation of the process that runs the writer. A forked child has another one.
     generation: u64,
     state: Mutex<State>,
-    /// There is something to do for the writer.
+    /// Notified when the writer has work.
     work: Condvar,
-    /// Lines were settled, or the writer has ended.
+    /// Notified when lines were settled or the writer has ended.
     progress: Condvar,
 }
 
 #[derive(Debug)]
 struct State {
     text: Vec<u8>,
-    /// Lines in `text`.
+    /// The number of lines in `text`.
     lines: u64,
     counts: TerminalCounts,
-    /// Lines that were ever taken.
+    /// The number of lines that were ever accepted.
     taken: u64,
     phase: Phase,
     writer: Writer,
-    /// How many wait until lines are settled.
+    /// The number of threads that wait until lines are settled.
     hurry: u32,
-    /// Lines left out of which the writer has not told.
+    /// Dropped lines that the writer has not reported yet.
     untold: LeftOut,
-    /// Whether a line waits that is not to wait for others.
+    /// True if a buffered line has to be written without waiting for more lines.
     is_urgent: bool,
-    /// How long whoever brings a line waits for it to be written, if at all.
+    /// The time that a logging thread waits until its line is written, if it waits at all.
     patience: Option<Duration>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Phase {
     Open,
-    /// What is there is still written.
+    /// No more lines are accepted; buffered lines are still written.
     Closing,
-    /// Nothing will be written any more.
+    /// No more lines are written.
     Closed,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
 enum Writer {
     Busy,
-    /// It has to be woken.
+    /// The writer sleeps and has to be woken.
     Asleep,
 }
 
-/// Whether a line waits for others.
+/// The urgency of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Urgency {
-    /// It is written with those that come within a moment.
+    /// The line may wait a moment, to be written together with others.
     Batched,
-    /// It is written at once.
+    /// The line is written at once.
     Urgent,
 }
 
-/// Lines that were left out, by reason.
+/// Dropped lines by reason.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct LeftOut {
-    /// They came faster than they were written.
+    /// Lines that were dropped because the buffer was full.
     pub(super) full: u64,
-    /// They could not be written.
+    /// Lines that were dropped because a write failed.
     pub(super) failed: u64,
 }
 
@@ -140,7 +141,7 @@ impl Buffer {
             capacity,
             generation: process::generation(),
             state: Mutex::new(State {
-                // All of it now, so that no line waits while it grows.
+                // All of it is allocated now, so that no line waits while it grows.
                 text: Vec::with_capacity(capacity),
                 lines: 0,
                 counts: TerminalCounts::default(),
@@ -157,14 +158,14 @@ impl Buffer {
         }
     }
 
-    /// Whether this process is a fork of the one in which the writer is. Then nothing is written, and
-    /// the lock may be held for good: nothing else may be called.
+    /// Returns true if this process is a fork of the process that runs the writer. In a fork
+    /// nothing is written, and the lock may be held forever: no other method may be called.
     #[inline]
     pub(super) fn is_of_a_parent(&self) -> bool {
         self.generation != process::generation()
     }
 
-    /// Takes a line, with its end, or leaves it out.
+    /// Appends a line, including its line end, or drops it.
     #[inline]
     pub(super) fn offer(&self, line: &str, is_cut: bool, urgency: Urgency) {
         let mut state = self.lock();
@@ -185,7 +186,7 @@ impl Buffer {
         state.lines += 1;
         state.taken += 1;
         state.counts.waiting += 1;
-        // A writer that lingers is told when half of the room is gone.
+        // A lingering writer is woken when the buffer is half full.
         let half = self.capacity / 2;
         let is_first_urgent = urgency == Urgency::Urgent && !state.is_urgent;
         state.is_urgent |= is_first_urgent;
@@ -202,24 +203,24 @@ impl Buffer {
         if let Some(limit) = patience
             && self.flush(limit).is_err()
         {
-            // A writer that stands still is not waited for again and again.
+            // If the writer blocks, later lines do not wait again.
             self.lock().patience = None;
         }
     }
 
-    /// Makes everybody who brings a line wait until it is written, but no longer than this.
+    /// Makes each logging thread wait until its line is written, but no longer than `limit`.
     pub(super) fn write_through(&self, limit: Duration) {
         self.lock().patience = Some(limit);
     }
 
-    /// Counts a line that is left out because too many were like it.
+    /// Counts a line that the rate limit drops.
     pub(super) fn suppress(&self) {
         let mut state = self.lock();
         state.counts.offered += 1;
         state.counts.dropped_rate += 1;
     }
 
-    /// All zero in the child of a fork.
+    /// Returns the counts. They are all zero in a forked child.
     pub(super) fn counts(&self) -> TerminalCounts {
         match self.is_of_a_parent() {
             true => TerminalCounts::default(),
@@ -227,7 +228,7 @@ impl Buffer {
         }
     }
 
-    /// Waits until the lines of before were written or left out.
+    /// Waits until all lines accepted so far were written or dropped.
     pub(super) fn flush(&self, limit: Duration) -> Result<(), Unwritten> {
         let mut state = self.lock();
         let taken = state.taken;
@@ -243,7 +244,8 @@ impl Buffer {
         }
     }
 
-    /// Takes no more lines, and waits until those of before were written. What is not is left out.
+    /// Stops accepting lines, and waits until the lines accepted so far were written. The others
+    /// are dropped.
     pub(super) fn shutdown(&self, limit: Duration) -> Result<(), Unwritten> {
         self.close();
         let mut state = self.lock();
@@ -256,7 +258,7 @@ impl Buffer {
         }
     }
 
-    /// Takes no more lines.
+    /// Stops accepting lines.
     pub(super) fn close(&self) {
         let mut state = self.lock();
         if state.phase == Phase::Open {
@@ -266,8 +268,9 @@ impl Buffer {
         self.work.notify_all();
     }
 
-    /// Gives the writer all lines there are, in exchange for an empty text, and says how many. None at
-    /// the end. After `idle` it gives nothing, so that the writer can look after other things.
+    /// Gives the writer all buffered lines in exchange for an empty text, and returns their number.
+    /// Returns `None` when the buffer is closed and empty. After `idle` without a line it returns
+    /// 0, so that the writer can do other work.
     pub(super) fn take(&self, empty: &mut Vec<u8>, idle: Option<Duration>) -> Option<u64> {
         let mut state = self.lock();
         if state.text.is_empty() && state.phase == Phase::Open {
@@ -294,12 +297,12 @@ impl Buffer {
         Some(std::mem::take(&mut state.lines))
     }
 
-    /// The lines that were left out since this was asked last.
+    /// Returns the lines that were dropped since the last call.
     pub(super) fn take_left_out(&self) -> LeftOut {
         std::mem::take(&mut self.lock().untold)
     }
 
-    /// Waits a moment for more lines, unless there is a hurry.
+    /// Waits a moment for more lines, unless lines are urgent or a thread waits for them.
     pub(super) fn linger(&self) {
         let half = self.capacity / 2;
         let rests = |state: &mut State| {
@@ -312,12 +315,12 @@ impl Buffer {
         drop(self.work.wait_timeout_while(state, LINGER, rests));
     }
 
-    /// Counts what became of a batch: of its lines so many were written, the others not because of
-    /// this.
+    /// Counts the outcome of a batch of lines: `written` of them were written, and the others were
+    /// lost because of `failure`.
     pub(super) fn settle(&self, lines: u64, written: u64, failure: Option<ErrorKind>) {
         let mut state = self.lock();
         let state = &mut *state;
-        // Nothing waits any more of what was given up at shutdown.
+        // Lines that were abandoned at shutdown are no longer counted as waiting.
         let lines = lines.min(state.counts.waiting);
         let written = written.min(lines);
         state.counts.waiting -= lines;
@@ -326,7 +329,7 @@ impl Buffer {
         match failure {
             Some(ErrorKind::BrokenPipe) => {
                 state.counts.dropped_closed += lost;
-                // Nobody reads any more.
+                // The reader has closed.
                 state.phase = Phase::Closed;
                 state.abandon();
             }
@@ -340,7 +343,7 @@ impl Buffer {
         }
     }
 
-    /// The writer has ended.
+    /// Closes the buffer, because the writer has ended.
     pub(super) fn end(&self) {
         let mut state = self.lock();
         state.phase = Phase::Closed;
@@ -372,12 +375,12 @@ impl State {
         !self.text.is_empty() || self.phase != Phase::Open
     }
 
-    /// Of the lines that were taken, those of which it is known what became of them.
+    /// Returns the number of accepted lines that were written or dropped.
     fn settled(&self) -> u64 {
         self.taken - self.counts.waiting
     }
 
-    /// Gives up what waits.
+    /// Drops the buffered lines.
     fn abandon(&mut self) {
         self.phase = Phase::Closed;
         self.counts.dropped_closed += std::mem::take(&mut self.counts.waiting);
@@ -386,9 +389,10 @@ impl State {
     }
 }
 
-/// Writes a text as far as it goes: how many bytes went out, and why not all.
+/// Writes a text as far as possible. Returns the number of bytes written, and the error if that is
+/// not all of the text.
 ///
-/// A writer that is not ready is tried again for as long as it takes: only this thread waits.
+/// A write that would block is retried without a time limit: only this thread waits.
 pub(super) fn write_all(out: &mut dyn Write, text: &[u8]) -> (usize, Option<ErrorKind>) {
     let mut at = 0;
     loop {

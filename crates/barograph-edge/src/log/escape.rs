@@ -1,29 +1,29 @@
-//! Texts of others, such that a line stays one line and a terminal is not told what to do.
+//! Escaping of foreign text, so that a line stays one line and cannot control the terminal.
 //!
-//! A character that ends a line, starts an escape sequence, moves the cursor, turns the direction of
-//! writing around or is not seen at all is spelled out. What a line means is then decided by the
-//! service and not by whoever sends it a name.
+//! A character that ends a line, starts an escape sequence, moves the cursor, changes the writing
+//! direction or is invisible is escaped. So the service determines the meaning of a line, and the
+//! sender of a text cannot change it.
 
 use std::fmt::Write as _;
 
 use barograph_model::text::is_invisible;
 
-/// Who reads the text.
+/// The reader of the text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Escape {
     /// A person: `\n`, `\u{1b}`.
     Terminal,
-    /// The same inside of `"`.
+    /// A person, with the text inside of `"`.
     Quoted,
-    /// Nobody yet.
+    /// No reader yet: the text is left unescaped.
     Raw,
-    /// JSON: `\n`, `\u001b`; quotes too.
+    /// A JSON parser: `\n`, `\u001b`; quotes are escaped too.
     Json,
-    /// JSON as `serde_json` writes it, which leaves DEL and what is not ASCII as they are.
+    /// A JSON parser, escaped as `serde_json` does: DEL and non-ASCII characters are unchanged.
     Serde,
 }
 
-/// Appends as much of a text as there is room for; whether that was all.
+/// Appends as much of a text as fits into `most` bytes. Returns true if that was all of it.
 pub(super) fn push(out: &mut String, text: &str, escape: Escape, most: usize) -> bool {
     let mut rest = text;
     while !rest.is_empty() {
@@ -33,7 +33,7 @@ pub(super) fn push(out: &mut String, text: &str, escape: Escape, most: usize) ->
             out.push_str(&rest[..rest.floor_char_boundary_at(room)]);
             return false;
         }
-        // A prefix ends before a character of its own.
+        // The prefix ends at a character boundary.
         out.push_str(&rest[..plain]);
         rest = &rest[plain..];
         let Some(character) = rest.chars().next() else {
@@ -48,10 +48,10 @@ pub(super) fn push(out: &mut String, text: &str, escape: Escape, most: usize) ->
     true
 }
 
-/// `\udb40\udc01` is as long as an escape gets.
+/// The length of the longest escape, such as `\udb40\udc01`.
 const LONGEST: usize = 12;
 
-/// `str::floor_char_boundary`, which is newer than the oldest Rust that this is built with.
+/// A replacement for `str::floor_char_boundary`, which the minimum supported Rust version lacks.
 trait FloorCharBoundary {
     fn floor_char_boundary_at(&self, index: usize) -> usize;
 }
@@ -65,7 +65,7 @@ impl FloorCharBoundary for str {
     }
 }
 
-/// Appends a character as it may be told.
+/// Appends a character, escaped if necessary.
 fn spell(out: &mut String, character: char, escape: Escape) {
     let quotes = has_quotes(escape);
     match character {
@@ -80,7 +80,7 @@ fn spell(out: &mut String, character: char, escape: Escape) {
         _ if !is_unwanted(character, escape) => out.push(character),
         _ if is_json(escape) => {
             for unit in character.encode_utf16(&mut [0; 2]) {
-                // Writing to a text does not fail.
+                // Writing to a `String` cannot fail.
                 let _ = write!(out, "\\u{unit:04x}");
             }
         }
@@ -96,7 +96,7 @@ fn is_json(escape: Escape) -> bool {
     matches!(escape, Escape::Json | Escape::Serde)
 }
 
-/// Whether a character is spelled out.
+/// Returns true if a character has to be escaped.
 fn is_unwanted(character: char, escape: Escape) -> bool {
     match escape {
         Escape::Serde => character < ' ',
@@ -104,7 +104,7 @@ fn is_unwanted(character: char, escape: Escape) -> bool {
     }
 }
 
-/// How many bytes from the start on are to be taken as they are.
+/// Returns the length of the prefix that needs no escaping.
 fn plain_prefix(text: &[u8], escape: Escape) -> usize {
     let mut plain = 0;
     while let Some(eight) = text[plain..].first_chunk::<8>() {
@@ -118,12 +118,12 @@ fn plain_prefix(text: &[u8], escape: Escape) -> usize {
     plain + special.take_while(|special| !special).count()
 }
 
-/// Whether one of eight bytes is a control, a quote, a backslash, DEL or not ASCII.
+/// Returns true if one of eight bytes may be a control, a quote, a backslash, DEL or not ASCII.
 fn may_be_special(eight: u64) -> bool {
     const ONES: u64 = u64::MAX / 0xff;
     const HIGHS: u64 = 0x80 * ONES;
-    // A byte that is zero borrows into its highest bit; the bytes above it may be wrong, but not in
-    // vain: the eight are then looked at one by one.
+    // A zero byte borrows into its highest bit. The result may be wrong for the bytes above it,
+    // which is harmless: the eight bytes are then checked one by one.
     let is_zero = |word: u64| word.wrapping_sub(ONES) & !word;
     let controls = eight.wrapping_sub(0x20 * ONES) & !eight;
     let others = is_zero(eight ^ (0x22 * ONES))
@@ -132,12 +132,12 @@ fn may_be_special(eight: u64) -> bool {
     (controls | others | eight) & HIGHS != 0
 }
 
-/// Whether a character that begins with this byte has to be looked at.
+/// Returns true if a character that begins with this byte may have to be escaped.
 fn is_special(byte: u8, escape: Escape) -> bool {
     match byte {
         _ if escape == Escape::Raw => false,
         b'"' | b'\\' => has_quotes(escape),
-        // DEL, and the first bytes of all characters that are invisible.
+        // DEL, and the first bytes of all invisible characters.
         0x7f | 0xc2 | 0xd8 | 0xe1 | 0xe2 | 0xef | 0xf0 | 0xf3 => escape != Escape::Serde,
         _ => byte < b' ',
     }

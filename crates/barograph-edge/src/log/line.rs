@@ -1,4 +1,4 @@
-//! A line in the making, which does not get longer than it may.
+//! A log line under construction, with a maximum length.
 
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
@@ -7,39 +7,39 @@ use super::escape::{self, Escape};
 use super::time;
 use crate::redact::{REDACTED, Redaction};
 
-/// The most bytes of a line, its end included.
+/// The maximum length of a line, in bytes, including its line end.
 pub(super) const MOST: usize = 16 * 1024;
 
-/// Bytes that are kept free for what belongs at the end of each line.
+/// The bytes that are reserved for the end of each line.
 const RESERVE: usize = 256;
 
-/// What stands where a text was cut.
+/// The mark at the place where a text was cut.
 const CUT: &str = "…";
 
-/// A text with a limit. What the line itself says goes in whole while there is room; texts of others
-/// are cut.
+/// A text with a maximum length. The fixed parts of a line are written whole while there is room;
+/// foreign texts are cut.
 #[derive(Debug)]
 pub(super) struct Line {
     text: String,
-    /// The text of the line aside, while there is none.
+    /// The memory for the next line that `Line::aside` returns.
     aside: String,
     most: usize,
     is_cut: bool,
 }
 
 impl Line {
-    /// An empty line.
+    /// Creates an empty line.
     pub(super) const fn new() -> Self {
         Line::piece(String::new(), MOST - RESERVE)
     }
 
-    /// Empties it, and keeps its memory.
+    /// Empties the line, and keeps its memory.
     pub(super) fn clear(&mut self) {
         self.text.clear();
         self.is_cut = false;
     }
 
-    /// A piece of a line that begins with this text, of no more bytes than this.
+    /// Creates a piece of a line that begins with `text` and has at most `most` bytes.
     pub(super) const fn piece(text: String, most: usize) -> Self {
         Line {
             text,
@@ -61,12 +61,13 @@ impl Line {
         self.text.len()
     }
 
-    /// Whether something was left out.
+    /// Returns true if something was cut.
     pub(super) fn is_cut(&self) -> bool {
         self.is_cut
     }
 
-    /// Whether there is room for so many bytes and the mark of a cut. If not, the line is cut.
+    /// Returns true if there is room for this number of bytes and the mark of a cut. Otherwise it
+    /// marks the line as cut.
     #[inline]
     pub(super) fn has_room(&mut self, bytes: usize) -> bool {
         let has = !self.is_cut && self.text.len() + bytes + CUT.len() <= self.most;
@@ -74,7 +75,7 @@ impl Line {
         has
     }
 
-    /// Appends what belongs to the line's form, of the reserve if need be.
+    /// Appends a fixed part of the line, which may use the reserve.
     #[inline]
     pub(super) fn form(&mut self, text: &str) {
         self.text.push_str(text);
@@ -86,7 +87,7 @@ impl Line {
         time::push(&mut self.text, unix_nanos);
     }
 
-    /// Appends a word, or one that is shorter when there is no room for it.
+    /// Appends a word, or a shorter one if there is no room for it.
     #[inline]
     pub(super) fn whole_or(&mut self, word: &str, shorter: &str) {
         let word = if self.has_room(word.len()) {
@@ -97,12 +98,13 @@ impl Line {
         self.text.push_str(word);
     }
 
-    /// Takes back all that was appended since the line had this length.
+    /// Removes everything that was appended since the line had this length.
     pub(super) fn truncate(&mut self, length: usize) {
         self.text.truncate(length);
     }
 
-    /// A line of its own for what is not decided yet; its text comes back with [`Line::done`].
+    /// Returns a separate line for text that is not final yet; its memory is given back with
+    /// [`Line::done`].
     pub(super) fn aside(&mut self) -> Line {
         let mut text = std::mem::take(&mut self.aside);
         text.clear();
@@ -114,13 +116,13 @@ impl Line {
         }
     }
 
-    /// Takes a text back, for the next time.
+    /// Takes back the memory of a separate line for the next time.
     pub(super) fn done(&mut self, aside: Line) {
         self.is_cut |= aside.is_cut;
         self.aside = aside.text;
     }
 
-    /// Appends a text of others.
+    /// Appends a foreign text.
     #[inline]
     pub(super) fn text(&mut self, text: &str, escape: Escape) {
         if !self.is_cut && !escape::push(&mut self.text, text, escape, self.most - CUT.len()) {
@@ -129,29 +131,30 @@ impl Line {
         }
     }
 
-    /// Appends the `Debug` form of something of others.
+    /// Appends the `Debug` form of a foreign value.
     pub(super) fn debug(&mut self, value: &dyn fmt::Debug, escape: Escape) {
         let start = self.text.len();
         let written = write!(Escaped { line: self, escape }, "{value:?}");
-        // A full line stops it too. One that fails of itself has said nothing that makes sense.
+        // A full line also stops the formatter. The output of a `Debug` that fails by itself is
+        // useless.
         if written.is_err() && !self.is_cut {
             self.text.truncate(start);
             self.text(UNTOLD, escape);
         }
     }
 
-    /// Appends the `Display` form of something of others.
+    /// Appends the `Display` form of a foreign value.
     pub(super) fn display(&mut self, value: &dyn fmt::Display, escape: Escape) {
         self.debug(&format_args!("{value}"), escape);
     }
 
-    /// Takes the secrets out of all that was appended since the line had this length.
+    /// Redacts the secrets in everything that was appended since the line had this length.
     pub(super) fn redact(&mut self, from: usize, redaction: &Redaction) {
         let Cow::Owned(told) = redaction.text(&self.text[from..]) else {
             return;
         };
         self.text.truncate(from);
-        // Every secret may have been shorter than the word that stands for it.
+        // The text may have grown, because a secret may be shorter than its replacement.
         if self.text.len() + told.len() <= self.most {
             self.text.push_str(&told);
         } else {
@@ -162,10 +165,10 @@ impl Line {
     }
 }
 
-/// What stands for a value whose `Debug` fails.
+/// The replacement of a value whose `Debug` fails.
 const UNTOLD: &str = "<error in Debug>";
 
-/// Escapes what a formatter gives it, and stops the formatter when the line is full.
+/// Escapes the output of a formatter, and stops the formatter when the line is full.
 struct Escaped<'a> {
     line: &'a mut Line,
     escape: Escape,

@@ -1,13 +1,13 @@
-//! What the service says: lines on the terminal, and log records for whoever collects them.
+//! Log lines on the terminal, and log records for export.
 //!
-//! * [`Terminal`] makes lines of events, for people or for machines, and never waits for whoever reads
-//!   them.
-//! * [`LogLayer`] makes log records of events and offers them to a [`LogSink`].
+//! * [`Terminal`] writes events as lines, for people or for machines, and never blocks the threads
+//!   that log on a slow reader.
+//! * [`LogLayer`] turns events into log records and offers them to a [`LogSink`].
 //!
-//! Inside of a span both have its ids, wherever the layer stands in the subscriber and whatever its
-//! filter: they come from [`current`](barograph_core::current), which whoever enters a span sets.
-//! Records of the `log` crate are events too where `tracing_log::LogTracer` is installed; their target
-//! and place are their own.
+//! Inside of a span both have the ids of the span, whatever the position of the layer in the
+//! subscriber and whatever its filter: the ids come from [`current`](barograph_core::current),
+//! which is set when a span is entered. If `tracing_log::LogTracer` is installed, records of the
+//! `log` crate are events too; they keep their own target and source location.
 
 mod escape;
 mod time;
@@ -28,7 +28,7 @@ pub use self::rate::RateLimit;
 pub use self::record::{LogLayer, LogLayerBuilder, LogLimits, LogSink};
 pub use self::terminal::{Terminal, TerminalBuilder, TerminalLayer, TerminalWriter};
 
-/// How important an event of this level is.
+/// Returns the severity of a level.
 #[inline]
 fn severity(level: &Level) -> Severity {
     match *level {

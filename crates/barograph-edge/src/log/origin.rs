@@ -1,4 +1,4 @@
-//! Where an event comes from: its span, its context, and what the `log` crate knows of it.
+//! The origin of an event: its span, its context, and its metadata from the `log` crate.
 
 use barograph_core::current;
 use barograph_model::context::TraceContext;
@@ -9,10 +9,10 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::trace;
 
-/// The trace context that an event belongs to.
+/// Returns the trace context that an event belongs to.
 ///
-/// That of the thread, without a look at any span: whoever enters a span makes its context the
-/// current one, so neither the order of layers nor a filter matters.
+/// It is the current context of the thread, and no span is looked up: entering a span makes its
+/// context the current one, so neither the order of layers nor a filter matters.
 #[inline]
 pub(super) fn context<S>(event: &Event<'_>, layers: &Context<'_, S>) -> Option<TraceContext>
 where
@@ -23,14 +23,15 @@ where
     }
     let parent = event.parent()?;
     trace::context_of(parent).or_else(|| {
-        // A filter may keep the parent from the layer that makes spans, and not what is above it.
+        // A per-layer filter may hide the parent from the layer that creates spans, but not its
+        // ancestors.
         let mut above = layers.span(parent)?.scope().skip(1);
         above.find_map(|span| trace::context_of(&span.id()))
     })
 }
 
-/// What is known of an event's callsite. A record of the `log` crate has its own, which lives no
-/// longer than the record.
+/// The metadata of an event's callsite. A record of the `log` crate has separate metadata, which
+/// lives no longer than the record.
 pub(super) struct Origin<'a> {
     of_log: Option<Metadata<'a>>,
     of_event: &'static Metadata<'static>,
@@ -50,12 +51,12 @@ impl<'a> Origin<'a> {
         self.of_log.as_ref().unwrap_or(self.of_event)
     }
 
-    /// What holds for as long as the program runs; none for a record of the `log` crate.
+    /// Returns the static metadata of the callsite, or `None` for a record of the `log` crate.
     pub(super) fn lasting(&self) -> Option<&'static Metadata<'static>> {
         self.of_log.is_none().then_some(self.of_event)
     }
 
-    /// Whether a field is one in which the `log` crate's metadata travel.
+    /// Returns true if a field carries metadata of the `log` crate.
     #[inline]
     pub(super) fn is_own(&self, field: &str) -> bool {
         self.of_log.is_some() && field.starts_with("log.")

@@ -1,8 +1,8 @@
-//! How often one place in the program is heard.
+//! The rate limit of log lines and log records for each callsite.
 //!
-//! Each callsite has a bucket of its own, so that one that talks without end does not silence the
-//! others. The table has room for [`PLACES`] of them and needs no lock; a callsite that finds none is
-//! not limited.
+//! Each callsite has a separate bucket, so that a noisy callsite does not suppress the others. The
+//! table has room for [`PLACES`] callsites and needs no lock; a callsite without a place is not
+//! limited.
 
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::OnceLock;
@@ -12,9 +12,9 @@ use tracing::Metadata;
 
 use super::origin::Origin;
 
-/// How many events of one callsite come through.
+/// The maximum rate of events for each callsite.
 ///
-/// The rest is counted, and the next one that comes through says how many there were.
+/// The other events are counted, and the next event that passes reports their number.
 ///
 /// ```
 /// use barograph_edge::log::RateLimit;
@@ -28,7 +28,8 @@ pub struct RateLimit {
 }
 
 impl RateLimit {
-    /// So many a second, at least one; as many at once after a pause.
+    /// Creates a limit of this number of events per second, at least one. The burst is the same
+    /// number.
     pub const fn per_second(events: u32) -> Self {
         let events = if events == 0 { 1 } else { events };
         RateLimit {
@@ -37,7 +38,7 @@ impl RateLimit {
         }
     }
 
-    /// So many at once after a pause, at least one.
+    /// Sets the burst: the number of events that pass at once after a pause, at least one.
     #[must_use]
     pub const fn with_burst(self, events: u32) -> Self {
         RateLimit {
@@ -47,36 +48,37 @@ impl RateLimit {
     }
 }
 
-/// Whether an event comes through.
+/// The decision for an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Verdict {
-    /// It does, and so many like it did not.
+    /// The event passes; `suppressed` is the number of similar events that did not.
     Pass { suppressed: u64 },
-    /// It does not.
+    /// The event is suppressed.
     Suppress,
 }
 
 /// The buckets of all callsites.
 #[derive(Debug)]
 pub(super) struct Limiter {
-    /// Nanoseconds between two events at the rate that is allowed.
+    /// The nanoseconds between two events at the maximum rate.
     interval: u64,
-    /// Nanoseconds that a bucket may be ahead of the time.
+    /// The nanoseconds that a bucket may be ahead of the time.
     ahead: u64,
     places: Box<[Bucket]>,
     hasher: RandomState,
 }
 
-/// Callsites that are limited.
+/// The number of callsites that can be limited.
 const PLACES: usize = 1_024;
 
-/// Places that a callsite may have in the table.
+/// The number of places in the table that a callsite may use.
 const TRIES: usize = 16;
 
-/// A callsite's bucket. It is kept as the time at which it would be empty again, which is one number.
+/// The bucket of a callsite. Its level is stored as the time at which it would be empty, which is
+/// one number.
 #[derive(Debug, Default)]
 struct Bucket {
-    /// Whose it is; 0 is nobody's.
+    /// The key of the callsite, or 0 if the place is free.
     key: AtomicU64,
     empty_at: AtomicU64,
     suppressed: AtomicU64,
@@ -94,9 +96,9 @@ impl Limiter {
         }
     }
 
-    /// Whether an event comes through at this time.
+    /// Decides whether an event passes at this time.
     pub(super) fn ask(&self, origin: &Origin<'_>, unix_nanos: u64) -> Verdict {
-        // What the library itself has to say it says once, and all of it from a few callsites.
+        // Messages of the library itself are rare, and all of them come from a few callsites.
         if origin.metadata().target() == "barograph" {
             return Verdict::Pass { suppressed: 0 };
         }
@@ -121,7 +123,7 @@ impl Limiter {
         }
     }
 
-    /// Takes what was suppressed of callsites that would come through again, and shows it.
+    /// Takes the number of suppressed events of each callsite that may pass again, and shows it.
     pub(super) fn sweep(
         &self,
         unix_nanos: u64,
@@ -150,7 +152,7 @@ impl Limiter {
             match taken {
                 Ok(_) => {
                     if let Some(callsite) = origin.lasting() {
-                        // Whoever took the place says once whose it is.
+                        // Only the thread that took the place sets the callsite.
                         let _ = bucket.callsite.set(callsite);
                     }
                     Some(bucket)
@@ -160,13 +162,13 @@ impl Limiter {
         })
     }
 
-    /// A number for a callsite. Two of the same are as unlikely as a hash of 64 bits makes it, and
-    /// share a bucket.
+    /// Returns a key for a callsite. Two callsites with the same key share a bucket, which is as
+    /// unlikely as a collision of 64-bit hashes.
     fn key(&self, origin: &Origin<'_>) -> u64 {
         let metadata = origin.metadata();
         let hash = match origin.lasting() {
             Some(callsite) => self.hasher.hash_one(callsite.callsite()),
-            // All records of the `log` crate of one level have the same callsite.
+            // All records of the `log` crate with the same level have the same callsite.
             None => self.hasher.hash_one((
                 metadata.target(),
                 metadata.file(),

@@ -1,4 +1,4 @@
-//! Log records out of events.
+//! Log records from events.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -20,12 +20,12 @@ use super::rate::{Limiter, RateLimit, Verdict};
 use super::severity;
 use crate::redact::{REDACTED, Redaction, Treatment};
 
-/// Takes log records. It must not block: it runs where the event happens.
+/// A destination of log records. It must not block, because it runs on the thread that logs.
 pub trait LogSink: Send + Sync {
-    /// Takes a record, or counts it as dropped.
+    /// Accepts a record, or drops it and counts it as dropped.
     fn offer(&self, record: LogRecord);
 
-    /// Counts a record that was left out because too many were like it.
+    /// Counts a record that the rate limit drops.
     fn suppress(&self);
 }
 
@@ -39,17 +39,19 @@ impl<T: LogSink + ?Sized> LogSink for Arc<T> {
     }
 }
 
-/// How much a log record holds at most.
+/// The limits of the size of a log record.
 ///
-/// Source: OpenTelemetry 1.60, "LogRecord Limits". Bodies have a limit of ours: memory is bounded.
+/// Source: OpenTelemetry 1.60, "LogRecord Limits". The limit of the body is an extension, which
+/// bounds the memory.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LogLimits {
-    /// Attributes; those behind are left out and counted. 128 unless set.
+    /// The maximum number of attributes, 128 by default. Further attributes are dropped and
+    /// counted.
     pub attributes: usize,
-    /// Characters of the text of an attribute; no more than of a body unless set.
+    /// The maximum length of the text of an attribute, in characters; 64 Ki by default.
     pub value_length: usize,
-    /// Bytes of a body; 64 KiB unless set.
+    /// The maximum length of a body, in bytes; 64 KiB by default.
     pub body: usize,
 }
 
@@ -63,12 +65,12 @@ impl Default for LogLimits {
     }
 }
 
-/// Makes a log record of each event and offers it to a sink.
+/// A layer that turns each event into a log record and offers it to a sink.
 ///
-/// The message is the body, the target the scope; fields are attributes with their types. A field
-/// `event.name` is the name of the event. The place in the program is told as `code.file.path` and
-/// `code.line.number`; an error as `exception.message` and, with what caused it,
-/// `exception.stacktrace`.
+/// The message is the body and the target is the scope; fields are attributes with their types. A
+/// field `event.name` is the name of the event. The source location is recorded as `code.file.path`
+/// and `code.line.number`; an error is recorded as `exception.message` and, together with its
+/// causes if it has any, as `exception.stacktrace`.
 ///
 /// Source: OpenTelemetry semantic conventions 1.44, "Code attributes" and "Exceptions in logs".
 pub struct LogLayer {
@@ -80,12 +82,12 @@ pub struct LogLayer {
 }
 
 impl LogLayer {
-    /// A layer that offers its records to `sink`.
+    /// Creates a layer that offers its records to `sink`.
     pub fn new(sink: impl LogSink + 'static) -> Self {
         LogLayer::builder(sink).build()
     }
 
-    /// What can be set about it.
+    /// Returns a builder for a layer that offers its records to `sink`.
     pub fn builder(sink: impl LogSink + 'static) -> LogLayerBuilder {
         LogLayerBuilder {
             layer: LogLayer {
@@ -107,7 +109,7 @@ impl fmt::Debug for LogLayer {
     }
 }
 
-/// What can be set about a [`LogLayer`].
+/// A builder for a [`LogLayer`].
 #[derive(Debug)]
 #[must_use = "nothing is recorded before `build`"]
 pub struct LogLayerBuilder {
@@ -115,31 +117,31 @@ pub struct LogLayerBuilder {
 }
 
 impl LogLayerBuilder {
-    /// How much a record holds.
+    /// Sets the limits of the size of a record.
     pub fn with_limits(mut self, limits: LogLimits) -> Self {
         self.layer.limits = limits;
         self
     }
 
-    /// What is hidden.
+    /// Sets the redaction.
     pub fn with_redaction(mut self, redaction: Redaction) -> Self {
         self.layer.redaction = redaction;
         self
     }
 
-    /// How many records of one callsite come through; all of them unless this is set.
+    /// Sets the rate limit of each callsite. Records are not limited by default.
     pub fn with_rate_limit(mut self, limit: RateLimit) -> Self {
         self.layer.limiter = Some(Limiter::new(limit));
         self
     }
 
-    /// Where the time comes from.
+    /// Sets the clock.
     pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
         self.layer.clock = Arc::new(clock);
         self
     }
 
-    /// The layer.
+    /// Builds the layer.
     pub fn build(self) -> LogLayer {
         self.layer
     }
@@ -199,7 +201,7 @@ where
     }
 }
 
-/// Puts fields where they belong in a record.
+/// Visits the fields of an event and adds them to a record.
 struct Records<'a> {
     layer: &'a LogLayer,
     origin: &'a Origin<'a>,
@@ -219,7 +221,7 @@ impl Records<'_> {
         }
         let name = name.strip_prefix("r#").unwrap_or(name);
         let LogLimits { body, .. } = self.layer.limits;
-        // A further one is an attribute.
+        // A second `message` becomes an attribute.
         if name == "message" && self.record.body.is_none() {
             let value = value(self.layer, Treatment::Read, body);
             self.record.body = Some(value.into());
@@ -228,7 +230,7 @@ impl Records<'_> {
         match self.layer.redaction.treatment(name) {
             Treatment::Hide => self.add(name, REDACTED),
             treatment => {
-                // No text has more bytes than four for each character.
+                // A character has at most four bytes.
                 let most = self.layer.limits.value_length.saturating_mul(4).min(body);
                 let value = value(self.layer, treatment, most).into();
                 match (name, value) {
@@ -239,7 +241,7 @@ impl Records<'_> {
         }
     }
 
-    /// Adds an attribute, unless there are too many. The last value of a key counts.
+    /// Adds an attribute, unless there are too many. The last value of a key is kept.
     fn add(&mut self, key: &'static str, value: impl Into<AnyValue>) {
         let mut value = value.into();
         value.truncate(self.layer.limits.value_length);
@@ -253,7 +255,7 @@ impl Records<'_> {
         }
     }
 
-    /// Adds an error with what caused it.
+    /// Adds an error with its causes.
     fn add_error(&mut self, error: &(dyn Error + 'static)) {
         let has = |key: &str| self.record.attributes.iter().any(|other| other.key == key);
         if has("exception.message") {
@@ -344,7 +346,7 @@ fn text(layer: &LogLayer, treatment: Treatment, value: String) -> AnyValue {
     }
 }
 
-/// A text of no more bytes than this. Whoever writes more is stopped.
+/// Formats a text of at most `most` bytes. The formatter is stopped when the text is full.
 fn bounded(value: fmt::Arguments<'_>, most: usize) -> String {
     let known = value.as_str().map_or(0, str::len);
     let mut text = Bounded {

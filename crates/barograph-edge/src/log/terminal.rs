@@ -1,4 +1,4 @@
-//! Log lines on the terminal, or wherever else one stream of lines goes.
+//! Log lines on the terminal, or in another output stream.
 
 use std::cell::Cell;
 use std::io::{ErrorKind, Write};
@@ -22,11 +22,11 @@ use super::origin::{self, Origin};
 use super::rate::{Limiter, RateLimit, Verdict};
 use crate::redact::Redaction;
 
-/// Where log lines are formed and wait to be written. Clones share the lines.
+/// A buffer of formatted log lines that wait to be written. All clones share the lines.
 ///
-/// Forming a line is done by the thread that logs, writing it by the one that runs the
-/// [`TerminalWriter`]. When the lines that wait reach the capacity, new ones are left out, counted,
-/// and told of as soon as there is room.
+/// A line is formatted by the thread that logs, and written by the thread that runs the
+/// [`TerminalWriter`]. When the waiting lines reach the capacity, new lines are dropped and
+/// counted, and their number is written as soon as there is room.
 ///
 /// ```
 /// use barograph_edge::filter::Filter;
@@ -49,7 +49,7 @@ pub struct Terminal {
 }
 
 impl Terminal {
-    /// What can be set about it.
+    /// Returns a builder.
     pub fn builder() -> TerminalBuilder {
         TerminalBuilder {
             format: Format::Pretty(Colors::Off),
@@ -61,54 +61,54 @@ impl Terminal {
         }
     }
 
-    /// A layer that makes a line of each event. All layers of one terminal take the same notes, so
-    /// that one is enough for a subscriber.
+    /// Returns a layer that writes a line for each event. All layers of a terminal share their
+    /// notes on spans, so a subscriber needs only one.
     pub fn layer(&self) -> TerminalLayer {
         TerminalLayer {
             open: self.open.clone(),
         }
     }
 
-    /// What became of the lines.
+    /// Returns counts of the lines by outcome.
     pub fn counts(&self) -> TerminalCounts {
         self.open.0.buffer.counts()
     }
 
-    /// Waits until the lines of before were written, but no longer than this.
+    /// Waits until the lines logged so far were written, but no longer than `limit`.
     ///
     /// # Errors
-    /// [`Unwritten`] when some still wait.
+    /// Returns [`Unwritten`] if some lines still wait.
     pub fn flush(&self, limit: Duration) -> Result<(), Unwritten> {
         self.buffer().map_or(Ok(()), |buffer| buffer.flush(limit))
     }
 
-    /// From now on whoever brings a line waits until it is written, but no longer than this: for the
-    /// end of a process, with which lines that wait would be lost. When one was not written in time,
-    /// nobody waits any more.
+    /// From now on each logging thread waits until its line is written, but no longer than `limit`.
+    /// This is for the end of a process, when waiting lines would be lost. After the first line
+    /// that was not written in time, no thread waits.
     pub fn write_through(&self, limit: Duration) {
         if let Some(buffer) = self.buffer() {
             buffer.write_through(limit);
         }
     }
 
-    /// Takes no more lines, and waits until those of before were written, but no longer than this.
-    /// The writer returns, unless what it writes to stands still.
+    /// Stops accepting lines, and waits until the lines logged so far were written, but no longer
+    /// than `limit`. The writer returns, unless its output blocks.
     ///
     /// # Errors
-    /// [`Unwritten`] when some were not; they are left out and counted.
+    /// Returns [`Unwritten`] if some lines were not written; they are dropped and counted.
     pub fn shutdown(&self, limit: Duration) -> Result<(), Unwritten> {
         self.buffer()
             .map_or(Ok(()), |buffer| buffer.shutdown(limit))
     }
 
-    /// The lines that wait; none in the child of a fork, where nobody writes them.
+    /// Returns the buffer, or `None` in a forked child, which has no writer.
     fn buffer(&self) -> Option<&Buffer> {
         let buffer = &self.open.0.buffer;
         (!buffer.is_of_a_parent()).then_some(buffer)
     }
 }
 
-/// What can be set about a [`Terminal`].
+/// A builder for a [`Terminal`].
 #[must_use = "nothing is written before `build`"]
 pub struct TerminalBuilder {
     format: Format,
@@ -120,13 +120,13 @@ pub struct TerminalBuilder {
 }
 
 impl TerminalBuilder {
-    /// How lines look; for people and without colors unless this is set.
+    /// Sets the format of lines. The default is for people and without colors.
     pub fn with_format(self, format: Format) -> Self {
         TerminalBuilder { format, ..self }
     }
 
-    /// How many bytes of lines may wait; 1 MiB unless this is set, never less than one line, and 256 MiB
-    /// at most. Twice as much memory is used when the writer cannot keep up.
+    /// Sets the maximum number of bytes of waiting lines: 1 MiB by default, at least one line, and
+    /// at most 256 MiB. Twice as much memory is used while the writer cannot keep up.
     pub fn with_capacity(self, bytes: usize) -> Self {
         TerminalBuilder {
             capacity: bytes.clamp(line::MOST, LARGEST),
@@ -134,14 +134,13 @@ impl TerminalBuilder {
         }
     }
 
-    /// What is hidden.
+    /// Sets the redaction.
     pub fn with_redaction(self, redaction: Redaction) -> Self {
         TerminalBuilder { redaction, ..self }
     }
 
-    /// How many lines of one callsite come through; all of them unless this is set. What may be lost
-    /// for this is the line that somebody will look for, and a terminal that is too slow is bounded
-    /// without it.
+    /// Sets the rate limit of each callsite. Lines are not limited by default: a rate limit can
+    /// drop the line that is needed later, and a slow terminal is bounded without it.
     pub fn with_rate_limit(self, limit: RateLimit) -> Self {
         TerminalBuilder {
             rate_limit: Some(limit),
@@ -149,7 +148,7 @@ impl TerminalBuilder {
         }
     }
 
-    /// Where the time comes from.
+    /// Sets the clock.
     pub fn with_clock(self, clock: impl Clock + 'static) -> Self {
         TerminalBuilder {
             clock: Arc::new(clock),
@@ -157,9 +156,10 @@ impl TerminalBuilder {
         }
     }
 
-    /// Writes each line that is logged in the child of a fork, on the thread that logs: the thread of
-    /// the [`TerminalWriter`] is only in the parent. Unless this is set such lines are left out. It must
-    /// not take a lock that another thread may have held at the fork.
+    /// Sets a function that writes each line logged in a forked child, on the thread that logs,
+    /// because the thread of the [`TerminalWriter`] exists only in the parent. By default such
+    /// lines are dropped. The function must not take a lock that another thread may have held at
+    /// the fork.
     pub fn with_child_output(self, write: fn(&[u8])) -> Self {
         TerminalBuilder {
             child_output: Some(write),
@@ -167,7 +167,7 @@ impl TerminalBuilder {
         }
     }
 
-    /// The terminal, and what writes its lines, to be run on a thread of its own.
+    /// Builds the terminal and its writer, which has to be run on a separate thread.
     pub fn build(self) -> (Terminal, TerminalWriter) {
         static OWNERS: AtomicUsize = AtomicUsize::new(1);
         let shared = Arc::new(Shared {
@@ -185,7 +185,7 @@ impl TerminalBuilder {
     }
 }
 
-/// All of it is asked for at once.
+/// The maximum capacity, because all of it is allocated at once.
 const LARGEST: usize = 256 << 20;
 
 struct Shared {
@@ -199,7 +199,7 @@ struct Shared {
     owner: usize,
 }
 
-/// Held by everybody who brings lines. When the last of them is gone the writer ends.
+/// Held by the terminal and its layers. When the last one is dropped, the writer ends.
 struct Open(Arc<Shared>);
 
 impl std::fmt::Debug for Open {
@@ -220,7 +220,7 @@ impl Drop for Open {
     }
 }
 
-/// Makes a line of each event. Comes from [`Terminal::layer`].
+/// A layer that writes a line for each event. Created by [`Terminal::layer`].
 #[derive(Debug)]
 pub struct TerminalLayer {
     open: Arc<Open>,
@@ -273,7 +273,8 @@ where
             suppressed,
             owner: shared.owner,
         };
-        // A `Debug` that logs finds an empty line, as does a thread that is ending.
+        // If a `Debug` logs, the nested call finds an empty line, and so does a thread that is
+        // exiting.
         let taken = LINE.try_with(|line| line.replace(Line::new()));
         let mut line = taken.unwrap_or(Line::new());
         line.clear();
@@ -288,23 +289,23 @@ where
 }
 
 thread_local! {
-    /// The memory of this thread's last line.
+    /// The memory of the last line of this thread.
     static LINE: Cell<Line> = const { Cell::new(Line::new()) };
 }
 
 /// Writes the lines of a [`Terminal`].
 ///
-/// Without it nothing is written: the lines that come wait until the capacity is reached. When it is
-/// dropped they are left out.
+/// Until it runs nothing is written: lines wait until the capacity is reached. When it is dropped,
+/// the waiting lines are dropped.
 pub struct TerminalWriter {
     shared: Arc<Shared>,
 }
 
 impl TerminalWriter {
-    /// Writes lines as they come, until the terminal is shut down, all that bring lines are gone, or
-    /// nobody reads what is written (a broken pipe). Blocks the thread; this one alone waits for
-    /// `out`. Lines during whose writing `out` fails or panics are left out, counted, and told of when
-    /// it works again.
+    /// Writes lines as they arrive, until the terminal is shut down, the terminal and all its
+    /// layers are dropped, or the reader has closed (a broken pipe). It blocks the thread, and no
+    /// other thread waits for `out`. Lines that are lost because `out` fails or panics are counted,
+    /// and their number is written when `out` works again.
     pub fn run(self, mut out: impl Write) {
         let shared = &*self.shared;
         let mut writing = Writing {
@@ -314,8 +315,8 @@ impl TerminalWriter {
             swept: Instant::now(),
         };
         loop {
-            // Only a panic of `out` comes to mind. It costs the lines at hand, and is as if they could
-            // not be written: whoever logs next is heard again.
+            // In practice only `out` can panic. A panic is handled like a failed write of the lines
+            // at hand, and later lines are written again.
             let turn = catch_unwind(AssertUnwindSafe(|| shared.turn(&mut out, &mut writing)));
             match turn {
                 Ok(Turn::Next) => {}
@@ -332,18 +333,18 @@ impl TerminalWriter {
     }
 }
 
-/// What is at hand while lines are written.
+/// The state of the writer while lines are written.
 struct Writing {
     text: Vec<u8>,
-    /// Lines in it that are not settled.
+    /// The number of lines in `text` that are not settled.
     lines: u64,
-    /// Whether the last batch broke off inside of a line.
+    /// True if the last batch ended inside of a line.
     is_broken: bool,
-    /// When it was told last what a rate limit left out.
+    /// The time at which lines dropped by the rate limit were last reported.
     swept: Instant,
 }
 
-/// What comes after a turn of the writer.
+/// The next step after a turn of the writer.
 enum Turn {
     Next,
     End,
@@ -361,14 +362,14 @@ impl std::fmt::Debug for TerminalWriter {
     }
 }
 
-/// How often it is told what a rate limit left out.
+/// The interval at which lines dropped by the rate limit are reported.
 const SWEEP: Duration = Duration::from_secs(1);
 
-/// How long a writer that panicked is let alone.
+/// The pause after a panic of the output.
 const AFTER_PANIC: Duration = Duration::from_millis(100);
 
 impl Shared {
-    /// Hands a line to the writer. In the child of a fork there is none.
+    /// Passes a line to the writer, or to the child output in a forked child.
     #[inline]
     fn offer(&self, line: &Line, urgency: Urgency) {
         if !self.buffer.is_of_a_parent() {
@@ -378,7 +379,7 @@ impl Shared {
         }
     }
 
-    /// Counts a line that is left out because too many were like it.
+    /// Counts a line that the rate limit drops.
     fn suppress(&self) {
         if !self.buffer.is_of_a_parent() {
             self.buffer.suppress();
@@ -406,7 +407,7 @@ impl Shared {
         Turn::Next
     }
 
-    /// Writes the lines at hand; whether all of them were.
+    /// Writes the lines at hand. Returns true if all of them were written.
     fn write(&self, out: &mut dyn Write, writing: &mut Writing) -> bool {
         let text = &writing.text;
         if text.is_empty() {
@@ -436,7 +437,7 @@ impl Shared {
         failure.is_none()
     }
 
-    /// Says that lines were left out.
+    /// Formats notices about dropped lines.
     fn left_out(&self, LeftOut { full, failed }: LeftOut) -> String {
         let mut text = String::new();
         for (lines, why) in [
@@ -463,7 +464,8 @@ impl Shared {
         text
     }
 
-    /// Says what a rate limit left out of callsites that would come through again at this time.
+    /// Formats notices about lines that the rate limit dropped, for callsites that may log again at
+    /// this time.
     fn sweep(&self, at: u64) -> String {
         let mut text = String::new();
         let Some(limiter) = &self.limiter else {

@@ -1,9 +1,10 @@
-//! The time of a line.
+//! The timestamp of a line.
 
-/// Appends the time as RFC 3339 has it, in UTC, with microseconds: `2026-09-12T10:11:12.123456Z`.
+/// Appends the time in the format of RFC 3339, in UTC, with microseconds:
+/// `2026-09-12T10:11:12.123456Z`.
 ///
-/// The calendar is Gregorian in all times. Nanoseconds since 1970 reach the year 2554, so a year has
-/// four digits.
+/// The calendar is Gregorian at all times. Nanoseconds since 1970 reach the year 2554, so a year
+/// has four digits.
 pub(super) fn push(out: &mut String, unix_nanos: u64) {
     let micros = unix_nanos / 1_000;
     let (seconds, micros) = (micros / 1_000_000, (micros % 1_000_000) as u32);
@@ -28,10 +29,10 @@ pub(super) fn push(out: &mut String, unix_nanos: u64) {
     out.push_str(str::from_utf8(&text).expect("digits are ASCII"));
 }
 
-/// Year, month and day of a day since 1970.
+/// Returns year, month and day of a day since 1970.
 ///
-/// Years are counted from the first of March on, so that the day that comes and goes is the last, and
-/// four hundred years at a time, which all have the same days.
+/// Years are counted from the first of March on, so that the leap day is the last day of a year,
+/// and in periods of four hundred years, which all have the same number of days.
 fn date(days: u32) -> (u32, u32, u32) {
     const DAYS_BEFORE_1970: u32 = 719_468;
     const DAYS_OF_400_YEARS: u32 = 146_097;
@@ -39,7 +40,7 @@ fn date(days: u32) -> (u32, u32, u32) {
     let (era, day) = (days / DAYS_OF_400_YEARS, days % DAYS_OF_400_YEARS);
     let year = (day - day / 1_460 + day / 36_524 - day / 146_096) / 365;
     let day = day - (365 * year + year / 4 - year / 100);
-    // The months from March on have 153 days in each five.
+    // From March on, every five months have 153 days.
     let month = (5 * day + 2) / 153;
     let day = day - (153 * month + 2) / 5 + 1;
     let (month, later) = if month < 10 {

@@ -11,7 +11,8 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 
 use crate::sheet::{Sheet, context, terminal};
 
-/// Stands for the layer that makes spans: it knows each span, and its context is current inside.
+/// A stand-in for the layer that creates spans: it sees each span, and its context is current
+/// inside.
 #[derive(Clone, Default)]
 struct Spans(Arc<Mutex<Vec<&'static str>>>);
 
@@ -40,7 +41,7 @@ struct Service {
 }
 
 impl Service {
-    /// What was written since.
+    /// Returns the lines that were written so far.
     fn lines(&self) -> Vec<String> {
         self.terminal.flush(Duration::from_secs(20)).unwrap();
         self.sheet.text().lines().map(str::to_owned).collect()
@@ -56,7 +57,7 @@ fn service(lines: Filter, spans: Filter, f: impl FnOnce(&Service)) {
     };
     let out = service.sheet.clone();
     let thread = std::thread::spawn(|| writer.run(out));
-    // The lines' layer stands below: the order does not matter.
+    // The layer of lines is below the layer of spans, because the order must not matter.
     let subscriber = tracing_subscriber::registry()
         .with(service.terminal.layer().with_filter(lines))
         .with(service.spans.clone().with_filter(spans));

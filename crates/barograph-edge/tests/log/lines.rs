@@ -10,7 +10,7 @@ use crate::sheet::{TIME, context, terminal, written};
 const IDS: &str = " trace_id=0af7651916cd43dd8448eb211c80319c span_id=b7ad6b7169203331";
 const JSON_IDS: &str = r#","trace_id":"0af7651916cd43dd8448eb211c80319c","span_id":"b7ad6b7169203331","trace_flags":"01""#;
 
-/// Lines for people and for machines, without the time, both of the same.
+/// Checks the line for people and the line for machines of the same events, without the time.
 #[track_caller]
 fn check(f: impl Fn(), pretty: &str, json: &str) {
     let told = written(terminal(Format::Pretty(Colors::Off)), &f);
@@ -186,13 +186,13 @@ fn no_field_is_lost_beside_one_that_is_called_as_the_line_calls_it() {
     assert_eq!(told.lines().count(), 10);
     for line in told.lines() {
         let fields: serde_json::Map<_, _> = serde_json::from_str(line).unwrap();
-        // What each line has, and two fields.
+        // The four members of each line, and two fields.
         assert_eq!(fields.len(), 6, "{line}");
         for value in [1, 2] {
             let is_it = |field: &&serde_json::Value| **field == value;
             assert_eq!(fields.values().filter(is_it).count(), 1, "{line}");
         }
-        // A reader that takes the last of two would not see it.
+        // A JSON parser hides repeated names, so the names are also counted in the text.
         assert_eq!(line.matches("\":").count(), 6, "{line}");
     }
 }
@@ -268,7 +268,7 @@ fn nobody_writes_a_line_into_a_line() {
         assert_eq!(told.lines().count(), 2, "{told}");
         assert!(told.ends_with('\n'));
         let controls = |character: char| character.is_control() && character != '\n';
-        // The last one has C1 and DEL as they are: it is to be what it is elsewhere.
+        // `SubscriberJson` leaves C1 and DEL unescaped, as `tracing-subscriber` does.
         let unsafe_to_show = match format {
             Format::SubscriberJson => '\u{1b}',
             _ => '\u{202e}',
@@ -514,7 +514,7 @@ fn two_terminals_do_not_read_each_others_notes() {
         span.record("a", "z");
         info!("m");
     });
-    // The subscriber is gone, and with it all who bring lines: the writers end by themselves.
+    // The subscriber and all its layers are dropped, so the writers end by themselves.
     for thread in threads {
         thread.join().unwrap();
     }

@@ -1,4 +1,4 @@
-//! Log lines and log records as their users have them.
+//! Log lines and log records through the public API.
 #![expect(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
 mod sheet;

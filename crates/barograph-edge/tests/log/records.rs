@@ -48,7 +48,7 @@ fn record(f: impl FnOnce()) -> LogRecord {
     records.remove(0)
 }
 
-/// The attributes but for the place in the program, which comes last.
+/// Returns the attributes except the source location, which comes last.
 fn attributes(record: &LogRecord) -> &[Attribute] {
     let place = record.attributes.len() - 2;
     &record.attributes[..place]

@@ -1,4 +1,4 @@
-//! Our lines beside those of `tracing-subscriber`'s `fmt` layer, byte by byte.
+//! Our lines compared with those of the `fmt` layer of `tracing-subscriber`, byte by byte.
 
 use std::error::Error;
 use std::time::Duration;
@@ -21,7 +21,7 @@ impl FormatTime for Now {
     }
 }
 
-/// What both wrote of the same events.
+/// Returns the output of both layers for the same events.
 fn both(f: impl FnOnce()) -> (String, String) {
     let theirs = Sheet::default();
     let out = theirs.clone();

@@ -1,4 +1,4 @@
-//! What was written, to be looked at.
+//! Collects written lines for inspection.
 
 use std::io::{self, Write};
 use std::sync::{Arc, Mutex};
@@ -14,7 +14,7 @@ pub(crate) const NOW: u64 = 1_789_207_872_123_456_789;
 
 pub(crate) const TIME: &str = "2026-09-12T10:11:12.123456Z";
 
-/// A writer that keeps everything. Clones share it.
+/// A writer that keeps all output. All clones share it.
 #[derive(Clone, Default)]
 pub(crate) struct Sheet(Arc<Mutex<Vec<u8>>>);
 
@@ -39,14 +39,14 @@ pub(crate) fn context() -> TraceContext {
         .unwrap()
 }
 
-/// A terminal whose time stands still.
+/// Returns a terminal whose clock does not advance.
 pub(crate) fn terminal(format: Format) -> TerminalBuilder {
     Terminal::builder()
         .with_format(format)
         .with_clock(ManualClock::at(NOW))
 }
 
-/// What a terminal writes of what `f` says.
+/// Returns the output of a terminal for the events of `f`.
 pub(crate) fn written(terminal: TerminalBuilder, f: impl FnOnce()) -> String {
     let (terminal, writer) = terminal.build();
     let sheet = Sheet::default();

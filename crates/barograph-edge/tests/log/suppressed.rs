@@ -42,7 +42,7 @@ fn nothing_is_made_while_telemetry_is_suppressed() {
         let span = info_span!("suppressed", id = 1).entered();
         info!("inside of a span that is suppressed");
         drop(suppressed);
-        // What began while it was suppressed is not part of the trace; what is in it is.
+        // A span that started while suppressed is not part of the trace; spans inside of it are.
         span.record("id", 2);
         info_span!("inner").in_scope(|| info!("after"));
         drop(span);

@@ -1,4 +1,4 @@
-//! Lines and records beside the layer that makes spans.
+//! Lines and records together with the layer that creates spans.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,7 +15,8 @@ use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 
 use crate::sheet::{Sheet, terminal};
 
-/// Lines of `f` with the terminal at `level`, the spans at `info`, in this order and in the other.
+/// Returns the lines and spans of `f` with the terminal at `level` and the spans at `info`, for
+/// both orders of the layers.
 fn lines(level: &str, f: impl Fn()) -> [(Vec<serde_json::Value>, Vec<SpanRecord>); 2] {
     [true, false].map(|lines_first| {
         let queue = Arc::new(Queue::new(64));
@@ -56,7 +57,8 @@ fn a_line_has_the_ids_of_the_span_that_is_exported() {
         let span = info_span!("request", id = 7);
         span.in_scope(|| {
             info!("inside");
-            // Not made by the layer of spans: what is around it counts.
+            // The layer of spans does not see this span, so the ids are those of the enclosing
+            // span.
             debug_span!("detail").in_scope(|| info!("deeper"));
         });
         info!("outside");

@@ -1,4 +1,4 @@
-//! What becomes of lines when whoever reads them is slow, gone or broken.
+//! The outcome of lines when the reader is slow, closed or broken.
 
 use std::io::{self, ErrorKind, Read as _, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,8 @@ use crate::sheet::{Sheet, terminal};
 
 const LONG: Duration = Duration::from_secs(20);
 
-/// Logs so many lines on each of some threads, and tells how long the slowest line took.
+/// Logs this number of lines on each of the threads, and returns the time that the slowest line
+/// took.
 fn log(terminal: &Terminal, threads: u64, lines: u64) -> Duration {
     let slowest = Mutex::new(Duration::ZERO);
     std::thread::scope(|scope| {
@@ -46,7 +47,7 @@ fn a_pipe_that_nobody_reads_holds_nobody_up() {
     let (terminal, writer) = terminal(Format::Json).with_capacity(64 * 1024).build();
     let thread = std::thread::spawn(|| writer.run(pipe));
     let slowest = log(&terminal, 4, 5_000);
-    // Only a bound for a machine that does other things: a thread that waits would wait forever.
+    // A loose bound for a busy machine: a thread that waits for the reader would wait forever.
     assert!(slowest < LONG, "{slowest:?}");
     let counts = terminal.counts();
     assert_eq!(counts.offered, 20_000);
@@ -55,11 +56,12 @@ fn a_pipe_that_nobody_reads_holds_nobody_up() {
         counts.offered,
         counts.written + counts.waiting + counts.dropped_full
     );
-    // Nothing moves, so the limit is what ends the wait.
+    // No line is written, so only the limit ends the wait.
     let unwritten = terminal.flush(Duration::from_millis(50)).unwrap_err();
     assert_eq!(unwritten.lines, counts.waiting);
 
-    // Now somebody reads. What was taken comes out whole, and what was left out is told of.
+    // Now a reader drains the pipe. Accepted lines are written whole, and dropped lines are
+    // reported.
     let read = std::thread::spawn(move || {
         let mut text = String::new();
         reader.read_to_string(&mut text).unwrap();
@@ -122,7 +124,7 @@ fn at_the_end_a_writer_that_stands_still_is_waited_for_once() {
 fn a_shutdown_with_a_reader_that_stands_still_ends_in_time() {
     let (_reader, pipe) = io::pipe().unwrap();
     let (terminal, writer) = terminal(Format::Json).build();
-    // It stands still for good; the process will end without it.
+    // The writer blocks forever, and the process exits without it.
     std::thread::spawn(|| writer.run(pipe));
     log(&terminal, 1, 2_000);
     let start = Instant::now();
@@ -159,7 +161,7 @@ fn a_broken_pipe_is_survived() {
     terminal.shutdown(LONG).unwrap();
 }
 
-/// A writer that does as it is told at each call, and then well.
+/// A writer that returns the scripted results first, and then succeeds.
 #[derive(Clone)]
 struct Script {
     steps: Arc<Mutex<Vec<io::Result<usize>>>>,
@@ -213,7 +215,7 @@ fn a_writer_that_falters_is_tried_again() {
 
 #[test]
 fn a_disk_that_is_full_for_a_while_costs_the_lines_of_that_while() {
-    // The first batch breaks off inside of its second line.
+    // The first batch ends inside of its second line.
     let (terminal, writer) = terminal(Format::Json).build();
     log(&terminal, 1, 3);
     let line = {
@@ -247,7 +249,7 @@ fn a_disk_that_is_full_for_a_while_costs_the_lines_of_that_while() {
     let text = sheet.text();
     let lines: Vec<_> = text.lines().collect();
     assert_eq!(lines.len(), 4, "{text}");
-    // The broken line ends, so that the next one is readable.
+    // The broken line is ended, so that the next one can be parsed.
     assert!(
         !lines[1].ends_with('}') && lines[2].ends_with('}'),
         "{text}"
@@ -256,7 +258,7 @@ fn a_disk_that_is_full_for_a_while_costs_the_lines_of_that_while() {
     assert!(lines[3].contains(told), "{text}");
 }
 
-/// A writer that panics when it is told to.
+/// A writer that panics while its flag is set.
 struct Panics(Sheet, Arc<AtomicBool>);
 
 impl Write for Panics {

@@ -1,4 +1,4 @@
-//! One flat JSON object a line.
+//! The format with one flat JSON object per line.
 
 use barograph_model::context::TraceContext;
 use barograph_model::log::Severity;
@@ -87,7 +87,7 @@ fn start(line: &mut Line, unix_nanos: u64, severity: Severity, target: &str) {
     line.form("\"");
 }
 
-/// The ids, as members behind others.
+/// Writes the ids as members that follow other members.
 #[inline]
 pub(super) fn ids(line: &mut Line, context: &TraceContext) {
     let header = context.to_traceparent();
@@ -110,9 +110,9 @@ fn end(line: &mut Line, suppressed: u64) {
     line.form("}");
 }
 
-/// Fields beside what each line has.
+/// Writes the fields of the event beside the standard members of a line.
 struct TopLevel {
-    /// Whether the message was there.
+    /// True if the message was written.
     has_message: bool,
 }
 
@@ -140,8 +140,8 @@ impl Places for TopLevel {
     fn end(&mut self, _: &mut Line, _: &'static str) {}
 }
 
-/// What a field is called: `fields.` stands before a name that the line has itself, and before one that
-/// begins so already, which would be the same then.
+/// Returns the member name of a field. The prefix `fields.` is added to a name that the line uses
+/// itself, and to such a name that already has the prefix, because the two would otherwise collide.
 #[inline]
 fn member(name: &'static str) -> Name {
     let name = plain_name(name);
@@ -153,7 +153,7 @@ fn member(name: &'static str) -> Name {
     }
 }
 
-/// What a field of a span is called, beside the name of the span.
+/// Returns the member name of a span's field, which must not collide with `name`.
 fn member_of_span(name: &str) -> (&'static str, &str) {
     let name = plain_name(name);
     match without_fields(name) {
@@ -162,20 +162,20 @@ fn member_of_span(name: &str) -> (&'static str, &str) {
     }
 }
 
-/// A name without what stands before it, however often.
+/// Returns a name without the prefix `fields.`, even if it is repeated.
 #[inline]
 fn without_fields(mut name: &str) -> &str {
-    // Not by `trim_start_matches`, which makes a searcher for each name.
+    // `trim_start_matches` would create a searcher for each name.
     while let Some(rest) = name.strip_prefix(FIELDS) {
         name = rest;
     }
     name
 }
 
-/// What stands before a name that would be there twice.
+/// The prefix of a name that would otherwise occur twice.
 const FIELDS: &str = "fields.";
 
-/// Names that each line gives a meaning of its own.
+/// The names of the standard members of a line.
 const TAKEN: [&str; 9] = [
     "timestamp",
     "severity",
@@ -188,11 +188,11 @@ const TAKEN: [&str; 9] = [
     "cut",
 ];
 
-/// The last digit of the flags.
+/// The last digit of the flags, by their value.
 const FLAGS: [&str; 4] = ["0", "1", "2", "3"];
 
-/// Bytes around the name of a field, and of the shortest value.
+/// The bytes around the name of a field, including the shortest value.
 const LEAST_OF_FIELD: usize = 40;
 
-/// Bytes around the name of a span.
+/// The bytes around the name of a span.
 const LEAST_OF_SPAN: usize = 8;

@@ -1,4 +1,4 @@
-//! How lines look.
+//! The formats of log lines.
 
 mod unique;
 mod value;
@@ -20,44 +20,45 @@ use super::line::Line;
 use super::origin::Origin;
 use crate::redact::Redaction;
 
-/// The field that holds the message: the first of this name.
+/// The name of the field with the message, which is the first field of this name.
 const MESSAGE: &str = "message";
 
-/// How lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Format {
-    /// For people: time, level, target, message, fields, spans with theirs, ids.
+    /// A line for people: time, level, target, message, fields, spans with their fields, ids.
     ///
-    /// A span is called what its `otel.name` says; its fields with a dot in their name, which are those
-    /// of the conventions, are left to the trace.
+    /// A span is shown with the name in its `otel.name`, if it has one; its fields with a dot in
+    /// their name, which are those of the semantic conventions, are left to the trace.
     ///
     /// ```text
     /// 2026-09-12T10:11:12.123456Z  INFO shop::orders: taken id=7 in request{method=GET} trace_id=… span_id=…
     /// ```
     Pretty(Colors),
-    /// For machines: one flat JSON object a line.
+    /// One flat JSON object per line, for machines.
     ///
-    /// `timestamp`, `severity`, `target`; inside of a span `trace_id`, `span_id` and `trace_flags`;
-    /// `message` and the fields of the event, by their names; and `spans` from the outermost one on,
-    /// each with its `name` and fields. A field of one of these names is called `fields.NAME`, as is a
-    /// field `message` beside the message. Of two fields of the same name the last one counts. Numbers
-    /// stay numbers. A line that was cut says `"cut":true`.
+    /// The members are `timestamp`, `severity`, `target`; inside of a span `trace_id`, `span_id`
+    /// and `trace_flags`; `message` and the fields of the event, by their names; and `spans` from
+    /// the outermost one on, each with its `name` and fields. A field with one of these names is
+    /// called `fields.NAME`, and so is a second field `message`. Of several fields with the same
+    /// name the last one is kept. Numbers are JSON numbers. A truncated line has `"cut":true`.
     ///
     /// Source: OpenTelemetry 1.60, "Trace Context in non-OTLP Log Formats", for the names of the ids.
     Json,
-    /// JSON as the `fmt` layer of `tracing-subscriber` writes it, to the byte, and the ids behind it.
-    /// But of two fields of the same name only the last one is there, where that layer writes both.
+    /// The JSON of the `fmt` layer of `tracing-subscriber`, byte for byte, followed by the ids. One
+    /// difference: of several fields with the same name only the last one is written, while that
+    /// layer writes all of them.
     SubscriberJson,
 }
 
-/// Whether a line has colors. The service decides: on a terminal, and where `NO_COLOR` is not set.
+/// The use of colors in a line. The service decides, for example by the terminal and `NO_COLOR`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Colors {
-    /// No escape sequence at all.
+    /// No escape sequences.
     #[default]
     Off,
-    /// The usual colors of levels; what matters less is dim.
+    /// The usual colors of levels; less important parts are dim.
     On,
 }
 
@@ -70,7 +71,7 @@ impl Format {
         }
     }
 
-    /// Writes the line of an event, with its end.
+    /// Writes the line of an event, including its line end.
     #[inline]
     pub(super) fn write<S>(self, line: &mut Line, scene: &Scene<'_>, layers: &Context<'_, S>)
     where
@@ -85,7 +86,7 @@ impl Format {
         line.form("\n");
     }
 
-    /// Writes a line that this library has to say itself.
+    /// Writes a line of this library itself.
     pub(super) fn write_notice(self, line: &mut Line, notice: &Notice<'_>) {
         match self {
             Format::Pretty(colors) => pretty::write_notice(line, notice, colors),
@@ -96,24 +97,24 @@ impl Format {
     }
 }
 
-/// An event and what a line says about it.
+/// The context of an event for a line.
 pub(super) struct Scene<'a> {
     pub(super) unix_nanos: u64,
     pub(super) event: &'a Event<'a>,
     pub(super) origin: &'a Origin<'a>,
     pub(super) context: Option<TraceContext>,
     pub(super) redaction: &'a Redaction,
-    /// How many lines like this were left out before it.
+    /// The number of similar lines that the rate limit dropped before it.
     pub(super) suppressed: u64,
-    /// Whose notes on spans are to be read.
+    /// The owner of the notes on spans that are read.
     pub(super) owner: usize,
 }
 
-/// A line that this library has to say itself.
+/// A line of this library itself.
 pub(super) struct Notice<'a> {
     pub(super) unix_nanos: u64,
     pub(super) target: &'a str,
     pub(super) message: std::fmt::Arguments<'a>,
-    /// How many lines it stands for.
+    /// The number of lines that it represents.
     pub(super) suppressed: u64,
 }

@@ -1,4 +1,4 @@
-//! Lines for people.
+//! The format for people.
 
 use tracing::Level;
 use tracing::field::Visit;
@@ -24,7 +24,7 @@ where
         metadata.level(),
         metadata.target(),
     );
-    // The message comes first, also where the call names a field before it.
+    // The message is written first, even if the call names other fields before it.
     let message = scene.event.metadata().fields().field(MESSAGE);
     let passes: &[Pass] = match message.map(|field| field.index()) {
         None | Some(0) => &[Pass::All],
@@ -44,7 +44,7 @@ where
     }
     let mut before = " in ";
     spans.each(|name, note| {
-        // It was escaped when it was taken down, and is shorter without its quotes.
+        // The value was escaped when it was noted; it is shown without its quotes.
         let given = note.fields().find(|(key, _)| *key == NAME);
         let given = given.map(|(_, value)| value.trim_matches('"'));
         let length = given.unwrap_or(name).len();
@@ -123,7 +123,7 @@ fn end(line: &mut Line, paint: Paint, suppressed: u64) {
     line.form(paint.plain());
 }
 
-/// Which fields are written.
+/// The fields that a pass writes.
 #[derive(Clone, Copy, PartialEq)]
 enum Pass {
     All,
@@ -131,7 +131,7 @@ enum Pass {
     Others,
 }
 
-/// The message, and `name=value` behind it.
+/// Writes the message, and the other fields as `name=value`.
 struct Words {
     pass: Pass,
     paint: Paint,
@@ -167,7 +167,7 @@ fn word(line: &mut Line, paint: Paint, name: &str) {
     line.form(paint.plain());
 }
 
-/// The escape sequences of a terminal, or nothing.
+/// The escape sequences of a terminal, or empty texts.
 #[derive(Clone, Copy)]
 struct Paint(Colors);
 
@@ -207,5 +207,5 @@ impl Paint {
     }
 }
 
-/// Bytes around a name, those of colors too, and of the shortest value.
+/// The bytes around a name, including colors and the shortest value.
 const LEAST: usize = 64;

@@ -1,6 +1,6 @@
-//! The spans that an event is in, with their fields as they stand in a line.
+//! The spans around an event, with their fields already formatted.
 //!
-//! Values are written once, when the span begins, since they do not live longer than that; a line
+//! Values are formatted once, when the span starts, because they are not available later; a line
 //! only copies them.
 
 use std::ops::Range;
@@ -17,10 +17,10 @@ use super::value::{Fields, Places, Style, plain_name};
 use crate::log::line::Line;
 use crate::redact::Redaction;
 
-/// The most bytes of the values of a span.
+/// The maximum total length of the values of a span, in bytes.
 const MOST_OF_VALUES: usize = 4 * 1024;
 
-/// A span and what is on the way to it from the outermost one.
+/// A span and all its ancestors.
 pub(super) struct Spans<'a, S>
 where
     S: LookupSpan<'a>,
@@ -37,7 +37,7 @@ where
         Spans { leaf, owner }
     }
 
-    /// Shows each span with its fields, the outermost one first.
+    /// Calls `show` for each span with its fields, the outermost one first.
     #[inline]
     pub(super) fn each(&self, mut show: impl FnMut(&'static str, &Note)) {
         if let Some(leaf) = &self.leaf {
@@ -47,7 +47,7 @@ where
         }
     }
 
-    /// Shows the innermost span; whether there is one.
+    /// Calls `show` for the innermost span. Returns true if there is one.
     pub(super) fn leaf(&self, mut show: impl FnMut(&'static str, &Note)) -> bool {
         if let Some(leaf) = &self.leaf {
             self.show(leaf, &mut show);
@@ -65,7 +65,7 @@ where
     }
 }
 
-/// What was written of the fields of a span.
+/// The formatted fields of a span.
 #[derive(Debug)]
 pub(super) struct Note {
     owner: usize,
@@ -80,7 +80,7 @@ static EMPTY: Note = Note {
 };
 
 impl Note {
-    /// Each field with its value.
+    /// Returns each field with its value.
     #[inline]
     pub(super) fn fields(&self) -> impl Iterator<Item = (&'static str, &str)> {
         let value = |range: &Range<usize>| self.values.get(range.clone()).unwrap_or_default();
@@ -90,7 +90,7 @@ impl Note {
     }
 
     fn add(&mut self, values: &impl RecordFields, style: Style, redaction: &Redaction) {
-        // The old value of a field stays, unseen, until there are too many of them.
+        // The old value of a field stays in the text, unused, until the text is too long.
         if self.values.len() > MOST_OF_VALUES / 2 {
             self.leave_out_old();
         }
@@ -113,7 +113,8 @@ impl Note {
 }
 
 impl Note {
-    /// One with room for so many fields of the usual length, so that it rarely grows.
+    /// Creates a note with room for this number of fields of the usual length, so that it rarely
+    /// grows.
     fn new(owner: usize, fields: usize) -> Self {
         Note {
             owner,
@@ -143,16 +144,17 @@ impl Places for NotePlaces<'_> {
     #[inline]
     fn begin(&mut self, line: &mut Line, name: &'static str) -> bool {
         self.start = line.len();
-        // A name with a dot is one of the conventions, for machines: people have the trace for it.
+        // A field with a dot in its name belongs to the semantic conventions, for machines; people
+        // find it in the trace.
         let is_for_people = name == NAME || !name.contains('.');
-        // A value that is hidden or a number is short.
+        // A redacted value or a number is short.
         (self.style != Style::Pretty || is_for_people) && line.has_room(SHORT)
     }
 
     #[inline]
     fn end(&mut self, line: &mut Line, name: &'static str) {
         let value = self.start..line.len();
-        // In the shape of `tracing-subscriber` the mark of a raw name is a part of it.
+        // In the format of `tracing-subscriber` the `r#` of a raw identifier is a part of the name.
         let shown = |name: &'static str| match self.style == Style::Serde {
             true => name,
             false => plain_name(name),
@@ -171,14 +173,14 @@ impl Places for NotePlaces<'_> {
     }
 }
 
-/// The field that says what a span is called.
+/// The field with the name of the span.
 pub(super) const NAME: &str = "otel.name";
-/// The bytes that a value may need at least.
+/// The minimum room for a value, in bytes.
 const SHORT: usize = 32;
-/// The bytes of most values. Some fields are empty until the span ends, or for good.
+/// The usual length of a value, in bytes. Some fields are empty until the span ends, or forever.
 const USUAL: usize = 16;
 
-/// The notes of all who take notes: in most services one.
+/// The notes of all owners; in most services there is one owner.
 #[derive(Debug)]
 struct Notes {
     first: Note,
@@ -202,7 +204,7 @@ impl Notes {
     }
 }
 
-/// Takes down the fields that a span begins with.
+/// Notes the fields that a span starts with.
 pub(in crate::log) fn note_new<S>(
     attributes: &Attributes<'_>,
     id: &Id,
@@ -217,7 +219,7 @@ pub(in crate::log) fn note_new<S>(
     }
 }
 
-/// Takes down fields that come later. The last value of a field counts.
+/// Notes fields that are recorded later. The last value of a field is kept.
 pub(in crate::log) fn note_record<S>(
     values: &Record<'_>,
     id: &Id,
@@ -242,7 +244,8 @@ fn note<S>(
     let Some(span) = layers.span(id) else {
         return;
     };
-    // Not while the extensions are borrowed: the `Debug` of a value may log in its turn.
+    // The note is taken out while the extensions are not borrowed, because the `Debug` of a value
+    // may itself log.
     let taken = span.extensions_mut().get_mut::<Notes>().and_then(|notes| {
         let note = notes.of_mut(owner)?;
         Some(std::mem::replace(note, Note::new(owner, 0)))

@@ -1,8 +1,9 @@
-//! JSON as the `fmt` layer of `tracing-subscriber` 0.3 writes it, and the ids behind it.
+//! The JSON of the `fmt` layer of `tracing-subscriber` 0.3, followed by the ids.
 //!
-//! But for names that it would write twice in one object: of those the last stays, which is what most
-//! readers of it have. With its odd places: `spans` are those of the thread, also where an event names its parent, and the
-//! fields of a span are sorted while those of an event are not.
+//! The difference is a name that occurs twice in one object: only the last value is written, which
+//! is the one that most JSON parsers keep. The peculiarities of that layer are reproduced: `spans`
+//! are those of the thread even if an event has an explicit parent, and the fields of a span are
+//! sorted while those of an event are not.
 
 use tracing::Subscriber;
 use tracing_subscriber::layer::Context;
@@ -80,13 +81,13 @@ fn start(line: &mut Line, unix_nanos: u64, level: &str) {
     line.form("\",\"fields\":{");
 }
 
-/// Whether there was room for the span.
+/// Writes a span. Returns false if there was no room for it.
 fn span(line: &mut Line, before: &str, name: &str, note: &Note) -> bool {
     if !line.has_room(before.len() + name.len() + LEAST) {
         return false;
     }
     line.form(before);
-    // The name of the span comes last, and so counts.
+    // The name of the span is written last, so it would replace a field `name`.
     for (name, value) in note.fields().filter(|(key, _)| *key != "name") {
         if line.has_room(name.len() + value.len() + LEAST) {
             line.form("\"");
@@ -102,7 +103,7 @@ fn span(line: &mut Line, before: &str, name: &str, note: &Note) -> bool {
     true
 }
 
-/// The members of an object.
+/// Writes the members of an object.
 struct Members {
     is_first: bool,
 }
@@ -123,5 +124,5 @@ impl Places for Members {
     fn end(&mut self, _: &mut Line, _: &'static str) {}
 }
 
-/// Bytes around a name, and of the shortest value.
+/// The bytes around a name, including the shortest value.
 const LEAST: usize = 40;

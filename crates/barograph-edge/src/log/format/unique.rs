@@ -1,9 +1,9 @@
-//! Each name once in an object of JSON.
+//! Detection of names that occur more than once in a JSON object.
 //!
-//! A callsite may name a field twice: `info!(a = 1, a = 2)`. The last one counts, as it does for
-//! attributes of spans and as most readers of JSON have it. Source: RFC 8259, 4.
+//! A callsite may name a field twice: `info!(a = 1, a = 2)`. The last one is kept, as for
+//! attributes of spans and as in most JSON parsers. Source: RFC 8259, 4.
 //!
-//! Few callsites do. Those that do not are remembered, so that an event costs a load.
+//! Few callsites do so. All others are remembered, so that an event costs one load.
 
 use std::fmt;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -13,10 +13,10 @@ use tracing::field::{Field, FieldSet, Visit};
 
 use super::MESSAGE;
 
-/// The name that a field has in the object: what comes before it, and the rest.
+/// The name of a field in the object: its prefix, and the rest.
 pub(super) type Name = (&'static str, &'static str);
 
-/// Fields of an event by their index; those behind the 128th are not looked at.
+/// A set of fields of an event, by their index; fields from the 129th on are ignored.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Indices(u128);
 
@@ -37,15 +37,15 @@ impl Indices {
     }
 }
 
-/// Whether a field is the first of an event's messages.
+/// The order of a field relative to the first message of an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Order {
     First,
-    /// There is a message before it.
+    /// A message precedes the field.
     Further,
 }
 
-/// The callsites of which it is known that no two fields have the same name in this format, by the
+/// The callsites that are known to have no two fields with the same name in this format, by the
 /// addresses of their metadata.
 pub(super) struct UniqueCallsites([AtomicUsize; 256]);
 
@@ -54,7 +54,7 @@ impl UniqueCallsites {
         UniqueCallsites([const { AtomicUsize::new(0) }; 256])
     }
 
-    /// The fields of an event that give way to a later one of the same name.
+    /// Returns the fields of an event that are replaced by a later one with the same name.
     #[inline]
     pub(super) fn superseded(
         &self,
@@ -78,7 +78,7 @@ impl UniqueCallsites {
     }
 }
 
-/// Those that are followed by one of the same name, of the fields that are present.
+/// Returns the present fields that are followed by a present field with the same name.
 #[cold]
 fn find(
     fields: &FieldSet,

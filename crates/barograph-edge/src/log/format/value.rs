@@ -1,4 +1,4 @@
-//! How values look, and the visitor that writes fields.
+//! The format of values, and the visitor that writes fields.
 
 use std::error::Error;
 use std::fmt;
@@ -12,14 +12,14 @@ use crate::log::line::Line;
 use crate::log::origin::Origin;
 use crate::redact::{REDACTED, Redaction, Treatment};
 
-/// How values look.
+/// The format of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Style {
-    /// As in logfmt: quotes only where they are needed.
+    /// Like logfmt: quotes only where they are needed.
     Pretty,
     /// JSON.
     Json,
-    /// JSON as `tracing-subscriber` makes it of each type.
+    /// JSON as `tracing-subscriber` writes it for each type.
     Serde,
 }
 
@@ -34,40 +34,41 @@ impl Style {
     }
 }
 
-/// Where fields are put: what stands before a value and what after it.
+/// Writes the text before and after the value of a field.
 pub(super) trait Places {
-    /// Begins a field, unless it has no place.
+    /// Begins a field. Returns false if the field is not written.
     fn begin(&mut self, line: &mut Line, name: &'static str) -> bool;
 
     /// Ends the field that was begun.
     fn end(&mut self, line: &mut Line, name: &'static str);
 }
 
-/// Writes fields, each in its place.
+/// Writes the fields of an event or a span.
 pub(super) struct Fields<'a, P> {
     pub(super) line: &'a mut Line,
     pub(super) style: Style,
     pub(super) redaction: &'a Redaction,
-    /// Of events only: which fields are none.
+    /// The origin of an event, which identifies the fields that hold metadata of the `log` crate.
+    /// `None` for a span.
     pub(super) origin: Option<&'a Origin<'a>>,
-    /// Those that are left out.
+    /// The fields that are skipped because a later one has the same name.
     pub(super) superseded: Indices,
-    /// Whether the message was there, in lines for people.
+    /// True if the message was written, in lines for people.
     pub(super) has_message: bool,
     pub(super) places: P,
 }
 
-/// What a further field of that name is called.
+/// The name of a second field `message`.
 pub(super) const FURTHER_MESSAGE: &str = "fields.message";
 
-/// A name without the mark that tells it from a keyword.
+/// Returns a name without the `r#` of a raw identifier.
 #[inline]
 pub(super) fn plain_name(name: &str) -> &str {
     name.strip_prefix("r#").unwrap_or(name)
 }
 
 impl<P: Places> Fields<'_, P> {
-    /// Writes a field, if it has a place and is not hidden.
+    /// Writes a field, unless it is skipped. A secret is redacted.
     #[inline]
     fn field(&mut self, field: &Field, value: impl FnOnce(&mut Self, &'static str, Treatment)) {
         let mut name = field.name();
@@ -95,7 +96,7 @@ impl<P: Places> Fields<'_, P> {
         self.places.end(self.line, name);
     }
 
-    /// Writes a text in the quotes that it needs here.
+    /// Writes a text with the quotes that the format requires.
     #[inline]
     fn text(&mut self, name: &str, text: &str) {
         self.quoted(name, Treatment::Keep, |line, escape| {
@@ -121,7 +122,7 @@ impl<P: Places> Fields<'_, P> {
         self.line.form(quotes);
     }
 
-    /// Writes a text in quotes where it would be taken for several, or for another.
+    /// Writes a text, in quotes if it would otherwise be ambiguous.
     fn as_needed(&mut self, treatment: Treatment, write: impl Fn(&mut Line, Escape)) {
         let mut raw = self.line.aside();
         write(&mut raw, Escape::Raw);
@@ -138,7 +139,7 @@ impl<P: Places> Fields<'_, P> {
         self.line.done(raw);
     }
 
-    /// Writes a number or another word.
+    /// Writes a number or another value without quotes.
     #[inline]
     fn word(&mut self, word: &str) {
         self.line.whole_or(word, "0");
@@ -169,7 +170,8 @@ impl<P: Places> Visit for Fields<'_, P> {
         });
     }
 
-    // Larger whole numbers are texts, by their `Debug` form: few readers of JSON could hold them.
+    // Larger integers are written as texts, in their `Debug` form: few JSON parsers could represent
+    // them.
 
     fn record_bool(&mut self, field: &Field, value: bool) {
         self.field(field, |this, _, _| {
@@ -186,7 +188,8 @@ impl<P: Places> Visit for Fields<'_, P> {
 
     fn record_bytes(&mut self, field: &Field, value: &[u8]) {
         self.field(field, |this, name, _| match (this.style, this.origin) {
-            // Of a span they are numbers there, and of an event a text.
+            // `tracing-subscriber` writes bytes of a span as numbers, and bytes of an event as a
+            // text.
             (Style::Serde, None) => this.numbers(value),
             (Style::Serde, Some(_)) => this.quoted(name, Treatment::Keep, |line, escape| {
                 line.debug(&format_args!("[{}]", Spaced(value)), escape);
@@ -205,7 +208,7 @@ impl<P: Places> Visit for Fields<'_, P> {
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         self.field(field, |this, name, _| {
             let with_causes = this.style != Style::Serde;
-            // Errors quote what they failed at.
+            // Errors quote their input, which may contain secrets.
             this.quoted(name, Treatment::Read, |line, escape| {
                 line.display(value, escape);
                 if with_causes {
@@ -240,7 +243,7 @@ impl<P> Fields<'_, P> {
     }
 }
 
-/// Bytes as `tracing` shows them.
+/// Bytes in the form that `tracing` prints.
 struct Spaced<'a>(&'a [u8]);
 
 impl fmt::Display for Spaced<'_> {
@@ -253,7 +256,7 @@ impl fmt::Display for Spaced<'_> {
     }
 }
 
-/// What caused an error, unless its own text ends with it already.
+/// Writes the causes of an error, except those whose text the line already ends with.
 fn causes(line: &mut Line, error: &(dyn Error + 'static), escape: Escape) {
     let mut cause = error.source();
     // An error may be its own cause.
@@ -273,10 +276,10 @@ fn causes(line: &mut Line, error: &(dyn Error + 'static), escape: Escape) {
     }
 }
 
-/// Causes that are told of one error.
+/// The maximum number of causes of one error that are written.
 pub(in crate::log) const MOST_CAUSES: usize = 16;
 
-/// The words of the JSON form of protocol buffers.
+/// Returns the name of the value in the JSON form of protocol buffers.
 fn not_finite(value: f64) -> &'static str {
     match value {
         _ if value.is_nan() => "NaN",
@@ -285,8 +288,8 @@ fn not_finite(value: f64) -> &'static str {
     }
 }
 
-/// Whether a value would be taken for several, or for another. The `Debug` form of a text has its own
-/// quotes.
+/// Returns true if a value would be ambiguous without quotes. The `Debug` form of a text has quotes
+/// already.
 fn needs_quotes(value: &str) -> bool {
     let inner = value
         .strip_prefix('"')
@@ -297,7 +300,7 @@ fn needs_quotes(value: &str) -> bool {
     value.is_empty() || value.bytes().any(|byte| matches!(byte, b' ' | b'=' | b'"'))
 }
 
-/// Whether no quote ends the text.
+/// Returns true if no unescaped quote is in the text.
 fn is_inside_of_quotes(text: &str) -> bool {
     let mut escaped = false;
     for byte in text.bytes() {
