@@ -1,22 +1,22 @@
-//! How contexts travel where a layer is told nothing else.
+//! The default propagators of layers.
 
 use std::sync::OnceLock;
 
 use barograph_model::propagator::Propagators;
 
-/// The propagators of the process: `tracecontext` and `baggage`, unless others were set.
+/// Returns the propagators of the process: `tracecontext` and `baggage`, unless others were set.
 ///
-/// Layers without propagators of their own use them.
+/// Layers without their own propagators use them.
 pub fn propagators() -> &'static Propagators {
     static DEFAULT: OnceLock<Propagators> = OnceLock::new();
     let set = PROPAGATORS.get();
     set.unwrap_or_else(|| DEFAULT.get_or_init(Propagators::default))
 }
 
-/// Sets the propagators of the process, for whoever sets up the telemetry of a program.
+/// Sets the propagators of the process. To be called once by the code that initializes telemetry.
 ///
 /// # Errors
-/// The same propagators when others were set before; those stay.
+/// Returns the propagators if others were set before; those stay in effect.
 pub fn set_propagators(propagators: Propagators) -> Result<(), Propagators> {
     PROPAGATORS.set(propagators)
 }

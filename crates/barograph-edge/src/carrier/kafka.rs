@@ -1,7 +1,7 @@
-//! Headers of Kafka records as carriers of a context, as `rdkafka` has them.
+//! Headers of `rdkafka` records as carriers of a context.
 //!
-//! Names are written in lower case, values as text: what every other client does, too. Records of
-//! other clients, as lists of names and bytes, are carriers without this.
+//! Names are written in lower case and values as text, as other Kafka clients do. The headers of other
+//! clients, such as lists of names and bytes, are carriers without these wrappers.
 
 use std::fmt;
 use std::mem;
@@ -10,16 +10,16 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use barograph_model::carrier::{Carrier, CarrierMut, MAX_ENTRIES, Values};
 use rdkafka::message::{Header, Headers, OwnedHeaders};
 
-/// Headers of a record that is read.
+/// The headers of a received record, to read a context from.
 ///
-/// `rdkafka` panics at a name that is not UTF-8. Anybody who may write to the topic may send one:
-/// it is caught here, and such a header is passed over. Where panics abort it cannot be caught, and ends
-/// the process; read the headers by other means there. Of a record with more than
-/// [`MAX_ENTRIES`] headers the first ones are read.
+/// `rdkafka` panics on a header name that is not UTF-8, and anyone who may write to the topic can send
+/// one. The panic is caught here and the header is skipped. With `panic = "abort"` it cannot be caught
+/// and ends the process; read the headers by other means there. Only the first [`MAX_ENTRIES`] headers
+/// of a record are read.
 #[derive(Clone, Copy)]
 pub struct KafkaHeaders<'a, H>(pub &'a H);
 
-/// Headers of a record that is written.
+/// The headers of a record that is sent, to write a context to.
 pub struct KafkaHeadersMut<'a>(pub &'a mut OwnedHeaders);
 
 impl<H: Headers> Carrier for KafkaHeaders<'_, H> {
@@ -32,7 +32,7 @@ impl<H: Headers> Carrier for KafkaHeaders<'_, H> {
     }
 }
 
-/// Who writes looks first whether a record has a context already.
+/// Reads the headers too: a producer first checks whether the record already has a context.
 impl Carrier for KafkaHeadersMut<'_> {
     fn values_of(&self, name: &str) -> Values<'_> {
         values_of(&*self.0, name)
@@ -58,7 +58,7 @@ impl CarrierMut for KafkaHeadersMut<'_> {
         if !readable(self.0).any(|header| is_it(&header)) {
             return;
         }
-        // They can only be added to.
+        // `OwnedHeaders` can only be appended to, so the remaining headers are copied.
         let kept = readable(self.0).filter(|header| !is_it(header));
         *self.0 = kept.fold(OwnedHeaders::new(), OwnedHeaders::insert);
     }
@@ -78,12 +78,12 @@ fn each_name<'a>(headers: &'a impl Headers, see: &mut dyn FnMut(&'a str)) {
 
 fn readable<H: Headers>(headers: &H) -> impl Iterator<Item = Header<'_, &[u8]>> {
     (0..headers.count()).filter_map(|at| {
-        // Nothing is changed by reading, so nothing is left half done.
+        // Unwind safety: reading changes nothing, so a panic leaves nothing half done.
         catch_unwind(AssertUnwindSafe(|| headers.try_get(at))).ok()?
     })
 }
 
-/// Says how many there are: headers may hold secrets.
+/// Shows only the number of headers, because headers may hold secrets.
 impl<H: Headers> fmt::Debug for KafkaHeaders<'_, H> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "KafkaHeaders({})", self.0.count())
@@ -147,7 +147,7 @@ mod tests {
         );
     }
 
-    /// As `rdkafka` does it with a name that is not UTF-8.
+    /// Headers that panic like those of `rdkafka` with a name that is not UTF-8.
     struct Panicking;
 
     impl Headers for Panicking {

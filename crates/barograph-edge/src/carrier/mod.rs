@@ -1,7 +1,7 @@
-//! Headers of HTTP as carriers of a context, beside the maps and lists that are carriers already.
+//! HTTP headers as carriers of a context, in addition to the maps and lists that are carriers already.
 //!
-//! They are wrapped because neither the traits nor the map are of this room. The metadata of gRPC in
-//! tonic are such a map, too: `Headers(metadata.as_ref())`, `HeadersMut(metadata.as_mut())`.
+//! They are wrapped because the traits and the map are both defined in other crates. The gRPC metadata
+//! of tonic are such a map too: `Headers(metadata.as_ref())`, `HeadersMut(metadata.as_mut())`.
 //!
 //! ```
 //! use barograph_edge::carrier::{Headers, HeadersMut};
@@ -22,11 +22,11 @@ use std::fmt;
 pub use barograph_model::carrier::{Carrier, CarrierMut, Environment, Values};
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-/// Headers that are read.
+/// The headers of a received message, to read a context from.
 #[derive(Clone, Copy)]
 pub struct Headers<'a>(pub &'a HeaderMap);
 
-/// Headers that are written.
+/// The headers of a message that is sent, to write a context to.
 pub struct HeadersMut<'a>(pub &'a mut HeaderMap);
 
 impl Carrier for Headers<'_> {
@@ -52,7 +52,7 @@ impl Carrier for Headers<'_> {
         if self.0.keys_len() < self.0.len() {
             return self.values_of(name).one();
         }
-        // Without a name that comes again, values are where their names are.
+        // As no name occurs twice, the values have the same order as the names.
         self.0.values().nth(at).map(HeaderValue::as_bytes)
     }
 
@@ -61,7 +61,7 @@ impl Carrier for Headers<'_> {
     }
 }
 
-/// What does not fit into a header, which no propagator of ours writes, is not written.
+/// Skips values that are not valid in a header; no propagator of this library produces them.
 impl CarrierMut for HeadersMut<'_> {
     fn set(&mut self, name: &str, value: &str) {
         self.set_bytes(name, value.as_bytes());
@@ -72,7 +72,7 @@ impl CarrierMut for HeadersMut<'_> {
             return;
         };
         if let Some(name) = known(name) {
-            // A request that is sent again, or on, has it already.
+            // A request that is retried or forwarded already has the header.
             match only_mut(self.0, name) {
                 Some(place) => *place = value,
                 None => drop(self.0.insert(name, value)),
@@ -91,7 +91,7 @@ impl CarrierMut for HeadersMut<'_> {
     }
 }
 
-/// Says how many there are: headers hold secrets.
+/// Shows only the number of headers, because headers hold secrets.
 impl fmt::Debug for Headers<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Headers({})", self.0.len())
@@ -104,7 +104,7 @@ impl fmt::Debug for HeadersMut<'_> {
     }
 }
 
-/// The one value of a name, where it is found without hashing the name.
+/// Returns the only value of a name, if there are few enough headers to search without hashing the name.
 fn only_mut<'a>(headers: &'a mut HeaderMap, name: &HeaderName) -> Option<&'a mut HeaderValue> {
     if headers.len() > FEW {
         return None;
@@ -118,12 +118,12 @@ fn bytes<'a>(values: impl Iterator<Item = &'a HeaderValue>) -> impl Iterator<Ite
     values.map(HeaderValue::as_bytes)
 }
 
-/// As many headers are looked through faster than a name is hashed.
+/// The number of headers up to which a linear search is faster than hashing the name.
 const FEW: usize = 16;
 
 macro_rules! known {
     ($($name:literal)*) => {
-        /// A name that need not be read and copied each time.
+        /// Returns the static form of a well-known name, so that it is not parsed and copied each time.
         #[inline]
         fn known(name: &str) -> Option<&'static HeaderName> {
             match name {

@@ -1,8 +1,8 @@
-//! A channel's errors in boxes.
+//! Boxes the errors of a channel.
 //!
-//! What a call has failed of is known by the causes of its error, and they can be read of a boxed
-//! one, whatever its type was. Nothing changes for who calls: tonic's clients put every error into
-//! such a box, and make the same status of it.
+//! The cause of a failed call is found in the chain of its error's sources, which can be read from a
+//! boxed error whatever its type was. Callers see no difference: tonic's clients put every error into
+//! such a box and derive the same status from it.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -14,7 +14,7 @@ use pin_project_lite::pin_project;
 use crate::wire::BoxError;
 
 pin_project! {
-    /// A response, or a response's body, whose errors are boxed.
+    /// A response future, or a response body, whose errors are boxed.
     #[derive(Debug)]
     pub struct Boxed<T> {
         #[pin]

@@ -1,4 +1,4 @@
-//! The layer for calls that a client makes, and how it is set up.
+//! The layer for calls that a client makes, and its builder.
 
 use std::fmt;
 use std::sync::Arc;
@@ -20,22 +20,22 @@ use crate::carrier::HeadersMut;
 use crate::scope::Scope;
 use crate::wire::{self, BoxError, Exchange as _, Nested, ResponseFuture};
 
-/// The body of a response to a call that a client has made.
+/// The body of a response to a call that a client made.
 pub type ClientResponseBody<B> = wire::ResponseBody<Boxed<B>, Exchange>;
 
-/// The response to a call that a client has made.
+/// The future of a response to a call that a client makes.
 pub type ClientResponseFuture<F> = ResponseFuture<Boxed<F>, Exchange>;
 
-/// Records the calls that are made through the channels which it is put around.
+/// A layer that records the calls made through the channels that it wraps.
 ///
-/// Clones share everything.
+/// Clones share all state.
 #[derive(Clone)]
 pub struct GrpcClientLayer {
     recorder: Arc<Recorder>,
 }
 
 impl GrpcClientLayer {
-    /// A layer of one's own.
+    /// Returns a builder with default settings.
     pub fn builder() -> GrpcClientLayerBuilder {
         GrpcClientLayerBuilder::default()
     }
@@ -58,7 +58,7 @@ impl fmt::Debug for GrpcClientLayer {
     }
 }
 
-/// What a [`GrpcClientLayer`] shall do otherwise than by default.
+/// Configures and builds a [`GrpcClientLayer`].
 #[derive(Default)]
 #[must_use = "nothing is recorded until `build`"]
 pub struct GrpcClientLayerBuilder {
@@ -67,28 +67,28 @@ pub struct GrpcClientLayerBuilder {
 }
 
 impl GrpcClientLayerBuilder {
-    /// Records into this registry, and not into that of the process.
+    /// Records into this registry instead of the global one.
     pub fn with_registry(mut self, registry: &Registry) -> Self {
         self.registry = Some(registry.clone());
         self
     }
 
-    /// Records only calls to which `filter` says yes. Each call replaces the filter before.
+    /// Records only the calls for which `filter` returns true. A later call replaces the filter.
     pub fn with_filter(mut self, filter: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
         self.settings.filter = Some(Box::new(filter));
         self
     }
 
-    /// Writes contexts by these propagators, and not by
+    /// Injects contexts with these propagators instead of
     /// [those of the process](crate::propagation::propagators).
     pub fn with_propagators(mut self, propagators: Propagators) -> Self {
         self.settings.propagators = Some(propagators);
         self
     }
 
-    /// The methods that there are, as `package.Service/Method`; every other is `_OTHER`.
+    /// Sets the known methods, as `package.Service/Method`; every other method is `_OTHER`.
     ///
-    /// Without a list each that is called is one, up to a thousand.
+    /// Without a list, every method that is called counts as known, up to a thousand.
     pub fn with_methods(mut self, methods: impl IntoIterator<Item = impl Into<Arc<str>>>) -> Self {
         self.settings
             .methods
@@ -96,11 +96,11 @@ impl GrpcClientLayerBuilder {
         self
     }
 
-    /// Who is called, as the channel was told: `server.address` and `server.port`.
+    /// Sets the server that the channel calls: `server.address` and `server.port`.
     ///
-    /// By default it is who the URI of a request names. tonic's clients name nobody there, as the
-    /// channel behind them knows it; those made by `with_origin` do, and one layer will do for the
-    /// clients of all servers:
+    /// By default both are taken from the URI of each request. tonic's clients leave the server out of
+    /// the URI, because the channel behind them knows it; clients made by `with_origin` include it, and
+    /// then one layer serves the clients of all servers:
     ///
     /// ```text
     /// let layer = GrpcClientLayer::builder().build();
@@ -111,10 +111,10 @@ impl GrpcClientLayerBuilder {
         self
     }
 
-    /// Registers the family and makes the layer.
+    /// Registers the family and builds the layer.
     ///
-    /// Where a family of that name exists already as something else, the conflict is reported, and
-    /// nothing is recorded there.
+    /// If the name is already registered with another definition, the conflict is reported and nothing
+    /// is recorded there.
     pub fn build(self) -> GrpcClientLayer {
         let registry = self.registry.as_ref().unwrap_or_else(|| Registry::global());
         GrpcClientLayer {
@@ -130,14 +130,14 @@ impl fmt::Debug for GrpcClientLayerBuilder {
     }
 }
 
-/// A channel whose calls are recorded. Made by [`GrpcClientLayer`].
+/// A channel whose calls are recorded, made by [`GrpcClientLayer`].
 #[derive(Clone)]
 pub struct GrpcClient<S> {
     inner: S,
     recorder: Arc<Recorder>,
 }
 
-/// Errors come out as they went in, in a box: as tonic's clients take them.
+/// Errors are passed on unchanged in a box, which is what tonic's clients accept.
 impl<S, Q, B> Service<Request<Q>> for GrpcClient<S>
 where
     S: Service<Request<Q>, Response = Response<B>, Error: Into<BoxError>>,

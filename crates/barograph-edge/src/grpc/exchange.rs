@@ -1,4 +1,4 @@
-//! One call, from that of the service to the end of the stream.
+//! One call, from the call of the service to the end of the stream.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use super::status;
 use crate::span::Span;
 use crate::wire::{self, BoxError, End, OTHER};
 
-/// A call that is answered, or waited for.
+/// A call that a server is answering or that a client is waiting for.
 pub struct Exchange {
     recorder: Arc<Recorder>,
     span: Span,
@@ -23,18 +23,18 @@ pub struct Exchange {
     uri: Uri,
     method: Option<Arc<str>>,
     status: Option<Code>,
-    /// The status was in a header or trailer, and is not only what the one of HTTP stands for.
+    /// True if the status came from a header or trailer and was not derived from the HTTP status.
     is_told: bool,
-    /// The status that a client has instead, where an error has ended the call.
+    /// The status that the client's caller sees instead, if an error ended the call.
     failed: Option<Code>,
     passed: u64,
     ended: bool,
 }
 
 impl Exchange {
-    /// Begins when a service is called. None for requests that are left out.
+    /// Begins an exchange when a service is called. Returns none for requests that are not recorded.
     ///
-    /// What is current is the parent of its span; `linked` is another span that it has to do with.
+    /// The current span is the parent of the new one; `linked` is another span context to link to.
     pub(super) fn begin(
         recorder: &Arc<Recorder>,
         linked: Option<TraceContext>,
@@ -46,7 +46,7 @@ impl Exchange {
         }
         let name = name_of(&request.uri);
         let method = settings.methods.get(name).or_else(|| match recorder.side {
-            // The program itself says what it calls.
+            // The program itself chooses what it calls, so these names can be trusted.
             Side::Client => settings.methods.learn(name),
             Side::Server => None,
         });
@@ -68,7 +68,7 @@ impl Exchange {
         })
     }
 
-    /// Learns that the server has the method that was called.
+    /// Learns the called method, once it is certain that the server has it.
     fn learn(&mut self) {
         if self.method.is_none() {
             let name = name_of(&self.uri);
@@ -95,7 +95,7 @@ impl Exchange {
         } = &*self.recorder;
         let (status, cause) = match (end, self.status) {
             (End::Panic, _) => (None, "panic"),
-            // Whatever happens behind it, a status that was told is what became of the call.
+            // A received status is the outcome of the call, whatever happens afterwards.
             (_, Some(status)) => (Some(status), ""),
             (End::Complete | End::Upgrade, None) => (Some(Code::Unknown), ""),
             (End::Dropped, None) => (Some(Code::Cancelled), ""),
@@ -104,7 +104,7 @@ impl Exchange {
             (End::ServiceError(cause) | End::BodyError(cause), None) => (self.failed, cause),
         };
         let error = match status {
-            // Why a client got no answer says more than the status that stands for it.
+            // The reason why a client got no answer says more than the status derived from it.
             _ if !matches!(cause, "" | OTHER) => cause,
             Some(code) if status::is_servers_fault(code) => code.as_str(),
             Some(code) if *side == Side::Client && code != Code::Ok => code.as_str(),
@@ -147,7 +147,7 @@ impl Exchange {
     }
 }
 
-/// `package.Service/Method`, which is the path without its first character.
+/// Returns `package.Service/Method`, which is the path without its leading slash.
 fn name_of(uri: &Uri) -> &str {
     uri.path().strip_prefix('/').unwrap_or_default()
 }
@@ -166,7 +166,7 @@ impl wire::Exchange for Exchange {
         if head.status != StatusCode::OK {
             self.status = Some(status::of_http(head.status));
         } else if is_grpc(&head.headers) {
-            // Messages follow, if the client waits for them: only a method answers so.
+            // Messages may follow, if the client waits for them: only a method's own code answers so.
             self.learn();
         }
         None

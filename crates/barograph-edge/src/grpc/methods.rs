@@ -1,26 +1,26 @@
-//! Which paths are methods.
+//! Decides which paths are methods.
 
 use std::collections::HashSet;
 use std::sync::{Arc, PoisonError, RwLock};
 
-/// The methods that telemetry tells apart; every other is `_OTHER`.
+/// The methods that have a label value of their own; every other one is `_OTHER`.
 ///
-/// There are at most [`Methods::MOST`] that were not listed: a server that answers every path would
-/// make a series of each.
+/// At most [`Methods::MOST`] unlisted methods are learned: otherwise a server that answers every path
+/// would create a series for each.
 #[derive(Default)]
 pub(super) struct Methods {
-    /// The methods themselves; none that is not listed is one.
+    /// The listed methods. If set, no other method is known.
     listed: Option<HashSet<Arc<str>>>,
-    /// The services whose methods may be learnt; none for all.
+    /// The services whose methods may be learned; none for all services.
     services: Option<HashSet<Box<str>>>,
     learnt: RwLock<HashSet<Arc<str>>>,
 }
 
 impl Methods {
-    /// The most that are learnt.
+    /// The maximum number of methods that are learned.
     pub(super) const MOST: usize = 1000;
 
-    /// The most characters of one that is learnt.
+    /// The maximum length of a learned method, in bytes.
     const LONGEST: usize = 256;
 
     pub(super) fn list(&mut self, methods: impl Iterator<Item = Arc<str>>) {
@@ -31,7 +31,7 @@ impl Methods {
         self.services = Some(services.collect());
     }
 
-    /// The method of this name, if it is one.
+    /// Returns the method of this name, if it is known.
     pub(super) fn get(&self, method: &str) -> Option<Arc<str>> {
         match &self.listed {
             Some(listed) => listed.get(method).cloned(),
@@ -43,7 +43,7 @@ impl Methods {
         }
     }
 
-    /// Learns that this is a method, unless it cannot be. Returns it if it is one now.
+    /// Learns a method, and returns it unless it cannot be one, the limit is reached, or methods are listed.
     pub(super) fn learn(&self, method: &str) -> Option<Arc<str>> {
         let (service, name) = method.split_once('/')?;
         let may_be = self.listed.is_none()

@@ -1,7 +1,7 @@
-//! Tower layers for calls of gRPC: their metrics, their spans, and the context in their metadata.
+//! Tower layers for gRPC calls: their metrics, their spans, and the context in their metadata.
 //!
-//! They work on the requests of HTTP that calls are made of, so tonic's servers and channels take
-//! them as they are.
+//! They work on the HTTP requests that carry the calls, so tonic's servers and channels accept them
+//! directly.
 //!
 //! | metric | unit | labels |
 //! |---|---|---|
@@ -9,29 +9,29 @@
 //! | `rpc.client.call.duration` | `s` | all six |
 //!
 //! The labels are `rpc.system.name` (`grpc`), `rpc.method` (`package.Service/Method`),
-//! `rpc.response.status_code` (`NOT_FOUND`), `error.type`, `server.address` and `server.port`. One
+//! `rpc.response.status_code` (`NOT_FOUND`), `error.type`, `server.address` and `server.port`. A label
 //! that does not apply has an empty value.
 //!
-//! A call begins when the service is called, and ends with its stream: the status is that of the
-//! trailers, or of the head where nothing follows it. A call that is dropped before is `CANCELLED`.
-//! Where a client gets an error and no status, it is the one that tonic gives the caller:
-//! `UNAVAILABLE` where no connection could be made, `CANCELLED` where the time of an endpoint was over,
-//! `UNKNOWN` where nothing is known of the error.
+//! A call begins when the service is called, and ends with its stream. Its status is that of the
+//! trailers, or of the response head if nothing follows the head. A call that is dropped earlier is
+//! `CANCELLED`. If a client gets an error and no status, the recorded status is the one that tonic gives
+//! the caller: `UNAVAILABLE` if no connection could be made, `CANCELLED` if the timeout of an endpoint
+//! expired, `UNKNOWN` if nothing is known about the error.
 //!
-//! `error.type` is the status where that says that something is wrong: for clients every status but
-//! `OK`, for servers `UNKNOWN`, `DEADLINE_EXCEEDED`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE` and
-//! `DATA_LOSS`. Where a server has told no status it says why, as far as that is known: of clients
-//! a cause such as `connection_refused`, from the [table](crate::http::client#errors) that all clients have in common,
-//! else `panic`, `service_error`, `body_error`.
+//! `error.type` is the status if that indicates an error: for clients every status but `OK`, for servers
+//! `UNKNOWN`, `DEADLINE_EXCEEDED`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE` and `DATA_LOSS`. If there
+//! was no status from the server, it is the reason, if known: for clients a cause such as
+//! `connection_refused`, from the [table](crate::http::client#errors) that all clients share, otherwise
+//! `panic`, `service_error` or `body_error`.
 //!
-//! Callers choose the path of a request, so not each path is a method: it is one when a call of
-//! it was answered as only its own code would, or when it [was listed](GrpcServerLayerBuilder::with_methods).
-//! Until then it is `_OTHER`. A response that begins without a status is such an answer, so a stream is
-//! known by its method even if every client leaves before its end. Requests that are not of gRPC pass
-//! unrecorded.
+//! Clients choose the path of a request, so not every path is a method. A path becomes a method when one
+//! of its calls was answered as only the method's own code would answer, or when it
+//! [was listed](GrpcServerLayerBuilder::with_methods). Until then it is `_OTHER`. A response that begins
+//! without a status is such an answer, so a streaming method becomes known even if every client leaves
+//! before the end. Requests that are not gRPC pass through unrecorded.
 //!
-//! A call that passes two layers of one side which record into the same registry counts once: the
-//! inner layer passes it on as it is, which is reported.
+//! A call that passes two layers of the same side that record into the same registry is counted once:
+//! the inner layer passes it on unchanged, and this is reported.
 //!
 //! ```
 //! use barograph_core::registry::Registry;
@@ -74,8 +74,8 @@ pub use server::{GrpcServer, GrpcServerLayer, GrpcServerLayerBuilder};
 
 use crate::wire;
 
-/// The body of a response to a call that a server answers, which is recorded until it ends.
+/// The body of a response to a call that a server answers; the call is recorded when it ends.
 pub type ResponseBody<B> = wire::ResponseBody<B, exchange::Exchange>;
 
-/// The response to a call that a server answers.
+/// The future of a response to a call that a server answers.
 pub type ResponseFuture<F> = wire::ResponseFuture<F, exchange::Exchange>;

@@ -1,4 +1,4 @@
-//! Where `tracing` is not known, calls have no spans.
+//! Replaces `spans` without the feature `tracing`: calls have no spans.
 
 use http::request::Parts;
 
@@ -6,7 +6,7 @@ use super::recorder::{Settings, Side};
 use crate::span::Span;
 
 pub(super) fn call(settings: &Settings, _: Side, _: &Parts, _: Option<&str>) -> Span {
-    // What only spans show.
+    // These are used only by spans.
     let _ = (&settings.peer, &settings.proxies);
     let _ = settings.server.as_ref().map(|server| server.port);
     Span::none()

@@ -1,4 +1,4 @@
-//! What the calls of one layer have in common.
+//! The state that all calls of one layer share.
 
 use barograph_core::family::Family;
 use barograph_core::histogram::Histogram;
@@ -19,22 +19,22 @@ use crate::http::words::{host_and_port, port_text};
 use crate::propagation::propagators;
 use crate::wire::Layers;
 
-/// Whether a call is recorded.
+/// A predicate that returns true for calls that are recorded.
 type Filter = dyn Fn(&Parts) -> bool + Send + Sync;
 
-/// What a layer is told about the calls to come.
+/// The settings of a layer.
 pub(super) struct Settings {
     pub(super) filter: Option<Box<Filter>>,
     pub(super) propagators: Option<Propagators>,
     pub(super) methods: Methods,
     pub(super) peer: Box<Peer>,
-    /// Whose headers say who has made a call.
+    /// The proxies whose headers are trusted to name the client.
     pub(super) proxies: Option<TrustedProxies>,
-    /// Who is called, where the layer is told that.
+    /// The called server, if it was configured.
     pub(super) server: Option<Server>,
 }
 
-/// Who is called, with the port as a label value too.
+/// The address and port of a called server, with the port as a label value too.
 pub(super) struct Server {
     pub(super) address: Box<str>,
     pub(super) port: u16,
@@ -70,12 +70,12 @@ impl Settings {
         own.unwrap_or_else(|| propagators())
     }
 
-    /// Whether this is a call that is to be recorded.
+    /// Returns true if this is a gRPC call that is to be recorded.
     pub(super) fn wants(&self, request: &Parts) -> bool {
         is_grpc(&request.headers) && self.filter.as_ref().is_none_or(|filter| filter(request))
     }
 
-    /// Address and port of who is called: as the layer was told, else as the URI says, else empty.
+    /// Returns address and port of the called server: the configured ones, else those of the URI, else "".
     pub(super) fn called<'a>(&'a self, uri: &'a Uri) -> (&'a str, &'a str) {
         if let Some(server) = &self.server {
             return (&server.address, &server.port_text);
@@ -88,7 +88,7 @@ impl Settings {
     }
 }
 
-/// Whether these are the headers of gRPC.
+/// Returns true if the content type is that of gRPC.
 pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE);
     kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
@@ -101,7 +101,7 @@ pub(super) enum Side {
     Client,
 }
 
-/// The labels of a call that a server has answered. Empty ones do not apply to it.
+/// The labels of a call that a server answered. Labels that do not apply are empty.
 #[derive(LabelSet)]
 #[label(crate = "barograph_core")]
 pub(super) struct Answered<'a> {
@@ -115,7 +115,7 @@ pub(super) struct Answered<'a> {
     pub(super) error: &'a str,
 }
 
-/// The labels of a call that a client has made. Empty ones do not apply to it.
+/// The labels of a call that a client made. Labels that do not apply are empty.
 #[derive(LabelSet)]
 #[label(crate = "barograph_core")]
 pub(super) struct Made<'a> {
@@ -133,13 +133,13 @@ pub(super) struct Made<'a> {
     pub(super) port: &'a str,
 }
 
-/// What is written to. A family that could not be registered is none, and nothing is written there.
+/// The duration histogram of one side. None if it could not be registered; then nothing is recorded.
 pub(super) enum Duration {
     Server(Option<Family<Histogram, Answered<'static>>>),
     Client(Option<Family<Histogram, Made<'static>>>),
 }
 
-/// What the calls of one layer have in common.
+/// The state that all calls of one layer share.
 pub(super) struct Recorder {
     pub(super) settings: Settings,
     pub(super) side: Side,

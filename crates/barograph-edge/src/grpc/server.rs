@@ -1,4 +1,4 @@
-//! The layer for calls that a server answers, and how it is set up.
+//! The layer for calls that a server answers, and its builder.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -22,9 +22,9 @@ use crate::http::TrustedProxies;
 use crate::scope::Scope;
 use crate::wire::{Exchange as _, Nested};
 
-/// Records the calls that the services which it is put around answer.
+/// A layer that records the calls that the services that it wraps answer.
 ///
-/// Clones share everything.
+/// Clones share all state.
 #[derive(Clone)]
 pub struct GrpcServerLayer {
     recorder: Arc<Recorder>,
@@ -32,7 +32,7 @@ pub struct GrpcServerLayer {
 }
 
 impl GrpcServerLayer {
-    /// A layer of one's own.
+    /// Returns a builder with default settings.
     pub fn builder() -> GrpcServerLayerBuilder {
         GrpcServerLayerBuilder::default()
     }
@@ -56,7 +56,7 @@ impl fmt::Debug for GrpcServerLayer {
     }
 }
 
-/// What a [`GrpcServerLayer`] shall do otherwise than by default.
+/// Configures and builds a [`GrpcServerLayer`].
 #[derive(Default)]
 #[must_use = "nothing is recorded until `build`"]
 pub struct GrpcServerLayerBuilder {
@@ -66,30 +66,30 @@ pub struct GrpcServerLayerBuilder {
 }
 
 impl GrpcServerLayerBuilder {
-    /// Records into this registry, and not into that of the process.
+    /// Records into this registry instead of the global one.
     pub fn with_registry(mut self, registry: &Registry) -> Self {
         self.registry = Some(registry.clone());
         self
     }
 
-    /// Records only calls to which `filter` says yes. Each call replaces the filter before.
+    /// Records only the calls for which `filter` returns true. A later call replaces the filter.
     pub fn with_filter(mut self, filter: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
         self.settings.filter = Some(Box::new(filter));
         self
     }
 
-    /// Reads contexts by these propagators, and not by
+    /// Extracts contexts with these propagators instead of
     /// [those of the process](crate::propagation::propagators).
     pub fn with_propagators(mut self, propagators: Propagators) -> Self {
         self.settings.propagators = Some(propagators);
         self
     }
 
-    /// The methods that there are, as `package.Service/Method`; every other is `_OTHER`.
+    /// Sets the known methods, as `package.Service/Method`; every other method is `_OTHER`.
     ///
-    /// Without a list they are learnt: a path is a method when a call of it was answered as only its own
-    /// code would, by a response that messages may follow or by a status that nobody else gives. At
-    /// most a thousand are learnt.
+    /// Without a list, methods are learned: a path is a method when one of its calls was answered as only
+    /// the method's own code would answer, by a response that messages may follow or by a status that
+    /// nothing else returns. At most a thousand are learned.
     pub fn with_methods(mut self, methods: impl IntoIterator<Item = impl Into<Arc<str>>>) -> Self {
         self.settings
             .methods
@@ -108,19 +108,19 @@ impl GrpcServerLayerBuilder {
         self
     }
 
-    /// What stands between the service and its callers. By default they are believed.
+    /// Sets the trust boundary between the service and its callers. By default callers are trusted.
     ///
-    /// Behind an [untrusted](Boundary::Untrusted) boundary each call begins a trace that has a link
-    /// to that of the caller; what the caller says about sampling, and its baggage, is ignored.
+    /// Behind an [untrusted](Boundary::Untrusted) boundary each call begins a new trace, with a link to
+    /// the caller's span; the caller's sampling decision and baggage are ignored.
     pub fn with_boundary(mut self, boundary: Boundary) -> Self {
         self.boundary = boundary;
         self
     }
 
-    /// Asks `peer` who makes a call, for `network.peer.address` in spans.
+    /// Sets the function that returns the peer of a call, for `network.peer.address` in spans.
     ///
-    /// By default it is a `SocketAddr` among the extensions of the request, or with the feature `axum`
-    /// its `ConnectInfo`. tonic's own server has it in its `TcpConnectInfo`:
+    /// By default it is a `SocketAddr` in the extensions of the request, or with the feature `axum` its
+    /// `ConnectInfo`. tonic's own server has the address in its `TcpConnectInfo`:
     ///
     /// ```text
     /// .with_peer(|request| request.extensions.get::<TcpConnectInfo>()?.remote_addr())
@@ -133,17 +133,17 @@ impl GrpcServerLayerBuilder {
         self
     }
 
-    /// Believes what these proxies say about who makes a call, for `client.address` in spans. By
-    /// default nobody is believed, and it is the peer.
+    /// Trusts these proxies to name the client of a call, for `client.address` in spans. By default no
+    /// proxy is trusted, and the client is the peer.
     pub fn with_trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
         self.settings.proxies = Some(proxies);
         self
     }
 
-    /// Registers the family and makes the layer.
+    /// Registers the family and builds the layer.
     ///
-    /// Where a family of that name exists already as something else, the conflict is reported, and
-    /// nothing is recorded there.
+    /// If the name is already registered with another definition, the conflict is reported and nothing
+    /// is recorded there.
     pub fn build(self) -> GrpcServerLayer {
         let registry = self.registry.as_ref().unwrap_or_else(|| Registry::global());
         GrpcServerLayer {
@@ -160,7 +160,7 @@ impl fmt::Debug for GrpcServerLayerBuilder {
     }
 }
 
-/// A service whose calls are recorded. Made by [`GrpcServerLayer`].
+/// A service whose calls are recorded, made by [`GrpcServerLayer`].
 #[derive(Clone)]
 pub struct GrpcServer<S> {
     inner: S,

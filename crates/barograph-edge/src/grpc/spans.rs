@@ -1,4 +1,4 @@
-//! The span of a call, with what is known when it begins.
+//! The span of a call, with the attributes that are known when it begins.
 //!
 //! Source: OpenTelemetry semantic conventions 1.44, "gRPC".
 
@@ -12,7 +12,7 @@ use crate::http::forwarded::origin;
 use crate::http::words::host_and_port;
 use crate::span::{Span, bounded};
 
-/// The span of a call that begins.
+/// Returns the span of a call that begins.
 pub(super) fn call(settings: &Settings, side: Side, request: &Parts, method: Option<&str>) -> Span {
     const TARGET: &str = "barograph_edge::grpc";
     if !span_enabled!(target: TARGET, Level::INFO) {
@@ -72,13 +72,13 @@ pub(super) fn call(settings: &Settings, side: Side, request: &Parts, method: Opt
     .into()
 }
 
-/// Tells which method it is, when that was not known at the beginning.
+/// Records the method, if it became known only after the span began.
 pub(super) fn name_late(span: &Span, method: &str) {
     span.text("otel.name", method);
     span.text("rpc.method", method);
 }
 
-/// Tells the path that was asked for, and is no method.
+/// Records the requested path, if it is not a known method.
 pub(super) fn name_original(span: &Span, path: &str) {
     span.text("rpc.method_original", bounded(path));
 }

@@ -1,4 +1,4 @@
-//! What the status of a call says about those who took part in it.
+//! Reads the status of a call, and derives from it whether the server failed and the method exists.
 
 use std::error::Error;
 
@@ -7,13 +7,13 @@ use http::{HeaderMap, StatusCode};
 
 use crate::wire::{DebugStart, causes};
 
-/// The status in trailers, or in a head that nothing follows. None where none is told.
+/// Returns the status in trailers, or in a response head that nothing follows, if there is one.
 pub(super) fn of(headers: &HeaderMap) -> Option<Code> {
     let value = headers.get("grpc-status")?;
     Some(Code::parse(value.as_bytes()))
 }
 
-/// What a status of HTTP means where something between client and server has answered.
+/// Maps an HTTP status to a gRPC one, if something between client and server answered.
 ///
 /// Source: gRPC, "HTTP to gRPC Status Code Mapping".
 pub(super) fn of_http(status: StatusCode) -> Code {
@@ -27,8 +27,8 @@ pub(super) fn of_http(status: StatusCode) -> Code {
     }
 }
 
-/// The status that a client makes of an error, where the server has told none: what tonic gives the
-/// caller, by the same rules, and `DEADLINE_EXCEEDED` where a layer of tower ran out of time.
+/// Returns the status that a client derives from an error when the server sent none: the one that tonic
+/// gives the caller, by the same rules, and `DEADLINE_EXCEEDED` for the timeout of a tower layer.
 ///
 /// Source: gRPC, "Status codes and their use in gRPC"; tonic, `Status::from_error`.
 pub(super) fn of_error(error: &(dyn Error + 'static)) -> Code {
@@ -37,7 +37,7 @@ pub(super) fn of_error(error: &(dyn Error + 'static)) -> Code {
 
 fn of_cause(error: &(dyn Error + 'static)) -> Option<Code> {
     if let Some(error) = error.downcast_ref::<hyper::Error>() {
-        // A connection that does not answer pings, and one that was closed before it took the call.
+        // A connection that does not answer pings, or one that was closed before it took the call.
         return match error.is_timeout() {
             true => Some(Code::Unavailable),
             false => error.is_canceled().then_some(Code::Cancelled),
@@ -58,7 +58,7 @@ fn of_cause(error: &(dyn Error + 'static)) -> Option<Code> {
     }
 }
 
-/// Whether something is wrong with the server: what it says of the request is none of its own.
+/// Returns true if the server failed; a status about the request is not the server's fault.
 ///
 /// Source: OpenTelemetry semantic conventions 1.44, "gRPC".
 pub(super) fn is_servers_fault(code: Code) -> bool {
@@ -73,9 +73,9 @@ pub(super) fn is_servers_fault(code: Code) -> bool {
     )
 }
 
-/// Whether only the code of a method tells such a status.
+/// Returns true if only the method's own code returns such a status.
 ///
-/// Who does not know the method, does not know the caller or has no time says something else.
+/// Code that does not know the method, rejects the caller or runs out of time returns another status.
 pub(super) fn is_of_a_method(code: Code) -> bool {
     matches!(
         code,

@@ -1,4 +1,4 @@
-//! What is known of a request in a service built on axum: its route, and its body's type.
+//! Request data in a service built on axum: the matched route, and the type of the body.
 
 use std::any::Any;
 use std::net::SocketAddr;
@@ -16,21 +16,21 @@ use pin_project_lite::pin_project;
 
 pub(super) use ::axum::extract::MatchedPath as Matched;
 
-/// The route that axum's router has matched.
+/// Returns the route that axum's router matched.
 pub(super) fn matched(request: &Parts) -> Option<Matched> {
     request.extensions.get::<Matched>().cloned()
 }
 
-/// The peer of the connection, as `into_make_service_with_connect_info` notes it.
+/// Returns the peer of the connection, as stored by `into_make_service_with_connect_info`.
 pub(super) fn connected(request: &Parts) -> Option<SocketAddr> {
     let connected = request.extensions.get::<ConnectInfo<SocketAddr>>();
     connected.map(|connected| connected.0)
 }
 
-/// Has the bytes of a body counted, if it is axum's.
+/// Wraps the body so that its bytes are counted, if it is axum's.
 ///
-/// The body keeps its type, so that middleware which takes axum's requests only fits in below. That
-/// is why bodies of other types are not counted: there is no place in them for it.
+/// The body keeps its type, because middleware that accepts only axum's requests would not fit below
+/// this layer otherwise. Bodies of other types are not counted: wrapping would change their type.
 pub(super) fn count<B: 'static>(body: &mut B) -> Option<Passed> {
     let body = (body as &mut dyn Any).downcast_mut::<Body>()?;
     if body.is_end_stream() {
@@ -80,14 +80,14 @@ impl http_body::Body for RequestBody {
     }
 }
 
-/// Bytes of one request body, counted where it is read. Clones share the count.
+/// The bytes read from one request body, counted as they are read. Clones share the count.
 #[derive(Clone)]
 pub(super) struct Passed {
     bytes: Arc<AtomicU64>,
 }
 
 impl Passed {
-    /// Nobody has asked the body for anything.
+    /// The body has not been polled yet.
     const UNREAD: u64 = u64::MAX;
 
     fn new() -> Self {
@@ -96,16 +96,16 @@ impl Passed {
         }
     }
 
-    /// Counts bytes; none when the body was only asked for some.
+    /// Adds bytes to the count; zero if a poll gave none.
     ///
-    /// There is one writer, the body.
+    /// The body is the only writer.
     fn add(&self, bytes: usize) {
         let before = self.get().unwrap_or(0);
         self.bytes
             .store(before.saturating_add(bytes as u64), Ordering::Relaxed);
     }
 
-    /// The bytes so far, none when nobody reads the body.
+    /// Returns the bytes so far, or none if the body was never polled.
     pub(super) fn get(&self) -> Option<u64> {
         let bytes = self.bytes.load(Ordering::Relaxed);
         (bytes != Self::UNREAD).then_some(bytes)

@@ -1,4 +1,4 @@
-//! One request from the call of the service to the end of its response.
+//! One request, from the call of the service to the end of its response.
 
 use std::sync::Arc;
 
@@ -18,14 +18,14 @@ use super::spans;
 use crate::span::Span;
 use crate::wire::{self, End, Layers, announced};
 
-/// What the requests of a layer have in common.
+/// The state that all requests of a layer share.
 pub(super) struct Recorder {
     pub(super) settings: Settings,
     pub(super) instruments: Instruments,
     pub(super) layers: Layers,
 }
 
-/// A request that a server works on.
+/// A request that a server is processing.
 pub struct Exchange {
     recorder: Arc<Recorder>,
     span: Span,
@@ -37,15 +37,15 @@ pub struct Exchange {
     request_size: RequestSize,
     status: Option<StatusCode>,
     response_size: u64,
-    /// An outer layer records the request.
+    /// True if an outer layer records the request.
     is_nested: bool,
     ended: bool,
 }
 
 impl Exchange {
-    /// Begins when a service is called. None for requests that are left out.
+    /// Begins an exchange when a service is called. Returns none for requests that are not recorded.
     ///
-    /// What is current is the parent of its span; `linked` is another span that it has to do with.
+    /// The current span is the parent of the new one; `linked` is another span context to link to.
     pub(super) fn begin<B: Body + 'static>(
         recorder: &Arc<Recorder>,
         linked: Option<TraceContext>,
@@ -94,7 +94,7 @@ impl Exchange {
         Some(exchange)
     }
 
-    /// A request that an outer layer records, which is only told the route.
+    /// Returns an exchange that records nothing, and only passes the route on to the outer layer.
     pub(super) fn nested(recorder: &Arc<Recorder>, request: &Parts) -> Self {
         Exchange {
             span: Span::none(),
@@ -150,7 +150,7 @@ impl Exchange {
         if let (Some(family), Some(size)) = (&instruments.request_size, self.request_size.get()) {
             family.with(&request).observe(size as f64);
         }
-        // Without a response there is no size of it, which is not the same as an empty one.
+        // Without a response there is no size, which differs from an empty response.
         if let (Some(family), Some(_)) = (&instruments.response_size, self.status) {
             family.with(&request).observe(self.response_size as f64);
         }
@@ -214,14 +214,14 @@ impl Drop for Exchange {
     }
 }
 
-/// The size of a request body: the bytes that were read, else what was announced.
+/// The size of a request body: the bytes that were read, else the announced length.
 struct RequestSize {
     announced: Option<u64>,
     passed: Option<Passed>,
 }
 
 impl RequestSize {
-    /// The size, none when the body was of unknown length and nobody counted it.
+    /// Returns the size, or none if the length was not announced and the bytes were not counted.
     fn get(&self) -> Option<u64> {
         let passed = self.passed.as_ref().and_then(Passed::get);
         passed.or(self.announced)

@@ -1,4 +1,4 @@
-//! Who has sent a request, as the proxies in front of the service tell it.
+//! The origin of a request, as reported by the proxies in front of the service.
 
 use std::error::Error;
 use std::fmt;
@@ -9,18 +9,18 @@ use http::{HeaderMap, HeaderName, HeaderValue};
 
 use super::scheme::Scheme;
 
-/// The proxies in front of a service whose headers are believed.
+/// The proxies in front of a service whose headers are trusted.
 ///
-/// Every client can send `X-Forwarded-For: 127.0.0.1`. So a header is believed only as far as
-/// proxies have written it that are known by their addresses, as in nginx (`set_real_ip_from`) and
-/// Express (`trust proxy`): the peer of the connection must be one of them; the last address in the
-/// header is the one that this proxy has seen, and so on to the left, as long as an address is that of a
-/// trusted proxy. The first other one is the client. What stands left of it was sent by the client
-/// itself and is never read.
+/// Every client can send `X-Forwarded-For: 127.0.0.1`. So a header is trusted only as far as it was
+/// written by proxies with known addresses, as in nginx (`set_real_ip_from`) and Express
+/// (`trust proxy`). The peer of the connection must be a trusted proxy. The last address in the header
+/// is the one that this proxy saw, and so on to the left, as long as each address is that of a trusted
+/// proxy. The first address that is not one of a trusted proxy is the client. Everything left of it was
+/// sent by the client itself and is never read.
 ///
 /// By default the headers `X-Forwarded-For`, `X-Forwarded-Proto` and `X-Forwarded-Host` are read;
-/// `Forwarded` (RFC 7239) is read [instead of them](Self::with_forwarded_header). Choose the one that your proxies write: the
-/// other one they may let pass as a client has sent it.
+/// `Forwarded` (RFC 7239) can be read [instead](Self::with_forwarded_header). Choose the one that your
+/// proxies write: they may pass the other one on as the client sent it.
 ///
 /// ```
 /// use barograph_edge::http::{HttpLayer, TrustedProxies};
@@ -37,34 +37,34 @@ pub struct TrustedProxies {
     names: Names,
 }
 
-/// Which headers are read.
+/// The headers that are read.
 #[derive(Clone, Copy, Debug)]
 enum Names {
     XForwarded,
     Forwarded,
 }
 
-/// Where a request comes from.
+/// The origin of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Origin<'a> {
-    /// The client's address; that of the peer, or of the last proxy that is known, where no trusted
-    /// proxy tells another one.
+    /// The client's address; that of the peer, or of the last known proxy, if no trusted proxy reports
+    /// another one.
     pub client: IpAddr,
     /// The scheme of the client's request.
     pub scheme: Option<Scheme>,
-    /// The host that the client has asked, perhaps with a port.
+    /// The host that the client requested, with or without a port.
     pub host: Option<&'a str>,
 }
 
 impl TrustedProxies {
-    /// The most proxies behind each other that are looked at.
+    /// The maximum number of chained proxies that are examined.
     pub const MAX_HOPS: usize = 32;
 
-    /// Proxies with these addresses: `192.0.2.1`, `10.0.0.0/8`, `2001:db8::/32`.
+    /// Creates a list of proxies from addresses and networks: `192.0.2.1`, `10.0.0.0/8`, `2001:db8::/32`.
     ///
     /// # Errors
-    /// [`InvalidNetwork`] for the first that is none of these.
+    /// Returns [`InvalidNetwork`] for the first entry that is neither.
     pub fn new(
         networks: impl IntoIterator<Item = impl AsRef<str>>,
     ) -> Result<Self, InvalidNetwork> {
@@ -76,7 +76,7 @@ impl TrustedProxies {
         })
     }
 
-    /// Reads the header `Forwarded` of RFC 7239, and no `X-Forwarded-*`.
+    /// Reads the header `Forwarded` of RFC 7239 instead of `X-Forwarded-*`.
     #[must_use]
     pub fn with_forwarded_header(self) -> Self {
         TrustedProxies {
@@ -85,7 +85,7 @@ impl TrustedProxies {
         }
     }
 
-    /// Where a request of this peer comes from, by its headers. Allocates nothing.
+    /// Returns the origin of a request from this peer, according to its headers. Does not allocate.
     pub fn origin<'a>(&self, peer: IpAddr, headers: &'a HeaderMap) -> Origin<'a> {
         let mut origin = Origin {
             client: peer.to_canonical(),
@@ -117,7 +117,7 @@ impl TrustedProxies {
                 break;
             }
         }
-        // Proxies write one for each hop, or the first writes one and the others keep it.
+        // Proxies write one for each hop, or the first one writes it and the others keep it.
         let at_client = |name| elements(headers, name).take(hops.max(1)).last();
         origin.scheme = at_client(&X_FORWARDED_PROTO).and_then(scheme);
         origin.host = at_client(&X_FORWARDED_HOST).and_then(host);
@@ -126,7 +126,7 @@ impl TrustedProxies {
     fn by_forwarded<'a>(&self, headers: &'a HeaderMap, origin: &mut Origin<'a>) {
         for element in elements(headers, &FORWARDED) {
             let parameter = |name| parameter(element, name);
-            // Each hop says it anew, or it is not known.
+            // Each hop states them anew; otherwise they are unknown.
             origin.scheme = parameter("proto").and_then(scheme);
             origin.host = parameter("host").and_then(host);
             match parameter("for").and_then(address) {
@@ -140,7 +140,7 @@ impl TrustedProxies {
     }
 }
 
-/// Where a request comes from: by its peer alone where nobody is trusted.
+/// Returns the origin of a request; without trusted proxies it is the peer.
 #[cfg_attr(not(feature = "tracing"), allow(dead_code, reason = "spans show it"))]
 pub(crate) fn origin<'a>(
     proxies: Option<&TrustedProxies>,
@@ -158,10 +158,10 @@ pub(crate) fn origin<'a>(
     })
 }
 
-/// The elements of all headers of a name, the last first.
+/// Returns the elements of all headers with a name, the last first.
 ///
-/// A comma is never in what is looked for, quoted or not. So one between quotes, which a client might
-/// open and not close, parts elements as any other.
+/// The values that are searched for never contain a comma, quoted or not. So a comma between quotes,
+/// which a client might open and not close, separates elements like any other.
 fn elements<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item = &'a [u8]> {
     let values = headers.get_all(name).into_iter().rev();
     let elements = values.flat_map(|value: &HeaderValue| {
@@ -172,7 +172,7 @@ fn elements<'a>(headers: &'a HeaderMap, name: &HeaderName) -> impl Iterator<Item
     elements.take(TrustedProxies::MAX_HOPS)
 }
 
-/// The value of a parameter in an element of `Forwarded`, without quotes.
+/// Returns the value of a parameter in an element of `Forwarded`, without quotes.
 fn parameter<'a>(element: &'a [u8], name: &str) -> Option<&'a [u8]> {
     let mut parameters = element.split(|byte| *byte == b';');
     let value = parameters.find_map(|parameter| {
@@ -187,8 +187,8 @@ fn parameter<'a>(element: &'a [u8], name: &str) -> Option<&'a [u8]> {
     }
 }
 
-/// An address, perhaps with a port, as proxies write it. What is unknown, hidden behind a name, or
-/// anything else is none.
+/// Parses an address, with or without a port, as proxies write it. Returns none for `unknown`, for
+/// obfuscated names and for anything else.
 fn address(text: &[u8]) -> Option<IpAddr> {
     if text.len() > LONGEST_ADDRESS {
         return None;
@@ -218,7 +218,7 @@ fn host(text: &[u8]) -> Option<&str> {
     fits.then(|| str::from_utf8(text).ok())?
 }
 
-/// Addresses that have the same first bits.
+/// A range of addresses with the same first bits.
 #[derive(Clone, Copy, Debug)]
 struct Network {
     address: IpAddr,
@@ -243,7 +243,7 @@ impl Network {
     }
 
     fn has(&self, address: IpAddr) -> bool {
-        // As two families look the same that a socket takes connections of both from.
+        // On a dual-stack socket IPv4 peers appear as IPv4-mapped IPv6 addresses.
         let differing = match (self.address, address.to_canonical()) {
             (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
                 (ours.to_bits() ^ theirs.to_bits()).leading_zeros()
@@ -257,7 +257,7 @@ impl Network {
     }
 }
 
-/// What was given as addresses of proxies is none.
+/// The error for an entry that is neither an IP address nor a network.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidNetwork(String);
 
@@ -277,10 +277,10 @@ static X_FORWARDED_FOR: HeaderName = HeaderName::from_static("x-forwarded-for");
 static X_FORWARDED_PROTO: HeaderName = HeaderName::from_static("x-forwarded-proto");
 static X_FORWARDED_HOST: HeaderName = HeaderName::from_static("x-forwarded-host");
 
-/// The most bytes of an address of IPv6 with brackets and a port, and some more.
+/// The maximum length of an address in bytes: IPv6 with brackets and a port, and some slack.
 const LONGEST_ADDRESS: usize = 64;
 
-/// The most bytes of a host: a name has 253, a port 6.
+/// The maximum length of a host in bytes: a name has 253, a port 6.
 const LONGEST_HOST: usize = 260;
 
 #[cfg(test)]
@@ -326,11 +326,11 @@ mod tests {
         of("::1", "192.0.2.1:4711", "192.0.2.1");
         of("::1", "[2001:db9::7]:4711", "2001:db9::7");
         of("::1", "192.0.2.1, [2001:db8::7]", "192.0.2.1");
-        // Both families on one socket.
+        // IPv4 and IPv6 peers on one socket.
         of("::ffff:10.0.0.1", "::ffff:192.0.2.1", "192.0.2.1");
-        // The peer is none of ours: whatever it sends is its own.
+        // The peer is not a trusted proxy, so its headers are ignored.
         of("192.0.2.9", "203.0.113.9", "192.0.2.9");
-        // Names instead of addresses hide the client; the proxy that says so is known.
+        // Obfuscated names hide the client; the proxy that wrote them is known.
         of("10.0.0.1", "203.0.113.9, _hidden, 10.1.1.1", "10.1.1.1");
         of("10.0.0.1", "unknown", "10.0.0.1");
     }
@@ -375,7 +375,7 @@ mod tests {
         };
         let shop = Some("shop.example".to_owned());
         let hops = ("x-forwarded-for", "203.0.113.9, 192.0.2.1, 10.1.1.1");
-        // One for each hop.
+        // One value for each hop.
         let each = [
             hops,
             ("x-forwarded-proto", "http, https, http"),
@@ -385,7 +385,7 @@ mod tests {
             scheme_and_host(&proxies(), &each),
             (Some(Scheme::Https), shop.clone())
         );
-        // One in all.
+        // A single value.
         let one = [
             hops,
             ("x-forwarded-proto", "HTTPS"),

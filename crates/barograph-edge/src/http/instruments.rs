@@ -1,4 +1,4 @@
-//! The four families, and what is written to them.
+//! The four metric families, and the series that are written.
 
 use std::sync::OnceLock;
 
@@ -14,7 +14,7 @@ use barograph_model::bounds::Bounds;
 use super::scheme::Scheme;
 use super::settings::Settings;
 
-/// The labels of a request that is over. Empty ones do not apply to it.
+/// The labels of a request that has ended. Labels that do not apply are empty.
 #[derive(LabelSet)]
 #[label(crate = "barograph_core")]
 pub(super) struct Request<'a> {
@@ -30,13 +30,13 @@ pub(super) struct Request<'a> {
     pub(super) error: &'a str,
 }
 
-/// What is written to. A family that could not be registered is none, and nothing is written there.
+/// The families of a layer. A family that could not be registered is none, and is not written.
 pub(super) struct Instruments {
     pub(super) duration: Option<Family<Histogram, Request<'static>>>,
     pub(super) request_size: Option<Family<Histogram, Request<'static>>>,
     pub(super) response_size: Option<Family<Histogram, Request<'static>>>,
     active: Option<Family<UpDownCounter, [&'static str; 2]>>,
-    /// The active requests of each method and scheme, from the first one on.
+    /// The active requests of each method and scheme, created on first use.
     bound: Box<[OnceLock<UpDownCounter>]>,
 }
 
@@ -71,8 +71,8 @@ impl Instruments {
         }
     }
 
-    /// The active requests of the method at this place. Always the same instrument, so that what
-    /// was added is taken away where it was.
+    /// Returns the active requests of the method with this index. It is always the same instrument, so
+    /// that a decrement reaches the series that was incremented.
     pub(super) fn active(
         &self,
         settings: &Settings,

@@ -1,4 +1,4 @@
-//! The layer, and how it is set up.
+//! The layer and its builder.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -20,14 +20,14 @@ use super::service::HttpMetrics;
 use super::settings::Settings;
 use crate::wire::Layers;
 
-/// Records the requests of the services that it is put around. Clones share everything.
+/// A layer that records the requests of the services that it wraps. Clones share all state.
 #[derive(Clone)]
 pub struct HttpLayer {
     recorder: Arc<Recorder>,
 }
 
 impl HttpLayer {
-    /// A layer of one's own.
+    /// Returns a builder with default settings.
     pub fn builder() -> HttpLayerBuilder {
         HttpLayerBuilder::default()
     }
@@ -47,7 +47,7 @@ impl fmt::Debug for HttpLayer {
     }
 }
 
-/// What an [`HttpLayer`] shall do otherwise than by default.
+/// Configures and builds an [`HttpLayer`].
 #[derive(Default)]
 #[must_use = "nothing is recorded until `build`"]
 pub struct HttpLayerBuilder {
@@ -56,24 +56,24 @@ pub struct HttpLayerBuilder {
 }
 
 impl HttpLayerBuilder {
-    /// Records into this registry, and not into that of the process.
+    /// Records into this registry instead of the global one.
     pub fn with_registry(mut self, registry: &Registry) -> Self {
         self.registry = Some(registry.clone());
         self
     }
 
-    /// Records only requests to which `filter` says yes. Each call replaces the filter before.
+    /// Records only the requests for which `filter` returns true. A later call replaces the filter.
     ///
-    /// For probes and the like. A request that is left out is not active either.
+    /// Use it to leave out health probes. A request that is left out does not count as active either.
     pub fn with_filter(mut self, filter: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
         self.settings.filter = Some(Box::new(filter));
         self
     }
 
-    /// Asks `route` for the pattern that matched a request, none where no pattern did.
+    /// Sets the function that returns the pattern that matched a request, or none if no pattern did.
     ///
-    /// By default it is what axum's router has matched, where the feature `axum` is on, and else
-    /// nothing. A route must never be made of the request's path: every path would be a series.
+    /// By default it is the pattern that axum's router matched, if the feature `axum` is on, otherwise
+    /// none. A route must never be derived from the request's path: every path would be a series.
     ///
     /// ```
     /// use barograph_edge::http::{HttpLayer, Route};
@@ -90,9 +90,9 @@ impl HttpLayerBuilder {
         self
     }
 
-    /// The methods that are label values; every other is `_OTHER`. Upper and lower case differ.
+    /// Sets the methods that are label values; every other one is `_OTHER`. Case matters.
     ///
-    /// By default those that were [set](crate::http::set_known_methods) for the process, else those of
+    /// By default they are those [set](crate::http::set_known_methods) for the process, else those of
     /// RFC 9110, PATCH and QUERY.
     pub fn with_known_methods(
         mut self,
@@ -102,30 +102,30 @@ impl HttpLayerBuilder {
         self
     }
 
-    /// The scheme of requests that do not name theirs, as those of HTTP/1: by default without TLS.
+    /// Sets the scheme of requests that do not state theirs, as in HTTP/1. By default it is `http`.
     pub fn with_scheme(mut self, scheme: Scheme) -> Self {
         self.settings.scheme = scheme;
         self
     }
 
-    /// Reads contexts by these propagators, and not by
+    /// Extracts contexts with these propagators instead of
     /// [those of the process](crate::propagation::propagators).
     pub fn with_propagators(mut self, propagators: Propagators) -> Self {
         self.settings.propagators = Some(propagators);
         self
     }
 
-    /// What stands between the service and its callers. By default they are believed.
+    /// Sets the trust boundary between the service and its callers. By default callers are trusted.
     ///
-    /// Behind an [untrusted](Boundary::Untrusted) boundary each request begins a trace that has a
-    /// link to that of the caller; what the caller says about sampling, and its baggage, is ignored.
+    /// Behind an [untrusted](Boundary::Untrusted) boundary each request begins a new trace, with a link
+    /// to the caller's span; the caller's sampling decision and baggage are ignored.
     pub fn with_boundary(mut self, boundary: Boundary) -> Self {
         self.settings.boundary = boundary;
         self
     }
 
-    /// Makes spans only for requests to which `filter` says yes; the others are counted all the
-    /// same. Each call replaces the filter before. Without the feature `tracing` there are no spans.
+    /// Creates spans only for requests for which `filter` returns true; the others are still counted. A
+    /// later call replaces the filter. Without the feature `tracing` there are no spans.
     ///
     /// ```
     /// use barograph_edge::http::HttpLayer;
@@ -143,8 +143,8 @@ impl HttpLayerBuilder {
         self
     }
 
-    /// Shows `url.query` in spans as `query` gives it. By default what has the name of a secret, and
-    /// the signatures of signed URLs, are `REDACTED`.
+    /// Sets the function that redacts `url.query` in spans. By default parameters with the name of a
+    /// secret, and the signatures of signed URLs, become `REDACTED`.
     pub fn with_query(
         mut self,
         query: impl Fn(&str) -> Cow<'_, str> + Send + Sync + 'static,
@@ -153,10 +153,11 @@ impl HttpLayerBuilder {
         self
     }
 
-    /// Asks `peer` who has sent a request, for `client.address` and `network.peer.address` in spans.
+    /// Sets the function that returns the peer of a request, for `client.address` and
+    /// `network.peer.address` in spans.
     ///
-    /// By default it is a `SocketAddr` among the extensions of the request, or with the feature `axum`
-    /// the `ConnectInfo<SocketAddr>` that `Telemetry::serve` and axum's
+    /// By default it is a `SocketAddr` in the extensions of the request, or with the feature `axum` the
+    /// `ConnectInfo<SocketAddr>` that `Telemetry::serve` and axum's
     /// `into_make_service_with_connect_info` put there.
     pub fn with_peer(
         mut self,
@@ -166,17 +167,17 @@ impl HttpLayerBuilder {
         self
     }
 
-    /// Believes what these proxies say about a request: `client.address` and `server.address` in
-    /// spans, `url.scheme` in metrics too. By default nobody is believed.
+    /// Trusts what these proxies report about a request: `client.address` and `server.address` in spans,
+    /// and `url.scheme` in metrics too. By default no proxy is trusted.
     pub fn with_trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
         self.settings.proxies = Some(proxies);
         self
     }
 
-    /// Registers the families and makes the layer.
+    /// Registers the families and builds the layer.
     ///
-    /// Where a family of that name exists already as something else, the conflict is reported, and
-    /// nothing is recorded there.
+    /// If a name is already registered with another definition, the conflict is reported and nothing is
+    /// recorded there.
     pub fn build(self) -> HttpLayer {
         let registry = self.registry.as_ref().unwrap_or_else(|| Registry::global());
         let instruments = Instruments::register(registry, &self.settings);

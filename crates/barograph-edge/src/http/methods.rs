@@ -1,4 +1,4 @@
-//! The methods that telemetry tells apart, and what they mean for the response.
+//! The known methods, and the effect of a method on the response.
 
 use std::sync::OnceLock;
 
@@ -6,27 +6,27 @@ use http::{Method, StatusCode};
 
 use crate::wire::End;
 
-/// The methods that are label values; every other is `_OTHER`.
+/// The methods that are label values; every other one is `_OTHER`.
 pub(crate) struct Methods(Box<[Box<str>]>);
 
 impl Methods {
-    /// How many places there are: one for each method, and one for all others.
+    /// Returns the number of indices: one for each method, and one for all others.
     pub(super) fn places(&self) -> usize {
         self.0.len() + 1
     }
 
-    /// The place of a method among the known ones, or the one behind them.
+    /// Returns the index of a known method, or the index after them for any other.
     pub(crate) fn place(&self, method: &Method) -> usize {
         let place = self.0.iter().position(|known| **known == *method.as_str());
         place.unwrap_or(self.0.len())
     }
 
-    /// The method at a place.
+    /// Returns the label value for an index.
     pub(crate) fn name(&self, place: usize) -> &str {
         self.known(place).unwrap_or(OTHER)
     }
 
-    /// The method at a place, if it is a known one.
+    /// Returns the method at an index, if it is a known one.
     pub(crate) fn known(&self, place: usize) -> Option<&str> {
         self.0.get(place).map(|known| &**known)
     }
@@ -47,11 +47,11 @@ impl<T: Into<Box<str>>> FromIterator<T> for Methods {
     }
 }
 
-/// Sets the methods that layers tell apart that are made later and are told nothing else, for whoever
-/// sets up the telemetry of a program. Upper and lower case differ.
+/// Sets the known methods for layers that are created later without their own list. To be called once
+/// by the code that initializes telemetry. Case matters.
 ///
 /// # Errors
-/// The same methods when others were set before; those stay.
+/// Returns the methods if others were set before; those stay in effect.
 pub fn set_known_methods(
     methods: impl IntoIterator<Item = impl Into<Box<str>>>,
 ) -> Result<(), Box<[Box<str>]>> {
@@ -60,7 +60,7 @@ pub fn set_known_methods(
 
 static SET: OnceLock<Box<[Box<str>]>> = OnceLock::new();
 
-/// What the method means for the response.
+/// The effect of the method on the response.
 #[derive(Clone, Copy, PartialEq)]
 pub(super) enum Kind {
     Usual,
@@ -79,7 +79,7 @@ impl Kind {
         }
     }
 
-    /// How the exchange ends with the head of its response, if it does.
+    /// Returns how the exchange ends with the head of its response, if it does.
     pub(super) fn end(self, status: StatusCode) -> Option<End> {
         if status == StatusCode::SWITCHING_PROTOCOLS || self == Kind::Connect && status.is_success()
         {
@@ -95,10 +95,10 @@ impl Kind {
     }
 }
 
-/// What stands for every method that is not known.
+/// The label value for every unknown method.
 const OTHER: &str = "_OTHER";
 
-/// RFC 9110, PATCH of RFC 5789 and QUERY, the most frequent ones first.
+/// The methods of RFC 9110, PATCH of RFC 5789 and QUERY, the most frequent ones first.
 const KNOWN_METHODS: [&str; 10] = [
     "GET", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "QUERY", "CONNECT", "TRACE",
 ];

@@ -1,5 +1,5 @@
 //! A tower layer that records a server's requests, from the call to the last byte of the response:
-//! their metrics, their spans, and the context in which they are worked on.
+//! their metrics, their spans, and the context in which they are processed.
 //!
 //! | metric | unit | labels |
 //! |---|---|---|
@@ -8,42 +8,42 @@
 //! | `http.server.response.body.size` | `By` | all five |
 //! | `http.server.active_requests` | `{request}` | `http.request.method`, `url.scheme` |
 //!
-//! The five labels are `http.request.method` (`_OTHER` when it is none of the known ones),
-//! `http.route` (the pattern that matched, never the path), `http.response.status_code`,
-//! `url.scheme` and `error.type`. One that does not apply has an empty value, which is to readers as
-//! if it were not there. What a client can choose freely, such as `Host`, is no label.
+//! The five labels are `http.request.method` (`_OTHER` if it is not a known one), `http.route` (the
+//! pattern that matched, never the path), `http.response.status_code`, `url.scheme` and `error.type`. A
+//! label that does not apply has an empty value, which Prometheus treats as an absent label. Values
+//! that a client can choose freely, such as `Host`, are not labels.
 //!
-//! A request begins when the service is called. It ends with its response body: when that says that
-//! it is over, when it has given as many bytes as it announced, or with the response's head when no
-//! body can follow. `error.type` tells how it ended otherwise: `client_disconnect` when it was
-//! dropped before, `panic` (which goes on unwinding), `service_error`, `body_error`; and of a response
-//! that was given whole the status code from 500 on. Upgraded connections are no requests any more:
-//! they are counted as active until then, and recorded nowhere.
+//! A request begins when the service is called. It ends with its response body: when the body says that
+//! it is complete, when it has given as many bytes as it announced, or with the head of the response if
+//! no body can follow. If it ended otherwise, `error.type` says how: `client_disconnect` when it was
+//! dropped earlier, `panic` (which continues to unwind), `service_error` or `body_error`. For a complete
+//! response it is the status code from 500 on. Upgraded connections are no longer requests: they count
+//! as active until the upgrade, and no duration or size is recorded.
 //!
-//! A request that passes two layers which record into the same registry counts once: the outer one
-//! records it, from the inner one it takes the route where it knows none itself. That is reported
-//! once, because mostly one of them is too many.
+//! A request that passes two layers that record into the same registry is counted once: the outer layer
+//! records it, and takes the route from the inner one if it has none itself. This is reported once,
+//! because usually one of the layers is redundant.
 //!
 //! # Behind proxies
 //!
 //! Spans have the peer of the connection as `network.peer.address` and `client.address`. Behind a load
-//! balancer that is the balancer. Which balancers and proxies are believed when they tell the client,
-//! the scheme and the host, [`TrustedProxies`] says; by default nobody is.
+//! balancer that is the balancer. [`TrustedProxies`] names the balancers and proxies that are trusted to
+//! report the client, the scheme and the host; by default none is.
 //!
 //! # Context and spans
 //!
-//! A request is worked on in the context that it comes with, as far as the
-//! [boundary](HttpLayerBuilder::with_boundary) lets it in: it is [current](barograph_core::current)
-//! whenever the handler and the response body are polled, so that numbers and log lines lead to their
-//! trace, and clients send it on. Spawned tasks do not inherit it.
+//! A request is processed in the context that it carries, as far as the
+//! [boundary](HttpLayerBuilder::with_boundary) admits it. The context is
+//! [current](barograph_core::current) whenever the handler and the response body are polled, so that
+//! exemplars and log lines lead to their trace, and clients pass it on. Spawned tasks do not inherit it.
 //!
 //! With the feature `tracing` each request has a span of kind server, named `{method} {route}`, or
-//! `{method}` where no route is known. It goes on with the caller's trace or begins one, is entered at
-//! each poll, and ends where the request does: with an error from 500 on, and when the request ended
-//! otherwise than it should. A route that is known only with the response is taken from the
-//! [`Route`] among its extensions.
+//! `{method}` if no route is known. It continues the caller's trace or begins a new one, is entered at
+//! each poll, and ends when the request does. Its status is error from 500 on, and when the request did
+//! not end regularly. A route that becomes known only with the response is taken from the [`Route`] in
+//! the extensions of the response.
 //!
-//! What is [sent](client) has a layer of its own.
+//! [Outgoing requests](client) have a layer of their own.
 //!
 //! ```
 //! use barograph_core::registry::Registry;
@@ -90,16 +90,16 @@ pub use service::HttpMetrics;
 
 use crate::wire;
 
-/// The body of a response to a request that is recorded until it ends.
+/// The body of a response; the request is recorded when it ends.
 pub type ResponseBody<B> = wire::ResponseBody<B, exchange::Exchange>;
 
-/// The response to a request that is recorded.
+/// The future of a response to a request that is recorded.
 pub type ResponseFuture<F> = wire::ResponseFuture<F, exchange::Exchange>;
 
-/// A layer that records into the registry of the process.
+/// Returns a layer that records into the global registry.
 ///
 /// It belongs around the whole service. With axum that is `Router::layer`, after the routes were
-/// added; what wraps the router from outside does not see which route matches.
+/// added; a layer that wraps the router from outside does not see which route matches.
 pub fn layer() -> HttpLayer {
     HttpLayer::builder().build()
 }

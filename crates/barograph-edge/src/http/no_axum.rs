@@ -1,10 +1,10 @@
-//! Where axum is not known, no route is, and bodies are not counted.
+//! Replaces `axum` without that feature: no route is known, and bodies are not counted.
 
 use std::net::SocketAddr;
 
 use http::request::Parts;
 
-/// A route that axum's router has matched: there is none.
+/// A route that axum's router matched; never constructed.
 #[derive(Clone, Debug)]
 pub(super) enum Matched {}
 
@@ -26,7 +26,7 @@ pub(super) fn count<B: 'static>(_: &mut B) -> Option<Passed> {
     None
 }
 
-/// Bytes of a request body that was counted: there is none.
+/// The bytes of a request body that was counted; never constructed.
 pub(super) enum Passed {}
 
 impl Passed {

@@ -1,4 +1,4 @@
-//! Where `tracing` is not known, requests have no spans.
+//! Replaces `spans` without the feature `tracing`: requests have no spans.
 
 use http::request::Parts;
 
@@ -10,7 +10,7 @@ use super::settings::{Query, Settings};
 use super::words::Server;
 use crate::span::Span;
 
-/// What is known of a request that a server has got.
+/// The known data of a request that a server received.
 #[expect(dead_code, reason = "spans would show it")]
 pub(super) struct Received<'a> {
     pub(super) settings: &'a Settings,
@@ -25,7 +25,7 @@ pub(super) fn server(_: &Received<'_>) -> Span {
     Span::none()
 }
 
-/// What is known of a request that a client is about to send.
+/// The known data of a request that a client is about to send.
 #[expect(dead_code, reason = "spans would show it")]
 pub(super) struct Sent<'a> {
     pub(super) request: &'a Parts,

@@ -7,7 +7,7 @@ use super::axum::Matched;
 
 /// The pattern of a route, such as `/orders/{id}`. Clones are cheap.
 ///
-/// There are few of them, whatever clients ask for: it must not be made of the path.
+/// The number of routes must not depend on what clients request: do not derive one from the path.
 ///
 /// ```
 /// use barograph_edge::http::Route;
@@ -24,7 +24,7 @@ enum Text {
 }
 
 impl Route {
-    /// Its text.
+    /// Returns the text of the route.
     pub fn as_str(&self) -> &str {
         match &self.0 {
             Text::Static(route) => route,

@@ -1,12 +1,12 @@
 //! The schemes of HTTP.
 
-/// The scheme of requests that do not name theirs.
+/// The scheme of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Scheme {
     /// Without TLS.
     Http,
-    /// With TLS, be it ended here or in front of the service.
+    /// With TLS, whether it is terminated here or in front of the service.
     Https,
 }
 

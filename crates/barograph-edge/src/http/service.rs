@@ -1,4 +1,4 @@
-//! The service that records.
+//! The server service that records its requests.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::{ResponseBody, ResponseFuture};
 use crate::scope::Scope;
 use crate::wire::{Exchange as _, Nested};
 
-/// A service whose requests are recorded. Made by [`HttpLayer`](super::HttpLayer).
+/// A service whose requests are recorded, made by [`HttpLayer`](super::HttpLayer).
 #[derive(Clone)]
 pub struct HttpMetrics<S> {
     inner: S,
@@ -25,12 +25,12 @@ impl<S> HttpMetrics<S> {
         HttpMetrics { inner, recorder }
     }
 
-    /// The service inside.
+    /// Returns a reference to the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The service inside.
+    /// Returns the inner service.
     pub fn into_inner(self) -> S {
         self.inner
     }

@@ -1,4 +1,4 @@
-//! What a layer is told about the requests to come.
+//! The settings of a layer.
 
 use std::borrow::Cow;
 use std::net::SocketAddr;
@@ -17,25 +17,25 @@ use crate::carrier::Headers;
 use crate::propagation::propagators;
 use crate::scope::Scope;
 
-/// Whether a request is recorded.
+/// A predicate that returns true for requests that are recorded.
 pub(super) type Filter = dyn Fn(&Parts) -> bool + Send + Sync;
 
-/// The route of a request, none where no route matched.
+/// A function that returns the route of a request, or none if no route matched.
 pub(super) type RouteOf = dyn Fn(&Parts) -> Option<Route> + Send + Sync;
 
-/// The query of a request as it may be seen.
+/// A function that returns the query of a request in the form that spans may show.
 pub(super) type Query = dyn Fn(&str) -> Cow<'_, str> + Send + Sync;
 
-/// Who has sent a request.
+/// A function that returns the peer that sent a request.
 pub(crate) type Peer = dyn Fn(&Parts) -> Option<SocketAddr> + Send + Sync;
 
-/// Who has sent a request, as a server notes it in its extensions.
+/// Returns the peer that sent a request, as a server stores it in the extensions.
 pub(crate) fn peer_of(request: &Parts) -> Option<SocketAddr> {
     let plain = request.extensions.get().copied();
     plain.or_else(|| axum::connected(request))
 }
 
-/// What a layer is told about the requests to come.
+/// The settings of a layer.
 pub(super) struct Settings {
     pub(super) methods: Methods,
     pub(super) scheme: Scheme,
@@ -52,10 +52,10 @@ pub(super) struct Settings {
     pub(super) spans: SpanSettings,
 }
 
-/// What a layer is told about the spans to come.
+/// The settings of a layer that concern spans.
 pub(super) struct SpanSettings {
     pub(super) filter: Option<Box<Filter>>,
-    /// None for the redaction that there is by default.
+    /// None for the default redaction.
     pub(super) query: Option<Box<Query>>,
 }
 
@@ -79,22 +79,22 @@ impl Default for Settings {
 }
 
 impl Settings {
-    /// What a request comes with, as far as it goes on here, and the span to be linked where that
-    /// is not to be the parent.
+    /// Returns the context of a request, as far as the boundary admits it, and the span context to link
+    /// to if the caller's span is not to be the parent.
     pub(super) fn received(&self, headers: &HeaderMap) -> (Scope, Option<TraceContext>) {
         let propagators = self.propagators.as_ref().unwrap_or_else(|| propagators());
         Scope::of(propagators.extract(&Headers(headers)), self.boundary)
     }
 
-    /// What proxies that are trusted tell of a request. None where nobody is.
+    /// Returns what trusted proxies report about a request. None without trusted proxies or a peer.
     pub(super) fn origin<'a>(&self, request: &'a Parts) -> Option<Origin<'a>> {
         let proxies = self.proxies.as_ref()?;
         let peer = (self.peer)(request)?;
         Some(proxies.origin(peer.ip(), &request.headers))
     }
 
-    /// The scheme that a trusted proxy tells, or the request itself, which it does in HTTP/2 and not
-    /// in HTTP/1, or the one that was set. Schemes that are not those of HTTP count as the latter.
+    /// Returns the scheme that a trusted proxy reports, else that of the request, which states it in HTTP/2
+    /// but not in HTTP/1, else the configured one. Schemes other than those of HTTP are treated as unstated.
     pub(super) fn scheme(&self, request: &Parts, origin: Option<&Origin<'_>>) -> Scheme {
         if let Some(scheme) = origin.and_then(|origin| origin.scheme) {
             return scheme;

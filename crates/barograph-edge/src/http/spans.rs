@@ -1,4 +1,4 @@
-//! The span of a request, with what is known when it begins.
+//! The span of a request, with the attributes that are known when it begins.
 //!
 //! Source: OpenTelemetry semantic conventions 1.44, "HTTP spans".
 
@@ -23,18 +23,18 @@ use crate::span::{Span, bounded};
 
 const TARGET: &str = "barograph_edge::http";
 
-/// What is known of a request that a server has got.
+/// The known data of a request that a server received.
 pub(super) struct Received<'a> {
     pub(super) settings: &'a Settings,
     pub(super) request: &'a Parts,
     pub(super) method: usize,
     pub(super) route: Option<&'a Route>,
     pub(super) scheme: Scheme,
-    /// What proxies that are trusted say.
+    /// The data that trusted proxies report.
     pub(super) origin: Option<Origin<'a>>,
 }
 
-/// The span of a request that a server has got.
+/// Returns the span of a request that a server received.
 pub(super) fn server(received: &Received<'_>) -> Span {
     let Received {
         settings,
@@ -91,7 +91,7 @@ pub(super) fn server(received: &Received<'_>) -> Span {
     .into()
 }
 
-/// What is known of a request that a client is about to send.
+/// The known data of a request that a client is about to send.
 pub(super) struct Sent<'a> {
     pub(super) request: &'a Parts,
     pub(super) methods: &'a Methods,
@@ -102,7 +102,7 @@ pub(super) struct Sent<'a> {
     pub(super) resends: u32,
 }
 
-/// The span of one try of a client to have a request answered.
+/// Returns the span of one attempt of a client to send a request.
 pub(super) fn client(sent: &Sent<'_>) -> Span {
     if !span_enabled!(target: TARGET, Level::INFO) {
         return Span::none();
@@ -130,7 +130,7 @@ pub(super) fn client(sent: &Sent<'_>) -> Span {
     .into()
 }
 
-/// The URL, without the name and password of a user.
+/// Returns the URL, with the user name and password redacted.
 fn url(sent: &Sent<'_>) -> String {
     let uri = &sent.request.uri;
     let Server {
@@ -149,7 +149,7 @@ fn url(sent: &Sent<'_>) -> String {
 
 static DEFAULT: LazyLock<Redaction> = LazyLock::new(Redaction::default);
 
-/// A query as it may be seen.
+/// Returns a query in the form that spans may show.
 fn redacted<'a>(own: Option<&Query>, query: &'a str) -> Cow<'a, str> {
     match own {
         Some(own) => own(query),
@@ -157,7 +157,7 @@ fn redacted<'a>(own: Option<&Query>, query: &'a str) -> Cow<'a, str> {
     }
 }
 
-/// Names the span of a server anew, when the route is known at last.
+/// Renames the span of a server once the route is known.
 pub(super) fn name_late(span: &Span, method: Option<&str>, route: &Route) {
     if span.is_on() {
         let target = Some(route.as_str());
@@ -166,7 +166,7 @@ pub(super) fn name_late(span: &Span, method: Option<&str>, route: &Route) {
     }
 }
 
-/// `{method} {target}`; a method that is not known is `HTTP`.
+/// Displays as `{method} {target}`; an unknown method is `HTTP`.
 struct Name<'a> {
     method: Option<&'a str>,
     target: Option<&'a str>,

@@ -1,22 +1,22 @@
-//! How parts of a request are written in telemetry.
+//! Parts of a request in the form that telemetry uses.
 
 use http::header::HOST;
 use http::{HeaderMap, Uri, Version};
 
-/// Who a client asks.
+/// The server that a client calls.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) struct Server<'a> {
     pub(crate) scheme: &'static str,
-    /// Address and port as they are written, perhaps with a user's name and password.
+    /// Address and port as they are written, possibly with user name and password.
     pub(crate) authority: &'a str,
-    /// Empty where nothing says it.
+    /// Empty if the request does not name it.
     pub(crate) address: &'a str,
     pub(crate) port: u16,
 }
 
 impl<'a> Server<'a> {
-    /// By the URL, or by the header `Host` where that has no authority. Without a port it is that
-    /// of the scheme, without a scheme that is `http`.
+    /// Takes the server from the URL, or from the header `Host` if the URL has no authority. The default
+    /// port is that of the scheme, and the default scheme is `http`.
     pub(crate) fn of(uri: &'a Uri, headers: &'a HeaderMap) -> Self {
         let (scheme, standard) = match uri.scheme_str() {
             Some("https" | "wss") => ("https", 443),
@@ -35,7 +35,7 @@ impl<'a> Server<'a> {
     }
 }
 
-/// Host and port of an authority, without a user's name. An IPv6 address has no brackets.
+/// Returns host and port of an authority, without the user. An IPv6 address has no brackets.
 pub(crate) fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
     let host = authority.rsplit('@').next()?;
     let (host, port) = match host.strip_prefix('[') {
@@ -52,7 +52,7 @@ pub(crate) fn host_and_port(authority: &str) -> Option<(&str, Option<u16>)> {
     (!host.is_empty()).then_some((host, port))
 }
 
-/// The port of an authority as text, or that of the scheme where it has none.
+/// Returns the port of an authority as text, or that of the scheme if it has none.
 pub(crate) fn port_text<'a>(authority: &'a str, scheme: Option<&str>) -> &'a str {
     let host = authority
         .rsplit_once(']')
@@ -64,7 +64,7 @@ pub(crate) fn port_text<'a>(authority: &'a str, scheme: Option<&str>) -> &'a str
     }
 }
 
-/// The version of the protocol: `1.1`, `2`.
+/// Returns the protocol version, such as `1.1` or `2`.
 pub(crate) fn version(version: Version) -> Option<&'static str> {
     match version {
         Version::HTTP_09 => Some("0.9"),

@@ -13,16 +13,16 @@ use super::exchange::{End, Exchange, within};
 use crate::scope::Scope;
 
 pin_project! {
-    /// The body of a response whose request is recorded when the body ends.
+    /// A response body that records its request when it ends.
     ///
-    /// It ends when the inner body gives nothing more, gives trailers or says that it is at its end,
-    /// and when it has given as many bytes as it announced: servers do not ask again then.
+    /// It ends when the inner body returns nothing more, returns trailers or reports its end, and when
+    /// it has returned as many bytes as it announced: servers do not poll it again then.
     pub struct ResponseBody<B, X: Exchange> {
-        // Some until it is dropped, which happens as a part of the request.
+        // Some until it is dropped, which happens inside the exchange.
         #[pin]
         inner: Option<B>,
         scope: Scope,
-        // How many bytes there will be, if that is known.
+        // The number of bytes, if it is known in advance.
         announced: Option<u64>,
         exchange: Option<X>,
     }
@@ -35,7 +35,7 @@ pin_project! {
                 let _entered = this.exchange.as_ref().map(Exchange::enter);
                 this.inner.set(None);
             }
-            // Recorded while what the request came with is current.
+            // Recorded while the context of the request is current.
             drop(this.exchange.take());
         }
     }

@@ -1,5 +1,5 @@
-//! Errors as values of `error.type`: one word for one cause, whatever type of error it is wrapped in,
-//! and nothing of what a message says.
+//! Errors as values of `error.type`: one name for one cause, whatever error type wraps it, and nothing
+//! from the error message.
 
 use std::any::{Any, type_name};
 use std::error::Error;
@@ -10,14 +10,14 @@ use std::iter;
 use barograph_model::cause::{CONNECTION_FAILED, NAME_RESOLUTION, TIMEOUT, TLS, of_io};
 use hyper_util::client::legacy;
 
-/// An error of any type, as the services of tower have it.
+/// A boxed error of any type, as used by tower services.
 pub(crate) type BoxError = Box<dyn Error + Send + Sync>;
 
-/// Stands for an error about whose cause nothing is known.
+/// The value for an error whose cause is unknown.
 pub(crate) const OTHER: &str = "_OTHER";
 
-/// The cause of an error: a word of the table in [`http::client`](crate::http::client). Where no
-/// cause is known it is `_OTHER` for errors whose causes can be read, else the name of the type.
+/// Returns the cause of an error: a name from the table in [`http::client`](crate::http::client). If no
+/// cause is known it is `_OTHER` for errors whose sources can be read, else the name of the type.
 pub(crate) fn error_type<E: 'static>(error: &E) -> &'static str {
     match as_error(error) {
         Some(error) => cause(error).unwrap_or(OTHER),
@@ -25,16 +25,16 @@ pub(crate) fn error_type<E: 'static>(error: &E) -> &'static str {
     }
 }
 
-/// The cause of an error whose type is one of those that clients of HTTP give, or a box.
+/// Returns the cause of an error whose type is one of those that HTTP clients return, or a box.
 #[cfg(feature = "tracing")]
 pub(crate) fn known_cause<E: 'static>(error: &E) -> Option<&'static str> {
     cause(as_error(error)?)
 }
 
-/// The error, where its type is one whose causes can be read.
+/// Returns the error, if its type is one whose sources can be read.
 ///
 /// `E` has no bound, because the boxed errors of tower do not implement `Error`. So the types that
-/// clients of HTTP give are tried one by one.
+/// HTTP clients return are tried one by one.
 fn as_error<E: 'static>(error: &E) -> Option<&(dyn Error + 'static)> {
     let any: &dyn Any = error;
     if let Some(boxed) = any.downcast_ref::<BoxError>() {
@@ -51,7 +51,8 @@ fn as_error<E: 'static>(error: &E) -> Option<&(dyn Error + 'static)> {
         .or_else(|| of::<io::Error>(any))
 }
 
-/// The path of a type without its parameters, which may name what nobody can tell apart.
+/// Returns the path of a type without its parameters, which may be types that a reader cannot tell apart.
+/// A type that contains `dyn` is `_OTHER`.
 fn name_of<E>() -> &'static str {
     let name = type_name::<E>();
     if name.contains("dyn ") {
@@ -60,30 +61,30 @@ fn name_of<E>() -> &'static str {
     name.split('<').next().unwrap_or(name)
 }
 
-/// An error and those behind it, the outermost first.
+/// Returns an error and its sources, the outermost first.
 pub(crate) fn causes<'a>(
     error: &'a (dyn Error + 'static),
 ) -> impl Iterator<Item = &'a (dyn Error + 'static)> {
-    // A chain that has no end is a fault of its type, and must not be one of ours.
+    // An endless chain of sources is a bug of its type, and must not loop here.
     iter::successors(Some(error), |error| behind(*error)).take(DEEPEST)
 }
 
 fn behind<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a (dyn Error + 'static)> {
     match error.downcast_ref::<io::Error>() {
-        // Its `source` would leave out the error that it was made of.
+        // `source` would skip the error that it was created from.
         Some(error) => error.get_ref().map(|inner| inner as _),
         None => error.source(),
     }
 }
 
-/// The cause of an error in one word. None where nothing is known of it.
+/// Returns the cause of an error as a name, or none if it is unknown.
 pub(crate) fn cause(error: &(dyn Error + 'static)) -> Option<&'static str> {
-    // Whether it is about making a connection, and what else it is if nothing behind it says more.
+    // Set if the error is about making a connection; `less` is the result if no source says more.
     let (mut connects, mut less) = (false, None);
     for cause in causes(error) {
         if let Some(error) = cause.downcast_ref::<io::Error>() {
             match error.kind() {
-                // So say the libraries of TLS. Elsewhere it may be anything, such as bad gzip.
+                // TLS libraries report errors like this. Elsewhere it may be anything, such as bad gzip.
                 ErrorKind::InvalidData if connects => return Some(TLS),
                 kind => match of_io(kind).or_else(|| resolving(error)) {
                     Some(word) => return Some(word),
@@ -117,7 +118,7 @@ pub(crate) fn cause(error: &(dyn Error + 'static)) -> Option<&'static str> {
     less.or(connects.then_some(CONNECTION_FAILED))
 }
 
-/// Whether a name could not be resolved: the standard library has no kind for that.
+/// Returns the cause for a failed name resolution, for which the standard library has no kind.
 fn resolving(error: &io::Error) -> Option<&'static str> {
     let mut start = DebugStart::default();
     let _ = write!(start, "{error}");
@@ -127,12 +128,12 @@ fn resolving(error: &io::Error) -> Option<&'static str> {
     (unix || windows).then_some(NAME_RESOLUTION)
 }
 
-/// The first bytes of what an error looks like in `Debug`, which begins with the name of its type
-/// where that is derived.
+/// The first bytes of an error's `Debug` output, which begins with the name of its type if that is
+/// derived.
 ///
-/// It tells types apart that cannot be named here: those of tonic, tower and tokio, of which several
-/// versions may be in one program, and those that are private to reqwest and hyper-util. One that
-/// looks otherwise one day is `_OTHER`.
+/// It identifies types that cannot be named here: those of tonic, tower and tokio, of which several
+/// versions may be in one program, and private ones of reqwest and hyper-util. If the output of a type
+/// changes in a later version, its error becomes `_OTHER`.
 pub(crate) struct DebugStart {
     bytes: [u8; Self::LENGTH],
     length: usize,
@@ -143,7 +144,7 @@ impl DebugStart {
 
     pub(crate) fn of(error: &dyn Error) -> Self {
         let mut start = DebugStart::default();
-        // It fails when there is no more room.
+        // It fails when the buffer is full.
         let _ = write!(start, "{error:?}");
         start
     }
@@ -157,7 +158,7 @@ impl DebugStart {
         }
     }
 
-    /// Whether the name that it begins with is one of these.
+    /// Returns true if the type name at the beginning is one of these.
     pub(crate) fn is_of_any(&self, names: &[&str]) -> bool {
         let text = self.as_str();
         let name = text.find(|c: char| !c.is_alphanumeric() && c != '_');
@@ -187,7 +188,7 @@ impl Write for DebugStart {
     }
 }
 
-/// The most errors behind each other that are looked at.
+/// The maximum number of chained errors that are examined.
 const DEEPEST: usize = 16;
 
 #[cfg(test)]
@@ -239,7 +240,7 @@ mod tests {
     #[test]
     fn a_name_that_nobody_knows_is_told_from_other_errors_of_the_system() {
         use std::net::ToSocketAddrs;
-        // RFC 6761: nothing is below `invalid`, whether a server of names can be asked or not.
+        // RFC 6761: no name exists below `invalid`, whether a name server can be reached or not.
         let failed = ("nobody.invalid", 80).to_socket_addrs().unwrap_err();
         assert_eq!(error_type(&failed), "name_resolution");
         let other = io::Error::from(ErrorKind::PermissionDenied);

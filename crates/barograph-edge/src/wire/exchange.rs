@@ -1,30 +1,30 @@
-//! What the future and the body of a response tell.
+//! The interface between the response types and the record of a request.
 
 use std::any::Any;
 
 use http::{HeaderMap, header, response};
 use http_body::Body;
 
-/// What is told about one request, step by step, by those that it passes through.
+/// The record of one request, updated step by step by the types that the request passes through.
 ///
-/// Dropping it is an end as well.
+/// Dropping it ends the request too.
 pub trait Exchange: Sized {
-    /// Makes the request what this thread works on, until the guard is dropped.
+    /// Makes the request current on this thread, until the guard is dropped.
     fn enter(&self) -> impl Sized + '_;
 
-    /// Notes the head of the response. Returns how the request ends with it already, if it does.
+    /// Records the head of the response. Returns how the request ends with it, if it does.
     fn respond(&mut self, head: &mut response::Parts) -> Option<End>;
 
-    /// Counts bytes of the response's body. Returns how many there were so far.
+    /// Counts bytes of the response's body. Returns the total so far.
     fn pass(&mut self, bytes: usize) -> u64;
 
-    /// Notes what comes after the body.
+    /// Records the trailers of the body.
     fn trailers(&mut self, trailers: &HeaderMap) {
         let _ = trailers;
     }
 
-    /// Notes the error with which it is about to end. Returns what kind that is, where it is better
-    /// known than by its type.
+    /// Records the error with which the request is about to end. Returns the kind of the error, if it is
+    /// better known than by its type.
     fn fail(&mut self, error: &dyn Any) -> Option<&'static str> {
         let _ = error;
         None
@@ -34,25 +34,25 @@ pub trait Exchange: Sized {
     fn end(self, end: End);
 }
 
-/// How a request ends.
+/// The way in which a request ends.
 #[derive(Clone, Copy, Debug)]
 pub enum End {
-    /// The response was given whole.
+    /// The response was complete.
     Complete,
-    /// Nobody wants the response any more.
+    /// The response was dropped before it was complete.
     Dropped,
     /// The service or the body panicked.
     Panic,
-    /// The service gave an error of this kind and no response.
+    /// The service returned an error of this kind and no response.
     ServiceError(&'static str),
-    /// The body gave an error of this kind.
+    /// The body returned an error of this kind.
     BodyError(&'static str),
-    /// The connection is used for something else from now on.
+    /// The connection was upgraded to another protocol.
     Upgrade,
 }
 
 impl End {
-    /// The end of what is dropped here and now.
+    /// Returns the end for an exchange that is being dropped.
     pub(crate) fn of_drop() -> Self {
         if std::thread::panicking() {
             End::Panic
@@ -62,10 +62,9 @@ impl End {
     }
 }
 
-/// Ends the exchange when it is dropped by a panic; to be forgotten when there was none.
+/// Ends the exchange if a panic drops this guard; forgotten if there was none.
 ///
-/// The drop of the exchange itself would not do: whoever catches a panic may drop what panicked much
-/// later.
+/// Dropping the exchange itself is too late: code that catches the panic may drop it much later.
 pub(super) struct Unwinding<'a, X: Exchange>(pub(super) &'a mut Option<X>);
 
 impl<X: Exchange> Drop for Unwinding<'_, X> {
@@ -76,7 +75,7 @@ impl<X: Exchange> Drop for Unwinding<'_, X> {
     }
 }
 
-/// Runs `f` as a part of the exchange, and ends that if `f` panics.
+/// Runs `f` inside the exchange, and ends the exchange if `f` panics.
 pub(super) fn within<X: Exchange, T>(exchange: &mut Option<X>, f: impl FnOnce() -> T) -> T {
     let unwinding = Unwinding(exchange);
     let out = {
@@ -87,7 +86,7 @@ pub(super) fn within<X: Exchange, T>(exchange: &mut Option<X>, f: impl FnOnce() 
     out
 }
 
-/// How many bytes a body says that it has, itself or in the headers that come with it.
+/// Returns the announced length of a body in bytes, by the body itself or by its headers.
 pub(crate) fn announced<B: Body>(body: &B, headers: &HeaderMap) -> Option<u64> {
     if body.is_end_stream() {
         return Some(0);

@@ -13,9 +13,9 @@ use super::exchange::{End, Exchange, announced, within};
 use crate::scope::Scope;
 
 pin_project! {
-    /// The response to a request that is recorded.
+    /// The future of a response to a request that is recorded.
     pub struct ResponseFuture<F, X: Exchange> {
-        // Some until it is dropped, which happens as a part of the request.
+        // Some until it is dropped, which happens inside the exchange.
         #[pin]
         inner: Option<F>,
         scope: Scope,
@@ -30,7 +30,7 @@ pin_project! {
                 let _entered = this.exchange.as_ref().map(Exchange::enter);
                 this.inner.set(None);
             }
-            // Recorded while what the request came with is current.
+            // Recorded while the context of the request is current.
             drop(this.exchange.take());
         }
     }

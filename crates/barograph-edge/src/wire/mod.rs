@@ -1,8 +1,8 @@
-//! One request on its way, from the call of a service to the end of the response's body.
+//! One request, from the call of a service to the end of the response's body.
 //!
-//! An [`Exchange`] is what is told about it, by one protocol on one side of the connection. It goes
-//! with the request: into the response future, then into the response body. Whoever has it last
-//! ends it, and dropping it is an end, too. So there is exactly one, whatever happens.
+//! An [`Exchange`] is the record of a request, by one protocol on one side of the connection. It moves
+//! with the request: into the response future, then into the response body. Its last owner ends it, and
+//! dropping it ends it too. So there is exactly one end in every case.
 
 mod exchange;
 mod errors;

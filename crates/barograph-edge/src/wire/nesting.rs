@@ -1,12 +1,12 @@
-//! Notices a layer around a service inside of which is another one of its kind.
+//! Detects nested layers of the same kind.
 //!
-//! The same request must not be counted twice, and no other request may be taken for it. So a layer
-//! marks a request that it records among its extensions, which stay with the request whatever is done
-//! to its parts and whichever task it is moved to. A request that a handler or a middleware makes has
-//! extensions of its own.
+//! A request must not be counted twice, and no other request may be mistaken for it. So a layer marks a
+//! request that it records in the request's extensions, which stay with it when its parts are changed
+//! and when it moves to another task. A request that a handler or a middleware creates has its own
+//! extensions.
 //!
-//! That allocates memory for each request. Telling requests by where their texts are in memory would
-//! not, but clones of a header or a path share that, and a layer would leave out a request of its own.
+//! The mark allocates memory for each request. Identifying requests by the addresses of their strings
+//! would not, but clones of a header or a path share them, and a layer would miss such a request.
 
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,7 @@ use barograph_core::registry::Registry;
 use barograph_core::report;
 use http::Extensions;
 
-/// Says that a layer of the kind `K` records a request.
+/// The mark that a layer of the kind `K` records a request.
 struct Recorded<K> {
     registry: usize,
     kind: PhantomData<fn() -> K>,
@@ -30,13 +30,13 @@ impl<K> Clone for Recorded<K> {
     }
 }
 
-/// What a layer knows about others of its kind.
+/// Detects other layers of the same kind that record into the same registry.
 pub(crate) struct Layers {
     registry: usize,
     told: AtomicBool,
 }
 
-/// The request is recorded by an outer layer.
+/// The error for a request that an outer layer records.
 pub(crate) struct Nested;
 
 impl Layers {
@@ -48,7 +48,7 @@ impl Layers {
     }
 
     /// Marks a request as recorded by a layer of the kind `K`, unless an outer one records it into the
-    /// same registry. That is reported once.
+    /// same registry. That case is reported once.
     pub(crate) fn mark<K: 'static>(&self, extensions: &mut Extensions) -> Result<(), Nested> {
         let outer = extensions.get::<Recorded<K>>();
         if outer.is_none_or(|outer| outer.registry != self.registry) {
@@ -68,7 +68,7 @@ impl Layers {
         Err(Nested)
     }
 
-    /// Takes the mark away, where extensions are used for more than one request.
+    /// Removes the mark, if extensions are used for more than one request.
     #[cfg(feature = "reqwest-middleware")]
     pub(crate) fn unmark<K: 'static>(extensions: &mut Extensions) {
         extensions.remove::<Recorded<K>>();

@@ -1,12 +1,12 @@
-//! Counts how often a request was tried.
+//! Counts the attempts to send a request.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// Counts the tries of a request, for `http.request.resend_count`. Clones share the count.
+/// Counts the attempts to send a request, for `http.request.resend_count`. Clones share the count.
 ///
-/// It goes into the extensions of a request before whatever tries it again, which takes it along
-/// into each try.
+/// Put it into the extensions of a request outside of the layer that retries, which copies it into each
+/// attempt.
 ///
 /// ```
 /// use barograph_edge::http::client::Attempts;
@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 pub struct Attempts(Arc<AtomicU32>);
 
 impl Attempts {
-    /// Counts one more. Returns how many there were before.
+    /// Counts one more attempt. Returns the number of earlier ones.
     pub(crate) fn next(&self) -> u32 {
         self.0.fetch_add(1, Ordering::Relaxed)
     }

@@ -1,4 +1,4 @@
-//! One try of a request, from the call of the service to the end of its response.
+//! One attempt to send a request, from the call of the service to the end of its response.
 
 use std::any::Any;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::http::words::{Server, port_text, version};
 use crate::span::Span;
 use crate::wire::{self, End, OTHER};
 
-/// A request that a client waits for.
+/// A request whose response a client is waiting for.
 pub struct Exchange {
     recorder: Arc<Recorder>,
     span: Span,
@@ -24,20 +24,20 @@ pub struct Exchange {
     method: usize,
     kind: Kind,
     uri: Uri,
-    // The header `Host`, where the URL does not say whom it is for.
+    // The header `Host`, if the URL names no server.
     host: HeaderMap,
     status: Option<StatusCode>,
     version: Option<Version>,
     passed: u64,
-    /// What kind of error one is, where it is better known than by its type.
+    /// Returns the kind of an error, if it is better known than by its type.
     errors: fn(&dyn Any) -> Option<&'static str>,
     ended: bool,
 }
 
 impl Exchange {
-    /// Begins one try. None for requests that are left out.
+    /// Begins one attempt. Returns none for requests that are not recorded.
     ///
-    /// What is current is the parent of its span.
+    /// The current span is the parent of the new one.
     pub(crate) fn begin(recorder: &Arc<Recorder>, request: &Parts) -> Option<Self> {
         let settings = &recorder.settings;
         if let Some(filter) = &settings.filter
@@ -79,7 +79,7 @@ impl Exchange {
         })
     }
 
-    /// Has the kinds of errors told like this.
+    /// Sets the function that names the kinds of errors.
     #[cfg_attr(
         not(feature = "reqwest-middleware"),
         allow(dead_code, reason = "services of any kind have errors of any kind")

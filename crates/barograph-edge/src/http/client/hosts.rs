@@ -1,4 +1,4 @@
-//! Hosts that are told apart from others.
+//! A list of hosts, or all hosts.
 
 /// All hosts, or those on a list.
 #[derive(Clone, Debug, Default)]
@@ -9,9 +9,9 @@ pub(crate) enum Hosts {
 }
 
 impl Hosts {
-    /// Whether this host is one of them.
+    /// Returns true if this host is on the list.
     ///
-    /// Case does not matter. `*.example` is every host below `example`, but not that itself.
+    /// Case is ignored. `*.example` matches every host below `example`, but not `example` itself.
     pub(crate) fn have(&self, host: &str) -> bool {
         let Hosts::These(hosts) = self else {
             return true;

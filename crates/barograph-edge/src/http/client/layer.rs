@@ -1,4 +1,4 @@
-//! The layer, and how it is set up.
+//! The layer and its builder.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -13,14 +13,14 @@ use super::recorder::{Recorder, Settings};
 use super::service::HttpClient;
 use crate::http::route::Route;
 
-/// Records the requests of the clients that it is put around. Clones share everything.
+/// A layer that records the requests of the clients that it wraps. Clones share all state.
 #[derive(Clone)]
 pub struct HttpClientLayer {
     pub(super) recorder: Arc<Recorder>,
 }
 
 impl HttpClientLayer {
-    /// A layer of one's own.
+    /// Returns a builder with default settings.
     pub fn builder() -> HttpClientLayerBuilder {
         HttpClientLayerBuilder::default()
     }
@@ -40,7 +40,7 @@ impl fmt::Debug for HttpClientLayer {
     }
 }
 
-/// What an [`HttpClientLayer`] shall do otherwise than by default.
+/// Configures and builds an [`HttpClientLayer`].
 #[derive(Default)]
 #[must_use = "nothing is recorded until `build`"]
 pub struct HttpClientLayerBuilder {
@@ -49,24 +49,24 @@ pub struct HttpClientLayerBuilder {
 }
 
 impl HttpClientLayerBuilder {
-    /// Records into this registry, and not into that of the process.
+    /// Records into this registry instead of the global one.
     pub fn with_registry(mut self, registry: &Registry) -> Self {
         self.registry = Some(registry.clone());
         self
     }
 
-    /// Records only requests to which `filter` says yes. Each call replaces the filter before.
+    /// Records only the requests for which `filter` returns true. A later call replaces the filter.
     ///
-    /// What is current is written into the headers of the others, too.
+    /// The current context is injected into the headers of the other requests too.
     pub fn with_filter(mut self, filter: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
         self.settings.filter = Some(Box::new(filter));
         self
     }
 
-    /// Asks `template` for the pattern of a request's path, which spans are named after.
+    /// Sets the function that returns the template of a request's path, which spans are named after.
     ///
-    /// By default it is a [`Route`] among the extensions of the request. It must never be made of
-    /// the path.
+    /// By default it is a [`Route`] in the extensions of the request. It must never be derived from the
+    /// path.
     pub fn with_template(
         mut self,
         template: impl Fn(&Parts) -> Option<Route> + Send + Sync + 'static,
@@ -75,9 +75,9 @@ impl HttpClientLayerBuilder {
         self
     }
 
-    /// The methods that are label values; every other is `_OTHER`. Upper and lower case differ.
+    /// Sets the methods that are label values; every other one is `_OTHER`. Case matters.
     ///
-    /// By default those that were [set](crate::http::set_known_methods) for the process, else those of
+    /// By default they are those [set](crate::http::set_known_methods) for the process, else those of
     /// RFC 9110, PATCH and QUERY.
     pub fn with_known_methods(
         mut self,
@@ -87,24 +87,24 @@ impl HttpClientLayerBuilder {
         self
     }
 
-    /// Writes contexts by these propagators, and not by
+    /// Injects contexts with these propagators instead of
     /// [those of the process](crate::propagation::propagators).
     pub fn with_propagators(mut self, propagators: Propagators) -> Self {
         self.settings.propagators = Some(propagators);
         self
     }
 
-    /// Writes contexts only into requests to these hosts, and not into all. `*.example` is every
+    /// Injects contexts only into requests to these hosts, instead of all. `*.example` matches every
     /// host below `example`.
     pub fn with_hosts(mut self, hosts: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
         self.settings.hosts = hosts.into_iter().collect();
         self
     }
 
-    /// The hosts that are label values as `server.address`; every other is `_OTHER`, and its port is not
-    /// told. `*.example` is every host below `example`. By default all of them are.
+    /// Sets the hosts that are label values as `server.address`; every other one is `_OTHER`, without a
+    /// port. `*.example` matches every host below `example`. By default all hosts are label values.
     ///
-    /// For programs whose users choose where requests go. Spans show every host.
+    /// This is for programs whose users choose where requests go. Spans show every host.
     pub fn with_known_hosts(
         mut self,
         hosts: impl IntoIterator<Item = impl Into<Box<str>>>,
@@ -113,8 +113,8 @@ impl HttpClientLayerBuilder {
         self
     }
 
-    /// Shows the query of `url.full` in spans as `query` gives it. By default what has the name of a
-    /// secret, and the signatures of signed URLs, are `REDACTED`.
+    /// Sets the function that redacts the query of `url.full` in spans. By default parameters with the
+    /// name of a secret, and the signatures of signed URLs, become `REDACTED`.
     pub fn with_query(
         mut self,
         query: impl Fn(&str) -> Cow<'_, str> + Send + Sync + 'static,
@@ -123,10 +123,10 @@ impl HttpClientLayerBuilder {
         self
     }
 
-    /// Registers the family and makes the layer.
+    /// Registers the family and builds the layer.
     ///
-    /// Where a family of that name exists already as something else, the conflict is reported, and
-    /// nothing is recorded there.
+    /// If the name is already registered with another definition, the conflict is reported and nothing
+    /// is recorded there.
     pub fn build(self) -> HttpClientLayer {
         let registry = self.registry.as_ref().unwrap_or_else(|| Registry::global());
         HttpClientLayer {

@@ -1,4 +1,4 @@
-//! The same for clients made of reqwest.
+//! The client layer as a middleware for reqwest.
 
 use std::any::Any;
 use std::fmt;
@@ -16,11 +16,11 @@ use crate::http::words::Server;
 use crate::scope::Scope;
 use crate::wire::{self, Exchange as _, Layers, Nested, ResponseFuture};
 
-/// Records the requests of a reqwest client: what an [`HttpClientLayer`] does, as a middleware of
-/// `reqwest-middleware`.
+/// A middleware of `reqwest-middleware` that records the requests of a reqwest client, as an
+/// [`HttpClientLayer`] does.
 ///
-/// It belongs behind a middleware that tries again: then each try has a span and says which it is.
-/// Redirects that reqwest follows by itself are a part of their request. What a request is for, a
+/// Add it after a middleware that retries: then each attempt has a span with its number. Redirects that
+/// reqwest follows by itself are part of their request. The template of a request's path, a
 /// [`Route`](crate::http::Route), goes into its extensions.
 ///
 /// ```
@@ -66,7 +66,7 @@ impl Middleware for HttpClientMiddleware {
         }
         let marked = Marked(extensions);
         let extensions = &mut *marked.0;
-        // The request as layers see it, for as long as it is looked at.
+        // The request in the form that layers see; the headers are moved back below.
         let (mut parts, ()) = Request::new(()).into_parts();
         parts.method = request.method().clone();
         parts.uri = uri;
@@ -97,7 +97,7 @@ impl Middleware for HttpClientMiddleware {
     }
 }
 
-/// Takes the mark of a layer away when the request is over, since tries share their extensions.
+/// Removes the mark of a layer when the request is over, because attempts share their extensions.
 struct Marked<'a>(&'a mut Extensions);
 
 impl Drop for Marked<'_> {
@@ -106,11 +106,11 @@ impl Drop for Marked<'_> {
     }
 }
 
-/// The URL that was asked in the end.
+/// The final URL, after redirects.
 #[derive(Clone)]
 struct Asked(reqwest::Url);
 
-/// Puts a response together again with the URL, which only a builder can set.
+/// Rebuilds a response with its URL, which only a builder can set.
 fn whole(response: Response<Body>) -> reqwest::Response {
     let (head, body) = response.into_parts();
     let mut response = Response::builder();
@@ -125,7 +125,7 @@ fn whole(response: Response<Body>) -> reqwest::Response {
     response.into()
 }
 
-/// What kind of error reqwest gives.
+/// Returns the kind of a reqwest error.
 fn error_type(error: &dyn Any) -> Option<&'static str> {
     let error = match error.downcast_ref::<Error>() {
         Some(Error::Reqwest(error)) => error,

@@ -3,39 +3,39 @@
 //!
 //! `http.client.request.duration`, in seconds, has the labels `http.request.method`,
 //! `server.address`, `server.port`, `http.response.status_code`, `network.protocol.version` and
-//! `error.type`. One that does not apply has an empty value.
+//! `error.type`. A label that does not apply has an empty value.
 //!
-//! Each request through the layer is one try: a layer that tries again belongs around it, not
-//! inside. The try ends with the body of its response. A request that passes two layers which record
-//! into the same registry counts once, in the outer one.
+//! Each request through the layer is one attempt: put a layer that retries around this one, not inside.
+//! The attempt ends with the body of its response. A request that passes two layers that record into
+//! the same registry is counted once, by the outer one.
 //!
-//! One layer does for all servers: the address is that of the URL, or of the header `Host` where the URL has none.
-//! Each is a series, as far as the family's limit goes. A program that sends requests wherever its users
-//! want lists [its own servers](HttpClientLayerBuilder::with_known_hosts); the others are `_OTHER`.
+//! One layer serves all servers: the address is that of the URL, or of the header `Host` if the URL has
+//! none. Each is a series, up to the limit of the family. A program whose users choose where requests
+//! go should list [its own servers](HttpClientLayerBuilder::with_known_hosts); others become `_OTHER`.
 //!
 //! # Errors
 //!
-//! `error.type` is the status code from 400 on, `panic`, or why there was no answer, in one word for one
-//! cause: the same for clients of hyper-util, reqwest and tonic, for boxed errors of tower, and for
-//! [operations](crate::observe) that fail of one. A request that its caller drops was cancelled, which is
-//! no error.
+//! `error.type` is the status code from 400 on, `panic`, or the reason why there was no response. Each
+//! cause has one name, the same for clients of hyper-util, reqwest and tonic, for boxed errors of tower,
+//! and for [operations](crate::observe) that fail because of one. A request that its caller drops was
+//! cancelled, which is not an error.
 //!
-//! | word | what has happened |
+//! | name | meaning |
 //! |---|---|
-//! | `connection_refused` | nobody listens there |
-//! | `connection_reset` | the other side, or something on the way, has cut the connection |
-//! | `connection_aborted` | this side has |
-//! | `connection_closed` | the other side has closed it before the answer was whole |
+//! | `connection_refused` | nothing listens there |
+//! | `connection_reset` | the other side, or something in between, reset the connection |
+//! | `connection_aborted` | this side aborted the connection |
+//! | `connection_closed` | the other side closed the connection before the response was complete |
 //! | `connection_failed` | no connection could be made, for another reason |
-//! | `host_unreachable`, `network_unreachable` | there is no way to the other side |
-//! | `address_not_available` | the address is none of this machine, or its ports are used up |
-//! | `name_resolution` | the name of the host could not be resolved |
-//! | `tls` | the other side cannot be trusted, or speaks no TLS |
-//! | `timeout` | a limit of time was over |
-//! | `protocol_error` | what came is not HTTP |
-//! | `too_many_redirects` | as reqwest counts them |
-//! | the path of a type | an error of a type of its own, about whose causes nothing is known |
-//! | `_OTHER` | anything else |
+//! | `host_unreachable`, `network_unreachable` | there is no route to the other side |
+//! | `address_not_available` | the address does not belong to this machine, or its ports are used up |
+//! | `name_resolution` | the host name could not be resolved |
+//! | `tls` | the certificate is not trusted, or the other side does not speak TLS |
+//! | `timeout` | a timeout expired |
+//! | `protocol_error` | the response is not HTTP |
+//! | `too_many_redirects` | reqwest's redirect limit was exceeded |
+//! | the path of a type | an error of another type, whose sources cannot be read |
+//! | `_OTHER` | any other error |
 //!
 //! ```
 //! use barograph_core::registry::Registry;
@@ -72,13 +72,13 @@ pub use service::HttpClient;
 
 use crate::wire;
 
-/// The body of a response to a request that is recorded until it ends.
+/// The body of a response; the request is recorded when it ends.
 pub type ResponseBody<B> = wire::ResponseBody<B, exchange::Exchange>;
 
-/// The response to a request that is recorded.
+/// The future of a response to a request that is recorded.
 pub type ResponseFuture<F> = wire::ResponseFuture<F, exchange::Exchange>;
 
-/// A layer that records into the registry of the process.
+/// Returns a layer that records into the global registry.
 pub fn layer() -> HttpClientLayer {
     HttpClientLayer::builder().build()
 }

@@ -1,4 +1,4 @@
-//! What the requests of a client have in common.
+//! The state that all requests of a client layer share.
 
 use barograph_core::family::Family;
 use barograph_core::histogram::Histogram;
@@ -18,16 +18,16 @@ use crate::http::settings::{Filter, Query, RouteOf};
 use crate::propagation::propagators;
 use crate::wire::Layers;
 
-/// What a layer is told about the requests to come.
+/// The settings of a layer.
 pub(crate) struct Settings {
     pub(crate) methods: Methods,
     pub(crate) filter: Option<Box<Filter>>,
     pub(crate) template: Box<RouteOf>,
-    /// None for the redaction that there is by default.
+    /// None for the default redaction.
     pub(crate) query: Option<Box<Query>>,
-    /// Those that contexts are sent to.
+    /// The hosts that contexts are sent to.
     pub(crate) hosts: Hosts,
-    /// Those that are label values.
+    /// The hosts that are label values.
     pub(crate) known_hosts: Hosts,
     pub(crate) propagators: Option<Propagators>,
 }
@@ -46,7 +46,7 @@ impl Default for Settings {
     }
 }
 
-/// The labels of a request that is over. Empty ones do not apply to it.
+/// The labels of a request that has ended. Labels that do not apply are empty.
 #[derive(LabelSet)]
 #[label(crate = "barograph_core")]
 pub(crate) struct Request<'a> {
@@ -64,10 +64,10 @@ pub(crate) struct Request<'a> {
     pub(crate) error: &'a str,
 }
 
-/// What the requests of a client have in common.
+/// The state that all requests of a client layer share.
 pub(crate) struct Recorder {
     pub(crate) settings: Settings,
-    /// None where it could not be registered; then nothing is recorded.
+    /// None if it could not be registered; then nothing is recorded.
     pub(crate) duration: Option<Family<Histogram, Request<'static>>>,
     pub(crate) layers: Layers,
 }
@@ -88,12 +88,12 @@ impl Recorder {
         }
     }
 
-    /// Whether a host may see the context.
+    /// Returns true if contexts are sent to this host.
     pub(crate) fn injects(&self, host: &str) -> bool {
         self.settings.hosts.have(host)
     }
 
-    /// Writes what is current into the headers of a request.
+    /// Injects the current context into the headers of a request.
     pub(crate) fn inject(&self, headers: &mut HeaderMap) {
         let own = self.settings.propagators.as_ref();
         let propagators = own.unwrap_or_else(|| propagators());

@@ -1,4 +1,4 @@
-//! The service that records.
+//! The client service that records its requests.
 
 use std::fmt;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::http::words::Server;
 use crate::scope::Scope;
 use crate::wire::{Exchange as _, Nested};
 
-/// A client whose requests are recorded. Made by [`HttpClientLayer`](super::HttpClientLayer).
+/// A client whose requests are recorded, made by [`HttpClientLayer`](super::HttpClientLayer).
 #[derive(Clone)]
 pub struct HttpClient<S> {
     inner: S,
@@ -27,12 +27,12 @@ impl<S> HttpClient<S> {
         HttpClient { inner, recorder }
     }
 
-    /// The service inside.
+    /// Returns a reference to the inner service.
     pub fn get_ref(&self) -> &S {
         &self.inner
     }
 
-    /// The service inside.
+    /// Returns the inner service.
     pub fn into_inner(self) -> S {
         self.inner
     }
