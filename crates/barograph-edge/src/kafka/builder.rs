@@ -1,4 +1,4 @@
-//! How a [`Kafka`](super::Kafka) is set up.
+//! The builder of a [`Kafka`](super::Kafka).
 
 use std::fmt;
 
@@ -9,13 +9,13 @@ use super::operations::Kafka;
 use super::recorder::{Counted, Recorder, Relation, Settings};
 
 impl Kafka {
-    /// One of one's own.
+    /// Returns a builder with default settings.
     pub fn builder() -> KafkaBuilder {
         KafkaBuilder::default()
     }
 }
 
-/// What a [`Kafka`] shall do otherwise than by default.
+/// Configures and builds a [`Kafka`].
 #[derive(Default)]
 #[must_use = "nothing is recorded until `build`"]
 pub struct KafkaBuilder {
@@ -24,59 +24,59 @@ pub struct KafkaBuilder {
 }
 
 impl KafkaBuilder {
-    /// Records into this registry, and not into that of the process.
+    /// Records into this registry instead of the global one.
     pub fn with_registry(mut self, registry: &Registry) -> Self {
         self.registry = Some(registry.clone());
         self
     }
 
-    /// Reads and writes contexts by these propagators, and not by
+    /// Extracts and injects contexts with these propagators instead of
     /// [those of the process](crate::propagation::propagators).
     pub fn with_propagators(mut self, propagators: Propagators) -> Self {
         self.settings.propagators = Some(propagators);
         self
     }
 
-    /// What processing has to do with the span that a record was created in: by default a link.
+    /// Sets how a processing span relates to the span that created the record. By default it has a link.
     pub fn with_relation(mut self, relation: Relation) -> Self {
         self.settings.relation = relation;
         self
     }
 
-    /// Where records that come in are counted: by default when they are processed.
+    /// Sets when incoming records are counted. By default they are counted when they are processed.
     pub fn with_counted(mut self, counted: Counted) -> Self {
         self.settings.counted = counted;
         self
     }
 
-    /// The group of the consumer.
+    /// Sets the consumer group.
     pub fn with_group(mut self, group: impl Into<Box<str>>) -> Self {
         self.settings.group = Some(group.into());
         self
     }
 
-    /// The id of the client, shown in spans.
+    /// Sets the client id, which spans show.
     pub fn with_client_id(mut self, id: impl Into<Box<str>>) -> Self {
         self.settings.client = Some(id.into());
         self
     }
 
-    /// The id of the cluster, shown in spans.
+    /// Sets the cluster id, which spans show.
     pub fn with_cluster_id(mut self, id: impl Into<Box<str>>) -> Self {
         self.settings.cluster = Some(id.into());
         self
     }
 
-    /// The broker that the client was told to begin with.
+    /// Sets the broker that the client connects to first (the bootstrap server).
     pub fn with_server(mut self, address: impl Into<Box<str>>, port: u16) -> Self {
         self.settings.server = Some((address.into(), port));
         self
     }
 
-    /// Registers the families.
+    /// Registers the families and builds the [`Kafka`].
     ///
-    /// Where a family of that name exists already as something else, the conflict is reported, and
-    /// nothing is recorded there.
+    /// If a name is already registered with another definition, the conflict is reported and nothing is
+    /// recorded there.
     pub fn build(self) -> Kafka {
         let registry = self.registry.as_ref().unwrap_or_else(|| Registry::global());
         Kafka::new(Recorder::new(registry, self.settings))

@@ -1,8 +1,8 @@
-//! Records of Kafka that are sent and processed: their metrics, their spans, and the context in
-//! their headers.
+//! Kafka records that are sent and processed: their metrics, their spans, and the context in their
+//! headers.
 //!
-//! [`Kafka`] stands beside a client of Kafka, of whatever library: it is told what is about to happen
-//! and gives an [`Operation`], in which it happens. Headers are whatever implements
+//! [`Kafka`] works beside a Kafka client of any library: the caller announces what is about to happen
+//! and gets an [`Operation`], in which it happens. Headers are any type that implements
 //! [`Carrier`](barograph_model::carrier::Carrier) and
 //! [`CarrierMut`](barograph_model::carrier::CarrierMut), such as a list of pairs.
 //!
@@ -16,16 +16,16 @@
 //!
 //! The labels are `messaging.system` (`kafka`), `messaging.operation.name` and `.type`,
 //! `messaging.destination.name` and `.partition.id`, `messaging.consumer.group.name`,
-//! `server.address`, `server.port` and `error.type`. One that does not apply has an empty value.
-//! They are those of `observe::kafka`, which has the same operations without headers: both may stand
-//! beside each other.
+//! `server.address`, `server.port` and `error.type`. A label that does not apply has an empty value.
+//! They are the labels of `observe::kafka`, which has the same operations without headers: both can be
+//! used in one program.
 //!
-//! # Who belongs to whom
+//! # Links and parents
 //!
-//! The span that a record was created in is written into its headers. By default a span that
-//! receives or processes it has a link there, and belongs to the trace of whoever works: a record may
-//! be one of a batch, or wait for days. With [`Relation::Parent`] processing goes on with the trace
-//! of the record. What the application has sent along as baggage is current in both cases.
+//! The span that created a record is written into its headers. By default a span that receives or
+//! processes the record has a link to it and belongs to the trace of the consumer: a record may be
+//! one of a batch, or wait for days. With [`Relation::Parent`] processing continues the trace of the
+//! record. Baggage that the producer sent is current in both cases.
 //!
 //! ```
 //! use barograph_core::registry::Registry;

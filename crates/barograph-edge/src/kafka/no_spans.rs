@@ -1,4 +1,4 @@
-//! Where `tracing` is not known, operations have no spans.
+//! Replaces `spans` without the feature `tracing`: operations have no spans.
 
 use super::record::Record;
 use super::recorder::{Action, Settings};
@@ -11,7 +11,7 @@ pub(super) fn operation(
     record: &Record<'_>,
     _: Option<usize>,
 ) -> Span {
-    // What only spans show.
+    // These are used only by spans.
     let _ = (&settings.client, &settings.cluster);
     let _ = (
         record.partition,

@@ -15,10 +15,9 @@ use crate::scope::Scope;
 use crate::span::Span;
 use crate::wire::error_type;
 
-/// Something that happens to records. It ends when it is dropped, and is recorded then.
+/// An operation on records. It ends when it is dropped, and is recorded then.
 ///
-/// What happens in it is done [within](Operation::within) it or, where it waits, is
-/// [run](Operation::run) by it.
+/// Run its code [within](Operation::within) it, or its future by [`run`](Operation::run).
 #[must_use = "it ends when it is dropped"]
 pub struct Operation {
     recorder: Arc<Recorder>,
@@ -55,18 +54,18 @@ impl Operation {
         }
     }
 
-    /// Does something as a part of the operation.
+    /// Runs a function as part of the operation.
     pub fn within<T>(&self, f: impl FnOnce() -> T) -> T {
         let _in_scope = self.scope.enter();
         let _entered = self.span.enter();
         f()
     }
 
-    /// Does something that waits as a part of the operation, and ends that with the result: an error
-    /// is told by its type. Dropped before, it ends as `cancelled`.
+    /// Runs a future as part of the operation, which ends with its result: an error is recorded by its
+    /// type. If it is dropped earlier, the operation ends as `cancelled`.
     ///
     /// # Errors
-    /// Those of the future.
+    /// Returns the error of the future.
     pub async fn run<T, E: 'static>(
         mut self,
         future: impl Future<Output = Result<T, E>>,
@@ -81,23 +80,23 @@ impl Operation {
         result
     }
 
-    /// What travels from here: the context of the operation, and what came with the record.
+    /// Returns what to propagate: the context of the operation, and the baggage of the record.
     pub fn propagation(&self) -> Propagation {
         self.within(current::propagation)
     }
 
-    /// The context of the operation, to be given to [`Kafka::send_batch`](super::Kafka::send_batch).
+    /// Returns the context of the operation, for [`Kafka::send_batch`](super::Kafka::send_batch).
     pub fn context(&self) -> Option<TraceContext> {
         self.within(current::context)
     }
 
-    /// It has failed in this way: a type or a code such as `UNKNOWN_TOPIC_OR_PARTITION`, never a
-    /// message. The last one counts.
+    /// Marks the operation as failed with this error: a type or a code such as
+    /// `UNKNOWN_TOPIC_OR_PARTITION`, never a message. The last one counts.
     pub fn fail(&mut self, error: &'static str) {
         self.error = Some(error);
     }
 
-    /// Ends it.
+    /// Ends the operation.
     pub fn end(self) {}
 
     pub(super) fn count(&mut self, messages: u64) {

@@ -1,4 +1,4 @@
-//! What a client of Kafka does.
+//! The operations of a Kafka client.
 
 use std::fmt;
 use std::sync::Arc;
@@ -13,7 +13,7 @@ use super::recorder::{Action, Recorder, Relation};
 use super::spans;
 use crate::scope::Scope;
 
-/// Records what a client of Kafka does. Clones share everything.
+/// Records the operations of a Kafka client. Clones share all state.
 #[derive(Clone)]
 pub struct Kafka {
     recorder: Arc<Recorder>,
@@ -26,18 +26,18 @@ impl Kafka {
         }
     }
 
-    /// Begins to create one of the records of a batch: the context goes into its headers.
+    /// Begins to create one record of a batch, and injects the context into its headers.
     ///
-    /// Who sends records one by one needs only [`send`](Self::send).
+    /// A producer that sends records one by one needs only [`send`](Self::send).
     pub fn create(&self, record: &Record<'_>, headers: &mut impl CarrierMut) -> Operation {
         let operation = self.begin(Action::Create, "producer", record, None, Scope::default());
         self.inject(&operation, headers);
         operation
     }
 
-    /// Begins to send a record: the context goes into its headers.
+    /// Begins to send a record, and injects the context into its headers.
     ///
-    /// A record that has a context already keeps it; the span has a link there.
+    /// A record that already has a context keeps it, and the span has a link to it.
     pub fn send<H: Carrier + CarrierMut>(&self, record: &Record<'_>, headers: &mut H) -> Operation {
         let created = self
             .recorder
@@ -74,7 +74,7 @@ impl Kafka {
         operation
     }
 
-    /// Begins to wait for records of a topic. Each that comes is [told](Self::received).
+    /// Begins to wait for records of a topic. Report those that arrive by [`received`](Self::received).
     pub fn receive(&self, batch: &Record<'_>) -> Operation {
         let scope = Scope::default();
         let mut operation = self.begin(Action::Receive, "client", batch, None, scope);
@@ -82,7 +82,7 @@ impl Kafka {
         operation
     }
 
-    /// Tells which records have come: the span has a link to where each was created.
+    /// Reports the records that arrived: the span gets a link to the span that created each.
     pub fn received<'a, H: Carrier + 'a>(
         &self,
         operation: &mut Operation,
@@ -102,16 +102,16 @@ impl Kafka {
             .number("messaging.batch.message_count", count);
     }
 
-    /// Begins to process a record that has come with these headers.
+    /// Begins to process a record that arrived with these headers.
     ///
-    /// How it belongs to whoever has sent the record, the [relation](Relation) says.
+    /// The [relation](Relation) decides how it relates to the span that created the record.
     pub fn process(&self, record: &Record<'_>, headers: &impl Carrier) -> Operation {
         let settings = &self.recorder.settings;
         let received = settings.propagators().extract(headers);
         let created = received.trace();
         let here = current::context();
         let (scope, linked) = match settings.relation {
-            // No link to the parent, although the conventions have one: it says nothing more, and
+            // The parent is not linked too, although the conventions do so: the link adds nothing, and
             // Jaeger shows a link to a span in place of the same span as a parent.
             Relation::Parent if created.is_some() => (received, here),
             _ => {
@@ -152,7 +152,7 @@ impl Kafka {
         Operation::begin(&self.recorder, action, record, scope, span, 1)
     }
 
-    /// Writes what travels from an operation into headers.
+    /// Injects the context of an operation into headers.
     fn inject(&self, operation: &Operation, headers: &mut impl CarrierMut) {
         let sent: Propagation = operation.propagation();
         self.recorder.settings.propagators().inject(&sent, headers);

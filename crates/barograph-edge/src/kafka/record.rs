@@ -1,6 +1,6 @@
-//! What is known of a record.
+//! The description of a record.
 
-/// What is known of a record, or of a batch of them: at least the topic.
+/// Describes a record, or a batch of records, at least by its topic.
 #[derive(Clone, Copy, Debug)]
 #[must_use = "it only describes a record"]
 pub struct Record<'a> {
@@ -12,7 +12,7 @@ pub struct Record<'a> {
 }
 
 impl<'a> Record<'a> {
-    /// A record of this topic. Topics are label values: there should not be one for each user.
+    /// Describes a record of this topic. Topics are label values, so their number should be bounded.
     pub fn new(topic: &'a str) -> Self {
         Record {
             topic,
@@ -23,7 +23,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// The partition that it is in.
+    /// Sets the partition of the record.
     pub fn with_partition(self, partition: i32) -> Self {
         Record {
             partition: Some(partition),
@@ -31,7 +31,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Its place in the partition.
+    /// Sets the offset in the partition.
     pub fn with_offset(self, offset: i64) -> Self {
         Record {
             offset: Some(offset),
@@ -39,7 +39,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// Its key, to be shown in spans. Keys may be about somebody.
+    /// Sets the key, which spans show. Keys may hold personal data.
     pub fn with_key(self, key: &'a str) -> Self {
         Record {
             key: Some(key),
@@ -47,7 +47,7 @@ impl<'a> Record<'a> {
         }
     }
 
-    /// It has no value, which removes what has its key.
+    /// Marks the record as a tombstone: it has no value, which deletes its key.
     pub fn as_tombstone(self) -> Self {
         Record {
             is_tombstone: true,

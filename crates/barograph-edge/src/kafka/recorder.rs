@@ -1,4 +1,4 @@
-//! What all operations of a client have in common.
+//! The state that all operations of a client share.
 
 use barograph_core::counter::Counter;
 use barograph_core::family::Family;
@@ -12,29 +12,29 @@ use barograph_model::propagator::Propagators;
 
 use crate::propagation::propagators;
 
-/// What a span that processes a record has to do with the one that the record was created in.
+/// The relation of a span that processes a record to the span that created the record.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Relation {
-    /// It has a link there, and belongs to the trace of whoever processes.
+    /// The processing span has a link to it, and belongs to the trace of the consumer.
     #[default]
     Link,
-    /// It is a child. Whatever else is current where it is processed gets a link.
+    /// The processing span is its child, with a link to any other span that is current.
     Parent,
 }
 
-/// Where records that come in are counted, which happens once for each.
+/// The time at which incoming records are counted. Each is counted once.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Counted {
-    /// When they are processed.
+    /// Counted when processed.
     #[default]
     WhenProcessed,
-    /// When they are received, whatever is processed of them.
+    /// Counted when received, whether or not they are processed.
     WhenReceived,
 }
 
-/// What a client of Kafka is told about its operations.
+/// The settings of a `Kafka`.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Settings {
     pub(super) propagators: Option<Propagators>,
@@ -53,7 +53,7 @@ impl Settings {
     }
 }
 
-/// What is done with records.
+/// The kinds of operations on records.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Action {
     Create,
@@ -64,7 +64,7 @@ pub(super) enum Action {
 }
 
 impl Action {
-    /// `messaging.operation.name`: how Kafka calls it.
+    /// Returns `messaging.operation.name`: Kafka's name for the operation.
     pub(super) fn name(self) -> &'static str {
         match self {
             Action::Create => "create",
@@ -75,7 +75,7 @@ impl Action {
         }
     }
 
-    /// `messaging.operation.type`: how others call it.
+    /// Returns `messaging.operation.type`: the name that all messaging systems share.
     pub(super) fn kind(self) -> &'static str {
         match self {
             Action::Receive => "receive",
@@ -85,9 +85,9 @@ impl Action {
     }
 }
 
-/// The labels of an operation that is over. Empty ones do not apply to it.
+/// The labels of an operation that has ended. Labels that do not apply are empty.
 ///
-/// They are those of `observe`, so that both may stand beside each other.
+/// They are the labels of `observe::kafka`, so that both can be used in one program.
 #[derive(LabelSet)]
 #[label(crate = "barograph_core")]
 pub(super) struct Done<'a> {
@@ -111,15 +111,15 @@ pub(super) struct Done<'a> {
     pub(super) error: &'a str,
 }
 
-/// Where the records of an operation are.
+/// The topic and partition of the records of an operation.
 #[derive(Debug)]
 pub(super) struct Place {
     pub(super) topic: Box<str>,
     pub(super) partition: Option<i32>,
 }
 
-/// What all operations of a client have in common. A family that could not be registered is none,
-/// and nothing is written there.
+/// The state that all operations of a client share. A family that could not be registered is none, and
+/// is not written.
 pub(super) struct Recorder {
     pub(super) settings: Settings,
     /// The port as a label value.
@@ -163,8 +163,8 @@ impl Recorder {
         }
     }
 
-    /// Records an operation on so many messages that took so long and ended with this error, if it
-    /// is not empty.
+    /// Records an operation: the number of its messages, the seconds that it took, and its error, which
+    /// is empty if it succeeded.
     pub(super) fn record(
         &self,
         action: Action,
@@ -190,7 +190,7 @@ impl Recorder {
             error,
         };
         let duration = match action {
-            // To create a record is no operation of the client.
+            // The conventions have no duration for creating a record.
             Action::Create => &None,
             Action::Process => &self.process,
             Action::Send | Action::Receive | Action::Settle => &self.operation,

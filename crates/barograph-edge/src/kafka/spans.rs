@@ -1,4 +1,4 @@
-//! The span of an operation, with what is known when it begins.
+//! The span of an operation, with the attributes that are known when it begins.
 //!
 //! Source: OpenTelemetry semantic conventions 1.44, "Kafka spans".
 
@@ -9,7 +9,7 @@ use super::record::Record;
 use super::recorder::{Action, Settings};
 use crate::span::{Span, bounded};
 
-/// The span of an operation on a record, or on a batch.
+/// Returns the span of an operation on a record, or on a batch.
 pub(super) fn operation(
     settings: &Settings,
     action: Action,

@@ -1,36 +1,36 @@
-//! What is known about an operation beyond its name.
+//! Attributes of an operation.
 
 use barograph_core::labels::{LabelBuffer, ToLabel as _};
 use tracing::Value;
 
-/// The most attributes that an operation or an event carries; more are left out.
+/// The maximum number of attributes of an operation or an event; further ones are dropped.
 pub const MOST_ATTRIBUTES: usize = 12;
 
-/// A key and what it says.
+/// A key and its value.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Attribute<'a> {
-    /// Its name, one of the semantic conventions where there is one.
+    /// The name, from the semantic conventions if they have one.
     pub key: &'static str,
-    /// What it says.
+    /// The value.
     pub value: AttributeValue<'a>,
 }
 
-/// What an attribute says.
+/// The value of an attribute.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum AttributeValue<'a> {
     /// Text.
     Text(&'a str),
-    /// A whole number.
+    /// An integer.
     Int(i64),
-    /// Any number.
+    /// A floating-point number.
     Float(f64),
-    /// Yes or no.
+    /// A boolean.
     Bool(bool),
 }
 
 impl AttributeValue<'_> {
-    /// As `tracing` takes it.
+    /// Returns the value as a field of `tracing`.
     pub(super) fn as_field(&self) -> &dyn Value {
         match self {
             AttributeValue::Text(text) => text,
@@ -40,7 +40,7 @@ impl AttributeValue<'_> {
         }
     }
 
-    /// As a label has it. Numbers that are not whole make no label.
+    /// Returns the value as a label; floating-point numbers are empty.
     pub(super) fn as_label<'b>(&'b self, buffer: &'b mut LabelBuffer) -> &'b str {
         match self {
             AttributeValue::Text(text) => text,
@@ -89,21 +89,21 @@ whole!(i8, i16, i32, i64, u8, u16, u32);
 
 impl From<usize> for AttributeValue<'_> {
     fn from(number: usize) -> Self {
-        // What is longer than that is told as the longest.
+        // A larger number is reported as the maximum.
         AttributeValue::Int(i64::try_from(number).unwrap_or(i64::MAX))
     }
 }
 
-/// What an operation carries until it ends. Implemented by [`Attributes`], and by `()` for none.
+/// The attributes that an operation carries until it ends: [`Attributes`], or `()` for none.
 pub trait Carried: Sealed {
     #[doc(hidden)]
     fn as_slice(&self) -> &[Attribute<'_>];
 }
 
-/// Keeps [`Carried`] to this crate.
+/// Prevents implementations of [`Carried`] outside of this crate.
 pub trait Sealed {}
 
-/// Some attributes, each key once, without an allocation.
+/// A set of attributes with unique keys that does not allocate.
 #[derive(Clone, Copy, Debug)]
 pub struct Attributes<'a> {
     all: [Attribute<'a>; MOST_ATTRIBUTES],
@@ -124,7 +124,7 @@ impl Default for Attributes<'_> {
 }
 
 impl<'a> Attributes<'a> {
-    /// Sets an attribute. Returns whether there was room.
+    /// Sets an attribute. Returns true if there was space for it.
     pub(super) fn set(&mut self, key: &'static str, value: AttributeValue<'a>) -> bool {
         let attribute = Attribute { key, value };
         let here = &mut self.all[..self.count];

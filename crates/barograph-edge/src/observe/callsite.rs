@@ -1,10 +1,9 @@
-//! A place in the program as `tracing` knows it, whose name and fields are known when it is first
-//! used.
+//! A `tracing` callsite whose name and fields are set at run time, on first use.
 //!
-//! The macros of `tracing` want names and fields when the program is compiled. Operations are told
-//! apart by both, and a layer that filters, samples or prints by the name of a span shall see the
-//! operation's and not one name for all. So each operation has a callsite, made once and kept for
-//! ever; how many there may be is bounded where they are made.
+//! The macros of `tracing` need names and fields at compile time. Operations differ in both, and a
+//! layer that filters, samples or prints by span name must see the operation's name and not one name
+//! for all. So each operation has a callsite, which is created once and never freed; the code that
+//! creates callsites bounds their number.
 
 use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Once, OnceLock};
@@ -18,10 +17,10 @@ use tracing::{Event, Id, Level, Metadata, Span, Value};
 
 use super::attribute::MOST_ATTRIBUTES;
 
-/// The most fields of a callsite: those that the caller names, and ours.
+/// The maximum number of fields of a callsite: those of the caller, and those added here.
 const MOST_FIELDS: usize = MOST_ATTRIBUTES + 12;
 
-/// A place in the program as `tracing` knows it.
+/// A `tracing` callsite that is created at run time.
 pub(super) struct Callsite {
     place: Place,
     state: OnceLock<State>,
@@ -29,7 +28,7 @@ pub(super) struct Callsite {
     interest: AtomicU8,
 }
 
-/// What is known of it at once.
+/// The data of a callsite that is known when it is created.
 #[derive(Clone, Copy)]
 pub(super) struct Place {
     pub(super) name: &'static str,
@@ -47,10 +46,10 @@ struct State {
 
 const NEVER: u8 = 0;
 const ALWAYS: u8 = 1;
-/// Also before anybody was asked.
+/// Also the value before any subscriber was asked.
 const SOMETIMES: u8 = 2;
 
-/// A callsite of which somebody wants what happens there.
+/// A callsite that a subscriber is interested in.
 #[derive(Clone, Copy)]
 pub(super) struct Wanted(&'static State);
 
@@ -64,7 +63,7 @@ impl Callsite {
         }
     }
 
-    /// Itself, if anybody wants what happens there. `names` gives the fields, the first time.
+    /// Returns the callsite if a subscriber is interested. The first call takes the fields from `names`.
     #[inline]
     pub(super) fn wanted(
         &'static self,
@@ -140,12 +139,12 @@ impl tracing::Callsite for Callsite {
 }
 
 impl Wanted {
-    /// A span with these values, in the order of the fields; fields without one are empty.
+    /// Creates a span with these values, in the order of the fields; fields without a value are empty.
     pub(super) fn span<'v>(self, values: impl Iterator<Item = Option<&'v dyn Value>>) -> Span {
         self.with(values, |values| Span::new(&self.0.metadata, values))
     }
 
-    /// An event with these values, in this span or else in the current one.
+    /// Emits an event with these values, in this span or else in the current one.
     pub(super) fn event<'v>(
         self,
         parent: Option<Id>,

@@ -1,4 +1,4 @@
-//! Code of the user's own around every operation.
+//! Interceptors: custom code that runs before and after every operation.
 
 use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,10 +12,10 @@ use tracing::Span;
 
 use super::attribute::Attribute;
 
-/// Is told of every operation, before and after it.
+/// A callback before and after every operation.
 ///
-/// Both run where the operation runs, inside of its span, and must not block. One that panics is
-/// counted in [`Chain::panics`] and stops neither the operation nor the others.
+/// Both methods run on the thread of the operation, inside its span, and must not block. If one panics,
+/// the panic is counted in [`Chain::panics`] and affects neither the operation nor other interceptors.
 ///
 /// ```
 /// use std::time::Duration;
@@ -32,12 +32,12 @@ use super::attribute::Attribute;
 /// }
 /// ```
 pub trait Interceptor: Send + Sync {
-    /// The operation begins.
+    /// Called when the operation begins.
     fn before(&self, call: &Call<'_>) {
         let _ = call;
     }
 
-    /// The operation is over.
+    /// Called when the operation has ended.
     fn after(&self, call: &Call<'_>, ended: &Ended<'_>, duration: Duration) {
         let _ = (call, ended, duration);
     }
@@ -46,15 +46,15 @@ pub trait Interceptor: Send + Sync {
 /// An operation, as interceptors see it.
 #[non_exhaustive]
 pub struct Call<'a> {
-    /// The part of the program that it belongs to.
+    /// The part of the program that the operation belongs to.
     pub service: &'a str,
-    /// What is done.
+    /// The name of the operation.
     pub name: &'a str,
-    /// Its place between services.
+    /// The kind of its span.
     pub kind: SpanKind,
-    /// Its span, disabled where nobody wants it.
+    /// Its span, disabled if no subscriber is interested in it.
     pub span: &'a Span,
-    /// What was said about it when it was called.
+    /// The attributes that were set when it began.
     pub attributes: &'a [Attribute<'a>],
 }
 
@@ -64,25 +64,25 @@ impl fmt::Debug for Call<'_> {
     }
 }
 
-/// How an operation ended.
+/// The way in which an operation ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Ended<'a> {
-    /// It went well.
+    /// It succeeded.
     Completed,
-    /// It gave an error.
+    /// It returned an error.
     Failed {
         /// The type of the error, or a code.
         error_type: &'a str,
     },
-    /// It was dropped before it gave anything.
+    /// It was dropped before it finished.
     Canceled,
-    /// It panicked, which goes on unwinding.
+    /// It panicked; the panic continues to unwind.
     Panicked,
 }
 
 impl<'a> Ended<'a> {
-    /// What `error.type` says, none for what went well.
+    /// Returns the value of `error.type`, or none if the operation succeeded.
     pub fn error_type(&self) -> Option<&'a str> {
         match *self {
             Ended::Completed => None,
@@ -93,11 +93,11 @@ impl<'a> Ended<'a> {
     }
 }
 
-/// Interceptors in order. Clones share them.
+/// An ordered list of interceptors. Clones share them.
 ///
-/// They are told of the beginning in this order and of the end in the reverse, as layers are.
-/// [`install`](Self::install) puts a chain around all operations of the process;
-/// [`Observer::with_chain`](super::Observer::with_chain) around those of one observer.
+/// They are called in this order at the beginning and in reverse order at the end, like nested layers.
+/// [`install`](Self::install) applies a chain to all operations of the process;
+/// [`Observer::with_chain`](super::Observer::with_chain) applies it to those of one observer.
 #[derive(Clone, Default)]
 pub struct Chain {
     all: Vec<Arc<dyn Interceptor>>,
@@ -113,32 +113,32 @@ struct Faults {
 static INSTALLED: OnceLock<Chain> = OnceLock::new();
 
 impl Chain {
-    /// Nobody.
+    /// Returns a chain without interceptors.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// The chain that is installed, if one is.
+    /// Returns the installed chain, if there is one.
     #[inline]
     pub fn installed() -> Option<&'static Chain> {
         INSTALLED.get()
     }
 
-    /// One more, inside of those that are there.
+    /// Adds an interceptor inside the existing ones.
     pub fn with(mut self, interceptor: impl Interceptor + 'static) -> Self {
         self.all.push(Arc::new(interceptor));
         self
     }
 
-    /// Puts the chain around all operations of the process that have no observer of their own.
+    /// Installs the chain for all operations of the process without an observer.
     ///
     /// # Errors
-    /// [`ChainInstalled`] when there is one already. It stays.
+    /// Returns [`ChainInstalled`] if a chain is installed already. That one stays.
     pub fn install(self) -> Result<(), ChainInstalled> {
         INSTALLED.set(self).map_err(|_| ChainInstalled)
     }
 
-    /// How often an interceptor of it panicked.
+    /// Returns the number of panics of its interceptors.
     pub fn panics(&self) -> u64 {
         self.faults.panics.load(Ordering::Relaxed)
     }
@@ -172,7 +172,7 @@ impl fmt::Debug for Chain {
     }
 }
 
-/// A chain is installed already, and stays.
+/// The error for a second installed chain; the first one stays.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ChainInstalled;
 

@@ -1,24 +1,24 @@
-//! Which metrics and labels an operation has.
+//! Selects the metrics and labels of an operation.
 //!
 //! Source: OpenTelemetry semantic conventions 1.44, "Database metrics" and "Messaging metrics".
 
 use barograph_model::span::SpanKind;
 
-/// What the metrics of an operation are called.
+/// The set of metrics of an operation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Convention {
-    /// Ours, for operations that no convention knows.
+    /// The metrics of this library, for operations without a convention.
     General,
     /// A call of a database.
     Database,
-    /// A client of a messaging system, which hands messages on or asks for them.
+    /// A client of a messaging system that sends or requests messages.
     MessagingClient,
-    /// Work on a message.
+    /// The processing of a message.
     MessagingProcess,
 }
 
 impl Convention {
-    /// That of an operation of this kind, with attributes of these keys.
+    /// Returns the convention for an operation of this kind, with attributes of these keys.
     pub(super) fn of(kind: SpanKind, keys: &[&str]) -> Self {
         let has = |key| keys.contains(&key);
         match kind {
@@ -32,11 +32,11 @@ impl Convention {
     }
 }
 
-/// The labels of operations that no convention knows.
+/// The labels of operations without a convention.
 pub(super) const GENERAL: [&str; 3] = ["operation.service", "operation.name", "error.type"];
 
-/// The labels of `db.client.operation.duration`. The peer's address of each connection and the text
-/// of the query, which the convention also names, are for spans: as labels they have no bound.
+/// The labels of `db.client.operation.duration`. The convention also names the peer's address and the
+/// text of the query. These go only to spans: as labels they would be unbounded.
 pub(super) const DATABASE: [&str; 10] = [
     "db.system.name",
     "db.namespace",

@@ -1,4 +1,4 @@
-//! Things that happen in an operation.
+//! Events in an operation.
 
 use std::collections::HashMap;
 use std::sync::{Mutex, OnceLock, PoisonError};
@@ -11,15 +11,14 @@ use super::callsite::{Callsite, Place, Wanted};
 use super::site::TARGET;
 use super::sites::MOST_SITES;
 
-/// Says that something happened now, in the current span: `event("cache.miss", &[("cache.name",
-/// "orders".into())])`.
+/// Emits an event in the current span: `event("cache.miss", &[("cache.name", "orders".into())])`.
 ///
-/// The name is its message, of which there are few different ones. At level `INFO`.
+/// The name is the message of the event and should have few different values. The level is `INFO`.
 pub fn event(name: &str, attributes: &[(&'static str, AttributeValue<'_>)]) {
     emit(name, None, attributes);
 }
 
-/// The same, in a span.
+/// Emits an event in this span, or else in the current one.
 pub(super) fn emit(
     name: &str,
     parent: Option<Id>,
@@ -37,8 +36,8 @@ pub(super) fn emit(
     }
 }
 
-/// The callsite of events with these fields. As those of operations they are kept for ever; past the
-/// limit events go without their attributes.
+/// Returns the callsite of events with these fields. Like those of operations, callsites are never
+/// freed; past the limit, events lose their attributes.
 fn callsite(mut keys: Vec<&'static str>) -> Option<Wanted> {
     static CALLSITES: OnceLock<Mutex<Known>> = OnceLock::new();
     let all = CALLSITES.get_or_init(Mutex::default);

@@ -1,8 +1,8 @@
-//! What `#[observe]` expands to.
+//! The items that the expansion of `#[observe]` uses.
 //!
-//! The type of a function's output is not known to the macro. So it writes a method call that the
-//! compiler resolves by how often it has to look through a reference: [`ByOutcome`] where the output
-//! is an [`Outcome`], else [`ByResult`] where it is a `Result` of any error, else [`ByAny`].
+//! The macro does not know the output type of a function. So it writes a method call that the compiler
+//! resolves by the number of references it has to look through: [`ByOutcome`] if the output is an
+//! [`Outcome`], else [`ByResult`] if it is a `Result` with any error, else [`ByAny`].
 
 use std::fmt::Display;
 use std::future::Future;
@@ -19,7 +19,7 @@ use super::future::Observed;
 use super::observer::Chosen;
 use super::outcome::ErrorType;
 
-/// Begins an operation with the values of its site's keys. None when all is off.
+/// Begins an operation with the values of its site's keys. None when observation is off.
 #[inline]
 pub fn begin(site: &'static Site, values: &[&dyn Value]) -> Option<Running<()>> {
     let observer = Chosen::default();
@@ -29,7 +29,7 @@ pub fn begin(site: &'static Site, values: &[&dyn Value]) -> Option<Running<()>> 
     Some(Running::begin(site, observer, (), values))
 }
 
-/// Runs a function that is an operation.
+/// Runs a function as an operation.
 #[inline]
 pub fn run<T>(
     running: Option<Running<()>>,
@@ -39,7 +39,7 @@ pub fn run<T>(
     super::future::run(running, function, judge)
 }
 
-/// Runs a future that is an operation.
+/// Wraps a future as an operation.
 #[inline]
 pub fn future<F: Future>(
     running: Option<Running<()>>,
@@ -49,10 +49,10 @@ pub fn future<F: Future>(
     Observed::new(|| running, future, judge)
 }
 
-/// What an operation gave, or its error.
+/// The output of an operation, or its error.
 pub struct Output<'o, T>(pub &'o T);
 
-/// An output that tells how it failed.
+/// An output that reports its failure through [`Outcome`].
 pub trait ByOutcome<'o> {
     #[doc(hidden)]
     fn __barograph_failure(&self) -> Option<Failure<'o>>;
@@ -65,7 +65,7 @@ impl<'o, T: Outcome> ByOutcome<'o> for &&Output<'o, T> {
     }
 }
 
-/// A `Result` of an error of which only the type is known.
+/// A `Result` whose error is known only by its type.
 pub trait ByResult {
     #[doc(hidden)]
     fn __barograph_failure(&self) -> Option<Failure<'static>>;
@@ -79,7 +79,7 @@ impl<T, E> ByResult for &Output<'_, Result<T, E>> {
     }
 }
 
-/// Anything else, which is no failure.
+/// Any other output, which is never a failure.
 pub trait ByAny {
     #[doc(hidden)]
     fn __barograph_failure(&self) -> Option<Failure<'static>>;
@@ -92,7 +92,7 @@ impl<T> ByAny for Output<'_, T> {
     }
 }
 
-/// An error with a message, and with a type by which it is known.
+/// An error with a message, whose level can be looked up by its type.
 pub trait ByError<'o> {
     #[doc(hidden)]
     fn __barograph_message(&self, failure: Failure<'o>) -> Failure<'o>;
@@ -116,7 +116,7 @@ impl<'o, E: Display> ByDisplay<'o> for &Output<'o, E> {
     }
 }
 
-/// An error without one.
+/// An error without a message.
 pub trait ByAnyError<'o> {
     #[doc(hidden)]
     fn __barograph_message(&self, failure: Failure<'o>) -> Failure<'o>;

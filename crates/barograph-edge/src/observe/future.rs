@@ -1,4 +1,4 @@
-//! Operations that are futures, and those that are functions.
+//! Futures and functions that are run as operations.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,19 +11,19 @@ use super::attribute::Carried;
 use super::outcome::Failure;
 use super::running::{Rest, Running};
 
-/// How the output of an operation is judged.
+/// A function that derives a failure from the output of an operation.
 pub(super) trait Judge<T>: FnOnce(&T) -> Option<Failure<'_>> {}
 
 impl<T, J: FnOnce(&T) -> Option<Failure<'_>>> Judge<T> for J {}
 
 pin_project! {
-    /// A future that is an operation. It begins when it is first polled: one that never is, was
-    /// never begun and not canceled.
+    /// A future that is an operation. The operation begins at the first poll; a future that is never
+    /// polled counts neither as begun nor as canceled.
     pub(super) struct Observed<B, A: Carried, F, J> {
         begin: Option<B>,
-        // None until it begins, and when all is off.
+        // None until it begins, and when observation is off.
         running: Option<Running<A>>,
-        // None once it is over: what it holds is dropped inside of the span.
+        // None once it has finished, so that its data is dropped inside the span.
         #[pin]
         future: Option<F>,
         judge: Option<J>,
@@ -115,10 +115,9 @@ pub(super) fn run<A: Carried, T>(
     output
 }
 
-/// Ends the operation when it is dropped by a panic; to be forgotten when there was none.
+/// Ends the operation if a panic drops this guard; forgotten if there was none.
 ///
-/// The drop of the operation itself would not do: whoever catches a panic may drop what panicked
-/// much later.
+/// Dropping the operation itself is too late: code that catches the panic may drop it much later.
 struct Unwinding<'r, A: Carried> {
     span: &'r Span,
     rest: &'r mut Rest<A>,

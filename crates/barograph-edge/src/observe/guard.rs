@@ -1,4 +1,4 @@
-//! An operation in three lines: begin, do it, finish.
+//! An operation in three steps: begin, work, finish.
 
 use std::fmt::{self, Display};
 
@@ -9,14 +9,15 @@ use super::event;
 use super::outcome::{ErrorType, Failure, Outcome};
 use super::running::Running;
 
-/// An operation that goes on until it is finished.
+/// An operation that runs until it is finished.
 ///
-/// One that is dropped before was canceled, unless an [error](Self::error) was noted, which it then
-/// failed with, or the thread is unwinding from a panic that began in it. So a `?` on the way counts
-/// as canceled: note the error first, or use [`observe`](super::observe()).
+/// If it is dropped earlier, it was canceled, with two exceptions: it failed if an
+/// [error](Self::error) was noted, and it panicked if the thread is unwinding from a panic that began
+/// during the operation. So an early return by `?` counts as canceled: note the error first, or use
+/// [`observe`](super::observe()).
 ///
-/// It is not in its span by itself, so that it can be held over an `await`; be in the span by
-/// [`in_scope`](Self::in_scope) and [`span`](Self::span).
+/// The guard does not enter its span, so that it can be held over an `await`; use
+/// [`in_scope`](Self::in_scope) and [`span`](Self::span) for that.
 ///
 /// ```
 /// use barograph_edge::observe;
@@ -28,7 +29,7 @@ use super::running::Running;
 /// ```
 #[must_use = "an operation that is dropped at once was canceled"]
 pub struct Guard<A: Carried = ()> {
-    /// None when all is off.
+    /// None when observation is off.
     running: Option<Running<A>>,
     noted: Option<ErrorType>,
 }
@@ -41,7 +42,7 @@ impl<A: Carried> Guard<A> {
         }
     }
 
-    /// Ends it as its result says.
+    /// Ends the operation with the outcome of a result.
     #[inline]
     pub fn finish(mut self, outcome: &impl Outcome) {
         if let Some(running) = &mut self.running {
@@ -49,7 +50,7 @@ impl<A: Carried> Guard<A> {
         }
     }
 
-    /// Ends it well.
+    /// Ends the operation successfully.
     #[inline]
     pub fn succeed(mut self) {
         if let Some(running) = &mut self.running {
@@ -57,14 +58,14 @@ impl<A: Carried> Guard<A> {
         }
     }
 
-    /// Ends it with a failure.
+    /// Ends the operation with a failure.
     pub fn fail(mut self, failure: &Failure<'_>) {
         if let Some(running) = &mut self.running {
             running.end(Some(failure));
         }
     }
 
-    /// Notes an error, with a log line in its span. The operation goes on; if it is dropped without
+    /// Notes an error, with a log line in the span. The operation continues; if it is dropped without
     /// being finished, it failed with the last error that was noted.
     pub fn error<E: Display + 'static>(&mut self, error: &E) {
         if let Some(running) = &self.running {
@@ -74,17 +75,17 @@ impl<A: Carried> Guard<A> {
         }
     }
 
-    /// Says that something happened in it: an event of its span.
+    /// Emits an event in the span of the operation.
     pub fn event(&mut self, name: &str, attributes: &[(&'static str, AttributeValue<'_>)]) {
         event::emit(name, self.span().id(), attributes);
     }
 
-    /// Runs a function in its span.
+    /// Runs a function in the span of the operation.
     pub fn in_scope<T>(&self, function: impl FnOnce() -> T) -> T {
         self.span().in_scope(function)
     }
 
-    /// Its span, disabled where nobody wants it.
+    /// Returns the span, which is disabled if no subscriber is interested in it.
     pub fn span(&self) -> &Span {
         static NONE: Span = Span::none();
         self.running.as_ref().map_or(&NONE, |running| &running.span)

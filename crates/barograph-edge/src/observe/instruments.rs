@@ -1,4 +1,4 @@
-//! The metrics of operations, and what is written to them.
+//! The metrics of operations, and how they are recorded.
 
 use std::sync::OnceLock;
 use std::time::Duration;
@@ -15,10 +15,10 @@ use barograph_model::bounds::Bounds;
 use super::attribute::{Attribute, AttributeValue};
 use super::convention::{Convention, DATABASE, GENERAL, MESSAGING};
 
-/// A family by the number of its labels. None where it could not be registered.
+/// A family with `N` labels. None if it could not be registered.
 type Of<I, const N: usize> = Option<Family<I, [&'static str; N]>>;
 
-/// The families of a registry, each made with the first operation that needs it.
+/// The families of a registry, each created by the first operation that needs it.
 pub(super) struct Instruments {
     registry: Registry,
     general: OnceLock<General>,
@@ -38,14 +38,14 @@ struct Messaging {
     consumed: Of<Counter, { MESSAGING.len() }>,
 }
 
-/// An operation that is over.
+/// An operation that has ended.
 pub(super) struct Over<'a> {
     pub(super) service: &'a str,
     pub(super) name: &'a str,
-    /// Those that are the same for all operations of the site.
+    /// The attributes that are the same for all operations of the site.
     pub(super) constants: &'a [(&'static str, &'static str)],
     pub(super) attributes: &'a [Attribute<'a>],
-    /// Empty for none.
+    /// Empty if the operation succeeded.
     pub(super) error_type: &'a str,
     pub(super) duration: Duration,
 }
@@ -61,15 +61,15 @@ impl Instruments {
         }
     }
 
-    /// Whether what is recorded goes nowhere.
+    /// Returns true if the registry is disabled.
     pub(super) fn is_off(&self) -> bool {
         self.registry.is_disabled()
     }
 
-    /// The histogram of an operation without a convention that went well, to keep.
+    /// Returns the histogram for successful operations without a convention, to be cached.
     pub(super) fn bind(&self, service: &str, name: &str) -> Option<Histogram> {
         let family = self.general().duration.as_ref()?;
-        // A family of static labels is asked by shorter ones.
+        // Shortens the lifetime of the labels, so that borrowed ones are accepted.
         let family: &Family<Histogram, [&str; 3]> = family;
         Some(family.bind(&[service, name, ""]))
     }
@@ -205,7 +205,7 @@ impl Instruments {
 }
 
 impl Over<'_> {
-    /// The values of these labels.
+    /// Passes the values of these labels to a function.
     fn labels<const N: usize>(&self, names: &[&'static str; N], use_them: impl FnOnce(&[&str; N])) {
         let mut buffers: [LabelBuffer; N] = std::array::from_fn(|_| LabelBuffer::new());
         let mut values = [""; N];
@@ -241,7 +241,7 @@ impl Over<'_> {
         }
     }
 
-    /// How many messages the operation was about.
+    /// Returns the number of messages of the operation.
     fn messages(&self) -> u64 {
         match self.attribute("messaging.batch.message_count") {
             Some(AttributeValue::Int(count)) => u64::try_from(*count).unwrap_or(0),

@@ -1,8 +1,8 @@
-//! The operations of a Kafka client, named as the semantic conventions want it.
+//! The operations of a Kafka client, named as in the semantic conventions.
 //!
-//! Each is an [`Operation`] with its kind, its span named `{operation} {topic}` and the metrics of
-//! messaging. More about it is said by attributes, whose keys are here. Which spans belong to which
-//! message is the matter of the headers and of links, which its span takes.
+//! Each is an [`Operation`] with its kind, a span named `{operation} {topic}` and the messaging
+//! metrics. The constants are keys of further attributes. The headers and the span's links decide which
+//! spans belong to which message.
 //!
 //! ```
 //! use barograph_edge::observe::kafka;
@@ -23,43 +23,43 @@ use barograph_model::span::SpanKind;
 
 use super::operation::Operation;
 
-/// The partition, as text; a label of the metrics, too.
+/// The partition, as text; also a label of the metrics.
 pub const PARTITION: &str = "messaging.destination.partition.id";
-/// The consumer group; a label of the metrics, too.
+/// The consumer group; also a label of the metrics.
 pub const GROUP: &str = "messaging.consumer.group.name";
-/// The client's id.
+/// The client id.
 pub const CLIENT_ID: &str = "messaging.client.id";
 /// The offset of the message.
 pub const OFFSET: &str = "messaging.kafka.offset";
 /// The key of the message.
 pub const MESSAGE_KEY: &str = "messaging.kafka.message.key";
-/// Whether the message has no value.
+/// True if the message has no value.
 pub const TOMBSTONE: &str = "messaging.kafka.message.tombstone";
-/// How many messages the operation is about, where it is about several. That many are counted as
-/// sent or consumed.
+/// The number of messages of an operation on several ones. That number is counted as sent or
+/// consumed.
 pub const BATCH: &str = "messaging.batch.message_count";
 
-/// Makes a message that is sent later, in a batch with others: a producer span `create {topic}`.
+/// Creates a message that is sent later in a batch: a producer span `create {topic}`.
 pub fn create(topic: &str) -> Operation<'_> {
     operation("create", "create", topic, SpanKind::Producer)
 }
 
-/// Hands a message, or a batch of them, to the broker: a producer span `send {topic}`.
+/// Sends a message or a batch to the broker: a producer span `send {topic}`.
 pub fn send(topic: &str) -> Operation<'_> {
     operation("send", "send", topic, SpanKind::Producer)
 }
 
-/// Asks the broker for messages: a client span `poll {topic}`.
+/// Requests messages from the broker: a client span `poll {topic}`.
 pub fn receive(topic: &str) -> Operation<'_> {
     operation("poll", "receive", topic, SpanKind::Client)
 }
 
-/// Works on a message, or on a batch of them: a consumer span `process {topic}`.
+/// Processes a message or a batch: a consumer span `process {topic}`.
 pub fn process(topic: &str) -> Operation<'_> {
     operation("process", "process", topic, SpanKind::Consumer)
 }
 
-/// Tells the broker what is done: a client span `commit {topic}`.
+/// Commits offsets to the broker: a client span `commit {topic}`.
 pub fn settle(topic: &str) -> Operation<'_> {
     operation("commit", "settle", topic, SpanKind::Client)
 }

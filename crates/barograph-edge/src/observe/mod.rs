@@ -11,22 +11,22 @@
 //! # }
 //! ```
 //!
-//! [`observe()`] takes a future, [`begin`] gives a [`Guard`] for the form in three lines, the
-//! attribute [`#[observe]`](macro@observe) goes before a function, and [`Operation`] says more about
-//! a call. All of them do the same:
+//! [`observe()`] takes a future, [`begin`] returns a [`Guard`] for the form in three steps, the
+//! attribute [`#[observe]`](macro@observe) goes before a function, and [`Operation`] adds details to
+//! a call. All of them record:
 //!
 //! * a span through `tracing`, so that every layer sees it: named `UserService/GetUser`, at level
-//!   `INFO`, with `otel.kind` where it is not internal;
+//!   `INFO`, with `otel.kind` if it is not internal;
 //! * a point in a histogram of seconds;
-//! * and when it did not go well: `error.type` and `otel.status_code` on the span, `error.type` on
-//!   the point, a count, and a log line in the span, which so has its ids.
+//! * on failure: `error.type` and `otel.status_code` on the span, `error.type` on the point, an
+//!   increment of an error counter, and a log line in the span, which therefore has its ids.
 //!
-//! The log line is of level `ERROR`, unless the operation says otherwise, by
-//! [`Operation::with_error_level`] or `#[observe(error_level = "...")]`, or the error does, by
+//! The level of the log line is `ERROR`. The operation can lower it by
+//! [`Operation::with_error_level`] or `#[observe(error_level = "...")]`, and so can the error, by
 //! [`level_errors`] for all errors of a type or [`Failure::with_level`] for one.
 //!
 //! `error.type` is the type of the error, or a code that [`name_errors`] or a [`Failure`] gives,
-//! never a message. What is dropped before its end is `cancelled`, what panics is `panic`.
+//! never a message. An operation that is dropped early is `cancelled`, one that panics is `panic`.
 //!
 //! # Metrics
 //!
@@ -37,21 +37,22 @@
 //! | of kind client or producer, with `messaging.system` | `messaging.client.operation.duration`, and `messaging.client.sent.messages` or `.consumed.messages` | `name destination` |
 //! | of kind consumer, with `messaging.system` | `messaging.process.duration` | `name destination` |
 //!
-//! Databases and messaging follow the semantic conventions: their labels are those attributes that
-//! the convention names and the operation has; the name of the operation is `db.operation.name` or
-//! `messaging.operation.name` unless that is given. [`kafka`] has the operations of a Kafka client.
+//! Databases and messaging follow the semantic conventions: their labels are the attributes that the
+//! convention names and the operation has; the name of the operation is `db.operation.name` or
+//! `messaging.operation.name` unless that attribute is set. [`kafka`] has the operations of a Kafka
+//! client.
 //!
-//! [`event`] says what happens within; [`States`] and [`Window`] are operations that are a stretch
-//! of time and not a call.
+//! [`event`] reports an event within an operation; [`States`] and [`Window`] are operations that are
+//! periods of time and not calls.
 //!
 //! # Cost
 //!
-//! An operation that goes well allocates nothing after the first of its name. It takes the time
-//! twice, and that is most of what it costs without a span. Where nothing is recorded, nobody
-//! subscribes and no [`Chain`] is installed, it does not even do that.
+//! A successful operation allocates nothing after the first one of its name. It reads the clock twice,
+//! which is most of its cost without a span. If nothing is recorded, there is no subscriber and no
+//! [`Chain`] is installed, the clock is not read either.
 //!
 //! An operation is in its span and its trace whenever it is polled; tasks that it spawns are not.
-//! Give a spawned task its place by `tracing::Instrument::in_current_span`.
+//! Attach a spawned task to the span by `tracing::Instrument::in_current_span`.
 
 mod attribute;
 mod outcome;
@@ -89,9 +90,9 @@ pub use states::{States, Window};
 use self::future::Observed;
 use self::running::Running;
 
-/// Observes an operation: a span, a duration, and what went wrong.
+/// Observes a future as an operation: a span, a duration, and its error.
 ///
-/// It begins when it is first polled.
+/// The operation begins when the future is first polled.
 ///
 /// ```
 /// use barograph_core::registry::Registry;
@@ -121,7 +122,7 @@ where
     )
 }
 
-/// The same for what cannot fail, whatever it gives.
+/// Observes a future that cannot fail, whatever its output is.
 pub fn observe_infallible<F: Future>(
     service: &str,
     name: &str,
@@ -134,7 +135,7 @@ pub fn observe_infallible<F: Future>(
     )
 }
 
-/// Begins an operation, for whoever ends it by hand.
+/// Begins an operation that the caller ends through the guard.
 pub fn begin(service: &str, name: &str) -> Guard {
     Guard::new(Running::named(service, name))
 }

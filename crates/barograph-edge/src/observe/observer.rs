@@ -1,4 +1,4 @@
-//! Where operations are recorded, and who is told of them.
+//! The destination of operations: a registry and a chain of interceptors.
 
 use std::fmt;
 use std::sync::{Arc, OnceLock};
@@ -9,11 +9,11 @@ use tracing::level_filters::LevelFilter;
 use super::chain::Chain;
 use super::instruments::Instruments;
 
-/// Where operations are recorded, and who is told of them. Clones share both.
+/// The registry and the interceptors of operations. Clones share both.
 ///
-/// Operations need none: without one they are recorded in the registry of the process and go through
-/// the chain that is [installed](Chain::install). One of your own is for tests, and for parts of a
-/// program that have a registry of their own.
+/// An operation does not need one: without an observer it is recorded in the global registry and passes
+/// through the [installed](Chain::install) chain. A custom observer is for tests, and for parts of a
+/// program that have their own registry.
 ///
 /// ```
 /// use barograph_core::registry::Registry;
@@ -35,7 +35,7 @@ struct Inner {
 }
 
 impl Observer {
-    /// Records into this registry, and tells nobody.
+    /// Creates an observer that records into this registry, without interceptors.
     pub fn new(registry: &Registry) -> Self {
         Observer(Arc::new(Inner {
             instruments: Arc::new(Instruments::new(registry)),
@@ -43,7 +43,7 @@ impl Observer {
         }))
     }
 
-    /// Tells the interceptors of this chain.
+    /// Calls the interceptors of this chain.
     pub fn with_chain(self, chain: &Chain) -> Self {
         Observer(Arc::new(Inner {
             instruments: self.0.instruments.clone(),
@@ -58,7 +58,7 @@ impl fmt::Debug for Observer {
     }
 }
 
-/// The observer of an operation: one of its own, or that of the process.
+/// The observer of an operation: a custom one, or that of the process.
 #[derive(Clone, Default)]
 pub(super) struct Chosen(pub(super) Option<Observer>);
 
@@ -79,8 +79,8 @@ impl Chosen {
         }
     }
 
-    /// Whether nobody wants to know of any operation: nothing is recorded, there are no
-    /// interceptors, and no subscriber.
+    /// Returns true if no operation is observed: the registry is disabled, and there are no
+    /// interceptors and no subscriber.
     #[inline]
     pub(super) fn is_off(&self) -> bool {
         self.instruments().is_off()

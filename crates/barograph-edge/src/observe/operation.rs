@@ -1,4 +1,4 @@
-//! An operation that is described where it is called.
+//! An operation that is described at the call.
 
 use std::fmt;
 use std::future::Future;
@@ -16,10 +16,10 @@ use super::outcome::{Failure, Outcome};
 use super::running::Running;
 use super::sites::{self, Key};
 
-/// An operation that is described where it is called: with a kind, attributes, levels.
+/// An operation that is described at the call: with a kind, attributes and levels.
 ///
-/// Kind and attributes tell which metrics it has; see the [module](super). Service, name and keys
-/// have few different values, because each combination is kept for ever.
+/// Kind and attributes select its metrics; see the [module](super). Service, name and keys must have
+/// few different values, because each combination is kept forever.
 ///
 /// ```
 /// use barograph_edge::observe::Operation;
@@ -38,7 +38,7 @@ use super::sites::{self, Key};
 /// # }
 /// ```
 ///
-/// That is a client span `SELECT orders`, and a point in `db.client.operation.duration`.
+/// This records a client span `SELECT orders`, and a point in `db.client.operation.duration`.
 #[derive(Clone)]
 #[must_use = "an operation does nothing until it is run"]
 pub struct Operation<'a> {
@@ -52,7 +52,7 @@ pub struct Operation<'a> {
 }
 
 impl<'a> Operation<'a> {
-    /// An operation inside of the process.
+    /// Describes an internal operation.
     pub fn new(service: &'a str, name: &'a str) -> Self {
         Operation {
             service,
@@ -65,16 +65,16 @@ impl<'a> Operation<'a> {
         }
     }
 
-    /// Its place between services.
+    /// Sets the kind of the span.
     pub fn with_kind(mut self, kind: SpanKind) -> Self {
         self.kind = kind;
         self
     }
 
-    /// What else is known about it. It goes to the span, and to the metrics where their convention
-    /// has a label of that name.
+    /// Adds an attribute. It goes to the span, and to the metrics if their convention has a label of
+    /// that name.
     ///
-    /// Past [`MOST_ATTRIBUTES`] it is left out, which is reported once.
+    /// More than [`MOST_ATTRIBUTES`] attributes are dropped, which is reported once.
     pub fn with_attribute(
         mut self,
         key: &'static str,
@@ -89,33 +89,33 @@ impl<'a> Operation<'a> {
         self
     }
 
-    /// The level of its span, `INFO` otherwise.
+    /// Sets the level of the span, `INFO` by default.
     pub fn with_level(mut self, level: Level) -> Self {
         self.level = level;
         self
     }
 
-    /// The level of the log line that tells of a failure, `ERROR` otherwise. That of a cancellation
-    /// is `WARN` at most. An error for which [`level_errors`](super::level_errors) gives one that is less
-    /// severe has that.
+    /// Sets the level of the log line of a failure, `ERROR` by default. The level of a cancellation is
+    /// `WARN` at most. If [`level_errors`](super::level_errors) gives a less severe level for an error,
+    /// that level is used.
     pub fn with_error_level(mut self, level: Level) -> Self {
         self.error_level = Some(level);
         self
     }
 
-    /// Writes no log line when it fails.
+    /// Writes no log line when the operation fails.
     pub fn without_log_line(mut self) -> Self {
         self.error_level = None;
         self
     }
 
-    /// Records it there instead of in the registry of the process.
+    /// Records the operation with this observer instead of in the global registry.
     pub fn with_observer(mut self, observer: &Observer) -> Self {
         self.observer = Chosen(Some(observer.clone()));
         self
     }
 
-    /// Does it. It begins when it is first polled.
+    /// Runs a future as the operation, which begins when the future is first polled.
     pub fn run<F>(self, future: F) -> impl Future<Output = F::Output> + use<'a, F>
     where
         F: Future<Output: Outcome>,
@@ -123,7 +123,7 @@ impl<'a> Operation<'a> {
         Observed::new(|| self.start(), future, Outcome::failure)
     }
 
-    /// Does what cannot fail.
+    /// Runs a future that cannot fail.
     pub fn run_infallible<F: Future>(
         self,
         future: F,
@@ -131,7 +131,7 @@ impl<'a> Operation<'a> {
         Observed::new(|| self.start(), future, |_: &F::Output| None)
     }
 
-    /// Does it, and lets `judge` say whether its output is a failure.
+    /// Runs a future; `judge` decides whether its output is a failure.
     pub fn run_judged<F, J>(
         self,
         future: F,
@@ -144,17 +144,17 @@ impl<'a> Operation<'a> {
         Observed::new(|| self.start(), future, judge)
     }
 
-    /// Does it in this thread.
+    /// Runs a function on this thread.
     pub fn run_sync<T: Outcome>(self, function: impl FnOnce() -> T) -> T {
         future::run(self.start(), function, Outcome::failure)
     }
 
-    /// Begins it, for whoever ends it by hand.
+    /// Begins the operation; the caller ends it through the guard.
     pub fn begin(self) -> Guard<Attributes<'a>> {
         Guard::new(self.start())
     }
 
-    /// None when all is off.
+    /// Begins the operation. None when observation is off.
     fn start(self) -> Option<Running<Attributes<'a>>> {
         if self.observer.is_off() {
             return None;
@@ -192,7 +192,7 @@ impl<'a> Operation<'a> {
 
 impl fmt::Debug for Operation<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // Attributes may hold what should not be seen.
+        // Attributes may hold secrets.
         f.debug_struct("Operation")
             .field("service", &self.service)
             .field("name", &self.name)

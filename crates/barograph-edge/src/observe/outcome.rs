@@ -1,4 +1,4 @@
-//! How an operation went, as its result tells.
+//! The outcome of an operation, derived from its result.
 
 use std::any::{Any, TypeId};
 use std::borrow::Cow;
@@ -13,22 +13,25 @@ use tracing::Level;
 
 use crate::wire::known_cause;
 
-/// What `error.type` says: the type of an error or a code, never its message.
+/// The value of `error.type`: the type of an error or a code, never its message.
 ///
-/// There are few different ones, because each is a series. Made from text, or by
-/// [`ErrorType::of`] from an error.
+/// It must have few different values, because each is a series. It is made from text, or from an
+/// error by [`ErrorType::of`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ErrorType(Cow<'static, str>);
 
 impl ErrorType {
-    /// What stands for an error about whose type nothing is known, such as text.
+    /// The value for an error whose type says nothing, such as text.
     pub const OTHER: ErrorType = ErrorType(Cow::Borrowed("_OTHER"));
 
-    /// What [`name_errors`] says about errors of this type; else, of an [`io::Error`], of an error of a
-    /// hyper client and of boxed ones, why a connection failed, by the [words](crate::http::client#errors)
-    /// that clients have (`timeout`); else, of an [`io::Error`] its kind (`NotFound`), of boxed errors
-    /// and text [`ErrorType::OTHER`], of any other the path of its type without parameters
-    /// (`shop::orders::OrderError`).
+    /// Returns the type of an error. It is the first of these that applies:
+    ///
+    /// * the name that [`name_errors`] gives for errors of this type;
+    /// * for an [`io::Error`], an error of a hyper client or a boxed error, its cause if that is one of the
+    ///   [names](crate::http::client#errors) that HTTP clients use (`timeout`);
+    /// * for an [`io::Error`], boxed or not, its kind (`NotFound`);
+    /// * for other boxed errors and for text, [`ErrorType::OTHER`];
+    /// * for any other error, the path of its type without parameters (`shop::orders::OrderError`).
     pub fn of<E: 'static>(error: &E) -> Self {
         let named = {
             let names = names().read().unwrap_or_else(PoisonError::into_inner);
@@ -59,7 +62,7 @@ impl ErrorType {
         Self::named_like::<E>()
     }
 
-    /// The path of a type without its parameters.
+    /// Returns the path of a type without its parameters.
     pub(super) fn named_like<E: ?Sized>() -> Self {
         let name = std::any::type_name::<E>();
         let name = name.split('<').next().unwrap_or(name);
@@ -70,7 +73,7 @@ impl ErrorType {
         ErrorType(Cow::Owned(format!("{:?}", error.kind())))
     }
 
-    /// Its text.
+    /// Returns its text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -100,8 +103,8 @@ impl Display for ErrorType {
     }
 }
 
-/// Says what `error.type` is for errors of a type, in this process, from now on: its variants are
-/// mostly of more use than its name.
+/// Sets how `error.type` is derived from errors of a type, in this process, from now on: the variants
+/// of an error are usually more useful than the name of its type.
 ///
 /// ```
 /// use barograph_edge::observe::{self, ErrorType};
@@ -130,13 +133,12 @@ fn names() -> &'static RwLock<HashMap<TypeId, Name>> {
     NAMES.get_or_init(RwLock::default)
 }
 
-/// Says at which level the log line of a failure with an error of a type is, in this process, from now
-/// on; none is without a line. An error that belongs to the business, such as an order that cannot be
-/// paid, is mostly no line of level `ERROR`.
+/// Sets the level of the log line for failures with an error of a type, in this process, from now on;
+/// none writes no line. An expected business error, such as an order that cannot be paid, usually does
+/// not deserve a line of level `ERROR`.
 ///
 /// It makes lines less severe, never more: of this level and that of the operation, which is `ERROR`
-/// unless the operation says otherwise, the less severe one counts. Span, metrics and interceptors are
-/// told of the failure all the same.
+/// by default, the less severe one is used. Span, metrics and interceptors still get the failure.
 ///
 /// ```
 /// use barograph_edge::observe;
@@ -167,10 +169,10 @@ fn levels() -> &'static RwLock<HashMap<TypeId, LevelOf>> {
     LEVELS.get_or_init(RwLock::default)
 }
 
-/// Most programs have none, and do not look.
+/// Most programs set no levels, and skip the lookup.
 static HAS_LEVELS: AtomicBool = AtomicBool::new(false);
 
-/// The level that [`level_errors`] gives for this error; `ERROR` where it gives none for its type.
+/// Returns the level that [`level_errors`] gives for this error; `ERROR` if there is none for its type.
 fn level_of<E: 'static>(error: &E) -> Option<Level> {
     if !HAS_LEVELS.load(Ordering::Relaxed) {
         return Some(Level::ERROR);
@@ -185,16 +187,16 @@ fn level_of<E: 'static>(error: &E) -> Option<Level> {
     }
 }
 
-/// That an operation failed, and how.
+/// The failure of an operation.
 pub struct Failure<'a> {
     pub(super) error_type: ErrorType,
     pub(super) message: Option<&'a dyn Display>,
-    /// The most severe level of the log line; none is without one.
+    /// The most severe level of the log line; none writes no line.
     pub(super) level: Option<Level>,
 }
 
 impl<'a> Failure<'a> {
-    /// A failure of this type.
+    /// Creates a failure of this type.
     pub fn new(error_type: impl Into<ErrorType>) -> Self {
         Failure {
             error_type: error_type.into(),
@@ -203,15 +205,14 @@ impl<'a> Failure<'a> {
         }
     }
 
-    /// The failure that an error stands for, with its message, at the level that [`level_errors`] gives.
+    /// Creates a failure from an error, with its message, at the level that [`level_errors`] gives.
     pub fn of<E: Display + 'static>(error: &'a E) -> Self {
         Failure::new(ErrorType::of(error))
             .with_message(error)
             .with_level_of(error)
     }
 
-    /// The level of the log line, as far as that of the operation is not less severe. `ERROR` unless
-    /// this is set.
+    /// Sets the level of the log line, unless that of the operation is less severe. `ERROR` by default.
     pub fn with_level(mut self, level: Level) -> Self {
         self.level = Some(level);
         self
@@ -228,8 +229,8 @@ impl<'a> Failure<'a> {
         self
     }
 
-    /// What happened, for people: it goes to the log line and the span's description, and is no
-    /// label. Errors that show their causes when formatted by `{:#}` do so.
+    /// Sets a message for people: it goes to the log line and the description of the span's status, and
+    /// is not a label. Errors that show their causes when formatted by `{:#}` do so.
     pub fn with_message(mut self, message: &'a dyn Display) -> Self {
         self.message = Some(message);
         self
@@ -238,15 +239,15 @@ impl<'a> Failure<'a> {
 
 impl fmt::Debug for Failure<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // The message may hold what should not be seen.
+        // The message may hold secrets.
         f.debug_tuple("Failure").field(&self.error_type).finish()
     }
 }
 
-/// What an operation gives, and whether that is a failure.
+/// The output of an operation, which may be a failure.
 ///
-/// A [`Result`] says so, as does an HTTP response by its status from 500 on. Numbers, text,
-/// collections and the like are none. For a type of your own implement it, or use
+/// A [`Result`] is a failure if it is an error, and an HTTP response if its status is 500 or higher.
+/// Numbers, text, collections and the like never are. Implement it for a custom type, or use
 /// [`observe_infallible`](super::observe_infallible).
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not tell whether it is a failure",
@@ -255,7 +256,7 @@ impl fmt::Debug for Failure<'_> {
     note = "`observe_infallible` takes whatever cannot fail"
 )]
 pub trait Outcome {
-    /// How it failed, if it did.
+    /// Returns the failure, if the output is one.
     fn failure(&self) -> Option<Failure<'_>>;
 }
 

@@ -17,24 +17,24 @@ use super::sites::{self, Key};
 
 /// An operation that has begun.
 pub struct Running<A: Carried> {
-    /// Apart, so that one can be in the span and end the rest.
+    /// Separate from `rest`, so that the span can be entered while `rest` is ended.
     pub(super) span: Span,
     pub(super) rest: Rest<A>,
 }
 
-/// All but the span.
+/// All state but the span.
 pub(super) struct Rest<A: Carried> {
     site: &'static Site,
     observer: Chosen,
     attributes: A,
-    /// None when it is over, or nobody wants to know.
+    /// None when it has ended, or when there is nothing to record.
     since: Option<Stopwatch>,
-    /// A thread that unwinds already is no sign of a panic in the operation.
+    /// True if the thread was unwinding already, which is no sign of a panic in the operation.
     began_unwinding: bool,
 }
 
 impl Running<()> {
-    /// Begins an operation of which only the names are known. None when all is off.
+    /// Begins an operation that has only names. None when observation is off.
     #[inline]
     pub(super) fn named(service: &str, name: &str) -> Option<Self> {
         let observer = Chosen::default();
@@ -74,8 +74,8 @@ impl<A: Carried> Running<A> {
             },
         };
         let Running { span, rest } = &mut running;
-        // One that nobody wants stays where it is: a span that is moved costs more than all that
-        // makes it none.
+        // A disabled span stays where it is: moving a span costs more than all the work that finds it
+        // disabled.
         if let Some(wanted) = site.span(values) {
             *span = wanted;
         }
@@ -90,14 +90,14 @@ impl<A: Carried> Running<A> {
         running
     }
 
-    /// Ends it as a failure says, well without one.
+    /// Ends the operation: with the failure, or successfully without one.
     #[inline]
     pub(super) fn end(&mut self, failure: Option<&Failure<'_>>) {
         let _inside = self.span.enter();
         self.rest.end(&self.span, failure);
     }
 
-    /// Ends it because it is dropped, after an error that a log line has told of.
+    /// Ends the operation on drop, after an error that was logged.
     pub(super) fn end_noted(&mut self, error_type: ErrorType) {
         let _inside = self.span.enter();
         let panicked = std::thread::panicking() && !self.rest.began_unwinding;
@@ -114,7 +114,7 @@ impl<A: Carried> Running<A> {
         }
     }
 
-    /// Tells of an error while it goes on.
+    /// Logs an error while the operation continues.
     pub(super) fn log_error(&self, failure: &Failure<'_>) {
         if self.rest.since.is_some() {
             let error_type = failure.error_type.as_str();
@@ -124,7 +124,7 @@ impl<A: Carried> Running<A> {
         }
     }
 
-    /// Ends it because it is dropped.
+    /// Ends the operation on drop.
     pub(super) fn abandon(&mut self) {
         if self.rest.since.is_some() {
             let _inside = self.span.enter();
@@ -134,7 +134,7 @@ impl<A: Carried> Running<A> {
 }
 
 impl<A: Carried> Rest<A> {
-    /// Ends it as a failure says, well without one. The caller is in the span.
+    /// Ends the operation: with the failure, or successfully without one. The caller is in the span.
     #[inline]
     pub(super) fn end(&mut self, span: &Span, failure: Option<&Failure<'_>>) {
         let Some(since) = self.since.take() else {
@@ -157,7 +157,7 @@ impl<A: Carried> Rest<A> {
         }
     }
 
-    /// Ends it because it is dropped. The caller is in the span.
+    /// Ends the operation on drop. The caller is in the span.
     #[cold]
     pub(super) fn abandon(&mut self, span: &Span) {
         let Some(since) = self.since.take() else {
@@ -173,7 +173,7 @@ impl<A: Carried> Rest<A> {
         self.tell(span, &ended, None, duration);
     }
 
-    /// Records where the way is short. Returns whether it is.
+    /// Records a success into the cached histogram. Returns true if there is one.
     #[inline]
     fn record_well(&self, duration: Duration) -> bool {
         if !self.observer.is_of_the_process() {
@@ -188,7 +188,7 @@ impl<A: Carried> Rest<A> {
         }
     }
 
-    /// Tells the span, the metrics and the interceptors how it ended.
+    /// Passes the end of the operation to the span, the metrics and the interceptors.
     fn tell(
         &self,
         span: &Span,
@@ -223,8 +223,8 @@ impl<A: Carried> Rest<A> {
         }
     }
 
-    /// The line that tells of a failure, at this level or that of the operation, whichever is less
-    /// severe. It is in the span, and so has its ids.
+    /// Writes the log line of a failure, at this level or that of the operation, whichever is less
+    /// severe. The line is in the span, and so has its ids.
     fn log(&self, ended: &Ended<'_>, message: Option<&dyn Display>, level: Option<Level>) {
         let declared = &self.site.declared;
         let Some((of_failure, of_operation)) = level.zip(declared.error_level) else {
@@ -234,7 +234,7 @@ impl<A: Carried> Rest<A> {
         let (what, level) = match ended {
             Ended::Failed { .. } => ("failed", level),
             Ended::Panicked => ("panicked", level),
-            // Whoever dropped it knows why; it is no fault of the operation.
+            // The code that dropped it knows why; the operation is not at fault.
             _ => ("was canceled", level.max(Level::WARN)),
         };
         let error_type = ended.error_type();
@@ -260,7 +260,7 @@ impl<A: Carried> Rest<A> {
     }
 }
 
-/// Errors that can show their causes do so.
+/// Formats errors with `{:#}`, so that those that can show their causes do so.
 struct Alternate<'a>(&'a dyn Display);
 
 impl Display for Alternate<'_> {

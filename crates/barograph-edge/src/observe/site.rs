@@ -1,4 +1,4 @@
-//! An operation that a program knows: its names, its callsite, its instrument.
+//! The site of an operation: its names, its callsite, its instrument.
 
 use std::sync::OnceLock;
 
@@ -10,57 +10,57 @@ use super::callsite::{Callsite, Place, Wanted};
 use super::convention::Convention;
 use super::instruments::Instruments;
 
-/// The target of spans and events that are made without a place in the program of their own.
+/// The target of spans and events that have no source location of their own.
 pub(super) const TARGET: &str = "barograph::observe";
 
-/// An operation that a program knows. What `#[observe]` makes a static of.
+/// The static data of an operation. `#[observe]` makes a static of it.
 pub struct Site {
-    /// What it is done to, where its span is called by that.
+    /// The target of the operation, if the span is named after it.
     pub(super) subject: Option<&'static str>,
     pub(super) declared: Declaration,
     callsite: Callsite,
     known: OnceLock<Known>,
-    /// The histogram of the process in which it ends well, where that has no other labels.
+    /// The histogram for successful operations in the global registry, if all its labels are known.
     histogram: OnceLock<Option<Histogram>>,
 }
 
-/// What is said about an operation where it is written.
+/// The description of an operation in the source.
 #[derive(Clone, Copy)]
 pub struct Declaration {
     /// The part of the program that it belongs to.
     pub service: &'static str,
-    /// What is done.
+    /// The name of the operation.
     pub name: &'static str,
     /// The name of its span.
     pub span: &'static str,
     /// The target of its span.
     pub target: &'static str,
-    /// Where it is written.
+    /// The source file and line.
     pub place: Option<(&'static str, u32)>,
     /// The level of its span.
     pub level: Level,
-    /// The level of the log line that tells of a failure; none for no line.
+    /// The level of the log line of a failure; none for no line.
     pub error_level: Option<Level>,
-    /// Its place between services.
+    /// The kind of its span.
     pub kind: SpanKind,
-    /// Attributes that are always the same.
+    /// The attributes with constant values.
     pub constants: &'static [(&'static str, &'static str)],
-    /// The keys of the attributes that each call gives.
+    /// The keys of the attributes that each call sets.
     pub keys: &'static [&'static str],
 }
 
-/// What follows from that.
+/// The data that is derived from a declaration.
 pub(super) struct Known {
     pub(super) convention: Convention,
-    /// What all its spans say.
+    /// The attributes that all its spans have.
     pub(super) constants: Vec<(&'static str, &'static str)>,
 }
 
-/// The fields that are empty until an operation ends otherwise than well.
+/// The fields that are empty unless the operation fails.
 const AT_END: [&str; 3] = ["error.type", "otel.status_code", "otel.status_description"];
 
 impl Site {
-    /// A site.
+    /// Creates a site.
     pub const fn new(declared: Declaration) -> Self {
         let (file, line) = match declared.place {
             Some((file, line)) => (Some(file), Some(line)),
@@ -82,7 +82,7 @@ impl Site {
         }
     }
 
-    /// A site of an operation that is done to this.
+    /// Creates the site of an operation on this target.
     pub(super) fn of(subject: Option<&'static str>, declared: Declaration) -> Self {
         Site {
             subject,
@@ -94,7 +94,7 @@ impl Site {
         self.known.get_or_init(|| self.declared.know())
     }
 
-    /// A span with the values of its keys, in their order. None where nobody wants it.
+    /// Creates a span with the values of its keys, in their order. None if no subscriber is interested.
     #[inline]
     pub(super) fn span(&'static self, values: &[&dyn Value]) -> Option<Span> {
         let wanted = self.callsite.wanted(|| {
@@ -119,8 +119,8 @@ impl Site {
         )
     }
 
-    /// The histogram that this operation is counted in when it ends well, in the registry of the
-    /// process. None where the labels are known only then.
+    /// Returns the histogram for successes of this operation, in the global registry. None if some
+    /// labels become known only at the end.
     #[inline]
     pub(super) fn histogram(&self, instruments: &Instruments) -> Option<&Histogram> {
         let histogram = self.histogram.get_or_init(|| {

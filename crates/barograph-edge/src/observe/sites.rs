@@ -1,9 +1,9 @@
 //! The sites of operations that are named by a call and not by `#[observe]`.
 //!
-//! A site is made once and never freed, because its callsite is not: `tracing` keeps a reference for
-//! ever. So there are [`MOST_SITES`] at most; what comes later shares one, and one series. A thread
-//! keeps those that it used last, two in each place, so that a lookup takes no lock and hashes no
-//! whole name. Who finds nothing there hashes, locks and allocates nothing once the site is made.
+//! A site is created once and never freed, because `tracing` keeps a reference to its callsite forever.
+//! So there are [`MOST_SITES`] at most; later operations share one site, and one series. Each thread
+//! caches the sites that it used last, in pairs of slots, so that a lookup takes no lock and does not
+//! hash the whole name. A cache miss hashes and locks, but allocates nothing once the site exists.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -18,16 +18,16 @@ use tracing::Level;
 use super::attribute::Attribute;
 use super::site::{Declaration, Site, TARGET};
 
-/// The most operations that are told apart; those past it are all `_OTHER`.
+/// The maximum number of distinct operations; further ones are all `_OTHER`.
 pub const MOST_SITES: usize = 2_048;
 
-/// What tells the site of an operation.
+/// The key of an operation's site.
 #[derive(Clone, Copy)]
 pub(super) struct Key<'a> {
     pub(super) service: &'a str,
     pub(super) name: &'a str,
-    /// What the operation is done to. The span is called `name target` where that is known, `name`
-    /// where it is empty, and `service/name` where an operation has no such thing.
+    /// The target of the operation. The span is named `name target` if there is one, `name` if it is
+    /// empty, and `service/name` if the operation has no target.
     pub(super) target: Option<&'a str>,
     pub(super) kind: SpanKind,
     pub(super) level: Level,
@@ -35,7 +35,7 @@ pub(super) struct Key<'a> {
     pub(super) attributes: &'a [Attribute<'a>],
 }
 
-/// How many sites a thread keeps at hand.
+/// The number of sites that a thread caches.
 const AT_HAND: usize = 128;
 
 thread_local! {
@@ -44,7 +44,7 @@ thread_local! {
     };
 }
 
-/// The site of an operation.
+/// Returns the site of an operation.
 #[inline]
 pub(super) fn find(key: &Key<'_>) -> &'static Site {
     let place = key.place();
@@ -78,7 +78,7 @@ fn find_slowly(key: &Key<'_>, place: usize) -> &'static Site {
             }
         }
     };
-    // A thread that ends has no hand any more.
+    // The cache of a thread that is ending is already destroyed.
     let _ = HAND.try_with(|hand| {
         hand[place ^ 1].set(hand[place].replace(Some(site)));
     });
@@ -121,8 +121,8 @@ fn full() -> &'static Site {
 }
 
 impl Key<'_> {
-    /// Where a thread keeps it. What is alike in length and ends shares a place, which costs time
-    /// and nothing else.
+    /// Returns the slot in a thread's cache. Keys of equal length and with equal ends share a slot,
+    /// which costs only time.
     fn place(&self) -> usize {
         let mix = |hash: u64, text: &str| {
             let bytes = text.as_bytes();

@@ -1,4 +1,4 @@
-//! States and windows: operations that are a stretch of time and not a call.
+//! States and windows: operations that are periods of time and not calls.
 
 use std::fmt;
 
@@ -6,11 +6,11 @@ use super::attribute::AttributeValue;
 use super::guard::Guard;
 use super::running::Running;
 
-/// A thing that is in one state after the other: a connection, a circuit breaker, a job.
+/// A thing with a sequence of states: a connection, a circuit breaker, a job.
 ///
-/// Each stay in a state is an operation, with a span `thing/state`, and what the thing changes to is
-/// an event of the span that ends. Dropping it ends the last one well: being in a state is nothing
-/// that can be canceled.
+/// Each period in a state is an operation with a span `thing/state`. A change of state is an event in
+/// the span that ends. Dropping the value ends the last period successfully: being in a state cannot
+/// be canceled.
 ///
 /// ```
 /// use barograph_edge::observe::States;
@@ -26,7 +26,7 @@ pub struct States {
 }
 
 impl States {
-    /// A thing, and the state that it is in first. Both have few different names.
+    /// Creates a thing in its first state. Both names should have few different values.
     pub fn new(thing: &str, state: &str) -> Self {
         States {
             thing: thing.to_owned(),
@@ -35,7 +35,7 @@ impl States {
         }
     }
 
-    /// Changes to another state. To the one that it is in already, nothing changes.
+    /// Changes to another state. Does nothing if the thing is already in it.
     pub fn enter(&mut self, state: &str) {
         if state == self.state {
             return;
@@ -52,12 +52,12 @@ impl States {
         state.clone_into(&mut self.state);
     }
 
-    /// The state that it is in.
+    /// Returns the current state.
     pub fn current(&self) -> &str {
         &self.state
     }
 
-    /// Says that something happened in this state.
+    /// Emits an event in the span of this state.
     pub fn event(&mut self, name: &str, attributes: &[(&'static str, AttributeValue<'_>)]) {
         if let Some(guard) = &mut self.guard {
             guard.event(name, attributes);
@@ -83,10 +83,10 @@ fn stay(thing: &str, state: &str) -> Guard {
     Guard::new(Running::named(thing, state))
 }
 
-/// A stretch of time in which something is gathered: a minute of orders, a batch that fills.
+/// A period of time in which items are collected: a minute of orders, a batch that fills.
 ///
-/// It is an operation that ends well when it is closed, with an event that says how much there was.
-/// One that is dropped was canceled.
+/// It is an operation that ends successfully when it is closed, with an event that has the number of
+/// items. If it is dropped, it was canceled.
 ///
 /// ```
 /// use barograph_edge::observe::Window;
@@ -111,17 +111,17 @@ impl Window {
         }
     }
 
-    /// Counts so many items to it.
+    /// Adds to the number of items.
     pub fn add(&mut self, items: u64) {
         self.items = self.items.saturating_add(items);
     }
 
-    /// Says that something happened while it was open.
+    /// Emits an event in the span of the window.
     pub fn event(&mut self, name: &str, attributes: &[(&'static str, AttributeValue<'_>)]) {
         self.guard.event(name, attributes);
     }
 
-    /// Closes it. Gives how many items there were.
+    /// Closes the window. Returns the number of items.
     pub fn close(mut self) -> u64 {
         let items = i64::try_from(self.items).unwrap_or(i64::MAX);
         self.guard
