@@ -1,8 +1,8 @@
-//! Systems whose process metrics nobody has asked for yet.
+//! Systems for which process metrics are not implemented.
 
 use super::family::Reading;
 
-/// Reads nothing.
+/// Returns an empty reading.
 pub(super) fn read() -> Reading {
     Reading::default()
 }

@@ -6,7 +6,7 @@ use barograph_model::descriptor::{Descriptor, Kind};
 use barograph_model::label::Labels;
 use barograph_model::snapshot::{FamilyView, Point, Value};
 
-/// What can be read about a process. One that cannot be read is none.
+/// The values of a process. A value that cannot be read is none.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct Reading {
     pub(super) cpu_seconds: Option<f64>,
@@ -19,19 +19,20 @@ pub(super) struct Reading {
     pub(super) start_seconds: Option<f64>,
 }
 
-/// A number as it was read.
+/// A value as it was read.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Number {
     Whole(u64),
     Any(f64),
 }
 
-/// How a number is found in a reading.
+/// A function that takes a value from a reading.
 type Field = fn(&Reading) -> Option<Number>;
 
-/// Name, unit, help and value of each family, in the order of the page.
+/// The name, unit, help and value of each family, in the order of output.
 ///
-/// The names are those of the page already. The unit is in them, so that no encoder adds it again.
+/// The names are those of the Prometheus text format and already include the unit, so that no encoder
+/// adds it again.
 pub(super) const FAMILIES: [(&str, &str, &str, Field); 7] = [
     (
         "process_cpu_seconds_total",
@@ -96,7 +97,7 @@ pub(super) fn descriptors() -> Vec<Arc<Descriptor>> {
 pub(super) struct Single {
     pub(super) descriptor: Arc<Descriptor>,
     pub(super) number: Number,
-    /// When a counter began to count.
+    /// The time when a counter began to count.
     pub(super) start_unix_nano: Option<u64>,
 }
 

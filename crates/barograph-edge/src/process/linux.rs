@@ -1,16 +1,16 @@
-//! The files in which Linux tells about a process.
+//! Reads the files in `/proc` that describe a process.
 
 use std::fs;
 
 use super::family::Reading;
 use super::stat::{boot_time, max_fds, stat};
 
-/// Reads what there is to read.
+/// Reads all values that are available.
 pub(super) fn read() -> Reading {
     let ticks = rustix::param::clock_ticks_per_second() as f64;
     let page = rustix::param::page_size() as u64;
     let stat = text("/proc/self/stat").and_then(|text| stat(&text));
-    // The boot time changes when the clock is set, so it is read anew.
+    // The boot time changes when the clock is set, so it is read each time.
     let boot = text("/proc/stat").and_then(|text| boot_time(&text));
     Reading {
         cpu_seconds: stat.as_ref().map(|stat| stat.cpu_ticks as f64 / ticks),
@@ -28,13 +28,13 @@ pub(super) fn read() -> Reading {
 }
 
 fn text(path: &str) -> Option<String> {
-    // A program's name, which the kernel puts among the numbers, is not always UTF-8.
+    // The program's name, which the kernel puts among the numbers, is not always UTF-8.
     let bytes = fs::read(path).ok()?;
     Some(String::from_utf8_lossy(&bytes).into_owned())
 }
 
 fn open_fds() -> Option<u64> {
     let open = fs::read_dir("/proc/self/fd").ok()?.count() as u64;
-    // One of them is the directory that is being read.
+    // One of them is the open directory itself.
     Some(open.saturating_sub(1))
 }

@@ -1,4 +1,4 @@
-//! What the kernel knows about this process, under the names that every dashboard knows.
+//! The kernel's metrics of this process, under the names of the Prometheus client libraries.
 //!
 //! | metric | kind |
 //! |---|---|
@@ -10,7 +10,7 @@
 //! | `process_threads` | gauge |
 //! | `process_start_time_seconds` | gauge |
 //!
-//! They are read when they are collected, which costs nothing in between. What cannot be read is
+//! They are read when they are collected, and cost nothing in between. Values that cannot be read are
 //! left out; on systems other than Linux that is all of them.
 //!
 //! Source: Prometheus, "Writing client libraries", Process metrics.

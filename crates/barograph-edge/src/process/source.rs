@@ -9,7 +9,7 @@ use barograph_model::snapshot::{FamilyView, Source};
 use super::family::{FAMILIES, Single, descriptors};
 use super::system;
 
-/// Gives the metrics of this process, read when they are collected.
+/// A source of the metrics of this process, which are read when they are collected.
 ///
 /// ```
 /// use barograph_edge::process::ProcessSource;
@@ -25,7 +25,7 @@ pub struct ProcessSource {
 }
 
 impl ProcessSource {
-    /// The source for this process.
+    /// Creates a source for this process.
     pub fn new() -> Self {
         ProcessSource {
             descriptors: descriptors().into(),

@@ -1,25 +1,25 @@
-//! The grammar of the kernel's files about processes.
+//! Parsers for the kernel's files about processes.
 //!
 //! Source: proc_pid_stat(5), proc_stat(5), proc_pid_limits(5).
 
-/// The fields of `/proc/<pid>/stat` that are shown.
+/// The fields of `/proc/<pid>/stat` that are used.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct Stat {
-    /// In user and in kernel mode.
+    /// In user and kernel mode.
     pub(super) cpu_ticks: u64,
     pub(super) threads: u64,
-    /// After boot.
+    /// Since boot.
     pub(super) start_ticks: u64,
     pub(super) virtual_bytes: u64,
     pub(super) resident_pages: u64,
 }
 
-/// Reads `/proc/<pid>/stat`.
+/// Parses `/proc/<pid>/stat`.
 pub(super) fn stat(text: &str) -> Option<Stat> {
     // The second field is the program's name in parentheses, which may hold spaces and parentheses.
     let (_, rest) = text.rsplit_once(')')?;
     let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
-    // The manual counts from one, and two fields are gone.
+    // The manual counts from one, and the first two fields are already removed.
     let field = |number: usize| fields.get(number - 3)?.parse::<u64>().ok();
     Some(Stat {
         cpu_ticks: field(14)?.saturating_add(field(15)?),
@@ -30,13 +30,13 @@ pub(super) fn stat(text: &str) -> Option<Stat> {
     })
 }
 
-/// The boot time in `/proc/stat`, in seconds since the Unix epoch.
+/// Returns the boot time in `/proc/stat`, in seconds since the Unix epoch.
 pub(super) fn boot_time(text: &str) -> Option<u64> {
     let line = text.lines().find_map(|line| line.strip_prefix("btime "))?;
     line.trim().parse().ok()
 }
 
-/// The soft limit of open files in `/proc/<pid>/limits`.
+/// Returns the soft limit of open files in `/proc/<pid>/limits`.
 pub(super) fn max_fds(text: &str) -> Option<u64> {
     let line = text
         .lines()

@@ -1,36 +1,37 @@
-//! Hides secrets in fields and texts, by the names of what holds them.
+//! Hides secrets in fields and texts, by the names of fields and keys.
 //!
 //! The last words of a name decide: `password`, `DB_PASSWORD`, `newPassword`, `api-key` and `session_id`
-//! are names of secrets; `token_count`, `max_tokens`, `password_reset_enabled` and `key` are not. Only the
-//! part of a field's name behind its last dot counts, so OpenTelemetry's `session.id` is kept.
+//! are names of secrets; `token_count`, `max_tokens`, `password_reset_enabled` and `key` are not. Of a
+//! field's name only the part after its last dot counts, so OpenTelemetry's `session.id` is kept.
 //! [`Redaction::default`] has the list.
 //!
-//! A field of such a name is hidden whole. Texts that carry names of their own are read: messages,
-//! errors, queries, URLs, and all that is recorded in its `Debug` or `Display` form (`?value`, `%value`).
-//! In them these are hidden:
+//! A field with such a name is hidden completely. Texts that contain names are searched: messages,
+//! errors, queries, URLs, and every value recorded in its `Debug` or `Display` form (`?value`,
+//! `%value`). In these texts the following is hidden:
 //!
-//! | what | examples |
+//! | where | examples |
 //! |---|---|
-//! | behind `=`, `:`, `=>` or `:=` | `token=…`, `db password: …`, `a=1%26token%3D…` |
+//! | after `=`, `:`, `=>` or `:=` | `token=…`, `db password: …`, `a=1%26token%3D…` |
 //! | in quotes, also escaped | `"secret": "…"`, `{\"secret\":\"…\"}`, `token: b"…"` |
-//! | in brackets, with all that is in them | `password: Some("…")`, `{"token":["…"]}`, `credentials: Login { … }` |
+//! | in brackets, all of it | `password: Some("…")`, `{"token":["…"]}`, `credentials: Login { … }` |
 //! | headers, with scheme and parameters | `Authorization: Bearer …`, `{"cookie": "a=…; b=…"}` |
 //! | arguments | `--password=…`, `--password …`, `["--password", "…"]` |
 //! | the user and password of a URL | `postgres://…:…@db`, `redirect=//…@host`, `http:\/\/…@host` |
 //!
-//! JSON stays JSON: a number, array or object becomes a text. Percent-encoding is undone up to three
-//! times to look, and stays in the text.
+//! JSON stays valid JSON: a number, array or object becomes a string. Percent-encoding is decoded up to
+//! three times for the search, and stays in the text.
 //!
-//! Not hidden, since it would hide too much of what is no secret:
+//! The following is not hidden, because that would also hide too much that is not secret:
 //!
 //! * a secret under another name, alone in a sentence, or in a tuple of a name and a value without a
-//!   sign between them: `("password", "…")`;
-//! * what `record_str` is given under a name that is neither of a secret nor of a text that is read;
-//! * `true`, `false`, `null` and `None`; a number of up to four digits with words behind it
+//!   separator sign between them: `("password", "…")`;
+//! * a value passed to `record_str` under a name that belongs neither to a secret nor to a text that is
+//!   searched;
+//! * `true`, `false`, `null` and `None`; a number of up to four digits followed by words
 //!   (`token: 5 tokens left`); a path under the name `pwd` alone; paths of code (`token::parse`);
-//! * what comes behind a comma, semicolon or space in a value without quotes, except in headers.
+//! * anything after a comma, semicolon or space in a value without quotes, except in headers.
 //!
-//! In a sentence the word behind a name and a colon is hidden even where it is no secret:
+//! In a sentence the word after a name and a colon is hidden even if it is not a secret:
 //! `invalid token: expired`.
 
 mod names;
@@ -46,10 +47,10 @@ use barograph_model::value::{AnyValue, Attribute, Text};
 use self::names::{Before, Names, Place};
 use self::scan::Kind;
 
-/// What stands for a secret.
+/// The replacement for a secret.
 pub const REDACTED: &str = "REDACTED";
 
-/// Which names are of secrets. Clones share the list.
+/// A redactor of secrets, with a list of their names. Clones share the list.
 ///
 /// ```
 /// use barograph_edge::redact::Redaction;
@@ -66,19 +67,19 @@ pub struct Redaction {
     names: Arc<Names>,
 }
 
-/// What is done with the value of a field.
+/// The treatment of a field's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Treatment {
-    /// It goes out as it is.
+    /// It is exported unchanged.
     Keep,
     /// It is hidden, whatever its type.
     Hide,
-    /// It is read, and secrets in it are hidden.
+    /// It is searched, and secrets in it are hidden.
     Read,
 }
 
 impl Treatment {
-    /// The treatment of a field that is recorded in its `Debug` form, which may carry names of its own.
+    /// Returns the treatment of a field that is recorded in its `Debug` form, which may contain names.
     #[inline]
     pub(crate) fn of_debug(self) -> Self {
         match self {
@@ -89,14 +90,14 @@ impl Treatment {
 }
 
 impl Redaction {
-    /// Hides nothing.
+    /// Returns a redaction that hides nothing.
     pub fn none() -> Self {
         Redaction {
             names: Arc::new(Names::default()),
         }
     }
 
-    /// Hides what has a name of which these are the last words too. Case, `_` and `-` do not matter.
+    /// Also hides values whose name ends with these words. Case, `_` and `-` are ignored.
     #[must_use]
     pub fn with_name(self, name: &str) -> Self {
         let mut names = Names::clone(&self.names);
@@ -106,7 +107,7 @@ impl Redaction {
         }
     }
 
-    /// What is done with a field of this name. Costs some nanoseconds.
+    /// Returns the treatment of a field with this name. Takes a few nanoseconds.
     #[inline]
     pub fn treatment(&self, key: &str) -> Treatment {
         if self.names.is_empty() {
@@ -122,7 +123,7 @@ impl Redaction {
         }
     }
 
-    /// The value of a field as it may be told.
+    /// Returns the redacted value of a field.
     pub fn redact<'a>(&self, key: &str, value: &'a str) -> Cow<'a, str> {
         match self.treatment(key) {
             Treatment::Keep => Cow::Borrowed(value),
@@ -132,7 +133,7 @@ impl Redaction {
         }
     }
 
-    /// The value of an attribute as it may be told. In arrays and maps each text is looked at.
+    /// Returns the redacted value of an attribute. Texts in arrays and maps are redacted too.
     pub fn value(&self, key: &str, value: AnyValue) -> AnyValue {
         match (self.treatment(key), value) {
             (Treatment::Hide, _) => AnyValue::from(REDACTED),
@@ -158,7 +159,7 @@ impl Redaction {
         }
     }
 
-    /// The same as [`text`](Redaction::text), of a text that is one's own.
+    /// Redacts an owned text, as [`text`](Redaction::text) does for a borrowed one.
     #[inline]
     pub fn told(&self, text: Text) -> Text {
         match self.redacted(&text, Kind::Text) {
@@ -167,7 +168,7 @@ impl Redaction {
         }
     }
 
-    /// Takes the secrets out of a text, as [`text`](Redaction::text) does.
+    /// Redacts a text in place, as [`text`](Redaction::text) does.
     #[inline]
     pub(crate) fn hide(&self, text: &mut String) {
         if let Some(told) = self.redacted(text, Kind::Text) {
@@ -175,8 +176,8 @@ impl Redaction {
         }
     }
 
-    /// A text without the secrets in it: values behind names of the list, also percent-encoded ones,
-    /// and who a URL logs in as.
+    /// Returns a text without its secrets: values after names of the list, also percent-encoded ones,
+    /// and the user and password of URLs.
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
         self.read(text, Kind::Text)
     }
@@ -198,11 +199,11 @@ impl Redaction {
 }
 
 impl Default for Redaction {
-    /// Hides what has a name that ends with `password`, `passwd`, `passphrase`, `secret`, `secret_key`,
+    /// Hides values whose name ends with `password`, `passwd`, `passphrase`, `secret`, `secret_key`,
     /// `private_key`, `access_key`, `signing_key`, `api_key`, `token`, `authorization`, `credential`,
-    /// `credentials`, `cookie`, `session_id` or `sessid`, or with the word `pwd`, `jwt` or `session`; and in
-    /// texts what ends with the word `sig`, `signature` or `access_key_id`, as in signed URLs. Case does
-    /// not matter, nor do `_` and `-`, nor a number behind: `accessToken`, `PGPASSWORD`, `password_2`.
+    /// `credentials`, `cookie`, `session_id` or `sessid`, or with the word `pwd`, `jwt` or `session`; in
+    /// texts also with the word `sig`, `signature` or `access_key_id`, as in signed URLs. Case, `_`, `-`
+    /// and a number at the end are ignored: `accessToken`, `PGPASSWORD`, `password_2`.
     ///
     /// Source: OpenTelemetry semantic conventions 1.44, `url.query`, for the signatures.
     fn default() -> Self {
@@ -215,11 +216,11 @@ impl Default for Redaction {
 #[inline]
 fn last_part(key: &str) -> &str {
     let dot = key.as_bytes().iter().rposition(|byte| *byte == b'.');
-    // A dot is no part of another character.
+    // In UTF-8 the byte of a dot is never part of another character.
     dot.and_then(|dot| key.get(dot + 1..)).unwrap_or(key)
 }
 
-/// Whether the values of a field carry names of their own, or are sentences of others.
+/// Returns true if the values of a field contain names, or messages from other code.
 #[inline]
 fn is_read(key: &str, last: &str) -> bool {
     match last.len() {

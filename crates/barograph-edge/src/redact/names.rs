@@ -1,39 +1,39 @@
-//! The names of secrets, and the rule by which a name is one of them.
+//! The names of secrets, and the rule that matches them.
 //!
 //! The last words of a name decide. Words end at `_` and `-`, where lower case turns into upper case,
 //! and at digits: `DB_PASSWORD`, `new-password`, `dbPassword` and `password_2` all end with `password`;
 //! `password_reset_enabled`, `token_count` and `max_tokens` do not.
 
-/// Where a name is the name of a secret.
+/// The places in which a name counts as the name of a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
 pub(super) enum Place {
     Texts,
     Anywhere,
 }
 
-/// What stands before the end of a longer name.
+/// The characters that may precede the end of a longer name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Before {
-    /// Another word, with a boundary between: `user_session` but not `possession`.
+    /// Another word, with a word boundary between: `user_session` but not `possession`.
     Words,
-    /// Anything: `PGPASSWORD`, `accesstoken`.
+    /// Any characters: `PGPASSWORD`, `accesstoken`.
     Anything,
 }
 
-/// The names, by their last letter, behind masks that turn away most other names at once.
+/// The names, indexed by their last letter. Bit masks reject most other names at once.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Names {
     by_last: [Vec<Ending>; 32],
-    /// For each last byte modulo 32, the bits of what may be the byte before it, and before that.
+    /// For each last byte modulo 32, a mask of the bytes that may come before it; `thirds`: before those.
     seconds: [u32; 32],
     thirds: [u32; 32],
-    /// How short no name is; 0 where there are none.
+    /// The length of the shortest name; 0 if there are none.
     shortest: usize,
 }
 
 #[derive(Clone, Debug)]
 struct Ending {
-    /// In lower case and without `_` and `-`.
+    /// In lower case, without `_` and `-`.
     letters: Box<[u8]>,
     /// The letter before the last one.
     second: u8,
@@ -42,7 +42,7 @@ struct Ending {
 }
 
 impl Names {
-    /// The names of the list that is the default.
+    /// Returns the default list.
     pub(super) fn of_secrets() -> Self {
         let mut names = Names::default();
         for name in ANYWHERE {
@@ -64,7 +64,7 @@ impl Names {
             return;
         };
         let last = usize::from(last % 32);
-        // A separator may stand between any of them.
+        // A separator may stand between any two letters.
         let mut others = letters.iter().rev().skip(1);
         self.seconds[last] |= others.next().map_or(0, bit) | bit(&b'_');
         self.thirds[last] |= self.seconds[last] | others.next().map_or(0, bit);
@@ -85,7 +85,7 @@ impl Names {
         self.shortest == 0
     }
 
-    /// Whether this is the name of a secret, also with a number behind it.
+    /// Returns true if this is the name of a secret, with or without a number at the end.
     #[inline]
     pub(super) fn has(&self, name: &[u8], place: Place) -> bool {
         if self.ends(name, place) {
@@ -178,7 +178,7 @@ fn is_separator(byte: u8) -> bool {
     matches!(byte, b'_' | b'-')
 }
 
-/// No other word ends with these.
+/// Names that no other word ends with.
 const ANYWHERE: [&str; 16] = [
     "password",
     "passwd",

@@ -1,15 +1,15 @@
 //! Finds the secrets in a text.
 //!
 //! A name is read backwards from a sign (`=`, `:`, `=>`, `:=`), past spaces, `+`, quotes and backslashes,
-//! or forwards from the `--` of an argument. If it is the name of a secret (`names`), what it names is
-//! read by its shape (`value`). The user and password of a URL stand between `//` and `@`. In
-//! `user[password]` and `token[0]` each part is a name. The time that this takes is linear in the length
-//! of the text, and nothing is allocated for a text without `%` in which nothing is hidden.
+//! or forwards from the `--` of an argument. If it is the name of a secret (`names`), its value is read
+//! by its shape (`value`). The user and password of a URL stand between `//` and `@`. In
+//! `user[password]` and `token[0]` each part is a name. The time is linear in the length of the text,
+//! and a text without `%` in which nothing is hidden causes no allocation.
 //!
 //! Percent-encoding can hide all of this: `%74oken=…`, `user%5Bpassword%5D=…`, and a whole URL as the
-//! value of a parameter. So a text that has any of its signs, or of the characters of names, encoded is
-//! read again with that undone, level by level, and what is found there is taken out of the text as it
-//! stands. What is encoded ends no value whose sign is not: there it is a part of the value.
+//! value of a parameter. So a text in which such signs, or characters of names, are encoded is decoded
+//! and searched again, level by level, and the secrets found are removed from the original text. An
+//! encoded character does not end a value whose sign is not encoded: there it is part of the value.
 
 use std::ops::Range;
 
@@ -20,16 +20,16 @@ use super::names::{Names, Place};
 use super::value::{Expected, Named, Strings};
 use super::view::{Secret, View};
 
-/// What a text is.
+/// The kind of a text.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Anything.
+    /// Any text.
     Text,
     /// The query of a URL, without its `?`.
     Query,
 }
 
-/// The text without its secrets; none where it has none.
+/// Returns the text without its secrets, or none if it has none.
 #[inline]
 pub(super) fn redacted(text: &str, names: &Names, kind: Kind) -> Option<String> {
     let has_flags = has_flags(text.as_bytes());
@@ -40,7 +40,7 @@ pub(super) fn redacted(text: &str, names: &Names, kind: Kind) -> Option<String> 
     found(text, has_flags, names, kind)
 }
 
-/// Whether there is `--`. A loop without a branch, as it is what most texts are looked through for.
+/// Returns true if the text contains `--`. The loop has no branch, because it runs over most texts.
 #[inline]
 fn has_flags(bytes: &[u8]) -> bool {
     let pairs = bytes.iter().zip(bytes.iter().skip(1));
@@ -60,10 +60,10 @@ fn found(text: &str, has_flags: bool, names: &Names, kind: Kind) -> Option<Strin
     }
 }
 
-/// How often percent-encoding is undone.
+/// The maximum number of levels of percent-encoding that are decoded.
 const MOST_LEVELS: usize = 3;
 
-/// The same of what is encoded.
+/// Redacts the secrets that are percent-encoded.
 #[cold]
 fn decoded(text: &str, mut told: Option<String>, names: &Names, kind: Kind) -> Option<String> {
     for level in 1..=MOST_LEVELS {
@@ -84,7 +84,7 @@ fn decoded(text: &str, mut told: Option<String>, names: &Names, kind: Kind) -> O
     told
 }
 
-/// Undoes one level of percent-encoding in place; whether that tells anything.
+/// Decodes one level of percent-encoding in place. Returns true if an ASCII character was decoded.
 fn decode(bytes: &mut Vec<u8>, sources: &mut Vec<usize>) -> bool {
     let digit = |byte: &u8| char::from(*byte).to_digit(16);
     let (mut from, mut to, mut tells) = (0, 0, false);
@@ -96,7 +96,7 @@ fn decode(bytes: &mut Vec<u8>, sources: &mut Vec<usize>) -> bool {
         sources[to] = sources[from];
         match byte {
             Some((high, low)) => {
-                // Two hexadecimal digits fit a byte.
+                // The value of two hexadecimal digits fits in a byte.
                 let byte = (high * 16 + low) as u8;
                 tells |= byte.is_ascii();
                 bytes[to] = byte;
@@ -115,7 +115,7 @@ fn decode(bytes: &mut Vec<u8>, sources: &mut Vec<usize>) -> bool {
     tells
 }
 
-/// The text without all secrets that a view of it shows.
+/// Returns the text without the secrets that are visible in a view of it, or none if there are none.
 fn replace(text: &str, view: View<'_>, names: &Names, kind: Kind) -> Option<String> {
     let mut strings = Strings::default();
     let mut secret = view.next(0, names, kind, &mut strings)?;
@@ -137,11 +137,11 @@ fn replace(text: &str, view: View<'_>, names: &Names, kind: Kind) -> Option<Stri
     Some(told)
 }
 
-/// Both parts of what stands before the `@`.
+/// The replacement for both parts before the `@`.
 const USER_AND_PASSWORD: &str = "REDACTED:REDACTED";
 
 impl View<'_> {
-    /// The first secret that does not begin before `from`.
+    /// Returns the first secret that does not begin before `from`.
     #[inline]
     fn next(
         &self,
@@ -202,7 +202,7 @@ impl View<'_> {
         }
     }
 
-    /// What stands before the `@` of the URL whose `//` is behind the sign, also as `\/\/`.
+    /// Returns the text before the `@` of the URL whose `//`, possibly as `\/\/`, follows the sign.
     fn login(&self, sign: usize) -> Option<Secret> {
         let is_around = |mark| is_around(mark) && mark != b'+';
         let mut start = sign + 1 + self.run(sign + 1, sign, is_around);
@@ -229,7 +229,7 @@ impl View<'_> {
         })
     }
 
-    /// What is behind this sign, if a name before it is one of the list.
+    /// Returns the value after this sign, if the name before it is one of the list.
     #[inline]
     fn named(&self, from: usize, sign: usize, names: &Names, kind: Kind) -> Option<Named> {
         let (byte, next) = (self.bytes[sign], self.bytes.get(sign + 1));
@@ -262,10 +262,10 @@ impl View<'_> {
         })
     }
 
-    /// What is behind `--password `, also in a list of arguments: `"--password", "…"`.
+    /// Returns the value after `--password `, also in a list of arguments: `"--password", "…"`.
     fn flag(&self, from: usize, sign: usize, names: &Names) -> Option<Named> {
-        // What is encoded is a part of the name here as it is below: else each of many `--%25` would be
-        // read to the end of the text.
+        // Encoded characters are part of the name here as they are below: otherwise each of many `--%25`
+        // would be read to the end of the text.
         let is_inside = sign > from && self.mark(sign - 1, sign).is_some_and(is_in_name);
         if is_inside {
             return None;
@@ -277,7 +277,7 @@ impl View<'_> {
             Some(b'"' | b'\'') => end..end + escapes + 1,
             _ => end..end,
         };
-        // The next of a list of arguments.
+        // The next item of a list of arguments.
         let is_in_list = !quote.is_empty() && self.mark(quote.end, sign) == Some(b',');
         let start = quote.end + usize::from(is_in_list);
         let blank = self.run(start, sign, |mark| mark.is_ascii_whitespace());
@@ -296,7 +296,7 @@ impl View<'_> {
         })
     }
 
-    /// The last quote of this part, with the backslashes that escape it.
+    /// Returns the last quote in this range, with the backslashes that escape it.
     fn quote_before(&self, start: usize, end: usize) -> Range<usize> {
         let is_quote = |byte: &u8| matches!(byte, b'"' | b'\'');
         let Some(at) = self.bytes[start..end].iter().rposition(is_quote) else {
@@ -305,7 +305,7 @@ impl View<'_> {
         let at = start + at;
         let before = self.bytes[start..at].iter().rev();
         let escapes = before.take_while(|byte| **byte == b'\\').count();
-        // An even number of them is what stands in the text before the quote.
+        // An even number of backslashes is text before the quote, not its escape.
         let escapes = if escapes.is_multiple_of(2) {
             0
         } else {
@@ -317,13 +317,13 @@ impl View<'_> {
 
 /// A name of the list, before a sign.
 struct Name {
-    /// Where it begins, with what stands before its brackets.
+    /// The start of the name, including the part before its brackets.
     start: usize,
     expected: Expected,
 }
 
 impl Name {
-    /// The name that ends with this text, if it or a part of it in brackets is one of the list.
+    /// Returns the name at the end of this text, if it or a part of it in brackets is one of the list.
     #[inline]
     fn before(text: &[u8], names: &Names) -> Option<Self> {
         let mut is_secret = false;
@@ -352,7 +352,7 @@ impl Name {
     }
 }
 
-/// How long a part of a name in brackets is at the most.
+/// The maximum length of a part of a name in brackets.
 const MOST_IN_BRACKETS: usize = 128;
 
 fn start_of_name(text: &[u8]) -> usize {
@@ -361,7 +361,7 @@ fn start_of_name(text: &[u8]) -> usize {
     if !text[..start].ends_with(b"\\") {
         return start;
     }
-    // An escape ends before the name: `\npassword`, `\u0026token`.
+    // An escape sequence ends before the name: `\npassword`, `\u0026token`.
     match text[start..] {
         [b'n' | b'r' | b't', _, ..] => start + 1,
         [b'u', ref digits @ .., _]
@@ -373,7 +373,7 @@ fn start_of_name(text: &[u8]) -> usize {
     }
 }
 
-/// A part in brackets without quotes, also escaped ones.
+/// Returns a part in brackets without its quotes, including escaped ones.
 fn unquote(part: &[u8]) -> &[u8] {
     let start = part.iter().position(|byte| is_in_name(*byte));
     let end = part.iter().rposition(|byte| is_in_name(*byte));

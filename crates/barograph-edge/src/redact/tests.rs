@@ -133,13 +133,13 @@ fn names_of_parameters_are_read_in_any_form() {
             "q=%7B%22password%22%3A%22x%20y%22%7D",
             "q=%7B%22password%22%3A%22REDACTED%22%7D",
         ),
-        // What is encoded is a part of the value.
+        // Encoded characters are part of the value.
         ("%70assword=a%22b%26c&d=1", "%70assword=REDACTED&d=1"),
         (
             "https://u:p%2F%40s@h%2Dx/",
             "https://REDACTED:REDACTED@h%2Dx/",
         ),
-        // What ends a value elsewhere does not end one of a query.
+        // A character that ends a value elsewhere does not end a parameter of a query.
         ("?token=a,b)c;d'e&x=1", "?token=REDACTED&x=1"),
         (
             "no answer from https://h/?a=1&sig=a,b: token=c, d",
@@ -231,7 +231,7 @@ fn the_last_words_of_a_name_decide() {
 fn values_are_read_by_their_shape() {
     let redaction = Redaction::default();
     for (text, told) in [
-        // `Debug` and JSON of structures.
+        // `Debug` and JSON output of structures.
         (
             r#"L { password: Some("S"), n: 1 }"#,
             r#"L { password: Some("REDACTED"), n: 1 }"#,
@@ -276,7 +276,7 @@ fn values_are_read_by_their_shape() {
             r#"password: None, token: Some("REDACTED")"#,
         ),
         ("token: []", "token: []"),
-        // Quotes and brackets inside of a value.
+        // Quotes and brackets inside a value.
         (r#"token="a"S"#, r#"token="REDACTED""#),
         (r#"token="a""S" x"#, r#"token="REDACTED" x"#),
         (r#"token=a"S"b x"#, "token=REDACTED x"),
@@ -430,7 +430,7 @@ fn no_text_makes_it_panic_and_json_stays_json() {
     assert_stays_json::<4>(&redaction, &encoded);
 }
 
-/// Looks at every text of so many pieces.
+/// Checks every text that consists of `N` pieces.
 fn assert_stays_json<const N: usize>(redaction: &Redaction, pieces: &[&str]) {
     let mut places = [0; N];
     loop {
@@ -438,7 +438,7 @@ fn assert_stays_json<const N: usize>(redaction: &Redaction, pieces: &[&str]) {
         let told = redaction.text(&text);
         assert!(!told.is_empty());
         let json = serde_json::to_string(&text).unwrap();
-        // As a line has it: inside of the quotes.
+        // In the form in which a log line has it: inside the quotes.
         let json = redaction.text(&json[1..json.len() - 1]);
         let read: Result<String, _> = serde_json::from_str(&format!("\"{json}\""));
         assert!(read.is_ok(), "{text:?}: {json}");
@@ -450,7 +450,7 @@ fn assert_stays_json<const N: usize>(redaction: &Redaction, pieces: &[&str]) {
     }
 }
 
-/// Names of secrets, and what may stand between one and its value, and around the value.
+/// The names of secrets, and what may stand between a name and its value, and around the value.
 const SPELLED: [&str; 8] = [
     "password",
     "DB_PASSWORD",
@@ -493,7 +493,7 @@ fn spelled() -> impl Strategy<Value = (&'static str, (&'static str, &'static str
     )
 }
 
-/// Texts that a JSON string may hold: signs, names, quotes and whatever.
+/// Texts that a JSON string may contain: signs, names, quotes and other characters.
 fn fragments() -> impl Strategy<Value = String> {
     let pieces = [
         "token",
@@ -547,7 +547,7 @@ fn json() -> impl Strategy<Value = serde_json::Value> {
     })
 }
 
-/// Texts of which every part may begin something that is then looked for to the end.
+/// Texts in which every part may begin something whose end is then searched in the rest of the text.
 #[test]
 fn the_time_is_linear_in_the_length() {
     const PIECES: [&str; 16] = [
@@ -583,7 +583,7 @@ fn the_time_is_linear_in_the_length() {
     {
         let text = piece.repeat(300 / piece.len());
         let (short, long) = (time(&text), time(&text.repeat(32)));
-        // 32 times as long, and 1024 times where each part is read to the end.
+        // The text is 32 times as long; reading each part to the end would take 1024 times as long.
         assert!(long < 200 * short, "{piece:?}: {long:?}, {short:?}");
     }
 }

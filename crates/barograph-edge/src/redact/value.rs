@@ -1,43 +1,43 @@
-//! Reads what stands behind the name of a secret, by its shape.
+//! Reads the value after the name of a secret, by its shape.
 //!
-//! In quotes, with whatever escapes them; in brackets with all that is in them, also behind a word
-//! (`Some("…")`, `Login { … }`); a scheme with its credential (`Bearer …`); or bare, to where its kind
-//! of text goes on. A quote or bracket that is followed by more of a word ends nothing: a secret may
-//! have them inside. Brackets are counted, not recursed into.
+//! A value is in quotes, which may be escaped; in brackets with all their content, also after a word
+//! (`Some("…")`, `Login { … }`); a scheme with its credential (`Bearer …`); or bare, up to a character
+//! that ends a value in its kind of text. A quote or bracket that is followed by more of a word does not
+//! end the value: a secret may contain them. Brackets are counted without recursion.
 
 use std::ops::Range;
 
 use super::REDACTED;
 use super::view::{Secret, View};
 
-/// The name of a secret, and where what it names begins.
+/// The name of a secret, and the start of its value.
 #[derive(Debug)]
 pub(super) struct Named {
     pub(super) sign: usize,
-    /// The quote behind the name; empty where it has none.
+    /// The quote after the name; empty if it has none.
     pub(super) quote: Range<usize>,
     pub(super) start: usize,
-    /// In the query of a URL, in which most signs may be a part of a value.
+    /// True in the query of a URL, in which most signs may be part of a value.
     pub(super) is_parameter: bool,
-    /// Behind a colon and a space, as in a sentence.
+    /// True after a colon and a space, as in a sentence.
     pub(super) is_text: bool,
     pub(super) expected: Expected,
 }
 
-/// What is expected of a value.
+/// The expected form of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Expected {
     /// Several words: `Authorization: Bearer …`, `Cookie: a=…; b=…`.
     Header,
-    /// A number may count: `token: 5 tokens left`.
+    /// The value may be a count: `token: 5 tokens left`.
     Token,
-    /// May be the working directory.
+    /// The value may be the working directory.
     Pwd,
     Other,
 }
 
 impl Named {
-    /// The secret of this name, if there is one.
+    /// Returns the secret with this name, if there is one.
     pub(super) fn secret(&self, view: &View<'_>, strings: &mut Strings) -> Option<Secret> {
         let reader = Reader {
             view,
@@ -49,17 +49,17 @@ impl Named {
     }
 }
 
-/// Where the strings of a text that is JSON are: no value goes on behind the string that it is in.
+/// The strings of a text that is JSON: a value never extends beyond the string that it is in.
 #[derive(Debug, Default)]
 pub(super) struct Strings {
-    /// Not known before it is asked for.
+    /// None until it is needed.
     is_json: Option<bool>,
-    /// The inside of the string that was found last.
+    /// The content of the string that was found last.
     last: Range<usize>,
 }
 
 impl Strings {
-    /// Where the string around this place ends; the end of the text where there is none.
+    /// Returns the end of the string around this position, or the end of the text if there is none.
     fn end_around(&mut self, view: &View<'_>, at: usize) -> usize {
         let end = view.bytes.len();
         if !*self.is_json.get_or_insert_with(|| is_json(view)) {
@@ -78,15 +78,15 @@ impl Strings {
     }
 }
 
-/// The inside of the next string from here, outside of one.
+/// Returns the content of the next string, starting from a position outside of strings.
 fn next_string(view: &View<'_>, from: usize) -> Option<Range<usize>> {
     let end = view.bytes.len();
-    // There is no sign at the end, so what is encoded is no mark.
+    // With the sign at the end, which is not encoded, encoded bytes are not marks.
     let start = 1 + (from..end).find(|at| view.mark(*at, end) == Some(b'"'))?;
     Some(start..Quote::PLAIN.closing(view, start, end))
 }
 
-/// Whether the text may be JSON: nothing but marks, numbers and its three words is outside of strings.
+/// Returns true if the text may be JSON: only marks, numbers and keywords are outside of strings.
 fn is_json(view: &View<'_>) -> bool {
     let end = view.bytes.len();
     let text = view.bytes.trim_ascii_start();
@@ -113,7 +113,7 @@ fn is_json(view: &View<'_>) -> bool {
     }
 }
 
-/// A quote, and how many backslashes stand before it.
+/// A quote, and the number of backslashes before it.
 #[derive(Clone, Copy, Debug)]
 struct Quote {
     mark: u8,
@@ -126,15 +126,15 @@ impl Quote {
         escapes: 0,
     };
 
-    /// Where the text inside of the quotes ends. One that is never closed goes to the end.
+    /// Returns the end of the quoted text. A quote that is never closed extends to the end.
     fn closing(&self, view: &View<'_>, start: usize, sign: usize) -> usize {
         for at in start..view.bytes.len() {
             if view.mark(at, sign) != Some(self.mark) {
                 continue;
             }
             let escapes = escapes_before(view, start, at, sign);
-            // A backslash in the value is two before a quote without any, and four before one with
-            // one; with more of them, none is expected.
+            // A backslash in the value is written as two if the quotes have no backslash, and as four if they
+            // have one; with more backslashes, none is expected in the value.
             let closes = match self.escapes {
                 0 => escapes.is_multiple_of(2),
                 1 => escapes % 4 == 1,
@@ -211,7 +211,7 @@ impl Reader<'_> {
         marks.take_while(|mark| is_part(*mark)).count()
     }
 
-    /// The quote that is here, with its backslashes.
+    /// Returns the quote at this position, with its backslashes.
     fn quote(&self, at: usize) -> Option<Quote> {
         let escapes = self.run(at, |mark| mark == b'\\');
         match self.mark(at + escapes)? {
@@ -229,7 +229,7 @@ impl Reader<'_> {
             })
     }
 
-    /// Whether a bare value tells nothing: a flag, a count, the working directory.
+    /// Returns true if a bare value is not secret: a flag, a count, the working directory.
     fn is_harmless(&self, start: usize, behind: usize) -> bool {
         let word = &self.view.bytes[start..behind];
         let is_whole = self
@@ -285,7 +285,7 @@ impl Reader<'_> {
             .min(self.limit)
     }
 
-    /// What is between the brackets, or from `start` on where they are of a struct.
+    /// Returns the content of the brackets, or all from `start` on if they belong to a struct.
     fn bracketed(&self, start: usize, open: usize) -> Option<Secret> {
         let inside = open + 1 + self.run(open + 1, |mark| mark.is_ascii_whitespace());
         if self.named.is_text && open == start && inside > open + 1 && self.is_sentence(inside) {
@@ -315,7 +315,7 @@ impl Reader<'_> {
         }
         let name_quote = self.named.quote.clone();
         if self.is_inside(close + 1) {
-            // A word with brackets in it.
+            // A word that contains brackets.
             return Some(self.to(start, self.bare(start), name_quote));
         }
         if self.mark(open) == Some(b'{') {
@@ -333,7 +333,7 @@ impl Reader<'_> {
         Some(self.to(inside, close - trailing, quote))
     }
 
-    /// Where a value without quotes around it ends.
+    /// Returns the end of a value without quotes around it.
     fn bare(&self, start: usize) -> usize {
         let end = self.word(start);
         let is_scheme = |scheme: &&str| {
@@ -354,7 +354,7 @@ impl Reader<'_> {
 
     fn word(&self, start: usize) -> usize {
         let (mut at, mut depth) = (start, 0_usize);
-        // A part in quotes begins where the value does, and where another one ended.
+        // A quoted part begins where the value does, and where the previous one ended.
         let mut opens = start;
         while let Some(mark) = self.mark(at) {
             if let Some(quote) = self.quote(at) {
@@ -399,14 +399,14 @@ impl Reader<'_> {
         at.min(self.limit)
     }
 
-    /// Whether a word goes on here.
+    /// Returns true if a word continues here.
     fn is_inside(&self, at: usize) -> bool {
         self.mark(at).is_some_and(|mark| {
             mark.is_ascii_alphanumeric() || !mark.is_ascii() || b"_-+/$@~^*=".contains(&mark)
         })
     }
 
-    /// Whether words are here, as behind `unexpected token: { `.
+    /// Returns true if words follow here, as after `unexpected token: { `.
     fn is_sentence(&self, at: usize) -> bool {
         let behind = at + self.run(at, |mark| mark.is_ascii_alphabetic());
         behind > at
@@ -416,7 +416,7 @@ impl Reader<'_> {
                 .is_some_and(|mark| mark.is_ascii_alphanumeric())
     }
 
-    /// Whether `, name=` is here, as in the credential of a digest.
+    /// Returns true if `, name=` follows here, as in the credential of a digest.
     fn is_before_parameter(&self, at: usize) -> bool {
         let start = at + self.run(at, |mark| mark == b' ');
         let length = self.run(start, |mark| mark.is_ascii_alphanumeric() || mark == b'-');
@@ -424,19 +424,19 @@ impl Reader<'_> {
     }
 }
 
-/// What may stand before the quotes of a literal.
+/// The prefixes that may stand before the quotes of a literal.
 const LITERALS: [&[u8]; 7] = [b"", b"b", b"c", b"r", b"u", b"br", b"cr"];
 
-/// What a credential may stand behind.
+/// The schemes that may precede a credential.
 const SCHEMES: [&str; 6] = ["Bearer", "Basic", "Digest", "Token", "Negotiate", "ApiKey"];
 
-/// What ends a value in any text.
+/// Returns true for a character that ends a value in any text.
 fn ends_value(mark: u8) -> bool {
     (ends_parameter(mark) && mark != b'#')
         || matches!(mark, b';' | b'\'' | b',' | b')' | b'}' | b']')
 }
 
-/// What ends the value of a parameter of a URL, in which other signs may be a part of it.
+/// Returns true for a character that ends a parameter of a URL, which may contain other signs.
 fn ends_parameter(mark: u8) -> bool {
     matches!(
         mark,

@@ -1,24 +1,24 @@
-//! A text in which secrets are looked for, and where one is.
+//! A text that is searched for secrets, and the position of a secret.
 
 use std::ops::Range;
 
-/// Where a secret is in a view, and what takes its place.
+/// The position of a secret in a view, and its replacement.
 #[derive(Debug)]
 pub(super) struct Secret {
     pub(super) start: usize,
     pub(super) end: usize,
     pub(super) with: &'static str,
-    /// A quote of the text, with its backslashes, that is written around it. It may be empty.
+    /// A quote of the text, with its backslashes, that is written around the replacement. May be empty.
     pub(super) quote: Range<usize>,
 }
 
-/// A text as it is, or with percent-encoding undone.
+/// A text as it is, or with percent-encoding decoded.
 #[derive(Clone, Copy)]
 pub(super) struct View<'a> {
     pub(super) bytes: &'a [u8],
-    /// Where each byte is in the text, and where the text ends; empty where that is the same.
+    /// The position of each byte in the original text, and its end; empty if they are the same.
     pub(super) sources: &'a [usize],
-    /// Whether there is `--`.
+    /// True if the text contains `--`.
     pub(super) has_flags: bool,
 }
 
@@ -36,16 +36,16 @@ impl View<'_> {
         }
     }
 
-    /// A byte as it may end or quote the value behind the sign.
+    /// Returns a byte for the parser of a value after the sign; `x` if the byte is only data there.
     #[inline]
     pub(super) fn mark(&self, at: usize, sign: usize) -> Option<u8> {
         let byte = *self.bytes.get(at)?;
-        // A backslash that is encoded escapes nothing in the text as it stands.
+        // An encoded backslash escapes nothing in the original text.
         let is_data = self.is_encoded(at) && (byte == b'\\' || !self.is_encoded(sign));
         Some(if is_data { b'x' } else { byte })
     }
 
-    /// How many of these marks there are from here on.
+    /// Returns the number of consecutive marks of this class from here on.
     pub(super) fn run(&self, from: usize, sign: usize, is_part: impl Fn(u8) -> bool) -> usize {
         let marks = (from..).map_while(|at| self.mark(at, sign));
         marks.take_while(|mark| is_part(*mark)).count()
