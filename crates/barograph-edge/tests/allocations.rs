@@ -1,4 +1,4 @@
-//! A request costs no allocation of the layer's own, once its series are there.
+//! The layer allocates only its mark per request, once the series exist.
 
 #![expect(unsafe_code, reason = "a counting allocator")]
 
@@ -22,16 +22,16 @@ thread_local! {
 
 struct Counting;
 
-// SAFETY: everything is handed on to the system's allocator.
+// SAFETY: everything is passed on to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the contract of `GlobalAlloc::alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the contract of `GlobalAlloc::dealloc`.
         unsafe { System.dealloc(at, layout) }
     }
 }
@@ -70,7 +70,7 @@ where
 
 #[test]
 fn a_request_allocates_nothing_but_its_mark() {
-    // The test would see one.
+    // The counter detects an allocation.
     assert_eq!(allocations(|| drop(Box::new(1))), 1);
 
     let registry = Registry::new();
@@ -82,7 +82,7 @@ fn a_request_allocates_nothing_but_its_mark() {
     let mut headers = HeaderMap::new();
     let header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     headers.insert("traceparent", HeaderValue::from_static(header));
-    // The first ones make series, exemplars and, once they are busy, cells.
+    // The first requests create series, exemplars and, under load, cells.
     for _ in 0..20_000 {
         serve(&mut service, HeaderMap::new());
         serve(&mut service, headers.clone());
@@ -92,7 +92,7 @@ fn a_request_allocates_nothing_but_its_mark() {
         serve(&mut service, HeaderMap::new());
         serve(&mut service, sampled);
     });
-    // What an inner layer of the same kind would find.
+    // The mark that an inner layer of the same kind would find.
     let mark = allocations(|| {
         Extensions::new().insert(0_usize);
     });
@@ -145,7 +145,7 @@ fn a_decision_allocates_nothing() {
             }
         }
     }
-    // What can be seen: a tracestate that another threshold is written to is a new text.
+    // The exception: writing another threshold into a tracestate creates a new text.
     let root = TraceContext::new(0xff_ffff_ffff_ffff, 1, TraceFlags::RANDOM).unwrap();
     let root = SpanStart::new(root.trace_id(), "GET /orders").with_trace_state(&state);
     let sampler = Probability::new(0.25).unwrap();

@@ -1,4 +1,4 @@
-//! A value that logs while it is formatted. Only a subscriber of the whole process lets it.
+//! A value that logs while it is formatted. This works only with a global subscriber.
 
 use std::fmt;
 use std::io::Read as _;
@@ -41,7 +41,7 @@ fn a_debug_that_logs_has_a_line_of_its_own() {
         lines,
         [
             "inner: said while formatting",
-            // While a span takes its fields down they are with whoever does that.
+            // While a span records fields, the recording code holds all of them, so this line has none.
             "inner: said while formatting in s",
             "inner: said while formatting in s{a=talking}",
             "shop: m a=talking in s{a=talking}",

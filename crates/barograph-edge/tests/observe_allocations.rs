@@ -1,4 +1,4 @@
-//! An operation that goes well allocates nothing after the first, with a span or without.
+//! A successful operation allocates nothing after the first one, with or without a span.
 
 #![expect(unsafe_code, reason = "a counting allocator")]
 
@@ -17,16 +17,16 @@ thread_local! {
 
 struct Counting;
 
-// SAFETY: everything is handed on to the system's allocator.
+// SAFETY: everything is passed on to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the contract of `GlobalAlloc::alloc`.
         unsafe { System.alloc(layout) }
     }
 
     unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
+        // SAFETY: the caller upholds the contract of `GlobalAlloc::dealloc`.
         unsafe { System.dealloc(at, layout) }
     }
 }
@@ -67,12 +67,12 @@ fn all(names: &[String; 2], table: &str) {
 
 #[test]
 fn an_operation_that_goes_well_allocates_nothing() {
-    // The test would see one.
+    // The counter detects an allocation.
     assert_eq!(allocations(|| drop(Box::new(1))), 1);
 
     let names = ["Dynamic".to_owned(), "text".to_owned()];
     let twice = || {
-        // The first ones make sites, series and, once they are busy, cells.
+        // The first operations create sites, series and, under load, cells.
         for _ in 0..20_000 {
             all(&names, "orders");
         }
@@ -83,7 +83,7 @@ fn an_operation_that_goes_well_allocates_nothing() {
         })
     };
     assert_eq!(twice(), 0);
-    // The registry of `tracing` keeps the room of spans that are closed.
+    // The registry of `tracing` reuses the memory of closed spans.
     let spans = tracing_subscriber::registry();
     assert_eq!(tracing::subscriber::with_default(spans, twice), 0);
 }

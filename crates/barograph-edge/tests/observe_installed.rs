@@ -1,4 +1,4 @@
-//! The chain of the process, of which there is one.
+//! The chain of the process, which can be installed only once.
 
 use std::sync::{Arc, Mutex, PoisonError};
 

@@ -1,4 +1,4 @@
-//! Programs that `#[observe]` accepts, and programs that it refuses.
+//! Programs that `#[observe]` accepts and programs that it rejects.
 
 #[test]
 fn the_attribute_accepts_and_refuses_what_it_should() {

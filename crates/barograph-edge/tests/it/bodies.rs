@@ -14,8 +14,8 @@ use crate::page::{ACTIVE, DURATION, REQUEST_SIZE, RESPONSE_SIZE, lines, setup};
 use crate::script::Step::{self, Data, Fail, Panic, Trailers, Wait};
 use crate::script::{Failed, Script, frame, now, request, service};
 
-/// The request is recorded once, with this method, status, scheme and error, and with this size of
-/// the response.
+/// Checks that the request is recorded once, with this method, status, scheme and error, and with this
+/// size of the response.
 #[track_caller]
 fn check_ended(registry: &Registry, method: &str, series: &str, size: u64) {
     assert_eq!(lines(registry, DURATION), [format!("{series} = 1")]);
@@ -27,15 +27,15 @@ fn check_ended(registry: &Registry, method: &str, series: &str, size: u64) {
     assert_eq!(lines(registry, ACTIVE), [format!("{method} http = 0")]);
 }
 
-/// The request is active and not recorded.
+/// Checks that the request is active and not recorded.
 #[track_caller]
 fn check_active(registry: &Registry, method: &str) {
     assert_eq!(lines(registry, DURATION), [""; 0]);
     assert_eq!(lines(registry, ACTIVE), [format!("{method} http = 1")]);
 }
 
-/// The request ends with the `frames`th frame of the response's body and no sooner, and nothing that
-/// comes later is recorded.
+/// Checks that the request ends with the `frames`th frame of the response's body and no sooner, and that
+/// nothing later is recorded.
 #[track_caller]
 fn check(
     method: &str,
@@ -81,7 +81,7 @@ fn a_body_ends_when_it_gives_nothing_more() {
 
 #[test]
 fn a_body_ends_with_its_trailers() {
-    // Servers of HTTP/2 do not ask again after them.
+    // HTTP/2 servers do not poll again after trailers.
     let steps = [Data("ab"), Trailers, Wait];
     check(
         "GET",
@@ -176,7 +176,7 @@ fn a_client_that_leaves_before_the_head_disconnects() {
         ["GET http client_disconnect = 1"]
     );
     assert_eq!(lines(&registry, ACTIVE), ["GET http = 0"]);
-    // There was no response, so it has no size.
+    // There was no response, so there is no size.
     assert_eq!(lines(&registry, RESPONSE_SIZE), [""; 0]);
 }
 
@@ -223,7 +223,7 @@ fn a_panic_is_recorded_when_it_passes_and_goes_on() {
     }));
     let panic = panic.expect_err("the panic goes on");
     assert_eq!(panic.downcast_ref(), Some(&"in the handler"));
-    // Whoever has caught it may keep the future.
+    // The code that caught the panic may keep the future.
     assert_eq!(lines(&registry, DURATION), ["GET http panic = 1"]);
     assert_eq!(lines(&registry, ACTIVE), ["GET http = 0"]);
     drop(future);

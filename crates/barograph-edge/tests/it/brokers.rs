@@ -1,4 +1,4 @@
-//! Records that go through a broker: the mock that the library in C has within.
+//! Records that pass through a broker: the mock broker inside librdkafka.
 
 use std::time::Duration;
 
@@ -17,8 +17,8 @@ use crate::spans::Spans;
 
 const LONG: Duration = Duration::from_secs(30);
 
-/// Sends a record with baggage through a broker, and processes it as a part of something else.
-/// Gives the baggage that was current there.
+/// Sends a record with baggage through a broker, and processes it inside another operation. Returns the
+/// baggage that was current there.
 fn send_and_process(relation: Relation) -> String {
     let kafka = Kafka::builder()
         .with_registry(&Registry::new())
@@ -45,7 +45,7 @@ fn send_and_process(relation: Relation) -> String {
         .set("auto.offset.reset", "earliest");
     let consumer: BaseConsumer = config.create().unwrap();
     consumer.subscribe(&["orders"]).unwrap();
-    // A poll comes back without a record when the group has changed.
+    // A poll returns without a record when the group has changed.
     let mut polls = std::iter::repeat_with(|| consumer.poll(LONG)).take(100);
     let message = polls.find_map(|polled| polled).unwrap().unwrap();
     assert_eq!(message.payload(), Some(&b"17"[..]));

@@ -1,4 +1,4 @@
-//! Why a request failed, in the same word whatever client has sent it.
+//! The cause of a failed request has the same name for every client.
 
 use std::collections::BTreeMap;
 use std::error::Error;
@@ -23,7 +23,7 @@ use tower::{Layer, ServiceBuilder, ServiceExt};
 
 type BoxError = Box<dyn Error + Send + Sync>;
 
-/// The labels of the one series of a family.
+/// Returns the labels of the only series of a family.
 fn labels(registry: &Registry, name: &str) -> BTreeMap<String, String> {
     let mut all = Vec::new();
     for family in registry.collect() {
@@ -40,7 +40,7 @@ fn labels(registry: &Registry, name: &str) -> BTreeMap<String, String> {
     all.remove(0)
 }
 
-/// `error.type` as each client has it that asks this URL, which fails.
+/// Requests this URL, which fails, and returns the `error.type` of each client.
 async fn causes(url: &str) -> BTreeMap<&'static str, String> {
     const HTTP: &str = "http.client.request.duration";
     let setup = || {
@@ -82,7 +82,7 @@ async fn causes(url: &str) -> BTreeMap<&'static str, String> {
     causes
 }
 
-/// The status that a caller of gRPC sees, that which is recorded, and `error.type`.
+/// Returns the gRPC status that the caller sees, the recorded one, and `error.type`.
 async fn call(endpoint: Endpoint) -> (tonic::Code, String, String) {
     let registry = Registry::new();
     let layer = GrpcClientLayer::builder().with_registry(&registry).build();
@@ -97,7 +97,7 @@ fn endpoint(address: SocketAddr) -> Endpoint {
     Endpoint::from_shared(format!("http://{address}")).unwrap()
 }
 
-/// An address that nobody listens on.
+/// Returns an address without a listener.
 async fn nobody() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     listener.local_addr().unwrap()
@@ -125,7 +125,7 @@ async fn a_connection_that_is_refused_is_one_cause_for_all_clients() {
 
 #[tokio::test]
 async fn a_name_that_is_none_is_one_cause_for_all_clients() {
-    // Too long to be asked for, so nothing leaves this machine.
+    // The label is too long for a DNS query, so nothing leaves this machine.
     let url = format!("http://{}.invalid/", "a".repeat(64));
     assert_eq!(causes(&url).await, all("name_resolution"));
     assert_eq!(
@@ -145,7 +145,7 @@ async fn a_server_that_closes_is_one_cause_for_all_clients() {
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
-                // What was not read would make it a reset.
+                // Closing with unread data would reset the connection.
                 let mut head = [0; 1024];
                 let _ = stream.read(&mut head).await;
                 let _ = stream.write_all(answer.as_bytes()).await;

@@ -1,4 +1,4 @@
-//! Services that ask each other over real connections: one trace, and what travels in it.
+//! Services that call each other over real connections: one trace, and the context that travels in it.
 
 use std::net::SocketAddr;
 
@@ -30,7 +30,7 @@ fn client() -> Asking {
     layer.layer(Client::builder(TokioExecutor::new()).build_http())
 }
 
-/// Serves on the loopback, until the test's runtime goes.
+/// Serves on the loopback interface, until the test's runtime is dropped.
 async fn serve(router: Router) -> (SocketAddr, Registry) {
     let registry = Registry::new();
     let layer = HttpLayer::builder().with_registry(&registry).build();
@@ -40,7 +40,7 @@ async fn serve(router: Router) -> (SocketAddr, Registry) {
     (address, registry)
 }
 
-/// What the service at this address answers.
+/// Returns the response of the service at this address.
 async fn ask(client: &Asking, address: SocketAddr, path: &str, headers: &[(&str, &str)]) -> String {
     let mut request = Request::get(format!("http://{address}{path}"));
     for (name, value) in headers {
@@ -52,7 +52,7 @@ async fn ask(client: &Asking, address: SocketAddr, path: &str, headers: &[(&str,
     String::from_utf8(body.to_bytes().into()).unwrap()
 }
 
-/// What would be sent from here.
+/// Returns the tracestate and baggage that would be sent from here.
 fn travels() -> String {
     let sent = current::propagation();
     format!("{} {}", sent.tracestate().as_str(), sent.baggage().as_str())
@@ -72,7 +72,7 @@ async fn two_services_make_one_trace() {
         .with_state(client());
     let (first, registry) = serve(first).await;
 
-    // Somebody without spans of their own asks; the collector sees three spans.
+    // The caller has no spans of its own; the collector sees three spans.
     let caller = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let headers = [
         ("traceparent", caller),

@@ -1,4 +1,4 @@
-//! Requests that are sent: their metric, their spans and the context in their headers.
+//! Requests that a client sends: their metric, their spans and the context in their headers.
 
 use std::convert::Infallible;
 use std::future::{pending, ready};
@@ -29,8 +29,8 @@ fn setup(
     (registry, layer)
 }
 
-/// The series of the duration: the values of the labels that are not empty, in the order of the
-/// names error, method, status, version, address and port, and the count.
+/// Returns the series of the duration: the values of the labels that are not empty, in the order error,
+/// method, status, version, address and port, and the count.
 fn lines(registry: &Registry) -> Vec<String> {
     let mut lines = Vec::new();
     for family in registry.collect() {
@@ -54,7 +54,7 @@ fn get(url: &str) -> Request<Script> {
     Request::get(url).body(Script::new([])).unwrap()
 }
 
-/// Sends a request, reads the response, and gives the headers that arrived.
+/// Sends a request, reads the response, and returns the headers that arrived.
 fn send(
     layer: &HttpClientLayer,
     request: Request<Script>,

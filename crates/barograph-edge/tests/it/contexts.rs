@@ -1,4 +1,4 @@
-//! The trace context of a request: where it is current, and where it is not.
+//! The trace context of a request: the code in which it is current, and the code in which it is not.
 
 use std::convert::Infallible;
 use std::sync::{Arc, Mutex};
@@ -37,7 +37,7 @@ fn note(notes: &Notes) {
     notes.lock().unwrap().push(current::context());
 }
 
-/// Waits once, so that there is a second poll.
+/// Is pending once, so that there is a second poll.
 async fn wait() {
     let mut waited = false;
     std::future::poll_fn(move |cx| {
@@ -50,8 +50,8 @@ async fn wait() {
     .await;
 }
 
-/// What the call, each poll of the handler and each poll of the body find to be current for a request
-/// with these headers.
+/// Returns the context that is current in the call, in each poll of the handler and in each poll of the
+/// body, for a request with these headers.
 fn noted(headers: &[&str]) -> Vec<Option<TraceContext>> {
     let notes = Notes::default();
     let (_, layer) = setup();
@@ -158,8 +158,8 @@ async fn two_requests_on_one_thread_keep_apart_and_spawned_tasks_inherit_nothing
     assert_eq!(lines(&registry, ACTIVE), ["GET http = 0"]);
 }
 
-/// The contexts of the exemplars of a family, after one request with this header whose handler counts
-/// orders, and whose body is dropped before its end if it is not `whole`.
+/// Returns the contexts of the exemplars of a family, after one request with this header. Its handler
+/// counts orders, and its body is dropped before the end unless it is `whole`.
 fn exemplars_of(name: &str, header: &str, whole: bool) -> Vec<Option<TraceContext>> {
     let (registry, layer): (Registry, _) = setup();
     let orders = registry.counter("orders").register().unwrap();

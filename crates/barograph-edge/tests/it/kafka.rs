@@ -1,4 +1,4 @@
-//! Records that are sent and processed: metrics, spans, and who belongs to whom.
+//! Records that are sent and processed: metrics, spans, and their relations.
 
 use std::convert::Infallible;
 use std::future::{pending, ready};
@@ -27,8 +27,8 @@ fn setup(f: impl FnOnce(KafkaBuilder) -> KafkaBuilder) -> (Registry, Kafka) {
     (registry, f(builder).build())
 }
 
-/// The series of all families: the short name, the values of the labels that are not empty in the
-/// order of the names error, group, topic, partition, operation, its type and system, and the count.
+/// Returns the series of all families: the short name, the values of the labels that are not empty in
+/// the order error, group, topic, partition, operation, its type and system, and the count.
 fn lines(registry: &Registry) -> Vec<String> {
     let mut lines = Vec::new();
     for family in registry.collect() {
@@ -52,7 +52,7 @@ fn lines(registry: &Registry) -> Vec<String> {
     lines
 }
 
-/// Headers of a record that was sent by somebody with baggage.
+/// Returns the headers of a record that a producer with baggage sent.
 fn sent(kafka: &Kafka) -> Headers {
     let travels = Propagation::default().with_baggage(Baggage::parse(["tenant=acme;p=1"]));
     let _current = current::enter(travels);
@@ -167,7 +167,7 @@ fn processing_belongs_to_whoever_processes_and_has_the_baggage_of_the_record() {
     assert_eq!(span.field("otel.kind"), "consumer");
     assert_eq!(span.field("messaging.consumer.group.name"), "billing");
     assert_eq!(span.field("messaging.kafka.offset"), "17");
-    // On its own it begins a trace.
+    // Outside of other spans it begins a trace.
     kafka.process(&Record::new("alone"), &headers).end();
     let alone = spans.named("process alone");
     assert_eq!(alone.parent, None);
@@ -205,9 +205,9 @@ fn with_the_parent_option_processing_goes_on_with_the_trace() {
     processing.end();
     let (sent, processed) = (spans.named("send orders"), spans.named("process orders"));
     assert!(processed.is_child_of(&sent));
-    // Its parent is no link besides, which Jaeger would show instead.
+    // Its parent is not a link too, because Jaeger would show the link instead.
     assert_eq!(processed.links, [current::context().unwrap()]);
-    // A record that nobody has traced belongs to whoever processes it.
+    // A record without a trace belongs to the trace of the consumer.
     kafka.process(&Record::new("plain"), &Headers::new()).end();
     let plain = spans.named("process plain");
     assert_eq!(
@@ -229,7 +229,7 @@ fn receiving_and_settling_are_operations_of_the_client() {
         kafka.process(&topic, headers).end();
     }
     kafka.settle(&topic.with_partition(3).with_offset(18)).end();
-    // A poll that nothing came from.
+    // A poll that returned nothing.
     kafka.receive(&Record::new("empty")).end();
     let received = spans.named("poll orders");
     assert_eq!(received.field("messaging.batch.message_count"), "2");

@@ -1,4 +1,4 @@
-//! Every exemplar leads to a trace that is exported, with keep off and on.
+//! Every exemplar leads to a trace that is exported, with tail sampling off and on.
 
 use std::collections::HashSet;
 
@@ -24,7 +24,7 @@ fn record(context: TraceContext, parent: Option<TraceContext>) -> SpanRecord {
     }
 }
 
-/// What a layer does for a request: a root, and a child in which something is measured.
+/// Does what a layer does for a request: a root span, and a child in which a value is measured.
 fn request(
     sampler: &dyn Sampler,
     keep: Option<&Keep>,
@@ -57,7 +57,7 @@ fn request(
     }
 }
 
-/// How many exemplars there were, of how many traces that were not sampled.
+/// Returns the number of exemplars, and the number of those whose trace is not sampled.
 fn run(keep: Option<&Keep>, clock: &ManualClock) -> (usize, usize) {
     const REQUESTS: usize = 5000;
     let registry = Registry::new();
@@ -76,7 +76,7 @@ fn run(keep: Option<&Keep>, clock: &ManualClock) -> (usize, usize) {
             histogram.observe((at % 100) as f64 / 10.0);
         });
         clock.advance(std::time::Duration::from_millis(1));
-        // A page now and then.
+        // Scrapes from time to time.
         if at % 500 == 499 {
             for family in registry.collect() {
                 family.read(0, &mut |point| exemplars.extend_from_slice(point.exemplars));
@@ -108,7 +108,7 @@ fn every_exemplar_leads_to_a_trace_with_keep_off_and_on() {
         unsampled, 0,
         "with keep off they come from sampled traces only"
     );
-    // A budget that does not do for all of them.
+    // A budget that is too small for all of them.
     let keep = Keep::with_clock(KeepConfig::new(10.0).unwrap(), clock.clone());
     let (with, unsampled) = run(Some(&keep), &clock);
     assert!(unsampled > 0 && with > without, "{with} {without}");

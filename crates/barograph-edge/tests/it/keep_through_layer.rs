@@ -1,4 +1,4 @@
-//! Through the layer: every exemplar leads to a trace that is exported, with keep off and on.
+//! Every exemplar leads to a trace that is exported, with tail sampling off and on, through the layer.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -35,7 +35,7 @@ fn exemplars(registry: &Registry, all: &mut Vec<Exemplar>) {
     }
 }
 
-/// What became of the spans that are not sampled.
+/// Returns the number of unsampled spans that are accounted for.
 fn accounted(counts: &KeepCounts) -> u64 {
     counts.exported_spans
         + counts.boring_spans
@@ -48,8 +48,8 @@ fn accounted(counts: &KeepCounts) -> u64 {
 const THREADS: u64 = 3;
 const REQUESTS: u64 = 1500;
 
-/// Requests on several threads under a scraper, of which one in a hundred is sampled. Says how many
-/// exemplars of unsampled traces there were, and how many spans were not sampled.
+/// Sends requests on several threads during scrapes, of which one in a hundred is sampled. Returns the
+/// number of exemplars of unsampled traces, and the number of unsampled spans.
 fn run(keep: Option<&Keep>) -> (usize, u64) {
     let spans = queue();
     let sampler = ParentBased::new(Probability::new(0.01).unwrap());
@@ -83,7 +83,7 @@ fn run(keep: Option<&Keep>) -> (usize, u64) {
             child
         });
         if at.is_multiple_of(20) {
-            // It outlives the root, and goes on elsewhere.
+            // The child outlives the root, and continues on another thread.
             drop(root);
             std::thread::scope(|scope| {
                 scope.spawn(|| child.in_scope(|| measure(at + 70)));

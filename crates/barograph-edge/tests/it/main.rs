@@ -1,4 +1,4 @@
-//! The layer and the source as their users have them.
+//! The layer and the source, used as an application does.
 #![expect(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
 mod page;

@@ -1,4 +1,4 @@
-//! Two layers on the way of one request.
+//! Two layers in the path of one request.
 
 use std::convert::Infallible;
 use std::future::ready;
@@ -20,7 +20,7 @@ use crate::page::{ACTIVE, DURATION, lines, setup};
 use crate::script::{Script, now};
 use crate::spans::Spans;
 
-/// Asks as a server does: for the target of the request, with the host in a header.
+/// Sends a request as a server receives it: with the target only, and the host in a header.
 async fn ask<S>(service: S, path: &str)
 where
     S: tower::Service<Request, Response: IntoResponse, Error = Infallible>,
@@ -79,7 +79,7 @@ async fn a_request_that_a_handler_makes_counts_for_itself() {
     assert_eq!(lines(&registry, DURATION), expected);
 }
 
-/// As a gateway does: the headers of the request that it got, in requests of its own.
+/// A gateway copies the headers of the request that it received into its own requests.
 #[tokio::test]
 async fn requests_that_share_texts_with_another_one_count_for_themselves() {
     let (registry, layer) = setup();
@@ -103,7 +103,7 @@ async fn requests_that_share_texts_with_another_one_count_for_themselves() {
     assert_eq!(lines(&registry, DURATION), expected);
 }
 
-/// Whatever a middleware between two layers does to the parts of a request, it is the same one.
+/// A request stays the same one, whatever a middleware between two layers does to its parts.
 #[tokio::test]
 async fn a_request_that_is_changed_between_two_layers_counts_once() {
     let (registry, layer) = setup();

@@ -1,4 +1,4 @@
-//! Observed operations through the layer of spans.
+//! Observed operations with the tracing layer.
 
 use barograph_core::registry::Registry;
 use barograph_edge::observe::{Observer, Operation};

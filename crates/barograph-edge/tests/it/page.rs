@@ -1,4 +1,4 @@
-//! What a registry shows, as lines that tests can compare.
+//! The contents of a registry, as lines that tests can compare.
 
 use barograph_core::registry::Registry;
 use barograph_edge::http::{HttpLayer, HttpLayerBuilder};
@@ -10,7 +10,7 @@ pub(crate) const ACTIVE: &str = "http.server.active_requests";
 pub(crate) const REQUEST_SIZE: &str = "http.server.request.body.size";
 pub(crate) const RESPONSE_SIZE: &str = "http.server.response.body.size";
 
-/// A registry, and a layer that records into it.
+/// Returns a registry, and a layer that records into it.
 pub(crate) fn setup() -> (Registry, HttpLayer) {
     setup_with(|builder| builder)
 }
@@ -23,9 +23,9 @@ pub(crate) fn setup_with(
     (registry, layer)
 }
 
-/// The series of a family: the values of its labels that are not empty, in the order of method,
-/// route, status, scheme and error, then `=` and the value: of a duration how many there are, of
-/// sizes how many and their sum.
+/// Returns the series of a family: the values of its labels that are not empty, in the order method,
+/// route, status, scheme and error, then `=` and the value: the count of a duration, the count and sum
+/// of a size.
 pub(crate) fn lines(registry: &Registry, name: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for family in registry.collect() {
@@ -62,7 +62,7 @@ pub(crate) fn lines(registry: &Registry, name: &str) -> Vec<String> {
     lines
 }
 
-/// The exemplars of all series of a family.
+/// Returns the exemplars of all series of a family.
 pub(crate) fn exemplars(registry: &Registry, name: &str) -> Vec<Exemplar> {
     let mut all = Vec::new();
     for family in registry.collect() {

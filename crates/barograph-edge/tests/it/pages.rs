@@ -1,4 +1,4 @@
-//! What a scraper reads of all this.
+//! The metrics of requests in the Prometheus text format.
 
 use std::sync::Arc;
 
@@ -21,8 +21,8 @@ fn page(source: Arc<dyn Source>, config: Config, accept: &str) -> String {
     exposition.page(negotiated).text()
 }
 
-/// The lines that are no comments, without their values, and without labels whose value is empty: to
-/// Prometheus they are not there.
+/// Returns the lines that are not comments, without their values and without labels whose value is
+/// empty, which Prometheus treats as absent.
 fn series(page: &str) -> Vec<String> {
     let present = |line: &str| {
         let line = line.rsplit_once(' ').unwrap().0;

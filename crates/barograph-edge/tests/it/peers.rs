@@ -1,4 +1,4 @@
-//! Who has sent a request, as spans tell it.
+//! The sender of a request, as spans show it.
 
 use std::net::SocketAddr;
 
@@ -11,8 +11,8 @@ use tokio::net::{TcpListener, TcpStream};
 use crate::page::{DURATION, lines, setup_with};
 use crate::spans::{Seen, Spans};
 
-/// The span of a request with these headers, over a real connection; its series; and the client's
-/// address.
+/// Sends a request with these headers over a real connection. Returns its span, its series and the
+/// client's address.
 async fn span(
     f: impl FnOnce(HttpLayerBuilder) -> HttpLayerBuilder,
     headers: &str,

@@ -1,4 +1,4 @@
-//! The process metrics of this very process.
+//! The process metrics of the test's own process.
 #![cfg(target_os = "linux")]
 
 use std::collections::BTreeMap;
@@ -62,7 +62,7 @@ fn memory_and_time_are_in_the_right_units() {
     let memory = vec![1_u8; 64 << 20];
     let after = read();
     let grown = |name: &str| after[name] - before[name];
-    // Other tests take and give back memory at the same time, but not that much.
+    // Other tests allocate and free memory at the same time, but not that much.
     assert!(grown("process_resident_memory_bytes") > (32 << 20) as f64);
     assert!(grown("process_virtual_memory_bytes") > (32 << 20) as f64);
     assert!(after["process_resident_memory_bytes"] < after["process_virtual_memory_bytes"]);

@@ -25,7 +25,7 @@ fn empty() -> Response<Script> {
     Response::new(Script::new([]).with_exact_size(0))
 }
 
-/// The span of one request that is answered like this.
+/// Returns the span of one request that is answered like this.
 #[track_caller]
 fn span_with(
     f: impl FnOnce(HttpLayerBuilder) -> HttpLayerBuilder,
@@ -171,7 +171,7 @@ fn a_trace_goes_on_with_what_travels_in_it() {
     assert_eq!(seen.context.trace_id(), caller.trace_id());
     assert_eq!(seen.parent, Some(caller.span_id()));
     assert_ne!(seen.context.span_id(), caller.span_id());
-    // Without a caller's trace there is one of its own.
+    // Without a caller's trace there is a new one.
     let seen = span(request("GET"), empty);
     assert_eq!(seen.parent, None);
 }
@@ -234,7 +234,7 @@ fn the_exemplar_of_a_request_leads_to_its_own_span() {
     }
 }
 
-/// Status, error and whether it is an error, of a span.
+/// Returns the status, the error and the span status of a span.
 fn end(span: &Seen) -> [&str; 3] {
     [
         "http.response.status_code",
@@ -271,7 +271,7 @@ fn a_span_ends_with_the_body_however_that_ends() {
         let span = span(request("GET"), || Response::new(Script::new(steps.clone())));
         assert_eq!(end(&span), expected);
     }
-    // A client that leaves.
+    // A client that disconnects.
     let (spans, _guard) = Spans::collect();
     let (_, layer) = setup();
     let endless = || Response::new(Script::new([Data("a"), Data("b")]));
@@ -318,7 +318,7 @@ fn a_handler_that_fails_panics_or_is_left_ends_its_span() {
     assert_eq!(end(&spans.one()), ["", "panic", "ERROR"]);
 
     let (spans, _guard) = Spans::collect();
-    /// Writes a line when it is dropped.
+    /// Logs a line when it is dropped.
     struct Farewell;
     impl Drop for Farewell {
         fn drop(&mut self) {

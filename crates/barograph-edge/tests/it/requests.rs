@@ -1,4 +1,4 @@
-//! What is recorded of a request itself, and how a layer is set up.
+//! The metrics of a request, and the settings of a layer.
 
 use std::convert::Infallible;
 
@@ -127,12 +127,12 @@ fn many_threads_leave_nothing_active_concurrently() {
     assert_eq!(total, 4000);
 }
 
-/// A body that does not know its size.
+/// Returns a body that does not know its size.
 fn chunks(pieces: &'static [&'static str]) -> Body {
     Body::new(Script::new(pieces.iter().map(|piece| Data(piece))))
 }
 
-/// The size of a request with this body, where the handler reads it, peeks into it, or ignores it.
+/// Returns the recorded sizes of a request with this body: when the handler reads, peeks or ignores it.
 async fn sizes(body: impl Fn() -> Body, length: Option<u64>) -> [String; 3] {
     let mut sizes = Vec::new();
     for path in ["/read", "/peek", "/ignore"] {

@@ -17,7 +17,7 @@ use tokio::net::TcpListener;
 
 use crate::spans::Spans;
 
-/// Tries again, until it is answered well.
+/// A middleware that retries until the response is a success.
 struct Again;
 
 #[async_trait::async_trait]
@@ -49,7 +49,7 @@ fn client() -> ClientWithMiddleware {
         .build()
 }
 
-/// A server that fails the first time, and then greets; its address.
+/// Starts a server that fails the first request and then greets. Returns its address.
 async fn serve() -> String {
     let asked = Arc::new(AtomicU32::new(0));
     let greet = async move || match asked.fetch_add(1, Ordering::Relaxed) {

@@ -1,4 +1,4 @@
-//! Routes, through real routers of axum.
+//! Routes of real axum routers.
 
 use axum::Router;
 use axum::body::Body;
@@ -27,7 +27,7 @@ where
     (status, String::from_utf8(text.to_vec()).unwrap())
 }
 
-/// What is recorded of requests to a router, one after the other.
+/// Sends requests to a router, one after the other, and checks the recorded series.
 async fn check(
     make: impl FnOnce(&Registry, HttpLayer) -> Router,
     asked: &[(&str, &str)],
@@ -119,7 +119,7 @@ async fn nested_routes_are_whole() {
         &expected,
     )
     .await;
-    // From inside it looks the same; what matches nothing does not get inside.
+    // From inside it looks the same; a path that matches nothing does not reach the inner layer.
     check(
         |_, layer| Router::new().nest("/api/{version}", inner().layer(layer)),
         &asked,

@@ -1,4 +1,4 @@
-//! Bodies and services that do what a test tells them.
+//! Bodies and services that follow a test's script.
 
 use std::collections::VecDeque;
 use std::convert::Infallible;
@@ -17,7 +17,7 @@ use tower::{Layer, Service};
 
 use Step::{Data, Fail, Note, Panic, Trailers, Wait};
 
-/// What a body does when it is polled.
+/// An action of a body when it is polled.
 #[derive(Clone, Debug)]
 pub(crate) enum Step {
     Data(&'static str),
@@ -25,11 +25,11 @@ pub(crate) enum Step {
     Wait,
     Fail,
     Panic,
-    /// Notes the current context, and goes on with the next step.
+    /// Records the current context, and continues with the next step.
     Note(Arc<Mutex<Vec<Option<TraceContext>>>>),
 }
 
-/// A body that follows a script, and gives nothing after it.
+/// A body that follows a script, and returns nothing after it.
 #[derive(Debug, Default)]
 pub(crate) struct Script {
     steps: VecDeque<Step>,
@@ -105,7 +105,7 @@ impl Body for Script {
     }
 }
 
-/// A service whose responses are all made like this.
+/// Returns a service whose responses are all created by this function.
 pub(crate) fn service<R>(
     layer: &HttpLayer,
     respond: R,
@@ -131,7 +131,7 @@ pub(crate) fn request(method: &str) -> Request<Script> {
     request.body(body).unwrap()
 }
 
-/// The value of a future that waits for nothing but its own wakes.
+/// Returns the output of a future that waits only for its own wakeups.
 pub(crate) fn now<F: Future>(future: F) -> F::Output {
     let mut future = std::pin::pin!(future);
     let mut cx = Context::from_waker(Waker::noop());
@@ -143,7 +143,7 @@ pub(crate) fn now<F: Future>(future: F) -> F::Output {
     panic!("the future waits for something else");
 }
 
-/// The next frame of a body, as `poll_frame` gives it.
+/// Returns the next frame of a body, as `poll_frame` returns it.
 pub(crate) fn frame<B: Body + Unpin>(body: &mut B) -> Option<Result<Frame<B::Data>, B::Error>> {
     now(std::future::poll_fn(|cx| {
         Pin::new(&mut *body).poll_frame(cx)

@@ -1,4 +1,4 @@
-//! Real connections: axum serves, and the client is a socket that can leave when it wants.
+//! Real connections: axum serves, and the client is a socket that can disconnect at any time.
 
 use std::convert::Infallible;
 use std::pin::Pin;
@@ -24,7 +24,7 @@ use crate::script::Step::{Data, Fail};
 
 const LONG: Duration = Duration::from_secs(20);
 
-/// A server, what it records, and a connection to it. It goes when the test's runtime does.
+/// Starts a server, which stops with the test's runtime. Returns its registry and a connection to it.
 async fn serve(router: Router) -> (Registry, TcpStream) {
     let (registry, layer) = setup();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
@@ -34,7 +34,7 @@ async fn serve(router: Router) -> (Registry, TcpStream) {
     (registry, TcpStream::connect(address).await.unwrap())
 }
 
-/// Sends a request and reads until `end` has come, and all that was read.
+/// Sends a request and reads until `end` has arrived. Returns everything that was read.
 async fn ask(connection: &mut TcpStream, request: &str, end: &str) -> String {
     connection.write_all(request.as_bytes()).await.unwrap();
     let (mut read, mut piece) = (Vec::new(), [0; 1024]);
@@ -50,7 +50,7 @@ async fn ask(connection: &mut TcpStream, request: &str, end: &str) -> String {
     }
 }
 
-/// Waits until the family shows these lines: the server ends a request in its own time.
+/// Waits until the family shows these lines, because the server ends a request asynchronously.
 async fn expect(registry: &Registry, name: &str, expected: &[&str]) {
     let shown = async {
         while lines(registry, name) != expected {
@@ -62,7 +62,7 @@ async fn expect(registry: &Registry, name: &str, expected: &[&str]) {
     }
 }
 
-/// A body that gives one piece and then nothing, for ever.
+/// A body that returns one piece and is then pending forever.
 struct Endless {
     piece: Option<&'static str>,
 }

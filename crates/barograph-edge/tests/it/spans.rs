@@ -1,4 +1,4 @@
-//! Collects spans, so that tests can look at them.
+//! Collects spans for tests.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, LazyLock, Mutex};
@@ -25,14 +25,14 @@ pub(crate) struct Seen {
     pub(crate) context: TraceContext,
     pub(crate) parent: Option<SpanId>,
     pub(crate) links: Vec<TraceContext>,
-    /// Attributes as text, with name, kind, and whether it failed as fields of `tracing` say it.
+    /// The attributes as text, with the name, kind and status as fields of `tracing`.
     pub(crate) fields: BTreeMap<String, String>,
-    /// What was told in it.
+    /// The events in the span.
     pub(crate) events: Vec<String>,
 }
 
 impl Seen {
-    /// A field; empty when it was not recorded.
+    /// Returns a field, or an empty text if it was not recorded.
     pub(crate) fn field(&self, name: &str) -> &str {
         self.fields.get(name).map_or("", String::as_str)
     }
@@ -41,7 +41,7 @@ impl Seen {
         self.field("otel.name")
     }
 
-    /// Whether `other` is the parent of this span.
+    /// Returns true if `other` is the parent of this span.
     pub(crate) fn is_child_of(&self, other: &Seen) -> bool {
         self.parent == Some(other.context.span_id())
             && self.context.trace_id() == other.context.trace_id()
@@ -80,15 +80,15 @@ fn text(value: &AnyValue) -> String {
 }
 
 impl Spans {
-    /// Collects what this thread does until the guard is dropped.
+    /// Collects the spans of this thread until the guard is dropped.
     pub(crate) fn collect() -> (Self, DefaultGuard) {
-        // While there is just one subscriber, a thread without any may switch callsites off for
-        // all. So there are always two more.
+        // While there is only one subscriber, a thread without one may disable callsites for all
+        // threads. So there are always two more.
         static OTHERS: LazyLock<[Dispatch; 2]> =
             LazyLock::new(|| [(); 2].map(|()| Dispatch::new(tracing_subscriber::registry())));
         LazyLock::force(&OTHERS);
         let queue = Arc::new(Queue::new(2048));
-        // The libraries below have spans of their own.
+        // The libraries used by the tests have spans too.
         let ours = |target: &str| target.starts_with("barograph") || target.starts_with("it");
         let ours = filter_fn(move |metadata| ours(metadata.target()));
         let layer = TraceLayer::new(queue.clone()).with_filter(ours);
@@ -108,7 +108,7 @@ impl Spans {
         seen.clone()
     }
 
-    /// The one span that has ended.
+    /// Returns the only span that has ended.
     #[track_caller]
     pub(crate) fn one(&self) -> Seen {
         let all = self.all();
@@ -116,7 +116,7 @@ impl Spans {
         all[0].clone()
     }
 
-    /// The one span of this name.
+    /// Returns the only span with this name.
     #[track_caller]
     pub(crate) fn named(&self, name: &str) -> Seen {
         let mut all = self.all();

@@ -1,4 +1,4 @@
-//! What a subscriber sees, as lines.
+//! The events and spans that a subscriber sees, as lines.
 
 use std::fmt::{self, Write as _};
 use std::future::Future;
@@ -17,10 +17,10 @@ use tracing_subscriber::registry::LookupSpan;
 pub(crate) struct Capture(Arc<Mutex<Vec<String>>>);
 
 impl Capture {
-    /// Runs `f` with this as the subscriber. Gives what was seen.
+    /// Runs `f` with this as the subscriber. Returns the lines.
     pub(crate) fn of<T>(f: impl FnOnce() -> T) -> (T, Vec<String>) {
-        // While there is just one subscriber, a thread without any may switch callsites off for
-        // all. So there are always two more.
+        // While there is only one subscriber, a thread without one may disable callsites for all
+        // threads. So there are always two more.
         static OTHERS: LazyLock<[Dispatch; 2]> =
             LazyLock::new(|| [(); 2].map(|()| Dispatch::new(tracing_subscriber::registry())));
         LazyLock::force(&OTHERS);
@@ -77,7 +77,7 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Capture {
     }
 }
 
-/// The output of a future that needs no runtime.
+/// Returns the output of a future that needs no runtime.
 pub(crate) fn now<F: Future>(future: F) -> F::Output {
     let mut cx = Context::from_waker(Waker::noop());
     let mut future = pin!(future);
@@ -94,7 +94,7 @@ pub(crate) fn once<F: Future>(future: F) {
     assert!(pin!(future).poll(&mut cx).is_pending());
 }
 
-/// Is pending the first time.
+/// Is pending at the first poll.
 pub(crate) fn pause() -> impl Future<Output = ()> {
     struct Pause(bool);
     impl Future for Pause {

@@ -1,4 +1,4 @@
-//! Operations that the semantic conventions know.
+//! Operations with semantic conventions.
 
 use barograph_core::registry::Registry;
 use barograph_edge::observe::{Observer, Operation, States, Window, kafka};

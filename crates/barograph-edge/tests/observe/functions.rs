@@ -9,7 +9,7 @@ use barograph_edge::observe::observe;
 
 use crate::capture::{Capture, now, once, pause};
 
-/// Points of an operation that has no error, and of one that has.
+/// Returns the number of points of an operation with this error type.
 fn points(service: &str, name: &str, error: &str) -> Option<f64> {
     let labels = [
         ("operation.service", service),
@@ -92,7 +92,7 @@ impl Shelf {
     }
 }
 
-/// An error that shows nothing.
+/// An error with an empty message.
 #[derive(PartialEq, Debug)]
 struct Empty;
 
@@ -195,7 +195,7 @@ trait Store {
 struct Memory;
 
 impl Store for Memory {
-    // As macros for traits with async functions write it.
+    // The code that macros for traits with async functions generate.
     #[observe(crate = "barograph_edge", service = "Store", fields(key = key))]
     fn load<'a>(&'a self, key: &'a str) -> Pin<Box<dyn Future<Output = Result<u8, String>> + 'a>> {
         Box::pin(async move {

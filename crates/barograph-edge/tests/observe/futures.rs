@@ -1,4 +1,4 @@
-//! Futures and functions: how they end, and what that leaves.
+//! Futures and functions: how they end, and what is recorded.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -12,7 +12,7 @@ use tracing::level_filters::LevelFilter;
 
 use crate::capture::{Capture, now, once, pause};
 
-/// Points of an operation in the registry of the process, by error type.
+/// Returns the duration points and the errors of an operation with this error type.
 fn points(service: &str, error: &str) -> (f64, f64) {
     let labels = [
         ("operation.service", service),
@@ -144,7 +144,7 @@ fn operations_nest_wherever_they_are_polled() {
         let mut outer = Box::pin(observe("Outer", "op", async move { inner().await }));
         let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
         assert!(outer.as_mut().poll(&mut cx).is_pending());
-        // What is polled between is in neither.
+        // Code that runs between the polls is in neither.
         observe::event("between", &[("n", 1.into())]);
         assert!(outer.as_mut().poll(&mut cx).is_ready());
     });
@@ -221,7 +221,7 @@ fn what_is_off_is_off() {
     op().run_sync(|| ());
     drop(op().begin());
     assert!(registry.stats().families.is_empty());
-    // A subscriber still gets its spans.
+    // A subscriber still gets the spans.
     let (_, seen) = Capture::of(|| op().run_sync(|| ()));
     assert_eq!(seen.len(), 1);
 }
@@ -230,7 +230,7 @@ fn what_is_off_is_off() {
 fn a_level_that_nobody_wants_makes_no_span() {
     let filtered = |level| {
         use tracing_subscriber::layer::SubscriberExt as _;
-        // Around all layers: a filter around one of them does not keep a span from being made.
+        // A filter around all layers: a filter around one of them would not prevent the span.
         let subscriber = tracing_subscriber::registry().with(LevelFilter::INFO);
         tracing::subscriber::with_default(subscriber, || {
             let guard = Operation::new("Quiet", "op").with_level(level).begin();

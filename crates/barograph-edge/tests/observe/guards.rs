@@ -1,4 +1,4 @@
-//! The form in three lines.
+//! The form in three steps.
 
 use barograph_core::registry::Registry;
 use barograph_edge::observe::{self, Failure};

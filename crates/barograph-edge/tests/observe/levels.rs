@@ -1,4 +1,4 @@
-//! At which level failures are logged.
+//! The levels at which failures are logged.
 
 use std::fmt;
 
@@ -21,7 +21,7 @@ impl fmt::Display for Payment {
     }
 }
 
-/// As everywhere in this file; it is not used elsewhere.
+/// Sets the same levels in every test; the error type is used only in this file.
 fn set_levels() {
     level_errors(|error: &Payment| match error {
         Payment::Refused => None,
@@ -44,7 +44,7 @@ fn kind(_: &Payment) -> ErrorType {
     "payment".into()
 }
 
-/// The levels of the lines that tell of failures.
+/// Returns the levels of the log lines of failures.
 fn levels(run: impl FnOnce()) -> Vec<String> {
     let ((), seen) = Capture::of(run);
     let lines = seen.iter().filter(|line| line.contains(" failed"));
@@ -83,7 +83,7 @@ fn the_less_severe_of_error_and_operation_is_the_level_of_a_line() {
         let _ = operation.run_sync(|| Err::<(), _>(Payment::Broken));
     });
     assert!(silent.is_empty(), "{silent:?}");
-    // It failed all the same.
+    // It is recorded as a failure nevertheless.
     let labels = [
         ("operation.service", "Levels"),
         ("operation.name", "call"),

@@ -1,4 +1,4 @@
-//! Operations as their users have them, seen by a subscriber and on a registry.
+//! Operations used as an application does, seen by a subscriber and in a registry.
 #![expect(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
 mod capture;

@@ -1,4 +1,4 @@
-//! Calls of gRPC between tonic's own server and client: their metrics, spans and context.
+//! gRPC calls between tonic's own server and client: their metrics, spans and context.
 
 mod service;
 
@@ -17,8 +17,8 @@ pub(crate) use service::{Orders, serve};
 const SERVER: &str = "rpc.server.call.duration";
 const CLIENT: &str = "rpc.client.call.duration";
 
-/// The series of a family: the values of the labels that are not empty, in the order of the names
-/// error, method, status, system, address and port, and the count.
+/// Returns the series of a family: the values of the labels that are not empty, in the order error,
+/// method, status, system, address and port, and the count.
 fn lines(registry: &Registry, name: &str) -> Vec<String> {
     let mut lines = Vec::new();
     for family in registry.collect() {
@@ -38,7 +38,7 @@ fn lines(registry: &Registry, name: &str) -> Vec<String> {
     lines
 }
 
-/// Waits until the family shows these lines: a server ends a call in its own time.
+/// Waits until the family shows these lines, because a server ends a call asynchronously.
 async fn expect(registry: &Registry, name: &str, expected: &[&str]) {
     let shown = async {
         while lines(registry, name) != expected {
@@ -50,7 +50,7 @@ async fn expect(registry: &Registry, name: &str, expected: &[&str]) {
     }
 }
 
-/// A server and a client of it, and what they record.
+/// A server and a client of it, and the registry that they record into.
 struct Pair {
     registry: Registry,
     orders: Orders,
@@ -88,7 +88,7 @@ async fn the_status_is_that_of_the_trailers_or_of_the_head() {
         orders.get("broken").await.unwrap_err().code(),
         Code::Internal
     );
-    // Two messages, and then it fails.
+    // Two messages, then a failure.
     assert_eq!(
         orders.list("2 broken").await.unwrap_err().code(),
         Code::Internal
@@ -160,7 +160,7 @@ async fn a_call_is_one_trace_with_what_travels() {
     let travels = Propagation::from(caller).with_baggage(Baggage::parse(["tenant=acme"]));
     let answer = {
         let _current = barograph_core::current::enter(travels);
-        // One thread does everything here, so only the first poll is in it.
+        // Everything runs on one thread, so only the first poll is in the context.
         let call = orders.get("baggage");
         call.await.unwrap()
     };
@@ -222,7 +222,7 @@ async fn a_call_that_is_dropped_is_cancelled_on_both_sides() {
     orders.get("one").await.unwrap();
     let call = timeout(Duration::from_millis(100), orders.get("hang"));
     call.await.unwrap_err();
-    // A stream that nobody reads to its end.
+    // A stream that is not read to its end.
     orders.list_first("endless").await;
     let expected = [
         "shop.Orders/Get CANCELLED grpc = 1",
@@ -239,7 +239,7 @@ async fn a_call_that_is_dropped_is_cancelled_on_both_sides() {
     for span in spans.all() {
         let is_error = span.field("otel.status_code") == "ERROR";
         let is_cancelled = span.field("rpc.response.status_code") == "CANCELLED";
-        // It is the client's fault, if it is one.
+        // A cancellation is an error of the client only.
         let is_client = span.field("otel.kind") == "client";
         assert_eq!(is_error, is_cancelled && is_client, "{span:?}");
     }
@@ -287,7 +287,7 @@ async fn a_stream_that_every_client_leaves_is_known_by_its_method() {
 async fn an_answer_that_is_not_of_grpc_teaches_no_method() {
     let registry = Registry::new();
     let layer = GrpcServerLayer::builder().with_registry(&registry).build();
-    // A fallback that answers every path, as that of an app beside the methods of gRPC.
+    // A fallback that answers every path, like the one of an app beside the gRPC methods.
     let answers = |request: http::Request<String>| async move {
         let status = match request.uri().path() {
             "/shop.Orders/Broken" => 500,

@@ -1,4 +1,4 @@
-//! A service whose messages are plain text, as generated code would make it.
+//! A service whose messages are plain text, in the form of generated code.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -20,7 +20,7 @@ use tonic::transport::{Channel, Endpoint, Server};
 use tonic::{Request, Response, Status};
 use tower::Layer;
 
-/// Serves on the loopback, until the test's runtime goes.
+/// Serves on the loopback interface, until the test's runtime is dropped.
 pub(crate) async fn serve(layer: GrpcServerLayer) -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
@@ -43,7 +43,7 @@ impl Orders {
         }
     }
 
-    /// A client that connects when it is asked to call.
+    /// Creates a client that connects on its first call.
     pub(crate) fn lazy(endpoint: Endpoint, layer: &GrpcClientLayer) -> Self {
         Orders {
             inner: tonic::client::Grpc::new(layer.layer(endpoint.connect_lazy())),
@@ -61,7 +61,7 @@ impl Orders {
         self.call("/shop.Orders/Get", text).await
     }
 
-    /// How many messages come.
+    /// Returns the number of messages.
     pub(super) async fn list(&mut self, text: &str) -> Result<usize, Status> {
         let mut stream = self.stream(text).await?;
         let mut count = 0;
@@ -71,7 +71,7 @@ impl Orders {
         Ok(count)
     }
 
-    /// Reads one message and leaves.
+    /// Reads one message and drops the stream.
     pub(super) async fn list_first(&mut self, text: &str) {
         let mut stream = self.stream(text).await.unwrap();
         assert!(stream.message().await.unwrap().is_some());
@@ -89,7 +89,7 @@ impl Orders {
 #[derive(Clone)]
 pub(super) struct Shop;
 
-/// The service with something around it.
+/// The service inside a wrapper.
 #[derive(Clone)]
 pub(super) struct Twice<S>(pub(super) S);
 
@@ -183,7 +183,7 @@ impl ServerStreamingService<String> for List {
     }
 }
 
-/// Messages that are text.
+/// A codec for messages that are text.
 #[derive(Clone, Copy)]
 struct Text;
 

@@ -1,4 +1,4 @@
-//! The output names nothing by a name that a user may have taken, and no lint speaks of it.
+//! The expansion does not depend on names that a user may have redefined, and causes no lint.
 #![deny(warnings)]
 
 use barograph_edge::observe::observe;
