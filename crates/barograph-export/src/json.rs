@@ -1,18 +1,18 @@
-//! JSON, written piece by piece.
+//! Functions that write JSON piece by piece.
 //!
-//! Nothing here keeps count of what is open: whoever writes sees to it that what comes out is JSON.
-//! Only commas are set by themselves, from what stands in front.
+//! Nothing here keeps track of open objects and arrays: the caller has to make sure that the output
+//! is valid JSON. Only commas are inserted automatically, depending on the preceding character.
 
 use std::fmt::{self, Write as _};
 
-/// Writes a comma, where something stands in front that it has to keep apart.
+/// Writes a comma if a value precedes.
 pub(crate) fn next(out: &mut String) {
     if !out.is_empty() && !out.ends_with(['[', '{', ':']) {
         out.push(',');
     }
 }
 
-/// The key of a field that needs no escape; its value is to follow.
+/// Writes the key of a field, which must need no escaping; the value has to follow.
 pub(crate) fn field(out: &mut String, key: &str) {
     next(out);
     out.push('"');
@@ -20,13 +20,14 @@ pub(crate) fn field(out: &mut String, key: &str) {
     out.push_str("\":");
 }
 
-/// A field whose value stands in quotes and needs no escape.
+/// Writes a field with a quoted value; neither the key nor the value may need escaping.
 pub(crate) fn quoted(out: &mut String, key: &str, value: impl fmt::Display) {
     field(out, key);
     print(out, format_args!("\"{value}\""));
 }
 
-/// A number; what JSON has no word for is a text, as protobuf's mapping to JSON writes it.
+/// Writes a number. NaN and the infinities, which JSON lacks, become strings as in protobuf's JSON
+/// mapping.
 pub(crate) fn float(out: &mut String, value: f64) {
     if value.is_finite() {
         out.push_str(zmij::Buffer::new().format_finite(value));
@@ -41,12 +42,12 @@ pub(crate) fn float(out: &mut String, value: f64) {
     }
 }
 
-/// A text in quotes, whatever is in it.
+/// Writes a quoted string, escaped where needed.
 pub(crate) fn text(out: &mut String, text: &str) {
     out.push('"');
     let mut from = 0;
     for (at, byte) in text.bytes().enumerate() {
-        // All of these are ASCII, so a text is never cut inside of a character.
+        // All of these are ASCII, so the text is never cut inside a character.
         if byte >= b' ' && byte != b'"' && byte != b'\\' {
             continue;
         }
@@ -63,7 +64,7 @@ pub(crate) fn text(out: &mut String, text: &str) {
     out.push('"');
 }
 
-/// Anything that can be displayed, as it is.
+/// Appends formatted text without escaping.
 pub(crate) fn print(out: &mut String, text: fmt::Arguments<'_>) {
     out.write_fmt(text)
         .expect("writing into memory does not fail");

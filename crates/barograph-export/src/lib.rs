@@ -1,13 +1,13 @@
-//! Writes telemetry in the forms that others read.
+//! Encoders for telemetry: Prometheus pages, OTLP requests and Zipkin spans.
 //!
-//! This room is a crate of its own for the weight of its dependencies, and so that it cannot know
-//! the instruments: it stands on the snapshot of [`barograph_model`] alone, and whatever implements
-//! [`Source`](barograph_model::snapshot::Source) can be written.
+//! This is a separate crate because of the weight of its dependencies, and so that it cannot depend
+//! on the instruments: it uses only the snapshot of [`barograph_model`], and can encode anything
+//! that implements [`Source`](barograph_model::snapshot::Source).
 //!
-//! * [`prometheus`]: pages for Prometheus and everything that scrapes like it.
-//! * [`otlp`]: requests for everything that takes OTLP.
+//! * [`prometheus`]: pages for Prometheus and compatible scrapers.
+//! * [`otlp`]: requests for OTLP receivers.
 //! * [`zipkin`]: spans for Zipkin.
-//! * `push` (a feature): sends those requests, again if need be, and accounts for them.
+//! * `push` (a feature): sends those requests, retries them, and accounts for them.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

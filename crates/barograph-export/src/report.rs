@@ -1,11 +1,12 @@
-//! What did not get on a page or into a push, and why: the encoders' side of a ledger.
+//! Reports of the data that an encoder left out of a page or a request, and of the reasons.
 //!
-//! A page is valid whatever its sources show, so what cannot stand on it is left out. The report
-//! says what that was; whoever serves the page counts and logs it.
+//! A page is valid whatever its sources supply, so the encoder leaves out whatever the format
+//! cannot represent. The report lists it; the server of the page counts and logs it.
 
 use std::fmt;
 
-/// What stood on one page, and what did not. Complete when the page has been read to its end.
+/// The counts of what one page or export cycle contains, and of what was left out. Complete once
+/// the page has been read to its end.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
     families: u64,
@@ -16,42 +17,42 @@ pub struct Report {
 }
 
 impl Report {
-    /// How many families have at least one series on the page.
+    /// Returns the number of families with at least one series on the page.
     pub fn families(&self) -> u64 {
         self.families
     }
 
-    /// How many series are on the page; a histogram is one.
+    /// Returns the number of series on the page; a histogram counts as one.
     pub fn series(&self) -> u64 {
         self.series
     }
 
-    /// Whether nothing was left out.
+    /// Returns true if nothing was left out.
     pub fn is_clean(&self) -> bool {
         self.reasons().next().is_none() && self.rejections().next().is_none()
     }
 
-    /// The families and sources that were left out, in part or as a whole; the first
-    /// [`MAX_LEFT_OUT`](Self::MAX_LEFT_OUT) of them.
+    /// Returns the families and sources that were left out, in part or entirely; at most the first
+    /// [`MAX_LEFT_OUT`](Self::MAX_LEFT_OUT).
     pub fn left_out(&self) -> &[LeftOut] {
         &self.left_out
     }
 
-    /// How many families and sources were left out for each reason that occurred.
+    /// Returns each reason that occurred, and the number of families and sources left out for it.
     pub fn reasons(&self) -> impl Iterator<Item = (Reason, u64)> {
         let counted = Reason::ALL.into_iter().zip(self.reasons);
         counted.filter(|(_, count)| *count > 0)
     }
 
-    /// How many points were left out for each reason that occurred, and the first family in which
-    /// it did.
+    /// Returns each reason for which points were left out, the number of those points, and the
+    /// first family affected.
     pub fn rejections(&self) -> impl Iterator<Item = (Rejection, u64, &str)> {
         let counted = Rejection::ALL.into_iter().zip(&self.rejections);
         let named = counted.map(|(rejection, (count, family))| (rejection, *count, &**family));
         named.filter(|(_, count, _)| *count > 0)
     }
 
-    /// How many entries [`Report::left_out`] has at most; the counts have no such bound.
+    /// The maximum number of entries in [`Report::left_out`]; the counts are not limited.
     pub const MAX_LEFT_OUT: usize = 256;
 
     pub(crate) fn count_family(&mut self) {
@@ -78,18 +79,18 @@ impl Report {
     }
 }
 
-/// A family, or a whole source, that is not on the page, or not all of it.
+/// A family or a source of which some or all data is missing from the page.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct LeftOut {
-    /// The place of its source among the page's sources, from 0 on; none for the page's own
+    /// The index of the family's source among the page's sources, from 0; `None` for the page's own
     /// `target_info`.
     pub source: Option<usize>,
-    /// The instrument's name; empty where a source could not be asked.
+    /// The instrument's name; empty if it is not known.
     pub family: Box<str>,
-    /// The family that stays; for [`Reason::NameTaken`] only, else empty.
+    /// The family that keeps the name; only set for [`Reason::NameTaken`], otherwise empty.
     pub by: Box<str>,
-    /// Why.
+    /// The reason why it was left out.
     pub reason: Reason,
 }
 
@@ -115,24 +116,26 @@ impl fmt::Display for LeftOut {
     }
 }
 
-/// Why a family or a source is not on a page, or not all of it.
+/// The reason why a family or a source is missing from a page, in part or entirely.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// One of its names on the page belongs to an earlier family.
+    /// One of the family's names on the page is already used by an earlier family.
     NameTaken,
-    /// It has no name.
+    /// The family has no name.
     Nameless,
-    /// The source panicked when it was asked for its families.
+    /// The source panicked while its families were collected.
     SourcePanicked,
-    /// The family panicked when it was described or read. What it showed before is on the page.
+    /// The family panicked while it was described or read. Points that it had supplied before are
+    /// on the page.
     FamilyPanicked,
-    /// The family gave a cursor that does not lead on. What it showed before is on the page.
+    /// The family returned a cursor that did not advance. Points that it had supplied before are on
+    /// the page.
     Stuck,
 }
 
 impl Reason {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Reason; 5] = [
         Reason::NameTaken,
         Reason::Nameless,
@@ -141,7 +144,7 @@ impl Reason {
         Reason::Stuck,
     ];
 
-    /// The word for it, fit for a label value.
+    /// Returns the reason's name in snake case, suitable as a label value.
     pub fn as_str(self) -> &'static str {
         match self {
             Reason::NameTaken => "name_taken",
@@ -153,28 +156,28 @@ impl Reason {
     }
 }
 
-/// Why a point is not on a page.
+/// The reason why a point is missing from a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// Its value is not of the family's kind.
+    /// The value does not match the family's kind.
     WrongValue,
-    /// A counter's value is negative or not a number.
+    /// The value of a counter is negative or NaN.
     NotACount,
-    /// A histogram's buckets are more or fewer than its bounds ask for, or too many to add up.
+    /// The number of buckets does not match the histogram's bounds, or the total count overflows.
     WrongBuckets,
-    /// Its labels are not those of the family, or their text is in disorder.
+    /// The labels are not those of the family, or the label text is malformed.
     WrongLabels,
-    /// It has a label of a name that the format needs itself, such as `le`.
+    /// A label uses a name that the format reserves, such as `le`.
     ReservedLabel,
-    /// A series with the same labels is on the page already.
+    /// The page already has a series with the same labels.
     Duplicate,
-    /// Its index is too large for a reader that keeps last values.
+    /// The series index is too large for a reader that stores previous values (delta temporality).
     IndexTooLarge,
 }
 
 impl Rejection {
-    /// All of them.
+    /// All rejections.
     pub const ALL: [Rejection; 7] = [
         Rejection::WrongValue,
         Rejection::NotACount,
@@ -185,7 +188,7 @@ impl Rejection {
         Rejection::IndexTooLarge,
     ];
 
-    /// The word for it, fit for a label value.
+    /// Returns the rejection's name in snake case, suitable as a label value.
     pub fn as_str(self) -> &'static str {
         match self {
             Rejection::WrongValue => "wrong_value",

@@ -1,29 +1,29 @@
-//! Short pieces of bytes, copied in steps of a fixed size.
+//! Copies of short pieces of text in steps of a fixed size.
 //!
-//! What is written here is made of many short pieces, and a call to `memcpy` for each costs more than
-//! the bytes. So pieces are copied in steps of a fixed size, which the compiler turns into plain loads
-//! and stores; what a step writes too much is overwritten by the next piece.
+//! The output consists of many short pieces, and a call to `memcpy` for each costs more than the
+//! bytes. So pieces are copied in steps of a fixed size, which the compiler turns into plain loads
+//! and stores; the excess bytes of a step are overwritten by the next piece.
 //!
-//! Nor does a step check where it writes: a chunk is an array with room behind every place that 16
-//! bits can name, so no check is left to make. Who writes sees to it that there is room first, and a
-//! place that ran over all the same would spoil the text, not the memory.
+//! A step does not check bounds either: a chunk is an array with spare bytes behind every 16-bit
+//! offset, so the compiler removes the check. The caller reserves space first; if an offset did
+//! wrap around, it would corrupt the text, not memory.
 
-/// The text of one chunk, and behind it what a step may write too much.
+/// The text of one chunk, followed by space for the excess bytes of the last step.
 pub(crate) type Buf = [u8; CHUNK + STEP];
 
 /// The size of a chunk, in bytes.
 pub(crate) const CHUNK: usize = 1 << u16::BITS;
 
-/// The most that a step copies.
+/// The maximum number of bytes that one step copies.
 pub(crate) const STEP: usize = 32;
 
-/// A chunk of zeros.
+/// Allocates a zeroed chunk.
 pub(crate) fn new_buf() -> Box<Buf> {
     let zeros = vec![0; size_of::<Buf>()].into_boxed_slice();
     zeros.try_into().expect("the length is that of the array")
 }
 
-/// Writes a piece of fixed size.
+/// Writes a piece of fixed size at `at`.
 #[inline(always)]
 pub(crate) fn put<const N: usize>(buf: &mut Buf, at: u16, piece: &[u8; N]) {
     const { assert!(N <= STEP) };
@@ -31,7 +31,7 @@ pub(crate) fn put<const N: usize>(buf: &mut Buf, at: u16, piece: &[u8; N]) {
     buf[at..at + N].copy_from_slice(piece);
 }
 
-/// A constant piece of text, ready to be copied in steps.
+/// A constant piece of text, prepared for copying in steps.
 #[derive(Clone, Debug)]
 pub(crate) struct Fragment {
     first: [u8; STEP],
@@ -40,7 +40,7 @@ pub(crate) struct Fragment {
 }
 
 impl Fragment {
-    /// None for a text that does not fit in a chunk.
+    /// Prepares a text. Returns `None` if it does not fit in a chunk.
     pub(crate) fn new(text: &[u8]) -> Option<Self> {
         let mut steps = text.chunks(STEP).map(|chunk| {
             let mut step = [0; STEP];
@@ -64,7 +64,7 @@ impl Fragment {
         text
     }
 
-    /// Writes it at `at`, and gives the place behind it.
+    /// Writes the text at `at`, and returns the offset behind it.
     #[inline(always)]
     pub(crate) fn put(&self, buf: &mut Buf, at: u16) -> u16 {
         put(buf, at, &self.first);
@@ -79,7 +79,7 @@ impl Fragment {
     }
 }
 
-/// A piece of text that many lines share for a while, ready to be copied in steps.
+/// A piece of text that several lines in a row share, prepared for copying in steps.
 #[derive(Debug, Default)]
 pub(crate) struct Block {
     steps: Vec<[u8; STEP]>,
@@ -87,7 +87,7 @@ pub(crate) struct Block {
 }
 
 impl Block {
-    /// Takes another text. None for one that does not fit in a chunk.
+    /// Replaces the text. Returns `None` if it does not fit in a chunk.
     pub(crate) fn set(&mut self, text: &[u8]) -> Option<()> {
         self.len = u16::try_from(text.len()).ok()?;
         self.steps.clear();
@@ -103,7 +103,7 @@ impl Block {
         usize::from(self.len)
     }
 
-    /// Writes it at `at`, and gives the place behind it.
+    /// Writes the text at `at`, and returns the offset behind it.
     #[inline(always)]
     pub(crate) fn put(&self, buf: &mut Buf, at: u16) -> u16 {
         let mut next = at;
@@ -115,14 +115,14 @@ impl Block {
     }
 }
 
-/// Where the label values of a series are laid down, so that they can be copied in steps.
+/// A buffer that holds the label values of a series, so that they can be copied in steps.
 ///
-/// They come as one text that ends anywhere, and a step would read past its end.
+/// The values arrive as one text of arbitrary length, and a step would read past its end.
 pub(crate) struct Values {
     text: [u8; MAX_VALUES + STEP],
 }
 
-/// The longest text of label values that is laid down.
+/// The maximum length of the label values that the buffer holds.
 pub(crate) const MAX_VALUES: usize = 1024;
 
 impl Values {
@@ -132,10 +132,10 @@ impl Values {
         }
     }
 
-    /// Lays a text down. None where it has to be looked at more closely: it is too long, or not all
-    /// of it is printable ASCII without `"` and `\`.
+    /// Loads a text. Returns `None` if the text needs the slow path: it is too long, or contains
+    /// bytes other than printable ASCII without `"` and `\`.
     ///
-    /// Looking costs next to nothing here, so nobody has to be trusted to have looked before.
+    /// The check costs next to nothing here, so no earlier check has to be trusted.
     #[inline(always)]
     pub(crate) fn lay(&mut self, text: &[u8]) -> Option<()> {
         if text.len() > MAX_VALUES {
@@ -144,7 +144,7 @@ impl Values {
         let (windows, rest) = text.as_chunks::<WINDOW>();
         let (laid, _) = self.text.as_chunks_mut::<WINDOW>();
         for (window, laid) in windows.iter().zip(laid) {
-            // To stop here and now also keeps the compiler from making two loops of this one.
+            // Returning from inside the loop also keeps the compiler from splitting it in two.
             if !is_plain_window(window) {
                 return None;
             }
@@ -168,7 +168,7 @@ impl Values {
         is_plain_window(&last).then_some(())
     }
 
-    /// Lays a text down whatever it holds. None where it is too long.
+    /// Loads a text without checking its contents. Returns `None` if it is too long.
     #[inline(always)]
     pub(crate) fn lay_any(&mut self, text: &[u8]) -> Option<()> {
         if text.len() > MAX_VALUES {
@@ -184,7 +184,7 @@ impl Values {
         Some(())
     }
 
-    /// Writes the value of `len` bytes from `from` on, and gives the place behind it.
+    /// Writes the value of `len` bytes that begins at `from`, and returns the offset behind it.
     #[inline(always)]
     pub(crate) fn put(&self, buf: &mut Buf, at: u16, from: u16, len: u16) -> u16 {
         put(buf, at, self.window(from));
@@ -211,19 +211,19 @@ impl Values {
     }
 }
 
-/// Whether all of a few bytes are plain: printable ASCII without `"` and `\`.
+/// Returns true if all bytes of the window are printable ASCII other than `"` and `\`.
 #[inline(always)]
 pub(crate) fn is_plain_window(window: &[u8; WINDOW]) -> bool {
     let mut bad = [0; WINDOW];
     for (bad, byte) in bad.iter_mut().zip(window) {
-        // As a signed number, all but ASCII is below the space too.
+        // As signed numbers, non-ASCII bytes are also below the space.
         let is_bad = (*byte as i8) < 0x20 || *byte == b'"' || *byte == b'\\';
         *bad = if is_bad { 0xff } else { 0 };
     }
     u128::from_ne_bytes(bad) == 0
 }
 
-/// How many bytes are looked at together.
+/// The number of bytes that are checked at once.
 pub(crate) const WINDOW: usize = 16;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! The attributes of a point: constant ones, its own, and what its kind adds.
+//! The attributes of a point: constant labels, its own labels, and those that its kind adds.
 
 use std::collections::HashSet;
 
@@ -8,12 +8,12 @@ use barograph_model::name::OVERFLOW;
 
 use crate::report::Rejection;
 
-/// What a point says beyond its labels.
+/// Additional data of a point beyond its labels.
 #[derive(Clone, Copy, Default)]
 pub(super) struct Extra<'a> {
-    /// Whether it is that of the overflow series.
+    /// True for a point of the overflow series.
     pub(super) is_overflow: bool,
-    /// The family's name, and the state that the point stands for.
+    /// For a state set, the family's name and the state that the point represents.
     pub(super) state: Option<(&'a str, &'a str)>,
 }
 
@@ -24,7 +24,7 @@ pub(super) enum Word<'a> {
     True,
 }
 
-/// Gives each attribute of a point to `put`, no key twice: the first stays.
+/// Passes each attribute of a point to `put`. If a key occurs twice, the first attribute is kept.
 pub(super) fn each<'a>(
     descriptor: &'a Descriptor,
     labels: &Labels<'a>,
@@ -32,17 +32,18 @@ pub(super) fn each<'a>(
     mut put: impl FnMut(&'a str, Word<'a>),
 ) -> Result<(), Rejection> {
     check(labels)?;
-    // The overflow series stands for all labels, so it has none.
+    // The overflow series stands for all label values, so it has no labels.
     let own = match extra.is_overflow {
         true => Labels::EMPTY,
         false => *labels,
     };
     let constant = descriptor.constant_labels.iter();
     let constant = constant.map(|(key, value)| (&**key, Word::Text(value)));
-    // A label without a value is none, as on the pages: what it says does not apply.
+    // An empty label value means that the label is absent, as on Prometheus pages.
     let own = own.iter().filter(|(_, value)| !value.is_empty());
     let own = own.map(|(key, value)| (key, Word::Text(value)));
-    // The state comes first, so that no label can take its name: states would look alike.
+    // The state comes first, so that no label can take its key: otherwise states would be
+    // indistinguishable.
     let state = extra.state.map(|(key, state)| (key, Word::Text(state)));
     let overflow = extra.is_overflow.then_some((OVERFLOW, Word::True));
     let all = state.into_iter().chain(constant).chain(own).chain(overflow);
@@ -55,7 +56,7 @@ pub(super) fn each<'a>(
     Ok(())
 }
 
-/// Whether constant and fixed names of a family all differ.
+/// Returns true if the constant and variable label names of a family are all different.
 pub(super) fn names_differ(descriptor: &Descriptor) -> bool {
     let constant = descriptor.constant_labels.iter().map(|(key, _)| key);
     let state = (descriptor.kind == Kind::StateSet).then_some(&descriptor.name);
@@ -66,7 +67,8 @@ pub(super) fn names_differ(descriptor: &Descriptor) -> bool {
         .all(|key| keys.is_new(key))
 }
 
-/// The keys of one point, few enough to look through; the first of them need no memory.
+/// The set of the keys of one point, small enough for a linear search; the first 32 need no
+/// allocation.
 struct Keys<'a> {
     first: [&'a str; FEW],
     len: usize,
@@ -99,7 +101,8 @@ impl<'a> Keys<'a> {
     }
 }
 
-/// Where each piece of text ends is a foreign source's word, and reading panics where it is wrong.
+/// Checks the offsets of the label text: they come from a foreign source, and iterating over wrong
+/// ones would panic.
 fn check(labels: &Labels<'_>) -> Result<(), Rejection> {
     let (text, mut from) = (labels.text(), 0);
     for &end in labels.ends() {
@@ -110,7 +113,7 @@ fn check(labels: &Labels<'_>) -> Result<(), Rejection> {
     Ok(())
 }
 
-/// Tells series apart where their family does not promise that they differ.
+/// A set of the series written so far, kept only if their family does not guarantee unique labels.
 pub(super) struct Seen {
     texts: Option<HashSet<Box<[u8]>>>,
 }
@@ -122,7 +125,7 @@ impl Seen {
         }
     }
 
-    /// Whether attributes, as they are written, come for the first time.
+    /// Returns true if these encoded attributes occur for the first time.
     pub(super) fn is_first(&mut self, attributes: &[u8]) -> bool {
         match &mut self.texts {
             Some(texts) => texts.insert(attributes.into()),

@@ -1,4 +1,4 @@
-//! A point as it is told to one receiver.
+//! Data points as they are exported to one receiver.
 
 use barograph_model::bounds::Bounds;
 use barograph_model::descriptor::{Descriptor, Kind};
@@ -8,7 +8,7 @@ use barograph_model::snapshot::{HistogramValue, Value};
 use crate::otlp::temporality::Temporality;
 use crate::report::Rejection;
 
-/// How a family is told: what stands around its points.
+/// The OTLP data type of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Shape {
     Gauge,
@@ -20,7 +20,8 @@ pub(super) enum Shape {
 }
 
 impl Shape {
-    /// Infos and state sets are sums that do not only grow, as OpenTelemetry translates them.
+    /// Returns the data type of a family. Infos and state sets become non-monotonic sums, as
+    /// OpenTelemetry maps them.
     ///
     /// Source: OpenTelemetry, "Prometheus and OpenMetrics compatibility".
     pub(super) fn new(descriptor: &Descriptor, temporality: Temporality) -> Self {
@@ -39,21 +40,21 @@ impl Shape {
     }
 }
 
-/// What is told of one series.
+/// A data point of one series.
 #[derive(Clone, Copy)]
 pub(super) struct Datum<'a> {
-    /// When it began to count, in nanoseconds since the Unix epoch; 0 where nobody knows.
+    /// The start time, in nanoseconds since the Unix epoch; 0 if unknown.
     pub(super) start: u64,
-    /// The moment it stands for.
+    /// The time of the point, in nanoseconds since the Unix epoch.
     pub(super) time: u64,
     pub(super) number: Number<'a>,
     pub(super) exemplars: &'a [Exemplar],
-    /// Exemplars up to this moment were told before.
+    /// The time of the previous export: exemplars up to it were already exported.
     pub(super) told_until: u64,
 }
 
 impl<'a> Datum<'a> {
-    /// The exemplars that are new.
+    /// Returns the finite exemplars that were not exported yet.
     pub(super) fn exemplars(&self) -> impl Iterator<Item = &'a Exemplar> + use<'a> {
         let until = self.told_until;
         let is_new = move |exemplar: &&Exemplar| {
@@ -72,7 +73,8 @@ pub(super) enum Number<'a> {
 }
 
 impl Number<'_> {
-    /// OTLP's whole numbers are signed; one that is too large goes as a float.
+    /// Converts an unsigned integer. OTLP's integers are signed, so a value that is too large
+    /// becomes a float.
     #[inline(always)]
     pub(super) fn unsigned(value: u64) -> Self {
         match i64::try_from(value) {
@@ -82,13 +84,13 @@ impl Number<'_> {
     }
 }
 
-/// Buckets and sum.
+/// The buckets and the sum of a histogram.
 #[derive(Clone, Copy)]
 pub(super) struct Distribution<'a> {
     pub(super) bounds: &'a Bounds,
     pub(super) buckets: &'a [u64],
     pub(super) count: u64,
-    /// None where observations may be negative: it could then go down.
+    /// `None` if observations may be negative, since the sum could then decrease.
     pub(super) sum: Option<f64>,
 }
 
@@ -108,7 +110,7 @@ impl<'a> Distribution<'a> {
     }
 }
 
-/// Checks that a value is one that a family of this kind can have.
+/// Checks that a value is valid for a family of this kind.
 #[inline]
 pub(super) fn check(kind: Kind, value: &Value<'_>) -> Result<(), Rejection> {
     let is_count = match (kind, value) {

@@ -1,11 +1,12 @@
-//! The last values of a reader that tells differences.
+//! The previous values that delta temporality needs.
 //!
-//! A difference is told once: what was the last value moves only when the request that told it is
-//! settled. Until then it is **staged**, beside the request. So a request that is lost leaves the last
-//! values as they were, and the next round tells what it would have told, and what came since.
+//! A delta is exported once: the previous value is replaced only when the request that holds the
+//! delta is acknowledged. Until then the new value is **staged** with the request. So if a request
+//! is lost, the previous values stay, and the next cycle exports the lost deltas together with
+//! later ones.
 //!
-//! Numbers count modulo 2^64, floats as they come. A value of a sum that only grows and is smaller
-//! than the last began anew, even if its source does not say so.
+//! Signed integers are subtracted modulo 2^64, floats with rounding. A monotonic value that is
+//! smaller than the previous one counts as a reset, even if its source does not report one.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,14 +17,15 @@ use barograph_model::snapshot::{HistogramValue, Point, Value};
 
 use crate::report::Rejection;
 
-/// Last values of all families of the round.
+/// The previous values of all families of the cycle.
 pub(super) struct Memory {
     families: Vec<Family>,
-    /// Since when it listens: what is told first of a series that does not know its age.
+    /// The time at which this reader was created: the start of the first delta of a series without
+    /// a start time.
     born: u64,
 }
 
-/// Which family it is, from round to round.
+/// The identity of a family across cycles.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub(super) struct Key {
     pub(super) name: Box<str>,
@@ -33,47 +35,47 @@ pub(super) struct Key {
 
 struct Family {
     key: Key,
-    /// By the series' index.
+    /// Indexed by series.
     last: Vec<Last>,
-    /// Buckets of histograms, one row after the other by index.
+    /// The buckets of histograms: one row per series, in order of index.
     rows: Vec<u64>,
     bounds: Option<Bounds>,
 }
 
-/// What was told of a series last.
+/// The values of a series exported last.
 #[derive(Clone, Copy, Default)]
 struct Last {
     start: u64,
-    /// When; 0 where nothing was.
+    /// The time of the export; 0 if there was none.
     time: u64,
     /// The number, or the sum of a histogram.
     bits: u64,
 }
 
-/// Values that become the last ones when their request is settled.
+/// The values that become the previous values when their request is acknowledged.
 pub(super) struct Staged {
     entries: Vec<Entry>,
     rows: Vec<u64>,
     time: u64,
 }
 
-/// One value.
+/// One staged value.
 pub(super) struct Entry {
     family: u32,
     index: u32,
     start: u64,
     bits: u64,
-    /// How many of the staged buckets are its own.
+    /// The number of staged buckets that belong to this entry.
     width: u32,
 }
 
-/// The highest index that a series may have.
+/// The limit of series indexes: every index must be below it.
 const MOST: usize = 1 << 24;
 
-/// A difference: since when, and how much.
+/// A delta and the start of its interval.
 pub(super) struct Difference<V> {
     pub(super) start: u64,
-    /// When this series was told before; 0 where it was not.
+    /// The time of the previous export of this series; 0 if there was none.
     pub(super) told: u64,
     pub(super) value: V,
 }
@@ -86,7 +88,7 @@ impl Memory {
         }
     }
 
-    /// Takes the families of a new round, in their order; forgets those that are gone.
+    /// Sets the families of a new cycle, in their order; forgets the families that no longer exist.
     pub(super) fn begin(&mut self, keys: impl Iterator<Item = Key>) {
         let before = std::mem::take(&mut self.families).into_iter();
         let mut before: HashMap<Key, Family> =
@@ -102,7 +104,8 @@ impl Memory {
         self.families = keys.map(family).collect();
     }
 
-    /// What a number has changed by, staged. None where it has not.
+    /// Returns the change of a number, and stages the new value. Returns `None` if it has not
+    /// changed.
     #[inline]
     pub(super) fn number(
         &self,
@@ -115,7 +118,8 @@ impl Memory {
         let before = last.bits;
         let grows = self.families[family].key.kind == Kind::Counter;
         let (bits, value) = match point.value {
-            // Ours wrap around; where they are smaller for another reason nobody can tell.
+            // A counter that wrapped around cannot be told from one that was reset; both count as a
+            // reset.
             Value::U64(now) => match now.checked_sub(before) {
                 Some(more) => (now, Value::U64(more)),
                 None => (now, Value::U64(now)),
@@ -145,8 +149,8 @@ impl Memory {
         Ok(Some(self.difference(start, last, value)))
     }
 
-    /// What a histogram has changed by, staged; its buckets are laid down in `buckets`. None where
-    /// there is no new observation.
+    /// Returns the change of a histogram, and stages the new values; the changes of its buckets go
+    /// to `buckets`. Returns `None` if there is no new observation.
     pub(super) fn histogram(
         &mut self,
         family: usize,
@@ -199,7 +203,7 @@ impl Memory {
         Ok(Some(self.difference(start, last, sum)))
     }
 
-    /// Makes staged values the last ones.
+    /// Makes staged values the previous ones.
     pub(super) fn commit(&mut self, staged: &Staged) {
         let mut rows = &staged.rows[..];
         for entry in &staged.entries {
@@ -208,7 +212,7 @@ impl Memory {
             let family = &mut self.families[entry.family as usize];
             let width = family.bounds.as_ref().map_or(0, Bounds::buckets);
             if row.len() != width {
-                // Its bounds have changed since: what was told before is of no use any more.
+                // The bounds have changed since, so the staged values are obsolete.
                 continue;
             }
             let index = entry.index as usize;
@@ -225,7 +229,8 @@ impl Memory {
         }
     }
 
-    /// What was told of this series last; nothing where another, or nobody, had its index.
+    /// Returns the values of this series exported last; default values if its index is new, or
+    /// belonged to another series.
     #[inline]
     fn last(&self, family: usize, index: usize, start: u64) -> Result<Last, Rejection> {
         if index >= MOST {
@@ -260,7 +265,7 @@ impl Staged {
         }
     }
 
-    /// Takes the last entry back.
+    /// Removes and returns the last entry.
     pub(super) fn take_last(&mut self) -> Option<(Entry, Vec<u64>)> {
         let entry = self.entries.pop()?;
         let row = self.rows.split_off(self.rows.len() - entry.width as usize);

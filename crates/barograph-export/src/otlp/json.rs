@@ -1,7 +1,7 @@
-//! Writes requests in JSON.
+//! Encoding of metric requests in JSON.
 //!
-//! Names in lowerCamelCase, ids in hex, enums as numbers, 64-bit numbers as text, floats that JSON
-//! has no word for as text too.
+//! Keys are in lowerCamelCase, ids in hex, enums are numbers, and 64-bit integers are strings, as
+//! are NaN and infinities.
 //!
 //! Source: OTLP 1.11, "JSON Protobuf Encoding".
 
@@ -20,15 +20,15 @@ use crate::otlp::protobuf::whole;
 use crate::otlp::temporality::Temporality;
 use crate::report::Rejection;
 
-/// Writes one request after the other.
+/// A writer of requests, one at a time.
 pub(super) struct Json {
     resource: String,
     body: String,
-    /// Memory to use.
+    /// A buffer that is reused.
     attributes: String,
 }
 
-/// What all points of a family share.
+/// The parts that all points of a family share.
 pub(super) struct FamilyForm {
     descriptor: Arc<Descriptor>,
     seen: Seen,
@@ -161,12 +161,12 @@ impl Json {
         std::mem::take(&mut self.body).into()
     }
 
-    /// Forgets what was not taken.
+    /// Discards unfinished output.
     pub(super) fn rest(&mut self) {
         self.body = String::new();
     }
 
-    /// Writes a point, unless it would reach over `end`: then false.
+    /// Writes a point. Returns false, without writing, if it would extend past `end`.
     pub(super) fn point(
         &mut self,
         family: &mut FamilyForm,
@@ -222,7 +222,7 @@ impl Json {
     }
 }
 
-/// What the telemetry of a resource begins with.
+/// Opens the JSON object that holds the telemetry of a resource.
 pub(super) fn open_resource(resource: &Resource) -> String {
     let mut text = String::from("{\"resource\":{\"attributes\":[");
     for (key, value) in resource.iter() {

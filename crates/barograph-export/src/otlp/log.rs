@@ -1,4 +1,4 @@
-//! Log records on the wire.
+//! Encoding of log records.
 //!
 //! Source: `opentelemetry/proto/logs/v1/logs.proto`, 1.11.
 

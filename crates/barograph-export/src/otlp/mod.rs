@@ -1,12 +1,12 @@
-//! OTLP: what is pushed, in protobuf and in JSON. Nothing here sends anything; see `push`.
+//! OTLP encoding, in protobuf and in JSON. Nothing here sends anything; see `push`.
 //!
-//! A [`MetricReader`] walks the snapshot of its sources and writes requests straight in the wire's
-//! form, one at a time, with no object for any point in between.
+//! A [`MetricReader`] walks the snapshot of its sources and writes requests directly in the wire
+//! format, one at a time, without intermediate objects for points.
 //!
-//! A [`SpanWriter`] and a [`LogWriter`] write records, which are told once only, the same way.
+//! A [`SpanWriter`] and a [`LogWriter`] do the same for records, each of which is exported once.
 //!
-//! **Invariant:** a request is valid whatever the sources show. What cannot be told is left out and
-//! named in the reader's [`report`](MetricReader::report).
+//! **Invariant:** a request is valid whatever the sources supply. Data that OTLP cannot represent
+//! is left out and listed in the reader's [`report`](MetricReader::report).
 
 mod request;
 mod temporality;

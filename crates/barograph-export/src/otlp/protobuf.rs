@@ -1,8 +1,8 @@
-//! Writes requests in protobuf.
+//! Encoding of metric requests in protobuf.
 //!
-//! Nearly all points are numbers with short label values under the family's names. Of those, the
-//! length is known before the first byte, and all that changes is some lengths, the number and the
-//! values: they are written in steps. Everything else goes field by field.
+//! Nearly all points are numbers with short label values under the family's label names. The length
+//! of such a point is known before its first byte, and only some lengths, the number and the values
+//! change: these points are written by fixed-size copies. All others are written field by field.
 //!
 //! Source: `opentelemetry/proto/metrics/v1/metrics.proto`, 1.11.
 
@@ -21,26 +21,26 @@ use crate::otlp::wire::{self, Body, Open, fixed, long, small};
 use crate::report::Rejection;
 use crate::steps::{Fragment, MAX_VALUES, STEP, Values, put};
 
-/// Writes one request after the other.
+/// A writer of requests, one at a time.
 pub(super) struct Protobuf {
     resource: Vec<u8>,
     body: Body,
     open: Vec<Open>,
     values: Values,
-    /// Memory to use.
+    /// Buffers that are reused.
     point: Vec<u8>,
     attributes: Vec<u8>,
 }
 
-/// What all points of a family share.
+/// The parts that all points of a family share.
 pub(super) struct FamilyForm {
     descriptor: Arc<Descriptor>,
     seen: Seen,
-    /// Name, description and unit.
+    /// The encoded name, description and unit.
     head: Vec<u8>,
-    /// The key of the message that holds the points.
+    /// The key of the field that holds the points.
     data: u8,
-    /// What follows the points.
+    /// The encoded fields that follow the points.
     tail: Vec<u8>,
     fast: Option<FastPoint>,
 }
@@ -177,7 +177,7 @@ impl Protobuf {
         }
     }
 
-    /// Writes a point, unless it would reach over `end`: then false.
+    /// Writes a point. Returns false, without writing, if it would extend past `end`.
     #[inline]
     pub(super) fn point(
         &mut self,
@@ -242,7 +242,7 @@ impl Protobuf {
     }
 }
 
-/// The field that holds a resource.
+/// Encodes the resource as a field.
 pub(super) fn resource_field(resource: &Resource) -> Vec<u8> {
     let mut field = Vec::new();
     wire::message(&mut field, long(1), |out| {
@@ -300,37 +300,37 @@ fn write_exemplar(out: &mut Vec<u8>, key: u8, exemplar: &Exemplar, of: Number<'_
     wire::bytes(out, key, &message);
 }
 
-/// The value of an exemplar as the whole number that it is, beside a whole number.
+/// Returns the exemplar's value as an integer if it is one and the point's value is an integer too.
 pub(super) fn whole(exemplar: &Exemplar, of: Number<'_>) -> Option<i64> {
     const EXACT: f64 = (1_u64 << 53) as f64;
     let is_whole = exemplar.value.fract() == 0.0 && exemplar.value.abs() < EXACT;
     (matches!(of, Number::Whole(_)) && is_whole).then_some(exemplar.value as i64)
 }
 
-/// Writes points that are a number, with short values of fixed labels.
+/// An encoder for points that are a number, with short values of the family's labels.
 struct FastPoint {
     constant: Fragment,
-    /// For each label what stands in front of its value, lengths still open.
+    /// For each label the bytes in front of its value, with the lengths left open.
     names: Vec<Name>,
-    /// The length of all of it, without values.
+    /// The length of a point without its label values.
     around: usize,
 }
 
 struct Name {
-    /// Key of the attribute, its length, key and length of the name, the name, key and length of the
-    /// value's message, key and length of the text.
+    /// The attribute's key and length, the name's key and length, the name, the value message's key
+    /// and length, and the text's key and length.
     open: Fragment,
-    /// The length of the attribute, of an empty value.
+    /// The length of the attribute when the value is empty.
     pair: u8,
-    /// The longest value that leaves every length one byte.
+    /// The longest value with which every length still takes one byte.
     most: u16,
 }
 
-/// Start, time and number: a key of one byte and eight bytes each.
+/// The size of the start time, the time and the number: a key of one byte and eight bytes each.
 const NUMBERS: usize = 27;
 
 impl FastPoint {
-    /// None where names and constant labels are too long for it.
+    /// Returns `None` if the names and constant labels are too long.
     fn new(descriptor: &Descriptor) -> Option<Self> {
         let mut constant = Vec::new();
         for (key, value) in &*descriptor.constant_labels {
@@ -344,7 +344,7 @@ impl FastPoint {
         let names = names?;
         let around =
             NUMBERS + constant.len() + names.iter().map(|name| name.open.len()).sum::<usize>();
-        // The length of the point is written in two bytes.
+        // The length of the point takes two bytes.
         const MOST: usize = 1 << 14;
         (around + MAX_VALUES < MOST).then(|| {
             Some(FastPoint {
@@ -380,7 +380,7 @@ impl FastPoint {
         let (buf, at) = body.reserve(len + STEP)?;
         let mut head = [0; STEP];
         head[0] = long(1);
-        // Two bytes even where one would do: a branch less.
+        // Always two bytes, even where one would do: this saves a branch.
         head[1] = (len & 0x7f) as u8 | 0x80;
         head[2] = (len >> 7) as u8;
         head[3] = fixed(2);
@@ -395,7 +395,8 @@ impl FastPoint {
         let mut names = self.names.iter();
         for &end in ends {
             let name = names.next()?;
-            // An empty value is no attribute, and a long one takes more bytes for its lengths.
+            // An empty value means no attribute; a long one needs more than one byte for its
+            // lengths.
             if end <= from || usize::from(end) > text.len() || end - from > name.most {
                 return None;
             }

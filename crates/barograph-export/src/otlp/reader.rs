@@ -1,4 +1,4 @@
-//! Reads sources and makes requests of what they show.
+//! Reads metric sources and encodes their points as requests.
 
 use std::collections::HashSet;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,10 +15,11 @@ use crate::otlp::sheet::{Family, Given, Limits, Sheet, Writer};
 use crate::otlp::temporality::Temporalities;
 use crate::report::{LeftOut, Reason, Report};
 
-/// Makes requests of what sources show, round after round, for one receiver.
+/// An encoder that turns the points of metric sources into requests, export cycle by export cycle,
+/// for one receiver.
 ///
-/// Each reader is on its own: it changes nothing that others see. One that tells differences keeps
-/// its own last values.
+/// Readers are independent of each other: reading changes no state that others see. With delta
+/// temporality, a reader stores its own previous values.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -68,21 +69,22 @@ pub struct MetricReader {
     round: Option<Round>,
     report: Report,
     hook: Box<Hook>,
-    /// The time of the last round: time does not go back.
+    /// The timestamp of the last cycle, so that timestamps never decrease.
     last_time: u64,
-    /// The request that was given last.
+    /// The request returned last.
     given: Option<Given>,
 }
 
-/// Takes what could not be told.
+/// A callback that takes the report of a cycle.
 type Hook = dyn FnMut(&Report) + Send;
 
-/// Source: the batch size that OTLP receivers are known to take.
+/// The maximum number of points in a request: the batch size that OTLP receivers are known to
+/// accept.
 const POINTS: u64 = 10_000;
-/// gRPC servers take 4 MiB unless they are told otherwise.
+/// The maximum size of a request: gRPC servers accept messages of 4 MiB by default.
 const BYTES: usize = 4 << 20;
 
-/// A round that is under way.
+/// The state of an export cycle in progress.
 struct Round {
     families: std::iter::Enumerate<std::vec::IntoIter<Placed>>,
     current: Option<Current>,
@@ -103,7 +105,7 @@ struct Current {
 }
 
 impl MetricReader {
-    /// A reader of these sources that tells cumulative values in protobuf.
+    /// Creates a reader of these sources, with cumulative temporality and protobuf encoding.
     pub fn new(resource: &Resource, sources: impl IntoIterator<Item = Arc<dyn Source>>) -> Self {
         let born = nanos(SystemTime::now());
         MetricReader {
@@ -125,7 +127,7 @@ impl MetricReader {
         }
     }
 
-    /// With requests in this encoding.
+    /// Sets the encoding of requests.
     #[must_use]
     pub fn with_encoding(mut self, encoding: Encoding) -> Self {
         self.writer = Writer::new(encoding, &self.resource);
@@ -133,38 +135,38 @@ impl MetricReader {
         self
     }
 
-    /// With these temporalities.
+    /// Sets the temporalities.
     #[must_use]
     pub fn with_temporalities(mut self, temporalities: Temporalities) -> Self {
         self.temporalities = temporalities;
         self
     }
 
-    /// Gives this hook the report of each round at its end.
+    /// Sets a hook that is called with the report of each cycle at its end.
     #[must_use]
     pub fn with_report_hook(mut self, hook: impl FnMut(&Report) + Send + 'static) -> Self {
         self.hook = Box::new(hook);
         self
     }
 
-    /// With at most so many data points in a request; 10,000 by default, one at least.
+    /// Sets the maximum number of data points in a request: 10,000 by default, at least one.
     #[must_use]
     pub fn with_points_per_request(mut self, points: u64) -> Self {
         self.limits.points = points.max(1);
         self
     }
 
-    /// With requests of less than so many bytes, not compressed; 4 MiB by default. A request has one
-    /// point at least, however large it is.
+    /// Sets the size in bytes that an uncompressed request stays below: 4 MiB by default. A request
+    /// always holds at least one point, however large that is.
     #[must_use]
     pub fn with_bytes_per_request(mut self, bytes: usize) -> Self {
         self.limits.bytes = bytes;
         self
     }
 
-    /// Begins a round: asks all sources for their families. Callbacks run here.
+    /// Begins an export cycle: collects the families of all sources. Callbacks run here.
     ///
-    /// What was left of the round before is given up.
+    /// Requests that remain from the previous cycle are discarded.
     pub fn begin(&mut self, now: SystemTime) {
         self.given = None;
         self.writer.rest();
@@ -184,8 +186,8 @@ impl MetricReader {
         });
     }
 
-    /// The next request of the round; none at its end. Series are read here, as many as go into a
-    /// request.
+    /// Returns the next request of the cycle, or `None` at its end. Reads only as many series as
+    /// one request takes.
     pub fn next_request(&mut self) -> Option<Request> {
         let used = self.given.take().map(|given| given.body);
         let mut round = self.round.take()?;
@@ -207,26 +209,26 @@ impl MetricReader {
         Some(request)
     }
 
-    /// Says that the request given last is not to be made again: it was delivered, or refused for
-    /// good, or kept. Differences count on from it. Where this is not said, the next round tells
-    /// everything again that was in it.
+    /// Acknowledges the request returned last: it was delivered, permanently rejected, or stored,
+    /// and must not be encoded again. Deltas continue from it. If it is not acknowledged, the next
+    /// cycle covers its changes again.
     pub fn settle(&mut self) {
         if let Some(given) = &self.given {
             self.memory.commit(&given.staged);
         }
     }
 
-    /// What its points count from.
+    /// Returns the temporalities of this reader.
     pub fn temporalities(&self) -> Temporalities {
         self.temporalities
     }
 
-    /// What could not be told in this round so far.
+    /// Returns the report of the current cycle so far.
     pub fn report(&self) -> &Report {
         &self.report
     }
 
-    /// All families, each name in a scope once: the first stays.
+    /// Collects all families. If a name occurs twice in a scope, the first family keeps it.
     fn gather(&mut self) -> Vec<Placed> {
         let mut placed: Vec<Placed> = Vec::new();
         let mut taken = HashSet::new();
@@ -275,7 +277,8 @@ impl MetricReader {
         placed
     }
 
-    /// Reads one batch of series. False at the end of the round, when all is ready.
+    /// Reads one batch of series. Returns false at the end of the cycle, when all requests are
+    /// ready.
     fn step(&mut self, round: &mut Round) -> bool {
         if round.current.is_none() {
             let Some((number, placed)) = round.families.next() else {
@@ -350,7 +353,8 @@ impl std::fmt::Debug for MetricReader {
     }
 }
 
-/// The name that a receiver is told: that of an info says so, as it does on a page.
+/// Returns the name to export: that of an info metric ends in `_info`, as it does on a Prometheus
+/// page.
 fn name(descriptor: &Descriptor) -> String {
     let name = &*descriptor.name;
     match descriptor.kind {

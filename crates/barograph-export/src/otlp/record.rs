@@ -1,4 +1,4 @@
-//! What can be told of once only, and what turns it into requests.
+//! Records, which are exported once, and the trait that encodes them as requests.
 
 use barograph_model::value::Text;
 
@@ -6,19 +6,19 @@ use crate::otlp::request::{Request, Signal};
 
 /// A span or a log record.
 ///
-/// Nobody else can implement it: how it is written is OTLP's word.
+/// The trait is sealed, since OTLP determines how a record is written.
 pub trait Record: sealed::Sealed + Send + 'static {
-    /// What it is.
+    /// The signal that the record belongs to.
     const SIGNAL: Signal;
 
-    /// The name of its instrumentation scope.
+    /// Returns the name of the record's instrumentation scope.
     fn scope(&self) -> &Text;
 
-    /// Writes its fields.
+    /// Writes the record's protobuf fields.
     #[doc(hidden)]
     fn write_protobuf(&self, out: &mut Vec<u8>);
 
-    /// Writes it as an object.
+    /// Writes the record as a JSON object.
     #[doc(hidden)]
     fn write_json(&self, out: &mut String);
 }
@@ -27,33 +27,33 @@ pub(super) mod sealed {
     pub trait Sealed {}
 }
 
-/// Turns records into requests, in one format.
+/// An encoder of records as requests, in one format.
 pub trait WriteRecords<T>: Send {
-    /// What they are.
+    /// Returns the signal of the records.
     fn signal(&self) -> Signal;
 
-    /// How many records a request holds at most.
+    /// Returns the maximum number of records in a request.
     fn at_most(&self) -> usize;
 
-    /// Writes a request of the first records: of all, or of as many as fit. None where there are none,
-    /// when memory for requests is given back, too.
+    /// Encodes a request that holds as many of the first records as fit. If there are no records,
+    /// returns `None` and frees the memory kept for requests.
     fn write(&mut self, records: &[Box<T>]) -> Option<Written>;
 }
 
-/// What became of the first records of several.
+/// The result of encoding the first of several records.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Written {
-    /// They are in a request.
+    /// The records are in this request.
     Request(Request),
-    /// The first of them is larger by itself than a request may be, and is in none.
+    /// The first record alone exceeds the maximum size of a request, and was left out.
     TooLarge {
-        /// The size of a request that would hold it.
+        /// The size that a request with this record would have.
         bytes: usize,
     },
 }
 
 impl Written {
-    /// How many records these are.
+    /// Returns the number of records that this result covers.
     pub fn records(&self) -> usize {
         match self {
             Written::Request(request) => usize::try_from(request.items).unwrap_or(usize::MAX),
@@ -61,7 +61,7 @@ impl Written {
         }
     }
 
-    /// The size of the request, or what it would be.
+    /// Returns the size of the request, or the size that it would have had.
     pub fn bytes(&self) -> usize {
         match self {
             Written::Request(request) => request.body.len(),

@@ -1,7 +1,7 @@
-//! Makes requests of spans and of log records.
+//! Encoding of spans and log records as requests.
 //!
-//! Each record is written once, behind the others, whatever its scope; only when it is known which
-//! of them are in the request, and with it every length, is the request put together from the pieces.
+//! Each record is encoded once, one after the other regardless of scope. The request is assembled
+//! from the pieces once it is known which records it holds, and with that every length.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -19,13 +19,13 @@ use crate::otlp::record::{Record, WriteRecords, Written};
 use crate::otlp::request::{Encoding, Request, Signal};
 use crate::otlp::wire::{self, long};
 
-/// Writes spans as OTLP requests.
+/// An encoder of spans as OTLP requests.
 pub type SpanWriter = RecordWriter<SpanRecord>;
 
-/// Writes log records as OTLP requests.
+/// An encoder of log records as OTLP requests.
 pub type LogWriter = RecordWriter<LogRecord>;
 
-/// Writes records of one kind as OTLP requests, below each scope those that belong to it.
+/// An encoder of records of one kind as OTLP requests, grouped by scope.
 ///
 /// ```
 /// use barograph_export::otlp::{Encoding, LogWriter, WriteRecords, Written};
@@ -57,33 +57,33 @@ pub struct RecordWriter<T> {
     encoding: Encoding,
     records: usize,
     bytes: usize,
-    /// What every request says of the resource.
+    /// The encoded resource, with which every request begins.
     head: Vec<u8>,
     pieces: Pieces,
     told: PhantomData<fn(T)>,
 }
 
-/// What is written of a request so far.
+/// The encoded parts of a request.
 #[derive(Debug, Default)]
 struct Pieces {
-    /// Records, one after the other: in protobuf, or in JSON.
+    /// The encoded records, one after the other, in protobuf or in JSON.
     protobuf: Vec<u8>,
     json: String,
-    /// Where each of them stands, and its scope's place among the scopes.
+    /// For each record the index of its scope and its range in the text.
     records: Vec<(usize, Range<usize>)>,
     scopes: Vec<(Text, Vec<u8>)>,
 }
 
-/// As many as OpenTelemetry's batch processors take, `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` and
+/// The default batch size of OpenTelemetry's batch processors, `OTEL_BSP_MAX_EXPORT_BATCH_SIZE` and
 /// `OTEL_BLRP_MAX_EXPORT_BATCH_SIZE`.
 const RECORDS: usize = 512;
-/// gRPC servers take 4 MiB unless they are told otherwise.
+/// The maximum size of a request: gRPC servers accept messages of 4 MiB by default.
 const BYTES: usize = 4 << 20;
-/// What stands around everything, and around each scope, at most.
+/// The maximum number of bytes around the whole request, and around each scope.
 const AROUND: usize = 64;
 
 impl<T: Record> RecordWriter<T> {
-    /// A writer in protobuf: 512 records and 4 MiB a request.
+    /// Creates a protobuf encoder with at most 512 records and 4 MiB per request.
     pub fn new(resource: &Resource) -> Self {
         RecordWriter {
             resource: resource.clone(),
@@ -96,7 +96,7 @@ impl<T: Record> RecordWriter<T> {
         }
     }
 
-    /// With requests in this encoding.
+    /// Sets the encoding of requests.
     #[must_use]
     pub fn with_encoding(mut self, encoding: Encoding) -> Self {
         self.encoding = encoding;
@@ -113,14 +113,14 @@ impl<T: Record> RecordWriter<T> {
         self
     }
 
-    /// With at most so many records in a request, one at the least.
+    /// Sets the maximum number of records in a request, at least one.
     #[must_use]
     pub fn with_records_per_request(mut self, most: usize) -> Self {
         self.records = most.max(1);
         self
     }
 
-    /// With requests of at most so many bytes, not compressed. A record that is larger by itself is
+    /// Sets the maximum size of an uncompressed request in bytes. A record that alone exceeds it is
     /// left out.
     #[must_use]
     pub fn with_bytes_per_request(mut self, most: usize) -> Self {
@@ -178,7 +178,7 @@ impl Pieces {
         self.scopes.clear();
     }
 
-    /// Writes a record. Returns by how many bytes a request with it is longer, at most.
+    /// Encodes a record. Returns the maximum number of bytes that it adds to the request.
     fn add<T: Record>(&mut self, record: &T, encoding: Encoding) -> usize {
         let (scope, head) = self.scope(record.scope(), encoding);
         let place = match encoding {
@@ -195,25 +195,25 @@ impl Pieces {
                 from..self.json.len()
             }
         };
-        // In JSON, a comma.
+        // One more byte for the comma in JSON.
         let len = head + place.len() + 1;
         self.records.push((scope, place));
         len
     }
 
-    /// Forgets the record that was written last.
+    /// Removes the record that was encoded last.
     fn take_back(&mut self) {
         if let Some((_, place)) = self.records.pop() {
             self.protobuf.truncate(place.start);
             self.json.truncate(place.start);
         }
-        // A scope that came with it stays behind, and holds nothing.
+        // Its scope may remain, without records; it is not written.
     }
 
-    /// The place of a scope, and how long what it begins with is, where it comes for the first time.
+    /// Returns the index of a scope, and the length of its head if the scope is new, otherwise 0.
     fn scope(&mut self, name: &Text, encoding: Encoding) -> (usize, usize) {
         let is_it = |(scope, _): &(Text, Vec<u8>)| scope == name;
-        // Mostly that of the record before.
+        // Usually that of the previous record.
         let last = self.records.last().map(|(scope, _)| *scope);
         if let Some(last) = last.filter(|last| is_it(&self.scopes[*last])) {
             return (last, 0);
@@ -227,7 +227,7 @@ impl Pieces {
         (self.scopes.len() - 1, len)
     }
 
-    /// Brings the records of each scope together, in their order.
+    /// Sorts the records by scope, and keeps the order within each scope.
     fn group(&mut self) {
         self.records.sort_by_key(|(scope, _)| *scope);
     }
@@ -275,7 +275,7 @@ impl Pieces {
     }
 }
 
-/// What the records of a scope begin with. One without a name is not named.
+/// Encodes the head of a scope: its name, if it has one.
 fn scope_head(name: &str, encoding: Encoding) -> Vec<u8> {
     let mut head = Vec::new();
     match encoding {
@@ -293,7 +293,7 @@ fn scope_head(name: &str, encoding: Encoding) -> Vec<u8> {
     head
 }
 
-/// What the lists are called in JSON.
+/// The JSON names of the nested lists.
 #[derive(Clone, Copy)]
 struct Names {
     resources: &'static str,

@@ -1,8 +1,8 @@
-//! One export request, ready to be sent.
+//! An encoded export request.
 
 use bytes::Bytes;
 
-/// What a request carries.
+/// The kind of telemetry that a request carries.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Signal {
     /// Data points of metrics.
@@ -14,7 +14,7 @@ pub enum Signal {
 }
 
 impl Signal {
-    /// Its name in paths and variables, in small letters.
+    /// Returns the signal's name in paths and environment variables, in lower case.
     pub fn as_str(self) -> &'static str {
         match self {
             Signal::Metrics => "metrics",
@@ -23,7 +23,7 @@ impl Signal {
         }
     }
 
-    /// Where HTTP requests of it go, below the endpoint.
+    /// Returns the path for OTLP/HTTP requests, relative to the endpoint.
     ///
     /// Source: OTLP 1.11, "OTLP/HTTP Request".
     pub fn http_path(self) -> &'static str {
@@ -34,7 +34,7 @@ impl Signal {
         }
     }
 
-    /// The gRPC method that takes it.
+    /// Returns the path of the gRPC method that exports this signal.
     ///
     /// Source: OTLP 1.11, `opentelemetry/proto/collector`.
     pub fn grpc_path(self) -> &'static str {
@@ -46,7 +46,7 @@ impl Signal {
     }
 }
 
-/// How a request is written.
+/// The encoding of a request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Encoding {
     /// Binary protobuf, for gRPC and HTTP.
@@ -57,7 +57,7 @@ pub enum Encoding {
 }
 
 impl Encoding {
-    /// The `Content-Type` of HTTP requests.
+    /// Returns the `Content-Type` of HTTP requests.
     pub fn content_type(self) -> &'static str {
         match self {
             Encoding::Protobuf => "application/x-protobuf",
@@ -66,15 +66,16 @@ impl Encoding {
     }
 }
 
-/// One export request: an `ExportMetricsServiceRequest` or its like, encoded, not compressed.
+/// An export request: an `ExportMetricsServiceRequest` or its counterpart for traces or logs,
+/// encoded but not compressed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
-    /// What it carries.
+    /// The signal that the request carries.
     pub signal: Signal,
-    /// How `body` is written.
+    /// The encoding of `body`.
     pub encoding: Encoding,
-    /// The message.
+    /// The encoded message.
     pub body: Bytes,
-    /// How many data points, spans or log records are in it.
+    /// The number of data points, spans or log records in the request.
     pub items: u64,
 }

@@ -1,37 +1,39 @@
-//! What receivers answer, read from protobuf: export responses, and the status of a failed call.
+//! Decoding of the protobuf messages that receivers return: export responses, and the status of a
+//! failed call.
 //!
-//! The bytes come from the network. Reading them allocates no more than the texts in them, goes no
-//! deeper than the messages named here, and ends with [`Malformed`] where they are something else.
+//! The bytes come from the network. Decoding allocates no more than the strings in them, does not
+//! recurse, and returns [`Malformed`] for any other input.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 use std::time::Duration;
 
-/// What is in an `ExportMetricsServiceResponse`, or in its siblings for spans and logs, which have
-/// the same shape.
+/// The contents of an `ExportMetricsServiceResponse`, or of the corresponding message for traces or
+/// logs, which has the same layout.
 ///
 /// Source: OTLP 1.11, "Partial Success".
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExportResponse {
-    /// Data points, spans or log records that the receiver did not take; never negative where
-    /// receivers keep to the protocol.
+    /// The number of data points, spans or log records that the receiver rejected; only a receiver
+    /// that violates the protocol sends a negative number.
     pub rejected: i64,
-    /// Why, or a warning when nothing was rejected.
+    /// The reason, or a warning if nothing was rejected.
     pub message: String,
 }
 
-/// What is in a `google.rpc.Status`: of an HTTP answer that failed, or the details of a gRPC one.
+/// The contents of a `google.rpc.Status`: the body of a failed HTTP response, or the details of a
+/// gRPC status.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RpcStatus {
-    /// The gRPC code.
+    /// The gRPC status code.
     pub code: i64,
-    /// For developers.
+    /// The error message, intended for developers.
     pub message: String,
-    /// The delay in a `google.rpc.RetryInfo` among the details: the receiver expects to recover. Zero
-    /// where it names no delay.
+    /// The delay of a `google.rpc.RetryInfo` among the details, by which the receiver signals that
+    /// it expects to recover. Zero if the `RetryInfo` has no delay.
     pub retry: Option<Duration>,
 }
 
-/// The bytes are not the message that was expected.
+/// An error: the bytes are not the expected message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Malformed;
 
@@ -44,11 +46,11 @@ impl std::fmt::Display for Malformed {
 impl std::error::Error for Malformed {}
 
 impl ExportResponse {
-    /// Reads an export response.
+    /// Decodes an export response.
     ///
     /// # Errors
     ///
-    /// [`Malformed`], where it is none.
+    /// Returns [`Malformed`] if the bytes are not one.
     pub fn from_protobuf(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut response = ExportResponse::default();
         for field in Fields(bytes) {
@@ -67,11 +69,11 @@ impl ExportResponse {
 }
 
 impl RpcStatus {
-    /// Reads a status with its details.
+    /// Decodes a status and its details.
     ///
     /// # Errors
     ///
-    /// [`Malformed`], where it is none. Details of other kinds are not looked into.
+    /// Returns [`Malformed`] if the bytes are not one. Details of other types are not decoded.
     pub fn from_protobuf(bytes: &[u8]) -> Result<Self, Malformed> {
         let mut status = RpcStatus::default();
         for field in Fields(bytes) {
@@ -86,7 +88,7 @@ impl RpcStatus {
     }
 }
 
-/// The delay, where a `google.protobuf.Any` holds a `google.rpc.RetryInfo`.
+/// Returns the delay if a `google.protobuf.Any` holds a `google.rpc.RetryInfo`.
 fn retry_of(any: &[u8]) -> Result<Option<Duration>, Malformed> {
     let (mut url, mut value) = (&[][..], &[][..]);
     for field in Fields(any) {
@@ -96,7 +98,7 @@ fn retry_of(any: &[u8]) -> Result<Option<Duration>, Malformed> {
             _ => {}
         }
     }
-    // The part before the last slash says where the type is described, and may be anything.
+    // The part in front of the last slash is the authority of the type URL, and may be anything.
     if url.rsplit(|byte| *byte == b'/').next() != Some(b"google.rpc.RetryInfo") {
         return Ok(None);
     }
@@ -121,19 +123,20 @@ fn retry_of(any: &[u8]) -> Result<Option<Duration>, Malformed> {
     ))))
 }
 
-/// Texts are for people: what is not UTF-8 in them is replaced.
+/// Decodes a string for display; invalid UTF-8 is replaced.
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// A field's value, as far as anything here needs to know it.
+/// The value of a field, as far as it is needed here.
 enum Value<'a> {
     Number(u64),
     Bytes(&'a [u8]),
     Fixed,
 }
 
-/// The fields of a message: numbers and values. Ends after the first error.
+/// An iterator over the fields of a message, as field numbers and values. Ends after the first
+/// error.
 struct Fields<'a>(&'a [u8]);
 
 impl<'a> Iterator for Fields<'a> {
@@ -162,7 +165,7 @@ impl<'a> Fields<'a> {
                 Value::Bytes(self.bytes(length)?)
             }
             5 => self.bytes(4).map(|_| Value::Fixed)?,
-            // Groups: nobody in OTLP writes them.
+            // Groups, which OTLP does not use.
             _ => return None,
         };
         let number = tag >> 3;
@@ -174,7 +177,7 @@ impl<'a> Fields<'a> {
         for shift in (0..64).step_by(7) {
             let (&byte, rest) = self.0.split_first()?;
             self.0 = rest;
-            // The tenth byte has room for one bit.
+            // The tenth byte holds a single bit.
             if shift == 63 && byte > 1 {
                 return None;
             }
@@ -193,14 +196,15 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// Source: the Protocol Buffers language guide, "Assigning Field Numbers".
+/// The highest valid field number. Source: the Protocol Buffers language guide, "Assigning Field
+/// Numbers".
 const MAX_FIELD: u64 = (1 << 29) - 1;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// A field of bytes.
+    /// Encodes a field of bytes.
     fn bytes(number: u8, value: &[u8]) -> Vec<u8> {
         let length = u8::try_from(value.len()).unwrap();
         assert!(length < 0x80);
@@ -213,7 +217,7 @@ mod tests {
             ExportResponse::from_protobuf(&[]),
             Ok(ExportResponse::default())
         );
-        // A field that nobody knows, a fixed one, then partial_success { 300, "no" }.
+        // An unknown field, a fixed one, then partial_success { 300, "no" }.
         let partial = [&[8, 0xac, 2][..], &bytes(2, b"no")].concat();
         let message = [&[24, 1][..], &[0x25, 1, 2, 3, 4], &bytes(1, &partial)].concat();
         let response = ExportResponse::from_protobuf(&message).unwrap();
@@ -251,7 +255,7 @@ mod tests {
         let status = RpcStatus::from_protobuf(&status).unwrap();
         assert_eq!((status.code, &*status.message), (8, "slow down"));
         assert_eq!(status.retry, Some(Duration::from_millis(3_500)));
-        // Without a delay, and without RetryInfo.
+        // First `RetryInfo` without a delay, then no `RetryInfo`.
         let status = RpcStatus::from_protobuf(&bytes(3, &url)).unwrap();
         assert_eq!(status.retry, Some(Duration::ZERO));
         assert_eq!(RpcStatus::from_protobuf(&other).unwrap().retry, None);

@@ -1,4 +1,4 @@
-//! What a round writes: requests one after the other, cut where they are full.
+//! Builds the requests of an export cycle, and splits them at the limits.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -17,43 +17,43 @@ use crate::otlp::request::Encoding;
 use crate::otlp::temporality::Temporality;
 use crate::report::{Rejection, Report};
 
-/// The requests of a round.
+/// A builder of the requests of one cycle.
 pub(super) struct Sheet {
-    /// Those that are full, first come first.
+    /// Finished requests, oldest first.
     pub(super) ready: VecDeque<Given>,
     time: u64,
     limits: Limits,
     points: u64,
-    /// The scope that is open.
+    /// The scope that is open, if any.
     scope: Option<Option<Arc<Scope>>>,
     staged: Staged,
     used: Option<Bytes>,
-    /// Memory to use.
+    /// A buffer that is reused.
     buckets: Vec<u64>,
 }
 
-/// How large a request gets.
+/// The limits of a request.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Limits {
     pub(super) points: u64,
     pub(super) bytes: usize,
 }
 
-/// What closes a request that is full, at most.
+/// The maximum number of bytes needed to close a full request.
 const CLOSING: usize = 512;
 
-/// A request that is ready, and what it told.
+/// A finished request, and the previous values to commit when it is acknowledged.
 pub(super) struct Given {
     pub(super) body: Bytes,
     pub(super) points: u64,
     pub(super) staged: Staged,
 }
 
-/// A family, as it is written.
+/// A family together with its encoded parts.
 pub(super) struct Family {
     descriptor: Arc<Descriptor>,
     temporality: Temporality,
-    /// Its place among the families of the round.
+    /// Its index among the families of the cycle.
     number: usize,
     form: Form,
     is_open: bool,
@@ -66,7 +66,7 @@ enum Form {
 }
 
 impl Family {
-    /// The family of this place in the round, and how it is told.
+    /// Prepares a family for writing; `number` is its index in the cycle.
     pub(super) fn new(
         writer: &Writer,
         descriptor: &Arc<Descriptor>,
@@ -98,7 +98,7 @@ impl Family {
 }
 
 impl Sheet {
-    /// Requests of what there is at this time.
+    /// Creates a builder of requests for points at this time.
     pub(super) fn new(time: u64, limits: Limits) -> Self {
         Sheet {
             ready: VecDeque::new(),
@@ -112,12 +112,12 @@ impl Sheet {
         }
     }
 
-    /// Takes memory for the next request.
+    /// Takes the memory of an earlier request, to reuse it for the next one.
     pub(super) fn lend(&mut self, used: Option<Bytes>) {
         self.used = used;
     }
 
-    /// What writes the points of a family.
+    /// Returns a writer for the points of a family.
     pub(super) fn pen<'a>(
         &'a mut self,
         writer: &'a mut Writer,
@@ -132,7 +132,7 @@ impl Sheet {
         }
     }
 
-    /// Ends a family.
+    /// Ends a family, and counts it in the report if any point was written.
     pub(super) fn end_family(
         &mut self,
         writer: &mut Writer,
@@ -148,13 +148,13 @@ impl Sheet {
         }
     }
 
-    /// Ends the request that is being written, if there is one.
+    /// Finishes the request that is being written, if there is one.
     pub(super) fn finish(&mut self, writer: &mut Writer) {
         let Some(scope) = self.scope.take() else {
             return;
         };
         if self.points == 0 {
-            // Opened for points that then could not be told.
+            // It was opened for points that were then rejected.
             writer.rest();
             return;
         }
@@ -166,7 +166,7 @@ impl Sheet {
         });
     }
 
-    /// Opens all that has to be open around a point of this family.
+    /// Opens the request, the scope and the family as far as they are not open yet.
     #[cold]
     fn open(&mut self, writer: &mut Writer, family: &mut Family) {
         let scope = &family.descriptor.scope;
@@ -193,7 +193,7 @@ impl Sheet {
     }
 }
 
-/// Writes points.
+/// A writer of points.
 pub(super) struct Pen<'a> {
     sheet: &'a mut Sheet,
     writer: &'a mut Writer,
@@ -202,7 +202,7 @@ pub(super) struct Pen<'a> {
 }
 
 impl Pen<'_> {
-    /// Writes a point, or counts that it could not be.
+    /// Writes a point, or counts its rejection.
     #[inline]
     pub(super) fn point(&mut self, family: &mut Family, point: &Point<'_>) {
         if let Err(rejection) = self.try_point(family, point) {
@@ -216,8 +216,8 @@ impl Pen<'_> {
         datum::check(kind, &point.value)?;
         let time = self.sheet.time;
         let start = point.start_unix_nano.unwrap_or(0);
-        // A series that began in the middle of the round is told at its own start: an earlier one,
-        // and the right one a round later, would look as if it had begun anew.
+        // A series that began during the cycle gets its own start as its time: an earlier time now,
+        // and the right start a cycle later, would look like a reset.
         let whole = Datum {
             start,
             time: time.max(start),
@@ -269,7 +269,7 @@ impl Pen<'_> {
         value: &HistogramValue<'_>,
         whole: Datum<'_>,
     ) -> Result<(), Rejection> {
-        // Checks the buckets before anything is made of them.
+        // Checks the buckets before they are used.
         Distribution::new(value)?;
         let mut buckets = std::mem::take(&mut self.sheet.buckets);
         let staged = &mut self.sheet.staged;
@@ -321,14 +321,14 @@ impl Pen<'_> {
         Ok(())
     }
 
-    /// Writes a difference, whose value is staged already.
+    /// Writes a delta, whose new value is already staged.
     fn put_staged(
         &mut self,
         family: &mut Family,
         point: &Point<'_>,
         datum: Datum<'_>,
     ) -> Result<(), Rejection> {
-        // A request that is full takes the values staged so far along, but not this one.
+        // A full request is finished with the values staged so far, but without this one.
         let put = self.try_put(family, point, extra(point), &datum);
         match put {
             Ok(true) => Ok(()),
@@ -365,7 +365,7 @@ impl Pen<'_> {
         Ok(())
     }
 
-    /// Writes a point, unless the request is full: then false.
+    /// Writes a point. Returns false if the request is full.
     #[inline]
     fn try_put(
         &mut self,
@@ -375,7 +375,7 @@ impl Pen<'_> {
         datum: &Datum<'_>,
     ) -> Result<bool, Rejection> {
         let sheet = &mut *self.sheet;
-        // The first point of a request has all the room it needs.
+        // The size limit does not apply to the first point of a request.
         let end = match sheet.points {
             0 => usize::MAX,
             points if points < sheet.limits.points => sheet.limits.bytes.saturating_sub(CLOSING),
@@ -406,7 +406,7 @@ fn extra(point: &Point<'_>) -> Extra<'static> {
     }
 }
 
-/// Writes in one of the encodings.
+/// A writer in one of the two encodings.
 #[expect(clippy::large_enum_variant, reason = "there is one for each reader")]
 pub(super) enum Writer {
     Protobuf(Protobuf),
@@ -421,7 +421,7 @@ impl Writer {
         }
     }
 
-    /// Forgets a request that is not finished, and gives its memory back.
+    /// Discards an unfinished request, and frees its memory.
     pub(super) fn rest(&mut self) {
         match self {
             Writer::Protobuf(writer) => writer.rest(),

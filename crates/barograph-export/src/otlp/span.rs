@@ -1,4 +1,4 @@
-//! Spans on the wire.
+//! Encoding of spans.
 //!
 //! Source: `opentelemetry/proto/trace/v1/trace.proto`, 1.11.
 
@@ -46,7 +46,7 @@ impl Record for SpanRecord {
                 wire::number(out, small(3), code);
             });
         }
-        // The one key here that has two bytes.
+        // The only key in this message that takes two bytes.
         wire::varint(out, 16 << 3 | 5);
         out.extend_from_slice(&span_flags(self).to_le_bytes());
     }
@@ -82,19 +82,19 @@ impl Record for SpanRecord {
     }
 }
 
-/// The flags of a span, and whether its parent is in another process.
+/// Returns the flags of a span, including whether its parent is remote.
 fn span_flags(span: &SpanRecord) -> u32 {
     let is_remote = span.parent.is_some_and(|parent| parent.is_remote);
     flags(&span.context, is_remote)
 }
 
-/// Flags, and whether the span that they are about is in another process.
+/// Returns the flags of a context, with `is_remote` for the span that they describe.
 fn flags(context: &TraceContext, is_remote: bool) -> u32 {
     let remote = if is_remote { IS_REMOTE } else { 0 };
     u32::from(context.flags().bits()) | HAS_IS_REMOTE | remote
 }
 
-/// `IS_REMOTE` says something.
+/// Set if `IS_REMOTE` is meaningful.
 const HAS_IS_REMOTE: u32 = 0x100;
 const IS_REMOTE: u32 = 0x200;
 
@@ -106,7 +106,7 @@ fn status(status: &Status) -> Option<(u64, &str)> {
     }
 }
 
-/// The ids and the tracestate, which have the same places in spans and in links.
+/// Writes the ids and the tracestate, which have the same field numbers in spans and in links.
 fn ids_to_wire(out: &mut Vec<u8>, context: &TraceContext, state: &TraceState) {
     let trace_id = context.trace_id().get().to_be_bytes();
     wire::bytes(out, long(1), &trace_id);
@@ -157,7 +157,7 @@ fn link_to_json(out: &mut String, link: &SpanLink) {
     number(out, "flags", flags(&link.context, link.context.is_remote()));
 }
 
-/// A field that holds a number of 32 bits, unless it is 0.
+/// Writes a 32-bit number as a field, unless it is 0.
 pub(super) fn number(out: &mut String, name: &str, number: u32) {
     if number > 0 {
         field(out, name);
@@ -165,7 +165,7 @@ pub(super) fn number(out: &mut String, name: &str, number: u32) {
     }
 }
 
-/// A field that holds objects, unless there are none.
+/// Writes a list of objects as a field, unless it is empty.
 fn list<T>(out: &mut String, name: &str, items: &[T], write: impl Fn(&mut String, &T)) {
     if items.is_empty() {
         return;

@@ -1,20 +1,20 @@
-//! What a number counts from.
+//! The temporality of sums and histograms.
 
 use barograph_model::descriptor::Kind;
 
-/// What a point counts from.
+/// The aggregation temporality of a point: the start of the interval that it covers.
 ///
 /// Source: OpenTelemetry metrics data model, "Temporality".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum Temporality {
-    /// From the time at which its series began.
+    /// The interval begins when the series began.
     #[default]
     Cumulative,
-    /// From the time at which the point before ended.
+    /// The interval begins where that of the previous point ended.
     Delta,
 }
 
-/// The temporality of each kind of instrument. Values of the moment have none.
+/// The temporality of each kind of instrument. Gauges have none.
 ///
 /// ```
 /// use barograph_export::otlp::{Temporalities, Temporality};
@@ -25,18 +25,18 @@ pub enum Temporality {
 /// Source: OpenTelemetry, "Metrics exporter: OTLP", `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Temporalities {
-    /// Of counters.
+    /// The temporality of counters.
     pub counter: Temporality,
-    /// Of counters whose values a callback gives.
+    /// The temporality of counters with callbacks.
     pub observable_counter: Temporality,
-    /// Of up-down counters, with and without callbacks.
+    /// The temporality of up-down counters, with and without callbacks.
     pub up_down_counter: Temporality,
-    /// Of histograms.
+    /// The temporality of histograms.
     pub histogram: Temporality,
 }
 
 impl Temporalities {
-    /// Everything cumulative, which is what Prometheus takes.
+    /// Cumulative temporality for all instruments, as Prometheus requires.
     pub const CUMULATIVE: Self = Temporalities {
         counter: Temporality::Cumulative,
         observable_counter: Temporality::Cumulative,
@@ -44,7 +44,7 @@ impl Temporalities {
         histogram: Temporality::Cumulative,
     };
 
-    /// Differences for all that only grows.
+    /// Delta temporality for all monotonic instruments: counters and histograms.
     pub const DELTA: Self = Temporalities {
         counter: Temporality::Delta,
         observable_counter: Temporality::Delta,
@@ -52,8 +52,8 @@ impl Temporalities {
         histogram: Temporality::Delta,
     };
 
-    /// Differences where most SDKs need no memory for them: counters and histograms without
-    /// callbacks. Ours keeps the last values of a delta reader in any case.
+    /// Delta temporality where most SDKs need no stored values for it: counters and histograms
+    /// without callbacks. This reader always stores the previous values of delta series.
     pub const LOW_MEMORY: Self = Temporalities {
         counter: Temporality::Delta,
         observable_counter: Temporality::Cumulative,
@@ -61,7 +61,7 @@ impl Temporalities {
         histogram: Temporality::Delta,
     };
 
-    /// Whether anything is told as a difference.
+    /// Returns true if any instrument has delta temporality.
     pub fn tell_differences(&self) -> bool {
         *self != Self::CUMULATIVE
     }

@@ -1,4 +1,4 @@
-//! Attributes of spans and log records, in both encodings.
+//! Encoding of the attributes of spans and log records, in protobuf and JSON.
 //!
 //! Source: `opentelemetry/proto/common/v1/common.proto`, 1.11.
 
@@ -11,20 +11,20 @@ use crate::otlp::attributes::Word;
 use crate::otlp::json::attribute;
 use crate::otlp::wire::{self, fixed, long, small};
 
-/// How deep arrays and maps are written; what lies deeper is written as a value that is not set.
+/// The maximum nesting depth of arrays and maps; deeper values are written as unset values.
 ///
-/// Readers of protobuf go 100 messages deep, those of JSON often 128 brackets, and refuse the whole
-/// request past that. A map takes three of the ones and four of the others.
+/// Protobuf decoders accept 100 nested messages, JSON parsers often 128 brackets, and they reject
+/// the whole request beyond that. One map takes three nested messages or four brackets.
 const DEPTH: u32 = 24;
 
-/// Writes attributes, each into a field of this key.
+/// Writes attributes, each as a field with this key.
 pub(super) fn to_wire(out: &mut Vec<u8>, key: u8, attributes: &[Attribute]) {
     for attribute in attributes {
         attribute_to_wire(out, key, attribute, DEPTH);
     }
 }
 
-/// Writes a value into a field of this key.
+/// Writes a value as a field with this key.
 pub(super) fn value_to_wire(out: &mut Vec<u8>, key: u8, value: &AnyValue) {
     wire::message(out, key, |out| any_to_wire(out, value, DEPTH));
 }
@@ -43,7 +43,7 @@ fn attribute_to_wire(out: &mut Vec<u8>, key: u8, attribute: &Attribute, depth: u
 }
 
 fn any_to_wire(out: &mut Vec<u8>, value: &AnyValue, depth: u32) {
-    // What is empty, zero or false is a value too, so it is written.
+    // Empty, zero and false values are written too: in a oneof they differ from an unset value.
     match value {
         AnyValue::Str(text) => wire::bytes(out, long(1), text.as_bytes()),
         AnyValue::Bool(value) => out.extend_from_slice(&[small(2), u8::from(*value)]),
@@ -67,7 +67,7 @@ fn any_to_wire(out: &mut Vec<u8>, value: &AnyValue, depth: u32) {
     }
 }
 
-/// Writes attributes into a field of this name, unless there are none.
+/// Writes attributes as a field with this name; writes nothing if there are none.
 pub(super) fn to_json(out: &mut String, name: &str, attributes: &[Attribute]) {
     if attributes.is_empty() {
         return;
@@ -76,7 +76,7 @@ pub(super) fn to_json(out: &mut String, name: &str, attributes: &[Attribute]) {
     list_to_json(out, attributes, DEPTH);
 }
 
-/// Writes a value.
+/// Writes a value as a JSON object.
 pub(super) fn value_to_json(out: &mut String, value: &AnyValue) {
     any_to_json(out, value, DEPTH);
 }

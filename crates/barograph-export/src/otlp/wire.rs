@@ -1,8 +1,8 @@
-//! Protobuf's wire format, as far as OTLP needs it.
+//! The part of protobuf's wire format that OTLP needs.
 //!
-//! Short messages are written into a `Vec` whole. The long ones around them are opened with room for
-//! a length, which is filled in when they are closed: four bytes, more than the shortest form takes,
-//! which every decoder accepts.
+//! Short messages are written into a `Vec` at once. The long ones around them are opened with space
+//! for a length of four bytes, which is filled in when they are closed; it is longer than the
+//! shortest form, but every decoder accepts it.
 //!
 //! Source: Protocol Buffers, "Encoding".
 
@@ -10,27 +10,27 @@ use bytes::{Bytes, BytesMut};
 
 use crate::steps::{Buf, CHUNK, new_buf};
 
-/// The key of a field that holds a text, bytes or a message.
+/// Returns the key of a length-delimited field: a string, bytes or a message.
 pub(super) const fn long(field: u8) -> u8 {
     field << 3 | 2
 }
 
-/// The key of a field that holds eight bytes.
+/// Returns the key of a field of eight bytes (fixed64, double).
 pub(super) const fn fixed(field: u8) -> u8 {
     field << 3 | 1
 }
 
-/// The key of a field that holds four bytes.
+/// Returns the key of a field of four bytes (fixed32).
 pub(super) const fn half(field: u8) -> u8 {
     field << 3 | 5
 }
 
-/// The key of a field that holds a number of varying length.
+/// Returns the key of a varint field.
 pub(super) const fn small(field: u8) -> u8 {
     field << 3
 }
 
-/// Writes a number of varying length.
+/// Writes a varint.
 pub(super) fn varint(out: &mut Vec<u8>, mut value: u64) {
     while value >= 0x80 {
         out.push(value as u8 | 0x80);
@@ -39,19 +39,19 @@ pub(super) fn varint(out: &mut Vec<u8>, mut value: u64) {
     out.push(value as u8);
 }
 
-/// How many bytes [`varint`] takes.
+/// Returns the number of bytes that [`varint`] takes.
 pub(super) fn varint_len(value: usize) -> usize {
     (value | 1).ilog2() as usize / 7 + 1
 }
 
-/// Writes a field that holds a text, unless it is empty, which is as if it were not there.
+/// Writes a string field, or nothing if the string is empty: both mean the same.
 pub(super) fn text(out: &mut Vec<u8>, key: u8, text: &str) {
     if !text.is_empty() {
         bytes(out, key, text.as_bytes());
     }
 }
 
-/// Writes a field that holds bytes, or a message that is written already.
+/// Writes a field that holds bytes, or a message that is already encoded.
 pub(super) fn bytes(out: &mut Vec<u8>, key: u8, bytes: &[u8]) {
     out.push(key);
     varint(out, bytes.len() as u64);
@@ -70,8 +70,7 @@ pub(super) fn four(out: &mut Vec<u8>, key: u8, value: [u8; 4]) {
     out.extend_from_slice(&value);
 }
 
-/// Writes a field that holds a number of varying length, unless it is 0, which is as if it were not
-/// there.
+/// Writes a varint field, or nothing if the number is 0: both mean the same.
 pub(super) fn number(out: &mut Vec<u8>, key: u8, number: u64) {
     if number > 0 {
         out.push(key);
@@ -79,9 +78,9 @@ pub(super) fn number(out: &mut Vec<u8>, key: u8, number: u64) {
     }
 }
 
-/// Writes a field that holds whatever message `write` writes.
+/// Writes a field that holds the message that `write` writes.
 ///
-/// Most of them are short: their length has one byte to begin with, and what is longer is moved.
+/// Most messages are short, so one byte is reserved for the length; a longer message is moved.
 pub(super) fn message(out: &mut Vec<u8>, key: u8, write: impl FnOnce(&mut Vec<u8>)) {
     out.push(key);
     let at = out.len();
@@ -101,7 +100,7 @@ pub(super) fn message(out: &mut Vec<u8>, key: u8, write: impl FnOnce(&mut Vec<u8
     out[at + more] = len as u8;
 }
 
-/// Writes an attribute, a `KeyValue`, whose value is a text.
+/// Writes an attribute (`KeyValue`) with a string value.
 pub(super) fn attribute(out: &mut Vec<u8>, key: u8, name: &str, value: &str) {
     let any = 1 + varint_len(value.len()) + value.len();
     let pair = 1 + varint_len(name.len()) + name.len() + 1 + varint_len(any) + any;
@@ -110,7 +109,7 @@ pub(super) fn attribute(out: &mut Vec<u8>, key: u8, name: &str, value: &str) {
     bytes(out, long(1), name.as_bytes());
     out.push(long(2));
     varint(out, any as u64);
-    // An empty text is a value too, so it is written.
+    // An empty string is a value too, so it is written.
     bytes(out, long(1), value.as_bytes());
 }
 
@@ -122,20 +121,20 @@ pub(super) fn flag(out: &mut Vec<u8>, key: u8, name: &str) {
     bytes(out, key, &pair);
 }
 
-/// A request on its way: what is full of a chunk goes behind what is there.
+/// The body of a request being written: full chunks are appended to the finished part.
 pub(super) struct Body {
     chunk: Box<Buf>,
     at: u16,
     done: BytesMut,
 }
 
-/// An open message.
+/// A message that is open.
 #[derive(Clone, Copy)]
 pub(super) struct Open {
     from: usize,
 }
 
-/// Bytes for the length of a message that is closed later.
+/// The number of bytes reserved for the length of an open message.
 const ROOM: usize = 4;
 
 impl Body {
@@ -147,14 +146,14 @@ impl Body {
         }
     }
 
-    /// Bytes so far.
+    /// Returns the number of bytes written so far.
     #[inline(always)]
     pub(super) fn len(&self) -> usize {
         self.done.len() + usize::from(self.at)
     }
 
-    /// A chunk with room for `need` bytes from the place on that is given too; see
-    /// [`steps`](crate::steps). None where no chunk has room for that much.
+    /// Returns a chunk with space for `need` bytes, and the offset at which to write them; see
+    /// [`steps`](crate::steps). Returns `None` if `need` exceeds the size of a chunk.
     #[inline(always)]
     pub(super) fn reserve(&mut self, need: usize) -> Option<(&mut Buf, u16)> {
         if usize::from(self.at) + need >= CHUNK {
@@ -166,13 +165,13 @@ impl Body {
         Some((&mut self.chunk, self.at))
     }
 
-    /// Takes what stands in front of `at` as written.
+    /// Marks the bytes in front of `at` as written.
     #[inline(always)]
     pub(super) fn advance(&mut self, at: u16) {
         self.at = at;
     }
 
-    /// Writes any bytes.
+    /// Writes bytes of any length.
     pub(super) fn bytes(&mut self, bytes: &[u8]) {
         if let Some((chunk, at)) = self.reserve(bytes.len()) {
             let from = usize::from(at);
@@ -184,7 +183,7 @@ impl Body {
         }
     }
 
-    /// Writes a field that holds a message which is written already.
+    /// Writes a field that holds a message that is already encoded.
     pub(super) fn field(&mut self, key: u8, message: &[u8]) {
         let mut head = [key, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0];
         let (mut len, mut at) = (message.len(), 1);
@@ -204,7 +203,7 @@ impl Body {
         Open { from: self.len() }
     }
 
-    /// Closes the message that was opened last of those that are open.
+    /// Closes the innermost open message.
     pub(super) fn close(&mut self, open: Open) {
         self.spill();
         let mut len = self.done.len() - open.from;
@@ -215,7 +214,8 @@ impl Body {
         }
     }
 
-    /// All that was written; the next begins in the memory of `used`, if nobody else has it.
+    /// Returns everything written. The next request reuses the memory of `used`, if nothing else
+    /// refers to it.
     pub(super) fn take(&mut self, used: Option<Bytes>) -> Bytes {
         self.spill();
         let mut next = used
@@ -225,7 +225,7 @@ impl Body {
         std::mem::replace(&mut self.done, next).freeze()
     }
 
-    /// Forgets what was not taken, and gives its memory back.
+    /// Discards unfinished output, and frees its memory.
     pub(super) fn rest(&mut self) {
         self.at = 0;
         self.done = BytesMut::new();

@@ -1,8 +1,8 @@
-//! What can be chosen about pages.
+//! Configuration of pages.
 
 use crate::prometheus::name::Translation;
 
-/// What is chosen about all pages of a process, whoever reads them.
+/// The options that apply to all pages of a process, whatever the scraper.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Config {
     pub(super) translation: Translation,
@@ -10,18 +10,19 @@ pub struct Config {
     pub(super) target_info: Switch,
 }
 
-/// Whether something optional stands on a page.
+/// The state of an optional part of a page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "there is no third position")]
 pub enum Switch {
-    /// It does.
+    /// The part is on the page.
     On,
-    /// It does not.
+    /// The part is not on the page.
     Off,
 }
 
 impl Config {
-    /// Names in the default translation, `target_info` on, `_created` lines off.
+    /// Creates the default configuration: default name translation, `target_info` on, `_created`
+    /// lines off.
     pub fn new() -> Self {
         Config {
             translation: Translation::default(),
@@ -30,24 +31,25 @@ impl Config {
         }
     }
 
-    /// With another way to make names.
+    /// Sets the translation of names.
     #[must_use]
     pub fn with_translation(mut self, translation: Translation) -> Self {
         self.translation = translation;
         self
     }
 
-    /// With or without `_created` lines, in OpenMetrics only: when a series began to count.
+    /// Turns `_created` lines, with the start time of each series, on or off; they exist in
+    /// OpenMetrics only.
     ///
-    /// A line more for each counter and histogram, and readers older than Prometheus 3 store it as
-    /// a series of its own.
+    /// They add one line for each counter and histogram, and scrapers older than Prometheus 3 store
+    /// them as separate series.
     #[must_use]
     pub fn with_created_lines(mut self, switch: Switch) -> Self {
         self.created_lines = switch;
         self
     }
 
-    /// With or without `target_info`, which shows the resource's attributes.
+    /// Turns `target_info`, which shows the resource's attributes, on or off.
     #[must_use]
     pub fn with_target_info(mut self, switch: Switch) -> Self {
         self.target_info = switch;

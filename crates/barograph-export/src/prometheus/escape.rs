@@ -1,13 +1,13 @@
-//! Escaping of texts: label values, help, and names in quotes.
+//! Escaping of label values, help texts and quoted names.
 //!
-//! Nearly all texts need none, and that is quick to see. Such texts are called plain here: printable
-//! ASCII without `"` and `\`. What is not plain may still turn out to need no escape.
+//! Nearly all texts need no escaping, which a fast check detects. Such texts are called plain here:
+//! printable ASCII without `"` and `\`. A text that is not plain may still need no escaping.
 
 use std::borrow::Cow;
 
 use crate::steps::{WINDOW, is_plain_window};
 
-/// Writes a label value, or what stands between the quotes of a name.
+/// Writes a label value, or the contents of a quoted name.
 pub(super) fn value(out: &mut Vec<u8>, text: &str) {
     escape(out, text, |byte| match byte {
         b'\\' => Some("\\\\"),
@@ -18,7 +18,7 @@ pub(super) fn value(out: &mut Vec<u8>, text: &str) {
     });
 }
 
-/// Writes a help text for the text format, which leaves quotes alone.
+/// Writes a help text for the text format, which does not escape quotes.
 pub(super) fn text_help(out: &mut Vec<u8>, text: &str) {
     escape(out, text, |byte| match byte {
         b'\\' => Some("\\\\"),
@@ -41,12 +41,13 @@ fn escape(out: &mut Vec<u8>, text: &str, escaped: impl Fn(u8) -> Option<&'static
     out.extend_from_slice(&bytes[from..]);
 }
 
-/// Whether a text may look like another on a page: one holds what stands for NUL, one a NUL.
+/// Returns true if a text may be ambiguous on a page: NUL is replaced, so a text with a NUL looks
+/// like one with the replacement.
 pub(super) fn is_lossy(text: &str) -> bool {
     !is_plain(text.as_bytes()) && (text.contains('\0') || text.contains(NOT_NUL))
 }
 
-/// A text as readers of the page see it.
+/// Returns a text as scrapers read it from the page.
 pub(super) fn as_read(text: &str) -> Cow<'_, str> {
     match text.contains('\0') {
         true => text.replace('\0', NOT_NUL).into(),
@@ -54,7 +55,7 @@ pub(super) fn as_read(text: &str) -> Cow<'_, str> {
     }
 }
 
-/// Whether a text is plain.
+/// Returns true if a text is plain.
 pub(super) fn is_plain(text: &[u8]) -> bool {
     let (windows, rest) = text.as_chunks();
     windows.iter().all(is_plain_window)
@@ -64,7 +65,8 @@ pub(super) fn is_plain(text: &[u8]) -> bool {
         }
 }
 
-/// No escape stands for NUL, and Prometheus takes one for the end of the page.
+/// The replacement for NUL: there is no escape for it, and Prometheus takes a NUL for the end of
+/// the page.
 const NOT_NUL: &str = "\u{fffd}";
 
 #[cfg(test)]

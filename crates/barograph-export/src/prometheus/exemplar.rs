@@ -1,4 +1,4 @@
-//! Exemplars, behind the samples of OpenMetrics.
+//! Exemplars, which follow the samples of OpenMetrics.
 
 use std::io::Write as _;
 
@@ -8,10 +8,11 @@ use crate::prometheus::label::write_label;
 use crate::prometheus::name::{Escaping, Translation, label};
 use crate::prometheus::number::Number;
 
-/// Writes an exemplar behind a value; nothing for one that says nothing.
+/// Writes an exemplar after a value; writes nothing if the exemplar has no labels, or a value that
+/// is not finite.
 ///
-/// The trace comes first. Further labels go along as far as there is room, those whose page name is
-/// taken do not.
+/// The ids of the trace and the span come first. Other labels are added as long as they fit; those
+/// with a name that is already used on the page are skipped.
 pub(super) fn write(
     out: &mut Vec<u8>,
     exemplar: &Exemplar,
@@ -49,14 +50,14 @@ pub(super) fn write(
     }
 }
 
-/// Writes a time in seconds, to the millisecond: no reader keeps more.
+/// Writes a time in seconds with millisecond precision, which is all that scrapers store.
 pub(super) fn write_seconds(out: &mut Vec<u8>, nanos: u64) {
     let millis = nanos / 1_000_000;
     write!(out, "{}.{:03}", millis / 1000, millis % 1000)
         .expect("writing into memory does not fail");
 }
 
-/// Source: OpenMetrics 1.0, "Exemplars": the length of names and values together.
+/// The maximum length of all label names and values together. Source: OpenMetrics 1.0, "Exemplars".
 const MAX_CODE_POINTS: usize = 128;
 
 #[cfg(test)]

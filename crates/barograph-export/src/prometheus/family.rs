@@ -14,11 +14,11 @@ use crate::prometheus::number::{Dialect, Number};
 use crate::prometheus::out::Out;
 use crate::report::{Rejection, Report};
 
-/// Writes one family.
+/// A writer of one family.
 pub(super) struct FamilyWriter {
     descriptor: Arc<Descriptor>,
     style: Style,
-    /// Written in front of the first series; none once it is.
+    /// The header, written in front of the first series; `None` afterwards.
     header: Option<Vec<u8>>,
     labels: LabelWriter,
     lines: Lines,
@@ -38,7 +38,7 @@ enum Lines {
     Info {
         sample: Sample,
     },
-    /// Label and bit of each state.
+    /// The label and the bit of each state.
     States {
         sample: Sample,
         states: Vec<(Vec<u8>, usize)>,
@@ -109,7 +109,7 @@ impl FamilyWriter {
         }
     }
 
-    /// Writes the lines of a point, or none and counts it.
+    /// Writes the lines of a point, or writes nothing and counts the rejection.
     #[inline]
     pub(super) fn point(&mut self, out: &mut Out, report: &mut Report, point: &Point<'_>) {
         if let Some(fast) = &mut self.fast
@@ -129,7 +129,7 @@ impl FamilyWriter {
         }
     }
 
-    /// Counts what was written.
+    /// Counts the series written.
     pub(super) fn finish(&mut self, report: &mut Report) {
         report.count_series(self.series);
         self.series = 0;
@@ -165,7 +165,7 @@ impl FamilyWriter {
         };
         match (&mut self.lines, &point.value) {
             (Lines::Number { sample, created }, value) => {
-                // Those of gauges are no concern of their readers.
+                // OpenMetrics does not allow exemplars on gauges.
                 let exemplars = point.exemplars.iter().filter(|_| kind == Kind::Counter);
                 let newest = exemplars.max_by_key(|exemplar| exemplar.time_unix_nano);
                 pen.line_with(sample, number(kind, value)?, newest);
@@ -185,7 +185,7 @@ impl FamilyWriter {
     }
 }
 
-/// A value that a family of this kind can show.
+/// Converts a value, if it is valid for a family of this kind.
 #[inline]
 fn number(kind: Kind, value: &Value<'_>) -> Result<Number, Rejection> {
     let number = match *value {
@@ -205,7 +205,7 @@ fn number(kind: Kind, value: &Value<'_>) -> Result<Number, Rejection> {
     Ok(number)
 }
 
-/// Each state once, as a label, with its bit.
+/// Returns the label and the bit of each state, without duplicates.
 fn states(descriptor: &Descriptor, name: &str) -> Vec<(Vec<u8>, usize)> {
     let mut states: Vec<(Vec<u8>, usize)> = Vec::new();
     for (bit, state) in descriptor.states.iter().enumerate() {
@@ -248,7 +248,7 @@ fn header(descriptor: &Descriptor, name: &FamilyName, dialect: Dialect) -> Vec<u
         header.push(b' ');
     };
     begin(&mut header, b"# HELP ");
-    // Where nobody said what it is, the name as it was given says more than nothing.
+    // Without a help text, the original name is better than nothing.
     let help = if descriptor.help.is_empty() {
         &descriptor.name
     } else {

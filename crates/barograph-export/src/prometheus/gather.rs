@@ -1,8 +1,8 @@
-//! Merges sources into families that can stand on one page.
+//! Merges the families of all sources for one page.
 //!
 //! The rule is the same for every format, so that all scrapers see the same families: the first
-//! stays, and one that wants a name which is taken is left out. What a family takes is its own name
-//! and that of every sample it could have in any format, whether it has them or not.
+//! family keeps a name, and a later one that needs the same name is left out. A family reserves its
+//! own name and that of every sample that it could have in any format, whether or not it has them.
 
 use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -15,7 +15,7 @@ use crate::prometheus::label::Uniqueness;
 use crate::prometheus::name::{Escaping, FamilyName, Translation};
 use crate::report::{LeftOut, Reason, Report};
 
-/// A family that is on the page.
+/// A family that is on the page, with its names resolved.
 pub(super) struct Placed {
     pub(super) view: Arc<dyn FamilyView>,
     pub(super) descriptor: Arc<Descriptor>,
@@ -24,13 +24,13 @@ pub(super) struct Placed {
     pub(super) source: Option<usize>,
 }
 
-/// Places families, in the order in which they come.
+/// Collects families in the order in which they arrive, and resolves their names.
 pub(super) struct Gatherer<'a> {
     translation: Translation,
     escaping: Escaping,
     report: &'a mut Report,
     placed: Vec<Placed>,
-    /// Which placed family has a name.
+    /// The index of the family that holds each name.
     taken: HashMap<String, usize>,
 }
 
@@ -106,7 +106,7 @@ impl<'a> Gatherer<'a> {
     }
 }
 
-/// The names that a family keeps others from having.
+/// Returns the names that a family reserves.
 fn claims(kind: Kind, name: &FamilyName) -> Vec<String> {
     let suffixes: &[&str] = match kind {
         Kind::Counter => &["", "_total", "_created"],

@@ -8,7 +8,7 @@ use crate::prometheus::number::{self, Dialect, Number};
 use crate::report::Rejection;
 use crate::steps::{Block, Fragment, put};
 
-/// Writes the points of a family of histograms.
+/// A writer for the points of a histogram family.
 pub(super) struct HistogramLines {
     pub(super) bucket: Sample,
     pub(super) sum: Sample,
@@ -18,14 +18,14 @@ pub(super) struct HistogramLines {
     block: Block,
 }
 
-/// Bucket bounds, each as the end of its line's labels.
+/// Bucket bounds, each formatted as the end of the labels of its line.
 struct Spelled {
     bounds: Bounds,
     ends: Vec<Fragment>,
 }
 
 impl HistogramLines {
-    /// From the name of one of its samples.
+    /// Creates the writer; `sample` makes the name of a sample from its suffix.
     pub(super) fn new(sample: impl Fn(&str) -> Sample, created: Option<Sample>) -> Self {
         HistogramLines {
             bucket: sample("_bucket"),
@@ -37,7 +37,7 @@ impl HistogramLines {
         }
     }
 
-    /// Checks a value, and spells its bounds where they are not those of the point before.
+    /// Checks a value, and formats its bounds if they differ from those of the previous point.
     pub(super) fn prepare(
         &mut self,
         value: &HistogramValue<'_>,
@@ -55,7 +55,7 @@ impl HistogramLines {
         Ok(())
     }
 
-    /// Writes a point that [`HistogramLines::prepare`] has passed.
+    /// Writes a point that passed [`HistogramLines::prepare`].
     pub(super) fn write(
         &mut self,
         mut pen: Pen<'_>,
@@ -92,8 +92,8 @@ impl HistogramLines {
                 pen.end(exemplar);
             }
         }
-        // OpenMetrics 1.0 has the count if and only if it has the sum, and the sum only as long as it
-        // grows. Without them the +Inf bucket says how many there are.
+        // OpenMetrics 1.0 has the count if and only if it has the sum, and the sum only if it
+        // cannot decrease. Without them the +Inf bucket holds the count.
         if pen.style.dialect == Dialect::Text || value.growing_sum().is_some() {
             pen.line(&self.sum, b"", Number::F64(value.sum));
             pen.line(&self.count, b"", Number::U64(count));
@@ -117,7 +117,7 @@ impl Spelled {
 
     fn are(&self, bounds: &Bounds) -> bool {
         let (known, given) = (self.bounds.as_slice(), bounds.as_slice());
-        // Ours are ours to keep, so the same place means the same bounds.
+        // The bounds are kept alive here, so the same address means the same bounds.
         std::ptr::eq(known, given) || known == given
     }
 }

@@ -12,21 +12,21 @@ use crate::prometheus::number::{self, Dialect, Number};
 use crate::prometheus::out::Out;
 use crate::steps::{Fragment, Values, put};
 
-/// How everything on a page is written.
+/// The options that apply to everything on a page.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Style {
     pub(super) dialect: Dialect,
     pub(super) translation: Translation,
     pub(super) escaping: Escaping,
-    /// Whether lines say when a series began to count.
+    /// True if `_created` lines are written.
     pub(super) created: bool,
 }
 
-/// The name of a sample, as the beginning of a line.
+/// The name of a sample, formatted as the beginning of a line.
 pub(super) struct Sample {
-    /// In front of labels.
+    /// The text in front of labels.
     open: Vec<u8>,
-    /// In front of the value, where there are none.
+    /// The text in front of the value if there are no labels.
     bare: Vec<u8>,
 }
 
@@ -46,7 +46,7 @@ impl Sample {
     }
 }
 
-/// Writes a metric's name, in quotes where it cannot stand without.
+/// Writes a metric's name, quoted if necessary.
 pub(super) fn write_metric(out: &mut Vec<u8>, name: &str) {
     if is_legacy(name, Place::Metric) {
         out.extend_from_slice(name.as_bytes());
@@ -57,32 +57,32 @@ pub(super) fn write_metric(out: &mut Vec<u8>, name: &str) {
     }
 }
 
-/// Writes the lines of one point, whose labels it holds.
+/// A writer for the lines of one point.
 pub(super) struct Pen<'a> {
     pub(super) out: &'a mut Out,
     /// The labels without braces.
     pub(super) content: &'a [u8],
-    /// Memory to use.
+    /// A buffer that is reused.
     pub(super) text: &'a mut Vec<u8>,
     pub(super) style: Style,
 }
 
 impl Pen<'_> {
-    /// A line with the point's labels and perhaps one more.
+    /// Writes a line with the point's labels, followed by `label` if it is not empty.
     pub(super) fn line(&mut self, sample: &Sample, label: &[u8], number: Number) {
         self.begin(sample, label);
         number.write(self.out);
         self.out.text(b"\n");
     }
 
-    /// A line with an exemplar, where there is one and the format takes it.
+    /// Writes a line with an exemplar, if there is one and the format supports it.
     pub(super) fn line_with(&mut self, sample: &Sample, number: Number, with: Option<&Exemplar>) {
         self.begin(sample, b"");
         number.write(self.out);
         self.end(with);
     }
 
-    /// The line that says when the point began to count, where it is known.
+    /// Writes the line with the start time of the point, if it is known.
     pub(super) fn created(&mut self, sample: Option<&Sample>, point: &Point<'_>) {
         if let (Some(sample), Some(nanos)) = (sample, point.start_unix_nano) {
             self.begin(sample, b"");
@@ -93,7 +93,8 @@ impl Pen<'_> {
         }
     }
 
-    /// What stands in front of the value of one more label, for all lines that have it.
+    /// Returns the beginning of a line, up to the value of an additional label: the part that all
+    /// lines with this label share.
     pub(super) fn stem(&mut self, sample: &Sample, name: &[u8]) -> &[u8] {
         self.text.clear();
         self.text.extend_from_slice(&sample.open);
@@ -105,13 +106,13 @@ impl Pen<'_> {
         self.text
     }
 
-    /// Writes that.
+    /// Writes the result of [`Pen::stem`] to the page.
     pub(super) fn write_stem(&mut self, sample: &Sample, name: &[u8]) {
         self.stem(sample, name);
         self.out.text(self.text);
     }
 
-    /// The end of a line behind its number.
+    /// Writes the end of a line: the exemplar, if any, and the newline.
     pub(super) fn end(&mut self, exemplar: Option<&Exemplar>) {
         self.text.clear();
         if let (Some(exemplar), Dialect::OpenMetrics) = (exemplar, self.style.dialect) {
@@ -140,13 +141,14 @@ impl Pen<'_> {
     }
 }
 
-/// One line for a point with fixed labels and one number, without a look at anything twice.
+/// A fast path that writes one line for a point with fixed labels and one number, without a check
+/// for duplicates.
 pub(super) struct FastLine {
-    /// From the beginning of the line to the first value.
+    /// The text from the beginning of the line to the first value.
     open: Fragment,
-    /// Behind each value.
+    /// The text behind each value.
     after: Vec<Fragment>,
-    /// How much a line takes, values aside.
+    /// The maximum length of a line without its label values.
     room: usize,
     values: Values,
 }
@@ -171,7 +173,7 @@ impl FastLine {
         })
     }
 
-    /// Writes the line, or nothing where the values need more care.
+    /// Writes the line. Returns `None`, without writing, if the values need the slow path.
     #[inline(never)] // On its own, its few variables stay in registers.
     pub(super) fn write(
         &mut self,
@@ -188,7 +190,7 @@ impl FastLine {
         let mut after = self.after.iter();
         for &end in ends {
             let after = after.next()?;
-            // An empty value is no label, so what stands around it must not be written either.
+            // An empty value means no label, so the text around it must not be written either.
             if end <= from || usize::from(end) > text.len() {
                 return None;
             }

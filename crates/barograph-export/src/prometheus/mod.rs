@@ -1,11 +1,11 @@
-//! Pages for Prometheus and everything that scrapes like it: text 0.0.4 and OpenMetrics 1.0.
+//! Pages for Prometheus and compatible scrapers: text format 0.0.4 and OpenMetrics 1.0.
 //!
-//! [`negotiate`] reads what a scraper asks for, an [`Exposition`] knows the sources, and the
-//! [`Page`] it makes is an iterator of chunks.
+//! [`negotiate`] selects the format that a scraper asks for, an [`Exposition`] holds the sources,
+//! and the [`Page`] that it creates is an iterator of chunks.
 //!
-//! **Invariant:** a page is valid whatever the sources show. A family or a point that cannot stand on
-//! it is left out and named in the page's [`Report`]; a source that panics is contained. Nothing is
-//! promised about values: a source that lies in its numbers is shown as it is.
+//! **Invariant:** a page is valid whatever the sources supply. A family or a point that cannot be
+//! represented is left out and listed in the page's [`Report`]; a panic of a source is caught.
+//! Values are not checked for plausibility: a wrong number of a source appears on the page.
 //!
 //! ```
 //! use std::sync::Arc;

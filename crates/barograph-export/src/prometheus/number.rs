@@ -1,11 +1,11 @@
-//! Numbers, as the text formats spell them.
+//! Formatting of numbers for the text formats.
 
 use std::io::Write as _;
 
 use crate::prometheus::out::Out;
 use crate::steps::{Buf, put};
 
-/// The most bytes that any number takes.
+/// The maximum length of a number in bytes.
 pub(super) const MAX: usize = 32;
 
 /// A value that is one number.
@@ -17,7 +17,7 @@ pub(super) enum Number {
 }
 
 impl Number {
-    /// Writes it at `at`, and gives the place behind it.
+    /// Writes the number at `at`, and returns the offset behind it.
     #[inline(always)]
     pub(super) fn put(self, buf: &mut Buf, at: u16) -> u16 {
         match self {
@@ -27,14 +27,14 @@ impl Number {
         }
     }
 
-    /// Writes it to a page.
+    /// Writes the number to a page.
     pub(super) fn write(self, out: &mut Out) {
         let (buf, at) = out.reserve(MAX).expect("a number is shorter than a chunk");
         let end = self.put(buf, at);
         out.advance(end);
     }
 
-    /// Writes it behind a text.
+    /// Appends the number to a text.
     pub(super) fn push(self, text: &mut Vec<u8>) {
         let written = match self {
             Number::U64(value) => write!(text, "{value}"),
@@ -48,7 +48,7 @@ impl Number {
     }
 }
 
-/// Writes a whole number.
+/// Writes an unsigned integer.
 #[inline(always)]
 pub(super) fn put_u64(buf: &mut Buf, at: u16, value: u64) -> u16 {
     match value < E8 {
@@ -81,7 +81,7 @@ fn put_i64(buf: &mut Buf, at: u16, value: i64) -> u16 {
     )
 }
 
-/// In the shortest form that reads back the same.
+/// Writes the shortest form that parses to the same value.
 #[inline(never)]
 fn put_f64(buf: &mut Buf, at: u16, value: f64) -> u16 {
     if let Some(whole) = whole(value) {
@@ -94,10 +94,10 @@ fn put_f64(buf: &mut Buf, at: u16, value: f64) -> u16 {
     at.wrapping_add(text.len() as u16)
 }
 
-/// The whole number that a value is, where its digits are its shortest form.
+/// Returns the value as an integer, if it is one and its digits are its shortest form.
 #[inline(always)]
 fn whole(value: f64) -> Option<i64> {
-    // Below this every whole number is exact.
+    // Below this limit every integer is exact.
     const EXACT: f64 = (1_u64 << 53) as f64;
     let whole = value as i64;
     (whole as f64 == value && value.abs() < EXACT).then_some(whole)
@@ -116,11 +116,11 @@ fn shortest(value: f64, digits: &mut zmij::Buffer) -> &[u8] {
     text.as_bytes()
 }
 
-/// Up to eight digits, without leading zeros.
+/// Writes up to eight digits, without leading zeros.
 #[inline(always)]
 fn put_first(buf: &mut Buf, at: u16, value: u64) -> u16 {
     let digits = eight_digits(value);
-    // A mark in the last digit's byte keeps one zero of a number that is zero.
+    // A marker bit in the byte of the last digit keeps one zero if the number is zero.
     let zeros = (digits | 1 << 56).trailing_zeros() & !7;
     put_word(buf, at, (digits | 0x3030_3030_3030_3030) >> zeros);
     at.wrapping_add(8 - (zeros / 8) as u16)
@@ -137,10 +137,10 @@ fn put_word(buf: &mut Buf, at: u16, word: u64) {
     put(buf, at, &word.to_le_bytes());
 }
 
-/// The digits of a number below 10^8, the first in the lowest byte.
+/// Returns the digits of a number below 10^8, the first in the lowest byte.
 ///
-/// Halves are split side by side in one word: 8 digits, two times 4, four times 2, eight times 1.
-/// The factors are reciprocals, exact for the range they meet.
+/// The halves are split side by side in one word: one group of 8 digits, two of 4, four of 2, eight
+/// of 1. The multipliers are reciprocals that are exact for the range in which they are used.
 #[inline(always)]
 fn eight_digits(value: u64) -> u64 {
     let fours = (value / 10_000) | ((value % 10_000) << 32);
@@ -150,16 +150,17 @@ fn eight_digits(value: u64) -> u64 {
     tens | ((twos - tens * 10) << 8)
 }
 
-/// Which of the two text formats is written.
+/// The text format that is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Dialect {
-    /// Prometheus' own. Bounds are spelled `1`, `0.5`, `1e+06`, as its exposers do.
+    /// Prometheus' own format. Bounds are formatted as `1`, `0.5`, `1e+06`, as Prometheus' client
+    /// libraries do.
     Text,
-    /// OpenMetrics. Bounds are its canonical numbers: `1.0`, `0.5`, `1e+06`.
+    /// OpenMetrics. Bounds are canonical numbers: `1.0`, `0.5`, `1e+06`.
     OpenMetrics,
 }
 
-/// A bucket's bound as a label value.
+/// Formats a bucket's bound as a label value.
 pub(super) fn bound(value: f64, dialect: Dialect) -> String {
     if value == f64::INFINITY {
         return "+Inf".into();
@@ -184,7 +185,7 @@ pub(super) fn bound(value: f64, dialect: Dialect) -> String {
 mod tests {
     use super::*;
 
-    /// The number as it is put on a page, which is how it is pushed too.
+    /// Formats a number by both functions, and checks that they agree.
     fn text(number: Number) -> String {
         let mut out = Out::new();
         number.write(&mut out);

@@ -1,8 +1,8 @@
-//! The chunks that a page is written into.
+//! The chunks into which a page is written.
 
 use crate::steps::{Buf, CHUNK, new_buf};
 
-/// Text on its way into chunks.
+/// A writer of text into chunks.
 pub(super) struct Out {
     buf: Box<Buf>,
     at: u16,
@@ -20,10 +20,10 @@ impl Out {
         }
     }
 
-    /// A buffer with room for `need` bytes from the place on that is given too.
+    /// Returns a buffer with space for `need` bytes, and the offset at which to write them.
     ///
-    /// Nothing counts as written until [`Out::advance`] says so. None where no chunk has room for
-    /// that much.
+    /// The bytes count as written only after [`Out::advance`]. Returns `None` if `need` exceeds the
+    /// size of a chunk.
     #[inline(always)]
     pub(super) fn reserve(&mut self, need: usize) -> Option<(&mut Buf, u16)> {
         if usize::from(self.at) + need >= CHUNK {
@@ -35,7 +35,7 @@ impl Out {
         Some((&mut self.buf, self.at))
     }
 
-    /// Takes what stands in front of `at` as written.
+    /// Marks the bytes in front of `at` as written.
     #[inline(always)]
     pub(super) fn advance(&mut self, at: u16) {
         self.at = at;
@@ -56,7 +56,7 @@ impl Out {
         }
     }
 
-    /// Ends the chunk that is being written, the last of the page.
+    /// Ends the current chunk, the last of the page.
     pub(super) fn finish(&mut self) {
         if self.at > 0 {
             self.full.push(self.buf[..usize::from(self.at)].to_vec());
@@ -64,12 +64,12 @@ impl Out {
         }
     }
 
-    /// The chunks that are full, first come first.
+    /// Removes and returns the full chunks, oldest first.
     pub(super) fn take_full(&mut self) -> Vec<Vec<u8>> {
         std::mem::take(&mut self.full)
     }
 
-    /// Gives a chunk's memory back for the next.
+    /// Takes the memory of a chunk, to reuse it for a later one.
     pub(super) fn reuse(&mut self, mut chunk: Vec<u8>) {
         const SPARE: usize = 2;
         if self.spare.len() < SPARE && chunk.capacity() == size_of::<Buf>() {

@@ -1,4 +1,4 @@
-//! A page, written while it is read.
+//! Pages, which are written while they are read.
 
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -21,7 +21,7 @@ use crate::prometheus::out::Out;
 use crate::report::{LeftOut, Reason, Report};
 use crate::steps::CHUNK;
 
-/// Sources, and how they are to be shown: what pages are made of.
+/// The sources and the configuration from which pages are made.
 ///
 /// Clones share the sources.
 ///
@@ -49,7 +49,7 @@ pub struct Exposition {
 }
 
 impl Exposition {
-    /// Pages of these sources, in this order.
+    /// Creates an exposition of these sources, in this order.
     pub fn new(
         config: Config,
         resource: &Resource,
@@ -65,8 +65,8 @@ impl Exposition {
 
     /// Begins a page.
     ///
-    /// All sources are asked for their families here. Their series are read while the page is:
-    /// nothing is locked between two chunks, however slowly they are taken.
+    /// The families of all sources are collected here. Their series are read together with the
+    /// page: no lock is held between two chunks, however slowly they are read.
     pub fn page(&self, negotiated: Negotiated) -> Page {
         let mut report = Report::default();
         let translation = self.config.translation;
@@ -100,10 +100,10 @@ impl Exposition {
     }
 }
 
-/// The chunks of one page, about 64 KiB each.
+/// An iterator over the chunks of one page, about 64 KiB each.
 ///
-/// It is an iterator that does its work when it is asked for the next chunk, and holds no lock in
-/// between. Dropping it half-way costs nothing.
+/// Each call of `next` does the work for one chunk, and no lock is held in between. Dropping an
+/// unfinished page is cheap.
 pub struct Page {
     style: Style,
     families: std::vec::IntoIter<Placed>,
@@ -128,12 +128,12 @@ enum State {
 }
 
 impl Page {
-    /// What was left out so far; complete at the end of the page.
+    /// Returns the report of what was left out so far; complete at the end of the page.
     pub fn report(&self) -> &Report {
         &self.report
     }
 
-    /// The rest of the page as text. For a page that is not compressed.
+    /// Reads the rest of an uncompressed page into a string.
     pub fn text(&mut self) -> String {
         let mut text = Vec::new();
         for chunk in self {
@@ -158,7 +158,8 @@ impl Page {
             cursor,
         } = &mut current;
         let (out, report) = (&mut self.out, &mut self.report);
-        // A point is written whole before the source goes on, so its panic cuts no line.
+        // A point is written completely before the source continues, so a panic of the source cuts
+        // no line.
         let next = catch_unwind(AssertUnwindSafe(|| {
             placed
                 .view
@@ -224,7 +225,7 @@ impl std::fmt::Debug for Page {
     }
 }
 
-/// Chunks that can be handed out.
+/// The chunks that are ready to be returned.
 struct Ready {
     chunks: std::collections::VecDeque<Bytes>,
     gzip: Option<GzEncoder<Vec<u8>>>,
@@ -264,7 +265,7 @@ impl Ready {
         self.chunks.pop_front()
     }
 
-    /// What is left when all has been taken, once.
+    /// Returns the remaining compressed bytes, once, after all chunks were taken.
     fn finish(&mut self) -> Option<Bytes> {
         let rest = self.gzip.take()?;
         let rest = rest.finish().expect("writing into memory does not fail");
@@ -272,14 +273,14 @@ impl Ready {
     }
 }
 
-/// The resource as a family of one series.
+/// The resource as a family with one series.
 struct TargetInfo {
     descriptor: Arc<Descriptor>,
 }
 
 impl TargetInfo {
     fn new(resource: &Resource) -> Self {
-        // A name that every translation leaves as it is.
+        // A name that every translation leaves unchanged.
         let mut descriptor = Descriptor::new("target_info", Kind::Info);
         descriptor.help = "What this process is.".into();
         descriptor.constant_labels = resource

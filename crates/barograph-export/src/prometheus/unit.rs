@@ -1,9 +1,10 @@
-//! UCUM units, and the words that stand for them in Prometheus names.
+//! Translation of UCUM units to the words used in Prometheus names.
 
-/// The word for a unit, made of letters, digits and `_`; empty for a unit that no name shows.
+/// Returns the word for a unit, made of letters, digits and `_`; empty if the unit does not appear
+/// in names.
 ///
-/// What stands in braces is a remark and falls away, `1` is no unit (and no ratio), `a/b` reads
-/// `a_per_b`, and a unit nobody knows stands for itself.
+/// Annotations in braces are removed, `1` means no unit (and not a ratio), `a/b` becomes `a_per_b`,
+/// and an unknown unit stays as it is, apart from invalid characters.
 ///
 /// Source: OpenTelemetry, "Prometheus and OpenMetrics compatibility", Metric Metadata.
 pub(super) fn word(unit: &str) -> String {
@@ -42,7 +43,8 @@ fn lookup<'a>(table: &[(&str, &'static str)], unit: &'a str) -> &'a str {
     }
 }
 
-/// Runs of anything but letters and digits become one `_`, and none stands at either end.
+/// Replaces each run of characters other than letters and digits by one `_`, and trims them at both
+/// ends.
 fn clean(word: &str) -> String {
     let mut clean = String::new();
     for part in word.split(|c: char| !c.is_ascii_alphanumeric()) {

@@ -1,7 +1,9 @@
-//! Zipkin: spans as lists in JSON, version 2 of its API. Nothing here sends anything; see `push`.
+//! Zipkin encoding: spans as JSON lists, version 2 of the API. Nothing here sends anything; see
+//! `push`.
 //!
-//! Attributes, of the resource too, become tags, events annotations, and the peer of a client its
-//! remote endpoint. Zipkin has no place for links and for tracestate: they are left out.
+//! Attributes, including those of the resource, become tags; events become annotations; the peer of
+//! a client span becomes its remote endpoint. Zipkin cannot represent links and tracestate: they
+//! are left out.
 //!
 //! Source: OpenTelemetry 1.60, "OpenTelemetry to Zipkin Transformation".
 
@@ -16,12 +18,12 @@ use crate::otlp::{Encoding, Request, Signal, WriteRecords, Written};
 
 use span::Process;
 
-/// Where a Zipkin takes spans, if nothing else is said.
+/// The default URL to which spans are sent.
 ///
 /// Source: OpenTelemetry 1.60, `OTEL_EXPORTER_ZIPKIN_ENDPOINT`.
 pub const DEFAULT_ENDPOINT: &str = "http://localhost:9411/api/v2/spans";
 
-/// Writes spans as Zipkin takes them.
+/// An encoder of spans as Zipkin requests.
 ///
 /// ```
 /// use barograph_export::otlp::WriteRecords;
@@ -39,13 +41,14 @@ pub struct ZipkinWriter {
     bytes: usize,
 }
 
-/// As many as OpenTelemetry's batch processor takes, `OTEL_BSP_MAX_EXPORT_BATCH_SIZE`.
+/// The default batch size of OpenTelemetry's batch processor, `OTEL_BSP_MAX_EXPORT_BATCH_SIZE`.
 const RECORDS: usize = 512;
-/// Less than any Zipkin is known to refuse.
+/// A size that every known Zipkin server accepts.
 const BYTES: usize = 4 << 20;
 
 impl ZipkinWriter {
-    /// A writer of 512 spans and 4 MiB a request. The resource's `service.name` is the local endpoint.
+    /// Creates an encoder with at most 512 spans and 4 MiB per request. The resource's
+    /// `service.name` names the local endpoint.
     pub fn new(resource: &Resource) -> Self {
         ZipkinWriter {
             process: Process::new(resource),
@@ -54,15 +57,15 @@ impl ZipkinWriter {
         }
     }
 
-    /// With at most so many spans in a request, one at the least.
+    /// Sets the maximum number of spans in a request, at least one.
     #[must_use]
     pub fn with_records_per_request(mut self, most: usize) -> Self {
         self.records = most.max(1);
         self
     }
 
-    /// With requests of at most so many bytes, not compressed. A span that is larger by itself is left
-    /// out.
+    /// Sets the maximum size of an uncompressed request in bytes. A span that alone exceeds it is
+    /// left out.
     #[must_use]
     pub fn with_bytes_per_request(mut self, most: usize) -> Self {
         self.bytes = most;

@@ -1,4 +1,4 @@
-//! Who is at the other end of a span.
+//! The remote endpoint of a span.
 
 use std::net::IpAddr;
 
@@ -8,7 +8,8 @@ use barograph_model::value::AnyValue;
 use crate::json::{self, field, print, quoted};
 use crate::zipkin::text;
 
-/// Attributes that name the other end, the best first, with the one that names its port.
+/// The attributes that name the remote endpoint, in order of preference, each with the one that
+/// holds its port.
 ///
 /// Source: OpenTelemetry 1.60, "OpenTelemetry to Zipkin Transformation", "Remote endpoint".
 const NAMES: [(&str, &str); 11] = [
@@ -25,8 +26,8 @@ const NAMES: [(&str, &str); 11] = [
     ("db.name", ""),
 ];
 
-/// Writes the other end of a span that asks it, or hands something on to it, where it has a name:
-/// without one, Zipkin does not draw the dependency.
+/// Writes the remote endpoint of a client or producer span if an attribute names it: without a
+/// name, Zipkin does not draw the dependency.
 pub(super) fn write(out: &mut String, span: &SpanRecord) {
     if !matches!(span.kind, SpanKind::Client | SpanKind::Producer) {
         return;

@@ -1,4 +1,4 @@
-//! One span.
+//! Encoding of one span.
 
 use barograph_model::resource::Resource;
 use barograph_model::span::{SpanKind, SpanRecord, Status};
@@ -7,12 +7,12 @@ use barograph_model::value::{AnyValue, Attribute};
 use crate::json::{self, field, next, print, quoted};
 use crate::zipkin::{remote, text};
 
-/// What all spans of a process say of it.
+/// The parts that all spans of a process share.
 #[derive(Debug)]
 pub(super) struct Process {
-    /// The local endpoint.
+    /// The local endpoint, encoded.
     local: String,
-    /// The resource's attributes but its name: the key, and the tag.
+    /// The resource's attributes without `service.name`, as keys and encoded tags.
     tags: Vec<(Box<str>, String)>,
 }
 
@@ -36,7 +36,7 @@ impl Process {
 
     /// Writes a span.
     pub(super) fn write(&self, out: &mut String, span: &SpanRecord) {
-        // By hand: what stands in front belongs to the list.
+        // Pushed directly: the caller has already written the comma.
         out.push('{');
         quoted(out, "traceId", span.context.trace_id());
         if let Some(parent) = span.parent {
@@ -52,7 +52,7 @@ impl Process {
         }
         number(out, "timestamp", micros(span.start_unix_nano));
         let took = span.end_unix_nano.saturating_sub(span.start_unix_nano);
-        // A duration of 0 is none.
+        // Zipkin treats a duration of 0 as missing.
         number(out, "duration", micros(took).max(1));
         field(out, "localEndpoint");
         out.push_str(&self.local);
@@ -119,10 +119,11 @@ impl Process {
     }
 }
 
-/// Whether a tag of this key means something else, or would.
+/// Returns true if this attribute must not become a tag, because Zipkin or this encoder gives its
+/// key another meaning.
 fn is_left_out(attribute: &Attribute, status: &Status) -> bool {
     if attribute.key == ERROR {
-        // Whatever is in it, Zipkin takes a span that has it for one that failed.
+        // Zipkin treats any span with this tag as failed, whatever its value.
         let is_false = match &attribute.value {
             AnyValue::Bool(value) => !value,
             value => value.as_str() == Some("false"),
@@ -144,7 +145,7 @@ fn number(out: &mut String, key: &str, number: u64) {
     print(out, format_args!("{number}"));
 }
 
-/// Source: OpenTelemetry 1.60, "Unit of Time": whole numbers, cut and not rounded.
+/// Converts to microseconds, truncated. Source: OpenTelemetry 1.60, "Unit of Time".
 fn micros(nanos: u64) -> u64 {
     nanos / 1000
 }
@@ -166,7 +167,7 @@ const SCOPE_NAME: &str = "otel.scope.name";
 const DROPPED_ATTRIBUTES: &str = "otel.dropped_attributes_count";
 const DROPPED_EVENTS: &str = "otel.dropped_events_count";
 const DROPPED_LINKS: &str = "otel.dropped_links_count";
-/// Tags that say what a span has a field for.
+/// The tags that are derived from fields of the span.
 const OWN: [&str; 5] = [
     STATUS_CODE,
     SCOPE_NAME,

@@ -1,4 +1,4 @@
-//! Values as texts, which is all that a tag can hold.
+//! Conversion of attribute values to strings: Zipkin tags hold nothing else.
 
 use std::borrow::Cow;
 
@@ -8,10 +8,11 @@ use base64::engine::general_purpose::STANDARD;
 
 use crate::json::{self, float, next, print};
 
-/// How deep arrays and maps are written; what lies deeper is `null`.
+/// The maximum nesting depth of arrays and maps; deeper values become `null`.
 const DEPTH: u32 = 24;
 
-/// The text of a tag: what is no text by itself is one in JSON, without quotes at the outside.
+/// Returns the text of a tag. Values other than strings become JSON, without quotes around the
+/// whole.
 pub(super) fn of(value: &AnyValue) -> Cow<'_, str> {
     match value {
         AnyValue::Str(text) => Cow::Borrowed(text),
@@ -29,7 +30,7 @@ pub(super) fn of(value: &AnyValue) -> Cow<'_, str> {
     }
 }
 
-/// The text of an annotation: the name of what happened, and what is known about it.
+/// Returns the text of an annotation: the event's name and its attributes.
 pub(super) fn of_event<'a>(name: &'a str, attributes: &[Attribute]) -> Cow<'a, str> {
     if attributes.is_empty() {
         return name.into();

@@ -1,4 +1,5 @@
-//! The labels of a series on a page: constant ones, scope, and its own, under their page names.
+//! The labels of a series on a page: constant labels, scope labels and its own, with their
+//! translated names.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -12,26 +13,26 @@ use crate::prometheus::escape;
 use crate::prometheus::name::{Escaping, Place, Translation, is_legacy, label};
 use crate::report::Rejection;
 
-/// Turns the labels of one family's points into text.
+/// A writer for the labels of one family's points.
 pub(super) struct LabelWriter {
     descriptor: Arc<Descriptor>,
     names: PageNames,
-    /// Constant labels, then those of the scope.
+    /// The constant labels, followed by those of the scope.
     constant: Vec<Label<Box<str>>>,
-    /// Page names of the family's fixed labels.
+    /// The translated names of the family's fixed labels.
     fixed: Vec<Arc<str>>,
-    /// The page name that the family's kind needs itself.
+    /// The translated label name that the family's kind reserves.
     reserved: Option<Box<str>>,
-    /// How labels are written without a look at anything twice, where that can be.
+    /// The parts of the fast path, if no series needs a check for duplicates.
     pattern: Option<Pattern>,
-    /// The labels of all series so far, where nothing else keeps two series apart.
+    /// The labels of all series so far; `None` if the family guarantees that they differ.
     seen: Option<HashSet<Box<[u8]>>>,
-    /// The same of those few that could be mistaken for another on the page.
+    /// The same for the few series that could be ambiguous on the page because NUL was replaced.
     seen_lossy: HashSet<Box<[u8]>>,
     overflow_seen: bool,
 }
 
-/// One label: its name on the page, as it was given, and its value.
+/// One label: its translated name, its original name, and its value.
 #[derive(Clone, Debug)]
 struct Label<T> {
     page: Arc<str>,
@@ -39,18 +40,19 @@ struct Label<T> {
     value: T,
 }
 
-/// Whether a family promises that its series differ in their labels.
+/// The guarantee of a family that its series differ in their labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Uniqueness {
     Promised,
     Unknown,
 }
 
-/// Text around the values of fixed labels.
+/// The text around the values of fixed labels.
 pub(super) struct Pattern {
     /// The constant labels, separated by commas.
     pub(super) constant: Vec<u8>,
-    /// What stands in front of each value: the name, `=` and `"`, after a comma where one belongs.
+    /// The text in front of each value: the name, `=` and `"`, preceded by a comma except at the
+    /// beginning.
     pub(super) names: Vec<Vec<u8>>,
 }
 
@@ -82,7 +84,7 @@ impl Pattern {
             let end = usize::from(*end);
             let value = text.get(from..end).ok_or(Rejection::WrongLabels)?;
             from = end;
-            // An empty value is no label to Prometheus: what does not apply is not written.
+            // Prometheus treats an empty value as a missing label, so it is not written.
             if value.is_empty() {
                 continue;
             }
@@ -135,8 +137,8 @@ impl LabelWriter {
         let overflow = page(OVERFLOW);
         let mut names = HashSet::new();
         let mut all = constant.iter().map(|label| &label.page).chain(&fixed);
-        // A label with an empty value is no label to Prometheus, so labels that series bring
-        // themselves can be equal there and differ here; so can an overflow series and another.
+        // Prometheus drops labels with empty values, so free-form labels that differ here can be
+        // equal there; the same is true of an overflow series and another series.
         let is_safe = uniqueness == Uniqueness::Promised
             && !fixed.is_empty()
             && !fixed.contains(&overflow)
@@ -159,23 +161,25 @@ impl LabelWriter {
         }
     }
 
-    /// The text around the values, where names are fixed and nothing has to be looked at twice.
+    /// Returns the text around the values, if label names are fixed and series need no check for
+    /// duplicates.
     pub(super) fn pattern(&self) -> Option<&Pattern> {
         self.pattern.as_ref()
     }
 
-    /// Whether these labels have the family's names: seen at a glance where they are the
-    /// descriptor's own, else by comparing.
+    /// Returns true if these labels have the family's label names: by address if they are the
+    /// descriptor's own, otherwise by comparison.
     #[inline]
     pub(super) fn owns_names(&self, labels: &Labels<'_>) -> bool {
         let own = &*self.descriptor.label_names;
-        // Same place, same length, and the descriptor is ours to keep: nobody has changed it.
+        // The descriptor is kept alive and unchanged here, so the same address and length mean the
+        // same names.
         labels
             .names()
             .is_some_and(|names| std::ptr::eq(names, own) || are_alike(names, own))
     }
 
-    /// Writes the labels of a point without braces; nothing for none.
+    /// Writes the labels of a point without braces; writes nothing if there are none.
     pub(super) fn write(
         &mut self,
         content: &mut Vec<u8>,
@@ -244,7 +248,7 @@ fn are_alike(names: &[Box<str>], own: &[Box<str>]) -> bool {
     names == own
 }
 
-/// Page names of labels that series bring themselves.
+/// A cache of the translated names of free-form labels.
 struct PageNames {
     translation: Translation,
     escaping: Escaping,
@@ -264,7 +268,7 @@ impl PageNames {
     }
 }
 
-/// The point's own names and values, checked.
+/// Returns the checked names and values of the point's own labels.
 fn pairs<'a>(
     descriptor: &'a Descriptor,
     point: &Point<'a>,
@@ -285,7 +289,7 @@ fn pairs<'a>(
     }
 }
 
-/// What a reader tells one series from another by: labels that have a value, in order of names.
+/// Returns the identity of a series for a scraper: its labels with a value, in order of names.
 fn identity<'a>(groups: impl Iterator<Item = &'a [&'a Label<&'a str>]>) -> Box<[u8]> {
     let mut identity = Vec::new();
     for group in groups {
@@ -294,7 +298,7 @@ fn identity<'a>(groups: impl Iterator<Item = &'a [&'a Label<&'a str>]>) -> Box<[
             let value = escape::as_read(&value);
             for part in [group[0].page.as_bytes(), value.as_bytes()] {
                 identity.extend_from_slice(part);
-                // No byte of UTF-8 text is this.
+                // This byte never occurs in UTF-8.
                 identity.push(0xff);
             }
         }
@@ -306,7 +310,7 @@ fn values<'a>(group: &[&Label<&'a str>]) -> Vec<&'a str> {
     group.iter().map(|label| label.value).collect()
 }
 
-/// Writes a name, in quotes where it cannot stand without.
+/// Writes a label name, quoted if necessary.
 pub(super) fn write_name(out: &mut Vec<u8>, page: &str) {
     if is_legacy(page, Place::Label) {
         out.extend_from_slice(page.as_bytes());
@@ -317,7 +321,7 @@ pub(super) fn write_name(out: &mut Vec<u8>, page: &str) {
     }
 }
 
-/// Writes one label behind those that stand there; several values are joined by `;`.
+/// Appends one label; several values are joined by `;`.
 pub(super) fn write_label(out: &mut Vec<u8>, page: &str, values: &[&str]) {
     if !out.is_empty() {
         out.push(b',');
@@ -344,7 +348,8 @@ fn pieces<'a>(labels: &Labels<'a>) -> Option<Vec<&'a str>> {
     .collect()
 }
 
-/// Source: OpenTelemetry, "Prometheus and OpenMetrics compatibility", Instrumentation Scope.
+/// Returns the labels of a scope. Source: OpenTelemetry, "Prometheus and OpenMetrics
+/// compatibility", Instrumentation Scope.
 fn scope_labels(scope: &Scope) -> Vec<(Box<str>, Box<str>)> {
     const OWN: [&str; 3] = ["name", "version", "schema_url"];
     let own = OWN
@@ -357,7 +362,7 @@ fn scope_labels(scope: &Scope) -> Vec<(Box<str>, Box<str>)> {
         .collect()
 }
 
-/// The most translations of free-form label names that are kept.
+/// The maximum number of cached translations of free-form label names.
 const MAX_MET: usize = 1024;
 
 #[cfg(test)]

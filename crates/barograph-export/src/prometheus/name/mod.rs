@@ -1,12 +1,12 @@
-//! Names on a page: first the translation from OpenTelemetry, then the escaping for the scraper.
+//! Names on a page: first translated from OpenTelemetry, then escaped for the scraper.
 
 use barograph_model::descriptor::{Descriptor, Kind};
 
 use crate::prometheus::unit;
 
-/// How the names of instruments and labels become names for Prometheus.
+/// The translation of instrument and label names to Prometheus names.
 ///
-/// It is the same for every scraper, whatever it asks for; [`Escaping`] comes after it.
+/// It is the same for every scraper and format; [`Escaping`] is applied after it.
 ///
 /// Source: OpenTelemetry, "Prometheus Exporter", `translation_strategy`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -16,19 +16,22 @@ pub enum Translation {
     /// the same names.
     #[default]
     UnderscoreEscapingWithSuffixes,
-    /// `http_server_duration`: no unit, and `_total` only where OpenMetrics cannot do without.
+    /// `http.server.duration` becomes `http_server_duration`: no unit, and `_total` only where
+    /// OpenMetrics requires it.
     UnderscoreEscapingWithoutSuffixes,
-    /// `http.server.duration_seconds`, for scrapers that take UTF-8 names; others get it escaped.
+    /// `http.server.duration` becomes `http.server.duration_seconds` for scrapers that accept UTF-8
+    /// names; for others it is escaped.
     NoUtf8EscapingWithSuffixes,
-    /// `http.server.duration`, for scrapers that take UTF-8 names; others get it escaped.
+    /// `http.server.duration` stays unchanged for scrapers that accept UTF-8 names; for others it
+    /// is escaped.
     NoTranslation,
 }
 
 impl Translation {
-    /// The escaping that `asked` comes down to for names translated like this.
+    /// Returns the escaping to use for names translated like this if the scraper asked for `asked`.
     ///
-    /// Names that have only underscores need none, and `dots` would double these: such names go out
-    /// as they are, so that every scraper gets the same.
+    /// Names that consist of legacy characters only need no escaping, and `dots` would double their
+    /// underscores: they are sent unchanged, so that every scraper gets the same names.
     pub(super) fn escaping(self, asked: Escaping) -> Escaping {
         match asked {
             Escaping::Dots if self.is_legacy() => Escaping::Underscores,
@@ -51,25 +54,26 @@ impl Translation {
     }
 }
 
-/// What a scraper wants done with names that are not `[a-zA-Z_:][a-zA-Z0-9_:]*`.
+/// The escaping that a scraper asks for, for names that do not match `[a-zA-Z_:][a-zA-Z0-9_:]*`.
 ///
 /// Source: Prometheus, "UTF-8 metric and label name escaping schemes".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Escaping {
-    /// Each other character becomes `_`.
+    /// Every other character becomes `_`.
     #[default]
     Underscores,
-    /// A dot becomes `_dot_`, `_` is doubled, each other character becomes `__`.
+    /// A dot becomes `_dot_`, `_` is doubled, every other character becomes `__`.
     Dots,
-    /// The name gets `U__` in front, and each other character is written by its number.
+    /// The name is prefixed with `U__`, `_` is doubled, and every other character becomes its code
+    /// point in hexadecimal between underscores.
     Values,
     /// The name is quoted.
     AllowUtf8,
 }
 
 impl Escaping {
-    /// The value of the `escaping` parameter.
+    /// Returns the value of the `escaping` parameter.
     pub fn as_str(self) -> &'static str {
         match self {
             Escaping::Underscores => "underscores",
@@ -79,7 +83,7 @@ impl Escaping {
         }
     }
 
-    /// The scheme that a value of the `escaping` parameter stands for.
+    /// Returns the scheme that a value of the `escaping` parameter denotes.
     pub fn from_parameter(value: &str) -> Option<Self> {
         [Self::Underscores, Self::Dots, Self::Values, Self::AllowUtf8]
             .into_iter()
@@ -108,7 +112,7 @@ impl Escaping {
     }
 }
 
-/// Where a name stands. A colon is for metrics only.
+/// The position of a name. Only metric names may contain a colon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Metric,
@@ -124,7 +128,7 @@ impl Place {
     }
 }
 
-/// Whether a name can stand without quotes.
+/// Returns true if a name needs no quotes.
 pub(super) fn is_legacy(name: &str, place: Place) -> bool {
     !name.is_empty() && name.chars().enumerate().all(|(i, c)| place.allows(c, i))
 }
@@ -132,16 +136,17 @@ pub(super) fn is_legacy(name: &str, place: Place) -> bool {
 /// The names of one family on a page, escaped but not quoted.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct FamilyName {
-    /// What OpenMetrics calls the family: without `_total` or `_info`.
+    /// The name of the family in OpenMetrics, without `_total` or `_info`.
     pub(super) family: String,
-    /// What the text format calls it; for all but counters and infos the same.
+    /// The name of the family in the text format; different from `family` for counters and infos
+    /// only.
     pub(super) text: String,
-    /// The unit's word, where the family's name ends with it.
+    /// The word for the unit, if the family's name ends with it.
     pub(super) unit: String,
 }
 
 impl FamilyName {
-    /// None for a family without any name.
+    /// Returns `None` for a family without a name.
     pub(super) fn new(
         descriptor: &Descriptor,
         translation: Translation,
@@ -151,7 +156,7 @@ impl FamilyName {
             return None;
         }
         let kind = descriptor.kind;
-        // A state set's name is also the name of its label.
+        // The name of a state set is also the name of its label.
         let place = match kind {
             Kind::StateSet => Place::Label,
             _ => Place::Metric,
@@ -175,7 +180,7 @@ impl FamilyName {
             && translation.has_suffixes()
             && name.strip_prefix('_') == Some(word)
         {
-            // Without the suffix nothing would be left to name the family.
+            // Without the suffix, no name would be left for the family.
             name = format!("{name}_{word}");
         }
         let mut text = translation.escaping(escaping).apply(&name, place);
@@ -194,7 +199,7 @@ impl FamilyName {
     }
 }
 
-/// The name of a label on a page, escaped but not quoted.
+/// Returns the name of a label on a page, escaped but not quoted.
 pub(super) fn label(name: &str, translation: Translation, escaping: Escaping) -> String {
     let name = if translation.is_legacy() {
         settled(&underscored(name, Place::Label))
@@ -204,8 +209,8 @@ pub(super) fn label(name: &str, translation: Translation, escaping: Escaping) ->
     not_reserved(translation.escaping(escaping).apply(&name, Place::Label))
 }
 
-/// Two underscores in front are Prometheus' own: many readers refuse them, and a second `__name__`
-/// takes the whole page down.
+/// Names that begin with two underscores are reserved by Prometheus: many scrapers reject them, and
+/// a second `__name__` invalidates the whole page.
 fn not_reserved(label: String) -> String {
     match label.as_str() {
         "" => "_".into(),
@@ -214,7 +219,7 @@ fn not_reserved(label: String) -> String {
     }
 }
 
-/// The word that OpenMetrics wants at the end of the samples of this kind.
+/// Returns the suffix that OpenMetrics requires for the samples of this kind.
 pub(super) fn type_suffix(kind: Kind) -> Option<&'static str> {
     match kind {
         Kind::Counter => Some("total"),
@@ -228,7 +233,7 @@ fn with_suffixes(name: String, unit: &str, suffix: Option<&str>) -> String {
         Some(word) => without_last_word(&name, word).into(),
         None => name,
     };
-    // `a_seconds_` ends with its unit too.
+    // `a_seconds_` also ends with its unit.
     let end = name.trim_end_matches('_').len();
     if end > 0 && (suffix.is_some() || !unit.is_empty()) {
         name.truncate(end);
@@ -262,14 +267,15 @@ fn without_last_word<'a>(name: &'a str, word: &str) -> &'a str {
     }
 }
 
-/// Each character that cannot stand there replaced by `_`; digits may still come first.
+/// Replaces every character that is invalid at this position by `_`; the name may still begin with
+/// a digit.
 fn underscored(name: &str, place: Place) -> String {
     name.chars()
         .map(|c| if place.allows(c, 1) { c } else { '_' })
         .collect()
 }
 
-/// Runs of `_` made one, and no digit in front.
+/// Collapses runs of `_`, and adds a `_` in front of a leading digit.
 fn settled(name: &str) -> String {
     let mut settled = String::with_capacity(name.len() + 1);
     if name.starts_with(|c: char| c.is_ascii_digit()) {

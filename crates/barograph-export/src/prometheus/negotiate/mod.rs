@@ -1,7 +1,7 @@
-//! Which page a scraper gets: what its `Accept` and `Accept-Encoding` headers ask for.
+//! Content negotiation: the `Accept` and `Accept-Encoding` headers of a scraper.
 //!
-//! A scrape never fails here. Whatever cannot be read is passed over, and who asks for nothing that
-//! we have gets the format that everybody reads.
+//! Negotiation never fails. Invalid elements are ignored, and a scraper that asks for nothing
+//! supported gets the format that every scraper reads.
 //!
 //! Source: Prometheus, "Scrape protocol content negotiation"; RFC 9110, 12.5.
 
@@ -20,7 +20,7 @@ pub struct Negotiated {
 }
 
 impl Negotiated {
-    /// A page in `format` with `escaping`, not compressed.
+    /// Creates the negotiated result for `format` with `escaping`, uncompressed.
     pub fn new(format: Format, escaping: Escaping) -> Self {
         Negotiated {
             format,
@@ -30,29 +30,29 @@ impl Negotiated {
         }
     }
 
-    /// Compressed like this.
+    /// Sets the compression.
     #[must_use]
     pub fn with_compression(mut self, compression: Compression) -> Self {
         self.compression = compression;
         self
     }
 
-    /// The format.
+    /// Returns the format.
     pub fn format(&self) -> Format {
         self.format
     }
 
-    /// What happens to names that not every scraper reads.
+    /// Returns the escaping of names that not every scraper reads.
     pub fn escaping(&self) -> Escaping {
         self.escaping
     }
 
-    /// The compression.
+    /// Returns the compression.
     pub fn compression(&self) -> Compression {
         self.compression
     }
 
-    /// The value of the `Content-Type` header. Prometheus 3 fails a scrape without it.
+    /// Returns the value of the `Content-Type` header. Prometheus 3 rejects a page without it.
     pub fn content_type(&self) -> String {
         if self.escaping_stated {
             format!("{}; escaping={}", self.format, self.escaping.as_str())
@@ -61,7 +61,7 @@ impl Negotiated {
         }
     }
 
-    /// The value of the `Content-Encoding` header, where there is one.
+    /// Returns the value of the `Content-Encoding` header, if the page is compressed.
     pub fn content_encoding(&self) -> Option<&'static str> {
         match self.compression {
             Compression::Gzip => Some("gzip"),
@@ -77,16 +77,16 @@ pub enum Format {
     /// The text format that every scraper reads.
     #[default]
     Text0_0_4,
-    /// The same with an escaping stated.
+    /// The text format with the escaping as a parameter.
     Text1_0_0,
-    /// OpenMetrics as its draft had it.
+    /// OpenMetrics as specified by its draft.
     OpenMetrics0_0_1,
-    /// OpenMetrics.
+    /// OpenMetrics 1.0.
     OpenMetrics1_0_0,
 }
 
 impl Format {
-    /// Whether it is OpenMetrics.
+    /// Returns true for OpenMetrics.
     pub fn is_open_metrics(self) -> bool {
         matches!(self, Format::OpenMetrics0_0_1 | Format::OpenMetrics1_0_0)
     }
@@ -118,7 +118,7 @@ impl Format {
 }
 
 impl fmt::Display for Format {
-    /// As a `Content-Type`, without the escaping.
+    /// Writes the `Content-Type` without the escaping.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Format::Text0_0_4 => "text/plain; version=0.0.4; charset=utf-8",
@@ -133,21 +133,21 @@ impl fmt::Display for Format {
     }
 }
 
-/// How a page is compressed.
+/// The compression of a page.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Compression {
-    /// Not at all.
+    /// No compression.
     #[default]
     Identity,
-    /// Gzip, fast rather than small.
+    /// gzip at its fastest level.
     Gzip,
 }
 
-/// Picks what to send to a scraper that sent these headers.
+/// Selects the page for a scraper that sent these headers.
 ///
-/// Values of several headers of one name are joined by `,` first. The highest `q` that we can
-/// serve wins, the first of equals; without any, the text format 0.0.4.
+/// The values of several headers of one name must be joined by `,` first. The supported element
+/// with the highest `q` wins, the first among equals; if there is none, the text format 0.0.4.
 ///
 /// ```
 /// use barograph_export::prometheus::{Config, Format, negotiate};
@@ -220,7 +220,7 @@ fn negotiate_compression(accept_encoding: &str) -> Compression {
     }
 }
 
-/// A weight in thousandths, as RFC 9110 has it.
+/// A weight in thousandths, as defined by RFC 9110.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 struct Quality(u16);
 
@@ -259,7 +259,7 @@ impl<'a> Item<'a> {
     }
 }
 
-/// The elements of a list header. What is past [`MAX_HEADER`] is not read.
+/// Iterates over the elements of a list header, up to [`MAX_HEADER`] bytes.
 fn items(header: &str) -> impl Iterator<Item = Item<'_>> {
     let mut end = header.len().min(MAX_HEADER);
     while !header.is_char_boundary(end) {
@@ -274,7 +274,7 @@ fn items(header: &str) -> impl Iterator<Item = Item<'_>> {
     })
 }
 
-/// Splits at a separator that does not stand in double quotes.
+/// Splits at a separator that is not in double quotes.
 fn split_unquoted(text: &str, separator: char) -> impl Iterator<Item = &str> {
     let (mut quoted, mut escaped) = (false, false);
     text.split(move |c: char| {

@@ -1,4 +1,4 @@
-//! An answer in full, and what all protocols make of it alike.
+//! A complete response, and the outcomes that all protocols share.
 
 use std::borrow::Cow;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use super::message::Secrets;
 use crate::otlp::ExportResponse;
 use crate::push::outcome::{Outcome, PartialSuccess, Refusal, Setback};
 
-/// An answer that was read to its end.
+/// A response that was read to its end.
 pub(super) struct Answer {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
@@ -23,32 +23,33 @@ pub(super) struct Answer {
 }
 
 impl Answer {
-    /// A header, where it is text.
+    /// Returns a header if it is present and text.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
     }
 }
 
-/// Whether a request that met with a setback may have been taken all the same.
+/// States whether a request that failed with a retryable error may have been accepted nevertheless.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Arrival {
-    /// It was not sent as a whole, or the receiver says that it did not take it.
+    /// It was not sent completely, or the receiver reported that it did not accept it.
     Excluded,
-    /// Nobody can tell.
+    /// It may have been accepted; the client cannot know.
     Possible,
 }
 
-/// Makes outcomes, none of which tells a secret.
+/// A builder of outcomes, whose messages contain no secrets.
 pub(super) struct Verdict<'a> {
     pub(super) secrets: &'a Secrets,
-    /// Data points, spans or log records in the request.
+    /// The number of data points, spans or log records in the request.
     pub(super) items: u64,
 }
 
 impl Verdict<'_> {
-    /// The receiver took it.
+    /// Returns the outcome of a request that the receiver accepted.
     pub(super) fn delivered(&self, response: ExportResponse) -> Outcome {
-        // No receiver can reject more than it was sent, and the account would not add up.
+        // A receiver cannot reject more items than it was sent; otherwise the accounting would not
+        // add up.
         let rejected = u64::try_from(response.rejected)
             .unwrap_or(0)
             .min(self.items);
@@ -57,7 +58,7 @@ impl Verdict<'_> {
         Outcome::Delivered(is_partial.then_some(PartialSuccess { rejected, message }))
     }
 
-    /// The receiver says that it took it, and more that cannot be read.
+    /// Returns the outcome of an accepted request with a response that cannot be decoded.
     pub(super) fn delivered_with(&self, warning: &str) -> Outcome {
         let response = ExportResponse {
             rejected: 0,
@@ -95,11 +96,11 @@ impl Verdict<'_> {
         })
     }
 
-    /// The answer, or what comes out of it, is longer than anybody reads.
+    /// Returns the outcome for a response that exceeds the limit, compressed or not.
     pub(super) fn response_too_large(&self) -> Outcome {
         self.refused("response_too_large", "the answer is longer than 4 MiB")
     }
 }
 
-/// The warning that takes the place of an answer.
+/// The warning for a response that cannot be decoded.
 pub(super) const UNREADABLE: &str = "taken, but the answer is not what OTLP says";

@@ -1,4 +1,4 @@
-//! The bodies of requests and answers: compressed, decompressed, and bounded.
+//! The bodies of requests and responses: compressed, decompressed, and limited in size.
 
 use std::borrow::Cow;
 use std::convert::Infallible;
@@ -15,17 +15,17 @@ use http_body::{Body, Frame, SizeHint};
 
 use super::config::Compression;
 
-/// A request is not sent when it is larger, before compression or after.
+/// The maximum size of a request, before and after compression; larger ones are not sent.
 ///
 /// Source: OTLP 1.11, "Request size limits".
 pub(super) const MAX_REQUEST: usize = 64 << 20;
 
-/// An answer is not read further, compressed or not.
+/// The maximum size of a response that is read, before and after decompression.
 ///
 /// Source: OTLP 1.11, "Response size limits".
 pub(super) const MAX_RESPONSE: usize = 4 << 20;
 
-/// A body that is there as a whole: a head, for gRPC, and the message.
+/// A body that is completely in memory: a head, for gRPC, and the message.
 #[derive(Clone, Debug)]
 pub(super) struct Whole {
     parts: [Bytes; 2],
@@ -64,7 +64,8 @@ impl Body for Whole {
     }
 }
 
-/// Compresses a message. At the lowest level: the others take several times as long for a tenth.
+/// Compresses a message, at the fastest level: the others take several times as long and save a
+/// tenth.
 pub(super) fn compress(message: &Bytes, compression: Compression) -> io::Result<Bytes> {
     match compression {
         Compression::None => Ok(message.clone()),
@@ -81,7 +82,7 @@ pub(super) fn compress(message: &Bytes, compression: Compression) -> io::Result<
     }
 }
 
-/// The name of a compression in headers.
+/// Returns the name of a compression in headers.
 pub(super) fn name_of(compression: Compression) -> Option<&'static str> {
     match compression {
         Compression::None => None,
@@ -90,18 +91,18 @@ pub(super) fn name_of(compression: Compression) -> Option<&'static str> {
     }
 }
 
-/// What came of reading an answer.
+/// The result of reading a response.
 #[derive(Debug)]
 pub(super) enum Received<E> {
-    /// The body to its end, as it was sent, and the trailers.
+    /// The complete body as it was sent, and the trailers.
     Whole(Bytes, HeaderMap),
-    /// It is longer than [`MAX_RESPONSE`].
+    /// The body is longer than [`MAX_RESPONSE`].
     TooLarge,
-    /// It broke off.
+    /// The connection failed before the end of the body.
     Broken(E),
 }
 
-/// Reads an answer, but not more of it than [`MAX_RESPONSE`].
+/// Reads a response of at most [`MAX_RESPONSE`] bytes.
 pub(super) async fn receive<B>(mut body: B) -> Received<B::Error>
 where
     B: Body<Data = Bytes> + Unpin,
@@ -124,31 +125,32 @@ where
     Received::Whole(bytes.freeze(), trailers)
 }
 
-/// Why an answer could not be decompressed.
+/// The reason why a response could not be decompressed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Undecodable {
-    /// More than [`MAX_RESPONSE`] would come out.
+    /// The decompressed response would exceed [`MAX_RESPONSE`].
     TooLarge,
-    /// The bytes are not what they are said to be.
+    /// The bytes are not valid in the encoding that the header names.
     Garbage,
 }
 
-/// Undoes the compression of an answer that a header names, up to [`MAX_RESPONSE`].
+/// Decompresses a response by the encoding that a header names, up to [`MAX_RESPONSE`].
 pub(super) fn decompress<'a>(bytes: &'a [u8], named: &str) -> Result<Cow<'a, [u8]>, Undecodable> {
     match named.trim() {
         "" | "identity" => Ok(bytes.into()),
         "gzip" | "x-gzip" => bounded(MultiGzDecoder::new(bytes)),
-        // Servers answer as they were asked, whether or not we said that we take that.
+        // Some servers respond in the encoding of the request, whether or not the client accepts
+        // it.
         #[cfg(feature = "zstd")]
         "zstd" => {
             let mut decoder = zstd::Decoder::new(bytes).map_err(|_| Undecodable::Garbage)?;
-            // The memory to look back in. RFC 8878, 3.1.1.1.2: 8 MiB are to be supported, and a
-            // stranger need not have more.
+            // The size of the window. RFC 8878, 3.1.1.1.2 recommends supporting 8 MiB, and an
+            // untrusted peer gets no more.
             let window = decoder.window_log_max(23);
             window.map_err(|_| Undecodable::Garbage)?;
             bounded(decoder)
         }
-        // We asked for nothing else.
+        // The client accepts nothing else.
         _ => Err(Undecodable::Garbage),
     }
 }

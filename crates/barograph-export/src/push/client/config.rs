@@ -1,4 +1,4 @@
-//! What a client is told: plain values, checked when it is made.
+//! The configuration of a client: plain values, checked when the client is created.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use crate::otlp::Encoding;
 
-/// How requests travel.
+/// The protocol that carries requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Protocol {
@@ -17,12 +17,12 @@ pub enum Protocol {
     HttpProtobuf,
     /// JSON over HTTP/1.1.
     HttpJson,
-    /// Spans as Zipkin takes them, over HTTP/1.1. The endpoint is taken as it is, path and all.
+    /// Zipkin spans over HTTP/1.1. The endpoint's path is used unchanged.
     Zipkin,
 }
 
 impl Protocol {
-    /// How requests have to be written for it.
+    /// Returns the encoding that requests of this protocol need.
     pub fn encoding(self) -> Encoding {
         match self {
             Protocol::Grpc | Protocol::HttpProtobuf => Encoding::Protobuf,
@@ -31,29 +31,29 @@ impl Protocol {
     }
 }
 
-/// How the bodies of requests are compressed.
+/// The compression of request bodies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Compression {
-    /// Not at all.
+    /// No compression.
     #[default]
     None,
-    /// gzip, which every receiver has to know.
+    /// gzip, which every receiver has to support.
     Gzip,
     /// zstd, which takes half the time. Needs the feature `zstd`.
     Zstd,
 }
 
 impl Compression {
-    /// Whether this build has it.
+    /// Returns true if this build supports it.
     pub const fn is_available(self) -> bool {
         !matches!(self, Compression::Zstd) || cfg!(feature = "zstd")
     }
 }
 
-/// Where a [`Client`](super::Client) sends to, and how.
+/// The destination of a [`Client`](super::Client), and the options for sending.
 ///
-/// `Debug` shows neither the values of headers nor userinfo.
+/// `Debug` shows neither header values nor userinfo.
 #[derive(Clone)]
 pub struct ClientConfig {
     pub(super) protocol: Protocol,
@@ -70,42 +70,42 @@ pub struct ClientConfig {
     pub(super) files: Files,
 }
 
-/// When the files that a configuration names are read first.
+/// The time at which configured files are read first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Files {
     AtStart,
     OnConnect,
 }
 
-/// What becomes of the path of an endpoint.
+/// The treatment of the path of an endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum PathRule {
     SignalAppended,
     AsIs,
 }
 
-/// Whether an endpoint without a scheme is spoken to over TLS.
+/// The security of a connection to an endpoint without a scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Security {
     Tls,
     Plaintext,
 }
 
-/// A header whose value is in a file.
+/// A header with its value in a file.
 #[derive(Clone, Debug)]
 pub(super) struct HeaderFile {
     pub(super) name: String,
-    /// What stands before the file's contents: `Bearer `.
+    /// The text in front of the file's contents, such as `Bearer `.
     pub(super) before: &'static str,
     pub(super) path: PathBuf,
 }
 
 impl ClientConfig {
-    /// Sends to `endpoint`: `http://host:port`, `https://host:port`, `unix:/path/of/socket`, and for
-    /// gRPC also `host:port`.
+    /// Creates a configuration that sends to `endpoint`: `http://host:port`, `https://host:port`,
+    /// `unix:/path/of/socket`, and for gRPC also `host:port`.
     ///
-    /// OTLP over HTTP has `/v1/metrics` or its like appended to the path. gRPC has paths of its own, so
-    /// that one that stands here is not used. Userinfo becomes a header.
+    /// For OTLP over HTTP, the path of the signal, such as `/v1/metrics`, is appended. gRPC defines
+    /// its own paths, so a path in the endpoint is ignored. Userinfo becomes a header.
     pub fn new(protocol: Protocol, endpoint: impl Into<String>) -> Self {
         ClientConfig {
             protocol,
@@ -123,26 +123,26 @@ impl ClientConfig {
         }
     }
 
-    /// Takes the endpoint's path as it is, as for `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT` and its like.
+    /// Uses the endpoint's path unchanged, as for `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT`.
     pub fn with_exact_path(mut self) -> Self {
         self.path = PathRule::AsIs;
         self
     }
 
-    /// Speaks plaintext to an endpoint without a scheme, as for `OTEL_EXPORTER_OTLP_INSECURE`. A
-    /// scheme always decides for itself.
+    /// Uses plaintext for an endpoint without a scheme, as for `OTEL_EXPORTER_OTLP_INSECURE`. A
+    /// scheme takes precedence.
     pub fn with_plaintext(mut self) -> Self {
         self.without_scheme = Security::Plaintext;
         self
     }
 
-    /// Sends a header along. A later one of the same name replaces it.
+    /// Adds a header. A later header of the same name replaces it.
     pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
         self.headers.push((name.into(), value.into()));
         self
     }
 
-    /// Sends a header along whose value is what a file holds, without white space around it. The
+    /// Adds a header with the contents of a file as its value, without surrounding white space. The
     /// file is read for each request, so that it may change.
     pub fn with_header_file(mut self, name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
         let (name, path) = (name.into(), path.into());
@@ -154,8 +154,8 @@ impl ClientConfig {
         self
     }
 
-    /// Sends `authorization: Bearer` with the token that a file holds; as
-    /// [`with_header_file`](Self::with_header_file) otherwise.
+    /// Adds `authorization: Bearer` with the token in a file; otherwise like
+    /// [`with_header_file`](Self::with_header_file).
     pub fn with_token_file(mut self, path: impl Into<PathBuf>) -> Self {
         let (name, path) = ("authorization".to_owned(), path.into());
         self.header_files.push(HeaderFile {
@@ -166,41 +166,41 @@ impl ClientConfig {
         self
     }
 
-    /// Compresses requests.
+    /// Sets the compression of requests.
     pub fn with_compression(mut self, compression: Compression) -> Self {
         self.compression = compression;
         self
     }
 
-    /// Says whom to trust and who we are, over TLS.
+    /// Sets the trusted roots and the client certificate for TLS.
     pub fn with_tls(mut self, tls: TlsConfig) -> Self {
         self.tls = tls;
         self
     }
 
-    /// Goes through a proxy where its rule says so.
+    /// Sets the proxies, and the hosts that are reached without one.
     pub fn with_proxy(mut self, proxy: ProxyConfig) -> Self {
         self.proxy = proxy;
         self
     }
 
-    /// Puts a product before our own in `User-Agent`, such as `checkout/1.2`.
+    /// Sets a product, such as `checkout/1.2`, in front of barograph's own in `User-Agent`.
     pub fn with_user_agent_prefix(mut self, prefix: impl Into<String>) -> Self {
         self.user_agent_prefix = prefix.into();
         self
     }
 
-    /// Reads files for the first time when they are needed. Without this, a file that is not there or
-    /// does not hold what it should is an error of [`Client::new`](super::Client::new); with it, requests
-    /// fail and are tried again until the file is whole.
+    /// Delays reading files until they are needed. By default, a missing or invalid file is an
+    /// error of [`Client::new`](super::Client::new); with this option, requests fail and are
+    /// retried until the file is valid.
     pub fn with_files_read_on_connect(mut self) -> Self {
         self.files = Files::OnConnect;
         self
     }
 
-    /// Makes a new connection, with a new look-up of the name, after this time; by default five
-    /// minutes. A connection that never ends would stay with one replica of many, or with a host that
-    /// the name no longer means.
+    /// Sets the maximum age of a connection, five minutes by default, after which a new one is made
+    /// with a new name resolution. A connection that never ends would stay with one of many
+    /// replicas, or with a host to which the name no longer resolves.
     pub fn with_max_age(mut self, max_age: Duration) -> Self {
         self.max_age = max_age;
         self
@@ -227,10 +227,11 @@ impl fmt::Debug for ClientConfig {
     }
 }
 
-/// Whom to trust over TLS, and who we are. By default the system's roots, and nobody.
+/// The trusted roots and the client certificate for TLS. By default the system's roots, and no
+/// client certificate.
 ///
-/// Files are read again when they have changed, for the next connection; a change of theirs ends the
-/// one there is. Needs the feature `tls`.
+/// Changed files are read again for the next connection; a change closes the existing connection.
+/// Needs the feature `tls`.
 #[derive(Clone, Default)]
 pub struct TlsConfig {
     pub(super) roots: Option<Pem>,
@@ -248,7 +249,7 @@ pub(super) struct Identity {
     pub(super) key: Pem,
 }
 
-/// Something in PEM form.
+/// PEM data, from a file or given directly.
 #[derive(Clone)]
 pub(super) enum Pem {
     File(PathBuf),
@@ -256,19 +257,19 @@ pub(super) enum Pem {
 }
 
 impl TlsConfig {
-    /// Trusts the certificates in a PEM file, in place of the system's.
+    /// Trusts the certificates in a PEM file instead of the system's roots.
     pub fn with_root_file(mut self, path: impl Into<PathBuf>) -> Self {
         self.roots = Some(Pem::File(path.into()));
         self
     }
 
-    /// Trusts certificates given as PEM, in place of the system's.
+    /// Trusts these PEM certificates instead of the system's roots.
     pub fn with_root_pem(mut self, pem: impl Into<Vec<u8>>) -> Self {
         self.roots = Some(Pem::Given(pem.into()));
         self
     }
 
-    /// Shows a client certificate: PEM files of its chain, leaf first, and of its private key.
+    /// Presents a client certificate: PEM files of its chain, leaf first, and of its private key.
     pub fn with_identity_files(
         mut self,
         certificates: impl Into<PathBuf>,
@@ -279,7 +280,7 @@ impl TlsConfig {
         self
     }
 
-    /// Shows a client certificate given as PEM: its chain, leaf first, and its private key.
+    /// Presents a client certificate given as PEM: its chain, leaf first, and its private key.
     pub fn with_identity_pem(
         mut self,
         certificates: impl Into<Vec<u8>>,
@@ -309,9 +310,10 @@ impl fmt::Debug for Pem {
     }
 }
 
-/// Which proxy to go through, in the form of the variables that say so everywhere.
+/// The proxies to use, in the form of the usual environment variables.
 ///
-/// The loopback and UNIX sockets are never reached through a proxy. `Debug` shows no userinfo.
+/// Loopback addresses and UNIX sockets are never reached through a proxy. `Debug` shows no
+/// userinfo.
 #[derive(Clone, Default)]
 pub struct ProxyConfig {
     pub(super) https: Option<String>,
@@ -320,21 +322,21 @@ pub struct ProxyConfig {
 }
 
 impl ProxyConfig {
-    /// The proxy for `https` and for gRPC, as in `HTTPS_PROXY`: `http://user:password@host:port`. It
-    /// is asked for a tunnel.
+    /// Sets the proxy for `https` and for gRPC, as in `HTTPS_PROXY`:
+    /// `http://user:password@host:port`. Requests go through a tunnel (`CONNECT`).
     pub fn with_https(mut self, proxy: impl Into<String>) -> Self {
         self.https = Some(proxy.into());
         self
     }
 
-    /// The proxy for `http`, as in `HTTP_PROXY`. It is given the requests themselves.
+    /// Sets the proxy for `http`, as in `HTTP_PROXY`. The requests are sent to the proxy itself.
     pub fn with_http(mut self, proxy: impl Into<String>) -> Self {
         self.http = Some(proxy.into());
         self
     }
 
-    /// Hosts that are reached directly, as in `NO_PROXY`: names, which stand for all names below
-    /// them too, addresses, ranges such as `10.0.0.0/8`, each with a port or without, or `*`;
+    /// Sets the hosts that are reached directly, as in `NO_PROXY`: names, which include all their
+    /// subdomains, addresses, or ranges such as `10.0.0.0/8`, each with or without a port, or `*`;
     /// separated by commas.
     pub fn with_no_proxy(mut self, hosts: impl Into<String>) -> Self {
         self.not_for = hosts.into();
@@ -352,10 +354,10 @@ impl fmt::Debug for ProxyConfig {
     }
 }
 
-/// Text that should be a URL and may be none, with everything hidden that could be a secret.
+/// Masks everything that could be a secret in a text that should be a URL but may be invalid.
 pub(super) fn masked(text: &str) -> String {
-    // What is wrong with the text may be just where its userinfo or its query begins or ends. So all
-    // is hidden up to the last @, and from the first question mark on.
+    // The text may be invalid just where its userinfo or its query begins or ends. So everything is
+    // masked up to the last @, and from the first question mark or hash on.
     let tail = text.find(['?', '#']);
     let Some(at) = text.rfind('@') else {
         return tail.map_or(text.to_owned(), |tail| format!("{}{MASK}", &text[..=tail]));
@@ -371,7 +373,7 @@ pub(super) fn masked(text: &str) -> String {
     }
 }
 
-/// Stands for what is not shown.
+/// The replacement for masked text.
 pub(super) const MASK: &str = "***";
 
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(300);

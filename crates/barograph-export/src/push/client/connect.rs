@@ -1,4 +1,5 @@
-//! Makes connections: names, sockets, proxies, TLS. Nothing of a request is sent here.
+//! Establishes connections: name resolution, sockets, proxies, TLS. No part of a request is sent
+//! here.
 
 use std::io;
 use std::pin::Pin;
@@ -17,9 +18,9 @@ use super::endpoint::{Endpoint, Host, Place};
 use super::message::causes;
 use super::proxy::{Proxy, Way};
 
-/// Why there is no connection.
+/// The reason why no connection could be established.
 pub(super) struct Unconnected {
-    /// For `error.type`.
+    /// The value of `error.type`.
     pub(super) kind: &'static str,
     pub(super) message: String,
 }
@@ -31,30 +32,30 @@ impl Unconnected {
     }
 }
 
-/// What bytes travel on, whatever it is made of.
+/// A byte stream of any type.
 pub(super) trait Stream: AsyncRead + AsyncWrite + Send + Unpin {}
 
 impl<S: AsyncRead + AsyncWrite + Send + Unpin> Stream for S {}
 
-/// What makes TLS of a stream. Nothing does, without the feature.
+/// The connector that starts TLS on a stream. Without the feature it cannot exist.
 #[cfg(feature = "tls")]
 type Connector = tokio_rustls::TlsConnector;
 #[cfg(not(feature = "tls"))]
 type Connector = std::convert::Infallible;
 
-/// How to get to an endpoint.
+/// The way to an endpoint.
 pub(super) struct Route<'a> {
     pub(super) endpoint: &'a Endpoint,
     pub(super) proxy: Option<&'a Proxy>,
-    /// There where the endpoint is spoken to over TLS.
+    /// Set if the endpoint uses TLS.
     pub(super) tls: Option<Connector>,
-    /// There where the proxy is.
+    /// Set if the proxy uses TLS.
     pub(super) proxy_tls: Option<Connector>,
     pub(super) user_agent: &'a str,
 }
 
 impl Route<'_> {
-    /// Connects, all the way to where the request can be sent.
+    /// Connects to the endpoint, or to the proxy that takes the request.
     pub(super) async fn connect(self) -> Result<Box<dyn Stream>, Unconnected> {
         let host = match &self.endpoint.place {
             Place::Unix(path) => return unix(path).await,
@@ -102,8 +103,8 @@ async fn unix(path: &std::path::Path) -> Result<Box<dyn Stream>, Unconnected> {
     Err(Unconnected::new(CONNECTION_FAILED, message))
 }
 
-/// Looks the name up, and tries its addresses in turn. Messages name each address once: the endpoint's own
-/// stands in what they become part of.
+/// Resolves the name, and tries its addresses in turn. A message contains an address only once: the
+/// caller's text already names the endpoint.
 async fn tcp(host: &Host, role: &str) -> Result<Box<dyn Stream>, Unconnected> {
     let addresses = match lookup_host((&*host.name, host.port)).await {
         Ok(addresses) => addresses.take(MAX_ADDRESSES).collect::<Vec<_>>(),
@@ -118,15 +119,15 @@ async fn tcp(host: &Host, role: &str) -> Result<Box<dyn Stream>, Unconnected> {
     let mut failure = None;
     for address in &addresses {
         let connecting = TcpStream::connect(address);
-        // One that does not answer must not use up the time of those after it.
+        // An address that does not respond must not use up the time for those after it.
         let connected = match addresses.last() == Some(address) {
             false => timeout(NEXT_ADDRESS_AFTER, connecting).await,
             true => Ok(connecting.await),
         };
         match connected.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())) {
             Ok(stream) => {
-                // Without it, the end of a request waits for the answer to its beginning. A stream
-                // that refuses is only slower.
+                // Otherwise the end of a request is delayed until its beginning is acknowledged. A
+                // stream that rejects the option is only slower.
                 let _ = stream.set_nodelay(true);
                 return Ok(Box::new(stream));
             }
@@ -182,7 +183,7 @@ async fn tls(
     Err(Unconnected::new("tls", message))
 }
 
-/// Asks a proxy for a tunnel.
+/// Requests a tunnel from a proxy.
 ///
 /// Source: RFC 9110, 9.3.6.
 async fn tunnel(
@@ -205,7 +206,7 @@ async fn tunnel(
     let answer = async {
         stream.write_all(request.as_bytes()).await?;
         stream.flush().await?;
-        // One byte at a time: what comes after the head belongs to the other end of the tunnel.
+        // One byte at a time: the bytes after the head come from the other end of the tunnel.
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") && head.len() < MAX_TUNNEL_HEAD {
             head.push(stream.read_u8().await?);
@@ -223,12 +224,12 @@ async fn tunnel(
     }
 }
 
-/// What has gone over a connection.
+/// The number of bytes transferred on a connection.
 #[derive(Debug, Default)]
 pub(super) struct Traffic {
     written: AtomicU64,
     read: AtomicU64,
-    /// No more is read than this, from the beginning of the connection.
+    /// The limit of the bytes read, counted from the beginning of the connection.
     readable: AtomicU64,
 }
 
@@ -237,7 +238,7 @@ impl Traffic {
         self.written.load(Ordering::Relaxed)
     }
 
-    /// Lets [`MAX_EXCHANGE`] more bytes be read.
+    /// Permits [`MAX_EXCHANGE`] more bytes to be read.
     pub(super) fn begin_exchange(&self) {
         let read = self.read.load(Ordering::Relaxed);
         let readable = read.saturating_add(MAX_EXCHANGE);
@@ -245,7 +246,7 @@ impl Traffic {
     }
 }
 
-/// A stream that counts the bytes that were written to it.
+/// A stream that counts the bytes written to it, and limits the bytes read from it.
 pub(super) struct Counted {
     pub(super) stream: Box<dyn Stream>,
     pub(super) traffic: Arc<Traffic>,
@@ -312,12 +313,12 @@ impl AsyncWrite for Counted {
     }
 }
 
-/// How much is read for one request: its answer with all heads and frames. Interim answers and frames
-/// that say nothing have no end of their own.
+/// The maximum number of bytes read for one request: its response with all heads and frames.
+/// Interim responses and empty frames are otherwise unlimited.
 const MAX_EXCHANGE: u64 = 2 * MAX_RESPONSE as u64;
-/// Addresses of one name that are tried.
+/// The maximum number of addresses of one name that are tried.
 const MAX_ADDRESSES: usize = 8;
-/// How long an address that is not the last is waited for.
+/// The time that an address other than the last may take to connect.
 const NEXT_ADDRESS_AFTER: Duration = Duration::from_secs(2);
-/// How much a proxy may say before its tunnel begins.
+/// The maximum size of a proxy's response to `CONNECT`.
 const MAX_TUNNEL_HEAD: usize = 16 << 10;

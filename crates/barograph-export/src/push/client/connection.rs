@@ -1,4 +1,4 @@
-//! One connection: a request at a time, and whether it can take another.
+//! A connection, which carries one request at a time.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -19,14 +19,15 @@ use super::message::causes;
 #[cfg(feature = "grpc")]
 use super::quiet::{Quiet, QuietExecutor};
 
-/// Something that requests can be sent on. Dropping it ends it at once, whatever is going on.
+/// An HTTP connection. Dropping it closes it immediately, even during a request.
 pub(super) struct Connection {
     sender: Sender,
-    /// Reads and writes for as long as there is a connection.
+    /// The task that reads and writes while the connection is open.
     driver: Driver,
     born: Instant,
     traffic: Arc<Traffic>,
-    /// How much has been written when the last request is out.
+    /// The number of bytes that have been written at least when the last request is sent
+    /// completely.
     due: u64,
 }
 
@@ -36,7 +37,7 @@ enum Sender {
     Http2(http2::SendRequest<Whole>),
 }
 
-/// The versions of HTTP that are spoken.
+/// The supported versions of HTTP.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Version {
     Http1,
@@ -45,7 +46,7 @@ pub(super) enum Version {
 }
 
 impl Version {
-    /// Its name in ALPN.
+    /// Returns the protocol name in ALPN.
     #[cfg(feature = "tls")]
     pub(super) fn alpn(self) -> &'static [u8] {
         match self {
@@ -56,19 +57,19 @@ impl Version {
     }
 }
 
-/// A request that has had no answer.
+/// A request without a response.
 pub(super) enum Unanswered {
-    /// Nothing of it was sent: the connection had ended before.
+    /// Nothing of it was sent: the connection had been closed before.
     Unsent(Box<Request<Whole>>),
     /// The connection broke.
     Broken { message: String, arrival: Arrival },
 }
 
 impl Connection {
-    /// Begins to speak HTTP on a stream.
+    /// Starts HTTP on a stream.
     pub(super) async fn new(stream: Box<dyn Stream>, version: Version) -> hyper::Result<Self> {
         let traffic = Arc::new(Traffic::default());
-        // What belongs to no request, such as settings, counts with the first.
+        // Bytes that belong to no request, such as settings, count towards the first.
         traffic.begin_exchange();
         let stream = TokioIo::new(Counted {
             stream,
@@ -100,7 +101,7 @@ impl Connection {
         })
     }
 
-    /// Whether it is open, as far as anybody knows.
+    /// Returns true if the connection is not known to be closed.
     pub(super) fn is_open(&self) -> bool {
         match &self.sender {
             Sender::Http1(sender) => !sender.is_closed(),
@@ -109,8 +110,8 @@ impl Connection {
         }
     }
 
-    /// Whether the last request was written to its end. A receiver may answer before that, and what
-    /// it then does with the rest is anybody's guess.
+    /// Returns true if the last request was sent completely. A receiver may respond before that,
+    /// and how it then treats the remaining bytes is undefined.
     pub(super) fn has_sent_all(&self) -> bool {
         self.traffic.written() > self.due
     }
@@ -119,10 +120,10 @@ impl Connection {
         self.born.elapsed()
     }
 
-    /// Ends it in good order, without waiting for that.
+    /// Closes the connection gracefully, in the background.
     pub(super) fn retire(mut self) {
-        // Without a sender the driver says goodbye and ends by itself; or, where the other side does
-        // not even take that, a little later.
+        // Without a sender the task closes the connection and ends; if the peer does not respond,
+        // it is aborted after a timeout.
         if let Some(mut task) = self.driver.0.take() {
             tokio::spawn(async move {
                 if timeout(GOODBYE, &mut task).await.is_err() {
@@ -132,12 +133,12 @@ impl Connection {
         }
     }
 
-    /// Sends a request, and waits for the head of the answer.
+    /// Sends a request, and waits for the head of the response.
     pub(super) async fn send(
         &mut self,
         request: Request<Whole>,
     ) -> Result<Response<Incoming>, Unanswered> {
-        // The head comes before the body, so that a whole request is longer than its body.
+        // The head precedes the body, so a complete request is longer than its body.
         self.due = self.traffic.written().saturating_add(request.body().len());
         self.traffic.begin_exchange();
         let sent = match &mut self.sender {
@@ -166,7 +167,7 @@ impl Connection {
     }
 }
 
-/// The task of a connection, which ends with this.
+/// The task of a connection, aborted on drop.
 struct Driver(Option<JoinHandle<()>>);
 
 impl Drop for Driver {
@@ -177,5 +178,5 @@ impl Drop for Driver {
     }
 }
 
-/// How long a connection may take to end in good order.
+/// The time that a graceful close may take.
 const GOODBYE: Duration = Duration::from_secs(5);

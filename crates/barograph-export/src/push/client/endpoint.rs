@@ -1,4 +1,4 @@
-//! An endpoint, taken apart.
+//! A parsed endpoint.
 
 use std::fmt;
 use std::net::{IpAddr, Ipv6Addr};
@@ -12,20 +12,20 @@ use super::config::{ClientConfig, PathRule, Protocol, Security};
 use super::invalid::InvalidUrl;
 use crate::otlp::Signal;
 
-/// Where requests go, as [`ClientConfig::endpoint`] reads it. `Debug` and `Display` show neither
-/// userinfo nor query.
+/// The destination of requests, as parsed by [`ClientConfig::endpoint`]. `Debug` and `Display` show
+/// neither userinfo nor query.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Endpoint {
     pub(super) is_tls: bool,
     pub(super) place: Place,
     /// The path of requests, with the query if there is one.
     pub(super) path: String,
-    /// `Basic ...`, where there was userinfo.
+    /// The value `Basic ...`, if the endpoint had userinfo.
     pub(super) basic: Option<String>,
     has_unused_path: bool,
 }
 
-/// What is connected to.
+/// The address of an endpoint.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     Tcp(Host),
@@ -35,7 +35,7 @@ pub(super) enum Place {
 /// A host and a port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Host {
-    /// A name in small letters, or an address without brackets.
+    /// A name in lower case, or an address without brackets.
     pub(super) name: String,
     pub(super) port: u16,
 }
@@ -45,12 +45,12 @@ impl Host {
         let name = self.name.trim_end_matches('.');
         match name.parse::<IpAddr>() {
             Ok(address) => address.to_canonical().is_loopback(),
-            // RFC 6761, 6.3: all names below it too.
+            // RFC 6761, 6.3: subdomains too.
             Err(_) => name == "localhost" || name.ends_with(".localhost"),
         }
     }
 
-    /// As it stands in a URL, with its port.
+    /// Returns the host and port as in a URL.
     pub(super) fn authority(&self) -> String {
         let Host { name, port } = self;
         match name.contains(':') {
@@ -61,18 +61,18 @@ impl Host {
 }
 
 impl ClientConfig {
-    /// Reads the endpoint for a signal, by the same rules as [`Client::new`](super::Client::new).
+    /// Parses the endpoint for a signal, by the same rules as [`Client::new`](super::Client::new).
     ///
     /// # Errors
     ///
-    /// [`InvalidUrl`], for text that is no endpoint of the protocol.
+    /// Returns [`InvalidUrl`] if the text is not an endpoint of the protocol.
     pub fn endpoint(&self, signal: Signal) -> Result<Endpoint, InvalidUrl> {
         Endpoint::new(self, signal)
     }
 }
 
 impl Endpoint {
-    /// The scheme, host and port, or the socket: where requests go, without path and secrets.
+    /// Returns the scheme, host and port, or the socket: the destination without path and secrets.
     pub fn origin(&self) -> String {
         match &self.place {
             Place::Unix(path) => format!("unix:{}", path.display()),
@@ -80,7 +80,7 @@ impl Endpoint {
         }
     }
 
-    /// The port, unless it is a socket.
+    /// Returns the port, or `None` for a UNIX socket.
     pub fn port(&self) -> Option<u16> {
         match &self.place {
             Place::Unix(_) => None,
@@ -88,7 +88,8 @@ impl Endpoint {
         }
     }
 
-    /// Whether the endpoint has a path or a query that is not used: gRPC has its own paths.
+    /// Returns true if the endpoint has a path or a query that is ignored, because gRPC defines its
+    /// own paths.
     pub fn has_unused_path(&self) -> bool {
         self.has_unused_path
     }
@@ -119,11 +120,11 @@ impl Endpoint {
             .map_or(("/", None), |url| (&*url.path, url.query.as_deref()));
         let is_grpc = config.protocol == Protocol::Grpc;
         let mut path = match (config.protocol, config.path) {
-            // A server of gRPC knows its methods by their whole path, without anything before it.
+            // gRPC servers expect exactly the path of the method, without a prefix.
             (Protocol::Grpc, _) => signal.grpc_path().to_owned(),
             (Protocol::Zipkin, _) => base.to_owned(),
             (_, PathRule::AsIs) if url.is_some() => base.to_owned(),
-            // A socket's address has no path of requests.
+            // A socket's address has no path for requests.
             _ => base.trim_end_matches('/').to_owned() + signal.http_path(),
         };
         if let Some(query) = query.filter(|_| !is_grpc) {
@@ -142,7 +143,7 @@ impl Endpoint {
         })
     }
 
-    /// As `Host` and `:authority` name it.
+    /// Returns the value of `Host` and `:authority`.
     pub(super) fn authority(&self) -> String {
         match &self.place {
             Place::Unix(_) => "localhost".to_owned(),
@@ -157,7 +158,7 @@ impl Endpoint {
         }
     }
 
-    /// The whole URL, with path and query.
+    /// Returns the whole URL, with path and query.
     pub(super) fn url(&self) -> String {
         format!("{}://{}{}", self.scheme(), self.authority(), self.path)
     }
@@ -166,7 +167,7 @@ impl Endpoint {
         if self.is_tls { "https" } else { "http" }
     }
 
-    /// Whether others on the way can read what is sent: plain text that leaves this machine.
+    /// Returns true if the requests can be read on the network: plaintext that leaves this machine.
     pub(super) fn is_readable_by_others(&self) -> bool {
         match &self.place {
             Place::Unix(_) => false,
@@ -174,7 +175,7 @@ impl Endpoint {
         }
     }
 
-    /// As people may read it: without userinfo and query.
+    /// Returns the URL for display, without userinfo and query.
     pub(super) fn shown(&self) -> String {
         match &self.place {
             Place::Unix(path) => format!("unix:{}", path.display()),
@@ -203,8 +204,8 @@ fn expected(protocol: Protocol) -> &'static str {
 }
 
 fn socket(text: &str, path: &str) -> Result<PathBuf, InvalidUrl> {
-    // `unix:/path` and `unix:///path` are the same; between two slashes and the third is a host,
-    // which a socket has not got.
+    // `unix:/path` and `unix:///path` are the same; the part between the second and the third slash
+    // would be a host, which a socket does not have.
     let path = path.strip_prefix("//").unwrap_or(path);
     match path.starts_with('/') && path.len() > 1 {
         true => Ok(path.into()),
@@ -212,9 +213,9 @@ fn socket(text: &str, path: &str) -> Result<PathBuf, InvalidUrl> {
     }
 }
 
-/// A URL with a host, or the `host:port` that stands in for one.
+/// A URL with a host, or a `host:port` in its place.
 pub(super) struct Url {
-    /// In small letters.
+    /// The scheme in lower case.
     pub(super) scheme: Option<String>,
     pub(super) userinfo: Option<String>,
     pub(super) name: String,
@@ -226,7 +227,7 @@ pub(super) struct Url {
 impl Url {
     pub(super) fn parse(text: &str, expected: &'static str) -> Result<Self, InvalidUrl> {
         let invalid = || InvalidUrl::new(text, expected);
-        // What is no URI at all without a scheme, such as `host:4317/path`, is one with it.
+        // `host:4317/path` is not a URI without a scheme, so one is added.
         let (scheme, rest) = match text.split_once("://") {
             Some((scheme, rest)) => (Some(scheme.to_ascii_lowercase()), rest),
             None => (None, text),
@@ -267,7 +268,7 @@ impl Url {
     }
 }
 
-/// The value of a header that says `userinfo`, whose parts are percent-encoded.
+/// Returns the value of a header with `userinfo`, whose parts are percent-encoded.
 ///
 /// Source: RFC 7617.
 pub(super) fn basic(userinfo: &str) -> String {
@@ -276,7 +277,7 @@ pub(super) fn basic(userinfo: &str) -> String {
     format!("Basic {}", STANDARD.encode(pair))
 }
 
-/// The bytes that percent-encoding stands for. What is not quite percent-encoding stands for itself.
+/// Decodes percent-encoding. Invalid sequences are kept unchanged.
 pub(super) fn percent_decoded(text: &str) -> Vec<u8> {
     let digit = |byte: u8| {
         char::from(byte)

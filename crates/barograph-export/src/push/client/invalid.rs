@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, without the secrets in it.
+//! Errors in a configuration, without the secrets in it.
 
 use std::error::Error;
 use std::fmt;
@@ -6,26 +6,26 @@ use std::path::PathBuf;
 
 use super::config::masked;
 
-/// Why no client can be made.
+/// The reason why no client can be created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidClient {
-    /// The endpoint, or a proxy, is no URL of the kind that was expected.
+    /// The endpoint, or a proxy, is not a URL of the expected kind.
     Url(InvalidUrl),
     /// A header cannot be sent.
     Header(InvalidHeader),
-    /// A file does not hold what it should.
+    /// A file has invalid contents, or cannot be read.
     File(InvalidFile),
-    /// Something was asked for that this build has not got.
+    /// This build lacks a feature that the configuration needs.
     Feature(MissingFeature),
 }
 
-/// A URL that is not what was expected.
+/// A URL that is not of the expected kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidUrl {
     /// The URL without userinfo and query.
     pub url: String,
-    /// What would have been right.
+    /// The form that was expected.
     pub expected: &'static str,
 }
 
@@ -39,29 +39,29 @@ impl InvalidUrl {
 /// A header that cannot be sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidHeader {
-    /// Its name. The value is not told.
+    /// The name of the header. The value is never included.
     pub name: String,
-    /// What would have been right.
+    /// The form that was expected.
     pub expected: &'static str,
 }
 
-/// A file that does not hold what it should, or cannot be read.
+/// A file with invalid contents, or one that cannot be read.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidFile {
-    /// Where it is; none where its contents were given in its place.
+    /// The path of the file; `None` if its contents were given directly.
     pub path: Option<PathBuf>,
-    /// What should be in it.
+    /// The contents that were expected.
     pub expected: &'static str,
-    /// What is the matter.
+    /// The reason why it is invalid.
     pub reason: String,
 }
 
-/// A build without what was asked for.
+/// A feature that this build lacks.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MissingFeature {
-    /// The feature of this crate that opens it.
+    /// The Cargo feature of this crate that has to be enabled.
     pub feature: &'static str,
-    /// What needs it.
+    /// The functionality that needs it.
     pub wanted: &'static str,
 }
 

@@ -1,7 +1,7 @@
-//! Answers in JSON: export responses, and the status of a request that failed.
+//! Decoding of JSON responses: export responses, and the status of a failed request.
 //!
-//! Read without building a tree: what is not asked for is passed over, so that an answer costs no
-//! more than its own length.
+//! No tree is built: unknown fields are skipped, so that decoding costs no more than the length of
+//! the response.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Unexpec
 
 use crate::otlp::{ExportResponse, Malformed};
 
-/// Reads an `ExportMetricsServiceResponse` or its like.
+/// Decodes an `ExportMetricsServiceResponse` or its counterpart for traces or logs.
 pub(super) fn export_response(bytes: &[u8]) -> Result<ExportResponse, Malformed> {
     let answer: Answer = serde_json::from_slice(bytes).map_err(|_| Malformed)?;
     let partial = answer.partial.unwrap_or_default();
@@ -19,13 +19,13 @@ pub(super) fn export_response(bytes: &[u8]) -> Result<ExportResponse, Malformed>
     })
 }
 
-/// Reads the message in a `google.rpc.Status`.
+/// Decodes the message in a `google.rpc.Status`.
 pub(super) fn status_message(bytes: &[u8]) -> Result<String, Malformed> {
     let answer: Answer = serde_json::from_slice(bytes).map_err(|_| Malformed)?;
     Ok(answer.message)
 }
 
-/// Any object of these, whatever else is in it.
+/// Any of these objects; unknown fields are ignored.
 #[derive(Default)]
 struct Answer {
     partial: Option<Box<Answer>>,
@@ -50,7 +50,7 @@ impl<'de> Visitor<'de> for AnswerVisitor {
 
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Answer, A::Error> {
         let mut answer = Answer::default();
-        // Readers of protobuf's JSON take the names of the .proto files too.
+        // Parsers of protobuf's JSON also accept the field names of the .proto files.
         while let Some(key) = map.next_key::<String>()? {
             match &*key {
                 "partialSuccess" | "partial_success" => answer.partial = map.next_value()?,
@@ -72,7 +72,7 @@ impl<'de> Visitor<'de> for AnswerVisitor {
     }
 }
 
-/// A 64-bit integer: by protobuf's JSON a text, but a number is taken too.
+/// A 64-bit integer: a string in protobuf's JSON, but a number is accepted too.
 struct Number(i64);
 
 impl<'de> Deserialize<'de> for Number {

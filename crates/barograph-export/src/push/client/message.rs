@@ -1,4 +1,4 @@
-//! What receivers and errors say, made fit for a log line.
+//! Messages of receivers and errors, prepared for a log line.
 
 use std::cmp::Reverse;
 use std::error::Error;
@@ -8,15 +8,15 @@ use barograph_model::text::is_invisible;
 
 use super::config::MASK;
 
-/// Texts that never leave the client: the values of headers, and credentials.
+/// The texts that must never leave the client: header values and credentials.
 #[derive(Clone, Default)]
 pub(super) struct Secrets(Vec<String>);
 
 impl Secrets {
-    /// Remembers a secret. Parts of it count too: what stands behind `Bearer` or `Basic` may be
+    /// Adds a secret. The part behind `Bearer` or `Basic` counts as a secret too, since it may be
     /// quoted alone.
     pub(super) fn add(&mut self, secret: &str) {
-        // What is shorter would be found in words that have nothing to do with it.
+        // Shorter texts would match parts of unrelated words.
         let parts = [secret]
             .into_iter()
             .chain(secret.split_once(' ').map(|(_, rest)| rest));
@@ -26,12 +26,12 @@ impl Secrets {
                 self.0.push(part);
             }
         }
-        // One that holds another is to be found first.
+        // A secret that contains another must be found first.
         self.0.sort_by_key(|secret| Reverse(secret.len()));
     }
 
-    /// A message for people: at most [`LIMIT`] bytes and an ellipsis, on one line, nothing in it
-    /// that steers a terminal, no secret.
+    /// Returns a message for display: one line of at most [`LIMIT`] bytes and an ellipsis, without
+    /// control characters and secrets.
     pub(super) fn message(&self, text: &str) -> String {
         let text = text.trim();
         let longest = self.0.first().map_or(0, String::len);
@@ -43,7 +43,7 @@ impl Secrets {
             }
         }
         if window.len() < text.len() {
-            // The cut may have gone through a secret, which is then not found.
+            // The cut may have split a secret, which is then not found.
             masked.truncate(boundary(&masked, masked.len().saturating_sub(longest)));
         }
         let mut message = String::with_capacity(masked.len().min(LIMIT));
@@ -71,7 +71,7 @@ impl Secrets {
     }
 }
 
-/// An error and its causes on one line. A cause that its error has told already is left out.
+/// Joins an error and its causes on one line. A cause that the text already contains is left out.
 pub(super) fn causes(error: &(dyn Error + 'static)) -> String {
     let mut text = error.to_string();
     let mut cause = error.source();
@@ -85,7 +85,7 @@ pub(super) fn causes(error: &(dyn Error + 'static)) -> String {
     text
 }
 
-/// The last boundary between characters that is not after `index`.
+/// Returns the last character boundary that is not after `index`.
 fn boundary(text: &str, index: usize) -> usize {
     let mut index = index.min(text.len());
     while !text.is_char_boundary(index) {
@@ -94,7 +94,7 @@ fn boundary(text: &str, index: usize) -> usize {
     index
 }
 
-/// Bytes of a message that are kept.
+/// The maximum length of a message in bytes.
 pub(super) const LIMIT: usize = 512;
 
 #[cfg(test)]

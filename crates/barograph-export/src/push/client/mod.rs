@@ -1,38 +1,38 @@
-//! The transport over a network: gRPC, protobuf and JSON over HTTP, Zipkin, on one connector.
+//! The network transport: gRPC, protobuf and JSON over HTTP, and Zipkin, on one connector.
 //!
-//! A [`Client`] holds one connection and sends one request at a time on it. What differs between the
-//! protocols is what stands in the headers and what an answer means; names, sockets, proxies, TLS,
-//! age, limits and secrets are the same for all of them, and each is one module here.
+//! A [`Client`] holds one connection and sends one request at a time on it. The protocols differ in
+//! their headers and in the meaning of a response; name resolution, sockets, proxies, TLS,
+//! connection age, limits and secrets are the same for all of them, and each is one module here.
 //!
-//! * A connection is kept between requests. It is made anew, with a new look-up of the name, when it
-//!   has reached its greatest age, when a certificate file has changed, or when it broke.
-//! * Nothing is read without a limit, and what a receiver says is cut, escaped and rid of our own
-//!   secrets before anybody sees it.
-//! * Redirections are refused: credentials are meant for the host that was configured.
-//! * Nothing here logs, by `tracing` or otherwise, and HTTP/2, which does, has it suppressed.
+//! * A connection is kept between requests. It is replaced, with a new name resolution, when it
+//!   has reached its maximum age, when a certificate file has changed, or when it broke.
+//! * Nothing is read without a limit, and messages of a receiver are truncated, escaped and stripped
+//!   of the client's secrets before they are shown.
+//! * Redirections are rejected: credentials are meant for the configured host.
+//! * Nothing here logs, by `tracing` or otherwise; HTTP/2 does, and is suppressed.
 //!
-//! # What bounds what a peer says
+//! # Limits on input from peers
 //!
-//! | what | bound |
+//! | what | limit |
 //! |---|---|
-//! | connecting, TLS, an answer that drips | the time of the request; then its connection is dropped |
+//! | connecting, TLS, a slow response | the timeout of the request; then its connection is dropped |
 //! | addresses of a name | 8, and 2 s for each but the last |
-//! | what a proxy answers to `CONNECT` | 16 KiB |
-//! | redirections | refused; the place they lead to is only reported |
-//! | the head of an answer over HTTP/1.1 | 100 fields in 408 KiB, by hyper |
+//! | the response of a proxy to `CONNECT` | 16 KiB |
+//! | redirections | rejected; the `Location` is only reported |
+//! | the head of a response over HTTP/1.1 | 100 fields in 408 KiB, by hyper |
 //! | head and trailers over HTTP/2, frames, pushes, resets | 16 KiB, 5 MiB of windows, none, 1,024, by hyper and h2 |
-//! | a body, whatever its `Content-Length` says | 4 MiB |
-//! | all that comes for one request: interim answers, heads, frames, the body | 8 MiB |
-//! | a body that is compressed | 4 MiB come out of it, by a window of 8 MiB |
-//! | JSON, protobuf | 128 deep; as deep as the messages that are read |
-//! | the length before a gRPC message | the length of the body, or it is not read |
-//! | items that were rejected | those that were sent, none where it is negative |
+//! | a body, whatever its `Content-Length` | 4 MiB |
+//! | everything read for one request: interim responses, heads, frames, the body | 8 MiB |
+//! | a compressed body | 4 MiB after decompression, with a window of 8 MiB |
+//! | JSON, protobuf | 128 levels; as deep as the messages that are decoded |
+//! | the length in front of a gRPC message | must be the length of the body, otherwise it is not decoded |
+//! | the number of rejected items | at most the number sent, and 0 if negative |
 //! | `Retry-After` in seconds or as a date, `RetryInfo` | the longest pause of the [`RetryPolicy`](crate::push::RetryPolicy) |
 //! | messages, statuses, details, the `Location` | 512 bytes, escaped |
 //! | kinds of errors | 16 in metrics, 32 in the log |
 //!
 //! Why not reqwest, or hyper's own client? They choose TLS and proxies by the environment, follow
-//! redirections, and do not tell whether a request that failed was sent.
+//! redirections, and do not report whether a request that failed was sent.
 
 mod config;
 mod invalid;
@@ -77,7 +77,7 @@ use crate::otlp::{Request, Signal};
 use crate::push::outcome::{Outcome, Refusal};
 use crate::push::transport::{Target, Transport};
 
-/// Sends requests of one signal to one receiver, over gRPC or HTTP.
+/// A client that sends requests of one signal to one receiver, over gRPC or HTTP.
 ///
 /// ```
 /// use barograph_export::otlp::Signal;
@@ -94,17 +94,19 @@ pub struct Client {
     target: Target,
     #[cfg(feature = "tls")]
     tls: Option<tls::Tls>,
-    /// Not here while a request is on it: a try that is given up takes its connection along.
+    /// `None` while a request is in progress: when an attempt is canceled, its connection is
+    /// dropped too.
     connection: Option<Connection>,
 }
 
 impl Client {
-    /// Checks a configuration. Connects only when there is something to send.
+    /// Creates a client after checking its configuration. Connects only when there is something to
+    /// send.
     ///
     /// # Errors
     ///
-    /// Whatever would keep each request from being sent: a URL or a header that is none, a file that
-    /// is not there or does not hold what it should, a feature that this build has not got.
+    /// Returns an error for everything that would make each request fail: an invalid URL or header,
+    /// a missing or invalid file, a feature that this build lacks.
     pub fn new(config: ClientConfig, signal: Signal) -> Result<Self, InvalidClient> {
         let settings = Settings::new(&config, signal)?;
         #[cfg(feature = "tls")]
@@ -137,7 +139,7 @@ impl Client {
         };
         let mut head = match head {
             Ok(head) => head,
-            // The next version of the file may be whole.
+            // The next version of the file may be valid.
             Err(invalid) => {
                 let message = invalid.to_string();
                 return verdict.setback("header_file", &message, None, Arrival::Excluded);
@@ -181,7 +183,7 @@ impl Client {
         }
     }
 
-    /// The body to send, or why it is not sent.
+    /// Returns the body to send, or the outcome if the request cannot be sent.
     fn body(&self, request: &Request, verdict: &Verdict<'_>) -> Result<Whole, Outcome> {
         if request.encoding != self.settings.protocol.encoding() {
             let message = format!(
@@ -221,8 +223,8 @@ impl Client {
         }
     }
 
-    /// Sends a request on the connection that there is, or on a new one, and waits for the head of
-    /// the answer.
+    /// Sends a request on the existing connection or on a new one, and waits for the head of the
+    /// response.
     async fn exchange(
         &mut self,
         request: http::Request<Whole>,
@@ -231,7 +233,7 @@ impl Client {
             None => request,
             Some(mut connection) => match connection.send(request).await {
                 Ok(answer) => return Ok((connection, answer)),
-                // The receiver had closed it in the meantime, which is its right and no failure.
+                // The receiver closed it in the meantime, which is legitimate and not a failure.
                 Err(Unanswered::Unsent(request)) => *request,
                 Err(Unanswered::Broken { message, arrival }) => {
                     return Err(Failed {
@@ -261,10 +263,10 @@ impl Client {
         }
     }
 
-    /// The connection that was kept, if it may be used once more.
+    /// Returns the existing connection if it may be reused.
     async fn kept(&mut self) -> Option<Connection> {
         let connection = self.connection.take()?;
-        // Lets it hear that the other side has closed it.
+        // Lets the connection task notice that the peer has closed it.
         tokio::task::yield_now().await;
         let is_old = connection.age() >= self.settings.max_age;
         #[cfg(feature = "tls")]
@@ -326,7 +328,7 @@ impl std::fmt::Debug for Client {
     }
 }
 
-/// Why there is no answer.
+/// The reason why there is no response.
 struct Failed {
     kind: &'static str,
     message: String,
@@ -351,7 +353,8 @@ fn version(protocol: Protocol) -> Version {
     }
 }
 
-/// Source: the semantic conventions of OpenTelemetry, `otel.component.type`.
+/// Returns the description of the receiver. Source: the semantic conventions of OpenTelemetry,
+/// `otel.component.type`.
 fn target(settings: &Settings, signal: Signal) -> Target {
     let component_type = match (settings.protocol, signal) {
         (Protocol::Grpc, Signal::Metrics) => "otlp_grpc_metric_exporter",

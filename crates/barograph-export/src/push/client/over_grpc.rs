@@ -1,9 +1,9 @@
-//! OTLP over gRPC: the five bytes before a message, and what a status means.
+//! OTLP over gRPC: the five-byte prefix of a message, and the meaning of a status.
 //!
-//! Why not tonic? Its own complaints about an answer come out as statuses, and cannot be told from
-//! those that the receiver sent: one that is too large is `OUT_OF_RANGE`, which OTLP says to repeat.
-//! It would also log, through the very pipeline that it is part of. A unary call is small enough to
-//! be written down.
+//! Why not tonic? Its own errors about a response are statuses too, and cannot be told from those
+//! that the receiver sent: a response that is too large is `OUT_OF_RANGE`, which OTLP treats as
+//! retryable. It would also log, through the same pipeline that it is part of. A unary call is
+//! small enough to implement directly.
 //!
 //! Source: gRPC over HTTP/2, `PROTOCOL-HTTP2.md`.
 
@@ -23,7 +23,7 @@ use super::endpoint::percent_decoded;
 use crate::otlp::{ExportResponse, RpcStatus};
 use crate::push::outcome::Outcome;
 
-/// A message, compressed or not, as the body of a call.
+/// Frames a message, compressed or not, as the body of a call.
 pub(super) fn frame(message: Bytes, compression: Compression) -> Whole {
     let mut head = BytesMut::with_capacity(5);
     head.put_u8(u8::from(compression != Compression::None));
@@ -31,7 +31,7 @@ pub(super) fn frame(message: Bytes, compression: Compression) -> Whole {
     Whole::new(head.freeze(), message)
 }
 
-/// Puts the headers of the protocol into a request's.
+/// Adds the protocol's headers to those of a request.
 pub(super) fn set_headers(headers: &mut HeaderMap, compression: Compression) {
     headers.insert(
         header::CONTENT_TYPE,
@@ -44,17 +44,17 @@ pub(super) fn set_headers(headers: &mut HeaderMap, compression: Compression) {
     }
 }
 
-/// What [`decompress`] takes.
+/// The encodings that [`decompress`] supports.
 const ACCEPTED: &str = match cfg!(feature = "zstd") {
     true => "identity,gzip,zstd",
     false => "identity,gzip",
 };
 
-/// What an answer means.
+/// Returns the outcome that a response means.
 ///
 /// Source: OTLP 1.11, "OTLP/gRPC".
 pub(super) fn outcome(answer: &Answer, verdict: &Verdict<'_>) -> Outcome {
-    // A failure may put all of it into the headers.
+    // A failure may have everything in the headers.
     let field = |name| {
         answer
             .trailers
@@ -90,14 +90,14 @@ pub(super) fn outcome(answer: &Answer, verdict: &Verdict<'_>) -> Outcome {
     };
     let retry = details.and_then(|details| details.retry);
     match code {
-        // Of these, some hop on the way may have given up on a receiver that did not.
+        // An intermediary may have given up on a receiver that did not.
         Code::Cancelled | Code::DeadlineExceeded => {
             verdict.setback(code.as_str(), &text, retry, Arrival::Possible)
         }
         Code::Aborted | Code::OutOfRange | Code::Unavailable | Code::DataLoss => {
             verdict.setback(code.as_str(), &text, retry, Arrival::Excluded)
         }
-        // Only who says when will recover.
+        // Retryable only if the receiver says when.
         Code::ResourceExhausted if retry.is_some() => {
             verdict.setback(code.as_str(), &text, retry, Arrival::Excluded)
         }
@@ -105,9 +105,9 @@ pub(super) fn outcome(answer: &Answer, verdict: &Verdict<'_>) -> Outcome {
     }
 }
 
-/// What an answer means that did not come from a gRPC server.
+/// Returns the outcome for a response that did not come from a gRPC server.
 ///
-/// Source: gRPC, `http-grpc-status-mapping.md`. What that has as `UNAVAILABLE` may be repeated.
+/// Source: gRPC, `http-grpc-status-mapping.md`. What it maps to `UNAVAILABLE` is retryable.
 fn without_status(answer: &Answer, verdict: &Verdict<'_>) -> Outcome {
     let status = answer.status;
     let error_type = status.as_str().to_owned();
@@ -122,7 +122,7 @@ fn without_status(answer: &Answer, verdict: &Verdict<'_>) -> Outcome {
     }
 }
 
-/// The one message of an answer, uncompressed.
+/// Returns the single message of a response, decompressed.
 fn message(answer: &Answer) -> Result<Cow<'_, [u8]>, Undecodable> {
     let garbage = Undecodable::Garbage;
     let (head, message) = answer.body.split_first_chunk::<5>().ok_or(garbage)?;
@@ -137,7 +137,7 @@ fn message(answer: &Answer) -> Result<Cow<'_, [u8]>, Undecodable> {
     }
 }
 
-/// The status in `grpc-status-details-bin`.
+/// Decodes the status in `grpc-status-details-bin`.
 fn details(value: &HeaderValue) -> Option<RpcStatus> {
     // Padding is optional.
     const CONFIG: GeneralPurposeConfig =

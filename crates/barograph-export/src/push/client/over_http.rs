@@ -1,4 +1,4 @@
-//! OTLP and Zipkin over HTTP: what goes into the headers, and what an answer means.
+//! OTLP and Zipkin over HTTP: the headers of requests, and the meaning of responses.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
@@ -12,7 +12,7 @@ use super::json;
 use crate::otlp::{Encoding, ExportResponse, RpcStatus};
 use crate::push::outcome::Outcome;
 
-/// Puts the headers of the protocol into a request's.
+/// Adds the protocol's headers to those of a request.
 pub(super) fn set_headers(headers: &mut HeaderMap, encoding: Encoding, compression: Compression) {
     let content_type = HeaderValue::from_static(encoding.content_type());
     headers.insert(header::CONTENT_TYPE, content_type);
@@ -22,7 +22,7 @@ pub(super) fn set_headers(headers: &mut HeaderMap, encoding: Encoding, compressi
     }
 }
 
-/// What an answer means.
+/// Returns the outcome that a response means.
 ///
 /// Source: OTLP 1.11, "OTLP/HTTP Response".
 pub(super) fn outcome(answer: &Answer, encoding: Encoding, verdict: &Verdict<'_>) -> Outcome {
@@ -42,8 +42,8 @@ pub(super) fn outcome(answer: &Answer, encoding: Encoding, verdict: &Verdict<'_>
     failure(answer, &body.unwrap_or_default(), encoding, verdict)
 }
 
-/// What an answer means whose status says all: that of Zipkin, which takes spans with a 202 and says
-/// nothing more.
+/// Returns the outcome of a response if only its status matters: Zipkin accepts spans with a 202
+/// and an empty body.
 pub(super) fn plain_outcome(answer: &Answer, verdict: &Verdict<'_>) -> Outcome {
     if answer.status.is_success() {
         return verdict.delivered(ExportResponse::default());
@@ -60,7 +60,7 @@ fn body_of(answer: &Answer) -> Result<Cow<'_, [u8]>, Undecodable> {
     decompress(&answer.body, named)
 }
 
-/// What an answer means that says that the request was not taken.
+/// Returns the outcome of a response that says that the request was not accepted.
 fn failure(
     answer: &Answer,
     body: &[u8],
@@ -79,7 +79,7 @@ fn failure(
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
             verdict.setback(error_type, &message, retry_after(), Arrival::Excluded)
         }
-        // Said by somebody on the way, who may have passed the request on.
+        // Sent by an intermediary, which may have forwarded the request.
         StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
             verdict.setback(error_type, &message, retry_after(), Arrival::Possible)
         }
@@ -87,7 +87,7 @@ fn failure(
     }
 }
 
-/// What an answer says, behind its status. Many say nothing but that once more.
+/// Prefixes a message with the status, unless the message only repeats the status.
 fn with_status(status: StatusCode, message: &str) -> String {
     let bare = match message.strip_prefix(status.as_str()) {
         Some(rest) if !rest.starts_with(char::is_alphanumeric) => {
@@ -103,7 +103,7 @@ fn with_status(status: StatusCode, message: &str) -> String {
     }
 }
 
-/// How an answer says that it is written; none if in neither way.
+/// Returns the encoding of a response; `None` if it is neither protobuf nor JSON.
 fn encoding_of(answer: &Answer) -> Option<Encoding> {
     let kind = answer.header("content-type")?.split(';').next()?.trim();
     match kind.to_ascii_lowercase().as_str() {
@@ -115,7 +115,7 @@ fn encoding_of(answer: &Answer) -> Option<Encoding> {
 
 fn response(body: &[u8], encoding: Option<Encoding>) -> Result<ExportResponse, ()> {
     match encoding {
-        // Many answer with nothing, whatever they call it.
+        // Many receivers respond with an empty body, whatever its content type.
         _ if body.is_empty() => Ok(ExportResponse::default()),
         Some(Encoding::Protobuf) => ExportResponse::from_protobuf(body).map_err(drop),
         Some(Encoding::Json) => json::export_response(body).map_err(drop),
@@ -123,7 +123,7 @@ fn response(body: &[u8], encoding: Option<Encoding>) -> Result<ExportResponse, (
     }
 }
 
-/// What the body of a failure says: a status, or a text.
+/// Returns the message in the body of a failure: that of a status, or the body as text.
 fn said(body: &[u8], encoding: Option<Encoding>) -> String {
     let status = match encoding {
         Some(Encoding::Protobuf) => RpcStatus::from_protobuf(body)
@@ -132,7 +132,7 @@ fn said(body: &[u8], encoding: Option<Encoding>) -> String {
         Some(Encoding::Json) => json::status_message(body).ok(),
         None => None,
     };
-    // Far more than is shown, and little enough to copy.
+    // Far more than is shown, but cheap to copy.
     let text = || String::from_utf8_lossy(&body[..body.len().min(MAX_TEXT)]).into_owned();
     status
         .filter(|message| !message.is_empty())
@@ -147,7 +147,7 @@ fn redirection(answer: &Answer) -> String {
     format!("a redirection{to}, which is not followed")
 }
 
-/// How long to wait: seconds, or until a date.
+/// Parses the time to wait: seconds, or an HTTP date.
 ///
 /// Source: RFC 9110, 10.2.3.
 fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {

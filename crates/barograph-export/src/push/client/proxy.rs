@@ -1,4 +1,4 @@
-//! The rule of proxies, one for all transports.
+//! The choice of a proxy, the same for all transports.
 
 use std::net::IpAddr;
 
@@ -6,13 +6,13 @@ use super::config::{Protocol, ProxyConfig};
 use super::endpoint::{Endpoint, Host, Place, Url, basic};
 use super::invalid::InvalidUrl;
 
-/// A proxy that requests go through.
+/// A proxy for requests.
 #[derive(Clone)]
 pub(super) struct Proxy {
     pub(super) host: Host,
-    /// Whether the proxy itself is spoken to over TLS.
+    /// True if the connection to the proxy itself uses TLS.
     pub(super) is_tls: bool,
-    /// `Basic ...`, where there are credentials.
+    /// The value `Basic ...`, if there are credentials.
     pub(super) basic: Option<String>,
     pub(super) way: Way,
 }
@@ -22,23 +22,23 @@ impl ProxyConfig {
     ///
     /// # Errors
     ///
-    /// [`InvalidUrl`], for text that names no proxy of a kind that is known.
+    /// Returns [`InvalidUrl`] if the text is not a proxy of a supported kind.
     pub fn check(proxy: &str) -> Result<(), InvalidUrl> {
         Proxy::parse(proxy.trim(), Way::Tunnel).map(drop)
     }
 }
 
-/// How a proxy takes requests.
+/// The way in which a proxy takes requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Way {
-    /// It is asked for a tunnel (CONNECT), and sees nothing of what goes through.
+    /// A tunnel is requested (CONNECT), through which the proxy sees no requests.
     Tunnel,
-    /// It is given plain HTTP requests that name the whole URL.
+    /// The proxy gets plain HTTP requests with the whole URL.
     Absolute,
 }
 
 impl Proxy {
-    /// The proxy on the way to an endpoint, if any.
+    /// Returns the proxy for an endpoint, if any.
     pub(super) fn choose(
         config: &ProxyConfig,
         protocol: Protocol,
@@ -82,7 +82,7 @@ impl Proxy {
 
 const EXPECTED: &str = "a proxy as http://host:port or https://host:port";
 
-/// Whether a list in the form of `NO_PROXY` names a host.
+/// Returns true if a list in the form of `NO_PROXY` names a host.
 fn is_direct(list: &str, host: &Host) -> bool {
     let entries = list
         .split(',')
@@ -103,20 +103,20 @@ fn names(entry: &str, host: &Host) -> bool {
             || with_port(entry, host.port).is_some_and(|entry| holds(entry, address));
     }
     let entry = with_port(entry, host.port).unwrap_or(entry);
-    // `example.com`, `.example.com` and `*.example.com` all stand for the names below them too.
+    // `example.com`, `.example.com` and `*.example.com` all include subdomains.
     let entry = entry.strip_prefix('*').unwrap_or(entry);
     let entry = entry.strip_prefix('.').unwrap_or(entry);
     name.strip_suffix(entry)
         .is_some_and(|below| below.is_empty() || below.ends_with('.'))
 }
 
-/// The entry without its port, where it has one and it is this one.
+/// Returns the entry without its port, if it has one and it is this port.
 fn with_port(entry: &str, port: u16) -> Option<&str> {
     let (name, wanted) = entry.rsplit_once(':')?;
     (wanted.parse() == Ok(port)).then_some(name)
 }
 
-/// Whether an entry is this address, or a range around it.
+/// Returns true if an entry is this address, or a range that contains it.
 fn holds(entry: &str, address: IpAddr) -> bool {
     let (network, length) = match entry.split_once('/') {
         Some((network, length)) => (network, length.parse::<u32>().ok()),
@@ -129,7 +129,7 @@ fn holds(entry: &str, address: IpAddr) -> bool {
     let (Ok(network), Some(length)) = (network, length) else {
         return false;
     };
-    // The bits that differ, moved to the top.
+    // The bits that differ, shifted to the top.
     let (differing, bits) = match (network.to_canonical(), address.to_canonical()) {
         (IpAddr::V4(network), IpAddr::V4(address)) => {
             (u128::from(network.to_bits() ^ address.to_bits()) << 96, 32)

@@ -1,8 +1,8 @@
-//! Futures of which no telemetry is made.
+//! Futures that produce no telemetry.
 //!
-//! `h2` has some hundred events of `tracing` for a request. Where log records are pushed, each request
-//! would be a reason for the next one. So telemetry is suppressed while HTTP/2 is polled or dropped, on
-//! whichever thread that is; see [`suppression`].
+//! `h2` emits about a hundred `tracing` events per request. If log records are exported, each
+//! request would cause the next one. So telemetry is suppressed while HTTP/2 is polled or dropped,
+//! on whichever thread that happens; see [`suppression`].
 
 use std::future::Future;
 use std::pin::Pin;
@@ -11,9 +11,9 @@ use std::task::{Context, Poll};
 use barograph_model::suppression;
 use hyper::rt::Executor;
 
-/// A future during whose polls, and whose end, telemetry is suppressed.
+/// A future that suppresses telemetry while it is polled and dropped.
 pub(super) struct Quiet<'a, T> {
-    /// Always there, until it is dropped.
+    /// `Some` until it is dropped.
     inner: Option<Pin<Box<dyn Future<Output = T> + Send + 'a>>>,
 }
 
@@ -41,7 +41,7 @@ impl<T> Drop for Quiet<'_, T> {
     }
 }
 
-/// Runs what HTTP/2 has to do beside its connection, on the runtime that we run on.
+/// An executor that spawns the tasks of HTTP/2, with telemetry suppressed, on the current runtime.
 #[derive(Clone)]
 pub(super) struct QuietExecutor;
 

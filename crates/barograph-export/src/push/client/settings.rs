@@ -1,4 +1,4 @@
-//! A configuration that was checked, and the head of every request.
+//! A checked configuration, and the head of every request.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use super::proxy::{Proxy, Way};
 use super::small_file;
 use crate::otlp::Signal;
 
-/// What a client works by.
+/// The checked settings of a client.
 pub(super) struct Settings {
     pub(super) protocol: Protocol,
     pub(super) compression: Compression,
@@ -22,7 +22,7 @@ pub(super) struct Settings {
     pub(super) max_age: Duration,
     pub(super) user_agent: String,
     pub(super) secrets: Secrets,
-    /// As it stands in the request's first line.
+    /// The URI in the first line of a request.
     uri: Uri,
     headers: HeaderMap,
     header_files: Vec<(HeaderName, HeaderFile)>,
@@ -109,7 +109,8 @@ impl Settings {
         Ok(settings)
     }
 
-    /// The head of a request, with what header files hold now. Adds that to `secrets`.
+    /// Returns the head of a request, with the current contents of header files, which are also
+    /// added to `secrets`.
     pub(super) fn head(&self, secrets: &mut Secrets) -> Result<http::request::Parts, InvalidFile> {
         let request = http::Request::post(self.uri.clone()).body(());
         let (mut parts, ()) = request.expect("a URI that was parsed").into_parts();
@@ -142,29 +143,30 @@ impl Settings {
 }
 
 impl ClientConfig {
-    /// Checks a header, by the same rules as [`Client::new`](super::Client::new): its name is none that
-    /// the protocol sets itself, and its value has no control characters. The value is marked as
-    /// sensitive.
+    /// Checks a header, by the same rules as [`Client::new`](super::Client::new): its name must not
+    /// be one that the protocol sets itself, and its value must be ASCII without control
+    /// characters. The value is marked as sensitive.
     ///
     /// # Errors
     ///
-    /// [`InvalidHeader`], which does not hold the value.
+    /// Returns [`InvalidHeader`], which does not contain the value.
     pub fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), InvalidHeader> {
         let name = header_name(name)?;
         let value = header_value(&name, value)?;
         Ok((name, value))
     }
 
-    /// What would go over a network that others can read, of what may be credentials: names of
-    /// headers, userinfo, a query. Never the values. Empty over TLS, to the loopback and to UNIX
-    /// sockets. Vendors have many names for a key, so each header counts but those that name who is
-    /// asking.
+    /// Returns what may be credentials and would be sent over a network in plaintext: names of
+    /// headers, userinfo, a query. Never returns the values. Empty for TLS, the loopback and UNIX
+    /// sockets. Vendors use many names for a key, so every header counts except those that only
+    /// identify the sender.
     ///
     /// # Errors
     ///
-    /// As [`Client::new`](super::Client::new), for an endpoint or a proxy that is none.
+    /// Like [`Client::new`](super::Client::new), returns an error if the endpoint or a proxy is
+    /// invalid.
     pub fn credentials_in_the_clear(&self) -> Result<Vec<String>, InvalidClient> {
-        // The signal and the rule for paths make no difference.
+        // The signal and the path rule make no difference here.
         let endpoint = Endpoint::new(self, Signal::Metrics)?;
         let proxy = Proxy::choose(&self.proxy, self.protocol, &endpoint)?;
         let mut exposed = Vec::new();
@@ -197,7 +199,7 @@ impl ClientConfig {
     }
 }
 
-/// Whether a header of this name, in small letters, may hold a secret.
+/// Returns true if a header of this name, in lower case, may hold a secret.
 fn is_credential(name: &str) -> bool {
     !["user-agent", "x-scope-orgid"].contains(&name.trim())
 }
@@ -236,7 +238,7 @@ fn header_name(name: &str) -> Result<HeaderName, InvalidHeader> {
     }
 }
 
-/// Headers that say how the request is written, or how it travels.
+/// Headers that describe the encoding or the transfer of the request.
 const RESERVED: [&str; 12] = [
     "accept-encoding",
     "connection",
@@ -258,12 +260,12 @@ fn header_value(name: &HeaderName, value: &str) -> Result<HeaderValue, InvalidHe
         expected: "a value of ASCII without control characters",
     };
     let value = value.trim();
-    // gRPC has no other letters, and most receivers of HTTP take none.
+    // gRPC allows nothing else, and most HTTP receivers accept nothing else.
     if !value.is_ascii() {
         return Err(invalid());
     }
     let mut parsed = HeaderValue::from_str(value).map_err(|_| invalid())?;
-    // HTTP/2 then keeps it out of its tables.
+    // HTTP/2 then keeps it out of its compression tables.
     parsed.set_sensitive(true);
     Ok(parsed)
 }
@@ -286,7 +288,7 @@ fn user_agent(config: &ClientConfig) -> Result<String, InvalidHeader> {
     }
 }
 
-/// The password in a URL, as somebody may quote it.
+/// Returns the password in a URL, decoded, as a message may quote it.
 fn password(url: &str) -> Option<String> {
     let userinfo = url
         .split_once("://")

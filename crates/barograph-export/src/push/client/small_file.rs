@@ -1,4 +1,4 @@
-//! Reads files that are meant to be small: certificates, keys, tokens.
+//! Reads files that are expected to be small: certificates, keys, tokens.
 
 use std::fs::File;
 use std::io::{self, Read};
@@ -6,7 +6,7 @@ use std::path::Path;
 
 use crate::push::regular_file::{self, Links};
 
-/// The contents of a file of at most 4 MiB.
+/// Reads a file of at most 4 MiB.
 pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     let file = regular_file::open(path, File::options().read(true), Links::Followed)?;
     let mut contents = Vec::new();
@@ -17,7 +17,7 @@ pub(super) fn read(path: &Path) -> io::Result<Vec<u8>> {
     }
 }
 
-/// Looks whether a file could be read, for those who read it by themselves.
+/// Checks that a file can be opened and is small enough, for a library that reads it by itself.
 #[cfg(feature = "tls")]
 pub(super) fn check(path: &Path) -> io::Result<()> {
     let file = regular_file::open(path, File::options().read(true), Links::Followed)?;

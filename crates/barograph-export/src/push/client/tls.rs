@@ -1,4 +1,4 @@
-//! TLS: whom to trust, who we are, and files that change.
+//! TLS: trusted roots, client certificates, and files that change.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,7 +14,7 @@ use super::config::{Files, Pem, TlsConfig};
 use super::invalid::InvalidFile;
 use super::small_file;
 
-/// The means for TLS connections, renewed when a file has changed.
+/// The TLS configuration of a client, renewed when a file has changed.
 pub(super) struct Tls {
     config: TlsConfig,
     /// The protocol for ALPN.
@@ -30,20 +30,20 @@ struct Loaded {
     connectors: Connectors,
 }
 
-/// What makes TLS of a stream, by whom it leads to.
+/// The connectors that start TLS on a stream, by peer.
 #[derive(Clone)]
 pub(super) struct Connectors {
     pub(super) endpoint: TlsConnector,
-    /// Proxies are spoken to in HTTP/1.1, whatever goes through them.
+    /// Proxies use HTTP/1.1, whatever protocol goes through them.
     pub(super) proxy: TlsConnector,
 }
 
-/// What a file's directory entry says about its contents.
+/// The modification time and the length of a file.
 type Stamp = (Option<SystemTime>, u64);
 
 impl Tls {
-    /// Reads everything once, so that what is wrong with it is known at the start, unless that is left
-    /// to the first connection.
+    /// Reads all files once, so that errors in them are found at the start; with `Files::OnConnect`
+    /// that is left to the first connection.
     pub(super) fn new(
         config: TlsConfig,
         protocol: &'static [u8],
@@ -61,19 +61,20 @@ impl Tls {
         Ok(tls)
     }
 
-    /// Whether a file has changed since it was read, by the looks of it.
+    /// Returns true if a file seems to have changed since it was read.
     pub(super) fn has_changed(&self) -> bool {
         let loaded = self.loaded.as_ref().map(|loaded| &loaded.stamps);
         loaded != Some(&self.stamps())
     }
 
-    /// What makes new connections, by the files as they are now.
+    /// Returns the connectors for new connections, renewed if a file has changed.
     pub(super) fn connectors(&mut self) -> Result<Connectors, InvalidFile> {
-        // Before the contents: what changes in between is then seen as a change.
+        // Taken before the contents are read: a change in between is then detected as a change.
         let stamps = self.stamps();
         let contents: Vec<_> = self.pems().map(read).collect::<Result<_, _>>()?;
         match &mut self.loaded {
-            // The same contents keep the connectors, and with them the sessions to resume.
+            // If the contents are the same, the connectors are kept, and with them the sessions to
+            // resume.
             Some(loaded) if loaded.contents == contents => loaded.stamps = stamps,
             _ => {
                 let connectors = self.load(&contents)?;
@@ -88,7 +89,8 @@ impl Tls {
         Ok(loaded.connectors.clone())
     }
 
-    /// Roots, certificates, key: as many as there are of them, in this order.
+    /// Iterates over the roots, the certificates and the key, as far as they are configured, in
+    /// this order.
     fn pems(&self) -> impl Iterator<Item = &Pem> {
         let identity = self.config.identity.iter();
         let identity = identity.flat_map(|identity| [&identity.certificates, &identity.key]);
@@ -113,8 +115,8 @@ impl Tls {
             Some(pem) => Arc::new(roots(pem, next())?),
             None => self.system()?,
         };
-        // The provider is named, never looked up: where a program links two of them, rustls panics
-        // when it is asked to choose.
+        // The provider is named explicitly: if a program links two of them, rustls panics when it
+        // has to choose one.
         let provider = Arc::new(crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
@@ -143,7 +145,7 @@ impl Tls {
         Ok(Connectors { endpoint, proxy })
     }
 
-    /// The system's roots; also what `SSL_CERT_FILE` and `SSL_CERT_DIR` put in their place.
+    /// Returns the system's roots, or those that `SSL_CERT_FILE` and `SSL_CERT_DIR` name instead.
     fn system(&mut self) -> Result<Arc<RootCertStore>, InvalidFile> {
         if let Some(roots) = &self.system {
             return Ok(roots.clone());
@@ -151,7 +153,7 @@ impl Tls {
         replaced_system()?;
         let found = rustls_native_certs::load_native_certs();
         let mut roots = RootCertStore::empty();
-        // Stores hold old certificates that nobody can read; others make up for them.
+        // System stores contain old certificates that cannot be parsed; the others suffice.
         let (taken, _) = roots.add_parsable_certificates(found.certs);
         if taken == 0 {
             let reason = found.errors.first().map(ToString::to_string);
@@ -167,8 +169,8 @@ impl Tls {
     }
 }
 
-/// Looks at what `SSL_CERT_FILE` and `SSL_CERT_DIR` name before it is read by
-/// `rustls_native_certs`, which waits for a FIFO and reads a device to its end.
+/// Checks the files that `SSL_CERT_FILE` and `SSL_CERT_DIR` name before `rustls_native_certs` reads
+/// them, since it waits for a FIFO and reads a device to its end.
 fn replaced_system() -> Result<(), InvalidFile> {
     let invalid = |path: &Path, error: io::Error| InvalidFile {
         path: Some(path.to_owned()),
@@ -180,8 +182,8 @@ fn replaced_system() -> Result<(), InvalidFile> {
         small_file::check(path).map_err(|error| invalid(path, error))?;
     }
     let directories = env::var_os("SSL_CERT_DIR").unwrap_or_default();
-    // Those that cannot be read are told about by who reads them, who leaves anything alone that is
-    // no regular file.
+    // Directories that cannot be read are reported by `rustls_native_certs`, which skips directory
+    // entries that are not regular files.
     let entries =
         env::split_paths(&directories).filter_map(|directory| fs::read_dir(directory).ok());
     for entry in entries.flatten().flatten() {
