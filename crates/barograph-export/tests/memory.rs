@@ -1,6 +1,7 @@
-//! What a page of many series takes, and requests of them: a little, however many there are.
+//! Tests that pages and requests with many series need little memory, however many series there
+//! are.
 //!
-//! A binary of its own, since it counts what the whole process allocates.
+//! This is a separate binary, since it counts the allocations of the whole process.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::Arc;
@@ -30,11 +31,11 @@ fn grow(bytes: usize) {
 }
 
 #[expect(unsafe_code, reason = "an allocator cannot be written without")]
-// SAFETY: each call is passed on to the system's allocator with the layout it came with.
+// SAFETY: each call is forwarded to the system's allocator with the layout it was given.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         grow(layout.size());
-        // SAFETY: the caller's promises are those that the system's allocator asks for.
+        // SAFETY: the caller upholds the conditions that the system's allocator requires.
         unsafe { System.alloc(layout) }
     }
 
@@ -45,7 +46,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// Series that exist only while they are shown.
+/// A family whose series exist only while they are read.
 struct Series {
     descriptor: Arc<Descriptor>,
     count: usize,
@@ -108,8 +109,8 @@ impl FamilyView for Series {
     }
 }
 
-/// The most that was held while a page was read, beyond its chunks; those are kept where `keep`
-/// says so, as a body in memory is.
+/// Returns the maximum memory held while a page is read, without its chunks; the chunks are kept if
+/// `keep` is set, like a body in memory.
 fn most_beyond_chunks(source: &Arc<dyn Source>, compression: Compression, keep: bool) -> usize {
     let exposition = Exposition::new(Config::new(), &Resource::new(), [Arc::clone(source)]);
     let negotiated =
@@ -129,7 +130,7 @@ fn most_beyond_chunks(source: &Arc<dyn Source>, compression: Compression, keep: 
     MOST.load(Relaxed) - before - handed_out
 }
 
-/// One test, since both count what the whole process does.
+/// One test, since both parts count the allocations of the whole process.
 #[test]
 fn little_is_allocated() {
     a_page_of_a_million_series_holds_less_than_a_mebibyte();
@@ -159,7 +160,7 @@ fn requests_are_written_without_an_allocation_for_a_point() {
                     points += request.items as usize;
                     reader.settle();
                 }
-                // What is at zero has not changed, so a difference is not told.
+                // The series at zero has not changed, so it has no delta.
                 assert!(points >= POINTS - 1, "{points}");
                 let times = TIMES.load(Relaxed) - before - by_the_source;
                 assert!(

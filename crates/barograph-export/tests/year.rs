@@ -1,6 +1,6 @@
-//! A year without a receiver: what it takes, and what the account says of it.
+//! Tests that a year without a receiver needs little memory, and that the accounting stays correct.
 //!
-//! A binary of its own, since it counts what the whole process allocates.
+//! This is a separate binary, since it counts the allocations of the whole process.
 #![cfg(feature = "push")]
 
 use std::alloc::{GlobalAlloc, Layout, System};
@@ -29,12 +29,12 @@ static MOST: AtomicUsize = AtomicUsize::new(0);
 struct Counting;
 
 #[expect(unsafe_code, reason = "an allocator cannot be written without")]
-// SAFETY: each call is passed on to the system's allocator with the layout it came with.
+// SAFETY: each call is forwarded to the system's allocator with the layout it was given.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         let held = HELD.fetch_add(layout.size(), Relaxed) + layout.size();
         MOST.fetch_max(held, Relaxed);
-        // SAFETY: the caller's promises are those that the system's allocator asks for.
+        // SAFETY: the caller upholds the conditions that the system's allocator requires.
         unsafe { System.alloc(layout) }
     }
 
@@ -45,7 +45,7 @@ unsafe impl GlobalAlloc for Counting {
     }
 }
 
-/// A counter of some series.
+/// A counter with some series.
 struct Series(Arc<Descriptor>);
 
 const SERIES: u64 = 20;
@@ -79,7 +79,8 @@ impl FamilyView for Series {
     }
 }
 
-/// Nobody is there; whether somebody was is not known for the second kind.
+/// A transport that never reaches a receiver. With `may_have_arrived`, whether a receiver got the
+/// request is unknown.
 struct Nobody {
     target: Target,
     may_have_arrived: bool,
@@ -135,8 +136,8 @@ async fn a_year_without_a_receiver_takes_no_more_than_a_day() {
                 may_have_arrived,
                 tries,
             };
-            // Rounds seldom enough that a year is over soon. With one every minute there is a try
-            // every five.
+            // Export cycles that are rare enough for a year to pass quickly. With one every minute,
+            // there is an attempt every five minutes.
             let schedule = Schedule::new().with_interval(Duration::from_secs(900));
             Pipeline::new(ledger, Box::new(feed), Box::new(transport)).with_schedule(schedule)
         })
@@ -155,7 +156,7 @@ async fn a_year_without_a_receiver_takes_no_more_than_a_day() {
         peak < 256 << 10,
         "a peak {peak} bytes higher than that of the first day"
     );
-    // A try for each round of each of the three.
+    // One attempt for each cycle of each of the three pipelines.
     let tries = tries.load(Relaxed);
     let expected = 3 * 365 * 24 * 4;
     assert!(tries.abs_diff(expected) < 200, "{tries} tries");

@@ -118,7 +118,7 @@ impl Memory {
         let before = last.bits;
         let grows = self.families[family].key.kind == Kind::Counter;
         let (bits, value) = match point.value {
-            // A counter that wrapped around cannot be told from one that was reset; both count as a
+            // A counter that wrapped around looks like one that was reset; both count as a
             // reset.
             Value::U64(now) => match now.checked_sub(before) {
                 Some(more) => (now, Value::U64(more)),

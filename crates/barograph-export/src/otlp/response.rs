@@ -196,8 +196,9 @@ impl<'a> Fields<'a> {
     }
 }
 
-/// The highest valid field number. Source: the Protocol Buffers language guide, "Assigning Field
-/// Numbers".
+/// The highest valid field number.
+///
+/// Source: the Protocol Buffers language guide, "Assigning Field Numbers".
 const MAX_FIELD: u64 = (1 << 29) - 1;
 
 #[cfg(test)]

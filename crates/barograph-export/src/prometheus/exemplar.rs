@@ -57,7 +57,9 @@ pub(super) fn write_seconds(out: &mut Vec<u8>, nanos: u64) {
         .expect("writing into memory does not fail");
 }
 
-/// The maximum length of all label names and values together. Source: OpenMetrics 1.0, "Exemplars".
+/// The maximum length of all label names and values together.
+///
+/// Source: OpenMetrics 1.0, "Exemplars".
 const MAX_CODE_POINTS: usize = 128;
 
 #[cfg(test)]

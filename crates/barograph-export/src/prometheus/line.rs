@@ -106,7 +106,7 @@ impl Pen<'_> {
         self.text
     }
 
-    /// Writes the result of [`Pen::stem`] to the page.
+    /// Writes the result of `stem` to the page.
     pub(super) fn write_stem(&mut self, sample: &Sample, name: &[u8]) {
         self.stem(sample, name);
         self.out.text(self.text);

@@ -145,7 +145,9 @@ fn number(out: &mut String, key: &str, number: u64) {
     print(out, format_args!("{number}"));
 }
 
-/// Converts to microseconds, truncated. Source: OpenTelemetry 1.60, "Unit of Time".
+/// Converts to microseconds, truncated.
+///
+/// Source: OpenTelemetry 1.60, "Unit of Time".
 fn micros(nanos: u64) -> u64 {
     nanos / 1000
 }

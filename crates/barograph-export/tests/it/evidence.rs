@@ -1,4 +1,4 @@
-//! Inputs with which other libraries write pages that break, and what stands on ours.
+//! Tests with inputs for which other libraries write broken pages.
 
 use std::sync::Arc;
 

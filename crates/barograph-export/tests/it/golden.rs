@@ -1,4 +1,5 @@
-//! Pages as files: `tests/golden/*.prom`. `UPDATE=1` writes them anew, to be looked at as a diff.
+//! Tests against pages in files: `tests/golden/*.prom`. `UPDATE=1` rewrites them, to be reviewed as
+//! a diff.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -38,7 +39,7 @@ fn exemplar(value: f64) -> Exemplar {
     }
 }
 
-/// One of everything.
+/// A table with one family of each kind.
 fn shop() -> Table {
     let mut orders = described("shop.orders", Kind::Counter, "{order}", "Orders placed.");
     orders.label_names = ["kind".into(), "http.route".into()].into();

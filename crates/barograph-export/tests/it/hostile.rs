@@ -1,4 +1,4 @@
-//! Properties: whatever sources show, the page is valid.
+//! Property tests: whatever the sources supply, the page is valid.
 
 use std::collections::btree_map::Entry;
 use std::collections::{BTreeMap, HashSet};
@@ -21,7 +21,7 @@ use proptest::sample::select;
 use crate::parser::{Dialect, Names, parse};
 use crate::table::{Cell, Family, Row, RowLabels, Table};
 
-/// Few enough names to clash all the time, and all of them trouble for somebody.
+/// Few enough names to collide often, each of them problematic in some format.
 fn name() -> impl Strategy<Value = Box<str>> {
     let known = select(vec![
         "",
@@ -268,7 +268,7 @@ pub(crate) fn family() -> impl Strategy<Value = Family> {
     })
 }
 
-/// Whether a family may promise that its series have labels of their own.
+/// Returns true if the labels of all series differ, so that the family may guarantee it.
 fn differ(rows: &[Row]) -> bool {
     let mut seen = HashSet::new();
     rows.iter().all(|row| match &row.labels {

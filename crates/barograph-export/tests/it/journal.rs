@@ -1,5 +1,5 @@
-//! The journal in processes that are killed, and on a disk that is full: this program, run again as
-//! a child.
+//! Tests of the persistent queue in processes that are killed, and on a disk that is full: this
+//! program runs itself as a child.
 
 use std::error::Error;
 use std::io::{self, BufRead, BufReader, Read};
@@ -38,7 +38,7 @@ fn number(request: &Request) -> u64 {
     u64::from_le_bytes(*number)
 }
 
-/// Here the unit is a request.
+/// The unit is a request here.
 fn totals(produced: u64, exported: u64) -> Totals {
     Totals {
         produced,
@@ -48,12 +48,12 @@ fn totals(produced: u64, exported: u64) -> Totals {
 }
 
 fn config() -> JournalConfig {
-    // Segments of 128 KiB, so that there are several at a time.
+    // Segments of 128 KiB, so that several exist at a time.
     let config = JournalConfig::new().with_max_bytes(1 << 20);
     config.with_sync(SyncPolicy::Every(Duration::MAX))
 }
 
-/// This program, which does nothing but `test` on `directory`.
+/// A command that runs only `test` of this program, on `directory`.
 fn again(test: &str, directory: &Path) -> Command {
     let mut command = Command::new(std::env::current_exe().unwrap());
     command
@@ -64,14 +64,14 @@ fn again(test: &str, directory: &Path) -> Command {
     command
 }
 
-/// Where a child works; not set in a test run of its own.
+/// Returns the directory in which a child works; `None` in a normal test run.
 fn directory() -> Option<std::ffi::OsString> {
     std::env::var_os(DIRECTORY)
 }
 
 const DIRECTORY: &str = "BAROGRAPH_TEST_JOURNAL";
 
-/// Ends with the test, however it ends.
+/// A child process that is killed on drop.
 struct Running(Child);
 
 impl Drop for Running {
@@ -81,7 +81,7 @@ impl Drop for Running {
     }
 }
 
-/// Appends and removes until it is killed, and says what it has done.
+/// Appends and removes until it is killed, and prints each step.
 #[test]
 fn a_writer_that_never_ends() {
     let Some(directory) = directory() else { return };
@@ -91,13 +91,13 @@ fn a_writer_that_never_ends() {
         mut exported,
         ..
     } = journal.totals();
-    // The sums tell how many requests there were: the rest wait.
+    // The totals give the number of exported requests; the others are pending.
     appended = appended.max(exported + journal.pending_requests());
     loop {
         appended += 1;
         journal.append(&request(appended)).unwrap();
         println!("appended {appended}");
-        // Falls behind and catches up, so that segments come and go.
+        // Alternately falls behind and catches up, so that segments are added and removed.
         let behind = if appended / 200 % 2 == 0 { 40 } else { 5 };
         while journal.pending_requests() > behind {
             let oldest = journal.oldest().unwrap().unwrap();
@@ -125,7 +125,7 @@ fn kill_9_loses_nothing_that_was_written() {
             assert!(!line.is_empty(), "it ended by itself: {lines:?}");
             lines.push(line);
         }
-        // Anywhere in what it is doing.
+        // At an arbitrary point of its work.
         child.0.kill().unwrap();
         child.0.wait().unwrap();
         let mut rest = String::new();
@@ -147,7 +147,7 @@ fn kill_9_loses_nothing_that_was_written() {
             (Count::default(), Count::default())
         );
         let kept = journal.totals().exported;
-        // At most one thing was done after the last that was said.
+        // At most one step was done after the last one printed.
         assert!(
             (exported..=exported + 1).contains(&kept),
             "{exported} {kept}"
@@ -159,7 +159,7 @@ fn kill_9_loses_nothing_that_was_written() {
             (appended..=appended + 1).contains(&last),
             "{appended} {last}"
         );
-        // What was delivered, and what waits, is all that there was.
+        // The delivered and the pending items are all that were appended.
         assert_eq!(
             all_items(1..=kept) + journal.pending_items(),
             all_items(1..=last)
@@ -173,11 +173,11 @@ fn kill_9_loses_nothing_that_was_written() {
             assert_eq!(journal.lost(), lost);
         }
     }
-    // A single write is hardly ever cut in two by a kill; it would be no error if it was.
+    // A kill hardly ever interrupts a single write; it would be no error if it did.
     assert!(torn <= 24);
 }
 
-/// Fills the journal until the system takes no more.
+/// Fills the queue until the system accepts no more.
 #[test]
 fn a_writer_on_a_disk_that_is_full() {
     let Some(directory) = directory() else { return };
@@ -199,7 +199,7 @@ fn a_writer_on_a_disk_that_is_full() {
     }
     assert!(appended > 50, "{appended}");
     for _ in 0..3 {
-        // More than is left, whatever that is: some of it can be written, and must not stay.
+        // More than the remaining space: a part of it can be written, and must be removed again.
         full(journal.append(&request(2)).unwrap_err());
     }
     let files = std::fs::read_dir(&directory).unwrap();
@@ -208,7 +208,7 @@ fn a_writer_on_a_disk_that_is_full() {
         .sum();
     assert_eq!(journal.taken_bytes(), files, "no part of a record is left");
     assert_eq!(journal.pending_items(), all_items(1..=appended));
-    // It can be read, and what is delivered is noted, on the disk that is full.
+    // On the full disk the queue can be read, and deliveries can be recorded.
     assert_eq!(journal.oldest().unwrap(), Some(request(1)));
     journal.remove_oldest();
     journal.set_totals(&totals(appended, 1)).unwrap();
@@ -221,7 +221,7 @@ fn a_writer_on_a_disk_that_is_full() {
         journal.remove_oldest();
     }
     assert_eq!(journal.oldest().unwrap(), None);
-    // Delivered means removed: there is room again.
+    // Delivered requests are removed, so space is available again.
     journal.sync().unwrap();
     journal.append(&request(2)).unwrap();
     println!("all is well");
@@ -229,12 +229,12 @@ fn a_writer_on_a_disk_that_is_full() {
 
 #[test]
 fn a_disk_that_is_full_is_an_answer() {
-    // Without a signal, so that it is an error like that of a full disk: some bytes are written, and
+    // Without a signal, so that the error is like that of a full disk: some bytes are written, and
     // then no more.
     limited("-f 1000", "journal::a_writer_on_a_disk_that_is_full");
 }
 
-/// Runs out of descriptors with requests on the disk.
+/// Runs out of file descriptors with requests on the disk.
 #[test]
 fn a_process_without_a_descriptor_left() {
     let Some(directory) = directory() else { return };
@@ -256,7 +256,7 @@ fn a_process_without_a_descriptor_left() {
         journal.append(&request(number)).unwrap();
     }
     let held = hold_all();
-    // Writing goes on: a segment is closed before the next one is begun.
+    // Writing continues: a segment is closed before the next one is opened.
     for number in 21..=40 {
         journal.append(&request(number)).unwrap();
     }
@@ -281,7 +281,7 @@ fn no_descriptor_left_is_an_answer() {
     limited("-n 64", "journal::a_process_without_a_descriptor_left");
 }
 
-/// Runs a test as a child under this limit of the shell.
+/// Runs a test as a child with this limit of the shell.
 fn limited(limit: &str, test: &str) {
     let directory = tempfile::tempdir().unwrap();
     let child = again(test, directory.path());

@@ -1,4 +1,4 @@
-//! Pages and requests as readers see them, through the public API alone.
+//! Tests of pages and requests as their consumers see them, by the public API only.
 #![allow(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
 mod parser;

@@ -1,4 +1,4 @@
-//! OTLP requests, read by the types that others generate from the schema.
+//! Tests of OTLP requests, decoded with types generated from the schema by others.
 
 use std::collections::HashSet;
 use std::sync::{Arc, Mutex};
@@ -34,7 +34,7 @@ fn resource() -> Resource {
     Resource::new().with("service.name", "shop")
 }
 
-/// All requests of a round, each settled.
+/// Returns all requests of an export cycle, each acknowledged.
 fn round(reader: &mut MetricReader, now: SystemTime) -> Vec<Request> {
     reader.begin(now);
     std::iter::from_fn(|| {
@@ -323,7 +323,7 @@ fn families_stand_under_their_scopes() {
     }
 }
 
-/// Attributes of each point of a metric.
+/// Returns the attributes of each point of a metric.
 fn points(metric: &Metric) -> Vec<&[KeyValue]> {
     match metric.data.as_ref().unwrap() {
         metric::Data::Gauge(gauge) => gauge.data_points.iter().map(|p| &*p.attributes).collect(),
@@ -341,7 +341,7 @@ proptest! {
         deltas in any::<bool>(),
     ) {
         let mut table = Table { families };
-        // JSON as the oracle reads it has no word for these.
+        // The reference decoder's JSON cannot represent these.
         for row in table.families.iter_mut().flat_map(|family| &mut family.rows) {
             if let Cell::F64(value) = &mut row.cell && !value.is_finite() {
                 *value = 0.1;
@@ -385,7 +385,7 @@ proptest! {
         }
     }
 
-    /// However rounds fail, the differences that were settled add up to what was counted.
+    /// However cycles fail, the acknowledged deltas add up to the count.
     #[test]
     fn settled_differences_add_up(
         steps in vec((vec((0..6_usize, 0..9_u64), 0..6), vec(any::<bool>(), 12)), 1..12),
@@ -418,7 +418,7 @@ proptest! {
                             let Some(Number::AsInt(n)) = point.value else { panic!("{point:?}") };
                             told[series].0 += n;
                             prop_assert!(n > 0);
-                            // What was told before ends where this begins.
+                            // The interval of a delta begins where that of the previous one ended.
                             if ends[series] > 0 {
                                 prop_assert_eq!(point.start_time_unix_nano, ends[series]);
                             }
@@ -461,11 +461,11 @@ fn series_of(attributes: &[KeyValue]) -> usize {
     }
 }
 
-/// Six counters and six histograms that are recorded to.
+/// Six counters and six histograms that can be recorded to.
 #[derive(Clone, Default)]
 struct Live(Arc<Mutex<[Recorded; 6]>>);
 
-/// A count, and buckets and sum.
+/// A count, and the buckets and the sum of a histogram.
 type Recorded = (u64, [u64; 3], f64);
 
 impl Live {
@@ -530,7 +530,7 @@ fn requests_stay_below_their_limit_of_bytes() {
             assert!(request.body.len() < 16 << 10);
             decode(request);
         }
-        // As many as fit.
+        // Each request holds as many points as fit.
         let least = requests.iter().rev().skip(1).map(|r| r.body.len()).min();
         assert!(least > Some(14 << 10), "{least:?}");
     }

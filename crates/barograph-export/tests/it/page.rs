@@ -1,4 +1,4 @@
-//! How a page is handed out: in chunks, compressed or not, and what happens to sources that fail.
+//! Tests of pages: their chunks, compression, and sources that fail.
 
 use std::io::Read as _;
 use std::sync::Arc;
@@ -72,7 +72,7 @@ fn a_page_without_families_is_a_page() {
     assert_eq!(exposition([]).page(negotiated).text(), "# EOF\n");
 }
 
-/// Fails in one of the ways there are.
+/// A source that fails in one of the possible ways.
 struct Failing(&'static str);
 
 impl Source for Failing {
@@ -96,7 +96,7 @@ impl FamilyView for Failing {
 
 fn fail(now: bool) {
     if now {
-        // Past the panic hook, which would print it.
+        // Bypasses the panic hook, which would print it.
         std::panic::resume_unwind(Box::new("a source that panics"));
     }
 }

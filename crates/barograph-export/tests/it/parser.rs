@@ -1,6 +1,6 @@
-//! A strict reader of both text formats, written from their specifications alone.
+//! A strict parser of both text formats, written from their specifications alone.
 //!
-//! It takes less than real readers do: what it refuses, some reader somewhere refuses.
+//! It accepts less than real parsers do: what it rejects, at least one of them rejects.
 
 use std::collections::{BTreeMap, HashSet};
 
@@ -54,7 +54,7 @@ impl Sample {
     }
 }
 
-/// Reads a page, or says which line is wrong and why.
+/// Parses a page, or returns the invalid line and the reason.
 pub(crate) fn parse(page: &str, dialect: Dialect, names: Names) -> Result<Vec<Family>, String> {
     if page.contains('\0') {
         return Err("a NUL".into());
@@ -162,7 +162,7 @@ fn suffixes(kind: &str, dialect: Dialect) -> &'static [&'static str] {
     }
 }
 
-/// What only the page as a whole shows: headers, names and series that stand twice.
+/// Checks the page as a whole: no header, name or series may occur twice.
 fn check_page(families: &[Family], dialect: Dialect) -> Result<(), String> {
     let (mut headers, mut names, mut series) = (HashSet::new(), HashSet::new(), HashSet::new());
     for family in families {

@@ -1,4 +1,4 @@
-//! Spans and log records in OTLP, read by the types that others generate from the schema.
+//! Tests of spans and log records in OTLP, decoded with types generated from the schema by others.
 
 use std::collections::BTreeMap;
 
@@ -27,7 +27,7 @@ fn shop() -> Resource {
     Resource::new().with("service.name", "shop \"é\"")
 }
 
-/// All requests that these records make.
+/// Returns all requests that these records make.
 fn requests<T: Record>(writer: &mut RecordWriter<T>, records: Vec<T>) -> Vec<Request> {
     let told = written(writer, records).into_iter();
     let told = told.map(|written| match written {
@@ -37,7 +37,7 @@ fn requests<T: Record>(writer: &mut RecordWriter<T>, records: Vec<T>) -> Vec<Req
     told.collect()
 }
 
-/// What becomes of these records, until none is left.
+/// Writes these records until none is left, and returns the results.
 pub(crate) fn written<T>(writer: &mut impl WriteRecords<T>, records: Vec<T>) -> Vec<Written> {
     let mut records: Vec<_> = records.into_iter().map(Box::new).collect();
     let mut told = Vec::new();
@@ -49,21 +49,21 @@ pub(crate) fn written<T>(writer: &mut impl WriteRecords<T>, records: Vec<T>) -> 
     told
 }
 
-/// What came below each scope.
+/// The records of each scope.
 type Scopes<M> = Vec<(Option<String>, Vec<M>)>;
 
-/// A kind of records, as the schema has it.
+/// A kind of records, as defined by the schema.
 trait Told: Record + Clone + std::fmt::Debug {
     type Message: Clone + std::fmt::Debug + PartialEq;
 
-    /// What it should arrive as.
+    /// Returns the message that should arrive for this record.
     fn expected(&self) -> Self::Message;
 
-    /// The resource of a request, and below each scope what came.
+    /// Returns the resource of a request, and its records by scope.
     fn read(request: &Request) -> (resource::Resource, Scopes<Self::Message>);
 }
 
-/// The name of a scope about which nothing else may be said.
+/// Returns the name of a scope, which must have no other data.
 fn name_of(scope: Option<common::InstrumentationScope>) -> Option<String> {
     let scope = scope?;
     let named = common::InstrumentationScope {
@@ -248,12 +248,12 @@ fn value() -> impl Strategy<Value = AnyValue> {
         ".{0,12}".prop_map(AnyValue::from),
         any::<bool>().prop_map(AnyValue::Bool),
         any::<i64>().prop_map(AnyValue::I64),
-        // JSON as the oracle reads it has no word for other floats.
+        // The reference decoder's JSON cannot represent other floats.
         any::<f64>()
             .prop_filter("finite", |f| f.is_finite())
             .prop_map(AnyValue::F64),
         vec(0..=255_u8, 0..9).prop_map(|bytes| AnyValue::Bytes(bytes.into())),
-        // Longer than a length of one byte says.
+        // Long enough to need a length of two bytes.
         (120..140_usize).prop_map(|n| AnyValue::from("x".repeat(n))),
     ];
     leaf.prop_recursive(4, 24, 5, |inner| {
@@ -413,7 +413,7 @@ fn log() -> impl Strategy<Value = LogRecord> {
     })
 }
 
-/// By scope, all that requests say, in their order.
+/// The records of all requests by scope, in their order.
 type ByScope<M> = BTreeMap<String, Vec<M>>;
 
 fn by_scope<T: Told>(requests: &[Request]) -> ByScope<T::Message> {
@@ -463,7 +463,7 @@ proptest! {
     fn every_span_arrives_once_as_it_was(
         spans in vec(span(), 0..9), most in 1..7_usize, is_tight in any::<bool>(),
     ) {
-        // More than any one of them takes, and less than all do.
+        // More than any single record needs, and less than all of them.
         check(&spans, most, if is_tight { 16 << 10 } else { 4 << 20 });
     }
 
@@ -670,11 +670,11 @@ mod feeds {
 
     use super::*;
 
-    /// A queue without an end.
+    /// An unbounded record queue.
     #[derive(Default)]
     struct Said {
         waiting: Mutex<(u64, Vec<LogRecord>)>,
-        /// Records that came back, and how long they were.
+        /// The records given back, and their sizes in bytes.
         back: Mutex<Vec<(Box<LogRecord>, usize)>>,
     }
 

@@ -1,4 +1,4 @@
-//! A source that shows what it is told to, whatever that is.
+//! A source that supplies whatever a test puts into it.
 
 use std::panic::panic_any;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ pub(crate) struct Family {
     pub(crate) descriptor: Descriptor,
     pub(crate) rows: Vec<Row>,
     pub(crate) promises_unique_labels: bool,
-    /// The place of the row instead of which it panics.
+    /// The index of the row at which it panics.
     pub(crate) panics_at: Option<usize>,
 }
 
@@ -34,12 +34,12 @@ pub(crate) struct Row {
 
 #[derive(Clone, Debug)]
 pub(crate) enum RowLabels {
-    /// Values under the family's names.
+    /// Values for the family's label names.
     Values(Vec<String>),
-    /// Values under names like the family's that lie elsewhere.
+    /// Values for names that are equal to the family's, but at another address.
     Named(Vec<(Box<str>, String)>),
     Pairs(Vec<(String, String)>),
-    /// Pieces as they are, in whatever disorder.
+    /// Raw pieces, however malformed.
     Raw {
         names: Option<Vec<Box<str>>>,
         ends: Vec<u16>,
@@ -76,7 +76,7 @@ impl Family {
         self
     }
 
-    /// With a row of labels of its own.
+    /// Adds a row with its own labels.
     pub(crate) fn with_pairs(self, pairs: &[(&str, &str)], cell: Cell) -> Self {
         let pairs = pairs
             .iter()
@@ -85,7 +85,7 @@ impl Family {
         self.with(Row::new(RowLabels::Pairs(pairs), cell))
     }
 
-    /// With a row of values under the family's names.
+    /// Adds a row with values for the family's label names.
     pub(crate) fn with_values(self, values: &[&str], cell: Cell) -> Self {
         let values = values.iter().map(|value| (*value).into()).collect();
         self.with(Row::new(RowLabels::Values(values), cell))
@@ -131,7 +131,7 @@ impl FamilyView for View {
         let end = (from + BATCH).min(self.family.rows.len());
         for i in from..end {
             if self.family.panics_at == Some(i) {
-                // Past the panic hook, which would print it.
+                // Bypasses the panic hook, which would print it.
                 std::panic::resume_unwind(Box::new("a source that panics"));
             }
             self.show(i, show);

@@ -1,4 +1,4 @@
-//! Spans as Zipkin reads them.
+//! Tests of spans as Zipkin reads them.
 
 use barograph_export::otlp::{Encoding, Request, Signal, Written};
 use barograph_export::zipkin::ZipkinWriter;
@@ -170,7 +170,7 @@ fn a_span_failed_only_where_its_status_says_so() {
         tags(Status::Unset, error(true.into())),
         (None, Some("true".into()))
     );
-    // What has a tag of its own does not get it from an attribute.
+    // An attribute cannot set a tag that the span itself defines.
     let claimed = vec![Attribute::new("otel.status_code", "OK")];
     assert_eq!(tags(failed, claimed).0, Some("ERROR".into()));
 }

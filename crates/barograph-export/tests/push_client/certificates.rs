@@ -1,4 +1,4 @@
-//! Certificates for tests, and servers that show them.
+//! Certificates for tests, and servers that present them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,7 +13,7 @@ use rustls::{RootCertStore, ServerConfig};
 
 use crate::server::Tls;
 
-/// Somebody who signs certificates.
+/// A certificate authority.
 pub(crate) struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 /// A certificate with its key, as PEM.
@@ -53,7 +53,8 @@ impl Authority {
         Arc::new(roots)
     }
 
-    /// What a server on the loopback shows, and whom it lets in.
+    /// The TLS configuration of a server on the loopback; `clients_of` is the authority of accepted
+    /// clients.
     pub(crate) fn server(
         &self,
         protocol: &str,
@@ -92,13 +93,13 @@ impl Authority {
         Arc::new(config)
     }
 
-    /// The same, to be exchanged later.
+    /// The same, replaceable later.
     pub(crate) fn tls(&self, protocol: &str) -> Tls {
         Arc::new(Mutex::new(self.server(protocol, None)))
     }
 }
 
-/// Puts a file in place as those do that rotate certificates: whole, at once.
+/// Replaces a file atomically, as tools that rotate certificates do.
 pub(crate) fn put(directory: &Path, name: &str, contents: &str) -> PathBuf {
     let (new, path) = (directory.join(format!("{name}.new")), directory.join(name));
     fs::write(&new, contents).unwrap();

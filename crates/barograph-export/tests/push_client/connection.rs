@@ -1,4 +1,4 @@
-//! How long connections live.
+//! Tests of the lifetime of connections.
 
 use std::net::TcpListener;
 use std::time::Duration;
@@ -48,7 +48,7 @@ fn a_server_may_close_after_each_answer() {
     let closing = answer("200 OK", &[("connection", "close")], b"");
     let mut last = closing.clone();
     let server = Server::start(move |_, stream| {
-        // By turns with a word and without.
+        // Closes the connection in turn with and without a `Connection: close` header.
         last = if last == closing {
             ok()
         } else {
@@ -71,7 +71,7 @@ fn a_server_may_come_back() {
     let port = server.port;
     let mut runner = Runner::http(port);
     runner.delivered(&request(10));
-    // Between two requests, nobody notices.
+    // Between two requests, the client does not notice the change.
     drop(server);
     let server = Server::start_on(
         TcpListener::bind(("127.0.0.1", port)).unwrap(),
@@ -81,7 +81,7 @@ fn a_server_may_come_back() {
     runner.idle(Duration::from_millis(20));
     runner.delivered(&request(10));
     assert_eq!(server.received().len(), 1);
-    // While it is away, it is said that nothing was sent.
+    // While the server is down, the client reports that nothing was sent.
     drop(server);
     runner.idle(Duration::from_millis(20));
     let setback = runner.setback(&request(10));
@@ -89,7 +89,7 @@ fn a_server_may_come_back() {
         (&*setback.error_type, setback.may_have_arrived),
         ("connection_refused", false)
     );
-    // The report that it becomes part of names the address.
+    // The report that contains this message names the address.
     let told = &setback.message;
     assert!(
         told.starts_with("no connection: Connection refused"),
@@ -124,7 +124,7 @@ fn a_grpc_server_may_come_back() {
 
 #[test]
 fn every_address_of_a_name_is_tried() {
-    // The name may have an address of version 6, where nobody listens.
+    // The name may have an IPv6 address on which no server listens.
     let server = Server::start(says(ok()));
     let url = format!("http://localhost:{}", server.port);
     let mut runner = Runner::new(ClientConfig::new(Protocol::HttpProtobuf, url));

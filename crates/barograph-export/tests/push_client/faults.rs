@@ -1,4 +1,4 @@
-//! Servers that do what no server should, and networks that break.
+//! Tests with misbehaving servers, and with networks that break.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -11,7 +11,7 @@ use crate::http::gzipped;
 use crate::runner::{Runner, grpc, http, request};
 use crate::server::{Next, Server, answer, ok, read, says};
 
-/// Long enough for anything on the loopback, and no part of what is checked.
+/// Long enough for anything on the loopback; the exact time is not checked.
 const SHORT: Duration = Duration::from_millis(300);
 
 #[test]
@@ -63,7 +63,7 @@ fn an_answer_that_drips_is_given_up_with_its_connection() {
 #[test]
 fn a_request_that_broke_off_has_not_arrived() {
     let server = Server::raw(|mut stream| {
-        // What is unread when the socket is closed makes that a reset.
+        // Unread data turns closing the socket into a reset.
         let _ = stream.read_exact(&mut [0; 1_000]);
     });
     for config in [http, grpc] {
@@ -114,7 +114,7 @@ fn garbage_is_no_answer() {
         assert_eq!(setback.error_type, "connection");
         assert!(!setback.message.is_empty());
     }
-    // What speaks first does so before anything was sent, or while it is.
+    // A server that speaks first does so before the request is sent, or meanwhile.
     let server = Server::raw(|mut stream| {
         let _ = stream.write_all(b"220 mail.example ESMTP\r\n");
         let _ = stream.read(&mut [0; 1 << 16]);
@@ -191,7 +191,7 @@ fn an_answer_is_read_up_to_a_limit() {
                 runner.refused(&request(10)).error_type,
                 "response_too_large"
             );
-            // The rest of the answer is left where it is.
+            // The rest of the response is not read.
             assert_eq!(server.accepted(), accepted);
         }
     }
@@ -215,7 +215,7 @@ fn an_answer_before_the_request_is_out_ends_the_connection() {
     let server = Server::raw(move |mut stream| {
         let mut first = [0; 1_000];
         stream.read_exact(&mut first).unwrap();
-        // Refuses what is large without reading it, and passes on what is small.
+        // Rejects large requests without reading them, and forwards small ones.
         if first
             .windows(22)
             .any(|window| window == b"content-length: 335544")
@@ -246,7 +246,7 @@ fn a_port_that_is_closed_is_a_setback() {
             (&*setback.error_type, setback.may_have_arrived),
             ("connection_refused", false)
         );
-        // The address is told by the report, which names the endpoint.
+        // The report names the endpoint, and with it the address.
         let message = &setback.message;
         assert!(
             message.starts_with("no connection: Connection refused"),
@@ -257,7 +257,7 @@ fn a_port_that_is_closed_is_a_setback() {
 
 #[test]
 fn a_name_without_an_address_is_a_setback() {
-    // A label may have 63 letters: no server of names is asked.
+    // A label may have 63 letters, so no name server is asked.
     let name = "x".repeat(64);
     let config = ClientConfig::new(
         Protocol::HttpProtobuf,

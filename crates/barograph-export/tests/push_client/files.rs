@@ -1,5 +1,5 @@
-//! Certificates, keys and tokens at paths that lead to anything: what is no small regular file is an
-//! error at once, and never waited for.
+//! Tests of paths to certificates, keys and tokens that lead to anything: everything except a small
+//! regular file is an immediate error, and is never waited for.
 #![cfg(unix)]
 
 use std::fs::{self, File};
@@ -15,10 +15,10 @@ use barograph_export::push::client::{Client, ClientConfig, InvalidClient, Protoc
 
 use crate::certificates::{Authority, put};
 
-/// Long enough for the slowest machine; a FIFO nobody writes to would take for ever.
+/// Long enough for the slowest machine; a FIFO without a writer would block forever.
 const LIMIT: Duration = Duration::from_secs(60);
 
-/// Files that hold nothing of use, and what is said of each.
+/// Unusable files, and the error message for each.
 fn useless(directory: &Path) -> Vec<(PathBuf, &'static str)> {
     let at = |name: &str| directory.join(name);
     assert!(
@@ -57,7 +57,7 @@ fn https() -> ClientConfig {
     ClientConfig::new(Protocol::HttpProtobuf, "https://127.0.0.1:1")
 }
 
-/// Makes a client on a thread that is not waited for longer than the limit.
+/// Creates a client on another thread, and waits for it no longer than the limit.
 fn client(config: ClientConfig) -> Result<(), InvalidClient> {
     let (made, client) = mpsc::channel();
     std::thread::spawn(move || made.send(Client::new(config, Signal::Metrics).map(drop)));
@@ -138,7 +138,7 @@ fn what_stands_in_for_the_systems_roots_is_looked_at_before_it_is_read() {
     }
     let said = run("SSL_CERT_DIR", directory.path());
     assert!(said.contains("larger than 4 MiB"), "{said}");
-    // What is beside a certificate and no regular file is left alone.
+    // Entries beside a certificate that are not regular files are ignored.
     fs::remove_file(directory.path().join("huge")).unwrap();
     put(directory.path(), "ca.pem", &Authority::new("a").pem());
     let said = run("SSL_CERT_DIR", directory.path());

@@ -1,4 +1,4 @@
-//! What goes over gRPC, and what each answer means.
+//! Tests of requests over gRPC, and of the meaning of each response.
 
 use std::io::Read;
 use std::sync::Mutex;
@@ -14,7 +14,7 @@ use crate::grpc_server::{End, GrpcServer, Reply, framed, unframed};
 use crate::http::gzipped;
 use crate::runner::{Runner, grpc, json_request, request};
 
-/// Answers with each of these in turn, and with the last for ever.
+/// A server that sends these replies in turn, and then repeats the last one.
 fn replies(replies: Vec<Reply>) -> GrpcServer {
     let replies = Mutex::new(replies);
     GrpcServer::start(move |_| {
@@ -29,7 +29,7 @@ fn replies(replies: Vec<Reply>) -> GrpcServer {
 #[test]
 fn a_call_arrives_as_it_was_written() {
     let server = replies(vec![Reply::new(0, b"")]);
-    // More than the windows of HTTP/2 take at once.
+    // More than the windows of HTTP/2 accept at once.
     let request = request(8 << 20);
     assert_eq!(Runner::grpc(server.port).delivered(&request), None);
     let call = &server.calls()[0];
@@ -100,7 +100,7 @@ fn six_statuses_are_repeated_and_no_other() {
             }
             (Outcome::Refused(refusal), None) => {
                 assert!(refusal.message.ends_with(": 50% ä"), "{}", refusal.message);
-                // What is no code is UNKNOWN.
+                // An invalid code becomes UNKNOWN.
                 assert!(
                     code < 17 || refusal.error_type == "UNKNOWN",
                     "{}",
@@ -167,7 +167,7 @@ fn resources_that_are_exhausted_are_waited_for_when_a_time_is_told() {
     }
 }
 
-/// An answer that is compressed.
+/// A compressed response.
 fn compressed(encoding: &str, message: &[u8]) -> Reply {
     let mut reply = Reply::new(0, b"");
     reply.headers.push(("grpc-encoding", encoding.to_owned()));
@@ -181,7 +181,7 @@ fn partial_success_is_read() {
     let answers = vec![
         Reply::new(0, partial),
         compressed("gzip", &gzipped(partial)),
-        // As servers do that were asked in zstd.
+        // As sent by servers that were asked in zstd.
         #[cfg(feature = "zstd")]
         compressed("zstd", &zstd::encode_all(&partial[..], 1).unwrap()),
     ];

@@ -1,4 +1,4 @@
-//! A gRPC server on the loopback that answers with whatever frames and trailers a test wants.
+//! A gRPC server on the loopback that responds with the frames and trailers that a test needs.
 
 use std::convert::Infallible;
 use std::net::TcpListener;
@@ -19,7 +19,7 @@ use rustls::ServerConfig;
 use tokio::sync::oneshot;
 use tokio_rustls::TlsAcceptor;
 
-/// A call as it came.
+/// A received call.
 #[derive(Clone, Debug)]
 pub(crate) struct Call {
     pub(crate) path: String,
@@ -27,7 +27,7 @@ pub(crate) struct Call {
     pub(crate) body: Vec<u8>,
 }
 
-/// How a call is answered.
+/// The response to a call.
 #[derive(Clone, Debug)]
 pub(crate) struct Reply {
     pub(crate) status: StatusCode,
@@ -37,18 +37,18 @@ pub(crate) struct Reply {
     pub(crate) end: End,
 }
 
-/// What stands at the end of an answer.
+/// The end of a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum End {
     Trailers,
     /// The stream is reset.
     Reset,
-    /// Nothing ever comes.
+    /// Nothing more is sent.
     Hang,
 }
 
 impl Reply {
-    /// A status, and a message before it.
+    /// Creates a reply with a status, and a message before it.
     pub(crate) fn new(code: u8, message: &[u8]) -> Self {
         Reply {
             status: StatusCode::OK,
@@ -65,13 +65,13 @@ impl Reply {
     }
 }
 
-/// A message with its five bytes.
+/// Frames a message with the five-byte prefix.
 pub(crate) fn framed(flag: u8, message: &[u8]) -> Vec<u8> {
     let length = u32::try_from(message.len()).unwrap().to_be_bytes();
     [&[flag][..], &length, message].concat()
 }
 
-/// The message in a request that has one whole frame.
+/// Returns the flag and the message of a request that has exactly one frame.
 pub(crate) fn unframed(body: &[u8]) -> (u8, &[u8]) {
     let (head, message) = body.split_first_chunk::<5>().unwrap();
     let length = u32::from_be_bytes([head[1], head[2], head[3], head[4]]);

@@ -1,4 +1,4 @@
-//! What goes over HTTP, and what each answer means.
+//! Tests of requests over HTTP, and of the meaning of each response.
 
 use std::io::Read;
 use std::time::{Duration, SystemTime};
@@ -41,7 +41,7 @@ fn json_is_named_so() {
         Some("application/json")
     );
     assert_eq!(server.received()[0].body, json_request().body);
-    // What is written otherwise does not go out under that name.
+    // A request in another encoding is not sent.
     assert_eq!(runner.refused(&request(1)).error_type, "encoding");
     assert_eq!(server.received().len(), 1);
 }
@@ -140,7 +140,7 @@ fn four_statuses_are_repeated_and_no_other() {
             other => panic!("{status}: {other:?}"),
         }
     }
-    // Failures keep the connection.
+    // Failures keep the connection open.
     assert_eq!(server.accepted(), 1);
 }
 
@@ -204,7 +204,7 @@ fn partial_success_is_read_in_both_encodings() {
         ),
         (json(br#"{"partialSuccess":{}}"#), None),
         (json(br"{}"), None),
-        // More than was sent, less than nothing.
+        // More items rejected than were sent, and a negative number.
         (protobuf(b"\x0a\x03\x08\xff\x7f"), no(10, "")),
         (
             protobuf(b"\x0a\x0b\x08\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01"),
@@ -335,13 +335,13 @@ fn a_request_that_is_too_large_is_not_sent() {
     assert_eq!(server.received()[0].body.len(), 64 << 20);
 }
 
-// By zstd, which is written in C: in a debug build gzip would take half a minute.
+// With zstd, which is written in C: in a debug build gzip would take half a minute.
 #[cfg(feature = "zstd")]
 #[test]
 fn a_request_that_compression_makes_too_large_is_not_sent() {
     let server = Server::start(says(ok()));
     let mut noisy = request(0);
-    // Noise, which only grows.
+    // Noise, which compression only makes longer.
     let mut state = 1_u64;
     let noise = std::iter::repeat_with(|| {
         state ^= state << 13;
@@ -349,7 +349,7 @@ fn a_request_that_compression_makes_too_large_is_not_sent() {
         state ^= state << 17;
         state.to_le_bytes()
     });
-    // Longer than zstd looks back.
+    // Longer than the window of zstd.
     let noise: Vec<u8> = noise.take((4 << 20) / 8).flatten().collect();
     noisy.body = noise.repeat(16).into();
     let config = http(server.port).with_compression(Compression::Zstd);

@@ -1,4 +1,4 @@
-//! The transport over a network, against real sockets on the loopback.
+//! Tests of the network transport, with real sockets on the loopback.
 //!
 //! The servers are written by hand, so that they can do what no proper server does.
 #![allow(

@@ -1,4 +1,4 @@
-//! What a receiver asks for, from the bytes of its answer to the next try.
+//! Tests of requested pauses, from the bytes of the response to the next attempt.
 
 use std::sync::Mutex;
 use std::time::{Duration, SystemTime};
@@ -17,7 +17,7 @@ use crate::grpc_server::{GrpcServer, Reply};
 use crate::runner::{LONG, grpc, http, request};
 use crate::server::{Server, answer, ok, says_in_turn};
 
-/// A request a round.
+/// A source with one request per export cycle.
 struct Rounds {
     is_due: bool,
 }
@@ -42,7 +42,7 @@ impl Feed for Rounds {
     }
 }
 
-/// Pushes often, to a receiver that is left alone for a tenth of a second at the most.
+/// Starts a pipeline that exports often, and pauses for at most a tenth of a second.
 fn push(config: ClientConfig) -> (Ledger, Handle, std::thread::JoinHandle<()>) {
     let client = Client::new(config, Signal::Metrics).unwrap();
     let ledger = Ledger::new(Signal::Metrics, "otlp", client.target());
@@ -68,7 +68,7 @@ fn push(config: ClientConfig) -> (Ledger, Handle, std::thread::JoinHandle<()>) {
     (ledger, handle, thread)
 }
 
-/// The pipeline has outlived what it was asked, and delivers.
+/// Checks that the pipeline survives the requested pause, and delivers.
 #[track_caller]
 fn goes_on(config: ClientConfig, what: &str) {
     let (ledger, handle, thread) = push(config);

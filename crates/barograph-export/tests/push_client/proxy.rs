@@ -1,4 +1,4 @@
-//! Proxies: who is asked, how, and for what.
+//! Tests of proxies: which one is used, how, and for which endpoints.
 
 use std::io::{Read, Write};
 use std::net::{TcpListener, TcpStream};
@@ -12,7 +12,7 @@ use crate::grpc_server::{GrpcServer, Reply};
 use crate::runner::{Runner, request};
 use crate::server::{Received, Server, answer, ok, read, says};
 
-/// A proxy that makes tunnels to the loopback, whatever host is named.
+/// A proxy that opens tunnels to the loopback, whatever host is named.
 fn tunnels(seen: &Arc<Mutex<Vec<Received>>>) -> Server {
     let seen = seen.clone();
     Server::raw(move |mut stream| {
@@ -60,7 +60,7 @@ fn tls_goes_through_a_tunnel() {
     assert_eq!(seen[0].line, format!("CONNECT {authority} HTTP/1.1"));
     assert_eq!(seen[0].header("host"), Some(&*authority));
     assert_eq!(seen[0].header("proxy-authorization"), Some(BASIC));
-    // What is for the proxy is not for the collector.
+    // The credentials for the proxy are not sent to the collector.
     assert_eq!(server.received()[0].line, "POST /v1/metrics HTTP/1.1");
     assert_eq!(server.received()[0].header("proxy-authorization"), None);
     assert_eq!(server.received().len(), 2);
@@ -106,7 +106,7 @@ fn the_loopback_and_exceptions_are_reached_directly() {
         Runner::new(config.with_proxy(proxy(through.port))).delivered(&request(10));
     }
     assert_eq!(server.received().len(), 2);
-    // A name that only the proxy could make something of.
+    // A name that only the proxy could resolve.
     let name = format!("{}.test", "x".repeat(64));
     let config = ClientConfig::new(Protocol::HttpProtobuf, format!("http://{name}"));
     let excepted = config
@@ -144,7 +144,7 @@ fn tls_goes_through_a_proxy_that_speaks_tls() {
         Some(authority.server("h2", None)),
         |_| Reply::new(0, b""),
     );
-    // TLS to the proxy ends here; what is inside goes on to the tunnel.
+    // TLS to the proxy ends here; the contents are forwarded to the tunnel.
     let through = tunnels(&seen);
     let front = tls_front(&authority, through.port);
     let proxy = ProxyConfig::default().with_https(format!("https://localhost:{}", front.port));
@@ -156,7 +156,7 @@ fn tls_goes_through_a_proxy_that_speaks_tls() {
     assert_eq!((seen.lock().unwrap().len(), server.calls().len()), (1, 1));
 }
 
-/// Ends TLS, and passes on what was inside.
+/// A server that terminates TLS, and forwards the contents.
 fn tls_front(authority: &Authority, port: u16) -> Server {
     let config = authority.server("http/1.1", None);
     Server::raw(move |stream| {
@@ -171,7 +171,7 @@ fn tls_front(authority: &Authority, port: u16) -> Server {
             let Ok(mut stream) = acceptor.accept(stream).await else {
                 return;
             };
-            // Only who offers what proxies speak is let in.
+            // The client must offer the protocol that proxies speak.
             assert_eq!(stream.get_ref().1.alpn_protocol(), Some(&b"http/1.1"[..]));
             let onwards = tokio::net::TcpStream::connect(("127.0.0.1", port)).await;
             let _ = tokio::io::copy_bidirectional(&mut stream, &mut onwards.unwrap()).await;

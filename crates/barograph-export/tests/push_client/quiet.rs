@@ -1,4 +1,4 @@
-//! Whoever exports the log must not be a reason to log.
+//! Tests that exporting log records emits no log events.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -12,11 +12,11 @@ use crate::grpc_server::{End, GrpcServer, Reply};
 use crate::runner::{Runner, request};
 use crate::server::{Server, ok, says};
 
-/// Counts spans and events of one thread.
+/// A subscriber that counts the spans and events of one thread.
 #[derive(Clone, Default)]
 struct Heard {
     traced: Arc<AtomicUsize>,
-    /// Those that a layer which asks for suppression leaves out.
+    /// The number of those under suppression, which telemetry layers leave out.
     suppressed: Arc<AtomicUsize>,
 }
 
@@ -60,7 +60,7 @@ impl Subscriber for Heard {
 #[test]
 fn sending_is_suppressed() {
     let heard = Heard::default();
-    // The client runs on this thread alone, the servers on theirs.
+    // The client runs on this thread only, the servers on others.
     tracing::subscriber::with_default(heard.clone(), || {
         tracing::trace!("that it hears");
         assert_eq!(heard.traced(), 1);
@@ -79,7 +79,7 @@ fn sending_is_suppressed() {
         let mut runner = Runner::grpc(server.port);
         runner.delivered(&request(100_000));
         runner.delivered(&request(100_000));
-        // Given up, made anew, and at its end.
+        // Canceled, reconnected, and closed.
         assert_eq!(
             runner.try_for(Duration::from_millis(100), &request(1)),
             None
@@ -90,7 +90,7 @@ fn sending_is_suppressed() {
         assert_eq!(runner.setback(&request(1)).error_type, "connection_refused");
         drop(runner);
         assert_eq!(heard.traced(), 1);
-        // HTTP/2 does trace, so there was something to suppress.
+        // HTTP/2 does emit events, so there was something to suppress.
         assert!(heard.suppressed.load(Ordering::Relaxed) > 0);
     });
 }

@@ -1,4 +1,4 @@
-//! Sends requests as the loop does: on a runtime of its own, given up after a time.
+//! Sends requests like the pipeline: on its own runtime, with a timeout.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use barograph_export::push::client::{Client, ClientConfig, Protocol};
 use barograph_export::push::{Outcome, PartialSuccess, Refusal, Setback, Transport};
 use tokio::runtime::Runtime;
 
-/// Longer than anything here takes, and shorter than patience.
+/// Longer than anything here takes, and still bearable when a test hangs.
 pub(crate) const LONG: Duration = Duration::from_secs(20);
 
 pub(crate) struct Runner {
@@ -34,7 +34,7 @@ impl Runner {
         Self::new(grpc(port))
     }
 
-    /// One try, of which nothing is known after `limit`.
+    /// Makes one attempt, and returns `None` if it is not finished after `limit`.
     pub(crate) fn try_for(&mut self, limit: Duration, request: &Request) -> Option<Outcome> {
         let sending = self.client.send(request);
         self.runtime
@@ -70,7 +70,7 @@ impl Runner {
         }
     }
 
-    /// Lets the runtime run, as it does while the loop waits for its next round.
+    /// Lets the runtime run, as it does while the pipeline waits for its next cycle.
     pub(crate) fn idle(&self, time: Duration) {
         self.runtime
             .block_on(async { tokio::time::sleep(time).await });
@@ -89,7 +89,7 @@ pub(crate) fn grpc(port: u16) -> ClientConfig {
     ClientConfig::new(Protocol::Grpc, format!("http://127.0.0.1:{port}"))
 }
 
-/// A request of `length` bytes that say nothing.
+/// A request with a body of `length` bytes without meaning.
 pub(crate) fn request(length: usize) -> Request {
     Request {
         signal: Signal::Metrics,

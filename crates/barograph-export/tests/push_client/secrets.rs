@@ -1,4 +1,4 @@
-//! Headers, where they come from, and where they must not show.
+//! Tests of headers: where they come from, and where they must not appear.
 
 use std::fs;
 
@@ -96,7 +96,7 @@ fn a_token_is_read_again_when_it_has_changed() {
         })
         .collect();
     assert_eq!(tokens, ["Bearer first", "Bearer second", "Bearer third"]);
-    // All on one connection.
+    // All of them used one connection.
     assert_eq!(server.accepted(), 1);
 }
 

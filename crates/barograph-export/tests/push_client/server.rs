@@ -1,5 +1,5 @@
-//! A server on the loopback that reads HTTP/1.1 requests, and answers with whatever bytes a test
-//! wants.
+//! A server on the loopback that reads HTTP/1.1 requests, and responds with the bytes that a test
+//! needs.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -9,12 +9,12 @@ use std::thread;
 
 use rustls::{ServerConfig, ServerConnection, StreamOwned};
 
-/// A request as it came.
+/// A received request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Received {
-    /// The first line.
+    /// The request line.
     pub(crate) line: String,
-    /// Names in small letters.
+    /// The headers, with names in lower case.
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Vec<u8>,
 }
@@ -30,15 +30,15 @@ pub(crate) trait Stream: Read + Write + Send {}
 
 impl<S: Read + Write + Send> Stream for S {}
 
-/// What a server does with a request, or with a connection.
+/// The handler of a request or a connection.
 type Handler = dyn FnMut(&Received, &mut dyn Write) -> Next + Send;
 
-/// What becomes of a connection after an answer.
+/// The treatment of a connection after a response.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Next {
     Keep,
     Close,
-    /// Nothing more is said, and nothing closed, until the server is dropped.
+    /// Nothing more is sent, and the connection stays open, until the server is dropped.
     Hang,
 }
 
@@ -56,11 +56,11 @@ pub(crate) struct Server {
     accepting: Option<thread::JoinHandle<()>>,
 }
 
-/// The TLS of a server, which a test may exchange.
+/// The TLS configuration of a server, which a test may replace.
 pub(crate) type Tls = Arc<Mutex<Arc<ServerConfig>>>;
 
 impl Server {
-    /// Answers every request by `handler`.
+    /// Starts a server that responds to every request with `handler`.
     pub(crate) fn start(
         handler: impl FnMut(&Received, &mut dyn Write) -> Next + Send + 'static,
     ) -> Self {
@@ -96,7 +96,7 @@ impl Server {
         })
     }
 
-    /// Gives every connection to `handler`, as it is.
+    /// Starts a server that passes every raw connection to `handler`.
     pub(crate) fn raw(handler: impl Fn(TcpStream) + Send + Sync + 'static) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         Self::accept(listener, move |stream, _| handler(stream))
@@ -119,7 +119,7 @@ impl Server {
                     state.open.lock().unwrap().push(stream.try_clone().unwrap());
                     let (state, handler) = (state.clone(), handler.clone());
                     thread::spawn(move || {
-                        // The copy among the open ones would keep the connection.
+                        // The clone in the list of open connections would keep the connection open.
                         let end = stream.try_clone().unwrap();
                         handler(stream, &state);
                         let _ = end.shutdown(Shutdown::Both);
@@ -134,7 +134,7 @@ impl Server {
         }
     }
 
-    /// How many connections were made.
+    /// Returns the number of connections that were accepted.
     pub(crate) fn accepted(&self) -> usize {
         self.state.accepted.load(Ordering::SeqCst)
     }
@@ -143,7 +143,7 @@ impl Server {
         self.state.received.lock().unwrap().clone()
     }
 
-    /// Ends all connections, not the server.
+    /// Closes all connections, but not the server.
     pub(crate) fn cut(&self) {
         for stream in self.state.open.lock().unwrap().drain(..) {
             let _ = stream.shutdown(Shutdown::Both);
@@ -172,15 +172,15 @@ fn serve(
         match handler(&request, stream) {
             Next::Keep => {}
             Next::Close => break,
-            // Until the connection is cut.
+            // Until the connection is closed.
             Next::Hang => while stream.read(&mut [0; 1]).is_ok_and(|length| length > 0) {},
         }
     }
 }
 
-/// Reads a request with a body of a length that is told, as our client sends them.
+/// Reads a request with a `Content-Length`, as the client sends it.
 pub(crate) fn read(stream: &mut dyn Stream) -> Option<Received> {
-    // A byte at a time: nothing of the next request is taken.
+    // One byte at a time, so that nothing of the next request is consumed.
     let mut reader = BufReader::with_capacity(1, stream);
     let mut line = || {
         let mut line = String::new();
@@ -209,7 +209,7 @@ pub(crate) fn read(stream: &mut dyn Stream) -> Option<Received> {
     Some(request)
 }
 
-/// An answer with a length.
+/// A response with a length.
 pub(crate) fn answer(status: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec<u8> {
     let mut head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n", body.len());
     for (name, value) in headers {
@@ -218,12 +218,12 @@ pub(crate) fn answer(status: &str, headers: &[(&str, &str)], body: &[u8]) -> Vec
     [head.as_bytes(), b"\r\n", body].concat()
 }
 
-/// The answer of a receiver that took everything.
+/// The response of a receiver that accepted everything.
 pub(crate) fn ok() -> Vec<u8> {
     answer("200 OK", &[("content-type", "application/x-protobuf")], b"")
 }
 
-/// A handler that always says the same.
+/// A handler that always sends the same response.
 pub(crate) fn says(answer: Vec<u8>) -> impl FnMut(&Received, &mut dyn Write) -> Next + Send {
     move |_, stream| match stream.write_all(&answer).and_then(|()| stream.flush()) {
         Ok(()) => Next::Keep,
@@ -231,7 +231,7 @@ pub(crate) fn says(answer: Vec<u8>) -> impl FnMut(&Received, &mut dyn Write) -> 
     }
 }
 
-/// A handler that says each of these in turn, and then the last for ever.
+/// A handler that sends each of these in turn, and then repeats the last one.
 pub(crate) fn says_in_turn(
     answers: Vec<Vec<u8>>,
 ) -> impl FnMut(&Received, &mut dyn Write) -> Next + Send {

@@ -1,4 +1,4 @@
-//! TLS: whom to trust, who we are, and certificates that change.
+//! Tests of TLS: trusted roots, client certificates, and certificates that change.
 
 use std::fs;
 use std::net::TcpListener;
@@ -40,7 +40,7 @@ fn both_protocols_go_over_tls() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let tls = Some(authority.server("h2", None));
     let server = GrpcServer::start_on(listener, tls, |_| Reply::new(0, b""));
-    // Without a scheme, gRPC is meant to be secure.
+    // Without a scheme, gRPC uses TLS.
     let config = ClientConfig::new(Protocol::Grpc, format!("localhost:{}", server.port));
     let mut runner = Runner::new(config.with_tls(trusting(&authority)));
     runner.delivered(&request(1 << 20));
@@ -89,7 +89,8 @@ fn a_server_without_tls_is_a_setback() {
     let server = Server::start(says(ok()));
     let setback = Runner::new(https(server.port, trusting(&Authority::new("a"))))
         .try_for(Duration::from_millis(300), &request(10));
-    // It waits for a line to end, as servers do; what comes back is no TLS, if anything does.
+    // The server waits for the end of a line, as servers do; if it responds at all, it is not with
+    // TLS.
     assert!(
         !matches!(setback, Some(Outcome::Delivered(_))),
         "{setback:?}"
@@ -137,7 +138,7 @@ fn a_root_file_is_read_again_when_it_has_changed() {
     let accepted = server.accepted();
     runner.delivered(&request(10));
     assert_eq!(server.accepted(), accepted);
-    // A change ends the connection that there is.
+    // A change closes the existing connection.
     put(directory.path(), "ca.pem", &new.pem());
     runner.delivered(&request(10));
     assert_eq!(server.accepted(), accepted + 1);
@@ -168,7 +169,7 @@ fn an_identity_is_read_again_when_it_has_changed() {
     runner.delivered(&request(10));
     *tls.lock().unwrap() = authority.server("http/1.1", Some(&new));
     let signed = new.sign(&["me"]);
-    // Between the two files there is a moment in which they do not fit.
+    // For a moment the two files do not match.
     put(directory, "client.pem", &signed.certificate);
     let setback = runner.setback(&request(10));
     assert_eq!(
@@ -253,12 +254,12 @@ fn certificates_rotate_under_load() {
                     other => panic!("{other:?}"),
                 }
             }
-            // The last certificate is reached too.
+            // Requests also succeed with the last certificate.
             runner.delivered(&request(1_000));
             (delivered, sets_back)
         }
     });
-    // The new root is trusted before it is used, and the old one until it is not any more.
+    // The new root is trusted before it is used, and the old one as long as it is in use.
     for (next, authority) in authorities.iter().enumerate().take(5).skip(1) {
         std::thread::sleep(Duration::from_millis(50));
         *tls.lock().unwrap() = authority.server("http/1.1", None);
@@ -269,7 +270,7 @@ fn certificates_rotate_under_load() {
     done.store(true, Ordering::SeqCst);
     let (delivered, sets_back) = load.join().unwrap();
     assert!(delivered > 10, "{delivered}");
-    // Only what was under way when connections were cut.
+    // Only the requests that were in progress when connections were closed.
     assert!(sets_back <= 4, "{sets_back}");
     assert!(server.accepted() >= 5, "{}", server.accepted());
 }
@@ -333,19 +334,19 @@ fn wrong_files_are_told_by_name_at_the_start() {
 
 #[test]
 fn a_program_with_two_providers_does_not_panic() {
-    // As in a program that links two: rustls does not know which to take.
+    // As in a program that links two providers: rustls cannot choose one.
     assert!(std::panic::catch_unwind(rustls::ClientConfig::builder).is_err());
     let authority = Authority::new("a");
     let server = Server::start_tls(&authority.tls("http/1.1"), says(ok()));
     Runner::new(https(server.port, trusting(&authority))).delivered(&request(10));
 }
 
-/// Where a child of this test finds the server.
+/// The variable that passes the port of the server to a child of this test.
 const CHILD: &str = "PUSH_CLIENT_PORT";
 
 #[test]
 fn the_systems_roots_are_trusted_where_none_are_given() {
-    // The system's store is what `SSL_CERT_FILE` names, and that is set for a process of its own.
+    // `SSL_CERT_FILE` replaces the system's store, and is set for a separate process.
     if let Some(port) = std::env::var_os(CHILD) {
         let port = port.to_str().unwrap().parse().unwrap();
         Runner::new(https(port, TlsConfig::default())).delivered(&request(10));

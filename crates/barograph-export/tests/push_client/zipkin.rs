@@ -1,4 +1,4 @@
-//! What goes to a Zipkin, and what each answer means.
+//! Tests of requests to Zipkin, and of the meaning of each response.
 
 use barograph_export::otlp::{Encoding, Request, Signal};
 use barograph_export::push::client::{Client, ClientConfig, Protocol};

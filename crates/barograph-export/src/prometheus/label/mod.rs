@@ -25,7 +25,7 @@ pub(super) struct LabelWriter {
     reserved: Option<Box<str>>,
     /// The parts of the fast path, if no series needs a check for duplicates.
     pattern: Option<Pattern>,
-    /// The labels of all series so far; `None` if the family guarantees that they differ.
+    /// The labels of all series so far; `None` if they are known to differ on the page.
     seen: Option<HashSet<Box<[u8]>>>,
     /// The same for the few series that could be ambiguous on the page because NUL was replaced.
     seen_lossy: HashSet<Box<[u8]>>,
@@ -348,8 +348,9 @@ fn pieces<'a>(labels: &Labels<'a>) -> Option<Vec<&'a str>> {
     .collect()
 }
 
-/// Returns the labels of a scope. Source: OpenTelemetry, "Prometheus and OpenMetrics
-/// compatibility", Instrumentation Scope.
+/// Returns the labels of a scope.
+///
+/// Source: OpenTelemetry, "Prometheus and OpenMetrics compatibility", Instrumentation Scope.
 fn scope_labels(scope: &Scope) -> Vec<(Box<str>, Box<str>)> {
     const OWN: [&str; 3] = ["name", "version", "schema_url"];
     let own = OWN

@@ -26,8 +26,7 @@ pub(super) struct Connection {
     driver: Driver,
     born: Instant,
     traffic: Arc<Traffic>,
-    /// The number of bytes that have been written at least when the last request is sent
-    /// completely.
+    /// The last request is sent completely once more bytes than this have been written.
     due: u64,
 }
 

@@ -20,14 +20,14 @@
 //! | the response of a proxy to `CONNECT` | 16 KiB |
 //! | redirections | rejected; the `Location` is only reported |
 //! | the head of a response over HTTP/1.1 | 100 fields in 408 KiB, by hyper |
-//! | head and trailers over HTTP/2, frames, pushes, resets | 16 KiB, 5 MiB of windows, none, 1,024, by hyper and h2 |
+//! | HTTP/2: head and trailers, frames, pushes, resets | 16 KiB, 5 MiB of windows, none, 1,024, by hyper, h2 |
 //! | a body, whatever its `Content-Length` | 4 MiB |
 //! | everything read for one request: interim responses, heads, frames, the body | 8 MiB |
 //! | a compressed body | 4 MiB after decompression, with a window of 8 MiB |
 //! | JSON, protobuf | 128 levels; as deep as the messages that are decoded |
 //! | the length in front of a gRPC message | must be the length of the body, otherwise it is not decoded |
 //! | the number of rejected items | at most the number sent, and 0 if negative |
-//! | `Retry-After` in seconds or as a date, `RetryInfo` | the longest pause of the [`RetryPolicy`](crate::push::RetryPolicy) |
+//! | `Retry-After`, `RetryInfo` | the longest pause of the [`RetryPolicy`](crate::push::RetryPolicy) |
 //! | messages, statuses, details, the `Location` | 512 bytes, escaped |
 //! | kinds of errors | 16 in metrics, 32 in the log |
 //!
@@ -353,8 +353,9 @@ fn version(protocol: Protocol) -> Version {
     }
 }
 
-/// Returns the description of the receiver. Source: the semantic conventions of OpenTelemetry,
-/// `otel.component.type`.
+/// Returns the description of the receiver.
+///
+/// Source: the semantic conventions of OpenTelemetry, `otel.component.type`.
 fn target(settings: &Settings, signal: Signal) -> Target {
     let component_type = match (settings.protocol, signal) {
         (Protocol::Grpc, Signal::Metrics) => "otlp_grpc_metric_exporter",
