@@ -55,7 +55,8 @@ pub(super) struct Route<'a> {
 }
 
 impl Route<'_> {
-    /// Connects to the endpoint, or to the proxy that takes the request.
+    /// Connects to the endpoint, directly or through a tunnel, or to the proxy that gets the request
+    /// itself.
     pub(super) async fn connect(self) -> Result<Box<dyn Stream>, Unconnected> {
         let host = match &self.endpoint.place {
             Place::Unix(path) => return unix(path).await,

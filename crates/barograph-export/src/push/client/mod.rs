@@ -20,7 +20,7 @@
 //! | the response of a proxy to `CONNECT` | 16 KiB |
 //! | redirections | rejected; the `Location` is only reported |
 //! | the head of a response over HTTP/1.1 | 100 fields in 408 KiB, by hyper |
-//! | HTTP/2: head and trailers, frames, pushes, resets | 16 KiB, 5 MiB of windows, none, 1,024, by hyper, h2 |
+//! | HTTP/2 head and trailers, frames, pushes, resets | 16 KiB, 5 MiB windows, none, 1,024, by hyper, h2 |
 //! | a body, whatever its `Content-Length` | 4 MiB |
 //! | everything read for one request: interim responses, heads, frames, the body | 8 MiB |
 //! | a compressed body | 4 MiB after decompression, with a window of 8 MiB |
