@@ -1,4 +1,4 @@
-//! Runs all pipelines of a process, and the handle by which others talk to it.
+//! The driver, which runs all pipelines of a process, and the handle that controls it.
 
 use std::fmt;
 use std::future::{Future, poll_fn};
@@ -19,24 +19,26 @@ use crate::push::report::Report;
 
 /// All pipelines of a process, ready to be run.
 ///
-/// [`run`](Self::run) is a future for a tokio runtime with time and I/O, best one of a single thread
-/// that does nothing else: the service's own may be busy, blocked or gone just when everything has to
-/// be sent. Collecting and the persistent queue use the runtime's blocking threads.
+/// [`run`](Self::run) returns a future for a tokio runtime with time and I/O, preferably one with a
+/// single thread that does nothing else: the service's own runtime may be busy, blocked or shut down
+/// just when everything has to be sent. Collection and the persistent queue use the runtime's blocking
+/// threads.
 #[must_use = "nothing is pushed until it is run"]
 pub struct Driver {
     pipelines: Vec<Pipeline>,
-    /// Those that were run already.
+    /// The pipelines that `run` has already taken over.
     tasks: Vec<Task>,
     hook: Hook,
     commands: mpsc::UnboundedReceiver<Command>,
     runner: Arc<AtomicU32>,
 }
 
-/// Talks to a running [`Driver`]. From any thread, inside of any runtime or outside of all.
+/// A handle that controls a running [`Driver`]. It can be used from any thread, inside or outside a
+/// runtime.
 #[derive(Clone, Debug)]
 pub struct Handle {
     commands: mpsc::UnboundedSender<Command>,
-    /// The process in which the driver runs; 0 where it was never run.
+    /// The id of the process in which the driver runs; 0 before the first run.
     runner: Arc<AtomicU32>,
 }
 
@@ -47,15 +49,15 @@ struct Command {
     done: oneshot::Sender<Result<(), Unfinished>>,
 }
 
-/// Why a flush or a shutdown did not deliver everything.
+/// The reason why a flush or a shutdown did not deliver everything.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Unfinished {
-    /// A receiver did not take everything.
+    /// At least one pipeline could not deliver everything.
     Undelivered,
-    /// It took longer than it was given.
+    /// The time limit passed first.
     Late {
-        /// How long that was.
+        /// The time limit.
         limit: Duration,
     },
     /// The driver has ended, was dropped before it was run, or runs in the process that this one was
@@ -64,7 +66,7 @@ pub enum Unfinished {
 }
 
 impl Driver {
-    /// A driver of these pipelines, and the handle to it.
+    /// Creates a driver of these pipelines, and a handle to it.
     pub fn new(pipelines: impl IntoIterator<Item = Pipeline>) -> (Self, Handle) {
         let (sender, commands) = mpsc::unbounded_channel();
         let driver = Driver {
@@ -81,16 +83,17 @@ impl Driver {
         (driver, handle)
     }
 
-    /// Tells this hook what happens. It runs on the loop's thread and must not block.
+    /// Sets the hook that is called with every report. It runs on the driver's thread and must not
+    /// block.
     pub fn with_reports(mut self, hook: impl Fn(&Report) + Send + Sync + 'static) -> Self {
         self.hook = Arc::new(hook);
         self
     }
 
-    /// Pushes until it is told to shut down, or nobody is left who could tell it.
+    /// Runs all pipelines until a handle requests a shutdown, or until all handles are dropped.
     ///
-    /// A pipeline that panics is begun again by itself. Where the future ends early all the same, with
-    /// its runtime or its thread, all pipelines go on when this is called once more.
+    /// A pipeline that panics is restarted automatically. If this future is dropped early, for example
+    /// because its runtime or its thread ended, a further call resumes all pipelines.
     pub async fn run(&mut self) {
         self.runner.store(std::process::id(), Ordering::Relaxed);
         let fresh = self.pipelines.drain(..);
@@ -117,7 +120,7 @@ impl Driver {
             let answer = async move {
                 let result = all.await;
                 if let Some(done) = done {
-                    // Whoever asked may wait no more.
+                    // The caller may have stopped waiting.
                     let _ = done.send(result);
                 }
             };
@@ -125,7 +128,7 @@ impl Driver {
                 OrderKind::Flush => drop(flushes.spawn(answer)),
                 OrderKind::Shutdown => {
                     answer.await;
-                    // The last round was theirs, too.
+                    // The last export cycle also answers the pending flushes.
                     let all_told = async { while flushes.join_next().await.is_some() {} };
                     let _ = timeout_at(deadline, all_told).await;
                     return;
@@ -144,14 +147,14 @@ impl fmt::Debug for Driver {
     }
 }
 
-/// Gives an order to every pipeline, and waits for all of them until the limit.
+/// Sends a command to every pipeline, and waits for all of them until the limit.
 fn carry_out(
     lines: &[mpsc::UnboundedSender<Order>],
     kind: OrderKind,
     limit: Duration,
 ) -> impl Future<Output = Result<(), Unfinished>> + Send + use<> {
     let now = Instant::now();
-    // Time to say how it went.
+    // The time that is reserved for reporting the result.
     let margin = part(limit, 10).min(MARGIN);
     let deadline = after(now, limit);
     let mut answers = Vec::new();
@@ -162,7 +165,7 @@ fn carry_out(
             deadline: after(now, limit.saturating_sub(margin)),
             done,
         };
-        // A pipeline that is gone does not answer.
+        // A pipeline that has ended does not answer.
         let _ = line.send(order);
         answers.push(answer);
     }
@@ -183,49 +186,52 @@ fn carry_out(
 }
 
 impl Handle {
-    /// Collects and sends everything now, also to a receiver that was away a moment ago. Blocks the
-    /// thread until it is done, for `limit` at the most.
+    /// Collects and sends everything now, even to a receiver that was unavailable a moment ago. Blocks
+    /// the calling thread until this is done, for `limit` at most.
     ///
     /// # Errors
-    /// [`Unfinished`] when not everything was delivered, or written to the persistent queue.
+    /// [`Unfinished`] if not everything was delivered or written to the persistent queue.
     pub fn flush(&self, limit: Duration) -> Result<(), Unfinished> {
         wait(self.command(OrderKind::Flush, limit), limit)
     }
 
-    /// As [`flush`](Self::flush), without blocking. The future needs no runtime: what ends it in time is
-    /// a thread that is there until then.
+    /// Does the same as [`flush`](Self::flush), without blocking the thread. The future needs no
+    /// runtime: a temporary thread enforces the limit.
     ///
     /// # Errors
-    /// As [`flush`](Self::flush).
+    /// The same as those of [`flush`](Self::flush).
     pub async fn flush_async(&self, limit: Duration) -> Result<(), Unfinished> {
         in_time(self.command(OrderKind::Flush, limit), limit).await
     }
 
-    /// Sends everything a last time and ends the driver. What cannot be sent stays in the persistent queue, or
-    /// is dropped and counted. Blocks the thread until it is done, for `limit` at the most.
+    /// Sends everything a last time and ends the driver. What cannot be sent stays in the persistent
+    /// queue, or is dropped and counted. Blocks the calling thread until this is done, for `limit` at
+    /// most.
     ///
     /// # Errors
-    /// As [`flush`](Self::flush); [`Unfinished::Ended`] when it was shut down before.
+    /// The same as those of [`flush`](Self::flush), and [`Unfinished::Ended`] if it was shut down
+    /// before.
     pub fn shutdown(&self, limit: Duration) -> Result<(), Unfinished> {
         wait(self.command(OrderKind::Shutdown, limit), limit)
     }
 
-    /// As [`shutdown`](Self::shutdown), without blocking. The future needs no runtime.
+    /// Does the same as [`shutdown`](Self::shutdown), without blocking the thread. The future needs no
+    /// runtime.
     ///
     /// # Errors
-    /// As [`shutdown`](Self::shutdown).
+    /// The same as those of [`shutdown`](Self::shutdown).
     pub async fn shutdown_async(&self, limit: Duration) -> Result<(), Unfinished> {
         in_time(self.command(OrderKind::Shutdown, limit), limit).await
     }
 
-    /// The same, as if the driver ran in that process.
+    /// Returns this handle as if the driver ran in that process.
     #[cfg(test)]
     pub(super) fn of_process(mut self, process: u32) -> Self {
         self.runner = Arc::new(AtomicU32::new(process));
         self
     }
 
-    /// Sends the command at once; the future waits for its end.
+    /// Sends the command at once. The returned future waits for its result.
     fn command(
         &self,
         kind: OrderKind,
@@ -233,7 +239,7 @@ impl Handle {
     ) -> impl Future<Output = Result<(), Unfinished>> + Send + use<> {
         let (done, answer) = oneshot::channel();
         let runner = self.runner.load(Ordering::Relaxed);
-        // No thread goes along with a fork.
+        // A fork does not copy the driver's thread.
         let is_elsewhere = runner != 0 && runner != std::process::id();
         let command = Command { kind, limit, done };
         let is_sent = !is_elsewhere && self.commands.send(command).is_ok();
@@ -258,7 +264,8 @@ impl fmt::Display for Unfinished {
 
 impl std::error::Error for Unfinished {}
 
-/// Waits for the future on this thread, with a clock of its own: the loop may hang.
+/// Blocks this thread until the future completes. Measures the limit itself, because the driver may
+/// hang.
 pub(super) fn wait(
     future: impl Future<Output = Result<(), Unfinished>>,
     limit: Duration,
@@ -278,7 +285,7 @@ pub(super) fn wait(
     }
 }
 
-/// Waits for the future, with a clock of its own, as [`wait`] does.
+/// Waits for the future, and measures the limit itself as [`wait`] does.
 async fn in_time(
     future: impl Future<Output = Result<(), Unfinished>>,
     limit: Duration,
@@ -290,7 +297,7 @@ async fn in_time(
             return Poll::Ready(result);
         }
         let Some((_, is_late)) = clock.get_or_insert_with(|| Clock::start(limit)) else {
-            // No thread is to be had: then the loop's clock has to do.
+            // No thread could be started, so only the driver enforces the limit.
             return Poll::Pending;
         };
         let late = Err(Unfinished::Late { limit });
@@ -299,19 +306,20 @@ async fn in_time(
     .await
 }
 
-/// Ends a thread that waits for a time to pass, as soon as this is dropped.
+/// A thread that waits for a time limit. It ends as soon as this is dropped.
 struct Clock {
     _end: channel::Sender<()>,
 }
 
 impl Clock {
-    /// What is received from the second one comes when the time has passed; none without a thread.
+    /// Starts the thread. The receiver gets a message when the limit has passed. Returns `None` if no
+    /// thread can be started.
     fn start(limit: Duration) -> Option<(Self, oneshot::Receiver<()>)> {
         let (end, is_over) = channel::channel();
         let (late, is_late) = oneshot::channel();
         let wait = move || {
             let _: Result<(), _> = is_over.recv_timeout(limit);
-            // Nobody may be there any more.
+            // The receiver may have been dropped.
             let _ = late.send(());
         };
         let thread = std::thread::Builder::new().name("barograph-clock".into());
@@ -328,7 +336,7 @@ impl Wake for Unpark {
     }
 }
 
-/// How long before the limit the last request has to end.
+/// The longest time between the deadline of a pipeline and the limit of the command.
 const MARGIN: Duration = Duration::from_millis(100);
-/// How long the end takes at the most when nobody waits for it.
+/// The time limit of the shutdown that follows when all handles have been dropped.
 const LAST_LIMIT: Duration = Duration::from_secs(5);

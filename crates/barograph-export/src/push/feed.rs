@@ -1,4 +1,4 @@
-//! What makes the requests of one signal.
+//! The source of the requests of one signal.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -6,68 +6,73 @@ use std::time::SystemTime;
 use crate::otlp::{MetricReader, Request, Signal};
 use crate::push::inflow::Backlog;
 
-/// Makes requests of one signal for one receiver, round after round.
+/// Builds the requests of one signal for one receiver, one export cycle after the other.
 ///
-/// The loop calls [`begin`](Self::begin), then [`next`](Self::next) and [`settle`](Self::settle) in
-/// turn until `next` has nothing more, or until it gives the round up. It begins no round before the
-/// last request is settled.
+/// The pipeline calls [`begin`](Self::begin), then [`next`](Self::next) and [`settle`](Self::settle)
+/// in turn until `next` returns `None` or the pipeline gives up the cycle. It begins no cycle before
+/// the last request is settled.
 pub trait Feed: Send {
-    /// What it makes.
+    /// Returns the signal of its requests.
     fn signal(&self) -> Signal;
 
-    /// Begins a round: collects what there is at this moment.
+    /// Begins an export cycle: collects everything that is available now.
     fn begin(&mut self, now: SystemTime);
 
-    /// The next request of the round, none at its end.
+    /// Returns the next request of the cycle, or `None` at its end.
     fn next(&mut self) -> Option<Request>;
 
-    /// Says what became of the request that was given last.
+    /// Reports the fate of the request that `next` returned last.
     fn settle(&mut self, fate: Fate);
 
-    /// Whether the next round says all that this one said, and more: the state of metrics. What was
-    /// not delivered is then overtaken, not lost. Spans and log records come once only, and are kept.
+    /// Returns true if the next cycle covers everything that this one did, as for the state of
+    /// metrics. An undelivered request is then superseded, not lost. Spans and log records are
+    /// reported only once, so their requests are kept until they are delivered.
     fn is_overtaken(&self) -> bool;
 
-    /// Whether a request that may have arrived must be sent again as it was, before anything newer:
-    /// what tells differences, which would count twice if they were told in other words. The sum of
-    /// everything so far may be told anew at once. Asked where [`is_overtaken`](Self::is_overtaken)
-    /// holds; what is kept is always sent as it was.
+    /// Returns true if a request that may have arrived must be sent again unchanged, before anything
+    /// newer. This holds for delta temporality: the same change would count twice if it were part of
+    /// another request. Cumulative values may be reported afresh at once. Only asked if
+    /// [`is_overtaken`](Self::is_overtaken) returns true; otherwise requests are always sent again
+    /// unchanged.
     fn resends_ambiguous(&self) -> bool {
         true
     }
 
-    /// The queue that it takes from, if it does. The ledger counts what is in it, too.
+    /// Returns the queue that the requests are built from, if there is one. The ledger also counts its
+    /// contents.
     fn backlog(&self) -> Option<Arc<dyn Backlog>> {
         None
     }
 
-    /// How many items in that queue make a request worth its while before its time.
+    /// Returns the number of queued items that justify a cycle before its scheduled time.
     fn batch(&self) -> u64 {
         u64::MAX
     }
 
-    /// What was larger by itself than a request may be, and was left out, since this was asked last.
+    /// Returns the items that were left out since the last call, because a single one exceeds the
+    /// maximum size of a request.
     fn oversized(&mut self) -> Oversized {
         Oversized::default()
     }
 }
 
-/// Items that no request has room for.
+/// Items that do not fit into any request.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Oversized {
-    /// How many.
+    /// The number of items.
     pub items: u64,
-    /// The size in bytes of a request that would hold the largest of them.
+    /// The size in bytes of a request that holds only the largest of them.
     pub bytes: usize,
 }
 
-/// What became of a request, as far as its feed has to know.
+/// The fate of a request, as far as its feed has to know.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fate {
-    /// It was delivered, refused for good, or written to the persistent queue: not to be made again.
+    /// The request was delivered, permanently refused, dropped or written to the persistent queue. It
+    /// must not be built again.
     Settled,
-    /// It did not reach anybody: what was in it may be told again. Only said where the next round
-    /// [overtakes](Feed::is_overtaken) it.
+    /// The request did not arrive, and its contents may be reported again. Only used if the next cycle
+    /// [supersedes](Feed::is_overtaken) it.
     Undone,
 }
 
@@ -87,7 +92,7 @@ impl Feed for MetricReader {
     fn settle(&mut self, fate: Fate) {
         match fate {
             Fate::Settled => self.settle(),
-            // Told again by the next round, as everything that was not settled.
+            // The next cycle reports again everything that was not settled.
             Fate::Undone => {}
         }
     }

@@ -1,37 +1,37 @@
-//! Where records wait until they are pushed.
+//! The queues in which records wait until they are exported.
 
 use std::vec::Drain;
 
-/// The counts of a queue of records, and its end.
+/// The counts of a record queue, and the way to close it.
 ///
-/// What was taken out of it is known to whoever takes. So at every moment `accepted` less that is
-/// what waits, which the ledger counts as queued.
+/// The consumer knows how many records it has taken out. So at every moment the number of waiting
+/// records is `accepted` minus that number; the ledger counts them as queued.
 pub trait Backlog: Send + Sync {
-    /// Records that it has taken in so far. A record is counted before it can be taken out, and both
-    /// counts never go back.
+    /// Returns the number of records that the queue has accepted so far. A record is counted before it
+    /// can be taken out. Neither this count nor `refused` ever decreases.
     fn accepted(&self) -> u64;
 
-    /// Records that it has not taken in so far, because it was full or closed.
+    /// Returns the number of records that the queue has refused so far, because it was full or closed.
     fn refused(&self) -> u64;
 
-    /// How many records it can hold.
+    /// Returns the number of records that the queue can hold.
     fn capacity(&self) -> u64;
 
-    /// Refuses everything from now on, and forgets what is in it. Its counts stay.
+    /// Refuses all further records and discards those in the queue. The counts are kept.
     fn close(&self);
 }
 
-/// A queue from which records are taken to be pushed, each of them once.
+/// A queue from which records are taken for export, each of them once.
 ///
-/// Whoever puts records in rings the [`Wake`](crate::push::Wake) of the pipeline when a batch waits.
-/// There is one that takes: two pipelines need two queues.
+/// The producer notifies the pipeline through its [`Wake`](crate::push::Wake) when a batch is waiting.
+/// There is one consumer: two pipelines need two queues.
 pub trait Inflow<T>: Backlog {
-    /// Takes the oldest records out, in the order in which they came in, and puts them behind what is
-    /// in `into`. Does not wait: what is accepted, and not in its place yet, may be missing.
+    /// Takes up to `at_most` of the oldest records, in the order in which they arrived, and appends
+    /// them to `into`. Does not wait: a record that was accepted but is not stored yet may be missing.
     fn take(&self, at_most: usize, into: &mut Vec<Box<T>>);
 
-    /// Takes records back that are written, for who uses their memory again; they are `bytes` long
-    /// together in the request. Unless this is implemented, they are dropped.
+    /// Takes back records that have been written to a request, so that their memory can be reused;
+    /// together they take `bytes` in the request. The default implementation drops them.
     fn give_back(&self, records: Drain<'_, Box<T>>, bytes: usize) {
         let _ = (records, bytes);
     }

@@ -1,11 +1,12 @@
-//! Pushes OTLP requests: the loop, its transports, and the account of what became of everything.
+//! Pushes OTLP requests: the driver, its transports, and the account of every item.
 //!
-//! A [`Feed`] makes requests of one signal, a [`Transport`] carries one request once, and the loop
-//! between them decides when, how often and for how long. Metrics are read from their sources; spans
-//! and log records are taken from a queue, the [`Inflow`], that takes them in while the loop is busy.
+//! A [`Feed`] builds the requests of one signal and a [`Transport`] makes single attempts to send
+//! them. The pipeline between them decides when, how often and for how long. Metrics are read from
+//! their sources; spans and log records are taken from a queue, the [`Inflow`], which accepts records
+//! while the pipeline is busy.
 //!
-//! Times, sizes and counts come from configuration, receivers, proxies and persistent queues here. So no sum,
-//! difference or product in this module may panic, which a lint holds.
+//! Times, sizes and counts come from configuration, receivers, proxies and persistent queues. So no
+//! sum, difference or product in this module may panic, which a lint enforces.
 #![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
 mod moment;

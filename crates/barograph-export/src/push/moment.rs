@@ -1,22 +1,22 @@
-//! Arithmetic on times that no value can make panic.
+//! Arithmetic on times that cannot panic.
 //!
-//! `Instant + Duration` panics where the clock cannot show the sum. Durations come from
-//! configuration and from receivers, so each is bounded where it comes in, and added here.
+//! `Instant + Duration` panics when the clock cannot represent the sum. Durations come from
+//! configuration and from receivers, so each is limited where it enters, and added here.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// The longest duration that is used as it was given: a year.
+/// The longest duration that is used as given: a year.
 pub(super) const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// The moment this long after another one, or [`LONGEST`] after it where that is sooner.
+/// Returns the moment this long after another one, at most [`LONGEST`] after it.
 pub(super) fn after(moment: Instant, wait: Duration) -> Instant {
-    // A clock that cannot show the next year is at its end.
+    // A clock that cannot represent the next year is at its end.
     moment.checked_add(wait.min(LONGEST)).unwrap_or(moment)
 }
 
-/// The n-th part of a duration.
+/// Divides a duration by `n`; returns it unchanged if `n` is 0.
 pub(super) fn part(duration: Duration, n: u32) -> Duration {
     duration.checked_div(n).unwrap_or(duration)
 }

@@ -1,53 +1,53 @@
-//! What became of one try to send a request.
+//! The outcome of one attempt to send a request.
 
 use std::borrow::Cow;
 use std::time::Duration;
 
-/// How one try ended.
+/// The outcome of one attempt to send a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Outcome {
-    /// The receiver took it, or part of it. It is never sent again.
+    /// The receiver accepted the request, or part of it. It is never sent again.
     Delivered(Option<PartialSuccess>),
-    /// It did not work, and may work later.
+    /// A retryable failure: the attempt failed, and a later one may succeed.
     Setback(Setback),
-    /// It will never work: not to be tried again.
+    /// A permanent failure: the request must not be sent again.
     Refused(Refusal),
 }
 
-/// What a receiver says about a request that it took: how much of it it did not want, or only a
-/// warning.
+/// The answer of a receiver that accepted a request but rejected some of its items, or only warns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartialSuccess {
-    /// Data points, spans or log records that were rejected.
+    /// The number of data points, spans or log records that were rejected.
     pub rejected: u64,
-    /// What the receiver says, cut to a bounded length, control characters escaped.
+    /// The receiver's message, cut to a bounded length, with control characters escaped.
     pub message: String,
 }
 
-/// Why a try failed that may be repeated.
+/// The details of a retryable failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Setback {
-    /// The code or kind, of few values: `503`, `UNAVAILABLE`, `timeout`, `connect`. For `error.type`.
+    /// The code or kind for `error.type`, one of few values: `503`, `UNAVAILABLE`, `timeout`,
+    /// `connect`.
     pub error_type: Cow<'static, str>,
-    /// For people, without secrets, bounded, control characters escaped.
+    /// A message for people: without secrets, bounded, with control characters escaped.
     pub message: String,
-    /// How long the receiver asks to wait.
+    /// The time that the receiver asks to wait before the next attempt.
     pub retry_after: Option<Duration>,
-    /// Whether the receiver may have taken it all the same: the request was sent and no answer came.
+    /// True if the receiver may have accepted the request anyway: it was sent and no answer came.
     pub may_have_arrived: bool,
 }
 
-/// Why a request is not to be repeated.
+/// The details of a permanent failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// The code or kind, of few values, for `error.type`.
+    /// The code or kind for `error.type`, one of few values.
     pub error_type: Cow<'static, str>,
-    /// For people, without secrets, bounded, control characters escaped.
+    /// A message for people: without secrets, bounded, with control characters escaped.
     pub message: String,
 }
 
 impl Refusal {
-    /// The `error_type` of a request that is larger than any may be, and was not sent.
+    /// The `error_type` of a request that exceeds the maximum size and was not sent.
     pub const TOO_LARGE: &'static str = "too_large";
 }

@@ -1,4 +1,4 @@
-//! Takes records from a queue and makes requests of them.
+//! Builds requests from the records of a queue.
 
 use std::fmt;
 use std::sync::Arc;
@@ -11,34 +11,34 @@ use crate::otlp::{Request, Signal, WriteRecords, Written};
 use crate::push::feed::{Fate, Feed, Oversized};
 use crate::push::inflow::{Backlog, Inflow};
 
-/// Makes requests of spans.
+/// Builds requests from spans.
 pub type SpanFeed = RecordFeed<SpanRecord>;
 
-/// Makes requests of log records.
+/// Builds requests from log records.
 pub type LogFeed = RecordFeed<LogRecord>;
 
-/// Makes requests of the records in a queue, in the order in which they came in.
+/// Builds requests from the records in a queue, in the order in which they arrived.
 ///
-/// A round takes out all that is in the queue when it begins, a request at a time, and nothing more
-/// while a request is under way. So memory is bounded by the queue and one request; while the receiver
-/// is away it is the queue that refuses what comes.
+/// An export cycle takes everything that is in the queue when it begins, one request at a time, and
+/// takes nothing while a request is in flight. So memory is bounded by the queue and one request;
+/// while the receiver is unavailable, the queue is what refuses new records.
 pub struct RecordFeed<T> {
     inflow: Arc<dyn Inflow<T>>,
     writer: Box<dyn WriteRecords<T>>,
-    /// Taken out of the queue, and in no request yet.
+    /// Records that were taken out of the queue and are not in a request yet.
     batch: Vec<Box<T>>,
-    /// Records taken out so far.
+    /// The number of records taken out so far.
     taken: u64,
-    /// How many may be taken out in this round.
+    /// The value of `taken` at which this cycle ends.
     until: u64,
     oversized: Oversized,
     given: Option<Request>,
-    /// Whether what was given last is to be given once more.
+    /// True if `next` must return the last request again.
     is_undone: bool,
 }
 
 impl<T: Send + 'static> RecordFeed<T> {
-    /// A feed of this queue, from which nobody else takes.
+    /// Creates a feed for this queue, which must have no other consumer.
     pub fn new(inflow: Arc<dyn Inflow<T>>, writer: impl WriteRecords<T> + 'static) -> Self {
         RecordFeed {
             inflow,
@@ -52,7 +52,7 @@ impl<T: Send + 'static> RecordFeed<T> {
         }
     }
 
-    /// Fills the batch, as far as this round goes.
+    /// Fills the batch from the queue, up to the end of this cycle.
     fn fill(&mut self) {
         let room = self.writer.at_most().saturating_sub(self.batch.len());
         let left = self.until.saturating_sub(self.taken);
@@ -66,7 +66,7 @@ impl<T: Send + 'static> RecordFeed<T> {
             if !self.batch.is_empty() {
                 break;
             }
-            // Somebody was stopped in the middle of putting a record in; see `Backlog::accepted`.
+            // A producer was interrupted while putting a record in; see `Backlog::accepted`.
             std::thread::sleep(A_MOMENT);
         }
         let taken = self.batch.len().saturating_sub(before);
@@ -129,7 +129,7 @@ impl<T: Send + 'static> Feed for RecordFeed<T> {
     }
 }
 
-/// How often a record is looked for that was accepted and is not there yet.
+/// The number of attempts to take a record that was accepted but is not stored yet.
 const LOOKS: u32 = 20;
 const A_MOMENT: Duration = Duration::from_millis(1);
 

@@ -1,5 +1,5 @@
-//! Opens regular files and nothing else. Whatever else a path may lead to waits for somebody, as a FIFO
-//! does, or never ends, as a device does.
+//! Opens regular files only. Opening another kind of file may block until another process opens it
+//! too, as with a FIFO, or reading it may never end, as with a device.
 
 use std::error::Error;
 use std::fmt;
@@ -7,13 +7,14 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::Path;
 
-/// Whether a symbolic link in the place of the file is followed. Links in the directories above it
-/// always are.
+/// The treatment of a symbolic link at the path of the file. Links in the directories above it are
+/// always followed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Links {
-    /// It is: Kubernetes mounts every certificate and key as a link.
+    /// The link is followed: Kubernetes mounts every certificate and key as a link.
     Followed,
-    /// It is not: whoever can put a link there would have us write to a file of their choice.
+    /// The link is refused: anyone who can put a link there could make this process write to a file of
+    /// their choice.
     #[cfg_attr(
         not(feature = "journal"),
         expect(dead_code, reason = "files that are only read may be links")
@@ -21,10 +22,10 @@ pub(super) enum Links {
     Refused,
 }
 
-/// Opens a regular file with these options. Never waits for somebody else to open it, too.
+/// Opens a regular file with these options. Never waits for another process to open it too.
 ///
 /// # Errors
-/// Those of the system, and [`NotRegular`] inside of an error for anything that is no regular file.
+/// Errors of the system. For anything that is not a regular file, the error contains [`NotRegular`].
 pub(super) fn open(path: &Path, options: &mut OpenOptions, links: Links) -> io::Result<File> {
     let opened = platform::open(path, options, links);
     let is_regular = match &opened {
@@ -46,12 +47,12 @@ fn look(path: &Path, links: Links) -> io::Result<fs::Metadata> {
     }
 }
 
-/// What stands at the path is a directory, a symbolic link, a FIFO, a socket or a device.
+/// The error for a path at which there is a directory, a symbolic link, a FIFO, a socket or a device.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct NotRegular;
 
 impl NotRegular {
-    /// Whether an error of [`open`] says so.
+    /// Returns true if an error of [`open`] contains this one.
     #[cfg(feature = "journal")]
     pub(super) fn is_in(error: &io::Error) -> bool {
         error
@@ -78,7 +79,7 @@ mod platform {
     use super::Links;
 
     pub(super) fn open(path: &Path, options: &mut OpenOptions, links: Links) -> io::Result<File> {
-        // A regular file never waits, with this flag or without it.
+        // A regular file never blocks, with or without this flag.
         let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
         let flags = match links {
             Links::Followed => flags,
@@ -88,7 +89,7 @@ mod platform {
     }
 }
 
-/// Elsewhere the system cannot be told so: it is looked at before it is opened.
+/// Other systems have no such flags, so the file is checked before it is opened.
 #[cfg(not(unix))]
 mod platform {
     use std::fs::{File, OpenOptions};

@@ -1,4 +1,4 @@
-//! What a person should hear about a pipeline: few words, and each only once.
+//! Events of a pipeline that operators should know about. They are brief, and are not repeated.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,128 +8,127 @@ use barograph_model::text::counted;
 
 use crate::otlp::Signal;
 
-/// Something that happened to a pipeline. Displayed, it is a sentence for a log line.
+/// An event of a pipeline. Its `Display` output is a sentence for a log line.
 ///
-/// An outage is told when it begins and when it ends. Anything else is told once, and again only when
-/// a round without it, and an hour, lie in between.
+/// An outage is reported when it begins and when it ends. Any other event is reported once, and again
+/// only when an export cycle without it, and an hour, have passed.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// What was to be pushed.
+    /// The signal of the pipeline.
     pub signal: Signal,
-    /// For which reader.
+    /// The name of the reader that the pipeline exports for.
     pub reader: Box<str>,
-    /// Where to, without credentials.
+    /// The URL of the receiver, without credentials.
     pub url: Box<str>,
-    /// What happened.
+    /// The event.
     pub event: Event,
 }
 
-/// What happened to a pipeline. Texts of a receiver are bounded, and escaped by the transport.
+/// The kind of an event. Texts from a receiver are bounded, and escaped by the transport.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Event {
-    /// The receiver cannot be reached, or asks to be left alone.
+    /// The receiver cannot be reached, or asks clients to wait.
     Away {
-        /// Why the last try failed.
+        /// The reason why the last attempt failed.
         message: String,
-        /// The longest time until it is tried again.
+        /// The longest time between two attempts.
         longest_pause: Duration,
     },
-    /// The receiver takes requests again.
+    /// The receiver answers requests again.
     Back {
-        /// How long it was away.
+        /// The duration of the outage.
         outage: Duration,
-        /// Items that were lost, or overtaken by newer ones, meanwhile.
+        /// The number of items that were lost, or superseded by newer ones, during the outage.
         dropped: u64,
     },
-    /// The receiver refused a request for good.
+    /// The receiver refused a request permanently.
     Refused {
-        /// The kind, as in `error.type`.
+        /// The kind of error, as in `error.type`.
         error_type: Cow<'static, str>,
-        /// What the receiver said.
+        /// The receiver's message.
         message: String,
-        /// How many items were in the request.
+        /// The number of items in the request.
         items: u64,
     },
-    /// The receiver took a request but for a part of it.
+    /// The receiver accepted a request except for a part of it.
     Partial {
-        /// Items that it did not want.
+        /// The number of rejected items.
         rejected: u64,
-        /// What it said.
+        /// The receiver's message.
         message: String,
     },
-    /// The receiver took a request, and warns.
+    /// The receiver accepted a request, with a warning.
     Warning {
-        /// What it said.
+        /// The receiver's message.
         message: String,
     },
-    /// A request is larger than any may be.
+    /// A request exceeds the maximum size.
     TooLarge {
         /// Its size in bytes.
         bytes: usize,
-        /// How many items were in it.
+        /// The number of items in it.
         items: u64,
     },
-    /// The time of a round was over before all of it was sent, though the receiver answers.
+    /// The time of an export cycle was up before everything was sent, although the receiver answers.
     Slow {
-        /// How long a round may take.
+        /// The time limit of the cycle.
         limit: Duration,
     },
-    /// What makes the requests has not come back in time: a callback that hangs.
+    /// Collection did not end in time, usually because a callback hangs.
     Stuck {
-        /// How long was waited for it.
+        /// The time that the pipeline waited for it.
         limit: Duration,
     },
-    /// What makes the requests, what carries them, or the pipeline between them panicked. It goes on.
+    /// Collection, the transport or the pipeline itself panicked. The pipeline continues.
     Panicked {
-        /// Which of them.
+        /// The part that panicked.
         part: &'static str,
     },
-    /// The queue was full: what was made meanwhile is lost.
+    /// The record queue was full, and new records were lost.
     QueueFull {
-        /// Items that it refused, since this was looked at last.
+        /// The number of items that the queue refused since it was last checked.
         items: u64,
     },
-    /// The persistent queue is full: what is not delivered is lost.
+    /// The persistent queue is full, and requests that are not delivered are lost.
     JournalFull,
-    /// The persistent queue cannot be opened, read or written now. What is in it stays there, what comes
-    /// waits in memory, and it is tried again.
+    /// The persistent queue cannot be opened, read or written at present. Its contents stay there, new
+    /// requests wait in memory, and the operation is retried.
     PersistentQueueFailed {
-        /// The kind, as in `error.type`.
+        /// The kind of error, as in `error.type`.
         error_type: Cow<'static, str>,
-        /// What was tried, and why it failed.
+        /// The operation that failed, and the reason.
         message: String,
     },
-    /// The persistent queue, which failed before, can be used.
+    /// The persistent queue can be used again after a failure.
     PersistentQueueUsable {
-        /// Items that wait in it.
+        /// The number of items that wait in it.
         items: u64,
     },
-    /// Files of the persistent queue were removed, replaced or damaged. It goes on without what was in
-    /// them.
+    /// Files of the persistent queue were removed, replaced or damaged. The queue continues without
+    /// their contents.
     PersistentQueueDamaged {
-        /// Items that were in it and cannot be read any more.
+        /// The number of items in them that can no longer be read.
         items: u64,
     },
     /// The program ended before everything was delivered.
     Left {
-        /// Items that were not.
+        /// The number of items that were neither delivered nor in the persistent queue.
         items: u64,
-        /// Why the last try failed that was not followed by one that succeeded; empty where there was
-        /// none.
+        /// The reason why the last attempt failed; empty if a later one succeeded, or if none failed.
         message: String,
     },
-    /// The account does not add up at the end, which is a fault of this library.
+    /// The account does not balance at shutdown, which is a bug in this library.
     Unaccounted {
-        /// Items that were made.
+        /// The number of items that were produced.
         produced: u64,
-        /// Items that were delivered, dropped or kept in the persistent queue.
+        /// The number of items that were delivered, dropped or left in the persistent queue.
         accounted: u64,
     },
 }
 
 impl Event {
-    /// Whether it is good news.
+    /// Returns true if the event is a recovery.
     pub fn is_good(&self) -> bool {
         matches!(
             self,
@@ -165,7 +164,7 @@ impl fmt::Display for Report {
                 items,
             } => {
                 write!(f, "{url} refused {}: ", counted(*items))?;
-                // The message of an answer begins with its status, which the type is too.
+                // The message of an answer may begin with its status, which is also the error type.
                 match message.starts_with(&**error_type) {
                     true => f.write_str(message),
                     false => write!(f, "{error_type}: {message}"),
@@ -233,7 +232,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// What is counted.
+/// Returns the singular and the plural name of a signal's items.
 fn items_of(signal: Signal) -> (&'static str, &'static str) {
     match signal {
         Signal::Metrics => ("data point", "data points"),

@@ -1,9 +1,9 @@
-//! How long to wait before a request is tried again, and when not to try at all.
+//! The pauses between the attempts to send a request, and the circuit breaker of a pipeline.
 //!
-//! Two things are apart here. Within a round, a request that met a passing fault is tried again after
-//! a [back-off](RetryPolicy). When a round has failed, the [`Breaker`] opens: nothing is sent but a
-//! single try now and then, at growing distances, until one gets through. So a receiver that is away
-//! costs next to nothing, and one that comes back is not met by everybody at once.
+//! These are two mechanisms. Within an export cycle, a request that met a retryable failure is retried
+//! with [backoff](RetryPolicy). When a cycle has failed, the [`Breaker`] opens: only single attempts
+//! are made, at growing intervals, until one succeeds. So an unavailable receiver costs next to
+//! nothing, and one that comes back is not contacted by all clients at once.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
@@ -13,17 +13,17 @@ use tokio::time::Instant;
 
 use super::moment::{LONGEST, after};
 
-/// How requests are tried again.
+/// The policy for retrying requests.
 ///
-/// The first pause is 1 s, each further one half as long again, up to 5 s; each is shortened by chance
-/// by up to a half, so that many programs do not knock at the same moment. What a receiver asks for
-/// (`Retry-After`, `RetryInfo`) is honored where it is longer. While a receiver is away, a single try
-/// is made after one interval, then two, four and so on, but at least every 5 minutes, or once an
-/// interval where that is longer, whatever it asks for.
+/// The first pause is 1 s. Each further pause is 1.5 times as long, up to 5 s. Each is shortened at
+/// random by up to a half, so that many programs do not retry at the same moment. A longer pause that
+/// a receiver asks for (`Retry-After`, `RetryInfo`) is honored, up to 5 minutes. While a receiver is
+/// unavailable, a single attempt is made after one interval, then two, four and so on, but at least
+/// every 5 minutes, or once an interval if that is longer, whatever the receiver asks for.
 ///
 /// Durations of more than a year count as a year.
 ///
-/// Source: OTLP 1.11, "Failures": exponential back-off with jitter; the numbers are those of
+/// Source: OTLP 1.11, "Failures": exponential backoff with jitter; the numbers are those of
 /// OpenTelemetry's Java SDK.
 #[derive(Clone, Debug, PartialEq)]
 pub struct RetryPolicy {
@@ -34,7 +34,7 @@ pub struct RetryPolicy {
 }
 
 impl RetryPolicy {
-    /// The defaults.
+    /// Creates the default policy.
     pub fn new() -> Self {
         RetryPolicy {
             first: Duration::from_secs(1),
@@ -44,35 +44,36 @@ impl RetryPolicy {
         }
     }
 
-    /// The first pause between two tries.
+    /// Sets the first pause between two attempts.
     #[must_use]
     pub fn with_first(mut self, pause: Duration) -> Self {
         self.first = pause.min(LONGEST);
         self
     }
 
-    /// How many times as long as the one before each further pause is. Below 1 it counts as 1.
+    /// Sets the factor by which each pause grows. It is limited to values from 1 to 100.
     #[must_use]
     pub fn with_factor(mut self, factor: f64) -> Self {
         self.factor = factor.clamp(1.0, 100.0);
         self
     }
 
-    /// The longest pause between two tries, what a receiver asks for left out.
+    /// Sets the longest pause between two attempts, apart from pauses that a receiver asks for.
     #[must_use]
     pub fn with_longest(mut self, pause: Duration) -> Self {
         self.longest = pause.min(LONGEST);
         self
     }
 
-    /// How long a receiver that is away is left alone at the most, even if it asks for more.
+    /// Sets the longest pause between two attempts while a receiver is unavailable, and the longest
+    /// pause that a receiver can ask for.
     #[must_use]
     pub fn with_longest_pause(mut self, pause: Duration) -> Self {
         self.longest_pause = pause.min(LONGEST);
         self
     }
 
-    /// The pauses of one request.
+    /// Creates the sequence of pauses for one request.
     pub(super) fn backoff(&self) -> Backoff {
         Backoff {
             next: self.first.min(self.longest),
@@ -82,7 +83,7 @@ impl RetryPolicy {
         }
     }
 
-    /// The breaker of a pipeline with rounds at this distance.
+    /// Creates the circuit breaker of a pipeline with this interval between cycles.
     pub(super) fn breaker(&self, interval: Duration) -> Breaker {
         Breaker {
             interval,
@@ -98,21 +99,21 @@ impl Default for RetryPolicy {
     }
 }
 
-/// The pauses between the tries of one request.
+/// The pauses between the attempts to send one request.
 #[derive(Debug)]
 pub(super) struct Backoff {
     next: Duration,
     factor: f64,
     longest: Duration,
-    /// The longest pause that a receiver is granted.
+    /// The longest pause that a receiver can ask for.
     longest_asked: Duration,
 }
 
 impl Backoff {
-    /// How long to wait now: at least as long as the receiver asks, within what it is granted.
+    /// Returns the next pause: at least as long as the receiver asks, up to `longest_asked`.
     pub(super) fn pause(&mut self, chance: &mut Chance, asked: Option<Duration>) -> Duration {
         let pause = self.next.mul_f64(1.0 - chance.fraction() / 2.0);
-        // In seconds, since a product of large durations panics.
+        // Computed in seconds, because multiplying a large `Duration` panics.
         let grown = self.next.as_secs_f64() * self.factor;
         self.next =
             Duration::try_from_secs_f64(grown).map_or(self.longest, |d| d.min(self.longest));
@@ -120,7 +121,7 @@ impl Backoff {
     }
 }
 
-/// Whether a receiver is tried at all.
+/// A circuit breaker, which decides whether a receiver is contacted at all.
 #[derive(Debug)]
 pub(super) struct Breaker {
     interval: Duration,
@@ -136,18 +137,18 @@ struct Open {
 }
 
 impl Breaker {
-    /// Whether the receiver was away when it was tried last.
+    /// Returns true if the receiver was unavailable at the last attempt.
     pub(super) fn is_open(&self) -> bool {
         self.open.is_some()
     }
 
-    /// The next moment at which the receiver may be tried. None: any.
+    /// Returns the earliest time of the next attempt, or `None` if it may be made at any time.
     pub(super) fn until(&self) -> Option<Instant> {
         self.open.as_ref().map(|open| open.until)
     }
 
-    /// A round that began at `began` has failed. `asked` is how long the receiver wants to be left
-    /// alone. Returns the longest pause to come when it is the first failure.
+    /// Records the failure of a cycle that began at `began`. `asked` is the pause that the receiver
+    /// asks for. Returns the longest pause between two attempts if this is the first failure.
     pub(super) fn failed(&mut self, began: Instant, asked: Option<Duration>) -> Option<Duration> {
         let longest = self.longest_pause;
         let asked = asked.unwrap_or_default().min(longest);
@@ -165,23 +166,23 @@ impl Breaker {
         is_first.then_some(longest)
     }
 
-    /// A try has got through. Returns since when the receiver was away.
+    /// Records a successful attempt. Returns the start of the outage, if there was one.
     pub(super) fn succeeded(&mut self) -> Option<Instant> {
         self.open.take().map(|open| open.since)
     }
 }
 
-/// Chance enough that programs do not act in step; not for secrets.
+/// A random number generator that keeps programs from acting in step. Not for secrets.
 #[derive(Debug)]
 pub(super) struct Chance(u64);
 
 impl Chance {
-    /// Another one each time.
+    /// Creates a generator with a random seed.
     pub(super) fn new() -> Self {
         Chance(RandomState::new().build_hasher().finish())
     }
 
-    /// From 0 to 1, that not included.
+    /// Returns a number from 0 up to but not including 1.
     ///
     /// Source: Steele, Lea and Flood, "Fast splittable pseudorandom number generators".
     pub(super) fn fraction(&mut self) -> f64 {

@@ -1,4 +1,4 @@
-//! What carries requests.
+//! The interface that sends requests to a receiver.
 
 use std::future::Future;
 use std::pin::Pin;
@@ -6,30 +6,30 @@ use std::pin::Pin;
 use crate::otlp::Request;
 use crate::push::outcome::Outcome;
 
-/// Carries requests to one receiver.
+/// Sends requests to one receiver.
 ///
-/// Runs on the loop's own runtime, a tokio runtime with I/O and time.
+/// It runs on the driver's runtime, a tokio runtime with I/O and time.
 pub trait Transport: Send {
-    /// Sends a request once. Does not repeat it, and sets no limit of time: the loop drops the future
-    /// when the time is over, which must end the try and leave the transport usable.
+    /// Makes one attempt to send a request. It does not retry and sets no timeout: the pipeline drops
+    /// the future when the time is up, which must end the attempt and leave the transport usable.
     fn send<'a>(
         &'a mut self,
         request: &'a Request,
     ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>>;
 
-    /// Where requests go.
+    /// Returns the destination of the requests.
     fn target(&self) -> &Target;
 }
 
-/// Where requests go, as logs and metrics name it: without credentials.
+/// The destination of requests, as logs and metrics name it: without credentials.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Target {
     /// The endpoint, without userinfo and query.
     pub url: String,
-    /// The kind of exporter, as `otel.component.type` says it: `otlp_grpc_metric_exporter`.
+    /// The kind of exporter, for `otel.component.type`: `otlp_grpc_metric_exporter`.
     pub component_type: &'static str,
     /// The receiver's host, for `server.address`.
     pub host: String,
-    /// Its port, for `server.port`.
+    /// The receiver's port, for `server.port`.
     pub port: Option<u16>,
 }

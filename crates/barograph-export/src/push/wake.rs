@@ -1,16 +1,18 @@
-//! Has a pipeline begin its round before its time.
+//! A notification that starts an export cycle before its scheduled time.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering, fence};
 
 use tokio::sync::Notify;
 
-/// Has a pipeline begin a round at once. Clones ring at the same one.
+/// A notification that makes a pipeline start an export cycle at once. Clones are the same
+/// notification.
 ///
-/// Ring when a record was put into a queue that then holds a batch, or more; again only when there
-/// was less in between, if that is easier: at the end of a round the pipeline looks by itself whether
-/// a batch waits. While it has not heard of a ring, the next one is a fence and a load. Rung while the
-/// receiver is away, it does nothing; what waits then is sent when the receiver is back.
+/// Call `ring` after a record was put into a queue that then holds a batch or more. It is enough to
+/// call it again only after the queue held less than a batch: at the end of each cycle the pipeline
+/// itself checks whether a batch is waiting. While a notification is pending, a further call costs a
+/// fence and a load. While the receiver is unavailable and no persistent queue can take requests,
+/// notifications have no effect; the waiting records are sent when the receiver is back.
 #[derive(Clone, Debug, Default)]
 pub struct Wake {
     inner: Arc<Inner>,
@@ -23,16 +25,17 @@ struct Inner {
 }
 
 impl Wake {
-    /// One that nobody listens to yet.
+    /// Creates a notification that no pipeline waits for yet.
     pub fn new() -> Self {
         Self::default()
     }
 
-    /// Rings. From any thread, inside of any runtime or outside of all; never waits.
+    /// Notifies the pipeline. It can be called from any thread, inside or outside a runtime, and never
+    /// blocks.
     #[inline]
     pub fn ring(&self) {
-        // SeqCst: pairs with the fence in `clear`. Either the round that clears sees the record that
-        // this is rung for, or this sees that it was cleared.
+        // SeqCst: pairs with the fence in `clear`. Either the cycle that clears the flag sees the
+        // record that this call is made for, or this call sees that the flag was cleared.
         fence(Ordering::SeqCst);
         if !self.inner.is_rung.load(Ordering::Relaxed) {
             self.wake();
@@ -46,19 +49,20 @@ impl Wake {
         }
     }
 
-    /// Waits until it was rung since it was cleared.
+    /// Waits until `ring` has been called since the last `clear`.
     pub(super) async fn rung(&self) {
         while !self.is_rung() {
             self.inner.notify.notified().await;
         }
     }
 
-    /// Whether it was rung since it was cleared.
+    /// Returns true if `ring` has been called since the last `clear`.
     pub(super) fn is_rung(&self) -> bool {
         self.inner.is_rung.load(Ordering::Relaxed)
     }
 
-    /// A round begins, which will see all that it was rung for.
+    /// Resets the notification at the start of a cycle, which sees every record that was announced
+    /// before.
     pub(super) fn clear(&self) {
         self.inner.is_rung.store(false, Ordering::Relaxed);
         // SeqCst: pairs with the fence in `ring`.

@@ -1,4 +1,4 @@
-//! Counts and durations by the kind of error, of which there are few.
+//! Counts and durations by kind of error, with a limited number of kinds.
 
 use std::borrow::Cow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -6,18 +6,18 @@ use std::time::Duration;
 
 use barograph_model::bounds::Bounds;
 
-/// The kind of an error, the value of `error.type`; none where all went well.
+/// The kind of an error, the value of `error.type`; `None` for a success.
 pub(crate) type ErrorType = Option<Cow<'static, str>>;
 
-/// Values kept apart by the kind of error.
+/// Values for each kind of error.
 #[derive(Debug)]
 pub(super) struct Kinds<T> {
     kept: Mutex<Vec<(ErrorType, T)>>,
 }
 
 impl<T: Default> Kinds<T> {
-    /// Changes the value of a kind. What comes after the first [`MOST`] kinds shares one: what a
-    /// receiver answers must not make ever more series.
+    /// Changes the value of a kind. All kinds after the first [`MOST`] share one value: a receiver's
+    /// answers must not create ever more series.
     pub(super) fn change(&self, kind: &ErrorType, change: impl FnOnce(&mut T)) {
         let mut kept = self.lock();
         let place = |kept: &[(ErrorType, T)], kind: &ErrorType| {
@@ -37,7 +37,7 @@ impl<T: Default> Kinds<T> {
         change(&mut kept[found].1);
     }
 
-    /// Reads all of them.
+    /// Calls `show` with every kind and its value.
     pub(super) fn read(&self, mut show: impl FnMut(&ErrorType, &T)) {
         for (kind, value) in &*self.lock() {
             show(kind, value);
@@ -75,7 +75,7 @@ impl Durations {
     }
 }
 
-/// How many kinds are kept apart.
+/// The number of kinds that are told apart.
 const MOST: usize = 16;
 
 #[cfg(test)]

@@ -1,23 +1,24 @@
-//! What became of everything that was made to be pushed.
+//! The account of all items that were produced for export.
 //!
-//! Each pipeline, one signal for one reader, has a ledger. An item enters it when it is encoded, and
-//! leaves `queued` exactly once, so that at every moment
+//! Each pipeline, which exports one signal for one reader, has a ledger. An item enters it when it is
+//! encoded, and leaves `queued` exactly once, so that at every moment
 //!
 //! ```text
 //! produced = exported + queued + dropped, the sum over all reasons
 //! ```
 //!
-//! One lock covers all of these, so that no reader ever sees an item in two places, or in none; it is
-//! taken for each request, not for each item.
+//! One lock covers all of these, so that no reader ever sees an item in two places, or in none. It is
+//! taken once for each request, not for each item.
 //!
-//! Records come from a queue, which counts what it took in and what it refused. Both are read while
-//! the lock is held, once each: what the queue took in and nobody has encoded yet waits, whether it is
-//! still in there or just on its way. A record is counted by the queue before it can be encoded, so
-//! this is never negative, and needs no lock where records are made.
+//! Records come from a queue, which counts those that it accepted and those that it refused. Both
+//! counts are read while the lock is held, once each: a record that was accepted and is not encoded
+//! yet is waiting, whether it is still in the queue or has just been taken out. The queue counts a
+//! record before it can be encoded, so the number of waiting records is never negative, and no lock is
+//! needed where records are made.
 //!
-//! `queued` is counted by itself and not worked out of the others: else the sum would be right
-//! whatever was forgotten. The unit is one span, one log record, or one data point encoded for one
-//! reader.
+//! `queued` is counted independently and not derived from the other counts, because then the sum would
+//! be right whatever was forgotten. The unit is one span, one log record, or one data point encoded
+//! for one reader.
 
 mod kinds;
 mod show;
@@ -38,38 +39,38 @@ use kinds::{Durations, Kinds};
 pub(super) use kinds::ErrorType;
 pub use show::LedgerSource;
 
-/// Why an item was not delivered.
+/// The reason why an item was not delivered.
 ///
-/// The order stands in persistent queues: new reasons come last.
+/// The order is stored in persistent queues: new reasons come last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Reason {
-    /// A newer request tells what this one would have told: the state of metrics.
+    /// A newer request reports the same metrics.
     Superseded,
-    /// The receiver refused the request for good.
+    /// The receiver refused the request permanently.
     Rejected,
-    /// The receiver took the request and rejected this part of it.
+    /// The receiver accepted the request and rejected this part of it.
     Partial,
-    /// The request is larger than any may be.
+    /// The request exceeds the maximum size.
     TooLarge,
     /// The queue in memory was full.
     QueueFull,
     /// The persistent queue was full.
     JournalFull,
-    /// It was damaged in the persistent queue, or is no longer there. A file that cannot be opened or read now is
-    /// no reason: what is in it waits.
+    /// The item was damaged in the persistent queue, or is no longer there. A file that cannot be
+    /// opened or read at present is not a reason: its contents wait.
     Corrupt,
-    /// The program ended before it could be delivered.
+    /// The program ended before the item could be delivered.
     Shutdown,
-    /// What should have carried it panicked.
+    /// The transport or the pipeline panicked while it was sending the item.
     Panicked,
 }
 
 impl Reason {
-    /// How many there are.
+    /// The number of reasons.
     pub const COUNT: usize = 9;
 
-    /// Every reason; each stands at the place `reason as usize`.
+    /// All reasons, each at the index `reason as usize`.
     pub const ALL: [Reason; Self::COUNT] = [
         Reason::Superseded,
         Reason::Rejected,
@@ -82,7 +83,7 @@ impl Reason {
         Reason::Panicked,
     ];
 
-    /// The value of the label `reason`.
+    /// Returns the value of the label `reason`.
     pub fn as_str(self) -> &'static str {
         match self {
             Reason::Superseded => "superseded",
@@ -98,7 +99,7 @@ impl Reason {
     }
 }
 
-/// What is done with a persistent queue.
+/// An operation on a persistent queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum QueueOperation {
     Open,
@@ -109,14 +110,14 @@ pub(super) enum QueueOperation {
 impl QueueOperation {
     pub(super) const COUNT: usize = 3;
 
-    /// Every one; each stands at the place `operation as usize`.
+    /// All operations, each at the index `operation as usize`.
     pub(super) const ALL: [QueueOperation; Self::COUNT] = [
         QueueOperation::Open,
         QueueOperation::Read,
         QueueOperation::Write,
     ];
 
-    /// The value of the label `operation`.
+    /// Returns the value of the label `operation`.
     pub(super) fn as_str(self) -> &'static str {
         match self {
             QueueOperation::Open => "open",
@@ -126,43 +127,43 @@ impl QueueOperation {
     }
 }
 
-/// The state of a persistent queue, for those who look at metrics.
+/// The state of a persistent queue, as shown in metrics.
 #[derive(Debug, Default)]
 struct QueueState {
-    /// Whether the last try of every operation succeeded.
+    /// True if the last attempt of every operation succeeded.
     is_usable: AtomicBool,
-    /// Failed tries of each operation, by the kind of error.
+    /// Failed attempts of each operation, by kind of error.
     failures: [Kinds<u64>; QueueOperation::COUNT],
 }
 
-/// The sums of a ledger at one moment; what a persistent queue keeps of it.
+/// The totals of a ledger at one moment, which a persistent queue also stores.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Items that were made.
+    /// The number of items that were produced.
     pub produced: u64,
-    /// Items that a receiver took.
+    /// The number of items that a receiver accepted.
     pub exported: u64,
-    /// Items that will not be delivered, each reason at the place `reason as usize`.
+    /// The number of items that will not be delivered, each reason at the index `reason as usize`.
     pub dropped: [u64; Reason::COUNT],
-    /// Since when these count, in nanoseconds since the Unix epoch; 0 where nobody knows.
+    /// The time at which the counts begin, in nanoseconds since the Unix epoch; 0 if unknown.
     pub start_unix_nano: u64,
 }
 
 impl Totals {
-    /// Items that will not be delivered, for whatever reason.
+    /// Returns the number of items that will not be delivered, for any reason.
     pub fn dropped_in_all(&self) -> u64 {
         self.dropped
             .iter()
             .fold(0, |sum, items| sum.saturating_add(*items))
     }
 
-    /// Items whose fate is known.
+    /// Returns the number of items that were exported or dropped.
     pub fn settled(&self) -> u64 {
         self.exported.saturating_add(self.dropped_in_all())
     }
 
-    /// Whether these could have been counted. What a disk says may be anything, and must not be so near
-    /// to the end of the numbers that a sum of it overflows.
+    /// Returns true if these can be actual counts. Values from a disk may be anything, and must not be
+    /// so large that a sum of them overflows.
     #[cfg(feature = "journal")]
     pub(super) fn is_plausible(&self) -> bool {
         let all = self.dropped.iter().chain([&self.produced, &self.exported]);
@@ -171,7 +172,7 @@ impl Totals {
     }
 }
 
-/// The account of one pipeline. Clones are the same account.
+/// The account of one pipeline. Clones share the same account.
 #[derive(Clone, Debug)]
 pub struct Ledger {
     inner: Arc<Inner>,
@@ -181,44 +182,46 @@ struct Inner {
     signal: Signal,
     reader: Box<str>,
     target: Target,
-    /// When this was made, in nanoseconds since the Unix epoch; sums that a persistent queue kept are older.
+    /// The time at which the ledger was created, in nanoseconds since the Unix epoch; totals from a
+    /// persistent queue are older.
     born: u64,
     account: Mutex<Account>,
-    /// Where items wait before they are encoded.
+    /// The queue in which items wait before they are encoded.
     backlog: OnceLock<Arc<dyn Backlog>>,
-    /// Items whose export is under way.
+    /// The number of items whose export is in progress.
     inflight: AtomicU64,
-    /// How often the pipeline was begun again.
+    /// The number of times that the pipeline was restarted.
     restarts: AtomicU64,
-    /// Items whose export has failed, which may have been tried again since, by the kind of error.
+    /// The number of items whose export has failed, by kind of error. They may have been sent again
+    /// since.
     failed: Kinds<u64>,
     operations: Kinds<Durations>,
     collections: Kinds<Durations>,
     bounds: Bounds,
-    /// Of the persistent queue, if there is one.
+    /// The state of the persistent queue, if there is one.
     queue: OnceLock<QueueState>,
 }
 
-/// Where all items are at one moment.
+/// The state of all items at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Account {
     pub(super) totals: Totals,
-    /// Items that wait, in memory or in the persistent queue.
+    /// The number of items that wait, in memory or in the persistent queue.
     pub(super) queued: u64,
-    /// Items that were encoded since this was made.
+    /// The number of items that were encoded since the ledger was created.
     pub(super) taken: u64,
-    /// What the queue had refused when it was closed; none while it is open.
+    /// The number of items that the queue had refused when it was closed; `None` while it is open.
     ended: Option<u64>,
-    /// Items in the queue, or just taken out of it.
+    /// The number of items in the queue, or just taken out of it.
     pub(super) waiting: u64,
-    /// Items that the queue refused because it was full.
+    /// The number of items that the queue refused because it was full.
     refused: u64,
-    /// Items that nobody took out of the queue before it was closed, or that came later.
+    /// The number of items that were still in the queue when it was closed, or came later.
     too_late: u64,
 }
 
 impl Account {
-    /// The same with what the queue counts.
+    /// Returns this account with the counts of the queue added.
     fn with(mut self, backlog: &dyn Backlog) -> Self {
         let waiting = backlog.accepted().saturating_sub(self.taken);
         let refused = backlog.refused();
@@ -239,8 +242,8 @@ impl Account {
 }
 
 impl Ledger {
-    /// An empty account of one signal for one reader, who is at `target`. The reader's name tells
-    /// pipelines apart in metrics.
+    /// Creates an empty account of one signal for one reader at `target`. The reader's name
+    /// distinguishes pipelines in metrics.
     pub fn new(signal: Signal, reader: &str, target: &Target) -> Self {
         let start = SystemTime::now().duration_since(UNIX_EPOCH);
         let born = start.map_or(0, |start| start.as_nanos() as u64);
@@ -271,41 +274,41 @@ impl Ledger {
         }
     }
 
-    /// What is accounted for.
+    /// Returns the signal of the pipeline.
     pub fn signal(&self) -> Signal {
         self.inner.signal
     }
 
-    /// For whom.
+    /// Returns the name of the reader.
     pub fn reader(&self) -> &str {
         &self.inner.reader
     }
 
-    /// The sums now.
+    /// Returns the current totals.
     pub fn snapshot(&self) -> Totals {
         self.account().totals
     }
 
-    /// Items that wait, in a queue, in memory or in the persistent queue.
+    /// Returns the number of items that wait, in a queue, in memory or in the persistent queue.
     pub fn queued(&self) -> u64 {
         self.account().queued
     }
 
-    /// The sums and what waits, at one and the same moment.
+    /// Returns the totals and the number of waiting items, read at the same moment.
     pub fn balance(&self) -> (Totals, u64) {
         let account = self.account();
         (account.totals, account.queued)
     }
 
-    /// Where the reader is.
+    /// Returns the destination of the requests.
     pub fn target(&self) -> &Target {
         &self.inner.target
     }
 
-    /// Goes on from the sums that a persistent queue kept, and what still waits in it.
+    /// Continues from the totals that a persistent queue stored, and the items that still wait in it.
     ///
-    /// The persistent queue writes both together. Where they do not agree all the same, the items that are
-    /// missing count as [`Reason::Corrupt`], so that the account is right from here on.
+    /// The persistent queue writes both together. If they disagree nevertheless, the missing items
+    /// count as [`Reason::Corrupt`], so that the account balances from here on.
     pub fn restore(&self, totals: &Totals, pending: u64) {
         let accounted = totals.settled().saturating_add(pending);
         let missing = missing(totals, pending);
@@ -323,9 +326,9 @@ impl Ledger {
         grow(&mut sums.dropped[Reason::Corrupt as usize], missing);
     }
 
-    /// Takes over what waits in a persistent queue of another process that has ended meanwhile. Its sums were on
-    /// that process's own pages and are not repeated here, where they would look like a burst; but what
-    /// waits counts as produced here, and so does what is missing.
+    /// Takes over the items that wait in a persistent queue of another process that has ended. Its
+    /// totals appeared in that process's own metrics and are not repeated here, where they would look
+    /// like a burst; but the waiting items count as produced here, and so do missing ones.
     pub(super) fn take_over(&self, totals: &Totals, pending: u64) {
         let missing = missing(totals, pending);
         let mut account = self.lock();
@@ -335,7 +338,7 @@ impl Ledger {
         grow(&mut sums.dropped[Reason::Corrupt as usize], missing);
     }
 
-    /// There is a persistent queue, which can be used or not.
+    /// Records that there is a persistent queue, and whether it can be used.
     pub(super) fn set_queue_usable(&self, is_usable: bool) {
         let queue = self.inner.queue.get_or_init(QueueState::default);
         queue.is_usable.store(is_usable, Ordering::Relaxed);
@@ -347,20 +350,20 @@ impl Ledger {
         queue.is_some_and(|queue| queue.is_usable.load(Ordering::Relaxed))
     }
 
-    /// The persistent queue could not be used.
+    /// Counts a failed operation on the persistent queue.
     pub(super) fn queue_failed(&self, operation: QueueOperation, error_type: &'static str) {
         let queue = self.inner.queue.get_or_init(QueueState::default);
         let kind = Some(error_type.into());
         queue.failures[operation as usize].change(&kind, |count| grow(count, 1));
     }
 
-    /// Counts what is in this queue, too. Only the first one counts.
+    /// Attaches the queue whose items are also counted. Only the first call has an effect.
     pub(super) fn attach(&self, backlog: Arc<dyn Backlog>) {
-        // A ledger is that of one pipeline.
+        // A ledger belongs to one pipeline.
         let _ = self.inner.backlog.set(backlog);
     }
 
-    /// Items were made, and wait.
+    /// Counts items that were encoded and now wait.
     pub(super) fn produce(&self, items: u64) {
         let mut account = self.lock();
         grow(&mut account.queued, items);
@@ -368,22 +371,22 @@ impl Ledger {
         grow(&mut account.totals.produced, items);
     }
 
-    /// Items that waited were taken by the receiver.
+    /// Counts waiting items that the receiver accepted.
     pub(super) fn export(&self, items: u64) {
         let mut account = self.lock();
         shrink(&mut account.queued, items);
         grow(&mut account.totals.exported, items);
     }
 
-    /// Items that waited will not be delivered.
+    /// Counts waiting items that will not be delivered.
     pub(super) fn drop(&self, items: u64, reason: Reason) {
         let mut account = self.lock();
         shrink(&mut account.queued, items);
         grow(&mut account.totals.dropped[reason as usize], items);
     }
 
-    /// Closes the queue. What waits is lost but for `kept` items, and so is what the queue has taken
-    /// in all the same. Returns how many are lost.
+    /// Closes the queue. Waiting items are lost except for `kept` of them, and so are items that the
+    /// queue accepts late. Returns the number of lost items.
     pub(super) fn end(&self, kept: u64) -> u64 {
         let backlog = self.inner.backlog.get();
         if let Some(backlog) = backlog {
@@ -398,18 +401,18 @@ impl Ledger {
         left.saturating_add(too_late.unwrap_or(0))
     }
 
-    /// Items that the queue has refused.
+    /// Returns the number of items that the queue has refused.
     pub(super) fn refused(&self) -> u64 {
         let backlog = self.inner.backlog.get();
         backlog.map_or(0, |backlog| backlog.refused())
     }
 
-    /// Items will never be exported, which was seen before that was tried.
+    /// Counts items whose export failed, by kind of error.
     pub(super) fn fail(&self, items: u64, kind: &ErrorType) {
         self.inner.failed.change(kind, |count| grow(count, items));
     }
 
-    /// The export of a request with this many items is under way until this is dropped.
+    /// Counts the items of a request as being exported until the returned guard is dropped.
     pub(super) fn begin_operation(&self, items: u64) -> InFlight<'_> {
         self.inner.inflight.fetch_add(items, Ordering::Relaxed);
         InFlight {
@@ -418,8 +421,8 @@ impl Ledger {
         }
     }
 
-    /// It has ended after all its tries. `failed` items did not arrive, for the given reason; the
-    /// operation itself may have worked all the same.
+    /// Records the end of an export after all its attempts. `failed` items did not arrive, for the
+    /// given reason; the operation itself may still have succeeded.
     pub(super) fn end_operation(
         &self,
         took: Duration,
@@ -434,23 +437,23 @@ impl Ledger {
         }
     }
 
-    /// Collecting and encoding for one round took this long.
+    /// Records the time that collecting and encoding took in one cycle.
     pub(super) fn collected(&self, took: Duration, error: &ErrorType) {
         let observe = |durations: &mut Durations| durations.observe(&self.inner.bounds, took);
         self.inner.collections.change(error, observe);
     }
 
-    /// The pipeline panicked, and is begun again.
+    /// Counts a panic, after which the pipeline is restarted.
     pub(super) fn restart(&self) {
         self.inner.restarts.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often the pipeline panicked and was begun again.
+    /// Returns the number of times that the pipeline panicked and was restarted.
     pub fn restarts(&self) -> u64 {
         self.inner.restarts.load(Ordering::Relaxed)
     }
 
-    /// Items that were encoded, and wait in memory or in the persistent queue.
+    /// Returns the number of items that were encoded, and wait in memory or in the persistent queue.
     pub(super) fn encoded(&self) -> u64 {
         self.lock().queued
     }
@@ -459,7 +462,7 @@ impl Ledger {
         self.inner.inflight.load(Ordering::Relaxed)
     }
 
-    /// Where all items are now.
+    /// Returns the current state of all items.
     pub(super) fn account(&self) -> Account {
         let account = self.lock();
         match self.inner.backlog.get() {
@@ -469,7 +472,7 @@ impl Ledger {
     }
 
     fn lock(&self) -> MutexGuard<'_, Account> {
-        // Nothing under the lock panics.
+        // Nothing that runs under the lock panics.
         let account = self.inner.account.lock();
         account.unwrap_or_else(PoisonError::into_inner)
     }
@@ -486,18 +489,19 @@ impl fmt::Debug for Inner {
     }
 }
 
-/// Sums come out of persistent queues too, and may be anything.
+/// Adds to a sum without overflow: sums also come from persistent queues, and may be anything.
 fn grow(sum: &mut u64, items: u64) {
     *sum = sum.saturating_add(items);
 }
 
-/// What is taken out twice is a fault of this library, which the account shows at the end.
+/// Subtracts from a sum. Removing an item twice is a bug in this library, which the account shows at
+/// the end.
 fn shrink(sum: &mut u64, items: u64) {
     debug_assert!(*sum >= items, "{items} of {sum} items");
     *sum = sum.saturating_sub(items);
 }
 
-/// Items whose export is under way.
+/// A guard that counts items as being exported until it is dropped.
 pub(super) struct InFlight<'a> {
     ledger: &'a Ledger,
     items: u64,
@@ -510,7 +514,8 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// Items that should wait in a persistent queue by its own sums, and do not.
+/// Returns the number of items that should wait in a persistent queue according to its totals, and do
+/// not.
 fn missing(totals: &Totals, pending: u64) -> u64 {
     let accounted = totals.settled().saturating_add(pending);
     totals.produced.saturating_sub(accounted)

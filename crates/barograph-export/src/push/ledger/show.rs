@@ -1,7 +1,7 @@
-//! Ledgers as metrics.
+//! The metrics of ledgers.
 //!
-//! `otel.sdk.*` tells what OpenTelemetry's conventions ask for; `barograph.push.*` tells the account
-//! itself, so that it can be checked on a page: produced = exported + queued + dropped.
+//! The `otel.sdk.*` metrics follow OpenTelemetry's conventions. The `barograph.push.*` metrics show
+//! the account itself, so that it can be checked on a page: produced = exported + queued + dropped.
 //!
 //! Source: OpenTelemetry semantic conventions 1.44, "SDK metrics" (development).
 
@@ -17,14 +17,15 @@ use super::kinds::{Durations, ErrorType, Kinds};
 use super::{Account, Ledger, QueueOperation, Reason, Totals};
 use crate::otlp::Signal;
 
-/// Shows ledgers as metrics. All of a process belong in one: a family stands once on a page.
+/// A metric source that shows ledgers. All ledgers of a process belong in one source: a family appears
+/// once on a page.
 #[derive(Clone, Debug)]
 pub struct LedgerSource {
     ledgers: Arc<[Ledger]>,
 }
 
 impl LedgerSource {
-    /// A source that shows these.
+    /// Creates a source that shows these ledgers.
     pub fn new(ledgers: impl IntoIterator<Item = Ledger>) -> Self {
         LedgerSource {
             ledgers: ledgers.into_iter().collect(),
@@ -127,7 +128,7 @@ impl LedgerSource {
         families.extend([usable, failures]);
     }
 
-    /// The families of one kind of item.
+    /// Adds the exporter families of one signal.
     fn exporter(&self, signal: Signal, names: [&str; 2], unit: &str, families: &mut Vec<Family>) {
         let mut exported = Family::new(
             names[0],
@@ -157,7 +158,7 @@ impl LedgerSource {
         }
     }
 
-    /// The families of the queue of one kind of item.
+    /// Adds the queue families of one signal.
     fn processor(&self, signal: Signal, kind: &str, families: &mut Vec<Family>) {
         let unit = match signal {
             Signal::Traces => "{span}",
@@ -278,7 +279,7 @@ impl Source for LedgerSource {
     }
 }
 
-/// Since when the sums count, where this is known.
+/// Returns the time at which the totals begin, if it is known.
 fn start(totals: &Totals) -> Option<u64> {
     (totals.start_unix_nano > 0).then_some(totals.start_unix_nano)
 }
@@ -369,7 +370,7 @@ impl FamilyView for Family {
     }
 
     fn read(&self, from: usize, show: &mut dyn FnMut(&Point<'_>)) -> Option<usize> {
-        // A row for each pipeline and reason or kind of error: few enough to show at once.
+        // There is a row for each pipeline and reason or kind of error: few enough to show at once.
         for (index, row) in self.rows.iter().enumerate().skip(from) {
             let value = match (&row.cells, &self.descriptor.bounds) {
                 (Cells::Count(count), _) => Value::U64(*count),

@@ -1,15 +1,15 @@
-//! Polls a future so that its panics go no further.
+//! Polls a future and catches its panics.
 
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::Pin;
 use std::task::Poll;
 
-/// A future panicked, or did so when it was dropped.
+/// The error of a future that panicked while it was polled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Panicked;
 
-/// What the future comes to. One that has panicked is dropped and not polled again.
+/// Returns the output of the future. A future that has panicked is dropped and not polled again.
 pub(super) async fn caught<T>(
     future: Pin<Box<dyn Future<Output = T> + Send + '_>>,
 ) -> Result<T, Panicked> {

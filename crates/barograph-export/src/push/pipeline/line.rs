@@ -1,4 +1,4 @@
-//! The state of a pipeline, and what the end of each request means for it.
+//! The state of a pipeline, and the handling of each request's outcome.
 
 use std::time::Duration;
 
@@ -18,62 +18,64 @@ use crate::push::report::Event;
 use crate::push::retry::{Breaker, Chance};
 use crate::push::wake::Wake;
 
-/// A pipeline at work.
+/// The state of a running pipeline.
 pub(super) struct Line {
     pub(super) sender: Sender,
     pub(super) worker: Worker,
     pub(super) teller: Teller,
     pub(super) breaker: Breaker,
     pub(super) ledger: Ledger,
-    /// The time between two rounds.
+    /// The time between two export cycles.
     pub(super) interval: Duration,
-    /// The time of a round.
+    /// The time limit of an export cycle.
     pub(super) timeout: Duration,
-    /// A request that has to be sent again as it is, before anything newer. Its feed waits for it.
+    /// A request that must be sent again unchanged, before anything newer. Its feed waits until it is
+    /// settled.
     pub(super) kept: Option<Request>,
-    /// Items of the last round that its feed will tell anew.
+    /// The number of items of the last cycle that the feed will report again.
     pub(super) overtaken: u64,
     pub(super) journal: Journal,
-    /// What has a round begin before its time.
+    /// The notification that starts a cycle before its scheduled time.
     pub(super) wake: Option<Wake>,
-    /// How many items in the queue are worth a round.
+    /// The number of queued items that justify a cycle.
     pub(super) batch: u64,
-    /// Items that the queue had refused when this was looked at last.
+    /// The number of items that the queue had refused at the last check.
     refused: u64,
-    /// Whether a task is at work on this.
+    /// True while a task runs this pipeline.
     pub(super) is_running: bool,
-    /// Whether a round ended in the middle: what it had in hand is accounted for by the next one.
+    /// True if a cycle was interrupted. The next one accounts for the requests that it had in hand.
     pub(super) is_torn: bool,
-    /// Whether this is the last round.
+    /// True once the last cycle is due.
     pub(super) is_ending: bool,
-    /// Why the last try failed, until one succeeds.
+    /// The message of the last failed attempt; empty after a success.
     pub(super) last_error: String,
-    /// Items dropped when the receiver went away.
+    /// The number of items that had been dropped when the outage began.
     dropped_before: u64,
     is_overtaken: bool,
     resends_ambiguous: bool,
-    /// Since when each operation of the persistent queue has failed.
+    /// The time since which each operation of the persistent queue has failed.
     failing: [Option<Instant>; QueueOperation::COUNT],
-    /// When it is tried again to open the persistent queue, and how long after that if it fails again.
+    /// The time of the next attempt to open the persistent queue, and the pause before the one after
+    /// it.
     opens: (Instant, Duration),
 }
 
-/// What is known of the persistent queue.
+/// The known state of the persistent queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Journal {
     None,
-    /// There is one that could not be opened yet.
+    /// It could not be opened yet.
     Closed,
-    /// There is one with this many items.
+    /// It is open and holds this many items.
     Holds(u64),
-    /// It has refused a request since one was taken out of it.
+    /// It has refused a request since one was last taken out of it.
     Full(u64),
-    /// It could not be written in this round or the last one.
+    /// It could not be written in this cycle or the last one.
     Unwritable(u64),
 }
 
 impl Journal {
-    /// Items in it.
+    /// Returns the number of items in it.
     pub(super) fn items(self) -> u64 {
         match self {
             Journal::None | Journal::Closed => 0,
@@ -85,21 +87,21 @@ impl Journal {
         self.items() == 0
     }
 
-    /// Whether a request can be put into it.
+    /// Returns true if a request can be appended to it.
     pub(super) fn takes(self) -> bool {
         matches!(self, Journal::Holds(_))
     }
 }
 
-/// What a round is allowed to do.
+/// The limits of one export cycle.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Round {
     pub(super) stage: Stage,
-    /// When it should have begun.
+    /// The time at which the cycle was due.
     pub(super) due: Instant,
-    /// Until when requests are sent.
+    /// The time until which requests are sent.
     pub(super) sends_until: Instant,
-    /// Until when anything is done.
+    /// The time at which the cycle must end.
     pub(super) until: Instant,
     pub(super) patience: Patience,
 }
@@ -163,14 +165,14 @@ impl Line {
         }
     }
 
-    /// When it is next tried to open the persistent queue.
+    /// Returns the time of the next attempt to open the persistent queue, if it is closed.
     pub(super) fn opens_at(&self) -> Option<Instant> {
         let is_closed = self.journal == Journal::Closed && !self.worker.is_away();
         is_closed.then_some(self.opens.0)
     }
 
-    /// Opens the persistent queue, if it is time to try. Another process may have had it, as when a service is
-    /// replaced by its next version, or the disk was not ready.
+    /// Opens the persistent queue, if it is time to try. Another process may have held it, for example
+    /// while a service is replaced by its next version, or the disk may not have been ready.
     pub(super) async fn open_journal(&mut self, orders: &mut Orders) {
         let now = Instant::now();
         if self.opens_at().is_none_or(|at| at > now) {
@@ -186,20 +188,23 @@ impl Line {
         }
     }
 
-    /// Whether the persistent queue has not been readable for so long that what is new goes past it.
+    /// Returns true if the persistent queue has been unreadable for so long that new requests are sent
+    /// ahead of its contents.
     pub(super) fn is_unreadable(&self) -> bool {
         let since = self.failing[QueueOperation::Read as usize];
         since.is_some_and(|since| since.elapsed() >= IN_ORDER)
     }
 
-    /// Has the next request written to a persistent queue that could not be written before.
+    /// Lets the next request be written to a persistent queue that could not be written before.
     pub(super) fn try_journal_again(&mut self) {
         if let Journal::Unwritable(items) = self.journal {
             self.journal = Journal::Holds(items);
         }
     }
 
-    /// Until when nothing has to be done at all, since the receiver is away.
+    /// Returns the time until which the pipeline has nothing to do because the receiver is
+    /// unavailable. `None` if the receiver is available, or if requests can be written to the
+    /// persistent queue.
     pub(super) fn rests_until(&self) -> Option<Instant> {
         match self.journal.takes() {
             true => None,
@@ -207,8 +212,9 @@ impl Line {
         }
     }
 
-    /// Sends a request. Settles it with the ledger and, unless it is `Held`, with the feed or the
-    /// persistent queue. Returns whether the receiver answered.
+    /// Sends a request. Settles it in the ledger and, unless it is `InJournal`, with the feed or the
+    /// persistent queue. Returns false if the request could not be delivered for now, and true
+    /// otherwise.
     pub(super) async fn carry(
         &mut self,
         request: Request,
@@ -266,7 +272,8 @@ impl Line {
         true
     }
 
-    /// Decides what happens to a request that was made and not delivered.
+    /// Decides what happens to a request that was not delivered: it is written to the persistent
+    /// queue, waits in memory, or is superseded by the next cycle.
     pub(super) async fn give_up(
         &mut self,
         request: Request,
@@ -309,7 +316,7 @@ impl Line {
                 }
                 refused
             }
-            // It is judged when it is back.
+            // The result is processed when the job completes.
             Err(Away) => 0,
         };
         self.worker.settle(match refused > 0 && is_told_anew {
@@ -318,7 +325,7 @@ impl Line {
         });
     }
 
-    /// Notes what every errand brings back. Returns the items that the persistent queue did not take.
+    /// Processes the result of a job. Returns the number of items that the persistent queue refused.
     pub(super) fn look_at(&mut self, answer: &Answer) -> u64 {
         if answer.has_panicked {
             self.teller
@@ -353,7 +360,7 @@ impl Line {
         answer.refused
     }
 
-    /// Notes how it went with the persistent queue.
+    /// Processes the results of the operations on the persistent queue.
     fn look_at_tries(&mut self, answer: &Answer) {
         if self.journal == Journal::None {
             return;
@@ -379,7 +386,7 @@ impl Line {
         }
     }
 
-    /// Tells of what the queue has refused since this was looked at last.
+    /// Reports the items that the queue has refused since the last check.
     fn tell_refused(&mut self) {
         let refused = self.ledger.refused();
         let items = refused.saturating_sub(self.refused);
@@ -389,11 +396,13 @@ impl Line {
         }
     }
 
-    /// Looks at the queue after a round before which so many items had been taken out of it.
+    /// Checks the record queue after a cycle. `before` is the number of items that had been taken out
+    /// of it when the cycle began.
     pub(super) fn look_at_queue(&mut self, before: u64) {
         self.tell_refused();
         let Account { taken, waiting, .. } = self.ledger.account();
-        // A batch came while the last one was sent. Where nothing was taken, nothing will be now.
+        // A batch arrived while the last one was sent. If this cycle took nothing, another one would
+        // not either.
         if let Some(wake) = &self.wake
             && waiting >= self.batch
             && taken > before
@@ -402,7 +411,7 @@ impl Line {
         }
     }
 
-    /// Something in a round panicked, or in the time between two.
+    /// Records a panic in a cycle or between two cycles.
     pub(super) fn has_panicked(&mut self) {
         self.is_torn = true;
         self.ledger.restart();
@@ -414,7 +423,7 @@ impl Line {
             self.ledger.export(items);
             return;
         };
-        // A receiver may say what it wants.
+        // The receiver may report any number.
         let rejected = rejected.min(items);
         self.ledger.export(items.saturating_sub(rejected));
         self.ledger.drop(rejected, Reason::Partial);
@@ -438,7 +447,7 @@ impl Line {
     }
 
     fn receiver_is_away(&mut self, setback: Setback, round: Round) {
-        // Who asks for a flush again and again must not make the pauses longer.
+        // Repeated flushes must not make the pauses longer.
         if self.breaker.is_open() && round.stage != Stage::Scheduled {
             return;
         }
@@ -452,29 +461,29 @@ impl Line {
     }
 }
 
-/// Where a request comes from.
+/// The origin of a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Held {
-    /// It was just made.
+    /// It was just built by the feed.
     New,
-    /// It was kept for being sent again as it is.
+    /// It was kept in memory to be sent again unchanged.
     Kept,
     /// It is in the persistent queue, and stays there until it is delivered.
     InJournal,
 }
 
-/// How long after the first failure it is tried again to open the persistent queue; each further pause is twice
+/// The pause after the first failed attempt to open the persistent queue. Each further pause is twice
 /// as long.
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
-/// The longest of these pauses: how long after its predecessor has ended a service takes its persistent queue
-/// over at the latest.
+/// The longest of these pauses, and so the longest time until a service takes over the persistent
+/// queue of its predecessor after that has ended.
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// How long what is new waits behind a persistent queue that cannot be read. After that it goes first: a disk that
-/// stays broken must not hold up what the service says now.
+/// The time for which new requests wait behind a persistent queue that cannot be read. After that they
+/// are sent first: a disk that stays broken must not hold up current telemetry.
 const IN_ORDER: Duration = Duration::from_secs(60);
 
-/// How much of a round's time may go by before the persistent queue gets the rest: what could not be sent has
-/// to be written still.
+/// Returns the part of a cycle's time in which requests are sent. The rest is reserved for writing
+/// undelivered requests to the persistent queue.
 pub(super) fn before_journal(time: Duration) -> Duration {
     time.saturating_sub(part(time, 4))
 }

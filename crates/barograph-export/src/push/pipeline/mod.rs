@@ -1,21 +1,25 @@
-//! One signal on its way to one reader.
+//! The pipeline, which exports one signal to one receiver.
 //!
-//! A pipeline begins a round every interval: it has its feed collect, and sends one request after the
-//! other. What could not be sent decides what comes next:
+//! A pipeline begins an export cycle every interval: its feed collects, and it sends one request after
+//! the other. A request that could not be sent is handled according to its contents:
 //!
-//! * **State of metrics** is overtaken: the next round tells it anew, and what it told is dropped as
-//!   [`Superseded`](crate::push::Reason::Superseded) then.
-//! * **Differences that may have arrived** are sent again as they were, before anything newer. The
-//!   receiver may see them twice; told in other words they would count twice for certain.
-//! * **Events**, which come once only, are sent again as they were, too.
-//! * **With a persistent queue** all of it goes there, and from there, in order, when the receiver is back.
+//! * **State of metrics** is superseded: the next cycle reports it again, and its items are then
+//!   dropped as [`Superseded`](crate::push::Reason::Superseded).
+//! * **Deltas that may have arrived** are sent again unchanged, before anything newer. The receiver
+//!   may see them twice; as part of a newer request they could not be recognized and would be counted
+//!   twice.
+//! * **Spans and log records**, which are reported only once, are also sent again unchanged.
+//! * **With a persistent queue** all of these are written to it, and are sent from there, in order,
+//!   when the receiver is back.
 //!
-//! While the receiver is away nothing is collected, but for the one request that shows whether it is
-//! back; with a persistent queue, collecting goes on. Memory holds one request at a time, and one that is kept.
+//! While the receiver is unavailable nothing is collected, except for the one request that shows
+//! whether it is back; with a persistent queue, collection continues. Memory holds one request at a
+//! time, and one that is kept to be sent again.
 //!
-//! A round comes early when a batch waits in the queue of its feed and whoever put it there rings.
+//! A cycle starts early when a batch waits in the queue of its feed and the producer notifies the
+//! pipeline.
 //!
-//! Whatever panics in a pipeline, its task goes on: see [`task`].
+//! Whatever panics in a pipeline, its task continues: see [`task`].
 
 mod caught;
 mod orders;
@@ -55,7 +59,7 @@ pub(super) use store::{Appended, Extent, Files, StoreError};
 pub(super) use task::Task;
 pub(super) use tell::Hook;
 
-/// When a pipeline acts, and how long it may take.
+/// The times at which a pipeline acts, and its time limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Schedule {
     interval: Duration,
@@ -64,7 +68,8 @@ pub struct Schedule {
 }
 
 impl Schedule {
-    /// A round every 60 s, which may take 30 s; a request may take 10 s, all its tries together.
+    /// Creates the default schedule: a cycle every 60 s, which may take 30 s; a request may take 10 s,
+    /// including all its attempts.
     ///
     /// Source: OpenTelemetry 1.60, `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_METRIC_EXPORT_TIMEOUT` and
     /// `OTEL_EXPORTER_OTLP_TIMEOUT`.
@@ -76,22 +81,22 @@ impl Schedule {
         }
     }
 
-    /// The time between two rounds. The first comes at a moment by chance within the first interval,
-    /// so that a fleet that starts at once does not push at once.
+    /// Sets the time between two cycles. The first cycle begins at a random moment within the first
+    /// interval, so that a fleet that starts at once does not push at once.
     #[must_use]
     pub fn with_interval(mut self, interval: Duration) -> Self {
         self.interval = interval.clamp(SHORTEST, LONGEST);
         self
     }
 
-    /// How long a round may take.
+    /// Sets the time limit of a cycle.
     #[must_use]
     pub fn with_timeout(mut self, timeout: Duration) -> Self {
         self.timeout = timeout.clamp(SHORTEST, LONGEST);
         self
     }
 
-    /// How long a request may take, all its tries and the pauses between them together.
+    /// Sets the time limit of a request, which covers all its attempts and the pauses between them.
     #[must_use]
     pub fn with_request_timeout(mut self, timeout: Duration) -> Self {
         self.request_timeout = timeout.clamp(SHORTEST, LONGEST);
@@ -105,7 +110,7 @@ impl Default for Schedule {
     }
 }
 
-/// A feed, a transport, and how to bring the one's requests to the other.
+/// A feed and a transport, with the schedule, the retry policy and the persistent queue between them.
 #[must_use = "nothing is pushed until a driver runs it"]
 pub struct Pipeline {
     ledger: Ledger,
@@ -118,8 +123,8 @@ pub struct Pipeline {
 }
 
 impl Pipeline {
-    /// A pipeline with the default schedule and retries. Everything it does is in the ledger, and so is
-    /// the queue that its feed takes from.
+    /// Creates a pipeline with the default schedule and retry policy. It records everything it does in
+    /// the ledger, which also counts the queue that its feed takes from.
     pub fn new(ledger: Ledger, feed: Box<dyn Feed>, transport: Box<dyn Transport>) -> Self {
         if let Some(backlog) = feed.backlog() {
             ledger.attach(backlog);
@@ -135,25 +140,26 @@ impl Pipeline {
         }
     }
 
-    /// When it acts.
+    /// Sets the schedule.
     pub fn with_schedule(mut self, schedule: Schedule) -> Self {
         self.schedule = schedule;
         self
     }
 
-    /// How it tries again.
+    /// Sets the retry policy.
     pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
         self.retry = retry;
         self
     }
 
-    /// Begins a round whenever this is rung.
+    /// Sets a notification that starts a cycle.
     pub fn with_wake(mut self, wake: Wake) -> Self {
         self.wake = Some(wake);
         self
     }
 
-    /// Keeps in this persistent queue what cannot be delivered, and goes on from the sums that are in it.
+    /// Stores requests that cannot be delivered in this persistent queue, and continues from the
+    /// totals stored in it.
     #[cfg(feature = "journal")]
     pub fn with_journal(self, journal: Journal) -> Self {
         self.ledger
@@ -161,14 +167,15 @@ impl Pipeline {
         self.with_store(Box::new(Persistent::from(journal)))
     }
 
-    /// As [`with_journal`](Self::with_journal), with the persistent queue in this directory. Where it cannot be
-    /// opened, what cannot be delivered waits in memory, as far as there is room for it, until it can: a
-    /// read-only disk, or another process that has it, keeps nobody from starting. That is told, and
-    /// counted in `barograph.push.persistent_queue.failures`.
+    /// Does the same as [`with_journal`](Self::with_journal), with the persistent queue in this
+    /// directory. If it cannot be opened, requests that cannot be delivered wait in memory, as far as
+    /// there is room, until it can: a read-only disk, or another process that uses the directory, does
+    /// not prevent the start. The failure is reported, and counted in
+    /// `barograph.push.persistent_queue.failures`.
     ///
-    /// When a service is replaced by its next version, both have the same directory for a while. The one
-    /// that comes takes it over within a minute after the one that goes has ended, with all that waits in
-    /// it.
+    /// When a service is replaced by its next version, both use the same directory for a while. The
+    /// new process takes it over within a minute after the old one has ended, with everything that
+    /// waits in it.
     #[cfg(feature = "journal")]
     pub fn with_journal_in(self, directory: impl Into<PathBuf>, config: JournalConfig) -> Self {
         let directory = directory.into();
@@ -178,7 +185,7 @@ impl Pipeline {
         }
     }
 
-    /// Keeps here what cannot be delivered.
+    /// Stores requests that cannot be delivered in this store.
     #[cfg(any(test, feature = "journal"))]
     pub(super) fn with_store(mut self, store: Box<dyn Store>) -> Self {
         let closed_by = store.closed_by();
@@ -190,7 +197,7 @@ impl Pipeline {
         self
     }
 
-    /// Its account.
+    /// Returns the account of the pipeline.
     pub fn ledger(&self) -> &Ledger {
         &self.ledger
     }
@@ -207,5 +214,5 @@ impl fmt::Debug for Pipeline {
     }
 }
 
-/// The shortest time that makes sense.
+/// The shortest time that a schedule can contain.
 const SHORTEST: Duration = Duration::from_millis(1);

@@ -1,4 +1,4 @@
-//! What others want of a pipeline while it goes about its rounds.
+//! Commands to a pipeline, which arrive while it runs.
 
 use std::future::{Future, poll_fn};
 use std::pin::pin;
@@ -9,12 +9,12 @@ use tokio::time::{Instant, sleep_until};
 
 use crate::push::moment::{after, part};
 
-/// Something that has to be done until a moment.
+/// A command with a deadline.
 #[derive(Debug)]
 pub(in crate::push) struct Order {
     pub(in crate::push) kind: OrderKind,
     pub(in crate::push) deadline: Instant,
-    /// Is told whether all that there was has been delivered, or is safe in the persistent queue.
+    /// Receives true if everything was delivered, or is safe in the persistent queue.
     pub(in crate::push) done: oneshot::Sender<bool>,
 }
 
@@ -24,20 +24,21 @@ pub(in crate::push) enum OrderKind {
     Shutdown,
 }
 
-/// What a pipeline is at. The later ones are more urgent.
+/// The activity of a pipeline. Later variants are more urgent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Stage {
-    /// It waits for its next round.
+    /// It waits for its next cycle.
     Between,
-    /// A round whose time has come.
+    /// It runs a scheduled cycle.
     Scheduled,
-    /// A round that somebody has asked for.
+    /// It runs a cycle for a flush.
     Flush,
-    /// The last one.
+    /// It runs the last cycle.
     Final,
 }
 
-/// The orders of one pipeline: those on their way, and those that wait until the round is over.
+/// The commands of one pipeline: those still in the channel, and those that wait until the cycle is
+/// over.
 #[derive(Debug)]
 pub(super) struct Orders {
     receiver: mpsc::UnboundedReceiver<Order>,
@@ -52,7 +53,7 @@ impl Orders {
         }
     }
 
-    /// Takes the orders that wait, of this kind.
+    /// Removes and returns the waiting commands of this kind.
     pub(super) fn take(&mut self, kind: OrderKind) -> Vec<Order> {
         let all = std::mem::take(&mut self.waiting);
         let (taken, left) = all.into_iter().partition(|order| order.kind == kind);
@@ -60,7 +61,7 @@ impl Orders {
         taken
     }
 
-    /// The earliest deadline of the orders that are more urgent than this stage.
+    /// Returns the earliest deadline of the commands that are more urgent than this stage.
     pub(super) fn interrupted(&mut self, stage: Stage) -> Option<Instant> {
         while let Ok(order) = self.receiver.try_recv() {
             self.waiting.push(order);
@@ -68,8 +69,9 @@ impl Orders {
         self.more_urgent(stage)
     }
 
-    /// Waits for the future until `until`. An order that is more urgent shortens that to half of the
-    /// time it has itself: the other half is for what it wants.
+    /// Runs the future until `until`, and returns `None` if it does not complete. A more urgent
+    /// command shortens the time to half of what that command has left; the other half is for the
+    /// command itself.
     pub(super) async fn within<T>(
         &mut self,
         stage: Stage,
@@ -94,7 +96,7 @@ impl Orders {
         .await
     }
 
-    /// Waits until then, or for an order that is more urgent. Returns whether none came.
+    /// Waits until `until`, or for a more urgent command. Returns true if none arrived.
     pub(super) async fn sleep(&mut self, stage: Stage, until: Instant) -> bool {
         let mut sleep = pin!(sleep_until(until));
         poll_fn(|context| match self.poll_interrupt(stage, context) {
@@ -105,7 +107,7 @@ impl Orders {
     }
 
     fn poll_interrupt(&mut self, stage: Stage, context: &mut Context<'_>) -> Poll<Instant> {
-        // When the channel is closed the driver is gone, and the pipeline with it.
+        // When the channel is closed the driver has been dropped, and the pipeline with it.
         while let Poll::Ready(Some(order)) = self.receiver.poll_recv(context) {
             self.waiting.push(order);
         }

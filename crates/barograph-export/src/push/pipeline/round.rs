@@ -1,4 +1,4 @@
-//! What a pipeline does in a round, and between two.
+//! The work of a pipeline in an export cycle, and between two cycles.
 
 use std::future::{pending, poll_fn};
 use std::pin::pin;
@@ -17,8 +17,8 @@ use crate::push::report::Event;
 use crate::push::wake::Wake;
 
 impl Line {
-    /// A round that should have begun at `due`. Returns whether all that there is was delivered, or is
-    /// in the persistent queue.
+    /// Runs a cycle that was due at `due`. Returns true if everything was delivered, or is in the
+    /// persistent queue.
     pub(super) async fn round(
         &mut self,
         stage: Stage,
@@ -59,15 +59,15 @@ impl Line {
         self.look_at_queue(taken);
         self.teller.round_ended();
         let is_lossless = lost_before == self.lost();
-        // All that waited when this began.
+        // All items that waited when this began.
         let is_taken = self.ledger.account().taken >= taken.saturating_add(waiting);
         is_complete && is_taken && is_lossless && self.kept.is_none() && self.overtaken == 0
     }
 
-    /// Items that were dropped on their way, and that nothing newer tells.
+    /// Returns the number of items that were dropped in transit and are not covered by newer ones.
     fn lost(&self) -> u64 {
         let totals = self.ledger.snapshot();
-        // What a queue refuses was never on its way.
+        // Items that a queue refuses were never in transit.
         let others = [Reason::Superseded, Reason::QueueFull];
         let dropped = Reason::ALL.into_iter().zip(totals.dropped);
         dropped
@@ -75,12 +75,12 @@ impl Line {
             .fold(0, |sum, (_, items)| sum.saturating_add(items))
     }
 
-    /// The last round. What is left then is in the persistent queue, or lost.
+    /// Runs the last cycle. Items that are left afterwards are in the persistent queue, or lost.
     pub(super) async fn last(&mut self, until: Instant, orders: &mut Orders) -> bool {
         let now = Instant::now();
         self.is_ending = true;
         let is_complete = self.round(Stage::Final, now, until, orders).await;
-        // A round that could do nothing has not looked at what waits on the disk.
+        // A cycle that could do nothing has not checked what waits on the disk.
         self.sync(Stage::Final, until, orders).await;
         if self.end() > 0 {
             self.sync(Stage::Final, until, orders).await;
@@ -88,7 +88,7 @@ impl Line {
         is_complete
     }
 
-    /// Closes the account. What is not in the persistent queue is lost; returns how many items that are.
+    /// Closes the account. Items that are not in the persistent queue are lost; returns their number.
     pub(super) fn end(&mut self) -> u64 {
         let in_journal = self.journal.items();
         let left = self.ledger.end(in_journal);
@@ -109,7 +109,8 @@ impl Line {
         left
     }
 
-    /// Waits for the next round, an order or a ring; sends what is in the persistent queue meanwhile.
+    /// Waits for the next cycle, a command or a notification. Meanwhile sends requests from the
+    /// persistent queue.
     pub(super) async fn between(&mut self, due: Instant, orders: &mut Orders) -> Waited {
         while !self.journal.is_empty()
             && !self.breaker.is_open()
@@ -130,7 +131,7 @@ impl Line {
                 break;
             }
         }
-        // While nothing has to be done, nobody is heard: what waits in a queue waits on.
+        // While the pipeline rests, notifications are ignored: records stay in their queue.
         let wake = self.wake.as_ref().filter(|_| self.rests_until().is_none());
         let mut rung = pin!(async {
             match wake {
@@ -192,7 +193,7 @@ impl Line {
                     false
                 }
             };
-            // What comes behind a request that is in the journal goes there, too.
+            // Requests after one that went to the persistent queue go there, too.
             sends &= is_safe;
             if !sends && !self.journal.takes() {
                 break false;
@@ -218,8 +219,8 @@ impl Line {
         is_complete
     }
 
-    /// Sends what is in the persistent queue, the oldest first, as long as a request may begin. Returns whether
-    /// the persistent queue is empty.
+    /// Sends the requests in the persistent queue, the oldest first, as long as there is time to begin
+    /// one. Returns true if the persistent queue is empty.
     async fn replay(&mut self, round: Round, until: Instant, orders: &mut Orders) -> bool {
         if self.journal.is_empty() {
             return true;
@@ -242,14 +243,14 @@ impl Line {
         }
     }
 
-    /// Waits for an errand that an earlier round gave up, and takes what it brings.
+    /// Waits for a job that an earlier cycle gave up, and processes its result.
     async fn clear_desk(&mut self, round: Round, orders: &mut Orders) -> Result<(), Away> {
         if !self.worker.is_away() {
             return Ok(());
         }
         let mut answer = self.worker.back(round.stage, round.until, orders).await?;
         if let Some(request) = answer.unwritten.take() {
-            // Its feed was told that it is settled.
+            // Its feed considers it settled.
             self.kept = Some(request);
         }
         self.look_at(&answer);
@@ -260,14 +261,14 @@ impl Line {
         Ok(())
     }
 
-    /// Accounts for what was in hand when a round ended in the middle: it is dropped, since nobody
-    /// knows whether it arrived, and its feed need not make it again.
+    /// Accounts for the requests that an interrupted cycle had in hand. They are dropped, because it
+    /// is unknown whether they arrived, and the feed need not build them again.
     async fn settle_torn(&mut self, round: Round, orders: &mut Orders) {
         if !self.is_torn {
             return;
         }
         self.worker.settle_open();
-        // What the journal holds now.
+        // Updates the number of items in the persistent queue.
         self.sync(round.stage, round.until, orders).await;
         if self.worker.is_away() {
             return;
@@ -301,7 +302,7 @@ impl Line {
             });
     }
 
-    /// How long a round may take. Whoever asks for one says it.
+    /// Returns the time limit of a cycle. A flush or a shutdown sets its own.
     fn limit(&self, round: Round) -> Duration {
         match round.stage {
             Stage::Between | Stage::Scheduled => self.timeout,
@@ -310,16 +311,16 @@ impl Line {
     }
 }
 
-/// How the time between two rounds ended.
+/// The reason why the wait between two cycles ended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Waited {
-    /// The time is over, or there is an order.
+    /// The time is up, or a command arrived.
     Out,
-    /// Somebody rang.
+    /// A notification arrived.
     Rung,
 }
 
-/// What collecting took in one round.
+/// The duration and the result of collecting in one cycle.
 #[derive(Debug, Default)]
 struct Collecting {
     has_begun: bool,

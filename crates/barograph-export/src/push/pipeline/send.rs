@@ -1,4 +1,4 @@
-//! Sends one request, again if need be, until its time is over.
+//! Sends one request, with retries, until its time is up.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
@@ -14,47 +14,49 @@ use crate::push::outcome::{Outcome, PartialSuccess, Refusal, Setback};
 use crate::push::retry::{Chance, RetryPolicy};
 use crate::push::transport::Transport;
 
-/// What became of a request after all its tries.
+/// The outcome of a request after all its attempts.
 #[derive(Debug)]
 pub(super) enum Delivery {
-    /// The receiver has it.
+    /// The receiver accepted it.
     Taken(Option<PartialSuccess>),
-    /// The receiver does not want it.
+    /// The receiver refused it permanently.
     Refused(Refusal),
-    /// It is larger than any may be, and was not sent.
+    /// It exceeds the maximum size, and was not sent.
     TooLarge,
-    /// The transport panicked over it.
+    /// The transport panicked.
     Panicked,
-    /// It did not get through.
+    /// It could not be delivered.
     Undelivered {
-        /// How the last try failed; `may_have_arrived` is about all of them.
+        /// The failure of the last attempt; `may_have_arrived` covers all attempts.
         setback: Setback,
-        /// Whether this says that the receiver is away. A try that was cut short does not.
+        /// True if this shows that the receiver is unavailable. An attempt that was cut short does
+        /// not.
         is_proof: bool,
     },
 }
 
-/// How often to try.
+/// The number of attempts to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Patience {
-    /// Until the time is over.
+    /// Retry until the time is up.
     Retries,
-    /// To see whether the receiver is back.
+    /// Make one attempt, to see whether the receiver is back.
     OneTry,
 }
 
-/// The way to a receiver.
+/// Sends requests to a receiver, with retries.
 pub(super) struct Sender {
     pub(super) transport: Box<dyn Transport>,
     pub(super) ledger: Ledger,
     pub(super) retry: RetryPolicy,
     pub(super) chance: Chance,
-    /// The time that a request has for all its tries.
+    /// The time limit of a request, which covers all its attempts.
     pub(super) request_timeout: Duration,
 }
 
 impl Sender {
-    /// Sends it until it is taken or refused, until `until`, or until there is something more urgent.
+    /// Sends the request until it is accepted or refused, until `until`, or until a more urgent
+    /// command arrives.
     pub(super) async fn deliver(
         &mut self,
         request: &Request,
@@ -84,7 +86,7 @@ impl Sender {
         let began = Instant::now();
         let until = until.min(after(began, self.request_timeout));
         let time = until.saturating_duration_since(began);
-        // Less time than a request has by itself proves nothing.
+        // A failure proves nothing if the request had less time than its own limit.
         let has_full_time = time >= self.request_timeout;
         let mut backoff = self.retry.backoff();
         let mut may_have_arrived = false;
@@ -112,7 +114,8 @@ impl Sender {
             setback.may_have_arrived = may_have_arrived;
             let pause = backoff.pause(&mut self.chance, setback.retry_after);
             let left = until.saturating_duration_since(Instant::now());
-            // A pause that leaves no time for a try is not made: the next round comes sooner.
+            // If the pause leaves no time for another attempt, give up now: the next cycle comes
+            // sooner.
             let is_over =
                 patience == Patience::OneTry || pause.saturating_add(part(time, 10)) >= left;
             if is_over || !orders.sleep(stage, after(Instant::now(), pause)).await {
@@ -124,7 +127,7 @@ impl Sender {
         }
     }
 
-    /// One try; none when the transport panicked.
+    /// Makes one attempt. Returns `None` if the transport panicked.
     async fn one_try(&mut self, request: &Request) -> Option<Outcome> {
         let transport = AssertUnwindSafe(&mut self.transport);
         let made = catch_unwind(move || {
@@ -144,10 +147,11 @@ fn no_answer(waited: Duration) -> Setback {
     }
 }
 
-/// The `error.type` of the operation; how many items did not arrive, and theirs.
+/// Returns the `error.type` of the operation, and the number of items that did not arrive, with their
+/// `error.type`.
 ///
-/// Source: OpenTelemetry semantic conventions 1.44: what a partial success rejects has failed, the
-/// operation has not.
+/// Source: OpenTelemetry semantic conventions 1.44: the items that a partial success rejects have
+/// failed, the operation has not.
 fn error_of(delivery: &Delivery, items: u64) -> (ErrorType, (u64, ErrorType)) {
     let error_type = match delivery {
         Delivery::Taken(partial) => {

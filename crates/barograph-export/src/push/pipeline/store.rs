@@ -1,8 +1,8 @@
-//! The persistent queue of a pipeline: the place where requests outlive an outage, and the process.
+//! The persistent queue of a pipeline, in which requests survive an outage and the end of the process.
 //!
-//! It is never what a pipeline depends on. One that cannot be opened, read or written now is a pipeline
-//! without it: requests wait in memory as far as they may, and it is tried again. Such an error says
-//! nothing about what is on the disk, so nothing is dropped for it.
+//! A pipeline never depends on it. If it cannot be opened, read or written at present, the pipeline
+//! works without it: requests wait in memory as far as there is room, and the operation is retried.
+//! Such an error says nothing about the contents of the disk, so nothing is dropped because of it.
 
 use crate::otlp::Request;
 use crate::push::ledger::{QueueOperation, Totals};
@@ -20,74 +20,75 @@ use crate::push::journal::{
     AppendError, Integrity, Journal, JournalConfig, JournalError, io_error_type,
 };
 
-/// Keeps requests over an outage.
+/// Stores requests during an outage.
 pub(in crate::push) trait Store: Send {
-    /// Opens it, if it is not open. Takes as long as it takes to read all that is in it.
+    /// Opens the store, if it is not open. Takes as long as it takes to read all its contents.
     fn open(&mut self) -> Result<(), StoreError>;
-    /// Why it is not open; none where it is. One that is not holds nothing.
+    /// Returns the reason why it is not open, or `None` if it is open. A store that is not open holds
+    /// nothing.
     fn closed_by(&self) -> Option<&StoreError>;
-    /// Notices files that were removed or replaced, and makes them anew.
+    /// Detects files that were removed or replaced, and recreates them.
     fn check(&mut self, extent: Extent) -> Result<Files, StoreError>;
-    /// Takes a request behind the others.
+    /// Appends a request.
     fn append(&mut self, request: &Request) -> Appended;
-    /// The request that came first.
+    /// Returns the oldest request.
     fn oldest(&mut self) -> Result<Option<Request>, StoreError>;
-    /// Forgets it.
+    /// Removes the oldest request.
     fn remove_oldest(&mut self);
-    /// Makes sure that all is on the disk.
+    /// Ensures that everything is on the disk.
     fn sync(&mut self) -> Result<(), StoreError>;
-    /// Items in all requests.
+    /// Returns the number of items in all requests.
     fn pending_items(&self) -> u64;
-    /// Items in requests that gave way to newer ones, so far.
+    /// Returns the number of items in requests that were dropped to make room for newer ones, so far.
     fn overflowed_items(&self) -> u64;
-    /// Items in requests that others have put there while it was open, so far.
+    /// Returns the number of items in requests that others put there while it was open, so far.
     fn found_items(&self) -> u64;
-    /// The sums that it keeps.
+    /// Returns the stored totals.
     fn totals(&self) -> Totals;
-    /// Keeps the sums beside the requests.
+    /// Stores the totals along with the requests.
     fn set_totals(&mut self, totals: &Totals) -> Result<(), StoreError>;
 }
 
-/// What became of a request that was to be kept.
+/// The result of appending a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::push) enum Appended {
     Kept,
     /// There is no room for it.
     Full,
-    /// It could not be written now.
+    /// It could not be written at present.
     Failed(StoreError),
 }
 
-/// How much of a persistent queue is looked at.
+/// The files of a persistent queue to check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::push) enum Extent {
-    /// What is written to.
+    /// The files that are being written.
     Written,
     /// All files.
     All,
 }
 
-/// How the files of a persistent queue were found.
+/// The result of checking the files of a persistent queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::push) enum Files {
     Unchanged,
-    /// Some were removed or replaced.
+    /// Some files were removed or replaced.
     Changed,
 }
 
-/// Why the persistent queue cannot be used now.
+/// The reason why the persistent queue cannot be used at present.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(in crate::push) struct StoreError {
-    /// What was tried.
+    /// The operation that failed.
     pub(in crate::push) operation: QueueOperation,
-    /// The kind, as in `error.type`.
+    /// The kind of error, as in `error.type`.
     pub(in crate::push) error_type: &'static str,
-    /// For people.
+    /// A message for people.
     pub(in crate::push) message: String,
 }
 
 impl StoreError {
-    /// What people are told.
+    /// Returns the event that reports this error.
     pub(super) fn event(&self) -> Event {
         let tried = match self.operation {
             QueueOperation::Open => "opened",
@@ -101,7 +102,7 @@ impl StoreError {
     }
 }
 
-/// A queue in a directory, which is opened as soon as that can be done.
+/// A queue in a directory, which is opened as soon as that is possible.
 #[cfg(feature = "journal")]
 pub(super) struct Persistent {
     directory: PathBuf,
@@ -111,7 +112,7 @@ pub(super) struct Persistent {
 
 #[cfg(feature = "journal")]
 impl Persistent {
-    /// One that could not be opened.
+    /// Creates a queue that could not be opened.
     pub(super) fn closed(directory: PathBuf, config: JournalConfig, error: &JournalError) -> Self {
         Persistent {
             directory,

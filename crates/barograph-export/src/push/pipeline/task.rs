@@ -1,4 +1,4 @@
-//! The task of a pipeline: its rounds, which are begun again when something in them panics.
+//! The task of a pipeline, which restarts the export cycles after a panic.
 
 use std::fmt;
 use std::sync::Arc;
@@ -17,11 +17,10 @@ use crate::push::ledger::Ledger;
 use crate::push::moment::after;
 use crate::push::retry::Chance;
 
-/// A pipeline that can be run. It outlives the task that runs it, so that another one can go on where
-/// that one has ended.
+/// A pipeline that can be run. It outlives the task that runs it, so that another task can continue.
 pub(in crate::push) struct Task {
     ledger: Ledger,
-    /// Locked by the task for as long as there is one.
+    /// Locked by the task while it runs.
     line: Arc<Mutex<Line>>,
 }
 
@@ -35,7 +34,7 @@ impl Task {
         }
     }
 
-    /// Goes about the rounds of the pipeline until it is told to shut down.
+    /// Returns a future that runs the export cycles of the pipeline until a shutdown command arrives.
     pub(in crate::push) fn run(
         &self,
         orders: mpsc::UnboundedReceiver<Order>,
@@ -57,14 +56,14 @@ impl fmt::Debug for Task {
 }
 
 impl Line {
-    /// Goes about its rounds until it is told to shut down. When something panics, that is told and
-    /// counted, and the rounds are begun again after a pause.
+    /// Runs the export cycles until a shutdown command arrives. A panic is reported and counted, and
+    /// the cycles are restarted after a pause.
     async fn supervised(&mut self, orders: &mut Orders) {
         let by_chance = self.interval.mul_f64(self.sender.chance.fraction());
         let mut due = after(Instant::now(), by_chance);
         let mut pause = FIRST_PAUSE;
         if std::mem::replace(&mut self.is_running, true) {
-            // The task before this one ended in the middle of something, with its runtime.
+            // The previous task was interrupted, because its runtime was shut down.
             self.worker.finish();
             self.is_torn = true;
         }
@@ -75,13 +74,13 @@ impl Line {
                 break;
             }
             self.has_panicked();
-            // Whoever waits for a flush hears that it came to nothing.
+            // Pending flushes fail, because their senders are dropped.
             drop(orders.take(OrderKind::Flush));
             if self.is_ending {
                 self.end();
                 break;
             }
-            // The last round is tried once more at the most.
+            // After a panic, the last cycle is tried once more at most.
             self.is_ending = orders.interrupted(Stage::Flush).is_some();
             if began.elapsed() >= STEADY {
                 pause = FIRST_PAUSE;
@@ -98,7 +97,7 @@ impl Line {
     async fn rounds(&mut self, mut due: Instant, orders: &mut Orders) {
         let interval = self.interval;
         loop {
-            // While the receiver is away, only some of the rounds that are due are made.
+            // While the receiver is unavailable, only some of the scheduled cycles are run.
             let wakes = match self.rests_until() {
                 Some(until) => next_due(due, interval, until),
                 None => due,
@@ -110,7 +109,7 @@ impl Line {
             let last = orders.take(OrderKind::Shutdown);
             if let Some(deadline) = latest(&last) {
                 let is_complete = self.last(deadline, orders).await;
-                // Whoever asked for a flush meanwhile got more than that.
+                // The last cycle also covers the flushes that were requested meanwhile.
                 let flushes = orders.take(OrderKind::Flush);
                 answer(last.into_iter().chain(flushes), is_complete);
                 return;
@@ -133,7 +132,7 @@ impl Line {
     }
 }
 
-/// The first moment in step with `due` that is before neither `due` nor `from`.
+/// Returns the first moment in step with `due` that is before neither `due` nor `from`.
 fn next_due(due: Instant, interval: Duration, from: Instant) -> Instant {
     let missed = from.saturating_duration_since(due);
     let rest = missed.as_nanos().checked_rem(interval.as_nanos());
@@ -151,12 +150,12 @@ fn latest(orders: &[Order]) -> Option<Instant> {
 
 fn answer(orders: impl IntoIterator<Item = Order>, is_complete: bool) {
     for order in orders {
-        // Whoever asked may wait no more.
+        // The caller may have stopped waiting.
         let _ = order.done.send(is_complete);
     }
 }
 
 const FIRST_PAUSE: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-/// Rounds that went on for so long are begun again as if nothing had been.
+/// Cycles that ran for this long before a panic are restarted with the first pause again.
 const STEADY: Duration = LONGEST_PAUSE;

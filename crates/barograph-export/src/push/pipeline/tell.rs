@@ -1,4 +1,4 @@
-//! Tells about a pipeline without saying the same thing over and over.
+//! Reports the events of a pipeline without repetition.
 
 use std::mem::{Discriminant, discriminant};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -10,10 +10,10 @@ use tokio::time::Instant;
 use crate::push::ledger::Ledger;
 use crate::push::report::{Event, Report};
 
-/// Who hears reports. It runs on the thread of the loop and must not block.
+/// The hook that receives reports. It runs on the driver's thread and must not block.
 pub(in crate::push) type Hook = Arc<dyn Fn(&Report) + Send + Sync>;
 
-/// Tells what happens to a pipeline.
+/// Reports the events of a pipeline.
 pub(super) struct Teller {
     hook: Hook,
     ledger: Ledger,
@@ -25,7 +25,7 @@ struct Told {
     error_type: String,
     at: Instant,
     in_this_round: bool,
-    /// Whether a round has gone by without it.
+    /// True once a cycle has passed without the event.
     is_over: bool,
 }
 
@@ -38,7 +38,7 @@ impl Teller {
         }
     }
 
-    /// Tells it.
+    /// Reports the event.
     pub(super) fn tell(&self, event: Event) {
         let target = self.ledger.target();
         let report = Report {
@@ -47,11 +47,12 @@ impl Teller {
             url: target.url.as_str().into(),
             event,
         };
-        // Who hears it may panic, which must not change what becomes of a request.
+        // The hook may panic, which must not change the fate of a request.
         let _ = catch_unwind(AssertUnwindSafe(|| (self.hook)(&report)));
     }
 
-    /// Tells it the first time, and again only when it has been over, and an hour has gone by.
+    /// Reports the event the first time, and again only after a cycle without it, and an hour, have
+    /// passed.
     pub(super) fn tell_once(&mut self, event: Event) {
         let error_type = match &event {
             Event::Refused { error_type, .. } | Event::PersistentQueueFailed { error_type, .. } => {
@@ -84,7 +85,7 @@ impl Teller {
         self.tell(event);
     }
 
-    /// A round in which something was sent is over.
+    /// Ends a cycle: events that did not occur in it are over.
     pub(super) fn round_ended(&mut self) {
         for told in &mut self.told {
             told.is_over |= !std::mem::take(&mut told.in_this_round);
@@ -92,9 +93,9 @@ impl Teller {
     }
 }
 
-/// How long the same thing is not told again.
+/// The time for which the same event is not reported again.
 const AGAIN: Duration = Duration::from_secs(3600);
-/// How many things are told apart; what a receiver answers must not make ever more lines.
+/// The number of events that are told apart; a receiver's answers must not cause ever more log lines.
 const MOST: usize = 32;
 
 #[cfg(test)]

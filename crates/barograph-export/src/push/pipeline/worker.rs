@@ -1,9 +1,9 @@
-//! What makes requests and what keeps them, apart from the thread of the loop.
+//! Runs the feed and the persistent queue outside the driver's thread.
 //!
-//! Collecting runs callbacks of the service, and a persistent queue waits for the disk: neither must keep the
-//! loop from looking at the clock. So both live in a desk, which is handed to a blocking thread of the
-//! runtime for each errand. An errand that is not back in time is not waited for; its round is given
-//! up, and the next one begins with what it brings.
+//! Collecting runs callbacks of the service, and a persistent queue waits for the disk. Neither may
+//! keep the driver from looking at the clock. So both live in a `Desk`, which is moved to a blocking
+//! thread of the runtime for each job. The pipeline does not wait for a job that is late: it gives up
+//! the cycle, and the next one begins with the result of the job.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -19,18 +19,18 @@ use crate::otlp::Request;
 use crate::push::feed::{Fate, Feed, Oversized};
 use crate::push::ledger::{Ledger, QueueOperation, Reason, Totals};
 
-/// Something to be done at the desk.
+/// A job for the blocking thread.
 #[derive(Debug)]
 pub(super) enum Job {
-    /// Collect, and make the first request.
+    /// Collect, and build the first request.
     Begin(SystemTime),
-    /// Make the next request.
+    /// Build the next request.
     Next,
-    /// Keep this request in the persistent queue.
+    /// Append this request to the persistent queue.
     Append(Request),
     /// Read the oldest request of the persistent queue.
     Oldest,
-    /// Take the oldest request out of the persistent queue, and read the next.
+    /// Remove the oldest request from the persistent queue, and read the next.
     RemoveOldest,
     /// Write the persistent queue to the disk.
     Sync,
@@ -38,30 +38,31 @@ pub(super) enum Job {
     Open,
 }
 
-/// What an errand brings back.
+/// The result of a job.
 #[derive(Debug, Default)]
 pub(super) struct Answer {
-    /// The request that was made or read.
+    /// The request that was built or read.
     pub(super) request: Option<Request>,
-    /// Items of a request that the persistent queue has no room for.
+    /// The number of items in a request that the persistent queue did not take.
     pub(super) refused: u64,
-    /// A request that could not be written to the persistent queue now.
+    /// A request that could not be written to the persistent queue at present.
     pub(super) unwritten: Option<Request>,
-    /// What was tried with the persistent queue, and how it went.
+    /// The results of the operations that were tried on the persistent queue.
     pub(super) tried: [Option<Result<(), StoreError>>; QueueOperation::COUNT],
-    /// Whether the persistent queue is open.
+    /// True if the persistent queue is open.
     pub(super) is_open: bool,
-    /// Whether `request` was made by the feed, and has to be settled.
+    /// True if `request` was built by the feed, and has to be settled.
     pub(super) is_new: bool,
-    /// Items in the persistent queue now.
+    /// The number of items in the persistent queue now.
     pub(super) pending: u64,
-    /// Items that were lost in the persistent queue; none where none of its files was seen to be damaged.
+    /// The number of items that were lost in the persistent queue; `None` if none of its files was
+    /// found damaged.
     pub(super) damaged: Option<u64>,
-    /// How long it took.
+    /// The duration of the job.
     pub(super) took: Duration,
-    /// What the feed left out.
+    /// The items that the feed left out.
     pub(super) oversized: Oversized,
-    /// Whether the feed panicked.
+    /// True if the job panicked.
     pub(super) has_panicked: bool,
 }
 
@@ -71,16 +72,16 @@ impl Answer {
     }
 }
 
-/// The desk was not back in time, or will never be.
+/// The error of a job that did not complete in time, or never will.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Away;
 
-/// The feed and the persistent queue, wherever they are just now.
+/// The feed and the persistent queue, on whichever thread they are.
 pub(super) struct Worker {
     place: Place,
-    /// How the request before was settled; told at the next errand.
+    /// The fate of the last request, which the feed learns with the next job.
     settle: Option<Fate>,
-    /// Whether the request that was made last is not settled.
+    /// True if the request that was built last is not settled.
     is_open: bool,
 }
 
@@ -90,12 +91,12 @@ enum Place {
         errand: Waiting,
         answer: oneshot::Receiver<(Box<Desk>, Answer)>,
     },
-    /// It is on its way from one of the others to another.
+    /// The desk is moving between the other two states, or was lost.
     Gone,
 }
 
-/// An errand that nobody has begun; none where somebody has. Whoever takes it out does it: a thread of
-/// the runtime, or the loop where there is none.
+/// A job that no thread has begun, or `None` once one has. The thread that takes it out runs it: a
+/// thread of the runtime, or the driver's thread if there is none.
 type Waiting = Arc<Mutex<Option<Errand>>>;
 
 struct Errand {
@@ -106,7 +107,7 @@ struct Errand {
 }
 
 impl Errand {
-    /// Does what nobody has begun yet.
+    /// Runs the job, if no thread has begun it.
     fn begin(waiting: &Waiting) {
         let errand = waiting
             .lock()
@@ -119,13 +120,13 @@ impl Errand {
             done,
         }) = errand
         {
-            // Without a pipeline nobody waits.
+            // The receiver may have been dropped with its pipeline.
             let _ = done.send(desk.work(settle, job));
         }
     }
 }
 
-/// Whether the persistent queue can be used now.
+/// The result of checking the persistent queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Checked {
     Usable,
@@ -136,13 +137,13 @@ struct Desk {
     feed: Box<dyn Feed>,
     store: Option<Box<dyn Store>>,
     ledger: Ledger,
-    /// Items that the persistent queue held after the errand before.
+    /// The number of items that the persistent queue held after the last job.
     held: u64,
-    /// Items of the request that it gave last.
+    /// The number of items in the request that it returned last.
     lent: u64,
-    /// Items that had given way to newer ones by then.
+    /// The number of items that had been dropped to make room for newer ones by then.
     overflowed: u64,
-    /// Items that had been found in its place by then.
+    /// The number of items that had been found in its directory by then.
     found: u64,
 }
 
@@ -165,33 +166,33 @@ impl Worker {
         }
     }
 
-    /// Says what became of the request that was made last.
+    /// Sets the fate of the request that was built last.
     pub(super) fn settle(&mut self, fate: Fate) {
         self.settle = Some(fate);
         self.is_open = false;
     }
 
-    /// Says that the request that was made last is not to be made again, unless its fate was said.
+    /// Settles the request that was built last, unless its fate is set, so that it is not built again.
     pub(super) fn settle_open(&mut self) {
         if self.is_open {
             self.settle(Fate::Settled);
         }
     }
 
-    /// Does the errand that is out here and now, if nobody has begun it: where its thread never came,
-    /// or its runtime is gone.
+    /// Runs the pending job on this thread, if no thread has begun it: its thread was never started,
+    /// or its runtime was shut down.
     pub(super) fn finish(&self) {
         if let Place::Away { errand, .. } = &self.place {
             Errand::begin(errand);
         }
     }
 
-    /// Whether an errand is out that was not waited for.
+    /// Returns true while a job is pending that an earlier call stopped waiting for.
     pub(super) fn is_away(&self) -> bool {
         !matches!(self.place, Place::Here(_))
     }
 
-    /// Does an errand and waits for it until then. Not while another one is out.
+    /// Runs a job and waits for it until `until`. Fails while another job is pending.
     pub(super) async fn run(
         &mut self,
         job: Job,
@@ -210,7 +211,7 @@ impl Worker {
                 })));
                 let waiting = Arc::clone(&errand);
                 self.place = Place::Away { errand, answer };
-                // It panics where no thread can be had. Better late than never.
+                // This panics if no thread can be started. Then the job runs on this thread.
                 if catch_unwind(|| spawn_blocking(move || Errand::begin(&waiting))).is_err() {
                     self.finish();
                 }
@@ -223,7 +224,7 @@ impl Worker {
         self.back(stage, until, orders).await
     }
 
-    /// Waits for the errand that is out.
+    /// Waits for the pending job.
     pub(super) async fn back(
         &mut self,
         stage: Stage,
@@ -259,7 +260,7 @@ impl Desk {
             Job::Append(request) => request.items,
             _ => 0,
         };
-        // A feed that panicked goes on as it is; what it was about to do is done again next time.
+        // A feed that panicked is used again; what it was about to do is done again next time.
         let settled = settle.is_none_or(|fate| {
             let settled = catch_unwind(AssertUnwindSafe(|| self.feed.settle(fate)));
             settled.is_ok()
@@ -271,7 +272,7 @@ impl Desk {
             ..Answer::default()
         });
         answer.has_panicked |= !settled;
-        // A journal that panics holds what it held before.
+        // A persistent queue that panics is assumed to hold what it held before.
         let held = catch_unwind(AssertUnwindSafe(|| {
             let store = self
                 .store
@@ -354,7 +355,7 @@ impl Desk {
         answer
     }
 
-    /// Opens the persistent queue, and takes over what waits in it.
+    /// Opens the persistent queue, and takes over its contents.
     fn open(&mut self, answer: &mut Answer) {
         let Some(store) = self
             .store
@@ -374,8 +375,8 @@ impl Desk {
         self.keep_totals(answer);
     }
 
-    /// Notices files of the persistent queue that were removed or replaced, and accounts for what was in them.
-    /// An error is one of the operation that this is done for.
+    /// Detects files of the persistent queue that were removed or replaced, and accounts for their
+    /// contents. An error is attributed to `operation`, for which the check is made.
     fn check(&mut self, extent: Extent, operation: QueueOperation, answer: &mut Answer) -> Checked {
         let Some(store) = self.open_store() else {
             return Checked::Usable;
@@ -413,8 +414,9 @@ impl Desk {
         self.reconcile(answer);
     }
 
-    /// Takes what the persistent queue has lost out of the account: what gave way to newer requests, and what
-    /// it could not read back. What others have put there comes in.
+    /// Removes from the account what the persistent queue has lost: items that were dropped to make
+    /// room for newer requests, and items that could not be read back. Adds the items that others put
+    /// there.
     fn reconcile(&mut self, answer: &mut Answer) {
         let Some(store) = &self.store else {
             return;
@@ -440,8 +442,8 @@ impl Desk {
         (self.held, self.overflowed) = (holds, overflowed);
     }
 
-    /// The sums of what is settled or in the persistent queue. What is only in memory is left out: it will
-    /// not be there after the process was killed.
+    /// Stores the totals of the items that are settled or in the persistent queue. Items that are only
+    /// in memory are left out, because they would be lost if the process were killed.
     fn keep_totals(&mut self, answer: &mut Answer) {
         let mut totals = self.ledger.snapshot();
         if let Some(store) = self.open_store() {
