@@ -25,7 +25,7 @@ pub(super) enum Links {
 /// Opens a regular file with these options. Never waits for another process to open it too.
 ///
 /// # Errors
-/// Errors of the system. For anything that is not a regular file, the error contains [`NotRegular`].
+/// Returns the errors of the system. For anything that is not a regular file, the error contains [`NotRegular`].
 pub(super) fn open(path: &Path, options: &mut OpenOptions, links: Links) -> io::Result<File> {
     let opened = platform::open(path, options, links);
     let is_regular = match &opened {

@@ -1,44 +1,46 @@
-//! How much a persistent queue holds, and how safe it is.
+//! The capacity and the durability of a persistent queue.
 
 use std::time::Duration;
 
-/// How much a persistent queue holds, and how safe it is.
+/// The capacity and the durability of a persistent queue.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct JournalConfig {
-    /// Bytes that its files may take together, 256 MiB by default.
+    /// The number of bytes that its files may take together, 256 MiB by default.
     pub max_bytes: u64,
-    /// What gives way when there is no room.
+    /// The requests that are dropped when there is no room.
     pub when_full: WhenFull,
-    /// When what was written is made to survive a power cut. A kill it survives in any case.
+    /// The time at which written data is made to survive a power cut. It survives a kill in any case.
     pub sync: SyncPolicy,
 }
 
-/// What gives way when there is no room.
+/// The requests that are dropped when there is no room.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum WhenFull {
-    /// The oldest requests, some at a time: whoever looks at an outage afterwards sees its end, and a
-    /// receiver that refuses what is too late takes the rest.
+    /// Drops the oldest requests, some at a time. The end of an outage is then visible afterwards, and
+    /// a receiver that refuses late data accepts the rest.
     #[default]
     DropOldest,
-    /// The newest request: whoever looks sees how it began.
+    /// Refuses the newest request. The beginning of an outage is then visible afterwards.
     RefuseNewest,
 }
 
-/// When files are synced with the disk, which takes milliseconds.
+/// The time at which files are synced with the disk, which takes milliseconds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SyncPolicy {
     /// After every change, before the call returns.
     Each,
-    /// With the first change after this time. What was written since is lost in a power cut, so
-    /// whoever owns the persistent queue also calls [`sync`](super::Journal::sync) when nothing changes.
+    /// With the first change after this time. A power cut loses what was written since the last sync,
+    /// so the owner of the persistent queue must also call [`sync`](super::Journal::sync) when nothing
+    /// changes.
     Every(Duration),
 }
 
 impl JournalConfig {
-    /// 256 MiB, the oldest gives way, synced every second.
+    /// Creates the default configuration: 256 MiB, the oldest requests are dropped, a sync every
+    /// second.
     pub fn new() -> Self {
         JournalConfig {
             max_bytes: 256 << 20,
@@ -47,26 +49,27 @@ impl JournalConfig {
         }
     }
 
-    /// Lets its files take this much.
+    /// Sets the number of bytes that the files may take.
     pub fn with_max_bytes(mut self, bytes: u64) -> Self {
         self.max_bytes = bytes;
         self
     }
 
-    /// Says what gives way.
+    /// Sets which requests are dropped when there is no room.
     pub fn with_when_full(mut self, when_full: WhenFull) -> Self {
         self.when_full = when_full;
         self
     }
 
-    /// Says when files are synced.
+    /// Sets when files are synced.
     pub fn with_sync(mut self, sync: SyncPolicy) -> Self {
         self.sync = sync;
         self
     }
 
-    /// How long a segment gets. Room comes back by segments, so there are some of them; and a segment
-    /// is read as a whole when the persistent queue is opened, so it is not too long.
+    /// Returns the length at which a segment is full. Space is freed by whole segments, so there are
+    /// several of them; and a segment is read as a whole when the persistent queue is opened, so it is
+    /// not too long.
     pub(super) fn segment_bytes(&self) -> u64 {
         (self.max_bytes / 8).clamp(4 << 10, 8 << 20)
     }

@@ -1,4 +1,4 @@
-//! Why a persistent queue cannot be used, or does not take a request.
+//! The errors of a persistent queue.
 
 use std::error::Error;
 use std::fmt;
@@ -7,26 +7,26 @@ use std::path::{Path, PathBuf};
 
 use crate::push::regular_file::NotRegular;
 
-/// Why a persistent queue cannot be used.
+/// The reason why a persistent queue cannot be used.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum JournalError {
-    /// Another process has it, or another part of this one.
+    /// Another process, or another part of this one, holds the lock.
     Locked {
-        /// The persistent queue's directory.
+        /// The directory of the persistent queue.
         directory: PathBuf,
     },
     /// A file could not be read or written.
     Io {
         /// The file or directory.
         path: PathBuf,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
 }
 
 impl JournalError {
-    /// For `map_err`: says which file it was.
+    /// Returns a function for `map_err` that adds the path.
     pub(super) fn io(path: &Path) -> impl FnOnce(io::Error) -> Self {
         move |source| JournalError::Io {
             path: path.to_owned(),
@@ -34,7 +34,7 @@ impl JournalError {
         }
     }
 
-    /// What kind of error it is, in one word of few.
+    /// Returns the kind of the error, one of a few words.
     pub(in crate::push) fn error_type(&self) -> &'static str {
         match self {
             JournalError::Locked { .. } => "locked",
@@ -67,39 +67,41 @@ impl Error for JournalError {
     }
 }
 
-/// Why a persistent queue did not take a request. Nothing of it is in the persistent queue then.
+/// The reason why a persistent queue did not take a request. No part of the request is in the queue
+/// then.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum AppendError {
-    /// There is no room for it.
+    /// There is no room for the request.
     Full {
-        /// Bytes that it takes.
+        /// The number of bytes that it needs.
         needed: u64,
-        /// Bytes that the persistent queue's files take now.
+        /// The number of bytes that the files of the persistent queue take now.
         taken: u64,
-        /// Bytes that they may take.
+        /// The number of bytes that they may take.
         max: u64,
     },
-    /// It is larger than any request may be.
+    /// The request exceeds the maximum size.
     TooLarge {
-        /// Its bytes.
+        /// Its size in bytes.
         bytes: usize,
-        /// Bytes that a request may have.
+        /// The maximum size in bytes.
         max: usize,
     },
-    /// The files were removed or replaced, and the directory cannot be opened anew.
+    /// The files were removed or replaced, and the directory cannot be reopened.
     Unusable {
-        /// Why not.
+        /// The cause.
         source: JournalError,
     },
-    /// It could not be written: a disk that is full, a process that has no file left to open.
+    /// The request could not be written, for example because the disk is full or the process has no
+    /// file descriptors left.
     Io {
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
 }
 
-/// What kind of error of the system it is, in one word of few.
+/// Returns the kind of a system error, one of a few words.
 pub(in crate::push) fn io_error_type(error: &io::Error) -> &'static str {
     if NotRegular::is_in(error) {
         return "not_regular";

@@ -1,4 +1,4 @@
-//! The files of a persistent queue: their names, who may read them, and the lock.
+//! The files of a persistent queue: their names, their permissions and the lock.
 
 use std::fmt;
 use std::fs::{self, File, OpenOptions, TryLockError};
@@ -12,24 +12,24 @@ use crate::push::regular_file::{self, Links, NotRegular};
 /// The name of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct Name {
-    /// Its place among the others.
+    /// Its place in the order of the segments.
     pub(super) number: u64,
-    /// What goes into its checksums. It stands here and not in the segment, where a flipped bit in it
-    /// would make everything unreadable.
+    /// A random number that goes into the segment's checksums. It is in the name and not in the
+    /// segment, where a flipped bit in it would make everything unreadable.
     pub(super) salt: u64,
 }
 
 impl Name {
-    /// A name that no other segment of this number ever had.
+    /// Creates a name that no other segment with this number ever had.
     pub(super) fn new(number: u64) -> Self {
         Name {
             number,
-            // The keys of the standard library's maps are random.
+            // The keys of the standard library's hash maps are random.
             salt: RandomState::new().build_hasher().finish(),
         }
     }
 
-    /// Reads a file's name; none when the file is none of ours.
+    /// Parses the name of a file. Returns `None` if it is not the name of a segment.
     pub(super) fn parse(text: &str) -> Option<Self> {
         let (number, salt) = text.strip_suffix(".segment")?.split_once('-')?;
         let name = Name {
@@ -46,10 +46,11 @@ impl fmt::Display for Name {
     }
 }
 
-/// Makes the directory, and sees to it that nobody else looks into it.
+/// Creates the directory, and ensures that no other user can access it.
 ///
-/// It may be a symbolic link: that is how operators move it to another disk, and whoever can replace it
-/// can do so with the directory that it leads to as well. What is inside of it is never followed.
+/// It may be a symbolic link: operators move it to another disk that way, and a user who can replace
+/// the link can replace the directory that it leads to as well. Links inside the directory are never
+/// followed.
 pub(super) fn make_private(directory: &Path) -> io::Result<()> {
     access::private_directory()
         .recursive(true)
@@ -57,7 +58,7 @@ pub(super) fn make_private(directory: &Path) -> io::Result<()> {
     access::make_private(directory)
 }
 
-/// Takes the directory's lock, which is held as long as the file is open; the system lets go of it
+/// Takes the lock of the directory, which is held as long as the file is open. The system releases it
 /// when the process ends, however it ends.
 pub(super) fn lock(directory: &Path) -> Result<File, JournalError> {
     let path = lock_path(directory);
@@ -73,29 +74,29 @@ pub(super) fn lock(directory: &Path) -> Result<File, JournalError> {
     }
 }
 
-/// Opens a file of the persistent queue: a regular one, and no link to one.
+/// Opens a file of the persistent queue, which must be a regular file and not a link to one.
 pub(super) fn open(path: &Path, options: &mut OpenOptions) -> io::Result<File> {
     fault(Operation::Open, path)?;
     regular_file::open(path, options, Links::Refused)
 }
 
-/// The path of the file that is locked.
+/// Returns the path of the lock file.
 pub(super) fn lock_path(directory: &Path) -> PathBuf {
     directory.join(LOCK)
 }
 
-/// What stands at the path of a file that is open.
+/// The relation between an open file and its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Presence {
-    /// The file itself, as far as this can be known.
+    /// The file itself is at the path, as far as this can be known.
     Present,
-    /// Nothing.
+    /// Nothing is at the path.
     Missing,
-    /// Something else.
+    /// Another file is at the path.
     Replaced,
 }
 
-/// Compares a file that is open with what stands at its path.
+/// Compares an open file with what is at its path.
 pub(super) fn presence(path: &Path, file: &File) -> Presence {
     match (fs::symlink_metadata(path), file.metadata()) {
         (Ok(at_path), Ok(open)) if !access::is_same(&at_path, &open) => Presence::Replaced,
@@ -104,7 +105,8 @@ pub(super) fn presence(path: &Path, file: &File) -> Presence {
     }
 }
 
-/// Whether an error says that there is nothing at a path, and not only that it cannot be seen now.
+/// Returns true if the error means that nothing is at a path, not only that it cannot be accessed at
+/// present.
 pub(super) fn is_absent(error: &io::Error) -> bool {
     matches!(
         error.kind(),
@@ -112,33 +114,33 @@ pub(super) fn is_absent(error: &io::Error) -> bool {
     )
 }
 
-/// Whether a file was removed for good: no path of this system leads to it any more.
+/// Returns true if a file was removed permanently: no path of this system leads to it.
 pub(super) fn is_unlinked(file: &File) -> bool {
     file.metadata()
         .is_ok_and(|metadata| access::is_unlinked(&metadata))
 }
 
-/// Whether a file that could not be opened is gone for good: removed, or replaced by something that is
-/// no regular file. Any other error may pass, and so may one of a directory that is not there as a
-/// whole, as when its disk is not mounted.
+/// Returns true if a file that could not be opened was removed permanently, or was replaced by
+/// something that is not a regular file. Any other error may be temporary, and so may be the absence
+/// of the whole directory, as when its disk is not mounted.
 pub(super) fn is_gone(directory: &Path, error: &io::Error) -> bool {
     NotRegular::is_in(error)
         || error.kind() == io::ErrorKind::NotFound
             && fs::symlink_metadata(lock_path(directory)).is_ok()
 }
 
-/// Options for files that nobody else can read.
+/// Returns options for files that no other user can read.
 pub(super) fn private() -> OpenOptions {
     access::private_file()
 }
 
-/// Makes sure that what was created and removed in a directory is on the disk.
+/// Ensures that created and removed entries of a directory are on the disk.
 pub(super) fn sync_directory(directory: &Path) -> io::Result<()> {
     fault(Operation::Sync, directory)?;
     access::sync_directory(directory)
 }
 
-/// The segments of a directory, the oldest first. Whatever else is there is left alone.
+/// Returns the segments in a directory, the oldest first. Other files are ignored.
 pub(super) fn segments(directory: &Path) -> io::Result<Vec<Name>> {
     let mut names = Vec::new();
     for entry in fs::read_dir(directory)? {
@@ -148,7 +150,7 @@ pub(super) fn segments(directory: &Path) -> io::Result<Vec<Name>> {
     Ok(names)
 }
 
-/// What is done to a file.
+/// An operation on a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::push) enum Operation {
     Open,
@@ -157,7 +159,7 @@ pub(in crate::push) enum Operation {
     Sync,
 }
 
-/// Fails where a test wants it to.
+/// Fails if a test wants it to.
 #[cfg(test)]
 pub(super) use faults::fault;
 
@@ -167,7 +169,7 @@ pub(super) fn fault(_: Operation, _: &Path) -> io::Result<()> {
     Ok(())
 }
 
-/// The name of the file that is locked.
+/// The name of the lock file.
 const LOCK: &str = "lock";
 
 #[cfg(unix)]
@@ -209,7 +211,7 @@ mod access {
     }
 }
 
-/// Elsewhere, files have the rights of the directory they are made in.
+/// On other systems, files have the permissions of the directory that they are created in.
 #[cfg(not(unix))]
 mod access {
     use std::fs::{DirBuilder, Metadata, OpenOptions};
@@ -232,7 +234,7 @@ mod access {
         Ok(())
     }
 
-    /// Only whether there is a file can be told.
+    /// Only the existence of a file can be determined here.
     pub(super) fn is_same(_: &Metadata, _: &Metadata) -> bool {
         true
     }
@@ -244,7 +246,7 @@ mod access {
 
 #[cfg(test)]
 pub(in crate::push) mod faults {
-    //! Errors of the system that cannot be had otherwise, below one directory.
+    //! Simulates errors of the system below one directory.
 
     use std::io;
     use std::path::{Path, PathBuf};
@@ -254,7 +256,7 @@ pub(in crate::push) mod faults {
 
     static FAULTS: Mutex<Vec<(PathBuf, Operation, i32)>> = Mutex::new(Vec::new());
 
-    /// As long as it is there, this operation fails below this directory.
+    /// Makes an operation fail below a directory until it is dropped.
     pub(in crate::push) struct Fault(PathBuf, Operation);
 
     impl Fault {

@@ -1,33 +1,34 @@
-//! What a persistent queue could not give back.
+//! Counts of what a persistent queue has lost.
 
-/// What a persistent queue could not give back since it was opened, by reason; what opening found is in it.
+/// Counts of what a persistent queue has lost since it was opened, by reason. Losses that were found
+/// while opening it are included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Lost {
-    /// Records at the end of a segment that are not whole: the process or the machine ended in the
-    /// middle of a write.
+    /// Incomplete records at the end of a segment: the process or the machine ended in the middle of a
+    /// write.
     pub torn: Count,
-    /// Records with another checksum than was written, and stretches between records that are none.
+    /// Records with a wrong checksum, and stretches between records that are not records.
     pub corrupt: Count,
-    /// Records whose file went away, or has something in its place that is no regular file.
+    /// Records whose file was removed, or replaced by something that is not a regular file.
     pub unreadable: Count,
-    /// Whole records that gave way to newer ones.
+    /// Whole records that were dropped to make room for newer ones.
     pub overflow: Count,
-    /// Segments that a newer version wrote. They are left alone, and take their room.
+    /// The number of segments that a newer version wrote. They are left alone, and take up space.
     pub newer_segments: u64,
 }
 
-/// Records, and what was in them.
+/// A number of records, and the number of items in them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count {
-    /// How many records. A stretch that cannot be read at all counts as one.
+    /// The number of records. A stretch that cannot be read at all counts as one.
     pub records: u64,
-    /// Data points, spans or log records in them, as far as this is known.
+    /// The number of data points, spans or log records in them, as far as it is known.
     pub items: u64,
 }
 
 impl Lost {
-    /// Items lost to damage, as far as their number is known.
+    /// Returns the number of items lost to damage, as far as it is known.
     pub fn damaged_items(&self) -> u64 {
         let parts = [self.torn, self.corrupt, self.unreadable];
         parts
@@ -35,7 +36,7 @@ impl Lost {
             .fold(0, |sum, count| sum.saturating_add(count.items))
     }
 
-    /// Records lost to damage.
+    /// Returns the number of records lost to damage.
     pub fn damaged_records(&self) -> u64 {
         let parts = [self.torn, self.corrupt, self.unreadable];
         parts

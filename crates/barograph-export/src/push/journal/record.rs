@@ -1,4 +1,4 @@
-//! How requests stand in a segment, and how they are found again in one that is damaged.
+//! The format of requests in a segment, and the search for them in a damaged one.
 //!
 //! ```text
 //! segment  MAGIC 8 | version 2 | 0 2 | CRC of these 4 | record ...
@@ -6,11 +6,11 @@
 //!          CRC of all this, of the segment's salt and of the place in the segment 4 | body
 //! ```
 //!
-//! Numbers are little-endian, checksums are CRC-32C. The header has a checksum of its own, so a body
-//! that is damaged is skipped by a length that can be trusted, and the number of lost items is known.
-//! Where the header is damaged, the next record is looked for byte by byte. What looks like a record
-//! inside a body, by chance or because somebody put it into a label, is not taken for one: it would
-//! have to know the salt, a random number, and its own place.
+//! Numbers are little-endian, checksums are CRC-32C. The header has its own checksum, so a damaged
+//! body is skipped by a length that can be trusted, and the number of lost items is known. If the
+//! header is damaged, the next record is searched for byte by byte. Bytes inside a body that look like
+//! a record, by chance or because someone put them into a label, are not accepted as one: they would
+//! have to contain the salt, which is a random number, and their own position.
 
 use std::error::Error;
 use std::fmt;
@@ -21,54 +21,54 @@ use crc32c::{crc32c, crc32c_append};
 
 use crate::otlp::{Encoding, Request, Signal};
 
-/// What stands in a segment, in order.
+/// An element of a segment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Found {
     /// A whole record.
     Record(Record),
-    /// Bytes that are no record, or no longer.
+    /// Bytes that are not a record, or no longer are.
     Damage(Damage),
 }
 
-/// Where a whole record stands, and what it says.
+/// A whole record: its position and its properties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Record {
-    /// Its first byte's place in the segment.
+    /// The position of its first byte in the segment.
     pub at: usize,
-    /// The place behind its last byte.
+    /// The position after its last byte.
     pub end: usize,
-    /// Data points, spans or log records in it.
+    /// The number of data points, spans or log records in it.
     pub items: u64,
-    /// What it carries.
+    /// The signal of the request.
     pub signal: Signal,
-    /// How its body is written.
+    /// The encoding of its body.
     pub encoding: Encoding,
 }
 
 impl Record {
-    /// Where its body stands.
+    /// Returns the range of its body in the segment.
     pub fn body(&self) -> Range<usize> {
         self.at + HEADER..self.end
     }
 }
 
-/// Bytes that are no record, or no longer.
+/// Bytes that are not a record, or no longer are.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Damage {
-    /// Their first place in the segment.
+    /// The position of the first of them in the segment.
     pub at: usize,
-    /// The place behind the last of them.
+    /// The position after the last of them.
     pub end: usize,
-    /// Items of the record that stood here, where its header is whole.
+    /// The number of items of the record that was here, if its header is whole.
     pub items: Option<u64>,
-    /// Whether this is the segment's end, as a write leaves it that was not finished.
+    /// True if this is the end of the segment, as an unfinished write leaves it.
     pub is_tail: bool,
 }
 
-/// A segment was written by a newer version, which alone knows what is in it.
+/// The error for a segment that a newer version wrote, which only that version can read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct NewerVersion {
-    /// The format's version there.
+    /// The version of its format.
     pub version: u16,
 }
 
@@ -81,10 +81,10 @@ impl fmt::Display for NewerVersion {
 
 impl Error for NewerVersion {}
 
-/// Finds the records of a segment, whatever bytes these are. The salt stands in the segment's name.
+/// Finds the records of a segment, whatever its bytes are. The salt is part of the segment's name.
 ///
 /// # Errors
-/// [`NewerVersion`], when the segment is sound and none of ours.
+/// [`NewerVersion`] if the segment is sound and a newer version wrote it.
 pub fn scan(salt: u64, segment: &[u8]) -> Result<Vec<Found>, NewerVersion> {
     if let Some(version) = version(segment)
         && version > VERSION
@@ -105,7 +105,7 @@ pub fn scan(salt: u64, segment: &[u8]) -> Result<Vec<Found>, NewerVersion> {
             at = end.unwrap_or(segment.len());
             continue;
         };
-        // Longer than the segment it may be, if this is where the segment was cut off.
+        // The record may be longer than the segment, if the segment was cut off here.
         let end = at.saturating_add(header.record_length());
         found.push(match header.record(&segment[at..]) {
             Some((signal, encoding)) => Found::Record(Record {
@@ -127,7 +127,7 @@ pub fn scan(salt: u64, segment: &[u8]) -> Result<Vec<Found>, NewerVersion> {
     Ok(found)
 }
 
-/// What a segment begins with.
+/// Returns the header of a segment.
 pub(super) fn segment_header() -> [u8; SEGMENT_HEADER] {
     let mut header = [0; SEGMENT_HEADER];
     header[..8].copy_from_slice(&MAGIC);
@@ -137,7 +137,7 @@ pub(super) fn segment_header() -> [u8; SEGMENT_HEADER] {
     header
 }
 
-/// What stands before the body of a request that comes to this place.
+/// Returns the header of the record for a request that is written at this position.
 pub(super) fn header(salt: u64, at: u64, request: &Request) -> [u8; HEADER] {
     let length = u32::try_from(request.body.len()).expect("no longer than MAX_BODY");
     let mut header = [0; HEADER];
@@ -159,7 +159,7 @@ pub(super) fn header(salt: u64, at: u64, request: &Request) -> [u8; HEADER] {
     header
 }
 
-/// Reads the record that stood at this place in the segment when it was scanned, from its own bytes.
+/// Parses the record that was at this position in the segment when it was scanned, from its own bytes.
 pub(super) fn reread(salt: u64, at: u64, bytes: Bytes) -> Option<Request> {
     let header = Header::read(salt, at, &bytes)?;
     let (signal, encoding) = header.record(&bytes)?;
@@ -171,7 +171,7 @@ pub(super) fn reread(salt: u64, at: u64, bytes: Bytes) -> Option<Request> {
     })
 }
 
-/// The header of a record, which is as it was written.
+/// The header of a record, as it was written.
 struct Header {
     body_length: usize,
     items: u64,
@@ -181,7 +181,7 @@ struct Header {
 }
 
 impl Header {
-    /// Reads what `bytes` begins with, which stands at `at` in the segment.
+    /// Parses the header at the start of `bytes`, which are at the position `at` in the segment.
     fn read(salt: u64, at: u64, bytes: &[u8]) -> Option<Self> {
         let header: &[u8; HEADER] = bytes.first_chunk()?;
         let items = u64::from_le_bytes(part(header, 8));
@@ -201,7 +201,7 @@ impl Header {
         HEADER.saturating_add(self.body_length)
     }
 
-    /// What kind of request it is, if it is whole.
+    /// Returns the signal and the encoding of the request, if the record is whole.
     fn record(&self, bytes: &[u8]) -> Option<(Signal, Encoding)> {
         let body = bytes.get(HEADER..self.record_length())?;
         let signal = match self.signal {
@@ -219,8 +219,8 @@ impl Header {
     }
 }
 
-/// The version that a segment says it has, if that can be trusted. One whose first bytes are damaged
-/// is taken for ours: its records know better.
+/// Returns the version of a segment, if its header is sound. A segment with a damaged header is
+/// assumed to have the current version, because each record has its own checksums.
 fn version(segment: &[u8]) -> Option<u16> {
     let header: &[u8; SEGMENT_HEADER] = segment.first_chunk()?;
     let is_sound =
@@ -228,13 +228,13 @@ fn version(segment: &[u8]) -> Option<u16> {
     is_sound.then(|| u16::from_le_bytes(part(header, 8)))
 }
 
-/// The place of the next sound header, from this place on.
+/// Returns the position of the next sound header, starting at `from`.
 fn next_header(salt: u64, from: usize, segment: &[u8]) -> Option<usize> {
     let mut from = from;
     while from < segment.len() {
         let end = segment.len().min(from + 4096);
         let is_header = |at: &usize| Header::read(salt, *at as u64, &segment[*at..]).is_some();
-        // By many bytes at once: a file may be long and hold nothing but zeros.
+        // Skips many bytes at once: a file may be long and contain only zeros.
         if segment[from..end].contains(&MARK[0])
             && let Some(at) = (from..end).find(is_header)
         {
@@ -251,27 +251,27 @@ fn header_crc(salt: u64, at: u64, header: &[u8; HEADER]) -> u32 {
     crc32c_append(crc, &header[..24])
 }
 
-/// `N` bytes from this place on, which is a constant.
+/// Returns the `N` bytes at a constant position.
 fn part<const N: usize>(bytes: &[u8], at: usize) -> [u8; N] {
     bytes[at..at + N].try_into().expect("N bytes are N bytes")
 }
 
-/// How long the header of a record is.
+/// The length of a record's header.
 pub(super) const HEADER: usize = 28;
-/// How long what a segment begins with is.
+/// The length of a segment's header.
 pub(super) const SEGMENT_HEADER: usize = 16;
-/// The longest body: what a client may send at most.
+/// The longest body, which is the maximum size that a client may send.
 ///
 /// Source: OTLP 1.11, "Request size limits".
 pub(super) const MAX_BODY: usize = 64 << 20;
-/// More items than any body holds. A header that claims more is none, and the sums of all that are there
-/// do not overflow.
+/// More items than any body holds. A header that claims more is not accepted, so that the sums of all
+/// items do not overflow.
 pub(super) const MAX_ITEMS: u64 = u32::MAX as u64;
-/// The format's version.
+/// The version of the format.
 const VERSION: u16 = 1;
-/// What makes a segment known. No text in UTF-8 has its first byte.
+/// The first bytes of a segment. UTF-8 text never contains the first one.
 const MAGIC: [u8; 8] = *b"\xF5barojnl";
-/// What makes the beginning of a record worth a closer look.
+/// The first bytes of a record. Only positions with these bytes are checked further.
 const MARK: [u8; 4] = [0xF5, 0x9A, 0xC3, 0x1D];
 
 #[cfg(test)]
@@ -302,7 +302,7 @@ mod tests {
         segment
     }
 
-    /// The bodies of whole records, and the damage.
+    /// Returns the bodies of whole records, and the damage.
     fn found(segment: &[u8]) -> (Vec<Vec<u8>>, Vec<Damage>) {
         let (mut bodies, mut damages) = (Vec::new(), Vec::new());
         for found in scan(SALT, segment).unwrap() {
@@ -405,8 +405,8 @@ mod tests {
 
     #[test]
     fn a_record_inside_of_a_body_is_none() {
-        // Somebody who controls a label writes records into it, for every salt but the right one or
-        // for every place but the right one.
+        // Someone who controls a label writes records into it, for every salt but the right one or for
+        // every position but the right one.
         let mut forged = Vec::new();
         for salt in [0, 1, SALT ^ 1] {
             forged.extend(header(salt, forged.len() as u64, &request(9, b"forged")));

@@ -1,4 +1,4 @@
-//! One file of a persistent queue: records behind each other, written at the end, read from the front.
+//! One file of a persistent queue: records are appended at the end and read from the front.
 
 use std::collections::VecDeque;
 use std::fs::File;
@@ -15,12 +15,12 @@ use crate::otlp::Request;
 #[derive(Debug)]
 pub(super) struct Segment {
     pub(super) name: Name,
-    /// Bytes of the file.
+    /// The length of the file in bytes.
     pub(super) length: u64,
     pub(super) pending: Pending,
 }
 
-/// What waits to be delivered.
+/// The amount of data that waits to be delivered.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Pending {
     pub(super) records: u64,
@@ -35,7 +35,7 @@ impl Pending {
         self.bytes = self.bytes.saturating_add(other.bytes);
     }
 
-    /// The lesser of each.
+    /// Returns the smaller value of each field.
     pub(super) fn least(self, other: Pending) -> Pending {
         Pending {
             records: self.records.min(other.records),
@@ -73,13 +73,13 @@ impl Entry {
     }
 }
 
-/// What a segment was found to hold, from a place in it on.
+/// The contents of a segment, starting at some position.
 #[derive(Debug, Default)]
 pub(super) struct Contents {
     pub(super) length: u64,
     pub(super) entries: VecDeque<Entry>,
     pub(super) damages: Vec<Damage>,
-    /// A newer version wrote it.
+    /// True if a newer version wrote it.
     pub(super) is_newer: bool,
 }
 
@@ -103,8 +103,8 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// Opens a segment and finds the records from a place on. Takes as much memory as the segment is
-    /// long, for a moment.
+    /// Opens a segment and finds the records that start at or after `from`. Temporarily takes as much
+    /// memory as the segment is long.
     pub(super) fn open(directory: &Path, name: Name, from: u64) -> io::Result<(Self, Contents)> {
         let path = directory.join(name.to_string());
         let mut file = files::open(&path, File::options().read(true))?;
@@ -145,7 +145,7 @@ impl Reader {
         Ok((reader, contents))
     }
 
-    /// Reads a record. None when it is no longer what it was.
+    /// Reads a record. Returns `None` if it was damaged in the meantime.
     pub(super) fn read(&mut self, entry: Entry) -> io::Result<Option<Request>> {
         let length = usize::try_from(entry.length).expect("records were in memory as a whole");
         let mut bytes = vec![0; length];
@@ -153,7 +153,7 @@ impl Reader {
         self.file.seek(SeekFrom::Start(entry.at))?;
         match self.file.read_exact(&mut bytes) {
             Ok(()) => Ok(record::reread(self.name.salt, entry.at, Bytes::from(bytes))),
-            // Somebody cut the file.
+            // The file was truncated from outside.
             Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => Ok(None),
             Err(error) => Err(error),
         }
@@ -167,12 +167,12 @@ pub(super) struct Writer {
     path: PathBuf,
     file: File,
     pub(super) length: u64,
-    /// Whether all that was written is on the disk.
+    /// True if everything that was written is on the disk.
     is_synced: bool,
 }
 
 impl Writer {
-    /// Begins a segment. Leaves nothing behind when that fails.
+    /// Creates a segment. Leaves no file behind if that fails.
     pub(super) fn create(directory: &Path, name: Name) -> io::Result<Self> {
         let path = directory.join(name.to_string());
         let mut options = files::private();
@@ -190,7 +190,7 @@ impl Writer {
         })
     }
 
-    /// Goes on with a segment of which this much is sound, and cuts off the rest.
+    /// Continues a segment of which this length is sound, and cuts off the rest.
     pub(super) fn resume(directory: &Path, name: Name, length: u64) -> io::Result<Self> {
         let path = directory.join(name.to_string());
         let mut file = files::open(&path, File::options().write(true))?;
@@ -205,13 +205,12 @@ impl Writer {
         })
     }
 
-    /// Whether its file is still the one at its path.
+    /// Returns true if the file is still the one at its path.
     pub(super) fn is_in_place(&self) -> bool {
         files::presence(&self.path, &self.file) == Presence::Present
     }
 
-    /// Writes a request behind the others. What was written of it before an error remains; see
-    /// [`undo`](Self::undo).
+    /// Appends a request. After an error, the part that was written remains; see [`undo`](Self::undo).
     pub(super) fn append(&mut self, request: &Request) -> io::Result<Entry> {
         let at = self.length;
         let header = record::header(self.name.salt, at, request);
@@ -227,7 +226,7 @@ impl Writer {
         })
     }
 
-    /// Makes the file this long again, after a write that failed.
+    /// Truncates the file to this length, after a write that failed.
     pub(super) fn undo(&mut self, length: u64) -> io::Result<()> {
         self.length = length;
         self.file.set_len(length)?;
@@ -245,12 +244,12 @@ impl Writer {
     }
 }
 
-/// How long a request is as a record.
+/// Returns the length of a request as a record.
 pub(super) fn record_length(request: &Request) -> u64 {
     (HEADER + request.body.len()) as u64
 }
 
-/// Writes two parts, in one call as long as the system takes all of it.
+/// Writes two parts, in one call if the system accepts everything at once.
 fn write_both(to: &mut impl Write, header: &[u8], body: &[u8]) -> io::Result<()> {
     let mut written = 0;
     while written < header.len() + body.len() {
@@ -268,14 +267,14 @@ fn write_both(to: &mut impl Write, header: &[u8], body: &[u8]) -> io::Result<()>
     Ok(())
 }
 
-/// How much of a file is looked at: none of ours was ever longer.
+/// The number of bytes of a file that are read at most: no segment is longer.
 const MOST: u64 = (SEGMENT_HEADER + HEADER + MAX_BODY) as u64;
 
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    /// Takes some bytes at a call, and errs when it has enough.
+    /// A writer that accepts a few bytes per call, and fails when it is full.
     struct Reluctant {
         taken: Vec<u8>,
         at_once: usize,

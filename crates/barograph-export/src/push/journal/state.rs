@@ -1,8 +1,8 @@
-//! What has been delivered: the reader's place, and the sums of the ledger.
+//! The state of delivery: the read position, and the totals of the ledger.
 //!
-//! One small file with two slots that are written in turn, each in one write and with a number and a
-//! checksum. Whatever becomes of the last write, one slot is whole. Place and sums stand in one slot
-//! because they must not disagree: what is behind the place is in the sums.
+//! It is one small file with two slots that are written in turn. Each is written with one write, and
+//! has a number and a checksum. Whatever happens to the last write, one slot is whole. Position and
+//! totals share a slot because they must agree: the totals include everything before the position.
 
 use std::fs::File;
 use std::io::{self, Read, Seek, SeekFrom, Write};
@@ -14,33 +14,33 @@ use super::error::JournalError;
 use super::files::{self, Presence};
 use crate::push::ledger::{Reason, Totals};
 
-/// What is kept.
+/// The stored state.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct State {
     pub(super) position: Position,
     pub(super) totals: Totals,
 }
 
-/// Up to where everything has been delivered, or is lost. Nothing is at first.
+/// The position before which everything was delivered or lost. The default is before all requests.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Position {
-    /// A segment, by its number.
+    /// The number of a segment.
     pub(super) segment: u64,
-    /// A place in it.
+    /// A position in it.
     pub(super) at: u64,
 }
 
-/// The file.
+/// The file that stores the state.
 #[derive(Debug)]
 pub(super) struct StateFile {
     file: File,
-    /// Of the slot that was written last.
+    /// The number of the slot that was written last.
     number: u64,
     is_synced: bool,
 }
 
 impl StateFile {
-    /// Opens the state of a directory, which is made if it is not there.
+    /// Opens the state file of a directory, and creates it if it does not exist.
     pub(super) fn open_in(directory: &Path) -> Result<(Self, State), JournalError> {
         let path = directory.join(NAME);
         let mut options = files::private();
@@ -49,13 +49,13 @@ impl StateFile {
         opened.map_err(JournalError::io(&path))
     }
 
-    /// What stands in the place of the file now.
+    /// Compares the open file with what is at its path.
     pub(super) fn presence(&self, directory: &Path) -> Presence {
         files::presence(&directory.join(NAME), &self.file)
     }
 
-    /// Reads the newest slot that is whole, and writes it to both, so that there is room on the disk
-    /// for all that is ever written.
+    /// Reads the newest slot that is whole, and writes it to both, so that the disk has room for
+    /// everything that is ever written.
     fn open(mut file: File) -> io::Result<(Self, State)> {
         let mut bytes = Vec::new();
         (&mut file).take(BYTES).read_to_end(&mut bytes)?;
@@ -68,7 +68,7 @@ impl StateFile {
             is_synced: true,
         };
         for _ in 0..2 {
-            // A disk that is full is no reason not to read what is on it.
+            // A full disk must not prevent reading what is on it.
             let _ = file.write(&state);
         }
         Ok((file, state))
@@ -136,8 +136,8 @@ fn read_slot(slot: &[u8]) -> Option<(u64, State)> {
         start_unix_nano,
         ..Totals::default()
     };
-    // Another version may know fewer reasons, or more: those have no name here, and what is missing
-    // is found when the ledger is restored.
+    // Another version may know fewer reasons, or more. Additional ones have no name here, and the
+    // missing items are found when the ledger is restored.
     for (total, number) in totals.dropped.iter_mut().zip(numbers.take(reasons)) {
         *total = number;
     }
@@ -147,14 +147,14 @@ fn read_slot(slot: &[u8]) -> Option<(u64, State)> {
 }
 
 const NAME: &str = "state";
-/// Bytes of the file. The slots are far enough apart not to share a sector of any disk.
+/// The length of the file in bytes. The slots are far enough apart not to share a sector of any disk.
 pub(super) const BYTES: u64 = SECOND + SLOT as u64;
 const SECOND: u64 = 4096;
 const SLOT: usize = 512;
-/// Where the number of reasons stands; the sums come behind it.
+/// The position of the number of reasons; the totals follow it.
 const REASONS: usize = 40;
 const _: () = assert!(REASONS + 24 + Reason::COUNT * 8 <= SLOT - 4, "all sums fit");
-/// Its last letter is the format's version.
+/// The last character is the version of the format.
 const MAGIC: [u8; 8] = *b"\xF5barost1";
 
 #[cfg(test)]
@@ -188,7 +188,7 @@ mod tests {
             file.write(&state(segment)).unwrap();
             assert_eq!(open().1, state(segment));
 
-            // A write that is torn leaves the one before it.
+            // A torn write leaves the slot before it intact.
             let (mut file, _) = open();
             file.write(&state(100)).unwrap();
             let at = if file.number.is_multiple_of(2) {

@@ -1,5 +1,5 @@
-//! A persistent queue whose directory was damaged in every way that came to mind: a pipeline starts on
-//! it, delivers what is whole, and accounts for all of it.
+//! A persistent queue whose directory was damaged in many ways: a pipeline starts on it, delivers the
+//! whole requests, and accounts for all of them.
 
 use std::collections::BTreeSet;
 use std::fs::{self, File};
@@ -14,13 +14,13 @@ use super::world::{Act, MINUTE, SECOND, Telling, World};
 use crate::push::Reason;
 use crate::push::journal::JournalConfig;
 
-/// Several segments, and room for all that comes.
+/// There are several segments, and room for everything.
 fn config() -> JournalConfig {
     JournalConfig::new().with_max_bytes(32 << 10)
 }
 
-/// What one kind of damage does to a directory. Whatever it is told about requests that may be lost, it
-/// holds for those that were in the queue before.
+/// A kind of damage to a directory. `costs` describes the loss among the requests that were in the
+/// queue before.
 struct Kind {
     name: &'static str,
     damage: fn(&Directory),
@@ -30,18 +30,18 @@ struct Kind {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Costs {
     Nothing,
-    /// Some requests.
+    /// Some requests are lost.
     Some,
-    /// All of them.
+    /// All requests are lost.
     All,
-    /// Nothing, and some come twice.
+    /// Nothing is lost, and some requests arrive twice.
     Repeats,
 }
 
-/// A queue that nobody has open.
+/// The directory of a queue that is not open.
 struct Directory {
     at: TempDir,
-    /// The state as it was in the middle of the outage.
+    /// The state file from the middle of the outage.
     old_state: Vec<u8>,
 }
 
@@ -65,7 +65,7 @@ impl Directory {
         change(&self.segments()[1], edit);
     }
 
-    /// Changes both slots of the state, whose checksums are right again.
+    /// Changes both slots of the state, and makes their checksums right again.
     fn forge_state(&self, edit: impl Fn(&mut [u8])) {
         change(&self.state(), |bytes| {
             for at in [0, 4096] {
@@ -84,7 +84,7 @@ fn change(path: &Path, edit: impl FnOnce(&mut Vec<u8>)) {
     fs::write(path, bytes).unwrap();
 }
 
-/// The number and the salt in the name of a segment.
+/// Returns the number and the salt in the name of a segment.
 fn parts(path: &Path) -> (String, String) {
     let name = path.file_stem().unwrap().to_str().unwrap();
     let (number, salt) = name.split_once('-').unwrap();
@@ -367,7 +367,7 @@ async fn whatever_is_damaged_all_of_it_is_accounted_for() {
         costs,
     } in KINDS
     {
-        // An outage, at whose end the service is replaced.
+        // The service is replaced at the end of an outage.
         let at = TempDir::new().unwrap();
         let world = World::new(Telling::Events, |_| Act::Setback(None));
         world.state().requests = 10;
@@ -389,7 +389,7 @@ async fn whatever_is_damaged_all_of_it_is_accounted_for() {
             .pipeline()
             .with_journal_in(directory.at.path(), config());
         let (handle, driver) = next.run(pipeline);
-        // At every look.
+        // The account balances at every check.
         for _ in 0..20 {
             sleep(30 * SECOND).await;
             next.totals();
@@ -404,7 +404,7 @@ async fn whatever_is_damaged_all_of_it_is_accounted_for() {
             totals.produced,
             "{name} {totals:?}"
         );
-        // What was made before, and what is new.
+        // Separates the old requests from the new ones.
         let arrived = next.texts();
         let round = |text: &str| -> u64 { text.split(':').next().unwrap().parse().unwrap() };
         let (old, new): (Vec<_>, Vec<_>) = arrived.iter().partition(|text| round(text) <= 1000);

@@ -1,4 +1,4 @@
-//! Flush and shutdown, which end in time whatever the others do.
+//! Flush and shutdown, which end in time whatever the other parts do.
 
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
@@ -39,7 +39,7 @@ async fn a_receiver_that_hangs_holds_nobody_up() {
     for telling in [Telling::Cumulative, Telling::Delta, Telling::Events] {
         let world = World::new(telling, |_| Act::Hang);
         let (handle, task) = world.start();
-        // In the middle of a round.
+        // This is in the middle of a cycle.
         sleep(MINUTE).await;
         let flush = tokio::spawn({
             let handle = handle.clone();
@@ -114,7 +114,7 @@ async fn flushes_that_come_together_share_a_round() {
     assert!(world.tries() <= 3, "{}", world.tries());
 }
 
-/// Runs the driver on a thread of its own, as the roof does. The channel ends with it.
+/// Runs the driver on its own thread, as the facade does. The channel closes when it ends.
 fn on_a_thread(world: &World, pipeline: Pipeline) -> (Handle, mpsc::Receiver<()>) {
     let (driver, handle) = Driver::new([pipeline]);
     let reports = world.clone();
@@ -169,7 +169,7 @@ fn a_callback_that_hangs_for_a_while_costs_what_it_made_nothing() {
     let (handle, end) = on_a_thread(&world, world.pipeline());
     assert!(handle.flush(200 * MILLI).is_err());
     assert_eq!(handle.flush(10 * SECOND), Ok(()));
-    // It tells the time that it was given, not that of a round that is due.
+    // The report contains the time limit of the flush, not that of a scheduled cycle.
     let told = world.events().into_iter().find_map(|event| match event {
         Event::Slow { limit } => Some(limit),
         _ => None,
@@ -199,7 +199,7 @@ fn flush_and_shutdown_work_from_any_thread() {
     world.totals();
 }
 
-/// A loop that hangs: here in a hook, which belongs to the service.
+/// A driver that hangs, here in a hook, which belongs to the service.
 #[test]
 fn a_hook_that_hangs_holds_nobody_up() {
     let world = World::new(Telling::Cumulative, |_| Act::Refuse("400"));
@@ -219,7 +219,7 @@ fn a_hook_that_hangs_holds_nobody_up() {
     let late = Err(Unfinished::Late { limit });
     let began = Instant::now();
     assert_eq!(handle.flush(limit), late);
-    // Also where a runtime of one thread waits, and where there is none.
+    // The same holds in a runtime with a single thread, and without a runtime.
     let runtime = tokio::runtime::Builder::new_current_thread().build();
     assert_eq!(runtime.unwrap().block_on(handle.flush_async(limit)), late);
     let flush = std::thread::spawn({

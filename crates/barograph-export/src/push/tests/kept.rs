@@ -1,4 +1,4 @@
-//! A pipeline with a journal: nothing is lost in an outage.
+//! A pipeline with a persistent queue: nothing is lost in an outage.
 
 use tokio::time::sleep;
 
@@ -19,7 +19,7 @@ async fn an_outage_is_told_from_the_journal_in_order() {
         world.state().requests = 2;
         let (memory, _handle, _task) = with_journal(&world);
         sleep(60 * MINUTE).await;
-        // Collecting went on.
+        // Collection continued.
         let waiting = memory.kept().requests.len();
         assert_eq!(waiting, 120);
         assert_eq!(world.totals().produced, 1200);
@@ -42,7 +42,7 @@ async fn an_outage_is_told_from_the_journal_in_order() {
     }
 }
 
-/// Round and part of a request.
+/// Returns the cycle and the part of a request.
 fn place(text: &str) -> (u64, u64) {
     let mut numbers = text.split(':').map(|number| number.parse().unwrap());
     (numbers.next().unwrap(), numbers.next().unwrap())
@@ -89,7 +89,7 @@ async fn what_is_left_at_the_end_is_in_the_journal_and_sent_by_the_next_start() 
             world.events()
         );
         memory.check();
-        // The next start.
+        // The next process starts.
         let next = World::new(Telling::Delta, |_| Act::Take);
         next.state().begun = 1000;
         let kept = memory.kept().totals;
@@ -116,7 +116,8 @@ async fn a_full_journal_takes_what_it_can_and_the_rest_is_counted() {
     let (handle, task) = world.run(pipeline);
     sleep(120 * MINUTE).await;
     assert_eq!(memory.kept().requests.len(), 5);
-    // Nothing is collected for a journal that is full, but for one request to see whether it is.
+    // Nothing is collected for a full persistent queue, except for one request that shows that it is
+    // full.
     assert!(world.state().begun < 10, "{}", world.state().begun);
     assert!(world.dropped(Reason::JournalFull) > 0);
     world.totals();
@@ -127,7 +128,7 @@ async fn a_full_journal_takes_what_it_can_and_the_rest_is_counted() {
     let totals = world.totals();
     assert_eq!(world.ledger.queued(), 0);
     assert_eq!(totals.dropped_in_all(), world.dropped(Reason::JournalFull));
-    // Told anew by later differences.
+    // Later deltas include what was dropped.
     let state = world.state();
     assert_eq!(state.arrived.values().sum::<u64>(), state.recorded);
     drop(state);
@@ -149,7 +150,7 @@ async fn a_long_journal_is_sent_between_the_rounds_too() {
     let (memory, _handle, _task) = with_journal(&world);
     sleep(10 * 60 * MINUTE).await;
     assert_eq!(memory.kept().requests.len(), 30_000);
-    // 5 ms for each: two and a half minutes of nothing else.
+    // Each request takes 5 ms, so sending them takes two and a half minutes.
     world.state().script = Box::new(|_| Act::Take);
     sleep(9 * MINUTE).await;
     assert!(memory.kept().requests.is_empty());

@@ -1,4 +1,4 @@
-//! The loop as a whole, under a clock that is set by hand.
+//! Tests of the driver as a whole, under a paused clock.
 
 mod world;
 mod rounds;

@@ -1,4 +1,4 @@
-//! The account under random answers, against a model that only counts.
+//! The account under random answers, compared with a model that only counts.
 
 use std::time::Duration;
 
@@ -10,12 +10,12 @@ use crate::push::ledger::QueueOperation;
 use crate::push::pipeline::Store as _;
 use crate::push::{Event, Reason, Totals};
 
-/// What a test does, one step after the other.
+/// A step of a test.
 #[derive(Clone, Debug)]
 enum Step {
     Wait(u64),
     Flush(u64),
-    /// From here on these operations of the journal fail, and no others.
+    /// From here on these operations of the persistent queue fail, and no others.
     Fail(Vec<QueueOperation>),
 }
 
@@ -32,7 +32,7 @@ pub(super) fn act() -> impl Strategy<Value = Act> {
     ]
 }
 
-/// What a receiver may ask for.
+/// Generates pauses that a receiver may ask for.
 fn asked() -> impl Strategy<Value = Duration> {
     prop_oneof![
         8 => (0..400_u64).prop_map(Duration::from_secs),
@@ -129,7 +129,7 @@ async fn check(
     compare(&world, &acts, &totals);
 }
 
-/// What the receiver saw decides what the account says.
+/// Compares the account with what the receiver saw.
 fn compare(world: &World, acts: &[Act], totals: &Totals) {
     let items = world.state().items;
     let (mut exported, mut partial, mut rejected, mut panicked) = (0, 0, 0, 0);
@@ -149,7 +149,7 @@ fn compare(world: &World, acts: &[Act], totals: &Totals) {
     assert_eq!(totals.exported, exported);
     assert_eq!(dropped(Reason::Partial), partial);
     assert_eq!(dropped(Reason::Rejected), rejected);
-    // What was in hand when the pipeline panicked; not what the journal still has.
+    // The requests in hand when the pipeline panicked, without those still in the persistent queue.
     let torn = dropped(Reason::Panicked) - panicked;
     let is_torn = |act: &&Act| matches!(act, Act::PanicOnDrop);
     let most = acts.iter().take(world.tries()).filter(is_torn).count() as u64;
@@ -158,8 +158,8 @@ fn compare(world: &World, acts: &[Act], totals: &Totals) {
         "{torn} of {most} requests"
     );
     assert!(world.ledger.restarts() <= most);
-    // Every request is one text; one that got an end is in one of the sums above, any other is lost
-    // once, as overtaken or at the end.
+    // Each request has its own text. A request with a final outcome is in one of the sums above; any
+    // other is lost once, as superseded or at the end.
     let texts: std::collections::BTreeSet<_> = world.texts().into_iter().collect();
     assert!(totals.produced >= texts.len() as u64 * items);
     let lost = [Reason::Superseded, Reason::Shutdown, Reason::JournalFull].map(dropped);

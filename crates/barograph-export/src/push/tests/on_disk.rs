@@ -1,4 +1,4 @@
-//! The loop with the journal as it is, on a disk.
+//! The driver with a real persistent queue on a disk.
 
 use std::fs;
 use std::path::Path;
@@ -36,7 +36,7 @@ async fn an_outage_is_replayed_after_a_restart_and_all_of_it_is_accounted_for() 
     let after = back.totals();
     assert_eq!(after.exported, after.produced);
     assert!(after.produced > before.produced);
-    // In the order in which they were made.
+    // The requests arrive in the order in which they were built.
     let texts = back.texts();
     let rounds: Vec<u64> = texts[..texts.len() - 1]
         .iter()
@@ -54,7 +54,7 @@ async fn what_gives_way_to_newer_requests_is_dropped_for_that_reason() {
     let world = World::new(Telling::Delta, |_| Act::Setback(None));
     let (handle, driver) = world.run(world.pipeline().with_journal(journal));
     sleep(600 * MINUTE).await;
-    // An end in the middle of it, so that what is kept is the newest.
+    // The pipeline ends during the outage, so that the newest requests are kept.
     let _ = handle.shutdown_async(5 * SECOND).await;
     driver.await.unwrap();
     let totals = world.totals();
@@ -71,7 +71,7 @@ async fn what_cannot_be_read_back_is_dropped_for_that_reason() {
     let (handle, driver) = world.run(world.pipeline().with_journal(journal));
     sleep(20 * MINUTE).await;
     let held = world.ledger.queued();
-    // The disk loses a byte in the middle of what was written.
+    // The disk corrupts a byte in the middle of what was written.
     let mut flipped = 0;
     for entry in fs::read_dir(directory.path()).unwrap() {
         let path = entry.unwrap().path();
@@ -165,7 +165,7 @@ async fn a_disk_that_takes_nothing_costs_nothing_that_is_on_it() {
     }
 }
 
-/// Copies the files of a queue as they are: what a process would find that starts after a kill -9.
+/// Copies the files of a queue as a process that starts after a kill -9 would find them.
 fn copy(from: &Path, to: &Path) {
     fs::create_dir(to).unwrap();
     for entry in fs::read_dir(from).unwrap() {
@@ -180,7 +180,7 @@ async fn a_kill_takes_out_of_the_sums_what_was_in_memory_and_nothing_else() {
     for kill in 0..80_usize {
         let outside = tempfile::tempdir().unwrap();
         let (at, copied) = (outside.path().join("queue"), outside.path().join("copy"));
-        // Away at first, and back while there is something to be replayed.
+        // The receiver is unavailable at first, and back while there are requests to replay.
         let has_reached = Arc::new(Notify::new());
         let reached = Arc::clone(&has_reached);
         let first = World::new(Telling::Events, move |tries| {
@@ -195,7 +195,7 @@ async fn a_kill_takes_out_of_the_sums_what_was_in_memory_and_nothing_else() {
         first.state().requests = 3;
         let pipeline = first.pipeline().with_journal_in(&at, JournalConfig::new());
         let (_handle, driver) = first.run(pipeline);
-        // In the middle of a request, now and then.
+        // Some kills hit the middle of a request.
         has_reached.notified().await;
         sleep((kill % 4) as u32 * SECOND / 500).await;
         copy(&at, &copied);
@@ -206,11 +206,11 @@ async fn a_kill_takes_out_of_the_sums_what_was_in_memory_and_nothing_else() {
         let (after, pending) = (journal.totals(), journal.pending_items());
         assert_eq!(after.produced, after.settled() + pending, "kill {kill}");
         assert_eq!(after.dropped, before.dropped);
-        // What was exported and is not yet in the sums, or is only in memory.
+        // These items were exported and are not in the stored totals yet, or were only in memory.
         let gone = before.produced - after.produced;
         let unwritten = before.exported - after.exported;
         assert_eq!(gone + pending, unwritten + queued, "kill {kill}");
-        // A request in hand, and those of the round before its sums are written.
+        // At most the request in hand, and those of a cycle whose totals are not written yet.
         assert!(gone <= 30, "kill {kill}: {before:?} {after:?}");
         in_memory += gone;
 
@@ -223,7 +223,7 @@ async fn a_kill_takes_out_of_the_sums_what_was_in_memory_and_nothing_else() {
         let totals = next.totals();
         assert_eq!(totals.exported, totals.produced, "kill {kill}");
         assert_eq!(next.dropped(Reason::Corrupt), 0);
-        // All that was made has arrived, but for what was in memory.
+        // Everything that was produced has arrived, except for what was only in memory.
         let mut arrived: Vec<String> = first.state().arrived.keys().cloned().collect();
         let texts = next.state().arrived.clone().into_keys();
         arrived.extend(
@@ -240,7 +240,7 @@ async fn a_kill_takes_out_of_the_sums_what_was_in_memory_and_nothing_else() {
     );
 }
 
-/// Something that is done to the directory of a queue while it is in use.
+/// A change to the directory of a queue while it is in use.
 type Removal = fn(&Path);
 
 const REMOVALS: [(&str, Removal); 7] = [
@@ -278,7 +278,7 @@ fn remove(directory: &Path, is_removed: impl Fn(&str) -> bool) {
     }
 }
 
-/// What a pipeline that has ended has lost and left on the disk.
+/// Returns the totals of a pipeline that has ended, its lost items, and those left on the disk.
 fn ended(world: &World) -> (Totals, u64, u64) {
     (
         world.totals(),
@@ -304,7 +304,7 @@ async fn a_queue_whose_files_are_removed_goes_on_and_counts_what_was_in_them() {
         driver.await.unwrap();
         let (totals, lost, left) = ended(&world);
         let keeps = ["the state", "the lock", "replaced by a copy"].contains(&name);
-        // What was made after the last look is in memory and is written to the new files.
+        // What was produced after the last check is in memory and is written to the new files.
         let expected = if keeps { 0..1 } else { held..held + 1 };
         assert!(
             expected.contains(&lost),
@@ -320,10 +320,10 @@ async fn a_queue_whose_files_are_removed_goes_on_and_counts_what_was_in_them() {
         let [Event::PersistentQueueDamaged { items }] = damaged[..] else {
             panic!("{name}: {damaged:?}")
         };
-        // The request that was tried last is seen to be lost when it is tried again.
+        // The request that was tried last is found to be lost when it is tried again.
         assert!(items == lost || items + 10 == lost, "{name}: {items}");
 
-        // All that is left is at its place, and is delivered by the next process.
+        // Everything that is left is at its path, and is delivered by the next process.
         let next = World::new(Telling::Events, |_| Act::Take);
         next.state().begun = 1000;
         let journal = Journal::open(&at, JournalConfig::new()).unwrap();
@@ -357,7 +357,7 @@ async fn files_that_are_removed_while_they_are_delivered_are_accounted_for() {
         let mut taken = 0;
         world.state().script = Box::new(move |_| {
             taken += 1;
-            // A request is under way that was read from the first segment.
+            // A request that was read from the first segment is in flight.
             if taken == 20 {
                 removal(&place);
             }
@@ -371,7 +371,7 @@ async fn files_that_are_removed_while_they_are_delivered_are_accounted_for() {
         assert_eq!(totals.exported + lost, totals.produced, "{name}");
         let keeps = ["the state", "the lock", "replaced by a copy"].contains(&name);
         assert_eq!(lost == 0, keeps, "{name}: {totals:?}");
-        // No request came twice, and each that did not come is counted.
+        // No request arrived twice, and each that did not arrive is counted.
         let state = world.state();
         assert_eq!(state.arrived.len() as u64 * 10, totals.exported, "{name}");
         assert_eq!(state.recorded * 10, totals.produced, "{name}");
@@ -390,8 +390,8 @@ async fn a_directory_that_cannot_be_made_again_is_an_unusable_queue() {
     fs::remove_dir_all(&at).unwrap();
     fs::write(&at, b"somebody else's").unwrap();
     sleep(60 * MINUTE).await;
-    // What was removed is counted; what comes is kept in memory, and so is the request that was tried
-    // last.
+    // What was removed is counted. New requests are kept in memory, and so is the request that was
+    // tried last.
     assert_eq!(world.dropped(Reason::Corrupt) + 10, held);
     assert!(world.ledger.queued() > 0);
     let names = |world: &World| -> Vec<String> {
@@ -430,7 +430,7 @@ async fn two_processes_do_not_share_a_directory_whose_lock_was_removed() {
     sleep(10 * MINUTE).await;
     let held = first.ledger.queued();
     fs::remove_file(at.join("lock")).unwrap();
-    // Before the first one looks again, another one has taken the directory with all that is in it.
+    // Before the first queue checks again, another one has taken over the directory with its contents.
     let second = Journal::open(&at, JournalConfig::new()).unwrap();
     assert_eq!(second.pending_items(), held);
     let before = fs::read(at.join("state")).unwrap();

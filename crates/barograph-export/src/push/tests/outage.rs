@@ -1,4 +1,4 @@
-//! A receiver that is away: for a while, for a month. For a year see `tests/year.rs`.
+//! A receiver that is unavailable: for a while, or for a month. For a year see `tests/year.rs`.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -16,12 +16,12 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 async fn a_month_without_a_receiver_costs_next_to_nothing() {
     for telling in [Telling::Cumulative, Telling::Delta, Telling::Events] {
         let world = World::new(telling, |_| Act::Setback(None));
-        // As many points as a request may hold.
+        // A request holds as many points as it may.
         world.state().items = 10_000;
         let (handle, task) = world.start();
         sleep(MONTH).await;
         let totals = world.totals();
-        // A try every five minutes, each for one request.
+        // There is an attempt every five minutes, each for one request.
         let most = MONTH.as_secs() / 300 + 20;
         let tries = world.tries() as u64;
         assert!(
@@ -41,7 +41,7 @@ async fn a_month_without_a_receiver_costs_next_to_nothing() {
             totals.dropped_in_all()
         );
         assert!(matches!(&world.events()[..], [Event::Away { .. }]));
-        // It comes back.
+        // The receiver comes back.
         world.state().script = Box::new(|_| Act::Take);
         sleep(6 * MINUTE).await;
         assert!(handle.shutdown_async(5 * SECOND).await.is_ok());
@@ -71,7 +71,7 @@ async fn a_receiver_that_never_answers_is_left_alone_too() {
     sleep(24 * 60 * MINUTE).await;
     let tries = world.tries();
     assert!((280..300).contains(&tries), "{tries}");
-    // What may have arrived is kept, and nothing is made beside it.
+    // The request that may have arrived is kept, and no other one is built.
     assert_eq!(world.totals().produced, 10);
     assert_eq!(world.state().begun, 1);
     assert!(world.texts().iter().all(|text| text == "1:0:0:1"));
@@ -87,7 +87,7 @@ async fn no_pause_that_a_receiver_asks_for_ends_a_pipeline() {
             });
             let (handle, task) = world.start();
             sleep(24 * 60 * MINUTE).await;
-            // It is left alone for five minutes after each request that it took.
+            // No attempt is made for five minutes after each failure.
             let tries = world.tries();
             assert!((300..=600).contains(&tries), "{tries} tries, {telling:?}");
             assert!(world.totals().exported > 0);
@@ -128,7 +128,7 @@ async fn a_short_outage_is_told_when_it_begins_and_when_it_ends() {
             *outage >= 15 * MINUTE && *outage <= 25 * MINUTE,
             "{outage:?}"
         );
-        // A request for each try: after 0, 1, 3, 7, 12 and 17 minutes.
+        // There is a request for each attempt: after 0, 1, 3, 7, 12 and 17 minutes.
         assert!((50..=70).contains(dropped), "{dropped}");
     }
     world.totals();
@@ -147,7 +147,7 @@ async fn a_flush_tries_a_receiver_that_was_away_once() {
     world.state().script = Box::new(|_| Act::Take);
     assert_eq!(handle.flush_async(30 * SECOND).await, Ok(()));
     assert!(matches!(world.events().last(), Some(Event::Back { .. })));
-    // The rounds go on as if nothing had been.
+    // The cycles continue as before the outage.
     let tries = world.tries();
     sleep(10 * MINUTE).await;
     assert_eq!(world.tries(), tries + 10);
@@ -161,6 +161,6 @@ async fn intervals_longer_than_the_longest_pause_are_kept() {
     let (_handle, _task) = world.run(world.pipeline().with_schedule(schedule));
     sleep(24 * 60 * MINUTE).await;
     let tries = world.tries();
-    // The first round tries some times, each later one once.
+    // The first cycle makes several attempts, each later one makes one.
     assert!((47..=65).contains(&tries), "{tries}");
 }

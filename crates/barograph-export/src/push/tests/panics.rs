@@ -1,4 +1,4 @@
-//! What panics in the loop, around it or beneath it: the pipelines go on, and their accounts add up.
+//! Panics in the driver, around it or beneath it: the pipelines continue, and their accounts balance.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,7 +14,7 @@ use crate::push::{Driver, Event, LedgerSource, Reason, Schedule, Unfinished};
 const MILLI: Duration = Duration::from_millis(1);
 const ALL: [Telling; 3] = [Telling::Cumulative, Telling::Delta, Telling::Events];
 
-/// What the family of restarts shows.
+/// Returns the value of the restarts metric.
 fn shown(world: &World) -> u64 {
     let mut shown = None;
     for family in LedgerSource::new([world.ledger.clone()]).collect() {
@@ -55,7 +55,7 @@ async fn a_pipeline_that_panics_is_begun_again_and_its_account_adds_up() {
                 "it is told once"
             );
             world.state().script = Box::new(|_| Act::Take);
-            // One try may be given up by a flush still, and the next one says what was lost.
+            // A flush may still give up one attempt, and the next one reports what was lost.
             let _ = handle.flush_async(30 * SECOND).await;
             let _ = handle.flush_async(30 * SECOND).await;
             assert_eq!(handle.flush_async(30 * SECOND).await, Ok(()));
@@ -124,7 +124,7 @@ async fn a_driver_whose_future_was_dropped_goes_on_where_it_was() {
         let told = world.clone();
         let mut driver =
             driver.with_reports(move |report| told.state().reports.push(report.clone()));
-        // In the middle of the fourth request.
+        // The driver is dropped in the middle of the fourth request.
         let first = async {
             let flushing = async {
                 while world.tries() < 4 {
@@ -147,7 +147,7 @@ async fn a_driver_whose_future_was_dropped_goes_on_where_it_was() {
     }
 }
 
-/// Real runtimes: what the first one leaves behind, the second one takes up.
+/// With real runtimes, the second one takes over what the first one leaves behind.
 #[test]
 fn a_driver_outlives_its_runtime() {
     let runtime = || {
@@ -177,7 +177,7 @@ fn a_driver_outlives_its_runtime() {
     let thread = std::thread::spawn(move || {
         runtime().block_on(driver.run());
     });
-    // The callback of before still hangs.
+    // The earlier callback still hangs.
     assert!(handle.flush(100 * MILLI).is_err());
     release.send(()).unwrap();
     assert_eq!(handle.flush(10 * SECOND), Ok(()));

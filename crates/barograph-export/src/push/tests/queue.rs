@@ -1,4 +1,4 @@
-//! A queue of numbers in place of records, and a format in which they are told.
+//! A queue of numbers in place of records, and the format of their requests.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -7,10 +7,10 @@ use super::world::World;
 use crate::otlp::{Encoding, Request, Signal, WriteRecords, Written};
 use crate::push::{Backlog, Inflow, Pipeline, RecordFeed, Wake};
 
-/// Records in a request.
+/// The number of records in a request.
 pub(super) const BATCH: usize = 10;
 
-/// Takes numbers in, each one more than the one before.
+/// A queue of numbers, each greater by one than the number before.
 pub(super) struct Queue {
     numbers: Mutex<Numbers>,
     pub(super) wake: Wake,
@@ -23,9 +23,9 @@ pub(super) struct Numbers {
     pub(super) accepted: u64,
     pub(super) refused: u64,
     is_closed: bool,
-    /// Whether it was rung since there was less than a batch.
+    /// True if the pipeline was notified since the queue held less than a batch.
     is_rung: bool,
-    /// The most that ever waited.
+    /// The largest number of records that ever waited.
     pub(super) most: usize,
 }
 
@@ -99,9 +99,9 @@ impl Inflow<u64> for Queue {
     }
 }
 
-/// Writes numbers as `first:0:first:behind the last`.
+/// Writes numbers as `first:0:first:end`, where `end` is the number after the last one.
 pub(super) struct Ranges {
-    /// Every number that this divides is too large; none where it is 0.
+    /// Multiples of this number are too large; 0 means that none are.
     pub(super) too_large: u64,
 }
 
@@ -134,14 +134,14 @@ impl WriteRecords<u64> for Ranges {
     }
 }
 
-/// A pipeline that takes from this queue.
+/// Creates a pipeline that takes from this queue.
 pub(super) fn pipeline(world: &World, queue: &Arc<Queue>) -> Pipeline {
     let inflow = Arc::clone(queue) as Arc<dyn Inflow<u64>>;
     let feed = RecordFeed::new(inflow, Ranges { too_large: 0 });
     world.pipeline_of(feed).with_wake(queue.wake.clone())
 }
 
-/// The numbers that arrived, in order, after it was seen that none did so in two requests.
+/// Returns the numbers that arrived, in order, after checking that none was in two requests.
 #[track_caller]
 pub(super) fn arrived(world: &World) -> Vec<u64> {
     let mut arrived: Vec<u64> = Vec::new();

@@ -1,4 +1,4 @@
-//! What a round does with each answer.
+//! The effect of each answer on an export cycle.
 
 use std::time::Duration;
 
@@ -84,7 +84,7 @@ async fn what_the_receiver_asks_for_past_the_deadline_ends_the_round_and_is_reme
     sleep(6 * MINUTE).await;
     let tries = world.state().tries.clone();
     let pause = tries[1].0 - tries[0].0;
-    // The first round that comes after 150 s, at once and not 10 s later.
+    // The second attempt comes with the first cycle after 150 s, at once and not 10 s later.
     assert!(pause.abs_diff(3 * MINUTE) < SECOND, "{pause:?}");
     assert_eq!(world.dropped(Reason::Superseded), 10);
     world.totals();
@@ -122,7 +122,7 @@ async fn a_partial_success_is_counted_and_not_sent_again() {
     let world = World::new(Telling::Cumulative, |nth| match nth {
         0 => Act::Reject(3),
         1 => Act::Reject(0),
-        // More than there were.
+        // The number exceeds that of the items in the request.
         2 => Act::Reject(u64::MAX),
         _ => Act::Take,
     });
@@ -251,7 +251,7 @@ async fn a_panic_while_collecting_costs_one_round() {
 
 #[tokio::test(start_paused = true)]
 async fn a_request_too_large_is_counted_as_such() {
-    // The transport says so, who knows its size when it is compressed.
+    // The transport reports this, because it knows the size after compression.
     let world = World::new(Telling::Cumulative, |_| Act::Refuse(Refusal::TOO_LARGE));
     let (handle, _task) = world.start();
     assert_eq!(

@@ -22,7 +22,7 @@ fn world(script: impl FnMut(usize) -> Act + Send + 'static) -> World {
     World::new(Telling::Events, script)
 }
 
-/// Rounds that come by themselves are years away.
+/// Returns a schedule whose regular cycles are a year apart.
 fn rarely() -> Schedule {
     Schedule::new().with_interval(Duration::MAX)
 }
@@ -38,7 +38,7 @@ async fn a_batch_is_sent_at_once_and_less_waits_for_the_round() {
     queue.push(1);
     sleep(10 * MILLI).await;
     assert_eq!(world.texts(), ["0:0:0:10"]);
-    // The second does not wait for the first to be answered.
+    // All of these are sent, including the last ones, which are less than a batch.
     queue.push(25);
     sleep(20 * MILLI).await;
     assert_eq!(
@@ -72,7 +72,7 @@ async fn what_comes_while_a_round_is_under_way_is_not_forgotten() {
 async fn batches_that_never_cease_to_wait_are_sent_one_after_the_other() {
     let (world, queue) = (world(|_| Act::Take), Queue::new(60));
     let (_handle, _task) = world.run(pipeline(&world, &queue).with_schedule(rarely()));
-    // Rung once: there is always more than a batch from then on, for a second.
+    // One notification is enough: from then on, more than a batch waits at all times, for a second.
     for _ in 0..200 {
         queue.push(if queue.waiting() < 30 { 30 } else { 0 });
         sleep(5 * MILLI).await;
@@ -98,7 +98,7 @@ async fn a_receiver_that_is_away_for_a_day_costs_the_queue_and_one_request() {
         sleep(SECOND).await;
         world.totals();
     }
-    // One every five minutes: nobody who rings has the receiver dialed.
+    // There is an attempt every five minutes: notifications do not cause any.
     assert!((280..310).contains(&world.tries()), "{}", world.tries());
     assert_eq!(queue.numbers().most, 200);
     let accepted = queue.numbers().accepted;
@@ -174,7 +174,7 @@ async fn shutdown_sends_all_that_waits() {
     task.await.unwrap();
     assert_eq!(world.totals().exported, 95);
     assert_eq!(world.events(), []);
-    // Too late.
+    // These come after the shutdown.
     queue.push(5);
     assert_eq!(world.totals().produced, 100);
     assert_eq!(world.dropped(Reason::Shutdown), 5);
@@ -211,7 +211,7 @@ async fn what_is_left_in_the_queue_at_the_end_is_accounted_for() {
 #[tokio::test(start_paused = true)]
 async fn with_a_journal_an_outage_costs_no_record() {
     let world = world(|_| Act::Setback(None));
-    // As much as comes in while a request has its time.
+    // The queue has room for what arrives during the time limit of a request.
     let (queue, memory) = (Queue::new(150), Memory::default());
     let pipeline = pipeline(&world, &queue).with_store(Box::new(memory.clone()));
     let schedule = Schedule::new().with_interval(5 * SECOND);
@@ -221,7 +221,7 @@ async fn with_a_journal_an_outage_costs_no_record() {
         sleep(SECOND).await;
     }
     assert_eq!(queue.numbers().refused, 0);
-    // What rings has the journal written, not the receiver dialed.
+    // Notifications cause writes to the persistent queue, not attempts to send.
     assert!(world.tries() < 30, "{}", world.tries());
     assert!(memory.kept().requests.len() > 3600);
     world.totals();
@@ -336,7 +336,7 @@ async fn check(
     let events = world.events();
     let is_unaccounted = |event: &Event| matches!(event, Event::Unaccounted { .. });
     assert!(!events.iter().any(is_unaccounted), "{events:?}");
-    // What arrived was taken, or taken in silence; no record is in two requests.
+    // A request may arrive without an answer, and then is not exported. No record is in two requests.
     let arrived = arrived(&world).len() as u64;
     assert!(arrived >= totals.exported, "{totals:?}");
 }
@@ -381,7 +381,7 @@ fn the_account_is_even_at_every_moment_concurrently() {
     assert_eq!(totals.settled(), 40_000);
 }
 
-/// What a family shows, by the value of `error.type`.
+/// Returns the values of a family, by the value of `error.type`.
 fn shown(ledger: &Ledger, name: &str) -> Vec<(String, u64)> {
     let mut shown = Vec::new();
     for family in LedgerSource::new([ledger.clone()]).collect() {
@@ -430,7 +430,7 @@ async fn the_queue_is_shown_as_the_conventions_name_it() {
     ];
     assert_eq!(of("processed"), processed);
     assert_eq!(of("queue.size"), [row("", 0)]);
-    // What a reader of metrics does, it does not.
+    // Collection is measured for metric readers only.
     let collection = "otel.sdk.metric_reader.collection.duration";
     assert_eq!(shown(&ledger, collection), []);
 }

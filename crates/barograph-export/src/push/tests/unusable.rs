@@ -1,5 +1,5 @@
-//! A persistent queue that cannot be opened, read or written now costs nothing that lies in it, and a
-//! pipeline that has one is as good as one without it.
+//! A persistent queue that cannot be opened, read or written at present loses none of its contents,
+//! and a pipeline that has one works as well as one without it.
 
 use tokio::time::sleep;
 
@@ -7,14 +7,14 @@ use super::world::{Act, MINUTE, Memory, SECOND, Telling, World};
 use crate::push::ledger::QueueOperation;
 use crate::push::{Event, Reason};
 
-/// What was told, but for what became of the receiver.
+/// Returns the reported events, except for those about the receiver.
 fn told(world: &World) -> Vec<String> {
     let events = world.events().into_iter();
     let of_queue = events.filter(|event| !matches!(event, Event::Away { .. } | Event::Back { .. }));
     of_queue.map(|event| format!("{event:?}")).collect()
 }
 
-/// Begins with the name of what is expected.
+/// Checks that each reported event begins with the expected name.
 #[track_caller]
 fn check_told(world: &World, expected: &[&str]) {
     let told = told(world);
@@ -58,7 +58,7 @@ async fn what_cannot_be_read_now_is_sent_when_it_can_be_read() {
     }
 }
 
-/// The round that a request tells of.
+/// Returns the cycle that a request belongs to.
 fn round(text: &str) -> u64 {
     text.split(':').next().unwrap().parse().unwrap()
 }
@@ -80,7 +80,7 @@ async fn what_is_new_goes_past_a_queue_that_stays_unreadable() {
     assert_eq!(totals.exported + held, totals.produced);
     assert!(totals.exported > 600);
     check_told(&world, &[FAILED]);
-    // It is still there, and comes when it can.
+    // The requests are still there, and are sent once they can be read.
     memory.kept().failing.clear();
     sleep(10 * MINUTE).await;
     assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
@@ -105,7 +105,7 @@ async fn a_queue_that_cannot_be_written_now_is_as_none_and_nothing_is_lost_for_i
         assert_eq!(totals.dropped_in_all(), superseded, "{totals:?}");
         assert_eq!(superseded == 0, telling == Telling::Events);
         check_told(&world, &[FAILED]);
-        // The disk has room again, and the receiver is still away.
+        // The disk has room again, and the receiver is still unavailable.
         memory.kept().failing.clear();
         sleep(20 * MINUTE).await;
         let waiting = memory.kept().requests.len();
@@ -130,12 +130,12 @@ async fn a_queue_that_cannot_be_written_now_is_as_none_and_nothing_is_lost_for_i
 
 #[tokio::test(start_paused = true)]
 async fn a_queue_that_another_process_has_is_taken_over_when_that_one_ends() {
-    // The service that goes: what it could not deliver is on the disk.
+    // The old service has its undelivered requests on the disk.
     let old = World::new(Telling::Events, |_| Act::Setback(None));
     let disk = Memory::default();
     let (handle, task) = old.run(old.pipeline().with_store(Box::new(disk.clone())));
     sleep(10 * MINUTE).await;
-    // The service that comes, meanwhile.
+    // The new service starts meanwhile.
     let new = World::new(Telling::Events, |_| Act::Setback(None));
     let (new_handle, new_task) = {
         let store = disk.locked();
@@ -154,7 +154,7 @@ async fn a_queue_that_another_process_has_is_taken_over_when_that_one_ends() {
     let after = new.totals();
     assert!(after.produced >= before.produced + waits, "{after:?}");
     check_told(&new, &[FAILED, USABLE]);
-    // What the old one delivered was on its own page.
+    // Deliveries of the old service are not counted by the new one.
     assert_eq!(after.exported, 0);
     new.state().script = Box::new(|_| Act::Take);
     sleep(10 * MINUTE).await;

@@ -1,4 +1,4 @@
-//! A feed, a receiver and what was told, all under the control of a test.
+//! A feed, a receiver and the reports of a pipeline, all controlled by a test.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::pending;
@@ -21,50 +21,50 @@ use crate::push::{
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 pub(super) const MINUTE: Duration = Duration::from_secs(60);
 
-/// What a feed tells.
+/// The kind of values that a feed reports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Telling {
     /// Sums of everything so far.
     Cumulative,
-    /// Differences to what was settled last.
+    /// Differences from what was settled last.
     Delta,
-    /// Things that happen once.
+    /// Events, which happen once.
     Events,
 }
 
-/// What a receiver does with a try.
+/// The behavior of a receiver for one attempt.
 #[derive(Clone, Debug)]
 pub(super) enum Act {
     Take,
-    /// It has it, and nobody hears of it.
+    /// The request arrives, but there is no answer.
     TakeInSilence,
     Reject(u64),
     Setback(Option<Duration>),
     Refuse(&'static str),
     Hang,
     Panic,
-    /// The try panics when it is given up, which is in the pipeline.
+    /// The attempt panics when it is given up, which happens in the pipeline.
     PanicOnDrop,
 }
 
 type Script = Box<dyn FnMut(usize) -> Act + Send>;
 
-/// Everything that a test looks at.
+/// Everything that a test examines.
 pub(super) struct State {
     pub(super) script: Script,
-    /// When each try began, and the text of its request.
+    /// The start of each attempt, and the text of its request.
     pub(super) tries: Vec<(Instant, String)>,
-    /// Values that arrived, by the name of their request.
+    /// The values that arrived, by the text of their request.
     pub(super) arrived: BTreeMap<String, u64>,
     pub(super) reports: Vec<Report>,
-    /// What was recorded so far; each round records `step` more.
+    /// The sum of what was recorded so far; each cycle records `step` more.
     pub(super) recorded: u64,
     pub(super) step: u64,
     pub(super) begun: u64,
-    /// Requests in each round, with this many items each.
+    /// The number of requests in each cycle, with `items` items each.
     pub(super) requests: u64,
     pub(super) items: u64,
-    /// Done before a round begins.
+    /// Called before a cycle begins.
     pub(super) on_begin: Option<Box<dyn FnMut() + Send>>,
 }
 
@@ -110,7 +110,7 @@ impl World {
         self.pipeline_of(feed)
     }
 
-    /// A pipeline of another feed, whose requests have texts of the same form.
+    /// Creates a pipeline with another feed, whose requests have texts of the same form.
     pub(super) fn pipeline_of(&self, feed: impl Feed + 'static) -> Pipeline {
         let transport = TestTransport {
             world: self.clone(),
@@ -158,7 +158,7 @@ impl World {
         self.ledger.snapshot().dropped[reason as usize]
     }
 
-    /// The sums, after it was seen that they add up.
+    /// Returns the totals, after checking that they balance.
     #[track_caller]
     pub(super) fn totals(&self) -> Totals {
         let (totals, queued) = self.ledger.balance();
@@ -180,12 +180,12 @@ fn target() -> Target {
     }
 }
 
-/// Makes requests whose text is `round:part:from:to`.
+/// Builds requests with the text `round:part:from:to`.
 struct TestFeed {
     world: World,
     baseline: u64,
     made: Vec<(Request, u64)>,
-    /// Up to where the request tells that is not settled.
+    /// The end of the range of the request that is not settled.
     open: Option<u64>,
 }
 
@@ -201,7 +201,7 @@ impl Feed for TestFeed {
         );
         let hook = self.world.state().on_begin.take();
         if let Some(mut hook) = hook {
-            // Without the lock: it may hang or panic.
+            // Called without the lock, because it may hang or panic.
             let done = std::panic::catch_unwind(std::panic::AssertUnwindSafe(&mut hook));
             self.world.state().on_begin = Some(hook);
             if let Err(panic) = done {
@@ -241,7 +241,7 @@ impl Feed for TestFeed {
 
     fn settle(&mut self, fate: Fate) {
         let to = self.open.take().expect("a request is open");
-        // With several requests in a round each stands for its own series, here for nothing.
+        // Real requests of one cycle hold different series; here they share one baseline.
         if fate == Fate::Settled {
             self.baseline = to;
         }
@@ -257,11 +257,11 @@ impl Feed for TestFeed {
     }
 }
 
-/// A journal that is in memory only.
+/// A persistent queue in memory.
 #[derive(Clone, Default)]
 pub(super) struct Memory {
     kept: Arc<Mutex<Kept>>,
-    /// Why it could not be opened so far.
+    /// The reason why it could not be opened so far.
     closed: Option<StoreError>,
 }
 
@@ -269,16 +269,16 @@ pub(super) struct Memory {
 pub(super) struct Kept {
     pub(super) requests: VecDeque<Request>,
     pub(super) items: u64,
-    /// How many requests fit in; any number where it is 0.
+    /// The number of requests that fit in; 0 means any number.
     pub(super) room: usize,
     pub(super) totals: Totals,
     pub(super) synced: u64,
-    /// Operations that fail now.
+    /// The operations that fail at present.
     pub(super) failing: Vec<QueueOperation>,
 }
 
 impl Kept {
-    /// Fails where it should.
+    /// Returns an error if the operation should fail.
     fn result(&self, operation: QueueOperation) -> Result<(), StoreError> {
         match self.failing.contains(&operation) {
             true => Err(StoreError {
@@ -296,7 +296,7 @@ impl Memory {
         self.kept.lock().unwrap()
     }
 
-    /// The same, as it is for another process as long as the first has it.
+    /// Returns the same queue as another process sees it while the first one holds it.
     pub(super) fn locked(&self) -> Self {
         let mut other = self.clone();
         other.kept().failing = vec![QueueOperation::Open];
@@ -304,7 +304,7 @@ impl Memory {
         other
     }
 
-    /// What a restart after a kill would find adds up.
+    /// Checks that the totals balance that a restart after a kill would find.
     #[track_caller]
     pub(super) fn check(&self) {
         let kept = self.kept();
@@ -386,7 +386,7 @@ impl Store for Memory {
     }
 }
 
-/// From where to where a request tells.
+/// Returns the range that a request reports.
 fn range(request: &Request) -> (u64, u64) {
     let text = std::str::from_utf8(&request.body).unwrap();
     let mut numbers = text.split(':').skip(2).map(|n| n.parse().unwrap());
@@ -419,7 +419,7 @@ impl Transport for TestTransport {
             (state.script)(place)
         };
         Box::pin(async move {
-            // A receiver far away.
+            // Simulates a distant receiver.
             sleep(Duration::from_millis(5)).await;
             let (from, to) = range(request);
             let arrive = || {

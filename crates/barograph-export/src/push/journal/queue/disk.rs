@@ -1,4 +1,4 @@
-//! What is written besides requests: the state, and the removal of what is not needed by it.
+//! Writes the state, and removes the segments that are no longer needed.
 
 use std::fs;
 use std::io;
@@ -8,8 +8,8 @@ use crate::push::journal::config::SyncPolicy;
 use crate::push::journal::files::{self, Operation, Presence};
 
 impl Journal {
-    /// Writes the state, and removes what is not needed by it. Nothing of it is done without the lock:
-    /// another process may be at work there.
+    /// Writes the state, and removes the segments that it no longer needs. Without the lock nothing is
+    /// done: another process may be using the directory.
     pub(super) fn persist(&mut self) -> io::Result<()> {
         if self.lock_presence() != Presence::Present {
             let message = "its lock was removed or replaced";
@@ -41,7 +41,7 @@ impl Journal {
             directory,
             ..
         } = self;
-        // What cannot be removed goes on taking room, and is tried again.
+        // Segments that cannot be removed continue to take up space, and are tried again.
         spent.retain(|(name, length)| {
             let removed = fs::remove_file(directory.join(name.to_string()));
             let is_gone = match removed {

@@ -1,4 +1,4 @@
-//! The end where requests are read, in order, whatever became of the files.
+//! The reading end of the queue: returns requests in order, whatever happened to the files.
 
 use super::{Gone, Journal, Lent};
 use crate::otlp::Request;
@@ -9,10 +9,10 @@ use crate::push::journal::segment::{Entry, Pending, Reader, Segment};
 use crate::push::journal::state::Position;
 
 impl Journal {
-    /// The first record that waits. The reader is at it then.
+    /// Returns the first record that waits, and opens the reader for it.
     ///
     /// # Errors
-    /// When the file that it is in cannot be read now. It is tried again when this is called again.
+    /// Fails if its file cannot be read at present. The next call tries again.
     pub(super) fn first(&mut self) -> Result<Option<Entry>, JournalError> {
         loop {
             let Some(segment) = self.segments.front() else {
@@ -39,10 +39,10 @@ impl Journal {
         }
     }
 
-    /// Reads the first record. None when it is damaged.
+    /// Reads the first record. Returns `None` if it is damaged.
     ///
     /// # Errors
-    /// When it cannot be read now.
+    /// Fails if it cannot be read at present.
     pub(super) fn lend(&mut self, entry: Entry) -> Result<Option<Request>, JournalError> {
         let reader = self.reader.as_mut().expect("it holds the first entry");
         let request = reader.read(entry).map_err(|error| {
@@ -59,8 +59,7 @@ impl Journal {
         Ok(request)
     }
 
-    /// Opens the first segment. What was in it when it was looked at first, and is no longer, is
-    /// lost.
+    /// Opens the first segment. Records that were found in it before and are no longer there are lost.
     fn read_first_segment(&mut self) -> Result<(), JournalError> {
         let Some(segment) = self.segments.front() else {
             return Ok(());
@@ -86,7 +85,7 @@ impl Journal {
         Ok(())
     }
 
-    /// Notes what is really in the first segment.
+    /// Sets the actual contents of the first segment, and counts missing records as lost.
     pub(super) fn change_first(
         &mut self,
         found: Pending,
@@ -103,7 +102,7 @@ impl Journal {
         reason(&mut self.lost).add(missing.records, missing.items);
     }
 
-    /// Goes on behind the first record.
+    /// Moves past the first record.
     pub(super) fn advance(&mut self, entry: Entry) {
         let segment = self.segments.front_mut().expect("the entry is in it");
         segment.pending.subtract(entry.pending());
@@ -120,14 +119,15 @@ impl Journal {
         }
     }
 
-    /// Leaves the first segment, in which nothing waits. Its file goes when the state says so.
+    /// Leaves the first segment, in which nothing waits. Its file is removed once the state is
+    /// written.
     pub(super) fn retire(&mut self) {
         if let Some((name, length)) = self.leave_first_segment() {
             self.spent.push((name, length));
         }
     }
 
-    /// Gives the oldest requests up, a segment of them. Returns whether there was one.
+    /// Drops the oldest requests, one segment of them. Returns true if there was one.
     pub(super) fn drop_first_segment(&mut self) -> bool {
         let Some(segment) = self.segments.front() else {
             return false;

@@ -1,8 +1,8 @@
-//! Notices that somebody removed, replaced or moved the files of an open queue, and goes on with what
-//! stands at its path now.
+//! Detects that files of an open queue were removed, replaced or moved, and continues with the files
+//! that are at its path now.
 //!
-//! A file that is open can be written after it was removed, and nobody can read it later. So the paths
-//! are compared with the open files before each write: a few calls of `lstat`.
+//! An open file can still be written after it was removed, but nothing can read it later. So the paths
+//! are compared with the open files before each write, which takes a few calls of `lstat`.
 
 use std::collections::HashMap;
 use std::fs;
@@ -13,30 +13,32 @@ use crate::push::journal::files::{self, Presence};
 use crate::push::journal::segment::{Pending, Segment, Writer};
 use crate::push::journal::state::StateFile;
 
-/// Whether the files of a queue were found as they were left.
+/// The result of checking the files of a queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Integrity {
-    /// They were.
+    /// The files are unchanged.
     Intact,
-    /// Somebody removed or replaced some of them, and the queue goes on without what was in them.
+    /// Some files were removed or replaced, and the queue continues without their contents.
     Repaired,
 }
 
 impl Journal {
-    /// Compares all files with what stands at their paths now. What was removed is made again; requests
-    /// that are no longer there count as [`unreadable`](super::super::Lost::unreadable), and those that
-    /// lie in a directory that was put in the place of this one's are taken over.
+    /// Compares all files with those that are at their paths now. Files that were removed are created
+    /// again. Requests that are no longer there count as
+    /// [`unreadable`](super::super::Lost::unreadable), and requests in a directory that was put in the
+    /// place of this one are taken over.
     ///
     /// # Errors
-    /// [`JournalError`], when the directory cannot be made again now, or another process has it. It may
-    /// be tried again.
+    /// [`JournalError`] if the directory cannot be recreated at present, or if another process holds
+    /// its lock. The call can be repeated.
     pub fn check(&mut self) -> Result<Integrity, JournalError> {
         if self.lock_presence() != Presence::Present {
             return self.reopen();
         }
         let mut integrity = Integrity::Intact;
         if self.state_file.presence(&self.directory) != Presence::Present {
-            // The lock says that nobody else may write it, so what is known here is right.
+            // No other process may write the file while the lock is held, so the state in memory is
+            // right.
             (self.state_file, _) = StateFile::open_in(&self.directory)?;
             (self.is_dirty, self.has_new_names) = (true, true);
             integrity = Integrity::Repaired;
@@ -54,8 +56,8 @@ impl Journal {
         Ok(integrity)
     }
 
-    /// As [`check`](Self::check), where one of the files that are written is not at its path. The others
-    /// are looked at when they are opened, and with each [`sync`](Self::sync).
+    /// Does the same as [`check`](Self::check) if one of the files that are being written is not at
+    /// its path. The other files are checked when they are opened, and with each [`sync`](Self::sync).
     pub(in crate::push) fn check_written_files(&mut self) -> Result<Integrity, JournalError> {
         let is_in_place = self.lock_presence() == Presence::Present
             && self.state_file.presence(&self.directory) == Presence::Present
@@ -66,16 +68,17 @@ impl Journal {
         }
     }
 
-    /// Whether the lock that is held still keeps others out.
+    /// Compares the lock file that is held with the one at its path. Only if they are the same does
+    /// the lock keep other processes out.
     pub(super) fn lock_presence(&self) -> Presence {
         files::presence(&files::lock_path(&self.directory), &self.lock)
     }
 
-    /// Opens the directory anew, as it stands there now.
+    /// Reopens the directory as it is now.
     fn reopen(&mut self) -> Result<Integrity, JournalError> {
         let is_missing = self.lock_presence() == Presence::Missing;
         if is_missing && self.state_file.presence(&self.directory) == Presence::Present {
-            // Only the lock was removed: what was delivered last would be delivered again.
+            // Only the lock was removed. Without this write, the last deliveries would be repeated.
             let _ = self.write_state();
         }
         let mut fresh = match Journal::open(&self.directory, self.config.clone()) {
@@ -119,14 +122,14 @@ impl Journal {
         fresh.lost.unreadable.add(missing.records, missing.items);
         fresh.state.totals = self.state.totals;
         fresh.is_dirty = true;
-        // What is let go of must not be written to what is there now.
+        // The old values must not be written to the new files when they are dropped.
         self.is_dirty = false;
         self.spent.clear();
         *self = fresh;
         Ok(Integrity::Repaired)
     }
 
-    /// Counts requests whose segments are no longer there. Returns whether there were any.
+    /// Counts the requests whose segments are no longer there. Returns true if there were any.
     fn forget_missing(&mut self) -> bool {
         let directory = &self.directory;
         let is_missing = |segment: &Segment| {

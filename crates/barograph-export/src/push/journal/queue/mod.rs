@@ -1,4 +1,4 @@
-//! The queue itself: what it is asked from outside. How it makes room, and how it reads, is next door.
+//! The queue itself, and its public methods. Making room and reading are in submodules.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -27,9 +27,9 @@ mod tests;
 
 pub use integrity::Integrity;
 
-/// A queue of requests on disk. See the [module](super) for what it promises.
+/// A queue of requests on disk. See the [module](super) for its guarantees.
 ///
-/// Its calls wait for the disk.
+/// Its methods block on disk I/O.
 ///
 /// ```
 /// # use barograph_export::otlp::{Encoding, Request, Signal};
@@ -56,63 +56,63 @@ pub use integrity::Integrity;
 pub struct Journal {
     directory: PathBuf,
     config: JournalConfig,
-    /// Oldest first.
+    /// The segments, the oldest first.
     segments: VecDeque<Segment>,
-    /// Of the first segment, once it was read.
+    /// Reads the first segment, once it was opened.
     reader: Option<Reader>,
-    /// Of the last segment, as long as it may grow.
+    /// Writes the last segment, as long as it may grow.
     writer: Option<Writer>,
     next_number: u64,
     pending: Pending,
-    /// The request that `oldest` gave last.
+    /// The request that `oldest` returned last.
     lent: Option<Lent>,
     state: State,
     state_file: StateFile,
-    /// Whether `state` is not yet in the file.
+    /// True if `state` is not yet in the file.
     is_dirty: bool,
-    /// Segments to be removed when the state says that they are not needed.
+    /// Segments that are removed once the state is written without them.
     spent: Vec<(Name, u64)>,
-    /// Bytes of all files. Wider than any length of a file, so that no sum of lengths overflows that a
-    /// disk may claim.
+    /// The number of bytes of all files. It is wider than the length of a file, so that the sum cannot
+    /// overflow, whatever lengths a disk reports.
     taken: u128,
-    /// Those of them that cannot be had back: of the state, and of newer versions.
+    /// The part of `taken` that cannot be freed: the state, and the segments of newer versions.
     fixed: u128,
     lost: Lost,
-    /// Items in requests that lay in a directory that was put in the place of this one's.
+    /// The number of items in requests from a directory that was put in the place of this one.
     found: u64,
     last_sync: Instant,
     has_new_names: bool,
-    /// Held as long as the persistent queue.
+    /// Held as long as the persistent queue exists.
     lock: File,
 }
 
-/// A request that somebody was given and may be sending.
+/// A request that was returned to the caller, who may be sending it.
 struct Lent {
     segment: Name,
     pending: Pending,
-    /// Why its segment is no longer there. Until it is known whether it was delivered, it is pending
-    /// all the same.
+    /// The reason why its segment is no longer there. The request stays pending until it is known
+    /// whether it was delivered.
     gone: Option<Gone>,
 }
 
-/// Why a segment is no longer there.
+/// The reason why a segment is no longer there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Gone {
-    /// It gave way to newer requests.
+    /// It was dropped to make room for newer requests.
     Overflow,
-    /// Somebody else removed it.
+    /// It was removed from outside.
     Unreadable,
 }
 
 impl Journal {
-    /// Opens the persistent queue in a directory of its own, which is made if it is not there. Reads all
-    /// segments once.
+    /// Opens the persistent queue in its own directory, which is created if it does not exist. Reads
+    /// all segments once.
     ///
     /// # Errors
-    /// [`JournalError`], when another process has it, or when the directory or a segment in it cannot
-    /// be used now. Nothing is lost then: it may be tried again.
+    /// [`JournalError`] if another process holds the lock, or if the directory or a segment in it
+    /// cannot be used at present. Nothing is lost then, and the call can be repeated.
     pub fn open(directory: impl AsRef<Path>, config: JournalConfig) -> Result<Self, JournalError> {
-        // A service may change its working directory later.
+        // The service may change its working directory later.
         let directory =
             &path::absolute(&directory).map_err(JournalError::io(directory.as_ref()))?;
         files::make_private(directory).map_err(JournalError::io(directory))?;
@@ -125,8 +125,8 @@ impl Journal {
             segments: VecDeque::new(),
             reader: None,
             writer: None,
-            // Never that of the place, which may lie deep in a segment that is gone: what began there
-            // anew would count as delivered.
+            // Never the number in the position, which may be deep in a segment that was removed:
+            // records in a new segment with that number would count as delivered.
             next_number: state.position.segment.saturating_add(1),
             pending: Pending::default(),
             lent: None,
@@ -149,17 +149,17 @@ impl Journal {
         if let Some(sound) = sound {
             journal.resume(sound);
         }
-        // Nothing waits in them, by the state that is on the disk.
+        // According to the state on the disk, nothing waits in them.
         journal.remove_spent();
         Ok(journal)
     }
 
-    /// Keeps a request behind the others.
+    /// Appends a request.
     ///
     /// # Errors
-    /// [`AppendError`], when there is no room for it, or the disk failed. Nothing of the request is
-    /// in the queue then. Where files of the queue were removed or replaced they are made again first, as
-    /// by [`check`](Self::check).
+    /// [`AppendError`] if there is no room for it, or if the disk failed. No part of the request is in
+    /// the queue then. Files of the queue that were removed or replaced are recreated first, as by
+    /// [`check`](Self::check).
     pub fn append(&mut self, request: &Request) -> Result<(), AppendError> {
         if request.body.len() > MAX_BODY {
             return Err(AppendError::TooLarge {
@@ -177,12 +177,12 @@ impl Journal {
         Ok(())
     }
 
-    /// The request that waits longest; the same again until it is removed. What is found to be damaged
-    /// is passed over, and counted in [`lost`](Self::lost).
+    /// Returns the request that waits longest; the same one again until it is removed. Damaged records
+    /// are skipped, and counted in [`lost`](Self::lost).
     ///
     /// # Errors
-    /// [`JournalError`], when the system refuses to open or to read the file. That is no damage: the
-    /// request stays where it is and is read by a later call, when the cause has gone.
+    /// [`JournalError`] if the system does not open or read the file. That is not damage: the request
+    /// stays where it is and is read by a later call, once the cause is removed.
     pub fn oldest(&mut self) -> Result<Option<Request>, JournalError> {
         if let Some(lent) = self.lent.take_if(|lent| lent.gone.is_some()) {
             let Pending { records, items, .. } = lent.pending;
@@ -205,9 +205,9 @@ impl Journal {
         }
     }
 
-    /// Forgets the request that [`oldest`](Self::oldest) gave last, or would give. That is known to
-    /// the next process once [`set_totals`](Self::set_totals) or [`sync`](Self::sync) was called. Where
-    /// `oldest` would fail, nothing is forgotten.
+    /// Removes the request that [`oldest`](Self::oldest) returned last, or would return. The next
+    /// process knows this once [`set_totals`](Self::set_totals) or [`sync`](Self::sync) was called, or
+    /// the queue was dropped. If `oldest` would fail, nothing is removed.
     pub fn remove_oldest(&mut self) {
         match self.lent.take() {
             Some(lent) if lent.gone.is_some() => self.pending.subtract(lent.pending),
@@ -219,11 +219,11 @@ impl Journal {
         }
     }
 
-    /// Keeps the sums of the ledger beside the reader's place, and makes both known to the next
-    /// process.
+    /// Stores the totals of the ledger along with the read position, so that the next process knows
+    /// both.
     ///
     /// # Errors
-    /// When they could not be written; they are written with the next ones.
+    /// Fails if they cannot be written; they are written with the next ones.
     pub fn set_totals(&mut self, totals: &Totals) -> io::Result<()> {
         self.state.totals = *totals;
         self.is_dirty = true;
@@ -231,11 +231,12 @@ impl Journal {
         self.sync_when_due()
     }
 
-    /// Makes sure that all there is survives a power cut. Files that were removed or replaced are made
-    /// again first, as by [`check`](Self::check).
+    /// Ensures that everything in the queue survives a power cut. Files that were removed or replaced
+    /// are recreated first, as by [`check`](Self::check).
     ///
     /// # Errors
-    /// When the disk failed. What it holds then is not known.
+    /// [`JournalError`] if [`check`](Self::check) or the disk failed. After a failure of the disk its
+    /// contents are unknown.
     pub fn sync(&mut self) -> Result<(), JournalError> {
         self.check()?;
         self.sync_files().map_err(JournalError::io(&self.directory))
@@ -254,48 +255,49 @@ impl Journal {
         self.state_file.sync()
     }
 
-    /// The sums that were kept last, in this process or one before; zeros where none were.
+    /// Returns the totals that were stored last, by this process or an earlier one; zeros if there are
+    /// none.
     pub fn totals(&self) -> Totals {
         self.state.totals
     }
 
-    /// Where its files are.
+    /// Returns the directory of its files.
     pub fn directory(&self) -> &Path {
         &self.directory
     }
 
-    /// How it was opened.
+    /// Returns the configuration that it was opened with.
     pub fn config(&self) -> &JournalConfig {
         &self.config
     }
 
-    /// Data points, spans or log records in all requests that wait.
+    /// Returns the number of data points, spans or log records in all waiting requests.
     pub fn pending_items(&self) -> u64 {
         self.pending.items
     }
 
-    /// Requests that wait.
+    /// Returns the number of waiting requests.
     pub fn pending_requests(&self) -> u64 {
         self.pending.records
     }
 
-    /// Bytes that they take on disk.
+    /// Returns the number of bytes that they take on disk.
     pub fn pending_bytes(&self) -> u64 {
         self.pending.bytes
     }
 
-    /// Bytes that all files take on disk.
+    /// Returns the number of bytes that all files take on disk.
     pub fn taken_bytes(&self) -> u64 {
         u64::try_from(self.taken).unwrap_or(u64::MAX)
     }
 
-    /// Items in requests that were not appended here: they lay in a directory that was put in the place
-    /// of this one's.
+    /// Returns the number of items in requests that were not appended here: they came from a directory
+    /// that was put in the place of this one.
     pub fn found_items(&self) -> u64 {
         self.found
     }
 
-    /// What could not be given back since the persistent queue was opened.
+    /// Returns the counts of what was lost since the persistent queue was opened.
     pub fn lost(&self) -> Lost {
         self.lost
     }
@@ -303,7 +305,7 @@ impl Journal {
 
 impl Drop for Journal {
     fn drop(&mut self) {
-        // Without it, what was delivered last would be delivered again.
+        // Without this, the last deliveries would be repeated by the next process.
         let _ = self.persist();
     }
 }

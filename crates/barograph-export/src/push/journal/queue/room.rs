@@ -1,4 +1,4 @@
-//! The end where requests come in, and what gives way to them.
+//! The writing end of the queue: accepts requests, and makes room for them.
 
 use std::io;
 
@@ -11,7 +11,7 @@ use crate::push::journal::record::SEGMENT_HEADER;
 use crate::push::journal::segment::{Entry, Pending, Segment, Writer, record_length};
 
 impl Journal {
-    /// Makes sure that a record of this length fits.
+    /// Ensures that a record of this length fits.
     pub(super) fn make_room(&mut self, record: u64) -> Result<(), AppendError> {
         let max = self.config.max_bytes;
         loop {
@@ -43,7 +43,7 @@ impl Journal {
         }
     }
 
-    /// Whether a record of this length begins a segment.
+    /// Returns true if a record of this length begins a new segment.
     pub(super) fn must_begin(&self, record: u64) -> bool {
         let writer = self.writer.as_ref();
         writer.is_none_or(|writer| writer.length + record > self.config.segment_bytes())
@@ -53,7 +53,7 @@ impl Journal {
     pub(super) fn write(&mut self, request: &Request) -> io::Result<Entry> {
         if self.must_begin(record_length(request)) {
             if let Some(mut writer) = self.writer.take() {
-                // Nobody syncs it later.
+                // It is not synced again later.
                 writer.sync()?;
             }
             if self
@@ -90,11 +90,11 @@ impl Journal {
         written
     }
 
-    /// Takes back what was written to the last segment behind this place.
+    /// Removes what was written to the last segment after this length.
     pub(super) fn undo(&mut self, length: u64) {
         let writer = self.writer.as_mut().expect("it was written to");
         if writer.undo(length).is_err() {
-            // What is there is torn, and nothing is written behind it.
+            // The rest of the failed write is still there, so nothing is written after it.
             self.writer = None;
         }
         if length == SEGMENT_HEADER as u64 {
@@ -105,7 +105,7 @@ impl Journal {
         }
     }
 
-    /// Counts what was written.
+    /// Counts a record that was written.
     pub(super) fn note(&mut self, entry: Entry) {
         self.pending.add(entry.pending());
         let last = self.segments.back_mut().expect("the one that was written");

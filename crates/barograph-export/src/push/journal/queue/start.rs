@@ -1,4 +1,4 @@
-//! Taking up what was there before.
+//! Takes over the segments that exist when a queue is opened.
 
 use super::Journal;
 use crate::push::journal::error::JournalError;
@@ -7,12 +7,13 @@ use crate::push::journal::segment::{Reader, Segment, Writer};
 use crate::push::journal::state::Position;
 
 impl Journal {
-    /// Looks at a segment that was there before. Returns what could be gone on with if it is the
-    /// last one.
+    /// Reads a segment that existed before. Returns its name and the length that is sound, so that
+    /// writing can continue there if it is the last segment.
     ///
     /// # Errors
-    /// When it may hold requests and cannot be read now. It must not be passed over: what lies behind it
-    /// would move the reader's place past it, and the next start would take it for delivered.
+    /// Fails if the segment may hold requests and cannot be read at present. It must not be skipped:
+    /// reading the segments after it would move the read position past it, and the next start would
+    /// consider it delivered.
     pub(super) fn take_up(&mut self, name: Name) -> Result<Option<(Name, u64)>, JournalError> {
         self.next_number = self.next_number.max(name.number.saturating_add(1));
         let Position { segment, at } = self.state.position;
@@ -64,8 +65,8 @@ impl Journal {
         Ok(Some((name, sound)))
     }
 
-    /// Goes on with the last segment, of which this much is sound. If that fails, the next request
-    /// begins another one.
+    /// Continues the last segment, of which this length is sound. If that fails, the next request
+    /// begins a new one.
     pub(super) fn resume(&mut self, (name, sound): (Name, u64)) {
         let Some(last) = self.segments.back_mut().filter(|last| last.name == name) else {
             return;

@@ -1,4 +1,5 @@
-//! Errors of the system, which say nothing about what is on the disk, and files that are none of ours.
+//! System errors, which say nothing about the contents of the disk, and files that do not belong to
+//! the queue.
 
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
@@ -9,7 +10,7 @@ use crate::push::journal::files::Operation;
 use crate::push::journal::files::faults::Fault;
 use crate::push::regular_file::NotRegular;
 
-/// What may go wrong without anything being damaged.
+/// Errors that can occur without any damage.
 const PASSING: [i32; 8] = [
     libc::EMFILE,
     libc::ENFILE,
@@ -21,7 +22,7 @@ const PASSING: [i32; 8] = [
     libc::EROFS,
 ];
 
-/// A journal of several segments.
+/// Returns a persistent queue of several segments.
 fn filled(directory: &TempDir, requests: u64) -> Journal {
     let mut journal = open(directory, &config().with_max_bytes(64 << 10));
     for number in 0..requests {
@@ -50,7 +51,7 @@ fn what_cannot_be_opened_or_read_now_waits_until_it_can() {
             let mut journal = filled(&directory, 20);
             let items = journal.pending_items();
             for first in 0..20 {
-                // Nothing of the segment is open, or the middle of it is being read.
+                // The first segment is not open, or has been read up to its middle.
                 let fault = Fault::new(directory.path(), operation, errno);
                 let is_open = journal.reader.is_some() && operation == Operation::Open;
                 if !is_open {
@@ -92,7 +93,7 @@ fn a_segment_that_cannot_be_read_at_the_start_is_not_passed_over() {
                 drop(fault);
             }
         }
-        // As if nothing had been tried.
+        // The result is the same as if nothing had been tried.
         let mut journal = open(&directory, &config());
         assert_eq!(journal.lost(), Lost::default());
         assert_eq!(drain(&mut journal), all(0..20));
@@ -111,7 +112,7 @@ fn what_cannot_be_written_now_leaves_nothing_behind() {
             for number in 0..20 {
                 let fault = Fault::new(directory.path(), operation, errno);
                 match journal.append(&request(number, 2000)) {
-                    // A segment that is open needs nothing to be opened.
+                    // An open segment can be written without opening a file.
                     Ok(()) => {
                         assert_eq!(operation, Operation::Open);
                         drop(fault);
@@ -143,7 +144,7 @@ fn a_directory_that_is_away_comes_back_with_what_is_in_it() {
     for number in 0..3 {
         journal.append(&request(number, 2000)).unwrap();
     }
-    // As where a disk is unmounted.
+    // This is what an unmounted disk looks like.
     fs::rename(&at, &away).unwrap();
     is_io(&journal.oldest().unwrap_err(), libc::ENOENT);
     fs::create_dir(&at).unwrap();
@@ -240,7 +241,7 @@ fn what_another_one_left_in_the_place_of_the_directory_is_taken_over() {
         others.append(&request(number + 10, 2000)).unwrap();
     }
     let (ours, theirs) = (journal.pending_items(), others.pending_items());
-    // A request is being sent meanwhile, and arrives.
+    // A request is in flight meanwhile, and arrives.
     assert_eq!(journal.oldest().unwrap(), Some(request(0, 2000)));
     drop(others);
     fs::rename(&at, outside.path().join("away")).unwrap();
@@ -253,7 +254,7 @@ fn what_another_one_left_in_the_place_of_the_directory_is_taken_over() {
     assert_eq!(drain(&mut journal), all(10..13));
 }
 
-/// What can stand at a path and is no regular file.
+/// A kind of file that is not a regular file.
 #[derive(Clone, Copy, Debug)]
 enum Special {
     Fifo,
@@ -274,7 +275,7 @@ const SPECIAL: [Special; 6] = [
 ];
 
 impl Special {
-    /// Makes one. Links lead to this target.
+    /// Creates one. Links lead to `target`.
     fn make(self, path: &Path, target: &Path) {
         match self {
             Special::Fifo => {
@@ -306,7 +307,7 @@ fn what_is_no_regular_file_is_neither_waited_for_nor_followed() {
             assert_eq!(path, directory.path().join(name));
             assert!(NotRegular::is_in(&source), "{special:?} {name}: {source}");
         }
-        // In the place of a segment, between two that are sound.
+        // It takes the place of a segment between two sound ones.
         let directory = TempDir::new().unwrap();
         drop(filled(&directory, 12));
         let names: Vec<_> = segments(&directory).into_keys().collect();
@@ -324,7 +325,7 @@ fn what_is_no_regular_file_is_neither_waited_for_nor_followed() {
         drop(journal);
         assert!(fs::symlink_metadata(&path).is_ok(), "it is left alone");
 
-        // It comes there while the journal is open.
+        // It appears while the queue is open.
         let directory = TempDir::new().unwrap();
         let mut journal = filled(&directory, 12);
         let path = directory
@@ -353,7 +354,7 @@ fn what_stands_in_the_place_of_the_directory_is_an_error() {
         let is_directory = matches!(special, Special::Directory);
         assert_eq!(opened.is_ok(), is_directory, "{special:?}");
     }
-    // A link to a directory is one: operators move a queue to another disk that way.
+    // A link to a directory counts as a directory: operators move a queue to another disk that way.
     let outside = TempDir::new().unwrap();
     let (disk, link) = (outside.path().join("disk"), outside.path().join("link"));
     fs::create_dir(&disk).unwrap();
@@ -370,7 +371,7 @@ fn files_of_any_length_are_taken_for_what_they_are() {
     let directory = TempDir::new().unwrap();
     drop(filled(&directory, 12));
     let lengthen = |path: &Path| {
-        // As long as the file system lets it be, with holes that take no room.
+        // The file is as long as the file system permits, with holes that take no space.
         let file = File::options()
             .write(true)
             .create(true)
@@ -384,7 +385,7 @@ fn files_of_any_length_are_taken_for_what_they_are() {
         lengthen(&directory.path().join(name));
     }
     lengthen(&directory.path().join("state"));
-    // There is room for nothing else but by giving up what takes it.
+    // Nothing can be appended unless older requests are dropped, which `RefuseNewest` forbids.
     let config = config()
         .with_max_bytes(64 << 10)
         .with_when_full(WhenFull::RefuseNewest);
@@ -422,7 +423,7 @@ fn the_highest_number_of_all_is_used_once() {
     }
     assert_eq!(kept, 8, "what has room in the last segment");
     assert_eq!(drain(&mut journal), all(1..8));
-    // When it is empty there is room for another one.
+    // Once the segment is empty, new ones can be created again.
     journal.sync().unwrap();
     for number in 8..30 {
         journal.append(&request(number, 2000)).unwrap();

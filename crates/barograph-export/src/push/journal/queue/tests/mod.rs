@@ -1,4 +1,4 @@
-//! What a journal keeps when its files are cut, flipped, taken away and found again.
+//! Tests of a persistent queue whose files are cut, corrupted, removed and found again.
 
 #[cfg(unix)]
 mod faults;
@@ -16,12 +16,12 @@ use crate::push::journal::config::{SyncPolicy, WhenFull};
 use crate::push::journal::lost::Count;
 use crate::push::journal::record::{HEADER, SEGMENT_HEADER};
 
-/// Nothing is synced unless it is asked for.
+/// Returns a configuration under which nothing is synced unless the test calls `sync`.
 fn config() -> JournalConfig {
     JournalConfig::new().with_sync(SyncPolicy::Every(Duration::MAX))
 }
 
-/// A request that is like no other of another number.
+/// Returns a request whose contents are different for each number.
 fn request(number: u64, length: usize) -> Request {
     let mut state = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
     let byte = || {
@@ -50,13 +50,13 @@ fn open(directory: &TempDir, config: &JournalConfig) -> Journal {
     Journal::open(directory.path(), config.clone()).unwrap()
 }
 
-/// Lets go of everything as kill -9 does: what is not in a file is lost.
+/// Drops a queue as kill -9 does: what is not in a file is lost.
 fn kill(mut journal: Journal) {
     journal.is_dirty = false;
     journal.spent.clear();
 }
 
-/// The segments' names and bytes, the oldest first.
+/// Returns the names and the bytes of the segments, the oldest first.
 fn segments(directory: &TempDir) -> BTreeMap<String, Vec<u8>> {
     let names = files::segments(directory.path()).unwrap().into_iter();
     let names = names.map(|name| name.to_string());
@@ -70,7 +70,7 @@ fn segments(directory: &TempDir) -> BTreeMap<String, Vec<u8>> {
         .collect()
 }
 
-/// Bytes of all files.
+/// Returns the number of bytes of all files.
 fn taken(directory: &TempDir) -> u64 {
     let files = fs::read_dir(directory.path()).unwrap();
     files
@@ -144,7 +144,7 @@ fn place_and_sums_are_written_together() {
     drop(journal);
     let mut journal = open(&directory, &config());
     assert_eq!(journal.oldest().unwrap(), Some(request(2, 10)));
-    // The file goes with the write that says that it is not needed.
+    // The file is removed with the write of the state that no longer needs it.
     drain(&mut journal);
     assert_eq!(segments(&directory).len(), 1);
     kill(journal);
@@ -281,7 +281,7 @@ fn what_never_fits_makes_nobody_give_way() {
         error.to_string(),
         "the persistent queue is full: 5652 bytes of 20000 are taken, 20044 are needed"
     );
-    // Longer than a segment and shorter than the journal: a segment of its own.
+    // The request is longer than a segment and shorter than the queue, so it gets its own segment.
     journal.append(&request(3, 10_000)).unwrap();
     assert_eq!(segments(&directory).len(), 2);
     let error = journal.append(&request(4, MAX_BODY + 1)).unwrap_err();
@@ -373,7 +373,7 @@ fn what_is_not_ours_is_left_alone() {
         journal.append(&request(number, 100)).unwrap();
     }
     drop(journal);
-    // A newer version wrote the one before, and the one behind.
+    // A newer version wrote the segments before and after this one.
     let (name, bytes) = segments(&directory).pop_first().unwrap();
     let mut newer = bytes.clone();
     newer[8] = 2;
@@ -432,7 +432,7 @@ fn a_number_is_never_given_twice() {
     journal.remove_oldest();
     journal.set_totals(&Totals::default()).unwrap();
     kill(journal);
-    // What waits goes away, and with it the segment in which the place is.
+    // The waiting request is removed, and with it the segment that the position refers to.
     let (name, _) = segments(&directory).pop_first().unwrap();
     fs::remove_file(directory.path().join(name)).unwrap();
     for number in 2..4 {

@@ -1,10 +1,10 @@
-//! Random histories, against a naive queue that knows what a kill brings back.
+//! Random histories, compared with a naive queue that models the effect of a kill.
 
 use proptest::prelude::*;
 
 use super::*;
 
-/// What is done to a journal.
+/// An operation on a persistent queue.
 #[derive(Clone, Debug)]
 enum Op {
     Append(usize),
@@ -14,9 +14,9 @@ enum Op {
     Sync,
     Reopen,
     Kill,
-    /// Kill, and cut this many of a thousandth off the last segment.
+    /// Kills the process, and cuts this many thousandths off the last segment.
     Tear(usize),
-    /// Kill, and flip a bit so far into all segments.
+    /// Kills the process, and flips this bit of the byte at this position in every segment.
     Flip(usize, u8),
 }
 
@@ -34,7 +34,7 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-/// A request, and where its record stands.
+/// A request, and the position of its record.
 #[derive(Clone, Debug)]
 struct Kept {
     request: Request,
@@ -43,11 +43,11 @@ struct Kept {
     end: usize,
 }
 
-/// A queue in memory that knows what a kill brings back.
+/// A queue in memory that models the effect of a kill.
 #[derive(Debug, Default)]
 struct Naive {
     waiting: VecDeque<Kept>,
-    /// Removed, and the journal was not asked to write that down.
+    /// Requests that were removed since the state was last written.
     removed: Vec<Kept>,
     totals: Totals,
     written_totals: Totals,
@@ -66,7 +66,7 @@ impl Naive {
         self.totals = self.written_totals;
     }
 
-    /// Loses what stands in these bytes. Returns how many.
+    /// Removes the requests that overlap these bytes. Returns their number.
     fn lose(&mut self, segment: &str, from: usize, to: usize) -> u64 {
         let before = self.waiting.len();
         self.waiting
@@ -81,9 +81,9 @@ proptest! {
     #[test]
     fn it_is_a_queue_whatever_happens(ops in proptest::collection::vec(op(), 1..80)) {
         let directory = TempDir::new().unwrap();
-        // Several segments, and room for all that can come.
+        // There are several segments, and room for everything.
         let config = config().with_max_bytes(128 << 10);
-        // Bytes in which a bit was flipped: what is damaged is told at every start.
+        // The bytes in which a bit was flipped: damage is found at every start.
         let mut scars = BTreeSet::new();
         let mut naive = Naive::default();
         let mut journal = open(&directory, &config);
