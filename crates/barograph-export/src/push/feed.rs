@@ -71,8 +71,8 @@ pub enum Fate {
     /// The request was delivered, permanently refused, dropped or written to the persistent queue. It
     /// must not be built again.
     Settled,
-    /// The request did not arrive, and its contents may be reported again. Only used if the next cycle
-    /// [supersedes](Feed::is_overtaken) it.
+    /// The request was not delivered, as far as is known, and its contents may be reported again. Only
+    /// used if the next cycle [supersedes](Feed::is_overtaken) it.
     Undone,
 }
 

@@ -30,8 +30,8 @@ pub trait Inflow<T>: Backlog {
     /// them to `into`. Does not wait: a record that was accepted but is not stored yet may be missing.
     fn take(&self, at_most: usize, into: &mut Vec<Box<T>>);
 
-    /// Takes back records that have been written to a request, so that their memory can be reused;
-    /// together they take `bytes` in the request. The default implementation drops them.
+    /// Takes back records that were encoded or left out, so that their memory can be reused; `bytes`
+    /// is their encoded size. The default implementation drops them.
     fn give_back(&self, records: Drain<'_, Box<T>>, bytes: usize) {
         let _ = (records, bytes);
     }

@@ -25,7 +25,8 @@ pub(super) enum Links {
 /// Opens a regular file with these options. Never waits for another process to open it too.
 ///
 /// # Errors
-/// Returns the errors of the system. For anything that is not a regular file, the error contains [`NotRegular`].
+/// Returns the errors of the system. For anything that is not a regular file, the error contains
+/// [`NotRegular`].
 pub(super) fn open(path: &Path, options: &mut OpenOptions, links: Links) -> io::Result<File> {
     let opened = platform::open(path, options, links);
     let is_regular = match &opened {
@@ -79,7 +80,7 @@ mod platform {
     use super::Links;
 
     pub(super) fn open(path: &Path, options: &mut OpenOptions, links: Links) -> io::Result<File> {
-        // A regular file never blocks, with or without this flag.
+        // A regular file never blocks, with or without `O_NONBLOCK`.
         let flags = libc::O_NONBLOCK | libc::O_NOCTTY;
         let flags = match links {
             Links::Followed => flags,

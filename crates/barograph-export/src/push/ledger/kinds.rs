@@ -75,7 +75,7 @@ impl Durations {
     }
 }
 
-/// The number of kinds that are told apart.
+/// The number of kinds that are distinguished.
 const MOST: usize = 16;
 
 #[cfg(test)]

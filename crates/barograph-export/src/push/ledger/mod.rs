@@ -62,7 +62,7 @@ pub enum Reason {
     Corrupt,
     /// The program ended before the item could be delivered.
     Shutdown,
-    /// The transport or the pipeline panicked while it was sending the item.
+    /// The transport or the pipeline panicked while it was handling the item.
     Panicked,
 }
 
@@ -162,8 +162,8 @@ impl Totals {
         self.exported.saturating_add(self.dropped_in_all())
     }
 
-    /// Returns true if these can be actual counts. Values from a disk may be anything, and must not be
-    /// so large that a sum of them overflows.
+    /// Returns true if these can be actual counts. A disk may hold any values, and they must not be so
+    /// large that a sum of them overflows.
     #[cfg(feature = "journal")]
     pub(super) fn is_plausible(&self) -> bool {
         let all = self.dropped.iter().chain([&self.produced, &self.exported]);
@@ -385,8 +385,8 @@ impl Ledger {
         grow(&mut account.totals.dropped[reason as usize], items);
     }
 
-    /// Closes the queue. Waiting items are lost except for `kept` of them, and so are items that the
-    /// queue accepts late. Returns the number of lost items.
+    /// Closes the queue. Encoded items that wait are lost except for `kept` of them, and so are
+    /// records that are still in the queue. Returns the number of lost items.
     pub(super) fn end(&self, kept: u64) -> u64 {
         let backlog = self.inner.backlog.get();
         if let Some(backlog) = backlog {
@@ -489,7 +489,7 @@ impl fmt::Debug for Inner {
     }
 }
 
-/// Adds to a sum without overflow: sums also come from persistent queues, and may be anything.
+/// Adds to a sum without overflow: sums also come from persistent queues, and may have any value.
 fn grow(sum: &mut u64, items: u64) {
     *sum = sum.saturating_add(items);
 }

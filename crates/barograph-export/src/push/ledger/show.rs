@@ -1,7 +1,7 @@
 //! The metrics of ledgers.
 //!
 //! The `otel.sdk.*` metrics follow OpenTelemetry's conventions. The `barograph.push.*` metrics show
-//! the account itself, so that it can be checked on a page: produced = exported + queued + dropped.
+//! the account itself, so that it can be checked in a scrape: produced = exported + queued + dropped.
 //!
 //! Source: OpenTelemetry semantic conventions 1.44, "SDK metrics" (development).
 
@@ -17,8 +17,8 @@ use super::kinds::{Durations, ErrorType, Kinds};
 use super::{Account, Ledger, QueueOperation, Reason, Totals};
 use crate::otlp::Signal;
 
-/// A metric source that shows ledgers. All ledgers of a process belong in one source: a family appears
-/// once on a page.
+/// A metric source that shows ledgers. All ledgers of a process belong in one source, because a family
+/// may appear only once in a scrape.
 #[derive(Clone, Debug)]
 pub struct LedgerSource {
     ledgers: Arc<[Ledger]>,

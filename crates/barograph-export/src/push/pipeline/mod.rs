@@ -6,8 +6,7 @@
 //! * **State of metrics** is superseded: the next cycle reports it again, and its items are then
 //!   dropped as [`Superseded`](crate::push::Reason::Superseded).
 //! * **Deltas that may have arrived** are sent again unchanged, before anything newer. The receiver
-//!   may see them twice; as part of a newer request they could not be recognized and would be counted
-//!   twice.
+//!   may see them twice; as part of a newer request they would certainly be counted twice.
 //! * **Spans and log records**, which are reported only once, are also sent again unchanged.
 //! * **With a persistent queue** all of these are written to it, and are sent from there, in order,
 //!   when the receiver is back.

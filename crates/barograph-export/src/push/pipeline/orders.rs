@@ -69,7 +69,7 @@ impl Orders {
         self.more_urgent(stage)
     }
 
-    /// Runs the future until `until`, and returns `None` if it does not complete. A more urgent
+    /// Runs the future until the given time, and returns `None` if it does not complete. A more urgent
     /// command shortens the time to half of what that command has left; the other half is for the
     /// command itself.
     pub(super) async fn within<T>(
@@ -96,7 +96,7 @@ impl Orders {
         .await
     }
 
-    /// Waits until `until`, or for a more urgent command. Returns true if none arrived.
+    /// Waits until the given time, or for a more urgent command. Returns true if none arrived.
     pub(super) async fn sleep(&mut self, stage: Stage, until: Instant) -> bool {
         let mut sleep = pin!(sleep_until(until));
         poll_fn(|context| match self.poll_interrupt(stage, context) {

@@ -55,8 +55,8 @@ pub(super) struct Sender {
 }
 
 impl Sender {
-    /// Sends the request until it is accepted or refused, until `until`, or until a more urgent
-    /// command arrives.
+    /// Sends the request, with retries, until it is accepted or refused, the time is up, or a more
+    /// urgent command arrives.
     pub(super) async fn deliver(
         &mut self,
         request: &Request,

@@ -63,7 +63,7 @@ impl Line {
         let mut due = after(Instant::now(), by_chance);
         let mut pause = FIRST_PAUSE;
         if std::mem::replace(&mut self.is_running, true) {
-            // The previous task was interrupted, because its runtime was shut down.
+            // The previous task was interrupted, for example because its runtime was shut down.
             self.worker.finish();
             self.is_torn = true;
         }

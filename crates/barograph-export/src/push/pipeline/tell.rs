@@ -95,7 +95,8 @@ impl Teller {
 
 /// The time for which the same event is not reported again.
 const AGAIN: Duration = Duration::from_secs(3600);
-/// The number of events that are told apart; a receiver's answers must not cause ever more log lines.
+/// The number of events that are distinguished; a receiver's answers must not cause ever more log
+/// lines.
 const MOST: usize = 32;
 
 #[cfg(test)]

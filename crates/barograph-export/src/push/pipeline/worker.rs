@@ -187,12 +187,13 @@ impl Worker {
         }
     }
 
-    /// Returns true while a job is pending that an earlier call stopped waiting for.
+    /// Returns true while a job is pending that an earlier call stopped waiting for, or if the desk
+    /// was lost.
     pub(super) fn is_away(&self) -> bool {
         !matches!(self.place, Place::Here(_))
     }
 
-    /// Runs a job and waits for it until `until`. Fails while another job is pending.
+    /// Runs a job and waits for it until the given time. Fails while another job is pending.
     pub(super) async fn run(
         &mut self,
         job: Job,

@@ -16,7 +16,7 @@ const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
 async fn a_month_without_a_receiver_costs_next_to_nothing() {
     for telling in [Telling::Cumulative, Telling::Delta, Telling::Events] {
         let world = World::new(telling, |_| Act::Setback(None));
-        // A request holds as many points as it may.
+        // Each request holds as many points as it may.
         world.state().items = 10_000;
         let (handle, task) = world.start();
         sleep(MONTH).await;

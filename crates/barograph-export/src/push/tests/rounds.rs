@@ -122,7 +122,7 @@ async fn a_partial_success_is_counted_and_not_sent_again() {
     let world = World::new(Telling::Cumulative, |nth| match nth {
         0 => Act::Reject(3),
         1 => Act::Reject(0),
-        // The number exceeds that of the items in the request.
+        // More items than the request contains.
         2 => Act::Reject(u64::MAX),
         _ => Act::Take,
     });
