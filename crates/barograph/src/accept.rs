@@ -1,8 +1,8 @@
-//! Accepting connections, also while the process has no file descriptor left.
+//! Accepts connections, also while the process has no free file descriptor.
 //!
-//! An error of `accept` never ends a listener: it is counted, said once, and tried again after a
-//! pause. A [`Reserve`] is a descriptor that is given up for a single connection when none is left, so
-//! that `/health` answers all the same.
+//! An error of `accept` never ends a listener: it is counted, logged once, and tried again after a
+//! pause. A [`Reserve`] is a descriptor that is released for a single connection when none is free,
+//! so that `/health` still answers.
 
 use std::fmt;
 use std::future::poll_fn;
@@ -19,7 +19,7 @@ use tokio::time::sleep;
 use crate::diagnostics;
 use crate::own::{Listener, Own};
 
-/// A listener whose errors are looked after.
+/// A listener that handles accept errors.
 pub(crate) struct Acceptor {
     listener: TcpListener,
     of: Listener,
@@ -28,25 +28,26 @@ pub(crate) struct Acceptor {
     trouble: Option<Trouble>,
 }
 
-/// A time in which connections cannot be accepted.
+/// A period in which connections cannot be accepted.
 #[derive(Clone, Copy)]
 struct Trouble {
     began: Instant,
     last: Instant,
 }
 
-/// A connection that was accepted.
+/// An accepted connection.
 pub(crate) struct Accepted {
     pub(crate) stream: TcpStream,
     pub(crate) peer: SocketAddr,
-    /// Set where it has the descriptor of the reserve, to which it goes back when this is dropped: so
-    /// after the stream, and soon.
+    /// Set if the connection uses the descriptor of the reserve, which is refilled when this is
+    /// dropped. Drop it after the stream, and soon.
     pub(crate) reserve: Option<Borrowed>,
 }
 
 impl Acceptor {
     pub(crate) fn new(listener: TcpListener, of: Listener, own: Option<Arc<Own>>) -> Self {
-        // Raised where it was too low; the system may cap it, and some take no second one.
+        // Raises a backlog that is too small. The system may cap it, and some do not accept a second
+        // call.
         let _ = SockRef::from(&listener).listen(BACKLOG);
         Acceptor {
             listener,
@@ -57,13 +58,14 @@ impl Acceptor {
         }
     }
 
-    /// Accepts one connection at a time with the descriptor of this reserve when there is no other.
+    /// When no descriptor is free, accepts one connection at a time with the descriptor of this
+    /// reserve.
     pub(crate) fn with_reserve(mut self, reserve: Reserve) -> Self {
         self.reserve = Some(reserve);
         self
     }
 
-    /// The next connection. Nothing is lost when it is no longer waited for.
+    /// Returns the next connection. Cancel safe: no connection is lost.
     pub(crate) async fn accept(&mut self) -> Accepted {
         loop {
             match self.listener.accept().await {
@@ -76,7 +78,7 @@ impl Acceptor {
                         reserve,
                     };
                 }
-                // The client left before it was accepted.
+                // The client disconnected before the connection was accepted.
                 Err(error) if is_of_one_connection(&error) => {}
                 Err(error) => {
                     self.fail(&error);
@@ -92,7 +94,7 @@ impl Acceptor {
         }
     }
 
-    /// A connection that waits already; none where there is no such.
+    /// Returns a connection that is already waiting; None if there is none.
     #[cfg(feature = "axum")]
     pub(crate) async fn accept_waiting(&mut self) -> Option<Accepted> {
         tokio::select! {
@@ -111,7 +113,7 @@ impl Acceptor {
                 peer,
                 reserve: Some(borrowed),
             }),
-            // Somebody else was faster with the descriptor.
+            // Another thread has taken the descriptor meanwhile.
             Poll::Ready(Err(_)) | Poll::Pending => None,
         }
     }
@@ -134,7 +136,8 @@ impl Acceptor {
         }
     }
 
-    /// Says that it is over, when it was for a while: at the edge it begins and ends many times.
+    /// Logs the recovery once it has lasted: at the descriptor limit, errors begin and end many
+    /// times.
     fn recover(&mut self) {
         let Some(trouble) = self.trouble.filter(|t| t.last.elapsed() >= QUIET) else {
             return;
@@ -166,12 +169,12 @@ fn is_of_one_connection(error: &io::Error) -> bool {
     )
 }
 
-/// A descriptor that is given up when no other is left. Clones are the same.
+/// A descriptor that is released when no other is free. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Reserve(Arc<Held>);
 
 struct Held {
-    /// What descriptors of the reserve are made of. It need not be opened, only duplicated.
+    /// The descriptors of the reserve are duplicates of this one, so that nothing has to be opened.
     source: Arc<std::net::TcpListener>,
     held: Mutex<Option<std::net::TcpListener>>,
     is_back: tokio::sync::Notify,
@@ -188,15 +191,16 @@ impl Reserve {
         reserve
     }
 
-    /// Gives the descriptor up, if there is one.
+    /// Releases the descriptor, if there is one.
     fn borrow(&self) -> Option<Borrowed> {
         let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
         drop(held.take()?);
         Some(Borrowed(self.clone()))
     }
 
-    /// Counts a descriptor that was got otherwise as that of the reserve, where that is gone and there
-    /// is no other: something else in the process took it for a moment while it was given up.
+    /// Counts the descriptor of an accepted connection as that of the reserve, if the reserve is
+    /// empty and cannot be refilled: another thread of the process took the released descriptor for a
+    /// moment.
     fn lend_if_missing(&self) -> Option<Borrowed> {
         self.fill();
         let held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
@@ -210,7 +214,7 @@ impl Reserve {
         }
     }
 
-    /// Waits until it is worth another try.
+    /// Waits until another try may succeed.
     async fn wait(&self) {
         tokio::select! {
             () = self.0.is_back.notified() => {}
@@ -229,9 +233,9 @@ impl Drop for Borrowed {
     }
 }
 
-/// Connections that wait to be accepted; the system's own limit is 4096 on Linux, 128 on macOS.
+/// The length of the accept queue; the system's own limit is 4096 on Linux, 128 on macOS.
 const BACKLOG: i32 = 4096;
-/// How long to wait after connections could not be accepted.
+/// The pause after an accept error.
 const PAUSE: Duration = Duration::from_millis(50);
-/// How long connections have to be accepted before the trouble is over.
+/// The time without accept errors after which the failure counts as over.
 const QUIET: Duration = Duration::from_secs(5);

@@ -1,4 +1,4 @@
-//! How telemetry is started: in one line, or taken apart.
+//! Starts telemetry: [`init`] with the defaults, [`Builder`] with each part configured.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -38,92 +38,93 @@ use crate::start_line::{Hearing, StartLine};
 use crate::subscriber::{self, EventsOf, Lines, Wishes};
 use crate::telemetry::{Flush, Telemetry};
 
-/// Starts the telemetry of a service: everything by default, everything from the environment.
+/// Starts the telemetry of a service with the defaults, configured by the environment.
 ///
-/// Serves `/metrics`, `/health` and `/ready` on 127.0.0.1:9464 from a thread of its own, prints log
-/// lines on stderr unless a subscriber for `tracing` is set already (so set yours before), and says
-/// in one line on stderr what goes where. Needs no runtime.
+/// Serves `/metrics`, `/health` and `/ready` on 127.0.0.1:9464 from its own thread. Prints log lines
+/// on stderr unless a `tracing` subscriber is already set, so set a custom one before. Prints one
+/// line on stderr that says where telemetry is exported. Needs no runtime.
 ///
-/// It is called once in a process, and what it returns is shared. Spans and log lines stay with the first
-/// telemetry of a process, also when that has ended; a second one says so when it starts.
+/// Call it once in a process and share the returned value. Spans and log lines stay with the first
+/// telemetry of a process, even after it has ended; a second one logs that when it starts.
 ///
-/// | variable | what it decides | when not set |
+/// | variable | meaning | default |
 /// |---|---|---|
-/// | `OTEL_SERVICE_NAME` | the service's name | `service.name` of the next, else `name` |
-/// | `OTEL_RESOURCE_ATTRIBUTES` | more about the service: `key=value,key=value`, percent-encoded | nothing |
-/// | `OTEL_EXPORTER_PROMETHEUS_HOST` | where the pages are served; in a container `0.0.0.0` | `localhost`, which is 127.0.0.1 |
-/// | `OTEL_EXPORTER_PROMETHEUS_PORT` | on which port; 0 is a free one | 9464 |
-/// | `BAROGRAPH_ALLOWED_HOSTS` | host names by which `/metrics` may be asked for on a loopback address, with commas between them; `*` is every one | `localhost`, loopback addresses, and the host above |
-/// | `OTEL_METRICS_EXPORTER` | who gets metrics: of `prometheus`, `otlp`, `console` and `none`, with commas between them | `prometheus`, and `otlp` where an endpoint is set |
-/// | `OTEL_EXPORTER_OTLP_ENDPOINT` and all `OTEL_EXPORTER_OTLP_*` | where and how telemetry is pushed: see the module `push` | nobody is dialed |
-/// | `OTEL_TRACES_EXPORTER` | who gets spans: of `otlp`, `zipkin`, `console` and `none`, with commas between them | `otlp` where an endpoint is set for it; else they stay in the process, where log lines and exemplars have their ids |
-/// | `OTEL_LOGS_EXPORTER` | who gets log records: of `otlp`, `console` and `none` | `otlp` where an endpoint is set for it |
-/// | `OTEL_METRICS_EXEMPLAR_FILTER` | which measurements become exemplars: `trace_based`, `always_on`, `always_off` | `trace_based` |
-/// | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | which traces are recorded: `always_on`, `always_off`, `traceidratio`, `parentbased_always_on` and its like, and what the sampler is told, such as a ratio from 0 to 1 | `parentbased_always_on` |
-/// | `BAROGRAPH_KEEP` | how many traces a second are exported though they were not sampled: those that failed, took long, or that an exemplar leads to; 0 for none | none |
-/// | `BAROGRAPH_KEEP_SLOW` | beside it, how many milliseconds are long | none is |
-/// | `OTEL_PROPAGATORS` | how a context travels: of `tracecontext`, `baggage`, `b3`, `b3multi`, `jaeger` and `none` | `tracecontext,baggage` |
-/// | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT`, `OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT`, `OTEL_LINK_ATTRIBUTE_COUNT_LIMIT` | how many attributes each of them has | `OTEL_ATTRIBUTE_COUNT_LIMIT`, else 128 |
-/// | `OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT`, `OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT` | how many characters a text has in them | `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`, else no end in spans, 65536 in log records |
-/// | `OTEL_SPAN_EVENT_COUNT_LIMIT`, `OTEL_SPAN_LINK_COUNT_LIMIT` | how many events and links a span has | 128 |
-/// | `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS` | the methods of HTTP that are told apart, case and all; others are `_OTHER` | those of RFC 9110, `PATCH`, `QUERY` |
-/// | `OTEL_SDK_DISABLED` | `true`: nothing is recorded or shown; contexts still go through, log lines, `/health` and `/ready` stay | `false` |
-/// | `RUST_LOG` | which log lines are printed: directives by target and level such as `info,sqlx=warn` | `info` |
-/// | `BAROGRAPH_SPANS` | which spans there are: directives | `info` |
-/// | `BAROGRAPH_LOGS` | which log records are pushed: directives | `info` |
-/// | `BAROGRAPH_LOG_FORMAT` | how lines look: `pretty`, `json`, or `tracing_json` as `tracing-subscriber` has it | `pretty` |
-/// | `NO_COLOR` | whatever it says, lines have no colors | colors on a terminal |
-/// | `BAROGRAPH_EXIT_TIMEOUT` | how long an exit of the process waits until what is left is exported and written, in milliseconds; 0 waits for nothing | 2000 |
+/// | `OTEL_SERVICE_NAME` | the service's name | `service.name` of the next variable, else `name` |
+/// | `OTEL_RESOURCE_ATTRIBUTES` | more resource attributes: `key=value,key=value`, percent-encoded | nothing |
+/// | `OTEL_EXPORTER_PROMETHEUS_HOST` | the host on which the pages are served; in a container `0.0.0.0` | `localhost`, which is 127.0.0.1 |
+/// | `OTEL_EXPORTER_PROMETHEUS_PORT` | the port of the pages; 0 picks a free one | 9464 |
+/// | `BAROGRAPH_ALLOWED_HOSTS` | comma-separated host names by which `/metrics` may be requested on a loopback address; `*` allows every name | `localhost`, loopback addresses, and the host above |
+/// | `OTEL_METRICS_EXPORTER` | the exporters of metrics: a comma-separated list of `prometheus`, `otlp`, `console` and `none` | `prometheus`, and `otlp` where an endpoint is set |
+/// | `OTEL_EXPORTER_OTLP_ENDPOINT` and all `OTEL_EXPORTER_OTLP_*` | where and how telemetry is pushed: see the module `push` | nothing is pushed |
+/// | `OTEL_TRACES_EXPORTER` | the exporters of spans: a comma-separated list of `otlp`, `zipkin`, `console` and `none` | `otlp` where an endpoint is set for it; else spans stay in the process, and log lines and exemplars have their ids |
+/// | `OTEL_LOGS_EXPORTER` | the exporters of log records: `otlp`, `console` and `none` | `otlp` where an endpoint is set for it |
+/// | `OTEL_METRICS_EXEMPLAR_FILTER` | the measurements that become exemplars: `trace_based`, `always_on`, `always_off` | `trace_based` |
+/// | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | the sampler: `always_on`, `always_off`, `traceidratio`, `parentbased_always_on` and the other parent-based ones; and its argument, such as a ratio from 0 to 1 | `parentbased_always_on` |
+/// | `BAROGRAPH_KEEP` | tail sampling: the number of unsampled traces exported per second because they failed, were slow, or have an exemplar; 0 for none | none |
+/// | `BAROGRAPH_KEEP_SLOW` | tail sampling: the number of milliseconds from which a trace counts as slow | no trace is slow |
+/// | `OTEL_PROPAGATORS` | the propagation formats: `tracecontext`, `baggage`, `b3`, `b3multi`, `jaeger` and `none` | `tracecontext,baggage` |
+/// | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT`, `OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT`, `OTEL_LINK_ATTRIBUTE_COUNT_LIMIT` | the maximum number of attributes of each | `OTEL_ATTRIBUTE_COUNT_LIMIT`, else 128 |
+/// | `OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT`, `OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT` | the maximum number of characters of a text value | `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`, else no limit in spans, 65536 in log records |
+/// | `OTEL_SPAN_EVENT_COUNT_LIMIT`, `OTEL_SPAN_LINK_COUNT_LIMIT` | the maximum number of events and links of a span | 128 |
+/// | `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS` | the known HTTP methods, case-sensitive; others are reported as `_OTHER` | those of RFC 9110, `PATCH`, `QUERY` |
+/// | `OTEL_SDK_DISABLED` | `true`: nothing is recorded or exported; contexts are still propagated, and log lines, `/health` and `/ready` stay | `false` |
+/// | `RUST_LOG` | the log lines that are printed: directives by target and level such as `info,sqlx=warn` | `info` |
+/// | `BAROGRAPH_SPANS` | the spans that are created: directives | `info` |
+/// | `BAROGRAPH_LOGS` | the log records that are pushed: directives | `info` |
+/// | `BAROGRAPH_LOG_FORMAT` | the format of log lines: `pretty`, `json`, or `tracing_json`, the format of `tracing-subscriber` | `pretty` |
+/// | `NO_COLOR` | any value: lines have no colors | colors on a terminal |
+/// | `BAROGRAPH_EXIT_TIMEOUT` | the time in milliseconds that an exit of the process waits until pending telemetry is exported and written; 0 does not wait | 2000 |
 ///
-/// An invalid value is ignored and a warning says so: through `tracing` with the target `barograph`, or
-/// on stderr where no subscriber shows that, as with [`Builder::without_subscriber`],
-/// [`Builder::without_logs`] or a filter that drops it. Values that are empty or blank count as not
-/// set; those that are not UTF-8 or longer than 32 KiB are invalid. No variable keeps a service from
-/// starting, except `BAROGRAPH_PUSH_JOURNAL_REQUIRED`, which asks for that.
+/// An invalid value is ignored, with a warning: through `tracing` with the target `barograph`, or on
+/// stderr where no subscriber prints it, as with [`Builder::without_subscriber`],
+/// [`Builder::without_logs`] or a filter that drops it. Empty and blank values count as unset; values
+/// that are not UTF-8 or longer than 32 KiB are invalid. No variable keeps a service from starting,
+/// except `BAROGRAPH_PUSH_JOURNAL_REQUIRED`, which asks for that.
 ///
-/// A port that is taken does not keep a service from starting either: a warning says so once, and the
-/// port is tried every second until it is free, for example when the process before has ended. So two
-/// processes on one machine start, and the second one has no pages until the first one ends; give each a
-/// port of its own. Only an address that the program sets with [`Builder::with_address`] has to be free.
+/// A port that is taken does not keep a service from starting either: one warning is logged, and the
+/// port is tried every second until it is free, for example when the previous process has ended. So
+/// of two processes on one machine both start, and the second one has no pages until the first one
+/// ends; give each its own port. Only an address that the program sets with [`Builder::with_address`]
+/// has to be free.
 ///
 /// # The end of the process
 ///
 /// Nothing is lost by a process that keeps the [`Telemetry`] until the end of `main`, or that calls
-/// [`Telemetry::shutdown`]: what waits is exported within 5 s, and lines are written.
+/// [`Telemetry::shutdown`]: queued telemetry is exported within 5 s, and log lines are written.
 ///
-/// | it ends | log lines | spans, log records, metrics |
+/// | the process ends | log lines | spans, log records, metrics |
 /// |---|---|---|
-/// | by a return or a panic of `main`, or by [`std::process::exit`], with the telemetry still alive, for example in a `static`, forgotten, or held by another thread | written | exported; spans that are open as they stand |
+/// | by a return or a panic of `main`, or by [`std::process::exit`], with the telemetry still alive, for example in a `static`, forgotten, or held by another thread | written | exported; open spans with their current state |
 /// | by a panic where panics abort | written, by a panic hook, within 1 s | exported, by the same hook: see [`Builder::without_panic_hook`] |
-/// | by [`std::process::abort`], or a signal that nobody handles, such as SIGTERM without [`Telemetry::serve`] | those of the last milliseconds are lost, errors too: call [`Telemetry::flush`] first | what waits is lost |
+/// | by [`std::process::abort`], or an unhandled signal, such as SIGTERM without [`Telemetry::serve`] | those of the last milliseconds are lost, errors too: call [`Telemetry::flush`] first | queued telemetry is lost |
 /// | by `_exit`, `quick_exit`, SIGKILL, or the out-of-memory killer | the same | the same |
 ///
-/// An exit waits for `BAROGRAPH_EXIT_TIMEOUT` at the most. What a receiver has not taken by then is lost,
-/// unless it is in a persistent queue, and so are lines for which nobody has read the standard error. A thread that
-/// logs never waits for whoever reads its lines, but for a tenth of a second once the process has begun
-/// to end.
+/// An exit waits for `BAROGRAPH_EXIT_TIMEOUT` at most. Telemetry that a receiver has not accepted by
+/// then is lost, unless it is in a persistent queue, and so are log lines while the reader of stderr
+/// is stalled. A thread that logs never waits for the reader of its lines, except for a tenth of a
+/// second once the process has begun to end.
 ///
 /// # Forks
 ///
 /// Fork before the telemetry is started. The child of a process that has started it has none of its
-/// threads: it serves no pages and exports nothing, neither what it records nor what waited in the
-/// parent. Its log lines are written by the threads that log. Dropping the telemetry there does nothing,
-/// and an exit waits for nothing.
+/// threads: it serves no pages and exports nothing, neither what it records nor what was queued in
+/// the parent. Its log lines are written by the threads that log. Dropping the telemetry there does
+/// nothing, and an exit does not wait.
 ///
 /// # Errors
-/// [`StartError`], when a thread cannot be created or a persistent queue that is required cannot be opened.
+/// [`StartError`], if a thread cannot be created or a required persistent queue cannot be opened.
 pub fn init(name: &str) -> Result<Telemetry, StartError> {
     Telemetry::builder(name).start()
 }
 
 impl Telemetry {
-    /// Takes [`init`] apart.
+    /// Returns a builder, which starts what [`init`] starts, with each part configured.
     pub fn builder(name: &str) -> Builder {
         Builder::new(name)
     }
 }
 
-/// What telemetry shall be. What the environment says beats it.
+/// Configures telemetry. Environment variables take precedence over values set here.
 ///
 /// ```
 /// let telemetry = barograph::Telemetry::builder("shop")
@@ -162,15 +163,15 @@ pub struct Builder {
 
 type Lookup = dyn Fn(&str) -> Option<OsString> + Send + Sync;
 
-/// Where the pages are served.
+/// The address of the pages.
 enum PagesAt {
-    /// Where the environment says.
+    /// The address that the environment sets, or the default.
     Environment,
-    /// Here, unless the environment says otherwise.
+    /// This address, unless the environment sets another.
     Address(SocketAddr),
-    /// On this listener, whatever the environment says.
+    /// This listener, whatever the environment says.
     Listener(TcpListener),
-    /// Nowhere.
+    /// No address: no pages are served.
     Nowhere,
 }
 
@@ -210,24 +211,24 @@ impl Builder {
         }
     }
 
-    /// The service's version, `service.version`: `env!("CARGO_PKG_VERSION")`.
+    /// Sets the service's version, `service.version`: `env!("CARGO_PKG_VERSION")`.
     pub fn with_version(self, version: &str) -> Self {
         self.with_attribute(resource::VERSION, version)
     }
 
-    /// What tells this instance of the service from others, `service.instance.id`. Without it every
-    /// start makes a UUID.
+    /// Sets the id of this instance of the service, `service.instance.id`. Without it every start
+    /// generates a UUID.
     pub fn with_instance_id(self, id: &str) -> Self {
         self.with_attribute(resource::INSTANCE, id)
     }
 
-    /// An attribute of the resource.
+    /// Adds an attribute to the resource.
     pub fn with_attribute(mut self, key: &str, value: &str) -> Self {
         self.own.attributes.push((key.into(), value.into()));
         self
     }
 
-    /// Looks variables up here instead of in the environment of the process. For tests.
+    /// Looks variables up with this function instead of in the environment of the process. For tests.
     pub fn with_environment(
         mut self,
         lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
@@ -236,7 +237,8 @@ impl Builder {
         self
     }
 
-    /// Serves the pages here where the environment does not say otherwise. Port 0 is a free one.
+    /// Serves the pages on this address unless the environment sets another. Port 0 picks a free
+    /// port.
     pub fn with_address(mut self, address: SocketAddr) -> Self {
         self.pages_at = PagesAt::Address(address);
         self
@@ -248,144 +250,148 @@ impl Builder {
         self
     }
 
-    /// Answers to this host name, too, where the pages are served on a loopback address, which is the
-    /// default: there a request for `/metrics` has to name `localhost` or a loopback address as its
-    /// `Host`, so that no web page from elsewhere reads it by a name that it resolves to this machine (DNS
-    /// rebinding). `*` is every name; `BAROGRAPH_ALLOWED_HOSTS` adds more.
+    /// Allows this host name, too, where the pages are served on a loopback address, which is the
+    /// default. There the `Host` of a request for `/metrics` has to be `localhost` or a loopback
+    /// address, so that no foreign web page reads it through a name that resolves to this machine
+    /// (DNS rebinding). `*` allows every name; `BAROGRAPH_ALLOWED_HOSTS` adds more.
     pub fn with_allowed_host(mut self, host: &str) -> Self {
         self.allowed_hosts.push(host.into());
         self
     }
 
-    /// Serves no pages: no port, no thread. They come from [`Telemetry::page`].
+    /// Serves no pages: opens no port and starts no thread for them. [`Telemetry::page`] still
+    /// renders them.
     pub fn without_listener(mut self) -> Self {
         self.pages_at = PagesAt::Nowhere;
         self
     }
 
-    /// Shows this registry instead of the global one. Macros record in the global one all the same.
+    /// Exports this registry instead of the global one. Macros still record in the global one.
     pub fn with_registry(mut self, registry: Registry) -> Self {
         self.registry = registry;
         self
     }
 
-    /// Shows what this source gives, behind the registry.
+    /// Adds a source of metrics, exported after the registry.
     pub fn with_source(mut self, source: impl Source + 'static) -> Self {
         self.sources.push(Arc::new(source));
         self
     }
 
-    /// How many series the family of this name may have; 2,000 where nothing is said.
+    /// Sets the maximum number of series of the family with this name; 2,000 by default.
     pub fn with_limit_of(mut self, family: &str, limit: usize) -> Self {
         self.limits.push((family.into(), limit));
         self
     }
 
-    /// Which measurements may become exemplars.
+    /// Sets which measurements may become exemplars.
     pub fn with_exemplar_filter(mut self, filter: ExemplarFilter) -> Self {
         self.exemplars = Some(filter);
         self
     }
 
-    /// How many bytes the cells that threads own may take in the whole process; 64 MiB by default.
+    /// Sets the maximum number of bytes of thread-owned cells in the whole process; 64 MiB by
+    /// default.
     pub fn with_thread_cell_budget(mut self, bytes: u64) -> Self {
         self.thread_cell_budget = Some(bytes);
         self
     }
 
-    /// How names and lines on the pages are made.
+    /// Sets how names and lines are written on the pages.
     pub fn with_page_config(mut self, config: prometheus::Config) -> Self {
         self.page_config = config;
         self
     }
 
-    /// Leaves the metrics of the process out: `process_cpu_seconds_total` and so on.
+    /// Leaves out the process metrics, such as `process_cpu_seconds_total`.
     pub fn without_process_metrics(mut self) -> Self {
         self.process = Part::Off;
         self
     }
 
-    /// Prints no log lines. Without this they go to stderr, unless a subscriber is set already. What
-    /// the library itself warns of still goes there.
+    /// Prints no log lines. By default they go to stderr, unless a subscriber is already set.
+    /// Warnings of the library itself still go to stderr.
     pub fn without_logs(mut self) -> Self {
         self.heard.lines = Lines::Off;
         self
     }
 
-    /// Sets no subscriber for `tracing`: the service sets its own, with
-    /// [`Telemetry::layer`] in it. What the library itself warns of before that goes to stderr, and
-    /// afterwards too where the subscriber drops warnings of the target `barograph`.
+    /// Sets no `tracing` subscriber: the service sets a custom one that includes
+    /// [`Telemetry::layer`]. Warnings of the library before that go to stderr, and later ones too
+    /// where the subscriber drops warnings of the target `barograph`.
     pub fn without_subscriber(mut self) -> Self {
         self.subscriber = Part::Off;
         self
     }
 
-    /// Which traces are recorded, where `OTEL_TRACES_SAMPLER` does not say it: all whose caller does
-    /// not say otherwise, unless this is set.
+    /// Sets the sampler, unless `OTEL_TRACES_SAMPLER` sets one. By default a trace follows the
+    /// decision of its caller, and a trace without a caller is sampled.
     pub fn with_sampler(mut self, sampler: impl Sampler + 'static) -> Self {
         self.heard.sampler = Some(Box::new(sampler));
         self
     }
 
-    /// Exports traces that were not sampled all the same where they failed, took long or have an
-    /// exemplar, as far as this says and `BAROGRAPH_KEEP` says nothing. None, unless this is set.
+    /// Enables tail sampling: exports unsampled traces that failed, were slow or have an exemplar,
+    /// within this budget, unless `BAROGRAPH_KEEP` sets another. Off by default.
     pub fn with_keep(mut self, keep: Keep) -> Self {
         self.heard.keep = Some(keep);
         self
     }
 
-    /// How many log lines of one place in the program are printed, and how many log records of it are
-    /// pushed: all of them, unless this is set. The rest is counted, and the next one says how many
-    /// there were.
+    /// Limits the log lines printed and the log records pushed of each callsite in the program.
+    /// Unlimited by default. Those over the limit are counted, and the next one that passes carries
+    /// the count.
     pub fn with_rate_limit(mut self, limit: RateLimit) -> Self {
         self.heard.rate = Some(limit);
         self
     }
 
-    /// How a context travels between services, where `OTEL_PROPAGATORS` does not say it: by the headers
-    /// `traceparent`, `tracestate` and `baggage`, unless this is set. It holds for the whole process.
+    /// Sets the propagation formats, unless `OTEL_PROPAGATORS` sets them. By default they are the
+    /// headers `traceparent`, `tracestate` and `baggage`. Applies to the whole process.
     pub fn with_propagators(mut self, propagators: Propagators) -> Self {
         self.propagators = Some(propagators);
         self
     }
 
-    /// What is hidden in spans, log records and lines: the usual names of secrets, unless this is set.
+    /// Sets the redaction of spans, log records and lines; by default the usual names of secrets are
+    /// redacted.
     pub fn with_redaction(mut self, redaction: Redaction) -> Self {
         self.heard.redaction = redaction;
         self
     }
 
-    /// Tells an event inside of a span that is recorded twice: as a log record, and in its span. Without
-    /// this it is in its span only where no log records are pushed.
+    /// Exports an event inside a recorded span twice: as a log record, and in its span. By default it
+    /// is in its span only where no log records are pushed.
     pub fn with_events_in_spans(mut self) -> Self {
         self.heard.events = EventsOf::Both;
         self
     }
 
-    /// Does not say on stderr what goes where. Warnings about variables are not part of that line.
+    /// Does not print the start line on stderr. Warnings about variables are not part of that line.
     pub fn without_start_line(mut self) -> Self {
         self.start_line = Part::Off;
         self
     }
 
-    /// Sets no panic hook. Without this one is set where panics end the process at once, which is with
-    /// `panic = "abort"`: behind the hook of before, it ends the spans that are open, as they stand, and
-    /// sends what waits, for a second at the most. Where panics unwind none is needed and none is set.
+    /// Sets no panic hook. By default one is set where panics end the process at once, which is with
+    /// `panic = "abort"`: after the previous hook, it ends open spans with their current state and
+    /// exports queued telemetry, for a second at most. Where panics unwind, none is needed and none
+    /// is set.
     pub fn without_panic_hook(mut self) -> Self {
         self.panic_hook = Part::Off;
         self
     }
 
-    /// How long an exit of the process waits until what is left is exported and written, where
-    /// `BAROGRAPH_EXIT_TIMEOUT` does not say it: 2 s unless this is set. Zero waits for nothing. See
-    /// [the end of the process](crate::init#the-end-of-the-process).
+    /// Sets the time that an exit of the process waits until pending telemetry is exported and
+    /// written, unless `BAROGRAPH_EXIT_TIMEOUT` sets it; 2 s by default. Zero does not wait. See [the
+    /// end of the process](crate::init#the-end-of-the-process).
     pub fn with_exit_timeout(mut self, timeout: Duration) -> Self {
         self.exit_timeout = Some(timeout);
         self
     }
 
-    /// Pushes metrics, spans and log records to this receiver of OTLP, where the environment does not
-    /// say otherwise: a base URL such as `http://collector:4318`, to which the path of each signal is
+    /// Pushes metrics, spans and log records to this OTLP receiver, unless the environment sets
+    /// another. It is a base URL such as `http://collector:4318`, to which the path of each signal is
     /// appended. The protocol is `http/protobuf` unless `OTEL_EXPORTER_OTLP_PROTOCOL` names another.
     ///
     /// ```no_run
@@ -401,24 +407,24 @@ impl Builder {
         self
     }
 
-    /// Pushes to this receiver, too.
+    /// Adds a push to another receiver.
     #[cfg(feature = "otlp")]
     pub fn with_push(mut self, push: Push) -> Self {
         self.pushes.add(push);
         self
     }
 
-    /// Makes it an error of [`start`](Self::start) when a persistent queue cannot be opened, where
-    /// `BAROGRAPH_PUSH_JOURNAL_REQUIRED` does not say otherwise. Without this telemetry starts without
-    /// it, and opens it later: see [`Push::with_journal`].
+    /// Makes [`start`](Self::start) fail if a persistent queue cannot be opened, unless
+    /// `BAROGRAPH_PUSH_JOURNAL_REQUIRED` says otherwise. By default telemetry starts without it, and
+    /// opens it later: see [`Push::with_journal`].
     #[cfg(feature = "otlp")]
     pub fn with_required_persistent_queues(mut self) -> Self {
         self.pushes.need_persistent_queues(Need::Required);
         self
     }
 
-    /// Runs this at shutdown, before the pages go, on a thread of its own. It is told the moment
-    /// until which it is waited for, which is 5 s later.
+    /// Runs this at shutdown, before the pages are closed, on its own thread. Its argument is the
+    /// deadline, 5 s later, after which shutdown no longer waits for it.
     pub fn with_flush(mut self, flush: impl FnOnce(Instant) + Send + 'static) -> Self {
         self.flushes.push(Box::new(flush));
         self
@@ -427,7 +433,7 @@ impl Builder {
     /// Starts the telemetry.
     ///
     /// # Errors
-    /// [`StartError`], most often because another program has the address that was asked for.
+    /// [`StartError`], most often because another program has the requested address.
     pub fn start(mut self) -> Result<Telemetry, StartError> {
         process::watch_forks();
         let mut config = Config::read(&*self.lookup);
@@ -507,7 +513,8 @@ impl Builder {
         };
         let targets = pushes.targets();
         let ready = pushes.ready(&resource, &all_sources)?;
-        // From here on nothing fails that a user can do something about. So globals are set now.
+        // Nothing that follows fails for a reason that the user can fix, so globals are set from here
+        // on.
         let hearing = match hearing {
             Hearing::Service | Hearing::Somebody | Hearing::Earlier => {
                 layers.wait(&heard);
@@ -515,7 +522,7 @@ impl Builder {
             }
             Hearing::Printing | Hearing::Silent => match layers.install() {
                 true => hearing,
-                // Another thread was first by a moment.
+                // Another thread has set a subscriber meanwhile.
                 false => heard_by(),
             },
         };
@@ -553,7 +560,7 @@ impl Builder {
     }
 }
 
-/// Who hears what the service says, before anything is installed.
+/// Returns which subscriber the process uses, before anything is installed.
 fn hearing(subscriber: Part, lines: Lines) -> Hearing {
     match subscriber {
         Part::Off => Hearing::Service,
@@ -563,7 +570,7 @@ fn hearing(subscriber: Part, lines: Lines) -> Hearing {
     }
 }
 
-/// Who it is that hears it already.
+/// Returns whether the installed subscriber is that of an earlier telemetry or the service's.
 fn heard_by() -> Hearing {
     match diagnostics::is_ours() {
         true => Hearing::Earlier,
@@ -571,9 +578,9 @@ fn heard_by() -> Hearing {
     }
 }
 
-/// Sets what there is once in a process, and says what cannot be set or was not understood.
+/// Sets the process-wide values, and logs those that cannot be set and the notices about variables.
 fn set_globals(config: &mut Config, propagators: Option<Propagators>) {
-    // Also where telemetry is off: a service passes on what it gets.
+    // Also where telemetry is disabled: a service propagates the contexts it receives.
     if let Some(propagators) = config.events.propagators.take().or(propagators)
         && propagation::set_propagators(propagators).is_err()
     {

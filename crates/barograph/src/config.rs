@@ -1,4 +1,4 @@
-//! What the environment decides.
+//! The configuration read from the environment.
 
 use std::time::Duration;
 
@@ -10,22 +10,21 @@ use crate::events_env::Events;
 use crate::otlp_env::Otlp;
 use crate::resource::{self, Outside};
 
-/// The values of all variables that are read. A variable that is not set leaves the choice to the
-/// program.
+/// The values of all variables that are read. An unset variable leaves the choice to the program.
 #[derive(Debug, Default)]
 pub(crate) struct Config {
     pub(crate) disabled: bool,
     pub(crate) resource: Outside,
     pub(crate) host: Option<String>,
     pub(crate) port: Option<u16>,
-    /// By which names the pages may be asked for on a loopback address.
+    /// The host names by which the pages may be requested on a loopback address.
     pub(crate) allowed_hosts: Vec<Box<str>>,
     pub(crate) exemplars: Option<ExemplarFilter>,
     pub(crate) otlp: Otlp,
     pub(crate) events: Events,
-    /// The methods of HTTP that are told apart.
+    /// The known HTTP methods.
     pub(crate) known_methods: Option<Vec<String>>,
-    /// How long an exit of the process waits.
+    /// The time that an exit of the process waits.
     pub(crate) exit_timeout: Option<Duration>,
     pub(crate) notices: Vec<Notice>,
 }
@@ -95,7 +94,7 @@ const KNOWN_METHODS: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
 
 const EXIT_TIMEOUT: &str = "BAROGRAPH_EXIT_TIMEOUT";
 
-/// The variable that turns telemetry off.
+/// The variable that disables telemetry.
 pub(crate) const DISABLED: &str = "OTEL_SDK_DISABLED";
 
 #[cfg(test)]

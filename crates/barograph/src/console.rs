@@ -1,4 +1,4 @@
-//! Prints requests on the standard output, one line of OTLP/JSON each.
+//! The console exporter: prints requests on stdout, one line of OTLP/JSON each.
 
 use std::future::Future;
 use std::io::{self, Write as _};
@@ -8,7 +8,7 @@ use barograph_export::otlp::{Request, Signal};
 use barograph_export::push::{Outcome, Refusal, Target, Transport};
 use tokio::task::spawn_blocking;
 
-/// The standard output.
+/// A transport that prints on stdout.
 pub(crate) struct Console {
     target: Target,
 }
@@ -36,7 +36,7 @@ impl Transport for Console {
         request: &'a Request,
     ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
         let line = request.body.clone();
-        // Whoever reads it may be slow, which must hold nobody up but this request.
+        // The reader of stdout may be slow; only this request waits for it.
         let printed = spawn_blocking(move || print(&line));
         Box::pin(async move {
             let error = match printed.await {
@@ -44,7 +44,7 @@ impl Transport for Console {
                 Ok(Err(error)) => error.to_string(),
                 Err(error) => error.to_string(),
             };
-            // A reader that has left does not come back.
+            // A closed stdout does not come back, so the failure is permanent.
             Outcome::Refused(Refusal {
                 error_type: "stdout".into(),
                 message: error,

@@ -1,15 +1,15 @@
-//! Messages of the library itself: about variables that are ignored, receivers that are away and the
-//! like. They go through `tracing`, and to stderr where no subscriber would show them.
+//! Messages of the library itself, for example about ignored variables and unavailable receivers.
+//! They go through `tracing`, and to stderr if no subscriber would print them.
 //!
-//! | who is the subscriber when it is said | where it goes |
+//! | subscriber when the message is logged | destination |
 //! |---|---|
-//! | ours, which prints lines | a line, unless the filter drops warnings of the target `barograph`; then stderr |
-//! | ours, without lines (`without_logs`) | an event for spans and log records, and stderr |
-//! | the service's, set at any time | an event; on stderr too where its filter drops warnings of `barograph` |
-//! | nobody, or not yet (`without_subscriber`) | stderr |
+//! | this library's, which prints lines | a line, unless the filter drops warnings of the target `barograph`; then stderr |
+//! | this library's, without lines (`without_logs`) | an event for spans and log records, and stderr |
+//! | the service's, set at any time | an event; also stderr if its filter drops warnings of `barograph` |
+//! | none, or none yet (`without_subscriber`) | stderr |
 //!
-//! What was said on stderr is not said again when a subscriber is set later. A subscriber of the service
-//! that says that it takes warnings is trusted to show them.
+//! Messages printed on stderr are not repeated when a subscriber is set later. A subscriber of the
+//! service that enables warnings is trusted to print them.
 
 use std::cell::Cell;
 use std::fmt::Display;
@@ -27,7 +27,7 @@ use tracing_subscriber::layer::{Context, Layer};
 
 use crate::stderr::Stderr;
 
-/// Says something that a person should look at.
+/// Logs a warning.
 pub(crate) fn warn(message: &dyn Display) {
     if !is_shown(|| tracing::warn!(target: TARGET, "{message}")) {
         HAS_PRINTED.store(true, Ordering::Relaxed);
@@ -35,7 +35,7 @@ pub(crate) fn warn(message: &dyn Display) {
     }
 }
 
-/// Says that something of the library itself has failed.
+/// Logs an error of the library itself.
 pub(crate) fn error(message: &dyn Display) {
     if !is_shown(|| tracing::error!(target: TARGET, "{message}")) {
         HAS_PRINTED.store(true, Ordering::Relaxed);
@@ -43,17 +43,17 @@ pub(crate) fn error(message: &dyn Display) {
     }
 }
 
-/// Says that something is well again, where the trouble was said.
+/// Logs a recovery, if the failure was logged.
 #[cfg(feature = "otlp")]
 pub(crate) fn info(message: &dyn Display) {
     let is_shown = is_shown(|| tracing::info!(target: TARGET, "{message}"));
-    // A filter that drops only what is less than a warning was meant so.
+    // A filter that drops only levels below warnings does so on purpose.
     if !is_shown && HAS_PRINTED.load(Ordering::Relaxed) {
         print(message);
     }
 }
 
-/// As [`warn`], from a thread that must not wait for stderr, such as one that records.
+/// As [`warn`], for a thread that must not wait for stderr, such as one that records.
 pub(crate) fn warn_without_waiting(message: &str) {
     if is_shown(|| tracing::warn!(target: TARGET, "{message}")) {
         return;
@@ -73,13 +73,13 @@ pub(crate) fn warn_without_waiting(message: &str) {
     }
 }
 
-/// Waits a moment until what was said without waiting is written.
+/// Waits up to `limit` until messages logged without waiting are written.
 pub(crate) fn settle(limit: Duration) {
-    // What is not written in time is written later, or lost with the process.
+    // Messages that are not written in time are written later, or lost with the process.
     drop(PRINTED.wait_timeout_while(pending(), limit, |pending| *pending > 0));
 }
 
-/// Messages that other threads are about to write.
+/// The number of messages that other threads are about to write.
 static PENDING: Mutex<usize> = Mutex::new(0);
 static PRINTED: Condvar = Condvar::new();
 
@@ -87,58 +87,58 @@ fn pending() -> MutexGuard<'static, usize> {
     PENDING.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Writes a line to stderr. One that cannot be written is no reason to fail.
+/// Writes a line to stderr. Write errors are ignored.
 pub(crate) fn print(message: &dyn Display) {
     let line = one_line(&message.to_string());
     let _ = Stderr::new().write_all(format!("barograph: {line}\n").as_bytes());
 }
 
-/// Makes an event, on threads that export as well. Returns whether it is shown.
+/// Emits an event, also on threads that suppress events. Returns true if it is shown.
 fn is_shown(event: impl FnOnce()) -> bool {
     let _allowed = suppression::allow();
     WAS_SEEN.set(false);
     event();
     match is_ours() {
-        // A filter of one of our layers that takes it says nothing about the others.
+        // Another layer's filter enabling the event does not mean that the line was printed.
         true => WAS_SEEN.get(),
         false => tracing::enabled!(target: PROBE, Level::WARN),
     }
 }
 
-/// The target of what the library itself says.
+/// The target of the library's own messages.
 const TARGET: &str = "barograph";
 
-/// The target by which a subscriber of the service is asked, for which filters decide as for [`TARGET`].
+/// The target with which a subscriber of the service is probed; filters treat it like [`TARGET`].
 const PROBE: &str = "barograph::probe";
 
-/// A filter for our layers in a subscriber of the service, which show nothing to people: it hides the
-/// question from them, so that the answer is that of the service's layers.
+/// Returns a filter for the library's layers in a subscriber of the service. These layers print
+/// nothing, so the probe is hidden from them, and the result is that of the service's layers.
 pub(crate) fn hide_probe() -> FilterFn {
     let is_other: fn(&Metadata<'_>) -> bool = |metadata| metadata.target() != PROBE;
     filter_fn(is_other).with_max_level_hint(LevelFilter::TRACE)
 }
 
-/// Tells the subscriber of the process from others, where it is ours.
+/// Recognizes the global subscriber if this library has set it.
 static IS_OURS: OnceLock<fn() -> bool> = OnceLock::new();
 
-/// Says that the subscriber of the process is ours, and of this type.
+/// Records that this library has set the global subscriber, of this type.
 pub(crate) fn set_ours<S: Subscriber>() {
     let is_ours = || dispatcher::get_default(|heard| heard.is::<S>());
-    // Only the first subscriber of a process is one.
+    // It is set only once, by the first subscriber of the process.
     let _ = IS_OURS.set(is_ours);
 }
 
-/// Whether the subscriber of this thread is the one that we made that of the process.
+/// Returns true if the subscriber of this thread is the one that this library has set globally.
 pub(crate) fn is_ours() -> bool {
     IS_OURS.get().is_some_and(|is_ours| is_ours())
 }
 
 thread_local! {
-    /// Whether what this thread said last came to a layer that shows it.
+    /// True if the last message of this thread reached a layer that prints it.
     static WAS_SEEN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Stands beside a layer that prints lines, behind the same filter, and sees what that prints.
+/// A layer behind the same filter as the one that prints lines, which sees the same events.
 pub(crate) struct Witness;
 
 impl<S: Subscriber> Layer<S> for Witness {
@@ -149,10 +149,10 @@ impl<S: Subscriber> Layer<S> for Witness {
     }
 }
 
-/// Whether something was said on stderr.
+/// True once a message was printed on stderr.
 static HAS_PRINTED: AtomicBool = AtomicBool::new(false);
 
-/// Text in one line, whatever is in it: on a terminal control characters would be obeyed.
+/// Escapes text into one line, so that a terminal does not interpret control characters.
 pub(crate) fn one_line(text: &str) -> String {
     let mut line = String::with_capacity(text.len());
     for char in text.chars() {

@@ -1,9 +1,9 @@
-//! The environment, read by the rules of OpenTelemetry.
+//! Reads environment variables by the rules of OpenTelemetry.
 //!
-//! It comes in as a function, so that a test gives its own. Rules that are easy to get wrong:
-//! a value that is empty or blank is as good as not set, blanks around a value do not count, only
-//! `true` (in any case) is true, and an invalid value is logged and ignored alone. So is one that is
-//! not UTF-8 or longer than [`LONGEST`].
+//! Lookups go through a function, which tests replace. Rules that are easy to get wrong: an empty or
+//! blank value counts as unset, surrounding blanks are trimmed, only `true` (in any case) is true,
+//! and an invalid value is logged and ignored alone. So is a value that is not UTF-8 or longer than
+//! [`LONGEST`].
 //!
 //! Source: OpenTelemetry specification, "Environment variable specification".
 
@@ -14,17 +14,17 @@ use std::time::Duration;
 
 use crate::diagnostics::one_line;
 
-/// Looks variables up and keeps in mind what there is to say about them.
+/// Looks variables up and collects the notices about them.
 pub(crate) struct Environment<'a> {
     lookup: &'a Lookup<'a>,
     notices: Vec<Notice>,
 }
 
-/// Gives the value of a variable.
+/// Returns the value of a variable.
 pub(crate) type Lookup<'l> = dyn Fn(&str) -> Option<OsString> + 'l;
 
-/// The most bytes that a value may have. Most systems allow 128 KiB, and no variable needs as many;
-/// what is made of a value may take more time than grows with its length.
+/// The maximum number of bytes of a value. Most systems allow 128 KiB, and no variable needs as many;
+/// processing a value may take more than linear time.
 pub(crate) const LONGEST: usize = 32 << 10;
 
 impl<'a> Environment<'a> {
@@ -35,12 +35,12 @@ impl<'a> Environment<'a> {
         }
     }
 
-    /// What there is to say, in the order in which variables were looked up.
+    /// Returns the notices, in the order in which variables were looked up.
     pub(crate) fn into_notices(self) -> Vec<Notice> {
         self.notices
     }
 
-    /// Says something about a variable, once.
+    /// Adds a notice about a variable, once.
     pub(crate) fn notice(&mut self, text: String) {
         let notice = Notice::new(text);
         if !self.notices.contains(&notice) {
@@ -48,12 +48,13 @@ impl<'a> Environment<'a> {
         }
     }
 
-    /// Says that a value makes no sense. It is shown as it is given here, so without its secrets.
+    /// Adds a notice that a value is invalid. The value is printed as given, so pass it without
+    /// secrets.
     pub(crate) fn ignore(&mut self, variable: &str, value: &str, expected: &str) {
         self.notice(Notice::ignored(variable, value, expected).text);
     }
 
-    /// Says that entries of a list make no sense, if there are any.
+    /// Adds a notice that entries of a list are invalid, if there are any.
     pub(crate) fn ignore_entries(&mut self, variable: &str, entries: &[&str], expected: &str) {
         match entries {
             [] => {}
@@ -72,12 +73,12 @@ impl<'a> Environment<'a> {
         }
     }
 
-    /// Whether a variable has a value, whatever it is.
+    /// Returns true if a variable has a value that is not empty.
     pub(crate) fn is_set(&self, variable: &str) -> bool {
         (self.lookup)(variable).is_some_and(|value| !value.is_empty())
     }
 
-    /// A value that is not blank, without blanks around it.
+    /// Returns a value that is not blank, trimmed.
     pub(crate) fn text(&mut self, variable: &str) -> Option<String> {
         let value = (self.lookup)(variable)?;
         let bytes = value.len();
@@ -96,13 +97,13 @@ impl<'a> Environment<'a> {
         (!text.is_empty()).then(|| text.to_owned())
     }
 
-    /// Whether the value is `true`.
+    /// Returns true if the value is `true`.
     pub(crate) fn is_true(&mut self, variable: &'static str) -> bool {
         self.flag(variable).unwrap_or(false)
     }
 
-    /// Whether the value is `true`; none where there is no value. One that is neither `true` nor
-    /// `false` is false, by the letter: it does not give way to a variable that is more general.
+    /// Returns true if the value is `true`; None if it is unset. Any other value is false, as the
+    /// specification says: it does not fall back to a more general variable.
     pub(crate) fn flag(&mut self, variable: &'static str) -> Option<bool> {
         self.text(variable)?;
         let choices = [("true", true), ("false", false)];
@@ -110,14 +111,14 @@ impl<'a> Environment<'a> {
         Some(chosen.unwrap_or(false))
     }
 
-    /// The time between two things. Not none at all: without a pause a loop would not rest.
+    /// Returns an interval. Zero is invalid: a loop without a pause would spin.
     pub(crate) fn interval(&mut self, variable: &'static str) -> Option<Duration> {
         let expected = "a whole number of milliseconds from 1 to 2147483647";
         let parse = |value: &str| milliseconds(value).filter(|interval| !interval.is_zero());
         self.parsed(variable, expected, parse)
     }
 
-    /// The time that something may take. 0 is no limit, in practice 24 days.
+    /// Returns a timeout. 0 means no limit, in practice 24 days.
     pub(crate) fn timeout(&mut self, variable: &'static str) -> Option<Duration> {
         let expected = "a whole number of milliseconds from 0 to 2147483647";
         let timeout = self.parsed(variable, expected, milliseconds)?;
@@ -127,13 +128,13 @@ impl<'a> Environment<'a> {
         }
     }
 
-    /// The time to wait for something. 0 is not to wait.
+    /// Returns a time to wait. 0 means not to wait.
     pub(crate) fn wait(&mut self, variable: &'static str) -> Option<Duration> {
         let expected = "a whole number of milliseconds from 0 to 2147483647";
         self.parsed(variable, expected, milliseconds)
     }
 
-    /// A number.
+    /// Returns a number.
     pub(crate) fn number<N: FromStr>(
         &mut self,
         variable: &'static str,
@@ -142,7 +143,7 @@ impl<'a> Environment<'a> {
         self.parsed(variable, expected, |value| value.parse().ok())
     }
 
-    /// One of some words, in upper or lower case.
+    /// Returns one of the choices, case-insensitively.
     pub(crate) fn choice<T: Copy>(
         &mut self,
         variable: &'static str,
@@ -156,7 +157,7 @@ impl<'a> Environment<'a> {
         })
     }
 
-    /// What `parse` makes of a value.
+    /// Returns the value as `parse` reads it.
     pub(crate) fn parsed<T>(
         &mut self,
         variable: &'static str,
@@ -172,8 +173,8 @@ impl<'a> Environment<'a> {
     }
 }
 
-/// Something to say about a variable, most often that its value makes no sense and is as if it were
-/// not set. Holds no secrets.
+/// A notice about a variable, most often that its value is invalid and counts as unset. Contains no
+/// secrets.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Notice {
     text: String,
@@ -189,7 +190,7 @@ impl Notice {
         Notice { text }
     }
 
-    /// That a value makes no sense.
+    /// Creates the notice that a value is invalid.
     pub(crate) fn ignored(variable: &str, value: &str, expected: &str) -> Self {
         let shown = shown_value(value);
         Notice::new(format!(
@@ -198,7 +199,7 @@ impl Notice {
     }
 }
 
-/// A value as a notice shows it.
+/// Formats a value for a notice.
 fn shown_value(value: &str) -> String {
     match value.char_indices().nth(MOST_SHOWN) {
         None => format!("{value:?}"),
@@ -206,12 +207,12 @@ fn shown_value(value: &str) -> String {
     }
 }
 
-/// The most entries of a list that are shown.
+/// The maximum number of list entries in a notice.
 const MOST_ENTRIES: usize = 3;
 
-/// The most characters of a value that are shown.
+/// The maximum number of characters of a value in a notice.
 const MOST_SHOWN: usize = 100;
-/// The most characters of a notice.
+/// The maximum number of characters of a notice.
 const LONGEST_NOTICE: usize = 500;
 
 impl fmt::Display for Notice {
@@ -220,7 +221,7 @@ impl fmt::Display for Notice {
     }
 }
 
-/// Undoes percent-encoding, which is how values stand in W3C baggage. A plus is a plus.
+/// Decodes percent-encoding, which W3C baggage uses for values. A plus stays a plus.
 pub(crate) fn percent_decode(text: &str) -> Option<String> {
     let mut decoded = Vec::with_capacity(text.len());
     let mut bytes = text.bytes();
@@ -237,13 +238,14 @@ pub(crate) fn percent_decode(text: &str) -> Option<String> {
     String::from_utf8(decoded).ok()
 }
 
-/// Every duration is a number of milliseconds, without a unit.
+/// Parses a duration: a number of milliseconds, without a unit.
 fn milliseconds(value: &str) -> Option<Duration> {
     let number: u64 = value.parse().ok()?;
     (number <= MOST_MILLISECONDS).then(|| Duration::from_millis(number))
 }
 
-/// What each implementation is asked to take at least, and what a clock can always add.
+/// The maximum that the specification requires implementations to accept, and that a clock can always
+/// add.
 const MOST_MILLISECONDS: u64 = i32::MAX as u64;
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What can go wrong when a service starts and while it is served.
+//! Errors of starting and serving.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -11,11 +11,11 @@ use barograph_core::stats::LabelsRefused;
 use barograph_export::push::journal::JournalError;
 use barograph_model::name::InvalidLabel;
 
-/// What `main` returns: nothing, or an [`Error`] that prints as a sentence.
+/// The return type of `main`: nothing, or an [`Error`] that prints as a sentence.
 pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 
-/// Whatever made a service end. Its `Debug` is its `Display` with all causes, since `main` prints
-/// that.
+/// An error that ended a service. Its `Debug` is its `Display` with all causes, since `main` prints
+/// `Debug`.
 ///
 /// ```
 /// let taken = std::net::TcpListener::bind("127.0.0.1:0")?;
@@ -32,16 +32,16 @@ pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 pub enum Error {
     /// The telemetry could not be started.
     Start(StartError),
-    /// The service's own address could not be listened on.
+    /// The service's own address could not be bound.
     Listen {
         /// The address, as it was given.
         address: String,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
     /// A family could not be registered.
     Register(RegisterError),
-    /// Anything else that the service's own code met.
+    /// Any other error from the service's own code.
     Other(Box<dyn StdError + Send + Sync>),
 }
 
@@ -109,43 +109,43 @@ impl From<Box<dyn StdError + Send + Sync>> for Error {
     }
 }
 
-/// Why telemetry could not be started. Its `Debug` is its `Display` with all causes.
+/// An error of starting telemetry. Its `Debug` is its `Display` with all causes.
 #[non_exhaustive]
 pub enum StartError {
-    /// Another program listens where the pages should be.
+    /// Another program listens on the address of the pages.
     PortTaken {
         /// The address that is taken.
         address: SocketAddr,
     },
-    /// The pages' address could not be listened on.
+    /// The address of the pages could not be bound.
     Listen {
         /// Host and port, as they were given.
         address: String,
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
-    /// The thread that serves the pages could not be made.
+    /// The thread that serves the pages could not be created.
     Thread {
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
-    /// What the program gave is no endpoint of OTLP.
+    /// The program set an invalid OTLP endpoint.
     #[cfg(feature = "otlp")]
     Endpoint {
-        /// What it gave, without secrets.
+        /// The endpoint as given, without secrets.
         endpoint: String,
-        /// What would be one.
+        /// A description of a valid one.
         expected: &'static str,
     },
-    /// The persistent queue of what cannot be delivered cannot be used.
+    /// The persistent queue of undelivered telemetry cannot be used.
     #[cfg(feature = "otlp")]
     Journal {
-        /// Why not.
+        /// The cause.
         source: JournalError,
     },
-    /// The thread that pushes could not be made.
+    /// The thread that exports could not be created.
     Push {
-        /// Why not.
+        /// The cause.
         source: io::Error,
     },
 }

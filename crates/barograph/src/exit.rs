@@ -1,18 +1,18 @@
 //! Exports and writes what is left when the process ends without an orderly shutdown.
 //!
-//! * **The process exits**: `main` returns, or something calls `process::exit`, while the telemetry is in
-//!   a `static`, was forgotten, or belongs to another thread. The C library then calls a hook, on the
-//!   thread that exits. The thread-locals of that thread are gone, so it can neither park nor wait on a
-//!   channel.
-//! * **A panic aborts** (`panic = "abort"`): a panic hook, behind the one that prints the panic. Where
-//!   panics unwind, spans close as the stack does and the process exits.
+//! * **The process exits**: `main` returns, or the program calls `process::exit`, while the telemetry
+//!   is in a `static`, was forgotten, or belongs to another thread. The C library then calls a hook,
+//!   on the thread that exits. The thread-locals of that thread are destroyed, so it can neither park
+//!   nor wait on a channel.
+//! * **A panic aborts** (`panic = "abort"`): a panic hook runs after the one that prints the panic.
+//!   Where panics unwind, spans close as the stack unwinds and the process exits.
 //!
-//! Both end the spans that are open, as they stand, export what waits, and wait until all lines are
-//! written. They do so on a thread of its own, since the one that ends may hold any lock, also one that
+//! Both end open spans with their current state, export what is queued, and wait until all lines are
+//! written. They do so on a separate thread, since the ending thread may hold any lock, also one that
 //! is needed for this, and wait for it no longer than a limit.
 //!
-//! In the child of a `fork` nothing is done: what waits there is a copy of what the parent exports, and
-//! the threads that would do it are only in the parent.
+//! In the child of a `fork` nothing is done: its queues are a copy of what the parent exports, and
+//! the exporting threads exist only in the parent.
 
 use std::io::{self, Write as _};
 use std::panic;
@@ -29,30 +29,31 @@ use barograph_model::suppression;
 use crate::push::Sender;
 use crate::stderr::Stderr;
 
-/// How long an exit of the process waits unless it is set.
+/// The time that an exit of the process waits, by default.
 ///
-/// Lines, and a receiver that answers, take some milliseconds. One that does not is tried for as long as
-/// this: enough for a slow request, and short enough that nobody takes the process for stuck.
+/// Log lines, and a receiver that answers, take some milliseconds. A receiver that does not answer is
+/// tried for this long: enough for a slow request, and short enough that the process does not seem
+/// stuck.
 pub(crate) const EXIT_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// The longest it can be set to, so that a clock can always add it.
+/// The maximum exit timeout, so that a clock can always add it.
 const MOST_EXIT_TIMEOUT: Duration = Duration::from_secs(24 * 3600);
 
-/// How long a panic that aborts waits.
+/// The time that a panic that aborts waits.
 const PANIC_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// Written where what is left could not be exported in time.
+/// Written if what is left could not be exported in time.
 const UNFINISHED: &[u8] =
     b"barograph: the process exits before all telemetry was exported; what is left \
     is lost, unless a persistent queue keeps it\n";
 
-/// How long what else runs at the exit of the process may take, where it is limited.
+/// The time that other exit hooks of the process may take, where it is limited.
 const REST_TIME: Duration = Duration::from_secs(1);
 
-/// How long a single line may take.
+/// The time that a single line may take.
 const A_LINE: Duration = Duration::from_millis(100);
 
-/// What a process has to export and to write before it ends.
+/// The handles to export and write what is left before a process ends.
 #[derive(Clone, Debug)]
 pub(crate) struct Last {
     pub(crate) sender: Option<Sender>,
@@ -60,16 +61,16 @@ pub(crate) struct Last {
     pub(crate) terminal: Option<Terminal>,
 }
 
-/// What is exported and written if the process exits.
+/// The telemetry to export and write if the process exits.
 static PENDING: Mutex<Vec<(u64, Last)>> = Mutex::new(Vec::new());
 
-/// The generation of the process in which anything is pending; 0 where nothing is.
+/// The generation of the process in which anything is pending; 0 if nothing is.
 static PENDING_IN: AtomicU64 = AtomicU64::new(0);
 
-/// How many milliseconds an exit waits.
+/// The number of milliseconds that an exit waits.
 static TIMEOUT: AtomicU64 = AtomicU64::new(0);
 
-/// Until this is dropped, an exit of the process exports and writes what is left.
+/// A guard: until it is dropped, an exit of the process exports and writes what is left.
 #[derive(Debug)]
 pub(crate) struct AtExit {
     id: u64,
@@ -77,15 +78,15 @@ pub(crate) struct AtExit {
 }
 
 impl Last {
-    /// Exports and writes it if the process exits before what is returned is dropped. The exit waits for
-    /// that no longer than this.
+    /// Exports and writes it if the process exits before the returned guard is dropped. The exit
+    /// waits for that no longer than `timeout`.
     pub(crate) fn at_exit(self, timeout: Duration) -> AtExit {
         static IDS: AtomicU64 = AtomicU64::new(0);
         let id = IDS.fetch_add(1, Ordering::Relaxed);
         let generation = process::generation();
         let mut pending = PENDING.lock().unwrap_or_else(PoisonError::into_inner);
         if PENDING_IN.swap(generation, Ordering::Relaxed) != generation {
-            // Whatever is left is of the parent of a fork, and must not be touched.
+            // The remaining entries belong to the parent of a fork, and must not be touched.
             let left = std::mem::take(&mut *pending);
             if !left.is_empty() {
                 std::mem::forget(left);
@@ -97,15 +98,16 @@ impl Last {
         let millis = timeout.min(MOST_EXIT_TIMEOUT).as_millis() as u64;
         TIMEOUT.fetch_max(millis, Ordering::Relaxed);
         drop(pending);
-        // It is the first one, or was set before. Where none can be set, an exit loses what is left.
+        // It is set by the first call only. If it cannot be set, an exit loses what is left.
         process::on_exit(flush_at_exit);
         AtExit { id, generation }
     }
 
-    /// Exports and writes it at every panic from now on: where each is the end of the process.
+    /// Exports and writes it at every panic from now on; for programs in which each panic ends the
+    /// process.
     pub(crate) fn at_panics(self) {
         if thread::panicking() {
-            // Whoever is called here must not change the hook.
+            // A panicking thread must not change the hook.
             return;
         }
         let before = panic::take_hook();
@@ -114,7 +116,7 @@ impl Last {
             before(panic);
             if process::generation() == generation {
                 let last = self.clone();
-                // Without a thread it is lost.
+                // If no thread can be created, it is lost.
                 let _ = within(PANIC_TIMEOUT, move || vec![last]);
             }
         }));
@@ -123,7 +125,7 @@ impl Last {
 
 impl Drop for AtExit {
     fn drop(&mut self) {
-        // In a forked child the lock may be held for good.
+        // In a forked child the lock may be held forever.
         if self.generation != process::generation() {
             return;
         }
@@ -136,11 +138,11 @@ impl Drop for AtExit {
     }
 }
 
-/// Ends the process, whatever the others of its threads do: what else runs at its exit may wait for one
-/// that is blocked.
+/// Exits the process, and limits the time of the exit: other exit hooks may wait for a blocked
+/// thread.
 pub(crate) fn exit(status: i32) -> ! {
     let limit = Duration::from_millis(TIMEOUT.load(Ordering::Relaxed)) + REST_TIME;
-    // Without a thread it is not limited.
+    // If no thread can be created, the time is not limited.
     let _ = thread::Builder::new()
         .name("barograph-exit".into())
         .spawn(move || {
@@ -161,20 +163,20 @@ fn flush_at_exit() {
         pending.iter().map(|(_, last)| last.clone()).collect()
     };
     if within(timeout, pending).is_err() {
-        // No thread can be made. Lines need none, as long as this one holds none of their locks.
+        // No thread can be created. Lines need none, unless this thread holds one of their locks.
         flush(&pending(), Instant::now() + timeout, Exporting::Never);
     }
 }
 
-/// Exports and writes what there is, on a thread of its own, which is waited for until the timeout.
+/// Exports and writes everything on a separate thread, and waits for it until the timeout.
 ///
-/// Not by a channel and not by parking: both ask for the handle of this thread, which one that exits
-/// does not have any more.
+/// Not with a channel and not by parking: both need the handle of the current thread, which an
+/// exiting thread no longer has.
 fn within(
     timeout: Duration,
     pending: impl FnOnce() -> Vec<Last> + Send + 'static,
 ) -> io::Result<()> {
-    // A thread that exports cannot wait for itself.
+    // An exporting thread cannot wait for itself.
     let exporting = match suppression::is_suppressed() {
         true => Exporting::Never,
         false => Exporting::First,
@@ -185,7 +187,7 @@ fn within(
     thread::Builder::new()
         .name("barograph-exit".into())
         .spawn(move || {
-            // Also where this panics.
+            // Also if this panics.
             let _ends = ends;
             flush(&pending(), deadline, exporting);
         })?;
@@ -193,7 +195,7 @@ fn within(
     Ok(())
 }
 
-/// Whether there is time to export.
+/// States if telemetry is exported before lines are flushed.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Exporting {
     First,
@@ -203,7 +205,7 @@ enum Exporting {
 fn flush(pending: &[Last], deadline: Instant, exporting: Exporting) {
     let left = || deadline.saturating_duration_since(Instant::now());
     let terminals = || pending.iter().filter_map(|last| last.terminal.as_ref());
-    // What is logged from here on, while the process goes on to exit, is not flushed again.
+    // Lines logged from here on, while the process exits, are not flushed again.
     terminals().for_each(|terminal| terminal.write_through(A_LINE));
     let mut is_unfinished = false;
     if exporting == Exporting::First {
@@ -217,19 +219,19 @@ fn flush(pending: &[Last], deadline: Instant, exporting: Exporting) {
     for terminal in terminals() {
         let limit = match exporting {
             Exporting::First => left(),
-            // The thread that exits may be the one that writes them.
+            // The exiting thread may be the one that writes the lines.
             Exporting::Never => left().min(A_LINE),
         };
-        // What is not written in time is lost with the process.
+        // Lines that are not written in time are lost with the process.
         let _ = terminal.flush(limit);
     }
     if is_unfinished {
-        // The last one who could say it. Nobody is left to be told that this failed.
+        // This is the last chance to report it; a failure to write is ignored.
         let _ = Stderr::new().write_all(UNFINISHED);
     }
 }
 
-/// Whether the thread that flushes has ended.
+/// A flag that is set when the flushing thread has ended.
 #[derive(Default)]
 struct Ended {
     has_ended: Mutex<bool>,
@@ -269,7 +271,7 @@ mod tests {
 
     const ENDS: &str = "BAROGRAPH_TEST_ENDS_BY_A_PANIC";
 
-    /// In a process of its own: it ends as one where panics abort does.
+    /// In a separate process: it ends like one in which panics abort.
     #[test]
     fn what_is_open_at_a_panic_that_aborts_is_sent() {
         if std::env::var_os(ENDS).is_some() {

@@ -1,4 +1,4 @@
-//! What the environment wants pushed, made ready.
+//! Creates the pushes that the environment configures.
 
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ use crate::otlp_env::receiver::Receiver;
 use crate::otlp_env::{Otlp, Temporality};
 use crate::push::{Need, Push, Pushes};
 
-/// Adds all that is to be pushed. A receiver that cannot be used is left out, with a notice: no
-/// variable keeps a service from starting.
+/// Adds all configured pushes. A receiver that cannot be used is left out, with a notice: no variable
+/// keeps a service from starting.
 pub(crate) fn add(pushes: &mut Pushes, config: &mut Config) {
     let Config {
         otlp,
@@ -58,7 +58,7 @@ pub(crate) fn add(pushes: &mut Pushes, config: &mut Config) {
     }
 }
 
-/// Pushes to an endpoint that the program gave, where the environment has not chosen.
+/// Pushes to an endpoint that the program set, unless the environment sets one.
 pub(crate) fn push_to(otlp: &mut Otlp, endpoint: &str) -> Result<(), StartError> {
     let exports = [
         (Signal::Metrics, &mut otlp.metrics),
@@ -116,11 +116,11 @@ fn zipkin(otlp: &Otlp, notices: &mut Vec<Notice>) -> Option<Client> {
     made(Signal::Traces, config, &endpoint, notices)
 }
 
-/// A client, and what there is to say about it.
+/// Creates a client, and adds the notices about it.
 ///
-/// A file that cannot be read may be there a moment later, as certificates often are that something
-/// else on the machine makes: it is looked for again with each connection. Nobody is trusted in its
-/// place.
+/// A file that cannot be read may exist a moment later, as certificates often do that another program
+/// on the machine creates: it is read again with each connection. No other certificate is trusted
+/// instead.
 fn made(
     signal: Signal,
     config: ClientConfig,
@@ -229,7 +229,7 @@ fn with_times(
 mod tests {
     use super::*;
 
-    /// What is said when everything is made ready, and how much there is to push.
+    /// Returns the notices after everything is created, and the number of pushes.
     fn added(variables: &[(&str, &str)]) -> (Vec<String>, usize) {
         let lookup = |name: &str| {
             let mut variables = variables.iter();

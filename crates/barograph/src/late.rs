@@ -1,8 +1,8 @@
-//! A layer that comes into a subscriber when that is in use already.
+//! A layer that is added to a subscriber which is already in use.
 //!
-//! `with_filter` of `tracing_subscriber` is for layers that are there when their subscriber is made:
-//! one that is put into a `reload::Layer` later was never given a number, and panics. So this one asks
-//! its filter itself.
+//! `with_filter` of `tracing_subscriber` is for layers that are present when their subscriber is
+//! built: a filtered layer that is put into a `reload::Layer` later has no filter id, and panics. So
+//! this layer asks its filter itself.
 
 use barograph_edge::filter::Filter;
 use tracing::span::{Attributes, Id, Record};
@@ -10,10 +10,11 @@ use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{self, Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-/// A layer that hears only what its filter lets through.
+/// A layer that forwards only what its filter enables.
 ///
-/// It says nothing to the subscriber about levels: those would hold for the other layers, too. What
-/// comes about a span that it did not hear begin it leaves to the layer, which does not know the span.
+/// It gives the subscriber no level hint, which would apply to the other layers, too. Callbacks about
+/// a span that the filter disabled are forwarded; the inner layer does not know the span and ignores
+/// them.
 #[derive(Debug)]
 pub(crate) struct Late<L> {
     layer: L,

@@ -9,29 +9,30 @@
 //! # Ok::<(), barograph::Error>(())
 //! ```
 //!
-//! This room is the roof: what services depend on. It alone reads the environment, makes a thread and
-//! sets globals; the rooms below are reachable as [`core`], [`export`], [`edge`] and [`model`].
+//! This crate is the facade, which services depend on. It alone reads the environment, starts threads
+//! and sets globals. The crates below it are re-exported as [`core`], [`export`], [`edge`] and
+//! [`model`].
 //!
-//! * [`init()`] starts everything; [`Telemetry::builder`] takes it apart.
-//! * [`counter!`], [`gauge!`], [`histogram!`] and their like record in one line; a
-//!   [`Registry`](registry::Registry) makes handles that are faster still.
-//! * [`propagator::Propagators`] read and write the headers by which a trace goes from service to service.
-//! * [`observe()`] and [`#[observe]`](macro@observe) around an operation give it a span, a duration, a
-//!   count of errors and a log line; [`observe`](mod@observe) tells the rest.
-//! * [`Telemetry::serve`] runs an axum app and ends it in order.
-//! * [`testing::Capture`] is telemetry for tests.
+//! * [`init()`] starts everything; [`Telemetry::builder`] configures each part.
+//! * [`counter!`], [`gauge!`], [`histogram!`] and the other macros record in one line; a
+//!   [`Registry`](registry::Registry) returns handles, which are faster.
+//! * [`propagator::Propagators`] read and write the headers that carry a trace between services.
+//! * [`observe()`] and [`#[observe]`](macro@observe) around an operation give it a span, a duration,
+//!   an error counter and a log line; see [`observe`](mod@observe).
+//! * [`Telemetry::serve`] runs an axum app and shuts it down in order.
+//! * [`testing::Capture`] captures telemetry in tests.
 //!
 //! # Features
 //!
-//! * `axum` (default): [`Telemetry::serve`], and routes and peers of requests in [`http`].
-//! * `otlp` (default): `push`, which sends what is recorded to whoever takes OTLP.
-//! * `reqwest-middleware`: [`http::client`] for clients made of reqwest.
-//! * `rdkafka`: [`carrier`] for records of the client of librdkafka; [`kafka`] is there without it.
-//! * `zstd`: compresses what is sent by zstd, too.
+//! * `axum` (default): [`Telemetry::serve`], and routes and client addresses of requests in [`http`].
+//! * `otlp` (default): `push`, which exports what is recorded to any OTLP receiver.
+//! * `reqwest-middleware`: [`http::client`] for clients built with reqwest.
+//! * `rdkafka`: [`carrier`] for records of the rdkafka client; [`kafka`] does not need this feature.
+//! * `zstd`: adds zstd compression of export requests.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-// The order is the floor plan: a module uses only those above it.
+// Dependency order: a module uses only the modules above it.
 mod error;
 mod stderr;
 mod diagnostics;

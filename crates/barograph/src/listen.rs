@@ -1,4 +1,4 @@
-//! Where the pages are served.
+//! Binds the listener of the pages.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
@@ -8,16 +8,16 @@ use crate::config::Config;
 use crate::env::Notice;
 use crate::error::{HOST, PORT, StartError};
 
-/// A listener for the pages, or what will be one.
+/// A listener for the pages, or an address to bind later.
 #[derive(Debug)]
 pub(crate) enum Listening {
     Bound(Arc<TcpListener>),
-    /// It cannot be listened there now, which is no reason not to start.
+    /// The address cannot be bound now; telemetry starts anyway.
     Later(Later),
     Ended,
 }
 
-/// Host and port that cannot be listened on now.
+/// A host and port that cannot be bound now.
 #[derive(Clone, Debug)]
 pub(crate) struct Later {
     host: String,
@@ -36,7 +36,7 @@ impl Later {
         }
     }
 
-    /// Tries once more.
+    /// Tries to bind once more.
     pub(crate) fn listen(self) -> Listening {
         match self.bind() {
             Ok(listener) => Listening::Bound(Arc::new(listener)),
@@ -60,12 +60,12 @@ impl Later {
     }
 }
 
-/// Listens where the environment says, else where the program does, else where the standard does.
+/// Binds the address that the environment sets, else the one of the program, else the default.
 ///
-/// A host or port of the environment that cannot be listened on is ignored with a notice, and the other
-/// of the two holds. A port that the
-/// environment or the standard chose and that another program has is left for later, with a notice too:
-/// telemetry keeps no service from starting. An address that the program asks for is an error then.
+/// A host or port of the environment that cannot be bound is ignored with a notice, and the other of
+/// the two still applies. If another program has the port that the environment or the default sets,
+/// it is bound later, also with a notice: telemetry does not keep a service from starting. For an
+/// address that the program sets, this is an error.
 pub(crate) fn listen(
     config: &mut Config,
     address: Option<SocketAddr>,
@@ -101,12 +101,12 @@ pub(crate) fn listen(
     }
 }
 
-/// Whether this machine can listen there, on some port.
+/// Returns true if this machine can listen on this host, on some port.
 fn is_here(host: &str) -> bool {
     resolve(host, 0).is_ok_and(|addresses| TcpListener::bind(&*addresses).is_ok())
 }
 
-/// The addresses of a host. `localhost` is 127.0.0.1, since scrapers are told that one.
+/// Returns the addresses of a host. `localhost` is 127.0.0.1, the address that scrapers are given.
 fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
     if host.eq_ignore_ascii_case(LOCALHOST) {
         return Ok(vec![SocketAddr::from((Ipv4Addr::LOCALHOST, port))]);
@@ -122,7 +122,7 @@ fn resolve(host: &str, port: u16) -> io::Result<Vec<SocketAddr>> {
 }
 
 const LOCALHOST: &str = "localhost";
-/// The port of the standard (OpenTelemetry specification, "Prometheus exporter").
+/// The default port (OpenTelemetry specification, "Prometheus exporter").
 const DEFAULT_PORT: u16 = 9464;
 
 #[cfg(test)]

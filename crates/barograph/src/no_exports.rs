@@ -1,4 +1,4 @@
-//! In the place of `exports` where pushing is left out: says so to whoever wants it.
+//! Replaces `exports` without the feature `otlp`: adds a notice if pushing is requested.
 
 use crate::config::Config;
 use crate::env::Notice;

@@ -1,5 +1,5 @@
-//! In the place of `otlp_env` where pushing is left out: who is served, and whether somebody wants
-//! anything pushed, who then is told that it is not.
+//! Replaces `otlp_env` without the feature `otlp`: reads if metrics are served, and if pushing is
+//! requested, which is then logged as unavailable.
 
 use crate::env::Environment;
 
@@ -8,14 +8,14 @@ mod exporter;
 
 use exporter::{Exporter, LOGS_EXPORTER, METRICS_EXPORTER, TRACES_EXPORTER};
 
-/// All that is said about pushing.
+/// The configuration of exporters.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Otlp {
     pub(crate) metrics: Export,
     is_wanted: bool,
 }
 
-/// What is said about one signal.
+/// The configuration of one signal.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Export {
     exporters: Option<Vec<Exporter>>,
@@ -42,14 +42,14 @@ impl Otlp {
         Otlp { metrics, is_wanted }
     }
 
-    /// Whether something is to be pushed.
+    /// Returns true if pushing is requested.
     pub(crate) fn is_wanted(&self) -> bool {
         self.is_wanted
     }
 }
 
 impl Export {
-    /// Whether Prometheus may come and ask.
+    /// Returns true if the page of metrics is served to Prometheus.
     pub(crate) fn is_served(&self) -> bool {
         match &self.exporters {
             Some(chosen) => chosen.contains(&Exporter::Prometheus),

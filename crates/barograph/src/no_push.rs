@@ -1,4 +1,4 @@
-//! In the place of `push` where that is left out: nothing is pushed.
+//! Replaces `push` without the feature `otlp`: nothing is pushed.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -51,7 +51,7 @@ impl Pushes {
     }
 }
 
-/// Nothing is pushed.
+/// Replaces the prepared pipelines; nothing is pushed.
 pub(crate) struct Ready;
 
 impl Ready {
@@ -61,7 +61,7 @@ impl Ready {
     }
 }
 
-/// Gets no spans and no log records.
+/// A sink that takes no spans and no log records.
 pub(crate) struct Nobody;
 
 impl Nobody {
@@ -89,7 +89,7 @@ impl LogSink for Nobody {
     fn suppress(&self) {}
 }
 
-/// There is none.
+/// Never exists, since nothing is pushed.
 #[derive(Debug)]
 pub(crate) enum Pushing {}
 
@@ -103,7 +103,7 @@ impl Pushing {
     }
 }
 
-/// There is none.
+/// Never exists, since nothing is pushed.
 #[derive(Clone, Debug)]
 pub(crate) enum Sender {}
 

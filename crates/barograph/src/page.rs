@@ -1,4 +1,4 @@
-//! Pages of all sources of the process, counted.
+//! Pages of all sources of the process, with self metrics about each scrape.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -10,9 +10,9 @@ use bytes::Bytes;
 
 use crate::own::{Outcome, Own};
 
-/// Makes pages. Clones make the same ones.
+/// A renderer of pages. Clones share the same sources.
 ///
-/// For a route in one's own app; `/metrics` on the admin port needs nothing.
+/// For a route in the service's own app; `/metrics` on the admin port does not need it.
 #[derive(Clone)]
 pub struct Pages {
     inner: Arc<Inner>,
@@ -24,7 +24,7 @@ struct Inner {
     own: Arc<Own>,
 }
 
-/// A page as a whole, with the type that its reader has to be told.
+/// A rendered page with its content type.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Page {
@@ -54,7 +54,7 @@ impl Pages {
         }
     }
 
-    /// Pages on which nothing stands.
+    /// Returns a renderer of empty pages.
     pub(crate) fn empty() -> Self {
         let own = Arc::new(Own::new(Vec::new()));
         let exposition = Exposition::new(Config::new(), &Resource::new(), []);
@@ -67,7 +67,7 @@ impl Pages {
         }
     }
 
-    /// The page for a reader who sent this `Accept` header.
+    /// Renders the page in the format that this `Accept` header selects.
     ///
     /// ```
     /// use barograph::testing::Capture;
@@ -96,7 +96,7 @@ impl Pages {
         prometheus::negotiate(accept, encoding, &self.inner.config)
     }
 
-    /// Begins a page. Callbacks run here, and may take their time.
+    /// Begins a page. Callbacks run here, and may be slow.
     pub(crate) fn scrape(&self, negotiated: Negotiated) -> Scrape {
         let began = Instant::now();
         let page = self.inner.exposition.page(negotiated);
@@ -109,13 +109,13 @@ impl Pages {
         }
     }
 
-    /// Counts for the library.
+    /// Returns the self metrics.
     #[cfg(feature = "axum")]
     pub(crate) fn own(&self) -> Arc<Own> {
         Arc::clone(&self.inner.own)
     }
 
-    /// Counts a reader who was sent away.
+    /// Counts a reader that was refused because the server was busy.
     pub(crate) fn busy(&self) {
         self.inner.own.busy();
     }
@@ -137,7 +137,7 @@ impl axum::response::IntoResponse for Page {
     }
 }
 
-/// The chunks of one page, counted when it ends or is dropped.
+/// The chunks of one page, counted when the page is complete or dropped.
 pub(crate) struct Scrape {
     page: prometheus::Page,
     own: Arc<Own>,

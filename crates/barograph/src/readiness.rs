@@ -1,11 +1,11 @@
-//! Whether the service takes requests.
+//! The readiness of the service.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether the service takes requests: what `/ready` answers. Clones share it.
+/// The readiness of the service, which `/ready` answers. Clones share it.
 ///
-/// A service is ready from its start on. One that has slow preparations to make says so.
+/// A service is ready from its start. One with slow preparations sets it to not ready meanwhile.
 ///
 /// ```
 /// let telemetry = barograph::Telemetry::builder("shop").without_listener().start()?;
@@ -24,12 +24,12 @@ impl Readiness {
         Readiness(Arc::new(AtomicBool::new(true)))
     }
 
-    /// Says whether requests are welcome. While they are not, `/ready` answers 503.
+    /// Sets if the service is ready. While it is not, `/ready` answers 503.
     pub fn set(&self, ready: bool) {
         self.0.store(ready, Ordering::Relaxed);
     }
 
-    /// Whether they are.
+    /// Returns true if the service is ready.
     pub fn is_ready(&self) -> bool {
         self.0.load(Ordering::Relaxed)
     }

@@ -1,28 +1,28 @@
-//! Who is speaking: the attributes of this process.
+//! The resource: the attributes of this process.
 
 use barograph_model::resource::Resource;
 use uuid::Uuid;
 
 use crate::env::percent_decode;
 
-/// What the program says of itself when nobody outside does.
+/// The service name and attributes that the program sets.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Own {
     pub(crate) name: String,
     pub(crate) attributes: Vec<(String, String)>,
 }
 
-/// What the environment says of it.
+/// The service name and attributes that the environment sets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Outside {
     pub(crate) name: Option<String>,
     pub(crate) attributes: Vec<(String, String)>,
 }
 
-/// The resource. What comes from outside beats what the program says; a service instance that has
-/// no id gets one that no other has.
+/// Returns the resource. The environment takes precedence over the program; an instance without an id
+/// gets a unique one.
 ///
-/// Nothing is taken from the command line: arguments hold secrets.
+/// Nothing is taken from the command line: arguments may contain secrets.
 pub(crate) fn resource(own: &Own, outside: &Outside) -> Resource {
     let own_name = match own.name.trim() {
         "" => UNKNOWN,
@@ -30,7 +30,7 @@ pub(crate) fn resource(own: &Own, outside: &Outside) -> Resource {
     };
     let mut resource = Resource::new().with(NAME, own_name);
     for (key, value) in own.attributes.iter().chain(&outside.attributes) {
-        // A service without a name, or an instance without an id, is as good as not named.
+        // A blank service name or instance id counts as unset.
         let is_name = [NAME, INSTANCE].contains(&key.as_str());
         match value.trim() {
             "" if is_name => {}
@@ -50,8 +50,8 @@ pub(crate) fn resource(own: &Own, outside: &Outside) -> Resource {
         .with("telemetry.sdk.version", env!("CARGO_PKG_VERSION"))
 }
 
-/// Reads `key=value,key=value`, percent-encoded as W3C baggage is; of one key the last counts. None
-/// when any of it makes no sense: half a resource would be a wrong one.
+/// Parses `key=value,key=value`, percent-encoded like W3C baggage; the last value of a key applies.
+/// None if any part is invalid: half a resource would be a wrong one.
 ///
 /// Source: OpenTelemetry resource SDK, "Specifying resource information via an environment
 /// variable".
@@ -66,13 +66,13 @@ pub(crate) fn parse_attributes(text: &str) -> Option<Vec<(String, String)>> {
     members.map(attribute).collect()
 }
 
-/// The attribute that names the service.
+/// The attribute with the service's name.
 pub(crate) const NAME: &str = "service.name";
-/// The attribute that tells its version.
+/// The attribute with the service's version.
 pub(crate) const VERSION: &str = "service.version";
-/// The attribute that tells its instances from each other.
+/// The attribute with the id of the service's instance.
 pub(crate) const INSTANCE: &str = "service.instance.id";
-/// The name of a service that has none.
+/// The name of a service without a name.
 const UNKNOWN: &str = "unknown_service";
 
 #[cfg(test)]

@@ -1,9 +1,9 @@
 //! The signals that ask a process to end: SIGTERM and Ctrl-C.
 //!
-//! A handler stays installed for the rest of the process, and takes the place of what the system would do.
-//! So one thread receives the signals for as long as the process lives. It passes each on to those that
-//! end in order now, its followers. When there are none, because the service has ended, was dropped or was
-//! asked before, it ends the process as the signal would have done.
+//! A handler stays installed for the rest of the process, and replaces the default action of the
+//! system. So one thread receives the signals for as long as the process lives. It passes each signal
+//! to the current followers, which end in order. If there are none, because the service has ended,
+//! was dropped or has already received a signal, it ends the process as the signal would have done.
 
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError, mpsc};
@@ -17,7 +17,7 @@ use tokio::sync::watch;
 use crate::exit;
 use crate::readiness::Readiness;
 
-/// The signals that a server follows. Until this is dropped they do not end the process.
+/// The signals that a server follows. Until this is dropped, signals do not end the process.
 #[cfg(feature = "axum")]
 pub(crate) struct Signals(UnboundedReceiver<i32>);
 
@@ -33,7 +33,7 @@ impl Signals {
         Ok(Signals(receiver))
     }
 
-    /// Waits for the next one, and returns its number.
+    /// Waits for the next signal, and returns its number.
     pub(crate) async fn next(&mut self) -> i32 {
         match self.0.recv().await {
             Some(signal) => signal,
@@ -42,13 +42,13 @@ impl Signals {
     }
 }
 
-/// Whether the process was asked to end, for any number of tasks. No runtime is needed: the signals are
-/// received on a thread of their own.
+/// The request to end the process, which any number of tasks can wait for. No runtime is needed: the
+/// signals are received on their own thread.
 #[derive(Debug)]
 pub(crate) struct Requested(watch::Sender<bool>);
 
 impl Requested {
-    /// Begins to handle signals. The first one is a request, which the program follows.
+    /// Begins to handle signals. The first one is the request; the program ends itself in order.
     pub(crate) fn begin(readiness: Readiness) -> io::Result<Arc<Self>> {
         let requested = Arc::new(Requested(watch::Sender::new(false)));
         let ours = Arc::downgrade(&requested);
@@ -62,7 +62,7 @@ impl Requested {
         Ok(requested)
     }
 
-    /// Ends when the process is asked to end, or was before.
+    /// Completes when the process is asked to end, or at once if it was before.
     pub(crate) fn wait(&self) -> impl Future<Output = ()> + Send + use<> {
         let mut requested = self.0.subscribe();
         async move {
@@ -71,31 +71,31 @@ impl Requested {
                 .await
                 .is_err()
             {
-                // The telemetry is gone; it never comes.
+                // The telemetry was dropped; no request will come.
                 std::future::pending().await
             }
         }
     }
 }
 
-/// Ends the process as a signal does that nobody handles, with 128 and its number as the status, but
-/// sends what was recorded.
+/// Ends the process as an unhandled signal does, with 128 plus its number as the status, but exports
+/// what was recorded.
 pub(crate) fn exit_by(signal: i32) -> ! {
     exit::exit(128 + signal)
 }
 
-/// A runtime for the thread that it is made on.
+/// Creates a runtime for the current thread.
 pub(crate) fn runtime() -> io::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
 }
 
-/// What a follower does about a signal.
+/// The response of a follower to a signal.
 enum Follows {
-    /// It has the process end in order.
+    /// It ends the process in order.
     InOrder,
-    /// It has ended, or was asked before. It is not asked again.
+    /// It has ended, or has received a signal before. It is removed.
     NoMore,
 }
 
@@ -112,13 +112,13 @@ static FOLLOWERS: Mutex<Followers> = Mutex::new(Followers {
     all: Vec::new(),
 });
 
-/// Passes each signal on from now on, until it is not followed any more.
+/// Passes each signal to this follower from now on, until it returns `Follows::NoMore`.
 fn follow(follower: impl FnMut(i32) -> Follows + Send + 'static) -> io::Result<()> {
     let mut followers = FOLLOWERS.lock().unwrap_or_else(PoisonError::into_inner);
     let generation = process::generation();
     if followers.received_in != generation {
         receive()?;
-        // Those before a fork are the parent's.
+        // Followers from before a fork belong to the parent.
         std::mem::forget(std::mem::take(&mut followers.all));
         followers.received_in = generation;
     }
@@ -126,7 +126,7 @@ fn follow(follower: impl FnMut(i32) -> Follows + Send + 'static) -> io::Result<(
     Ok(())
 }
 
-/// Receives signals on a thread of its own, for the rest of the process.
+/// Receives signals on its own thread, for the rest of the process.
 fn receive() -> io::Result<()> {
     let (started, start) = mpsc::sync_channel(1);
     let run = move || {
@@ -165,7 +165,7 @@ fn pass_on(signal: i32) {
     }
 }
 
-/// The signals as they come.
+/// The stream of signals.
 #[cfg(unix)]
 struct Incoming {
     interrupt: tokio::signal::unix::Signal,
@@ -174,7 +174,7 @@ struct Incoming {
 
 #[cfg(unix)]
 impl Incoming {
-    /// Handles the signals from now on: without a handler they end the process.
+    /// Installs the handlers: without them the signals end the process.
     fn new() -> io::Result<Self> {
         use tokio::signal::unix::{SignalKind, signal};
         Ok(Incoming {
@@ -202,11 +202,11 @@ impl Incoming {
     }
 
     async fn next(&mut self) -> i32 {
-        // Without a handler Ctrl-C ends the process, which is an end too.
+        // Without a handler Ctrl-C ends the process, which is acceptable.
         if tokio::signal::ctrl_c().await.is_err() {
             std::future::pending().await
         }
-        // SIGINT, as C has it.
+        // The number of SIGINT in C.
         2
     }
 }

@@ -1,4 +1,4 @@
-//! The line that says at the start what goes where.
+//! The line printed at the start that says where telemetry is exported.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -7,12 +7,12 @@ use barograph_export::otlp::Signal;
 
 use crate::config::DISABLED;
 
-/// What goes where, in one line whatever the name is.
+/// The start line. It is one line for every service name.
 #[derive(Clone, Copy)]
 pub(crate) struct StartLine<'a> {
     pub(crate) name: &'a str,
     pub(crate) address: Option<SocketAddr>,
-    /// Whether the address is taken, and there will be one later.
+    /// True if the address is taken and is bound later.
     pub(crate) is_late: bool,
     pub(crate) is_disabled: bool,
     pub(crate) is_served: bool,
@@ -20,7 +20,7 @@ pub(crate) struct StartLine<'a> {
     pub(crate) hearing: Hearing,
 }
 
-/// Who hears `tracing`.
+/// The owner of the `tracing` subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Hearing {
     /// This library, which prints lines.
@@ -29,9 +29,9 @@ pub(crate) enum Hearing {
     Silent,
     /// A subscriber that was set before.
     Somebody,
-    /// Telemetry that was started in this process before.
+    /// Earlier telemetry of this process.
     Earlier,
-    /// Whoever the service sets, as it said.
+    /// The service, by its own choice.
     Service,
 }
 

@@ -1,13 +1,13 @@
-//! The standard error, as log lines are written to it.
+//! The standard error stream, to which log lines are written.
 //!
-//! It is the descriptor 2 at each moment, since a service may direct that elsewhere while it runs. What
-//! `std` hides is told, so that lines are counted as what became of them: that it is closed. And a
-//! service that has closed it may have got its number for a socket since, into which no log line must
-//! go.
+//! Each write uses the descriptor 2 of that moment, since a service may redirect it while it runs.
+//! `std` hides that it is closed; this reports an error, so that lines are counted as dropped. And
+//! after a service has closed it, its number may belong to a socket, into which no log line must be
+//! written.
 
 use std::io::{self, Write};
 
-/// Writes to the standard error, without the lock of `std`.
+/// A writer to stderr that does not take the lock of `std`.
 #[derive(Debug)]
 pub(crate) struct Stderr {
     #[cfg(unix)]
@@ -29,7 +29,7 @@ impl Write for Stderr {
         let mut file = match unix::open() {
             Ok(file) => file,
             Err(error) if unix::is_closed(&error) => return Err(error),
-            // Most likely no more descriptors.
+            // Most likely no descriptor is free.
             Err(_) => return io::stderr().write(bytes),
         };
         if unix::is_socket(&file) && !self.is_socket {
@@ -48,9 +48,9 @@ impl Write for Stderr {
     }
 }
 
-/// Writes a line of a forked child, where the lock of `std` may be held for good.
+/// Writes a line in a forked child, where the lock of `std` may be held forever.
 pub(crate) fn write_in_child(line: &[u8]) {
-    // There is nobody to tell.
+    // An error cannot be reported.
     let _ = Stderr::new().write_all(line);
 }
 
@@ -61,7 +61,7 @@ mod unix {
     use std::os::fd::AsFd as _;
     use std::os::unix::fs::FileTypeExt as _;
 
-    /// What is the standard error now, whatever becomes of its number.
+    /// Duplicates the descriptor of stderr, so that the file stays the same if its number is reused.
     pub(super) fn open() -> io::Result<File> {
         Ok(io::stderr().as_fd().try_clone_to_owned()?.into())
     }

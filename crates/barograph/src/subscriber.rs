@@ -1,8 +1,8 @@
-//! Whoever hears `tracing`: what makes spans, log records and lines on the terminal of it.
+//! Installs the `tracing` subscriber, which creates spans, log records and lines on the terminal.
 //!
-//! Each of the three has a filter of its own, so that fewer lines do not make traces thinner. They are
-//! installed together, unless the service has set a subscriber before; then it takes the
-//! [`layer`](crate::Telemetry::layer) into its own.
+//! Each of the three has its own filter, so that fewer lines do not make traces thinner. They are
+//! installed together, unless the service has already set a subscriber; then it adds the
+//! [`layer`](crate::Telemetry::layer) to its own subscriber.
 
 use std::io::{self, IsTerminal as _};
 use std::sync::atomic::AtomicU64;
@@ -36,15 +36,15 @@ use crate::own::Watched;
 use crate::push::Pushes;
 use crate::stderr::{self, Stderr};
 
-/// Whether somebody hears `tracing` already: in the whole process, or on this thread.
+/// Returns true if a `tracing` subscriber is already set: for the whole process, or on this thread.
 ///
-/// That somebody was set says too little: it may have been for a moment, and for one thread.
+/// `has_been_set` alone is not enough: it may have been set for a moment, on one thread.
 pub(crate) fn is_heard() -> bool {
     let is_somebody = |heard: &tracing::Dispatch| !heard.is::<NoSubscriber>();
     dispatcher::has_been_set() && dispatcher::get_default(is_somebody)
 }
 
-/// What the program wants heard. What the environment says beats it.
+/// Subscriber options set by the program. Environment variables take precedence.
 #[derive(Default)]
 pub(crate) struct Wishes {
     pub(crate) sampler: Option<Box<dyn Sampler>>,
@@ -55,17 +55,17 @@ pub(crate) struct Wishes {
     pub(crate) rate: Option<RateLimit>,
 }
 
-/// Where events of `tracing` go that are inside of spans.
+/// The destination of `tracing` events inside spans.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum EventsOf {
-    /// Into log records where these are pushed, else into their spans.
+    /// Log records where these are pushed, else their spans.
     #[default]
     One,
-    /// Into both.
+    /// Both.
     Both,
 }
 
-/// Whether lines are printed.
+/// True if lines are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Lines {
     #[default]
@@ -73,14 +73,14 @@ pub(crate) enum Lines {
     Off,
 }
 
-/// The layers, to be installed.
+/// The layers, before they are installed.
 pub(crate) struct Layers {
     spans: Option<(TraceLayer, Filter)>,
     records: Option<(LogLayer, Filter)>,
     lines: Option<(TerminalLayer, Filter)>,
 }
 
-/// What remains of the layers when they are installed.
+/// The handles of the layers, which remain after they are installed.
 #[derive(Debug)]
 pub(crate) struct Heard {
     pub(crate) spans: Option<TraceHandle>,
@@ -88,25 +88,25 @@ pub(crate) struct Heard {
     pub(crate) suppressed: Option<Arc<AtomicU64>>,
     pub(crate) terminal: Option<Terminal>,
     pub(crate) filters: Filters,
-    /// Layers that wait for a subscriber of the service.
+    /// Layers for a subscriber of the service, until it takes them.
     waiting: Mutex<Option<Layers>>,
 }
 
-/// What is let through, changed while the service runs.
+/// The filters, which can be changed while the service runs.
 ///
-/// Directives are those of `RUST_LOG`: `info,sqlx=warn`.
+/// Directives have the syntax of `RUST_LOG`: `info,sqlx=warn`.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Filters {
-    /// Which spans there are: what `BAROGRAPH_SPANS` says, else `info`.
+    /// The spans that are created: the directives of `BAROGRAPH_SPANS`, else `info`.
     pub spans: LevelHandle,
-    /// Which log records are pushed: what `BAROGRAPH_LOGS` says, else `info`.
+    /// The log records that are pushed: the directives of `BAROGRAPH_LOGS`, else `info`.
     pub records: LevelHandle,
-    /// Which lines are printed: what `RUST_LOG` says, else `info`.
+    /// The lines that are printed: the directives of `RUST_LOG`, else `info`.
     pub lines: LevelHandle,
 }
 
-/// Makes the layers.
+/// Builds the layers.
 pub(crate) fn layers(
     wishes: Wishes,
     config: &mut Config,
@@ -139,7 +139,7 @@ pub(crate) fn layers(
     };
     let keep = std::mem::take(&mut config.keep).or(wishes.keep);
     let keep = keep.filter(|_| metrics.is_some());
-    // Where telemetry is off there are no metrics, and no spans.
+    // Where telemetry is disabled there are no metrics, and no spans.
     let trace = metrics.map(|metrics| {
         let mut builder = TraceLayer::builder(pushes.spans())
             .with_limits(span_limits(&config.limits))
@@ -188,7 +188,8 @@ pub(crate) fn layers(
 }
 
 impl Layers {
-    /// Makes them those of the process, records of the `log` crate included. Returns whether they are.
+    /// Installs them as the global subscriber, records of the `log` crate included. Returns true if
+    /// they were installed.
     pub(crate) fn install(self) -> bool {
         let Layers {
             spans,
@@ -199,23 +200,23 @@ impl Layers {
             .with(spans.map(|(layer, filter)| layer.with_filter(filter)))
             .with(records.map(|(layer, filter)| layer.with_filter(filter)))
             .with(lines.map(|(layer, filter)| layer.and_then(Witness).with_filter(filter)));
-        // Another thread may have been first by a moment.
+        // Another thread may have set one meanwhile.
         let is_set = set_global(subscriber);
         if is_set {
-            // An error says that the service has set a logger, which stays.
+            // An error means that the service has set a logger, which stays.
             let _ = tracing_log::LogTracer::init();
         }
         is_set
     }
 
-    /// Keeps them for the subscriber of the service.
+    /// Stores them for the subscriber of the service.
     pub(crate) fn wait(self, heard: &Heard) {
         *heard.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(self);
     }
 }
 
 impl Heard {
-    /// Who counts what is heard.
+    /// Returns the handles that the self metrics read.
     pub(crate) fn watched(&self) -> Watched {
         Watched {
             spans: self.spans.clone(),
@@ -225,7 +226,7 @@ impl Heard {
         }
     }
 
-    /// The layers that wait, for a subscriber of the service.
+    /// Takes the stored layers, for a subscriber of the service.
     pub(crate) fn layer<S>(&self) -> Option<Box<dyn Layer<S> + Send + Sync>>
     where
         S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
@@ -237,7 +238,7 @@ impl Heard {
         all(spans.into_iter().chain(records))
     }
 
-    /// The same, for a subscriber that is in use already.
+    /// Takes the stored layers, for a subscriber that is already in use.
     pub(crate) fn late_layer<S>(&self) -> Option<Box<dyn Layer<S> + Send + Sync>>
     where
         S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
@@ -253,30 +254,30 @@ impl Heard {
         waiting.take()
     }
 
-    /// Waits a moment until lines are written, so that what is printed next stands behind them.
+    /// Waits a moment until lines are written, so that what is printed next follows them.
     pub(crate) fn settle_lines(&self) {
         if let Some(terminal) = &self.terminal {
-            // What is not written in time stands behind it.
+            // Lines that are not written in time follow it.
             let _ = terminal.flush(A_LINE);
         }
     }
 
-    /// Waits until lines are written. From here on whoever says something waits a moment until it is
-    /// written: the process is about to end, and what waits would end with it.
+    /// Waits until lines are written. From now on a thread that logs waits a moment until its line is
+    /// written: the process is about to end, and queued lines would be lost.
     pub(crate) fn end_lines(&self, limit: Duration) {
         diagnostics::settle(A_LINE);
         if let Some(terminal) = &self.terminal {
             terminal.write_through(A_LINE);
-            // What is not written in time is written later, or counted.
+            // Lines that are not written in time are written later, or counted.
             let _ = terminal.flush(limit);
         }
     }
 }
 
-/// Layers as one; none where there are none, since an empty layer would say that nobody listens.
+/// Combines the layers; None if there are none, since an empty layer would disable all callsites.
 ///
-/// Not by `and_then`: straight above a registry, of two layers that are joined so only the outer one
-/// is asked for the levels that it wants.
+/// Not with `and_then`: directly above a registry, only the outer one of two layers joined in that
+/// way is asked for the levels that it wants.
 fn all<S: Subscriber>(
     layers: impl Iterator<Item = Box<dyn Layer<S> + Send + Sync>>,
 ) -> Option<Box<dyn Layer<S> + Send + Sync>> {
@@ -284,7 +285,7 @@ fn all<S: Subscriber>(
     (!layers.is_empty()).then(|| layers.boxed())
 }
 
-/// Makes a subscriber that of the process. Returns whether it is.
+/// Sets the global subscriber. Returns true if it was set.
 fn set_global<S: Subscriber + Send + Sync>(subscriber: S) -> bool {
     let is_set = tracing::subscriber::set_global_default(subscriber).is_ok();
     if is_set {
@@ -293,15 +294,15 @@ fn set_global<S: Subscriber + Send + Sync>(subscriber: S) -> bool {
     is_set
 }
 
-/// How long a line may take to be written where somebody waits for it.
+/// The time that a line may take to be written while the caller waits for it.
 const A_LINE: Duration = Duration::from_millis(100);
 
-/// Logs what the rooms below report.
+/// Logs the reports of the crates below.
 pub(crate) fn hear_reports() {
     report::set_hook(|report| diagnostics::warn_without_waiting(&report.message));
 }
 
-/// The filter that is asked for; `info` where nothing is, or nothing that makes sense.
+/// Returns the requested filter; `info` where none is set, or an invalid one.
 fn filter(notices: &mut Vec<Notice>, variable: &'static str, directives: Option<&str>) -> Filter {
     let info = || Filter::level(tracing::level_filters::LevelFilter::INFO);
     let Some(directives) = directives else {
@@ -313,7 +314,7 @@ fn filter(notices: &mut Vec<Notice>, variable: &'static str, directives: Option<
     })
 }
 
-/// The terminal, whose lines are written by a thread of its own.
+/// Starts the terminal, whose lines are written by its own thread.
 fn terminal(output: &Output, redaction: Redaction, rate: Option<RateLimit>) -> Option<Terminal> {
     let colors = match io::stderr().is_terminal() && !output.is_plain {
         true => Colors::On,
@@ -335,7 +336,7 @@ fn terminal(output: &Output, redaction: Redaction, rate: Option<RateLimit>) -> O
     let spawned = std::thread::Builder::new()
         .name("barograph-lines".into())
         .spawn(|| {
-            // An exit on this thread must not wait for it.
+            // This thread may exit the process, which must not wait for this thread.
             let _suppressed = suppression::suppress();
             writer.run(Stderr::new());
         });

@@ -1,8 +1,8 @@
-//! Keeps the library's own threads at work.
+//! Restarts the library's own threads when they fail.
 //!
-//! Such a thread ends when its work is over. A panic, or an error of the system, ends the work too
-//! early: that is counted in `barograph.thread.restarts`, logged, and the work is begun again after a
-//! pause. The pauses grow, so that a fault that does not go away costs next to nothing.
+//! Such a thread ends when its work is over. A panic or a system error ends the work too early: this
+//! is counted in `barograph.thread.restarts` and logged, and the work is restarted after a pause. The
+//! pauses grow, so that a permanent fault costs little.
 
 use std::any::Any;
 use std::io;
@@ -20,7 +20,7 @@ pub(crate) enum Supervised {
     Admin,
     /// Writes log lines.
     Lines,
-    /// Pushes.
+    /// Exports.
     Push,
 }
 
@@ -37,18 +37,18 @@ impl Supervised {
         }
     }
 
-    /// How often the work of such threads was begun again in this process.
+    /// Returns the number of restarts of this thread in this process.
     pub(crate) fn restarts(self) -> u64 {
         RESTARTS[self as usize].load(Ordering::Relaxed)
     }
 }
 
-/// Threads outlive whatever started them, so that they are counted for the process.
+/// Threads outlive the telemetry that started them, so restarts are counted for the whole process.
 static RESTARTS: [AtomicU64; Supervised::ALL.len()] =
     [const { AtomicU64::new(0) }; Supervised::ALL.len()];
 
-/// Does the work of a thread until it returns `Ok`. Whenever it panics or fails instead, it is begun
-/// again after a pause; once more at the most when `is_ending` was set, which ends the pause.
+/// Runs the work of a thread until it returns `Ok`. If it panics or fails, it is restarted after a
+/// pause. Once `is_ending` is set, the pause ends and the work is restarted at most once more.
 pub(crate) fn supervise(
     thread: Supervised,
     is_ending: &AtomicBool,
@@ -86,7 +86,7 @@ pub(crate) fn supervise(
 fn tell(thread: Supervised, cause: &str) {
     let thread = thread.as_str();
     let text = format!("the thread `{thread}` of telemetry ended and is begun again: {cause}");
-    // Whoever hears it may be what panics.
+    // The subscriber may be the cause of the panic.
     let _ = catch_unwind(|| diagnostics::error(&text));
 }
 
@@ -97,7 +97,7 @@ fn wait(pause: Duration, is_ending: &AtomicBool) {
     }
 }
 
-/// What a panic says.
+/// Returns the message of a panic.
 fn message(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<&str>().copied();
     text.or_else(|| panic.downcast_ref::<String>().map(String::as_str))
@@ -106,11 +106,11 @@ fn message(panic: &(dyn Any + Send)) -> &str {
 
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
 const LONGEST_PAUSE: Duration = Duration::from_secs(60);
-/// Work that went on for so long is begun again as if nothing had been.
+/// Work that ran this long before it failed is restarted after the first pause again.
 const STEADY: Duration = Duration::from_secs(300);
-/// How long the same cause is not told again.
+/// The time during which the same cause is not logged again.
 const AGAIN: Duration = Duration::from_secs(3600);
-/// How often a pause looks whether it is to end.
+/// The interval at which a pause checks `is_ending`.
 const LOOK: Duration = Duration::from_millis(20);
 
 #[cfg(test)]
@@ -152,7 +152,7 @@ mod tests {
             assert!(began.elapsed() < Duration::from_secs(60));
             sleep(LOOK);
         }
-        // The pause is now of 1.6 s, or longer.
+        // The pause is now 1.6 s or longer.
         is_ending.store(true, Ordering::Relaxed);
         let ended = Instant::now();
         thread.join().unwrap();

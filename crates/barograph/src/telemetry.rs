@@ -24,32 +24,32 @@ use crate::readiness::Readiness;
 use crate::signals::Requested;
 use crate::subscriber::{Filters, Heard};
 
-/// The telemetry of a service, from [`init`](crate::init()) on until it is shut down.
+/// The running telemetry of a service, from [`init`](crate::init()) until it is shut down.
 ///
-/// What is recorded needs it not: the global registry was there before, and stays. It serves the
-/// pages and pushes. When it is dropped, what has to be sent is sent, which blocks for 5 s at the most,
-/// and the pages are gone.
+/// It serves the pages and exports. Recording does not need it: the global registry exists before and
+/// after it. When it is dropped, queued telemetry is exported, which blocks for 5 s at most, and the
+/// pages are closed.
 #[must_use = "the pages are gone when it is dropped"]
 pub struct Telemetry {
     pages: Pages,
     readiness: Readiness,
     resource: Resource,
     admin: Option<Admin>,
-    /// None where nothing is pushed, and when all is over.
+    /// None if nothing is pushed, and after shutdown.
     pushing: Option<Pushing>,
     heard: Arc<Heard>,
-    /// Behind a lock that nobody else asks for, so that threads may share what holds it.
+    /// In a mutex only to make `Telemetry` `Sync`; the lock is never contended.
     flushes: Mutex<Vec<Flush>>,
-    /// Has an exit of the process send what is left, until that was done in order.
+    /// While set, an exit of the process exports what is left. Cleared by an orderly shutdown.
     at_exit: Option<AtExit>,
-    /// The process in which the threads are, and not a fork of it.
+    /// The generation of the process that owns the threads; it differs in a forked child.
     generation: u64,
-    /// Set at the first [`shutdown_signal`](Self::shutdown_signal); none in it where signals cannot be
+    /// Set at the first [`shutdown_signal`](Self::shutdown_signal); holds `None` if signals cannot be
     /// handled.
     requested: OnceLock<Option<Arc<Requested>>>,
 }
 
-/// Sends what is left, until the given moment at the latest.
+/// Exports what is left, until the given deadline.
 pub(crate) type Flush = Box<dyn FnOnce(Instant) + Send>;
 
 impl Telemetry {
@@ -76,17 +76,17 @@ impl Telemetry {
         }
     }
 
-    /// Has an exit of the process send what is left, and wait for that no longer than this.
+    /// Makes an exit of the process export what is left, and wait for it no longer than `timeout`.
     pub(crate) fn flush_at_exit(&mut self, timeout: Duration) {
         self.at_exit = Some(self.last().at_exit(timeout));
     }
 
-    /// The page for a reader who sent this `Accept` header.
+    /// Renders the page in the format that this `Accept` header selects.
     pub fn page(&self, accept: Option<&str>) -> Page {
         self.pages.page(accept)
     }
 
-    /// What makes the pages, to keep for a route in one's own app.
+    /// Returns the renderer of the pages, for a route in the service's own app.
     ///
     /// ```
     /// use axum::{Router, http::HeaderMap, http::header::ACCEPT, routing::get};
@@ -102,24 +102,24 @@ impl Telemetry {
         self.pages.clone()
     }
 
-    /// What `/ready` answers.
+    /// Returns the handle that sets the answer of `/ready`.
     pub fn readiness(&self) -> Readiness {
         self.readiness.clone()
     }
 
-    /// Where the pages are served; the port that was picked when 0 was asked for. None without a
-    /// listener, and as long as another program has the port that the environment chose.
+    /// Returns the address of the pages, with the port that was picked if 0 was requested. None
+    /// without a listener, and as long as another program has the port that the environment sets.
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.admin.as_ref().and_then(Admin::address)
     }
 
-    /// Who is speaking.
+    /// Returns the resource.
     pub fn resource(&self) -> &Resource {
         &self.resource
     }
 
-    /// The layer that makes spans and log records, for a subscriber of the service's own: it is given
-    /// once, and not where this library has set a subscriber itself, or where telemetry is off.
+    /// Returns the layer that creates spans and log records, for a custom subscriber. Returns it once
+    /// only, and None where this library has set a subscriber itself, or where telemetry is disabled.
     ///
     /// ```
     /// use tracing_subscriber::layer::SubscriberExt as _;
@@ -138,11 +138,11 @@ impl Telemetry {
         self.heard.layer()
     }
 
-    /// As [`layer`](Self::layer), for a subscriber that is in use already and has a place for it: a
-    /// `reload::Layer`, into which no layer with a filter of `tracing_subscriber` may come later.
+    /// As [`layer`](Self::layer), for a subscriber that is in use already and has a `reload::Layer`,
+    /// into which no layer with a filter of `tracing_subscriber` may be loaded later.
     ///
-    /// It costs a little more: the subscriber learns nothing of the levels that it wants, so that
-    /// events of all levels are looked at.
+    /// It costs a little more: the subscriber does not learn which levels the layer wants, so events
+    /// of all levels are examined.
     ///
     /// ```
     /// use tracing_subscriber::{Layer, Registry, layer::SubscriberExt as _, reload};
@@ -164,7 +164,8 @@ impl Telemetry {
         self.heard.late_layer()
     }
 
-    /// Which spans, log records and lines there are, to be changed while the service runs.
+    /// Returns the filters of spans, log records and lines, which can be changed while the service
+    /// runs.
     ///
     /// ```
     /// let telemetry = barograph::Telemetry::builder("shop").without_listener().start()?;
@@ -175,10 +176,10 @@ impl Telemetry {
         &self.heard.filters
     }
 
-    /// Ends when the process is asked to end, by SIGTERM or Ctrl-C; from then on `/ready` answers 503.
+    /// Completes when SIGTERM or Ctrl-C asks the process to end; from then on `/ready` answers 503.
     ///
-    /// For a program that does not use [`serve`](Self::serve), which handles signals itself: a worker,
-    /// or a server of another kind. What ends it ends the telemetry too, by
+    /// For a program that does not use [`serve`](Self::serve), which handles signals itself: a
+    /// worker, or another kind of server. Such a program also has to call
     /// [`shutdown`](Self::shutdown), or the spans and log records of its last seconds are lost:
     ///
     /// ```no_run
@@ -196,7 +197,8 @@ impl Telemetry {
     /// # }
     /// ```
     ///
-    /// It is what `axum::serve(..).with_graceful_shutdown(..)` and tonic's `serve_with_shutdown` take:
+    /// `axum::serve(..).with_graceful_shutdown(..)` and tonic's `serve_with_shutdown` take this
+    /// future:
     ///
     /// ```no_run
     /// # async fn run(app: axum::Router) -> barograph::Result {
@@ -210,11 +212,12 @@ impl Telemetry {
     /// # }
     /// ```
     ///
-    /// The first call begins to handle the two signals, for the rest of the process, on a thread of its
-    /// own; the future needs no runtime. It can be dropped and asked for again: a signal that came
-    /// meanwhile is not forgotten. A second signal has the process exit at once, with 128 and the number
-    /// of the signal as its status: what was recorded is sent as at any exit. The first signal does the
-    /// same when the telemetry is gone, unless another one of this process, or a server, follows it.
+    /// The first call installs handlers of the two signals for the rest of the process, and starts a
+    /// thread that receives them; the future needs no runtime. It can be dropped and requested again:
+    /// a signal that arrived in between is remembered. A second signal exits the process at once,
+    /// with 128 plus the number of the signal as its status: what was recorded is exported as at any
+    /// exit. The first signal does the same when the telemetry was dropped, unless another telemetry
+    /// of this process, or a server, follows it.
     pub fn shutdown_signal(&self) -> impl Future<Output = ()> + Send + use<> {
         let requested = self.requested.get_or_init(|| {
             let begun = Requested::begin(self.readiness());
@@ -235,26 +238,26 @@ impl Telemetry {
         }
     }
 
-    /// Ends the telemetry in order: what has to be sent is, then the pages go, those last that are
-    /// being read. Takes 5 s for each of the two at the most.
+    /// Shuts the telemetry down in order: exports what is queued, then closes the pages after those
+    /// that are being read are complete. Takes 5 s at most for each of the two.
     ///
-    /// [`serve`](Self::serve) does it by itself. The future needs no runtime.
+    /// [`serve`](Self::serve) calls it itself. The future needs no runtime.
     pub async fn shutdown(self) {
         let (done, all_done) = tokio::sync::oneshot::channel::<()>();
         let run = move || {
             self.shutdown_blocking();
             drop(done);
         };
-        // Where no thread can be made, what the closure held is dropped here, which blocks.
+        // If no thread can be created, the closure is dropped here, which exports and blocks.
         let _ = std::thread::Builder::new()
             .name("barograph-shutdown".into())
             .spawn(run);
-        // Nothing is ever sent: it is over when the sender is gone.
+        // Nothing is ever sent: the receiver completes when the sender is dropped.
         let _: Result<(), _> = all_done.await;
     }
 
-    /// As [`shutdown`](Self::shutdown), for programs without a runtime: it blocks. Works inside of any
-    /// runtime too, also of one whose only thread it blocks.
+    /// As [`shutdown`](Self::shutdown), for programs without a runtime: it blocks. Also works inside
+    /// any runtime, even one whose only thread it blocks.
     pub fn shutdown_blocking(mut self) {
         if self.is_of_a_parent() {
             return;
@@ -266,12 +269,12 @@ impl Telemetry {
         }
     }
 
-    /// Pushes everything now, also to a receiver that was away a moment ago. Blocks until it is done,
-    /// for `limit` at the most; inside of any runtime, also of one whose only thread it blocks.
+    /// Exports everything now, also to a receiver that was unavailable a moment ago. Blocks until
+    /// done, for `limit` at most. Works inside any runtime, even one whose only thread it blocks.
     ///
     /// # Errors
-    /// [`Unfinished`] when not everything was delivered. What that was is in `barograph.push.dropped`
-    /// on the page, or is pushed later.
+    /// [`Unfinished`] if not everything was delivered. The rest is counted in
+    /// `barograph.push.dropped` on the page, or is exported later.
     #[cfg(feature = "otlp")]
     pub fn flush(&self, limit: Duration) -> Result<(), Unfinished> {
         match &self.pushing {
@@ -294,13 +297,13 @@ impl Telemetry {
         }
     }
 
-    /// Counts for the library.
+    /// Returns the self metrics.
     #[cfg(feature = "axum")]
     pub(crate) fn own(&self) -> Arc<Own> {
         self.pages.own()
     }
 
-    /// What is left to do when a panic ends the process.
+    /// Returns what a panic hook or an exit of the process still has to export.
     pub(crate) fn last(&self) -> Last {
         Last {
             sender: self.pushing.as_ref().map(Pushing::sender),
@@ -309,7 +312,7 @@ impl Telemetry {
         }
     }
 
-    /// Sends what is left, if that was not done yet.
+    /// Exports what is left, unless that was done already.
     fn send_last(&mut self) {
         let deadline = Instant::now() + FLUSH_TIME;
         let flushes = self
@@ -322,23 +325,23 @@ impl Telemetry {
         }
         self.heard.end_lines(LINES_TIME);
         let left = deadline.saturating_duration_since(Instant::now());
-        // Nothing is ever sent: it returns when the last of them has ended, or at the deadline.
+        // Nothing is ever sent: it returns when the last flush has ended, or at the deadline.
         let _: Result<(), _> = flushes.recv_timeout(left);
         self.at_exit = None;
     }
 
-    /// In the child of a fork there are no threads that could end, locks may be held for good, and what
-    /// waits is the parent's.
+    /// Returns true in a forked child. It has no threads to stop, locks may be held forever, and
+    /// queued telemetry belongs to the parent.
     fn is_of_a_parent(&self) -> bool {
         self.generation != process::generation()
     }
 
-    /// Leaves everything as it is, for good.
+    /// Leaks everything, so that nothing is dropped in the child.
     fn leave_to_parent(&mut self) {
         std::mem::forget(self.admin.take());
         std::mem::forget(self.pushing.take());
         std::mem::forget(std::mem::take(&mut self.flushes));
-        // Whoever has the last of them would drop what is in it.
+        // The last owner would drop the contents.
         std::mem::forget(Arc::clone(&self.heard));
         std::mem::forget(self.pages.clone());
     }
@@ -362,8 +365,8 @@ impl std::fmt::Debug for Telemetry {
     }
 }
 
-/// Runs all on threads of their own. What is returned ends with the last of them; one that has not
-/// returned by the deadline is left behind.
+/// Runs all of them, each on its own thread. The receiver disconnects when the last one has ended;
+/// one that has not returned by the deadline is left behind.
 fn begin(flushes: Vec<Flush>, deadline: Instant) -> Receiver<()> {
     let (done, all_done) = mpsc::channel();
     for flush in flushes {
@@ -372,7 +375,7 @@ fn begin(flushes: Vec<Flush>, deadline: Instant) -> Receiver<()> {
             flush(deadline);
             drop(done);
         };
-        // Without a thread there is nobody to flush.
+        // If no thread can be created, this flush does not run.
         let _ = std::thread::Builder::new()
             .name("barograph-flush".into())
             .spawn(run);
@@ -380,11 +383,11 @@ fn begin(flushes: Vec<Flush>, deadline: Instant) -> Receiver<()> {
     all_done
 }
 
-/// How long what is left may take to be sent.
+/// The time that exporting what is left may take.
 const FLUSH_TIME: Duration = Duration::from_secs(5);
-/// How long lines may take to be written.
+/// The time that writing log lines may take.
 const LINES_TIME: Duration = Duration::from_millis(500);
-/// How long pages that are being read have to end.
+/// The time that pages being read have to complete.
 const CLOSE_TIME: Duration = Duration::from_secs(5);
 
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! Telemetry for tests: no port, no global, nothing shared between two of them.
+//! Telemetry for tests: no port, no globals, nothing shared between two tests.
 
 use std::sync::Arc;
 
@@ -27,7 +27,7 @@ pub struct Capture {
     pages: Pages,
 }
 
-/// A registry has nothing to say in a debugger.
+/// A registry whose `Debug` prints its type only.
 #[derive(Clone)]
 struct Capturing(Registry);
 
@@ -38,12 +38,12 @@ impl std::fmt::Debug for Capturing {
 }
 
 impl Capture {
-    /// A fresh registry.
+    /// Creates a new registry and its pages.
     pub fn new() -> Self {
         Self::of(Registry::new())
     }
 
-    /// A registry with limits or prefixes of its own.
+    /// Captures this registry, which may have custom limits or prefixes.
     pub fn of(registry: Registry) -> Self {
         let own = Own::new(vec![("default".into(), registry.clone())]);
         let source: Arc<dyn Source> = Arc::new(registry.clone());
@@ -55,22 +55,22 @@ impl Capture {
         }
     }
 
-    /// Where the code under test records.
+    /// Returns the registry, in which the code under test records.
     pub fn registry(&self) -> &Registry {
         &self.registry.0
     }
 
-    /// The value of one series now: of a histogram, its count.
+    /// Returns the current value of one series; of a histogram, its count.
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         self.registry.0.value(name, labels)
     }
 
-    /// The page as text 0.0.4, as a scraper would see it.
+    /// Renders the page as text 0.0.4, as a scraper gets it.
     pub fn text(&self) -> String {
         self.pages.page(None).body
     }
 
-    /// What makes the pages.
+    /// Returns the renderer of the pages.
     pub fn pages(&self) -> &Pages {
         &self.pages
     }

@@ -1,7 +1,7 @@
-//! What the admin pages answer with: a few words, or a page that is made while it is sent.
+//! The response bodies of the admin pages: a short text, or a page that is rendered while it is sent.
 //!
-//! Pages are made on threads of their own, a chunk at a time, so that however many are asked for, the
-//! thread that answers `/health` only passes bytes on.
+//! Pages are rendered on separate threads, a chunk at a time, so that the thread that answers
+//! `/health` only passes bytes on, however many pages are requested.
 
 use std::fmt;
 use std::pin::Pin;
@@ -16,9 +16,9 @@ use tokio::sync::{Semaphore, mpsc};
 use crate::admin::places::Place;
 use crate::page::Scrape;
 
-/// The body of an answer.
+/// A response body.
 pub(super) enum Answer {
-    /// Some words, sent at once.
+    /// A short text, sent at once.
     Words(Option<Bytes>),
     /// A page.
     Page(Paging),
@@ -28,11 +28,11 @@ pub(super) enum Answer {
 pub(super) struct Paging {
     chunks: mpsc::Receiver<Made>,
     deadline: Instant,
-    /// Gives the place of this page to another one when dropped.
+    /// Frees the slot of this page when dropped.
     _place: Place,
 }
 
-/// What was made of a page.
+/// A part of a rendered page.
 enum Made {
     Chunk(Bytes),
     End,
@@ -43,14 +43,14 @@ impl Answer {
         Answer::Words((!words.is_empty()).then_some(Bytes::from_static(words.as_bytes())))
     }
 
-    /// A page that was begun. Whoever makes a chunk of one has a permit of `makers`.
+    /// Starts to send a page that was begun. Each chunk is rendered with a permit of `makers`.
     pub(super) fn page(
         scrape: Scrape,
         place: Place,
         deadline: Instant,
         makers: Arc<Semaphore>,
     ) -> Self {
-        // One is being sent while the next one is made.
+        // One chunk is being sent while the next one is rendered.
         let (made, chunks) = mpsc::channel(1);
         tokio::spawn(make(scrape, made, makers));
         Answer::Page(Paging {
@@ -61,9 +61,9 @@ impl Answer {
     }
 }
 
-/// Makes a page as fast as it is taken, until its end or until nobody takes it any more.
+/// Renders a page as fast as it is read, until its end or until the reader is dropped.
 async fn make(mut scrape: Scrape, made: mpsc::Sender<Made>, makers: Arc<Semaphore>) {
-    // Reserved first: no chunk is made for a reader who takes none.
+    // Reserved first: no chunk is rendered for a client that does not read.
     while let Ok(room) = made.reserve().await {
         let Ok(permit) = makers.acquire().await else {
             return;
@@ -72,7 +72,7 @@ async fn make(mut scrape: Scrape, made: mpsc::Sender<Made>, makers: Arc<Semaphor
             let chunk = scrape.next();
             (scrape, chunk)
         });
-        // A source that panics leaves a page without its end, which is an error to the reader.
+        // A source that panics leaves a page without its end, which is an error to the client.
         let Ok((same, chunk)) = next.await else {
             return;
         };
@@ -118,7 +118,7 @@ impl Body for Answer {
     }
 }
 
-/// A page that was not taken in time, or could not be made.
+/// The error of a page that was not read in time, or could not be rendered.
 #[derive(Debug)]
 pub(super) struct Unfinished;
 

@@ -1,8 +1,8 @@
-//! The open connections of the admin pages, and who has to go when there are too many.
+//! The open connections of the admin pages, and the choice of one to close when there are too many.
 //!
-//! Room is made by whoever idles: a connection on which no page is sent or waited for, of the peer that
-//! has most, and of those the oldest. There is always one, since pages under way and requests that wait
-//! for one are fewer than connections.
+//! Idle connections make room. Of the connections on which no page is sent or waited for, the oldest
+//! one of the peer with the most connections is closed. There is always one, since the pages being
+//! sent and the requests that wait for one are fewer than the connections.
 
 use std::cmp::Reverse;
 use std::collections::{HashMap, VecDeque};
@@ -24,12 +24,12 @@ use crate::admin::places::{self, Activity};
 use crate::admin::routes::{On, Routes};
 use crate::own::AdminFailure;
 
-/// Serves connections, a bounded number of them.
+/// Serves connections, up to a limit.
 pub(super) struct Connections {
     routes: Routes,
     listener: SocketAddr,
     graceful: GracefulShutdown,
-    /// From the oldest on.
+    /// The oldest first.
     open: VecDeque<Connection>,
 }
 
@@ -43,7 +43,7 @@ struct Connection {
 #[derive(Default)]
 struct Peer {
     connections: usize,
-    /// The positions of those that idle, from the oldest on.
+    /// The positions of the idle ones, the oldest first.
     idle: VecDeque<usize>,
 }
 
@@ -91,7 +91,7 @@ impl Connections {
         let watched = self.graceful.watch(connection);
         let until_cut = Arc::clone(&activity);
         let task = tokio::spawn(async move {
-            // A reader who left, or was given up; the scrape counted it.
+            // The client left, or was too slow; the scrape has counted it.
             let served = async {
                 tokio::select! {
                     _ = watched => {}
@@ -111,11 +111,12 @@ impl Connections {
         });
     }
 
-    /// Closes idle connections until there is room for some more.
+    /// Closes idle connections until there is room for several more.
     fn make_room(&mut self) {
         self.open
             .retain(|connection| !connection.task.is_finished());
-        // Each address is looked up once: who floods has this done for every sixteenth connection.
+        // Addresses are counted once for all closed connections: a flood causes this at every
+        // sixteenth connection only.
         let mut peers: HashMap<IpAddr, Peer> = HashMap::new();
         for (at, connection) in self.open.iter().enumerate() {
             let peer = peers.entry(connection.peer).or_default();
@@ -138,7 +139,7 @@ impl Connections {
             peer.idle.pop_front();
             evicted.push(oldest);
         }
-        // From the last position on, so that the others stay where they are.
+        // From the last position on, so that the other positions stay valid.
         evicted.sort_unstable_by_key(|at| Reverse(*at));
         for connection in evicted.into_iter().filter_map(|at| self.open.remove(at)) {
             connection.task.abort();
@@ -146,22 +147,24 @@ impl Connections {
         }
     }
 
-    /// Answers what was asked, and closes.
+    /// Answers the pending requests, and closes.
     pub(super) async fn close(self) {
         self.graceful.shutdown().await;
     }
 }
 
-/// Connections at once.
+/// The maximum number of connections at once.
 const MOST_CONNECTIONS: usize = 512;
-/// How many are left when room was made: for some at once, since looking for them takes its time.
+/// The number of connections left after making room. Several are closed at once, since the search is
+/// slow.
 const ROOM_FOR: usize = MOST_CONNECTIONS - 16;
 const _: () = assert!(places::MOST_PAGES + places::MOST_WAITING < ROOM_FOR);
-/// How long a head may take, and how long a connection may idle: longer than scrapers pause.
+/// The time that a request head may take, and that a connection may idle: longer than the scrape
+/// interval.
 const HEAD_TIME: Duration = Duration::from_secs(75);
-/// How long a connection may take in all that has the last file descriptor.
+/// The total time of a connection that uses the last file descriptor.
 const LAST_TIME: Duration = Duration::from_millis(250);
-/// How long a full buffer may take to be read.
+/// The time that a full buffer may take to be read.
 const WRITE_TIME: Duration = Duration::from_secs(10);
-/// The most that is buffered for a reader.
+/// The maximum number of bytes buffered for a client.
 const BUFFER: usize = 128 * 1024;

@@ -1,35 +1,36 @@
-//! For which host names the pages are there, where only this machine should see them.
+//! The host names allowed on a listener that only this machine should reach.
 //!
-//! A web page from elsewhere can have a browser on this machine ask 127.0.0.1, by a name of its own that
-//! it resolves to that address (DNS rebinding), and may then read the answer. The request names that host.
-//! So a listener on a loopback address answers only to names of this machine, and to those that were
-//! allowed. One on another address is there for others, and whoever can reach it may ask.
+//! A foreign web page can make a browser on this machine request 127.0.0.1 through a name that it
+//! resolves to that address (DNS rebinding), and may then read the response. The request contains
+//! that name as its host. So a listener on a loopback address answers only to names of this machine,
+//! and to those that were allowed. A listener on another address is meant for other machines, and
+//! answers every client.
 
 use std::net::{IpAddr, SocketAddr};
 
 use http::Request;
 use http::header::HOST;
 
-/// The host names that are allowed; all of them where nothing is checked.
+/// The allowed host names, in addition to those of this machine.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hosts {
     names: Vec<Box<str>>,
 }
 
 impl Hosts {
-    /// These names, in any case, beside those of this machine. `*` is every name.
+    /// Allows these names, in any case, in addition to those of this machine. `*` allows every name.
     pub(crate) fn new(names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
         Hosts {
             names: names.into_iter().map(Into::into).collect(),
         }
     }
 
-    /// Whether a request on a listener at this address may see pages.
+    /// Returns true if a request on a listener at this address may get pages.
     pub(super) fn allow<B>(&self, request: &Request<B>, listener: SocketAddr) -> bool {
         if !listener.ip().to_canonical().is_loopback() {
             return true;
         }
-        // A request that names no host comes from no browser.
+        // A request without a host does not come from a browser.
         let named = request
             .uri()
             .authority()
@@ -59,7 +60,7 @@ impl Hosts {
     }
 }
 
-/// The name in `name:port`, an IPv6 address without its brackets; none where it is neither.
+/// Returns the name in `name:port`, an IPv6 address without its brackets; None if it is neither.
 fn name(host: &str) -> Option<&str> {
     let (name, rest) = match host.strip_prefix('[') {
         Some(rest) => rest.split_once(']')?,

@@ -1,13 +1,13 @@
-//! The pages for those who operate the service: `/metrics`, `/health` and `/ready`.
+//! The pages for operators of the service: `/metrics`, `/health` and `/ready`.
 //!
-//! They are served by one thread with a runtime of its own, so that they answer while the service's
-//! runtime is busy or there is none. What others can make this thread do is bounded: connections
-//! (one that idles makes room), pages at once (a slow reader makes room), the time for a head, for a page,
-//! and for taking what was written. Between two chunks of a page nothing is locked. Where something
-//! panics all the same the thread begins again.
+//! One thread with its own runtime serves them, so they answer while the service's runtime is busy,
+//! and without one. The load that clients can cause is limited: the connections (an idle one is
+//! closed to make room), the pages at once (a slow client is closed), and the time for a request
+//! head, for a page, and for reading what was written. No lock is held between two chunks of a page.
+//! If the thread panics, it is restarted.
 //!
-//! A port that the environment chose and that is taken keeps no service from starting: it is tried again
-//! until it is free, as it is when the process before has ended.
+//! A port that the environment set and that is taken does not keep a service from starting: it is
+//! tried again until it is free, for example when the previous process has ended.
 
 mod places;
 mod body;
@@ -39,14 +39,14 @@ use crate::supervise::{Supervised, supervise};
 pub(crate) use crate::admin::hosts::Hosts;
 pub(crate) use crate::admin::routes::Routes;
 
-/// The thread that serves the pages. Dropping it ends them at once.
+/// The thread that serves the pages. Dropping this closes them at once.
 #[derive(Debug)]
 pub(crate) struct Admin {
     address: Arc<OnceLock<SocketAddr>>,
     stop: watch::Sender<Option<Duration>>,
     is_ending: Arc<AtomicBool>,
-    /// Nothing is ever sent: the other side goes with the thread. Behind a lock that nobody else asks
-    /// for, so that threads may share what holds it.
+    /// Nothing is ever sent: the sender is dropped with the thread. In a mutex only to make `Admin`
+    /// `Sync`; the lock is never contended.
     ended: Mutex<mpsc::Receiver<()>>,
 }
 
@@ -66,12 +66,13 @@ impl Admin {
             routes,
             stop: stopped,
         };
-        // Runtimes are made and dropped on their thread: where this is called may forbid both.
+        // The runtime is created and dropped on the thread: the caller may be where both are
+        // forbidden.
         let is_ending = Arc::new(AtomicBool::new(false));
         let ending = Arc::clone(&is_ending);
         let run = move || {
             supervise(Supervised::Admin, &ending, || thread.serve());
-            // What listens goes first.
+            // The listener is closed first.
             drop(thread);
             drop(end);
         };
@@ -87,18 +88,18 @@ impl Admin {
         })
     }
 
-    /// Where the pages are; none as long as the port is taken.
+    /// Returns the address of the pages; None as long as the port is taken.
     pub(crate) fn address(&self) -> Option<SocketAddr> {
         self.address.get().copied()
     }
 
-    /// Listens no more, gives pages that are being read `grace` to be finished, and ends.
+    /// Stops listening, gives pages that are being read `grace` to complete, and ends.
     pub(crate) fn stop(self, grace: Duration) {
         self.end(grace);
     }
 
-    /// Waits a moment longer than it should take, and not for ever: a source may block the thread, and in
-    /// a process that was forked it is not there.
+    /// Waits a little longer than `grace`, and not forever: a source may block the thread, and in a
+    /// forked process it does not exist.
     fn end(&self, grace: Duration) {
         let is_first = self.stop.send_if_modified(|stop| {
             let is_first = stop.is_none();
@@ -119,7 +120,7 @@ impl Drop for Admin {
     }
 }
 
-/// What the thread needs, as often as it begins.
+/// The state of the thread, which outlives restarts.
 struct Thread {
     listening: Listening,
     address: Arc<OnceLock<SocketAddr>>,
@@ -128,7 +129,7 @@ struct Thread {
 }
 
 impl Thread {
-    /// Serves until it shall stop.
+    /// Serves until it is stopped.
     fn serve(&mut self) -> io::Result<()> {
         let runtime = runtime()?;
         let served = runtime.block_on(self.serve_inside());
@@ -158,8 +159,8 @@ impl Thread {
                     if let Some((_, connections)) = &mut serving {
                         connections.open(accepted);
                     }
-                    // Those that are served come first: else a flood of new connections would have
-                    // them wait, and be too many before one of them is looked at.
+                    // Open connections run first: otherwise a flood of new connections would delay
+                    // them, and exceed the limit before any of them is served.
                     yield_now().await;
                 }
                 _ = tick.tick() => {
@@ -178,7 +179,7 @@ impl Thread {
         Ok(())
     }
 
-    /// Begins to accept, where something listens.
+    /// Begins to accept, if a listener is bound.
     fn accept(&self) -> io::Result<Option<(Acceptor, Connections)>> {
         let Listening::Bound(listener) = &self.listening else {
             return Ok(None);
@@ -194,7 +195,7 @@ impl Thread {
         Ok(Some((acceptor, connections)))
     }
 
-    /// Tries to listen on an address that was taken. On another thread, as names may be looked up.
+    /// Tries to bind an address that was taken, on another thread, since names may be resolved.
     async fn bind(&mut self, binding: &mut Option<JoinHandle<Listening>>) -> bool {
         if let Some(done) = binding.take_if(|binding| binding.is_finished()) {
             if let Ok(listening) = done.await {
@@ -225,5 +226,5 @@ fn runtime() -> io::Result<Runtime> {
         .build()
 }
 
-/// How long the thread may take to end, beside what is waited for.
+/// The time that the thread may take to end, in addition to `grace`.
 const END_TIME: Duration = Duration::from_millis(250);

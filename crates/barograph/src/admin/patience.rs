@@ -1,8 +1,8 @@
-//! A stream that gives up on a reader who does not take what was written.
+//! A stream that fails if the client does not read what was written.
 //!
-//! The clock starts with the first write that has to wait, and stops when all is written (hyper
-//! flushes whenever its buffer is empty). A reader who takes a byte now and then does not move it,
-//! so a connection passes at least a buffer in each such time, or ends.
+//! The clock starts with the first write that has to wait, and stops when everything is written
+//! (hyper flushes whenever its buffer is empty). A client that reads a byte now and then does not
+//! reset it, so a connection either transfers at least a buffer in that time, or ends.
 
 use std::io;
 use std::pin::Pin;
@@ -19,9 +19,9 @@ use crate::admin::places::Activity;
 pub(super) struct Patience<S> {
     stream: S,
     limit: Duration,
-    /// Is told when somebody does not read.
+    /// Records when the client does not read.
     activity: Arc<Activity>,
-    /// Runs while something waits to be written.
+    /// Runs while a write waits.
     waiting: Option<Pin<Box<Sleep>>>,
 }
 

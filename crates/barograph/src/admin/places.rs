@@ -1,8 +1,8 @@
-//! Places for pages: how many are sent at once, how many requests wait for one, and who has to go.
+//! Limits the pages sent at once and the requests that wait, and picks the slow client to disconnect.
 //!
-//! A reader who does not take what was written has his place until somebody else wants it. Then whoever
-//! has kept the server waiting longest is cut, so that slow readers, however many, keep no place from
-//! one who reads.
+//! A client that does not read keeps its slot until another request needs one. Then the connection
+//! that has kept the server waiting longest is closed, so that slow clients, however many, do not
+//! take a slot from a client that reads.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,16 +11,16 @@ use std::time::Duration;
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore};
 use tokio::time::{Instant, sleep, timeout};
 
-/// Something that happens on a connection, told to those who have to know.
+/// The activity on a connection: its pages, and the time that the client has kept the server waiting.
 #[derive(Debug, Default)]
 pub(super) struct Activity {
-    /// Pages that are sent or waited for.
+    /// The number of pages sent or waited for.
     pages: AtomicUsize,
     waits: Mutex<Waits>,
     cut: Notify,
 }
 
-/// How long a connection kept the server waiting.
+/// The time that a connection has kept the server waiting.
 #[derive(Clone, Copy, Debug, Default)]
 struct Waits {
     before: Duration,
@@ -28,17 +28,17 @@ struct Waits {
 }
 
 impl Activity {
-    /// Whether a page is sent or waited for.
+    /// Returns true if a page is sent or waited for.
     pub(super) fn is_busy(&self) -> bool {
         self.pages.load(Ordering::Relaxed) > 0
     }
 
-    /// Notes that something cannot be written since the reader does not read.
+    /// Records that a write waits because the client does not read.
     pub(super) fn begin_wait(&self) {
         self.waits().since.get_or_insert_with(Instant::now);
     }
 
-    /// Notes that something was written.
+    /// Records that a write succeeded.
     pub(super) fn end_wait(&self) {
         let mut waits = self.waits();
         if let Some(since) = waits.since.take() {
@@ -46,13 +46,13 @@ impl Activity {
         }
     }
 
-    /// How long the reader kept the server waiting, in all.
+    /// Returns the total time that the client has kept the server waiting.
     fn waited(&self) -> Duration {
         let waits = *self.waits();
         waits.before + waits.since.map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    /// Ends when the connection shall.
+    /// Completes when the connection has to be closed.
     pub(super) async fn cut(&self) {
         self.cut.notified().await;
     }
@@ -62,7 +62,7 @@ impl Activity {
     }
 }
 
-/// The places for pages. Clones are the same.
+/// The slots for pages. Clones share them.
 #[derive(Clone)]
 pub(super) struct Places {
     free: Arc<Semaphore>,
@@ -72,7 +72,7 @@ pub(super) struct Places {
 
 struct Taken {
     by: Arc<Activity>,
-    /// How long it had kept the server waiting before.
+    /// The time that the connection had kept the server waiting before this page.
     waited: Duration,
 }
 
@@ -85,8 +85,8 @@ impl Places {
         }
     }
 
-    /// A place for a page on this connection, when there is one within a time that a scraper has; none
-    /// where too many wait already.
+    /// Returns a slot for a page on this connection, once one is free. None if none becomes free
+    /// within the timeout of a scraper, or if too many requests wait already.
     pub(super) async fn take(&self, by: &Arc<Activity>) -> Option<Place> {
         let page = Counted::new(by);
         let permit = match Arc::clone(&self.free).try_acquire_owned() {
@@ -121,7 +121,7 @@ impl Places {
         timeout(QUEUE_TIME, permit).await.ok().flatten()
     }
 
-    /// Cuts the connection that kept the server waiting longest, if that was long.
+    /// Closes the connection that has kept the server waiting longest, if that is longer than `SLOW`.
     fn cut_slowest(&self) {
         let mut taken = self.taken();
         let waited = |taken: &Taken| taken.by.waited().saturating_sub(taken.waited);
@@ -138,7 +138,7 @@ impl Places {
     }
 }
 
-/// The place of one page, until dropped.
+/// The slot of one page, freed when dropped.
 pub(super) struct Place {
     places: Places,
     page: Counted,
@@ -168,7 +168,7 @@ impl Drop for Counted {
     }
 }
 
-/// Counts a request that waits, until dropped.
+/// Counts a waiting request, until dropped.
 struct Waiting<'a>(&'a AtomicUsize);
 
 impl<'a> Waiting<'a> {
@@ -184,15 +184,15 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// Pages under way at once; the next ones wait.
+/// The maximum number of pages at once; further requests wait.
 pub(super) const MOST_PAGES: usize = 8;
-/// Requests for a page that wait at once; the next ones are sent away.
+/// The maximum number of waiting requests; further ones are refused.
 pub(super) const MOST_WAITING: usize = 128;
-/// How long they wait before they are sent away. Scrapers give up after 10 s.
+/// The time that a request waits before it is refused. Scrapers give up after 10 s.
 const QUEUE_TIME: Duration = Duration::from_secs(5);
-/// How long a reader may keep the server waiting while somebody waits for his place.
+/// The time that a client may keep the server waiting while another request waits for a slot.
 const SLOW: Duration = Duration::from_secs(1);
-/// How often it is looked for one.
+/// The interval at which a waiting request looks for a slow client.
 const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 
 #[cfg(test)]
@@ -215,7 +215,7 @@ mod tests {
         for reader in &readers {
             held.push(taken(&places, reader).await);
         }
-        // Two are slow, and one of them has been for longer. Before its page it was slower still.
+        // Two are slow, one of them for longer. Before its page it was slower still.
         readers[3].begin_wait();
         sleep(Duration::from_millis(300)).await;
         readers[5].begin_wait();
@@ -242,7 +242,7 @@ mod tests {
             reader.begin_wait();
             sleep(2 * SLOW).await;
             reader.end_wait();
-            // What was before this page does not count.
+            // Waits before this page do not count.
             held.push(taken(&places, reader).await);
         }
         let began = Instant::now();

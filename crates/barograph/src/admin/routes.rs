@@ -1,4 +1,4 @@
-//! Which path answers what.
+//! The routes of the admin pages.
 
 use std::future::poll_fn;
 use std::net::SocketAddr;
@@ -21,10 +21,10 @@ use crate::own::{AdminFailure, Own};
 use crate::page::Pages;
 use crate::readiness::Readiness;
 
-/// What the answers are made of. Clones share it.
+/// The state that responses are made from. Clones share it.
 #[derive(Clone)]
 pub(crate) struct Routes {
-    /// None when telemetry is disabled.
+    /// None if telemetry is disabled.
     pages: Option<Pages>,
     readiness: Readiness,
     hosts: Hosts,
@@ -33,12 +33,12 @@ pub(crate) struct Routes {
     own: Option<Arc<Own>>,
 }
 
-/// The connection that a request came on.
+/// The connection on which a request arrived.
 #[derive(Clone)]
 pub(super) struct On {
     pub(super) listener: SocketAddr,
     pub(super) activity: Arc<Activity>,
-    /// Whether it has the last file descriptor, which it has to give back soon.
+    /// True if it uses the last file descriptor, which it has to release soon.
     pub(super) is_last: bool,
 }
 
@@ -59,19 +59,19 @@ impl Routes {
         }
     }
 
-    /// Counts for the library.
+    /// Returns the self metrics.
     pub(super) fn own(&self) -> Option<&Arc<Own>> {
         self.own.as_ref()
     }
 
-    /// Counts something that went wrong, and goes on.
+    /// Counts a failure from which the server recovers.
     pub(super) fn failed(&self, reason: AdminFailure) {
         if let Some(own) = &self.own {
             own.admin_failed(reason);
         }
     }
 
-    /// The answer to a request, also where making it panics.
+    /// Returns the response to a request, also if a handler panics.
     pub(super) async fn answer<B>(&self, request: Request<B>, on: &On) -> Response<Answer> {
         let mut answer = Box::pin(self.route(request, on));
         let answer =
@@ -129,8 +129,8 @@ impl Routes {
                 return response;
             };
             let pages = pages.clone();
-            // Callbacks run at the begin of a page; those that take long must not stop `/health`.
-            // The place goes with them, so that callbacks which never return stay few.
+            // Callbacks run when a page is begun; slow ones must not block `/health`. They hold the
+            // slot, so that the number of callbacks that never return is limited.
             let begin = move || (pages.scrape(negotiated), place);
             let Ok((scrape, place)) = tokio::task::spawn_blocking(begin).await else {
                 return self.panicked();
@@ -153,7 +153,7 @@ impl Routes {
     }
 }
 
-/// All values of a header as one; what is no text counts as nothing.
+/// Joins all values of a header; values that are not text are ignored.
 fn joined(headers: &HeaderMap, name: &HeaderName) -> Option<String> {
     let values = headers.get_all(name).iter();
     let texts: Vec<&str> = values.filter_map(|value| value.to_str().ok()).collect();
@@ -174,7 +174,8 @@ fn set(response: &mut Response<Answer>, name: HeaderName, value: &str) {
     }
 }
 
-/// Threads that make chunks of pages. What they take from the service's processors is bounded by it.
+/// The number of threads that render chunks of pages, which limits the CPU time taken from the
+/// service.
 pub(super) const MAKERS: usize = 2;
-/// How long one page may take in all. Scrapers give up long before.
+/// The time that one page may take in total. Scrapers give up long before.
 const PAGE_TIME: Duration = Duration::from_secs(60);

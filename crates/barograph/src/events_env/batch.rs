@@ -1,4 +1,4 @@
-//! How spans and log records wait, and how many go together.
+//! The queues and batches of spans and log records.
 //!
 //! Source: OpenTelemetry environment variables, "Batch Span Processor", "Batch LogRecord Processor".
 
@@ -6,20 +6,20 @@ use std::time::Duration;
 
 use crate::env::Environment;
 
-/// What is said about the queue of one signal and its rounds.
+/// The settings of the queue of one signal and of its export cycles.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Batch {
-    /// Between two rounds.
+    /// The time between two export cycles.
     pub(crate) delay: Option<Duration>,
-    /// For all of one round.
+    /// The time limit of a whole export cycle.
     pub(crate) timeout: Option<Duration>,
-    /// How many may wait.
+    /// The maximum number of queued records.
     pub(crate) max_queue: Option<usize>,
-    /// How many go in one request.
+    /// The maximum number of records in one request.
     pub(crate) max_batch: Option<usize>,
 }
 
-/// The variables of one signal.
+/// The names of the variables of one signal.
 pub(crate) struct Variables {
     delay: &'static str,
     timeout: &'static str,
@@ -41,11 +41,11 @@ pub(crate) const LOG_RECORDS: Variables = Variables {
     max_batch: "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
 };
 
-/// How many may wait where nothing is said.
+/// The default maximum number of queued records.
 pub(crate) const QUEUE: usize = 2048;
-/// How many go in one request where nothing is said.
+/// The default maximum number of records in one request.
 pub(crate) const BATCH: usize = 512;
-/// Some hundred bytes each: past this a queue takes more memory than a service wants to give.
+/// The limit of the queue size: at some hundred bytes a record, a larger queue takes too much memory.
 const LARGEST_QUEUE: usize = 1 << 20;
 
 impl Batch {
@@ -69,12 +69,12 @@ impl Batch {
         }
     }
 
-    /// How many may wait.
+    /// Returns the maximum number of queued records.
     pub(crate) fn queue(&self) -> usize {
         self.max_queue.unwrap_or(QUEUE)
     }
 
-    /// How many go in one request: never more than may wait.
+    /// Returns the maximum number of records in one request, at most the queue size.
     pub(crate) fn batch(&self) -> usize {
         self.max_batch.unwrap_or(BATCH).min(self.queue())
     }
@@ -105,7 +105,7 @@ mod tests {
         assert_eq!((read.queue(), read.batch()), expected, "{queue} {batch}");
         assert_eq!(read.delay, Some(Duration::from_millis(7)));
         assert_eq!(environment.into_notices().len(), notices, "{queue} {batch}");
-        // The other signal has variables of its own.
+        // The other signal has its own variables.
         let mut environment = Environment::new(&lookup);
         let logs = Batch::read(&mut environment, &LOG_RECORDS);
         assert_eq!(logs, Batch::default());

@@ -1,6 +1,6 @@
-//! Which traces are exported though they were not sampled.
+//! Tail sampling: the export of traces that were not sampled.
 //!
-//! Ours: OpenTelemetry has no variables for it.
+//! The variables are specific to barograph: OpenTelemetry has none for it.
 
 use std::time::Duration;
 
@@ -9,15 +9,15 @@ use barograph_edge::sampling::keep::{Keep, KeepConfig};
 
 use crate::env::Environment;
 
-/// What is said about traces to be kept.
+/// The configuration of tail sampling.
 #[derive(Clone, Debug, Default)]
 pub(crate) enum Kept {
-    /// Nothing: the program chooses.
+    /// Unset: the program chooses.
     #[default]
     Unsaid,
-    /// That there are none.
+    /// No tail sampling.
     Off,
-    /// How many, and which.
+    /// Tail sampling with this budget and these rules.
     On(KeepConfig),
 }
 
@@ -43,7 +43,7 @@ impl Kept {
         }
     }
 
-    /// What keeps traces, where the program would keep them so.
+    /// Returns the tail sampler that applies, given the one that the program sets.
     pub(crate) fn or(self, program: Option<Keep>) -> Option<Keep> {
         match self {
             Kept::Unsaid => program,
@@ -60,7 +60,8 @@ const SLOW: &str = "BAROGRAPH_KEEP_SLOW";
 mod tests {
     use super::*;
 
-    /// What is read of the two variables, shown, and how much is said about them.
+    /// Returns the `Debug` text of the configuration read from the two variables, and the number of
+    /// notices.
     fn read(keep: &str, slow: &str) -> (String, usize) {
         let lookup = |variable: &str| match variable {
             KEEP => Some(keep.into()),

@@ -1,11 +1,11 @@
-//! What spans and log records hold at the most.
+//! The limits of spans and log records.
 //!
 //! Source: OpenTelemetry environment variables, "Attribute Limits", "Span Limits", "LogRecord
-//! Limits". A limit that is special counts before the general one.
+//! Limits". A specific limit takes precedence over the general one.
 
 use crate::env::Environment;
 
-/// Limits that are set. A length is in characters, and nothing is cut where it is none.
+/// The limits that are set. Lengths are in characters; None means that the variable is unset.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Limits {
     pub(crate) span_value_length: Option<usize>,

@@ -1,9 +1,9 @@
-//! What the environment says about spans and log records: plain values, nothing is opened or built.
+//! The configuration of spans and log records: plain values, nothing is opened or built.
 //!
-//! What is not set is none here: what the program chose counts then, and after that the defaults.
+//! An unset variable is None here: the setting of the program applies, then the default.
 //!
 //! Source: OpenTelemetry specification 1.60, "Environment variable specification"; variables that
-//! begin with `BAROGRAPH_` are ours, where it has none.
+//! begin with `BAROGRAPH_` are specific to barograph.
 
 use std::sync::Arc;
 
@@ -22,22 +22,22 @@ use keep::Kept;
 use limits::Limits;
 use output::Output;
 
-/// All that is said about spans and log records.
+/// The configuration of spans and log records.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Events {
-    /// Which traces are recorded.
+    /// The sampler.
     pub(crate) sampler: Option<Arc<dyn Sampler>>,
-    /// Which traces are exported though they were not sampled.
+    /// Tail sampling.
     pub(crate) keep: Kept,
-    /// How a context travels. It does even where telemetry is off.
+    /// The propagation formats. They apply even if telemetry is disabled.
     pub(crate) propagators: Option<Propagators>,
-    /// How spans wait and go.
+    /// The queue and batches of spans.
     pub(crate) spans: Batch,
-    /// How log records wait and go.
+    /// The queue and batches of log records.
     pub(crate) logs: Batch,
-    /// What spans and log records hold at the most.
+    /// The limits of spans and log records.
     pub(crate) limits: Limits,
-    /// What is printed, and which spans and records there are.
+    /// The log lines that are printed, and the filters of spans and log records.
     pub(crate) output: Output,
 }
 

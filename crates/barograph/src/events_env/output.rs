@@ -1,29 +1,29 @@
-//! What is printed and how, and which spans and log records there are.
+//! The log lines that are printed, and the filters of lines, spans and log records.
 
 use crate::env::Environment;
 
-/// What is said about the terminal, and about what is let through.
+/// The settings of log lines, and the filters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Output {
-    /// Which lines are printed: directives such as `info,sqlx=warn`.
+    /// The filter of printed lines: directives such as `info,sqlx=warn`.
     pub(crate) lines: Option<String>,
-    /// Which spans there are: directives.
+    /// The filter of spans: directives.
     pub(crate) spans: Option<String>,
-    /// Which log records are pushed: directives.
+    /// The filter of pushed log records: directives.
     pub(crate) records: Option<String>,
     pub(crate) format: Option<Format>,
-    /// Whether colors are unwanted, whoever reads.
+    /// True if colors are disabled.
     pub(crate) is_plain: bool,
 }
 
-/// How a line is written.
+/// The format of a line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Format {
     /// For people.
     Pretty,
-    /// For machines.
+    /// JSON.
     Json,
-    /// For machines that know the shape of `tracing-subscriber`.
+    /// JSON in the shape of `tracing-subscriber`.
     TracingJson,
 }
 
@@ -44,7 +44,7 @@ impl Output {
             spans: environment.text(SPANS),
             records: environment.text(RECORDS),
             format: environment.choice(FORMAT, "pretty, json or tracing_json", &choices),
-            // Whatever it says (no-color.org).
+            // Any value counts (no-color.org).
             is_plain: environment.is_set("NO_COLOR"),
         }
     }

@@ -1,48 +1,48 @@
-//! Where requests go: the text of a variable, read by the rules of the client.
+//! Endpoints: the text of a variable, parsed by the rules of the client.
 
 use std::fmt;
 
 use barograph_export::otlp::Signal;
 use barograph_export::push::client::{self, ClientConfig, InvalidUrl, Protocol};
 
-/// Where the requests of one signal go. Its `Debug` and `Display` hide userinfo and query, which may
-/// hold secrets.
+/// The endpoint for the requests of one signal. Its `Debug` and `Display` hide userinfo and query,
+/// which may contain secrets.
 #[derive(Clone)]
 pub(crate) struct Endpoint {
     config: ClientConfig,
     read: client::Endpoint,
 }
 
-/// Which variable an endpoint stood in, which decides about its path.
+/// The scope of the variable of an endpoint, which decides about its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stands {
-    /// In the one for all signals: the signal's path is appended.
+    /// All signals: the signal's path is appended.
     ForAll,
-    /// In the signal's own: taken as it is.
+    /// One signal: the path is used as it is.
     ForOne,
 }
 
-/// What decides how text is read as an endpoint.
+/// The rules by which text is parsed as an endpoint.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reading {
     pub(crate) signal: Signal,
     pub(crate) protocol: Protocol,
     pub(crate) stands: Stands,
-    /// What gRPC does where the text has no scheme.
+    /// The scheme that gRPC uses if the text has none.
     pub(crate) bare: Bare,
 }
 
-/// What an endpoint without a scheme is.
+/// The security of a gRPC endpoint without a scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Bare {
-    /// TLS, as long as nobody said otherwise.
+    /// TLS, the default.
     Secure,
     /// Plain text: `INSECURE` is true.
     Insecure,
 }
 
 impl Endpoint {
-    /// Reads an endpoint.
+    /// Parses an endpoint.
     ///
     /// Source: OTLP exporter, "Endpoint URLs for OTLP/HTTP" and "Configuration options".
     pub(crate) fn parse(text: &str, reading: Reading) -> Result<Self, InvalidUrl> {
@@ -57,7 +57,7 @@ impl Endpoint {
         Ok(Endpoint { config, read })
     }
 
-    /// Where requests go when nobody said: the collector of this machine.
+    /// Returns the default endpoint: a collector on this machine.
     pub(crate) fn of_this_machine(signal: Signal, protocol: Protocol) -> Self {
         let text = match protocol {
             Protocol::Grpc => "http://localhost:4317",
@@ -72,12 +72,12 @@ impl Endpoint {
         Endpoint::parse(text, reading).expect("it has a scheme, a host and a port")
     }
 
-    /// What a client is told to send to it.
+    /// Returns the configuration of a client that sends to it.
     pub(crate) fn config(&self) -> ClientConfig {
         self.config.clone()
     }
 
-    /// What the client makes of it.
+    /// Returns the endpoint as the client parses it.
     pub(crate) fn read(&self) -> &client::Endpoint {
         &self.read
     }
@@ -103,7 +103,7 @@ impl fmt::Debug for Endpoint {
     }
 }
 
-/// Where collectors take gRPC.
+/// The default port of OTLP over gRPC.
 pub(crate) const GRPC_PORT: u16 = 4317;
-/// Where collectors take HTTP.
+/// The default port of OTLP over HTTP.
 pub(crate) const HTTP_PORT: u16 = 4318;

@@ -1,22 +1,22 @@
-//! Which ways out a signal has.
+//! The exporters of a signal.
 
 use crate::env::Environment;
 
-/// A way out.
+/// An exporter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Exporter {
-    /// Pushed.
+    /// Pushes by OTLP.
     Otlp,
-    /// Served to Prometheus.
+    /// Serves the page to Prometheus.
     Prometheus,
-    /// Printed.
+    /// Prints on stdout.
     Console,
-    /// Pushed as Zipkin takes it. Only spans are.
+    /// Pushes in the Zipkin format. For spans only.
     Zipkin,
 }
 
-/// Reads a list of exporters, each once. An empty list says `none`; no list that nothing was said,
-/// or nothing that is known.
+/// Reads a list of exporters, each once. An empty list means `none`; None means that the variable is
+/// unset, or contains no known exporter.
 ///
 /// Source: OpenTelemetry environment variables, "Exporter selection".
 pub(crate) fn read(

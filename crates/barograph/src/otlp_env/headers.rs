@@ -1,16 +1,16 @@
-//! Headers of requests, which are secrets.
+//! The headers of requests, which are secrets.
 
 use barograph_export::push::client::ClientConfig;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::env::percent_decode;
 
-/// Reads `name=value,name=value`, percent-encoded as W3C baggage is; of one name the last counts.
-/// Also gives the places of the members that make no sense and are left out: what they hold may be
-/// a secret. Values are marked sensitive, so that no `Debug` shows them.
+/// Parses `name=value,name=value`, percent-encoded like W3C baggage; the last value of a name
+/// applies. Also returns the positions of invalid members, which are left out; not their text, which
+/// may be a secret. Values are marked sensitive, so that no `Debug` shows them.
 ///
-/// Blanks and the like are taken without encoding too, since `Authorization=Bearer x` is what people
-/// write. Properties after a `;` do not exist here: it belongs to the value.
+/// Blanks and similar characters are accepted without encoding, too, since `Authorization=Bearer x`
+/// is a common spelling. Properties after a `;` are not supported: the `;` is part of the value.
 ///
 /// Source: OTLP exporter, "Specifying headers via environment variables".
 pub(crate) fn parse(text: &str) -> (HeaderMap, Vec<String>) {
@@ -36,6 +36,6 @@ fn header(member: &str) -> Option<(HeaderName, HeaderValue)> {
     ClientConfig::header(&name, &value).ok()
 }
 
-/// What a member has to be.
+/// A description of a valid member.
 pub(crate) const EXPECTED: &str =
     "name=value, percent-encoded, and no name that the transport sets itself";

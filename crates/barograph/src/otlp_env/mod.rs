@@ -1,10 +1,10 @@
-//! What the environment says about pushing: plain values, nothing is opened or built.
+//! The configuration of exporters: plain values, nothing is opened or built.
 //!
-//! One deviation from OpenTelemetry, where `otlp` is what happens when nothing is said: a signal
-//! whose exporters are not chosen is pushed only where an endpoint is set, so that a program that
-//! was told nothing dials nobody; and metrics are served to Prometheus.
+//! One deviation from OpenTelemetry, whose default exporter is `otlp`: a signal without a configured
+//! exporter is pushed only if an endpoint is set, so that an unconfigured program opens no
+//! connections; and metrics are served to Prometheus.
 //!
-//! What is not set is none here: what the program chose counts then, and after that the defaults.
+//! An unset variable is None here: the setting of the program applies, then the default.
 //!
 //! Source: OpenTelemetry specification, "Environment variable specification" and "OpenTelemetry
 //! Protocol Exporter".
@@ -30,15 +30,15 @@ use exporter::{Exporter, LOGS_EXPORTER, METRICS_EXPORTER, TRACES_EXPORTER};
 use proxy::Proxies;
 use receiver::Receiver;
 
-/// All that is said about pushing.
+/// The configuration of exporters.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Otlp {
     pub(crate) metrics: Export,
     pub(crate) traces: Export,
     pub(crate) logs: Export,
-    /// Between two pushes of metrics.
+    /// The time between two exports of metrics.
     pub(crate) interval: Option<Duration>,
-    /// For all of one push of metrics.
+    /// The time limit of a whole export of metrics.
     pub(crate) timeout: Option<Duration>,
     pub(crate) temporality: Option<Temporality>,
     pub(crate) proxies: Proxies,
@@ -46,45 +46,46 @@ pub(crate) struct Otlp {
     pub(crate) zipkin: Zipkin,
 }
 
-/// Where spans go that Zipkin gets.
+/// The configuration of the Zipkin exporter.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Zipkin {
-    /// Taken as it is.
+    /// The URL, used as it is.
     pub(crate) endpoint: Option<Endpoint>,
-    /// For one request with all its tries.
+    /// The time limit of one request with all its retries.
     pub(crate) timeout: Option<Duration>,
 }
 
-/// What is said about one signal.
+/// The configuration of one signal.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Export {
-    /// The exporters that were chosen; an empty list was chosen as well.
+    /// The configured exporters. An empty list is a choice, too: `none`.
     pub(crate) exporters: Option<Vec<Exporter>>,
     pub(crate) receiver: Receiver,
 }
 
-/// What points of metrics tell: all since the start, or what was new since the last push.
+/// The temporality of metrics: since the start, or since the last export.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Temporality {
     Cumulative,
     Delta,
-    /// Delta where that spares memory.
+    /// Delta where that saves memory.
     LowMemory,
 }
 
-/// The persistent queue of what could not be delivered. Ours: OpenTelemetry has no variables for it.
+/// The persistent queue of undelivered requests. Specific to barograph: OpenTelemetry has no
+/// variables for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Journal {
-    /// Where it is; there is none without it.
+    /// The directory; None means no persistent queue.
     pub(crate) directory: Option<PathBuf>,
-    /// How much disk it may take.
+    /// The maximum number of bytes on disk.
     pub(crate) max_bytes: Option<u64>,
-    /// Whether it must be there for telemetry to start.
+    /// True if telemetry must not start without it.
     pub(crate) is_required: Option<bool>,
 }
 
 impl Otlp {
-    /// Reads all variables about pushing.
+    /// Reads all variables about exporters.
     pub(crate) fn read(environment: &mut Environment<'_>) -> Self {
         let otlp = ("otlp", Exporter::Otlp);
         let console = ("console", Exporter::Console);
@@ -133,7 +134,7 @@ impl Otlp {
 }
 
 impl Otlp {
-    /// What is said about each signal.
+    /// Returns the configuration of each signal.
     pub(crate) fn exports(&self) -> [(Signal, &Export); 3] {
         [
             (Signal::Metrics, &self.metrics),
@@ -167,13 +168,13 @@ impl Zipkin {
 }
 
 impl Export {
-    /// Whether spans go to Zipkin.
+    /// Returns true if spans are pushed to Zipkin.
     pub(crate) fn is_for_zipkin(&self) -> bool {
         let chosen = self.exporters.as_ref();
         chosen.is_some_and(|chosen| chosen.contains(&Exporter::Zipkin))
     }
 
-    /// Whether requests are to be sent.
+    /// Returns true if this signal is pushed by OTLP.
     pub(crate) fn is_pushed(&self) -> bool {
         match &self.exporters {
             Some(chosen) => chosen.contains(&Exporter::Otlp),
@@ -181,7 +182,7 @@ impl Export {
         }
     }
 
-    /// Whether Prometheus may come and ask. Only metrics are.
+    /// Returns true if the page is served to Prometheus. Applies to metrics only.
     pub(crate) fn is_served(&self) -> bool {
         match &self.exporters {
             Some(chosen) => chosen.contains(&Exporter::Prometheus),
@@ -189,13 +190,13 @@ impl Export {
         }
     }
 
-    /// Whether it is to be printed.
+    /// Returns true if this signal is printed on stdout.
     pub(crate) fn is_printed(&self) -> bool {
         let chosen = self.exporters.as_ref();
         chosen.is_some_and(|chosen| chosen.contains(&Exporter::Console))
     }
 
-    /// Sends requests of this signal here, unless the environment has chosen.
+    /// Pushes this signal to the endpoint `text`, unless the environment sets one.
     pub(crate) fn push_by_default(&mut self, signal: Signal, text: &str) -> Result<(), InvalidUrl> {
         let reading = Reading {
             signal,
@@ -209,7 +210,8 @@ impl Export {
     }
 }
 
-/// The wish for exponential buckets cannot be met; explicit ones are what every receiver takes.
+/// Adds a notice if exponential buckets are requested, which are not supported; every receiver takes
+/// explicit ones.
 fn warn_of_exponential(environment: &mut Environment<'_>) {
     let variable = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
     let expected = "explicit_bucket_histogram or base2_exponential_bucket_histogram";
@@ -223,9 +225,9 @@ fn warn_of_exponential(environment: &mut Environment<'_>) {
     }
 }
 
-/// The persistent queue's directory.
+/// The variable of the persistent queue's directory.
 pub(crate) const JOURNAL: &str = "BAROGRAPH_PUSH_JOURNAL_DIR";
-/// How much disk the persistent queue may take.
+/// The variable of the maximum number of bytes of the persistent queue.
 pub(crate) const JOURNAL_MAX_BYTES: &str = "BAROGRAPH_PUSH_JOURNAL_MAX_BYTES";
-/// Whether the persistent queue must be there for telemetry to start.
+/// The variable that makes the persistent queue a condition for starting telemetry.
 pub(crate) const JOURNAL_REQUIRED: &str = "BAROGRAPH_PUSH_JOURNAL_REQUIRED";

@@ -1,4 +1,4 @@
-//! The proxies that stand between this machine and others.
+//! The proxies for connections to receivers.
 
 use std::fmt;
 
@@ -6,26 +6,26 @@ use barograph_export::push::client::{InvalidUrl, ProxyConfig};
 
 use crate::env::Environment;
 
-/// The proxies of the environment. Which of them is used for a host is the transport's rule.
+/// The proxies that the environment sets. The transport decides which one a host uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Proxies {
-    /// For `https` endpoints.
+    /// The proxy for `https` endpoints.
     pub(crate) https: Option<Proxy>,
-    /// For `http` endpoints.
+    /// The proxy for `http` endpoints.
     pub(crate) http: Option<Proxy>,
-    /// Hosts that are reached without one: names, domains, addresses and networks with commas
-    /// between them, or `*`.
+    /// The hosts that are reached directly: comma-separated names, domains, addresses and networks,
+    /// or `*`.
     pub(crate) none_for: Option<String>,
 }
 
-/// A proxy's URL, `http` or `https`, which may hold a password.
+/// The URL of a proxy, `http` or `https`, which may contain a password.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Proxy(String);
 
 impl Proxies {
-    /// Reads them. Capital letters win, as in Go's and so the Collector's reading.
+    /// Reads the proxies. Upper-case names take precedence, as in Go and therefore in the Collector.
     ///
-    /// In a CGI program `HTTP_PROXY` is not looked at: there, a request's `Proxy` header sets it.
+    /// In a CGI program `HTTP_PROXY` is ignored: there, the `Proxy` header of a request sets it.
     pub(crate) fn read(environment: &mut Environment<'_>) -> Self {
         let is_cgi = environment.is_set("REQUEST_METHOD");
         let mut proxy = |names: &[&str]| {
@@ -58,7 +58,7 @@ impl Proxy {
         }
     }
 
-    /// The whole of it, with its secrets.
+    /// Returns the whole URL, with its secrets.
     pub(crate) fn url(&self) -> &str {
         &self.0
     }

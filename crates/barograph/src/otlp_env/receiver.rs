@@ -1,4 +1,4 @@
-//! Who takes the requests of one signal, and how they are sent.
+//! The receiver of one signal, and the transport settings of its requests.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -11,26 +11,26 @@ use crate::env::Environment;
 use super::endpoint::{Bare, Endpoint, GRPC_PORT, HTTP_PORT, Reading, Stands};
 use super::{Signal, headers};
 
-/// Who takes requests. What nothing was said about is left to the program.
+/// The receiver of one signal. What is unset here is left to the program.
 ///
-/// Each value comes from the signal's own variable, and where that says nothing from the one for all
-/// signals. Headers too: the keys of one receiver are not sent to another.
+/// Each value comes from the variable of the signal, else from the one for all signals. This includes
+/// headers as a whole: the keys of one receiver are not sent to another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Receiver {
     pub(crate) endpoint: Option<Endpoint>,
-    /// `http/protobuf` where nothing is said.
+    /// `http/protobuf` if unset.
     pub(crate) protocol: Option<Protocol>,
     pub(crate) headers: Option<HeaderMap>,
-    /// For one export with all its tries; 10 s where nothing is said.
+    /// The time limit of one export with all its retries; 10 s if unset.
     pub(crate) timeout: Option<Duration>,
     pub(crate) compression: Option<Compression>,
     /// A file of PEM certificates to trust, instead of the system's.
     pub(crate) certificate: Option<PathBuf>,
-    /// This client's own certificate, for mutual TLS.
+    /// The certificate of this client, for mutual TLS.
     pub(crate) identity: Option<Identity>,
 }
 
-/// The files with which this client shows who it is, in PEM.
+/// The PEM files that identify this client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Identity {
     pub(crate) certificate: PathBuf,
@@ -38,14 +38,14 @@ pub(crate) struct Identity {
 }
 
 impl Receiver {
-    /// Reads what the variables of one signal say, or else those for all.
+    /// Reads the variables of one signal, else those for all signals.
     pub(crate) fn read(environment: &mut Environment<'_>, signal: Signal) -> Self {
         let names = match signal {
             Signal::Metrics => METRICS,
             Signal::Traces => TRACES,
             Signal::Logs => LOGS,
         };
-        // The signal's own first, and the one for all only where that says nothing.
+        // The signal's own variable first; the general one only if that is unset or invalid.
         let both = |of: fn(&Names) -> &'static str| [of(&names), of(&GENERAL)];
         let mut protocols = both(|names| names.protocol).into_iter();
         let protocol = protocols.find_map(|name| environment.choice(name, PROTOCOLS, &PROTOCOL));
@@ -70,7 +70,7 @@ impl Receiver {
     }
 }
 
-/// The names of the variables of one signal, or of those for all.
+/// The names of the variables of one signal, or of those for all signals.
 #[derive(Clone, Copy)]
 struct Names {
     endpoint: &'static str,
@@ -174,7 +174,7 @@ fn endpoint(
     None
 }
 
-/// A protocol at the other's port is most often one that was forgotten to be said.
+/// Adds a notice if the port is that of the other protocol: most often the protocol was not set.
 fn hint_at_protocol(
     environment: &mut Environment<'_>,
     variable: &'static str,

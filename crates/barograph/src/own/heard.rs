@@ -1,4 +1,4 @@
-//! What became of spans, log records and lines before anything was pushed.
+//! Metrics of spans, log records and lines before anything is pushed.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -10,18 +10,18 @@ use barograph_model::descriptor::Kind;
 
 use super::table::Table;
 
-/// Who counts spans, log records and lines; none where there are none of that sort.
+/// The handles that count spans, log records and lines; None for a layer that is not installed.
 #[derive(Debug, Default)]
 pub(crate) struct Watched {
     pub(crate) spans: Option<TraceHandle>,
     pub(crate) keep: Option<Keep>,
-    /// Log records that were left out because too many were like them.
+    /// The number of log records dropped by the rate limit.
     pub(crate) suppressed: Option<Arc<AtomicU64>>,
     pub(crate) terminal: Option<Terminal>,
 }
 
 impl Watched {
-    /// Everything as metrics, counted since this moment.
+    /// Returns the counts as metrics, with `start` as their start time.
     pub(super) fn tables(&self, start: u64) -> Vec<Table> {
         let mut tables = Vec::new();
         if let Some(spans) = &self.spans {
@@ -56,7 +56,7 @@ impl Watched {
     }
 }
 
-/// Traces that were not sampled, and their spans, by what became of them.
+/// Counts traces that were not sampled, and their spans, by outcome.
 fn kept(keep: &Keep, start: u64) -> [Table; 6] {
     let counts = keep.counts();
     let counter = |name, unit, help| Table::new(name, unit, help, Kind::Counter).since(start);
@@ -121,7 +121,7 @@ fn kept(keep: &Keep, start: u64) -> [Table; 6] {
     [kept, let_go, spans, waiting, memory, refused]
 }
 
-/// Log lines by what became of them.
+/// Counts log lines by outcome.
 fn lines(terminal: &Terminal, start: u64) -> [Table; 3] {
     let counts = terminal.counts();
     let mut lines = Table::new(

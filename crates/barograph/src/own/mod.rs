@@ -1,6 +1,6 @@
-//! The library's own numbers: what was turned away, what the pages cost.
+//! The library's self metrics: what was rejected, and the cost of the pages.
 //!
-//! They are a [`Source`] like any other, under names that begin with `barograph.`.
+//! They are a [`Source`] like any other, with names that begin with `barograph.`.
 
 mod table;
 mod heard;
@@ -27,47 +27,47 @@ use crate::diagnostics;
 
 pub(crate) use heard::Watched;
 
-/// Counts for the library and shows them.
+/// The self metrics, counted here and exported as a source.
 pub(crate) struct Own {
-    /// The registries whose counts are shown, by name.
+    /// The registries whose statistics are exported, by name.
     watched: Vec<(Box<str>, Registry)>,
-    /// Since when the counters of the registries are counted, in nanoseconds since 1970.
+    /// The start time of the registries' counters, in nanoseconds since 1970.
     start: u64,
-    /// Where the instruments below live; on no page but through this source.
+    /// The registry of the instruments below, which are exported through this source only.
     registry: Registry,
     scrapes: [Counter<u64>; Outcome::ALL.len()],
     duration: Histogram,
     sent: Counter<u64>,
     accept_errors: Vec<Counter<u64>>,
     admin_failures: [Counter<u64>; AdminFailure::ALL.len()],
-    /// Left off the last page.
+    /// What was left out of the last page.
     page: LeftOut,
-    /// Left out of the last push.
+    /// What was left out of the last push.
     #[cfg(feature = "otlp")]
     push: LeftOut,
-    /// What hears `tracing`.
+    /// The handles of the `tracing` layers.
     heard: OnceLock<Watched>,
-    /// Reasons that were logged.
+    /// The sentences that were logged.
     told: Mutex<Vec<Box<str>>>,
 }
 
-/// What a reader could not be told.
+/// Counts of what could not be exported to a reader.
 #[derive(Default)]
 struct LeftOut {
-    /// Families by reason.
+    /// The number of families, by reason.
     families: [AtomicU64; Reason::ALL.len()],
-    /// Points by reason.
+    /// The number of points, by reason.
     points: [AtomicU64; Rejection::ALL.len()],
 }
 
-/// How a scrape ended.
+/// The outcome of a scrape.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
-    /// The whole page was handed over.
+    /// The whole page was sent.
     Complete,
-    /// The reader left, or was too slow.
+    /// The client left, or was too slow.
     Cut,
-    /// Too many others were being read.
+    /// Too many other pages were being read.
     Busy,
 }
 
@@ -83,12 +83,12 @@ impl Outcome {
     }
 }
 
-/// What the admin server recovered from.
+/// A failure from which the admin server recovered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum AdminFailure {
-    /// Its address could not be listened on.
+    /// Its address could not be bound.
     Listen,
-    /// What answers a request panicked.
+    /// A request handler panicked.
     Request,
     /// A connection was closed to make room for another one.
     Evicted,
@@ -110,12 +110,12 @@ impl AdminFailure {
     }
 }
 
-/// Whose connections could not be accepted.
+/// A listener, by which accept errors are counted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Listener {
-    /// The pages.
+    /// The listener of the pages.
     Admin,
-    /// What [`serve`](mod@crate::serve) serves.
+    /// The listener of [`serve`](mod@crate::serve).
     #[cfg(feature = "axum")]
     Service,
 }
@@ -138,7 +138,7 @@ impl Listener {
 
 impl Own {
     pub(crate) fn new(watched: Vec<(Box<str>, Registry)>) -> Self {
-        // Nobody looks for the trace of a scrape, or of a span that started.
+        // Exemplars would be useless: a scrape, or the start of a span, has no trace to look up.
         let registry = Registry::builder()
             .with_exemplar_filter(ExemplarFilter::AlwaysOff)
             .build()
@@ -197,18 +197,18 @@ impl Own {
         }
     }
 
-    /// What counts spans.
+    /// Registers the metrics of spans.
     pub(crate) fn spans(&self) -> SpanMetrics {
         SpanMetrics::register(&self.registry).expect("nobody else takes these names")
     }
 
-    /// Shows what became of spans, log records and lines, too.
+    /// Exports the counts of spans, log records and lines, too.
     pub(crate) fn watch(&self, heard: Watched) {
-        // It is said once, at the start.
+        // It is set only once, at the start.
         let _ = self.heard.set(heard);
     }
 
-    /// Counts a scrape that never began.
+    /// Counts a scrape that was refused.
     pub(crate) fn busy(&self) {
         self.scrapes[Outcome::Busy as usize].inc();
     }
@@ -223,18 +223,18 @@ impl Own {
         self.admin_failures[reason as usize].inc();
     }
 
-    /// Counts a scrape at its end.
+    /// Counts a scrape when it ends.
     pub(crate) fn scraped(&self, outcome: Outcome, spent: Duration, bytes: u64, report: &Report) {
         self.scrapes[outcome as usize].inc();
         self.duration.observe(spent.as_secs_f64());
         self.sent.add(bytes);
-        // What was left out is known only at the end of a page.
+        // The report is complete only at the end of a page.
         if outcome == Outcome::Complete {
             self.left_out(report, &self.page);
         }
     }
 
-    /// Counts what could not be pushed, at the end of a round.
+    /// Counts what could not be pushed, at the end of an export cycle.
     #[cfg(feature = "otlp")]
     pub(crate) fn pushed(&self, report: &Report) {
         self.left_out(report, &self.push);
@@ -259,7 +259,7 @@ impl Own {
         store(&of.points, points);
     }
 
-    /// Logs a sentence the first time it is said.
+    /// Logs a sentence once.
     fn tell(&self, sentence: &str) {
         let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
         if told.len() < MOST_TOLD && !told.iter().any(|before| **before == *sentence) {
@@ -393,7 +393,7 @@ impl Own {
 }
 
 impl LeftOut {
-    /// Families and points as metrics of these names and descriptions.
+    /// Returns the families and points as metrics with these names and descriptions.
     fn tables(&self, [families, points]: [(&str, &str); 2]) -> Vec<Table> {
         let mut off = Table::new(families.0, "{family}", families.1, Kind::Gauge);
         for (reason, count) in came_up(Reason::ALL, &self.families) {
@@ -421,7 +421,7 @@ fn store<const N: usize>(places: &[AtomicU64; N], counts: [u64; N]) {
     }
 }
 
-/// The reasons that are not at zero.
+/// Returns the reasons whose count is not zero.
 fn came_up<R, const N: usize>(
     reasons: [R; N],
     counts: &[AtomicU64; N],
@@ -430,5 +430,5 @@ fn came_up<R, const N: usize>(
     reasons.into_iter().zip(counts).filter(|(_, n)| *n > 0)
 }
 
-/// How many sentences are kept apart; past it no new ones are logged.
+/// The maximum number of remembered sentences; beyond it no new ones are logged.
 const MOST_TOLD: usize = 256;

@@ -1,4 +1,4 @@
-//! Families made of counts that somebody else keeps.
+//! Families made from counts that are kept elsewhere.
 
 use std::sync::Arc;
 
@@ -6,10 +6,10 @@ use barograph_model::descriptor::{Descriptor, Kind};
 use barograph_model::label::PackedLabels;
 use barograph_model::snapshot::{FamilyView, Point, Value};
 
-/// A family made of counts that somebody else keeps.
+/// A family made from counts that are kept elsewhere.
 pub(super) struct Table {
     descriptor: Arc<Descriptor>,
-    /// Since when it counts; none where it tells the moment.
+    /// The start time of a counter; None for a gauge.
     start: Option<u64>,
     rows: Vec<(PackedLabels, u64)>,
 }
@@ -55,5 +55,5 @@ impl FamilyView for Table {
     }
 }
 
-/// Rows shown at once.
+/// The number of rows read at once.
 const BATCH: usize = 256;

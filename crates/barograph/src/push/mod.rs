@@ -1,40 +1,40 @@
-//! Pushing: what is pushed to whom, and the thread that does it.
+//! Pushes to receivers, on a thread of the library.
 //!
-//! The loop has a thread and a runtime of its own, as the pages have. So what was recorded is sent
-//! whatever the service runs on: many threads, one, one that is blocked by the very call that waits
-//! for the end, or no runtime at all.
+//! The export loop has its own thread and runtime, like the pages. So telemetry is exported whatever
+//! the service runs on: many threads, one, one that is blocked by the very call that waits for the
+//! shutdown, or no runtime at all.
 //!
-//! What the environment decides; each of the `OTEL_EXPORTER_OTLP_*` has a form for one signal alone,
-//! `OTEL_EXPORTER_OTLP_METRICS_*`, `_TRACES_*` and `_LOGS_*`, which counts first:
+//! The environment variables. Each `OTEL_EXPORTER_OTLP_*` also has a form for one signal,
+//! `OTEL_EXPORTER_OTLP_METRICS_*`, `_TRACES_*` and `_LOGS_*`, which takes precedence:
 //!
-//! | variable | what | without it |
+//! | variable | meaning | default |
 //! |---|---|---|
-//! | `OTEL_METRICS_EXPORTER` | who gets metrics: `otlp`, `prometheus`, `console` (one line of JSON a request), `none`; several with commas | `prometheus`, and `otlp` where an endpoint is set: an endpoint alone is enough, and without one nobody is dialed |
-//! | `OTEL_TRACES_EXPORTER` | who gets spans: `otlp`, `zipkin`, `console`, `none`; several with commas, each with a queue of its own | `otlp` where an endpoint is set |
-//! | `OTEL_LOGS_EXPORTER` | who gets log records: `otlp`, `console`, `none`; several with commas | `otlp` where an endpoint is set |
-//! | `OTEL_EXPORTER_OTLP_ENDPOINT` | where to; `/v1/metrics`, `/v1/traces` or `/v1/logs` is appended, but not to the form for one signal alone; `unix:/path` is a socket; gRPC uses no path | `http://localhost:4318`, for gRPC `http://localhost:4317` |
+//! | `OTEL_METRICS_EXPORTER` | the exporters of metrics: a comma-separated list of `otlp`, `prometheus`, `console` (each request as a line of JSON), `none` | `prometheus`, and `otlp` where an endpoint is set: an endpoint alone is enough, and without one no connection is made |
+//! | `OTEL_TRACES_EXPORTER` | the exporters of spans: a comma-separated list of `otlp`, `zipkin`, `console`, `none`; each has its own queue | `otlp` where an endpoint is set |
+//! | `OTEL_LOGS_EXPORTER` | the exporters of log records: a comma-separated list of `otlp`, `console`, `none` | `otlp` where an endpoint is set |
+//! | `OTEL_EXPORTER_OTLP_ENDPOINT` | the URL of the receiver; `/v1/metrics`, `/v1/traces` or `/v1/logs` is appended, but not to the form for one signal; `unix:/path` is a socket; gRPC uses no path | `http://localhost:4318`, for gRPC `http://localhost:4317` |
 //! | `OTEL_EXPORTER_OTLP_PROTOCOL` | `grpc`, `http/protobuf`, `http/json` | `http/protobuf` |
-//! | `OTEL_EXPORTER_OTLP_HEADERS` | `key=value,key=value`, percent-encoded, of ASCII; none that the protocol sets itself | none |
-//! | `OTEL_EXPORTER_OTLP_TIMEOUT` | for one request with all its tries, in milliseconds | 10000 |
-//! | `OTEL_EXPORTER_OTLP_COMPRESSION` | `gzip`, `none`, and with the feature `zstd` that, too | `none` |
-//! | `OTEL_EXPORTER_OTLP_CERTIFICATE` | a file of roots to trust, read again when it changes; while it cannot be read nothing is sent | the system's |
-//! | `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE`, `_CLIENT_KEY` | who we are, for mutual TLS | nobody |
-//! | `OTEL_EXPORTER_OTLP_INSECURE` | `true`: gRPC without a scheme is plain text | `false` |
+//! | `OTEL_EXPORTER_OTLP_HEADERS` | `key=value,key=value`, percent-encoded ASCII; not the headers that the protocol sets itself | none |
+//! | `OTEL_EXPORTER_OTLP_TIMEOUT` | the time limit of one request with all its retries, in milliseconds | 10000 |
+//! | `OTEL_EXPORTER_OTLP_COMPRESSION` | `gzip`, `none`, and `zstd` with the feature `zstd` | `none` |
+//! | `OTEL_EXPORTER_OTLP_CERTIFICATE` | a file of trusted root certificates, read again when it changes; while it cannot be read nothing is sent | the system's |
+//! | `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE`, `_CLIENT_KEY` | the client's certificate and key, for mutual TLS | none |
+//! | `OTEL_EXPORTER_OTLP_INSECURE` | `true`: gRPC to an endpoint without a scheme is plain text | `false` |
 //! | `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE` | `cumulative`, `delta`, `lowmemory` | `cumulative` |
-//! | `OTEL_METRIC_EXPORT_INTERVAL`, `_TIMEOUT` | between two rounds, and for one, in milliseconds | 60000, 30000 |
-//! | `OTEL_BSP_SCHEDULE_DELAY`, `_EXPORT_TIMEOUT` | between two rounds of spans, and for one, in milliseconds; a batch that waits is sent at once | 5000, 30000 |
-//! | `OTEL_BSP_MAX_QUEUE_SIZE`, `_MAX_EXPORT_BATCH_SIZE` | how many spans may wait, and how many go together | 2048, 512 |
+//! | `OTEL_METRIC_EXPORT_INTERVAL`, `_TIMEOUT` | the time between two export cycles, and the time limit of one, in milliseconds | 60000, 30000 |
+//! | `OTEL_BSP_SCHEDULE_DELAY`, `_EXPORT_TIMEOUT` | the time between two export cycles of spans, and the time limit of one, in milliseconds; a full batch is sent at once | 5000, 30000 |
+//! | `OTEL_BSP_MAX_QUEUE_SIZE`, `_MAX_EXPORT_BATCH_SIZE` | the maximum number of queued spans, and of spans in one request | 2048, 512 |
 //! | `OTEL_BLRP_SCHEDULE_DELAY`, `_EXPORT_TIMEOUT` | the same for log records | 1000, 30000 |
 //! | `OTEL_BLRP_MAX_QUEUE_SIZE`, `_MAX_EXPORT_BATCH_SIZE` | the same for log records | 2048, 512 |
-//! | `OTEL_EXPORTER_ZIPKIN_ENDPOINT` | where Zipkin takes spans, path and all | `http://localhost:9411/api/v2/spans` |
-//! | `OTEL_EXPORTER_ZIPKIN_TIMEOUT` | for one request with all its tries, in milliseconds | 10000 |
-//! | `BAROGRAPH_PUSH_JOURNAL_DIR` | a directory for what cannot be delivered; it is kept in `metrics`, `traces`, `logs` and `zipkin` below it | nothing is kept |
-//! | `BAROGRAPH_PUSH_JOURNAL_MAX_BYTES` | how much disk that may take; past it the oldest gives way | 268435456 |
-//! | `BAROGRAPH_PUSH_JOURNAL_REQUIRED` | `true`: `start` fails where one of them cannot be opened; see [`Push::with_journal`] | `false` |
-//! | `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` | whom to go through, and for whom not to; never for this machine | nobody |
+//! | `OTEL_EXPORTER_ZIPKIN_ENDPOINT` | the full URL at which Zipkin takes spans | `http://localhost:9411/api/v2/spans` |
+//! | `OTEL_EXPORTER_ZIPKIN_TIMEOUT` | the time limit of one request with all its retries, in milliseconds | 10000 |
+//! | `BAROGRAPH_PUSH_JOURNAL_DIR` | the directory of the persistent queues of undelivered requests; their directories are `metrics`, `traces`, `logs` and `zipkin` below it | no persistent queue |
+//! | `BAROGRAPH_PUSH_JOURNAL_MAX_BYTES` | the maximum number of bytes on disk; beyond it the oldest requests are dropped | 268435456 |
+//! | `BAROGRAPH_PUSH_JOURNAL_REQUIRED` | `true`: `start` fails if one of them cannot be opened; see [`Push::with_journal`] | `false` |
+//! | `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` | the proxies, and the hosts reached without one; never used for this machine | no proxy |
 //!
-//! A request that timed out may have arrived. It is sent again as it was, so that a receiver may see
-//! it twice, but no difference is told in two ways.
+//! A request that timed out may have arrived. It is sent again unchanged, so a receiver may see it
+//! twice, but the same delta is never exported with two different values.
 
 mod waiting;
 mod pushes;
@@ -50,7 +50,7 @@ use barograph_export::push::{RetryPolicy, Schedule, Transport};
 pub use barograph_export::push::Unfinished;
 pub(crate) use pushes::{Need, Pushes, Pushing, Sender};
 
-/// What is pushed to one receiver, for [`Builder::with_push`](crate::Builder::with_push).
+/// A push of one signal to one receiver, for [`Builder::with_push`](crate::Builder::with_push).
 #[must_use = "nothing is pushed until telemetry is built with it"]
 pub struct Push {
     reader: Box<str>,
@@ -69,32 +69,33 @@ pub struct Push {
 enum What {
     Metrics,
     Spans,
-    /// As Zipkin takes them.
+    /// In the Zipkin format.
     ZipkinSpans,
     LogRecords,
 }
 
 impl Push {
-    /// Metrics, all that there are, by this transport, every 60 s. The name of the reader tells it
-    /// from others in the library's own metrics.
+    /// Pushes all metrics by this transport, every 60 s. The name of the reader distinguishes the
+    /// push from others in the self metrics.
     pub fn metrics(reader: &str, transport: impl Transport + 'static) -> Self {
         Push::new(reader, What::Metrics, Box::new(transport))
     }
 
-    /// Spans, every 5 s or when a batch waits.
+    /// Pushes spans by this transport, every 5 s or when a batch is full.
     ///
     /// Source: OpenTelemetry environment variables, "Batch Span Processor".
     pub fn spans(reader: &str, transport: impl Transport + 'static) -> Self {
         Push::new(reader, What::Spans, Box::new(transport)).with_interval(Duration::from_secs(5))
     }
 
-    /// Spans as Zipkin takes them, by a transport that speaks to one, every 5 s or when a batch waits.
+    /// Pushes spans in the Zipkin format, by a transport to a Zipkin receiver, every 5 s or when a
+    /// batch is full.
     pub fn zipkin_spans(reader: &str, transport: impl Transport + 'static) -> Self {
         Push::new(reader, What::ZipkinSpans, Box::new(transport))
             .with_interval(Duration::from_secs(5))
     }
 
-    /// Log records, every second or when a batch waits.
+    /// Pushes log records by this transport, every second or when a batch is full.
     ///
     /// Source: OpenTelemetry environment variables, "Batch LogRecord Processor".
     pub fn log_records(reader: &str, transport: impl Transport + 'static) -> Self {
@@ -121,7 +122,8 @@ impl Push {
         self.with_times(Some(interval), None, None)
     }
 
-    /// Sets what is given of its schedule: between two rounds, for a round, for a request.
+    /// Sets the given parts of the schedule: the interval, and the time limits of an export cycle and
+    /// of a request.
     pub(crate) fn with_times(
         mut self,
         interval: Option<Duration>,
@@ -148,56 +150,55 @@ impl Push {
         }
     }
 
-    /// How requests are written: in protobuf by default. Zipkin takes JSON of its own, whatever is
-    /// said here.
+    /// Sets the encoding of requests; protobuf by default. Zipkin always gets its own JSON.
     pub fn with_encoding(mut self, encoding: Encoding) -> Self {
         self.encoding = encoding;
         self
     }
 
-    /// What numbers of metrics count from: the start of their series by default.
+    /// Sets the temporality of metrics; cumulative by default.
     pub fn with_temporalities(mut self, temporalities: Temporalities) -> Self {
         self.temporalities = temporalities;
         self
     }
 
-    /// How many spans or log records may wait, 2048 by default and 1,048,576 at most, and how many go in
-    /// one request, 512 by default and never more than may wait. What finds the queue full is dropped
-    /// and counted.
+    /// Sets the maximum number of queued spans or log records, 2048 by default and 1,048,576 at most,
+    /// and of records in one request, 512 by default and at most the queue size. Records that find
+    /// the queue full are dropped and counted.
     pub fn with_queue(mut self, records: usize, per_request: usize) -> Self {
         self.queue = records.clamp(1, LARGEST_QUEUE);
         self.batch = per_request.clamp(1, self.queue);
         self
     }
 
-    /// When it is pushed.
+    /// Sets the schedule of exports.
     pub fn with_schedule(mut self, schedule: Schedule) -> Self {
         self.schedule = schedule;
         self
     }
 
-    /// How it is tried again.
+    /// Sets the retry policy.
     pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
         self.retry = retry;
         self
     }
 
-    /// Keeps what cannot be delivered in a [persistent queue](barograph_export::push::journal) in this
-    /// directory, which is made if need be: it survives an outage of the receiver and the end of the
-    /// process, and is sent when the receiver answers. Each push needs a directory of its own.
+    /// Stores undelivered requests in a [persistent queue](barograph_export::push::journal) in this
+    /// directory, which is created if needed. They survive an outage of the receiver and the end of
+    /// the process, and are sent when the receiver answers. Each push needs its own directory.
     ///
-    /// Where it cannot be opened, because the disk is read-only or another process has it, telemetry
-    /// starts all the same: what cannot be delivered waits in memory, as far as there is room, a warning
-    /// says so once, and opening is tried again at least every minute. So when a service is replaced by
-    /// its next version on the same directory, the one that comes takes over what the one that goes has
-    /// left. `barograph.push.persistent_queue.usable` on the page is 0 meanwhile, and
-    /// `barograph.push.persistent_queue.failures` says why.
+    /// If it cannot be opened, because the disk is read-only or another process has it, telemetry
+    /// starts anyway: undelivered requests stay in memory, up to a limit, one warning is logged, and
+    /// opening is tried again at least every minute. So when a service is replaced by its next
+    /// version on the same directory, the new process takes over what the old one has left. Meanwhile
+    /// `barograph.push.persistent_queue.usable` on the page is 0, and
+    /// `barograph.push.persistent_queue.failures` counts the reasons.
     /// [`Builder::with_required_persistent_queues`](crate::Builder::with_required_persistent_queues)
     /// makes it an error of the start.
     ///
-    /// Files that somebody removes or replaces while the service runs are made again; what was in them is
-    /// counted as `corrupt` in `barograph.push.dropped`, and reported. Move the directory while no
-    /// service has it.
+    /// Files that are removed or replaced while the service runs are created again; their contents
+    /// are counted as `corrupt` in `barograph.push.dropped`, and reported. Move the directory only
+    /// while no service uses it.
     pub fn with_journal(mut self, directory: impl Into<PathBuf>, config: JournalConfig) -> Self {
         self.journal = Some((directory.into(), config));
         self
@@ -214,13 +215,13 @@ impl fmt::Debug for Push {
     }
 }
 
-/// How many spans or log records may wait where nothing is said.
+/// The default maximum number of queued spans or log records.
 ///
 /// Source: OpenTelemetry, `OTEL_BSP_MAX_QUEUE_SIZE`, `OTEL_BLRP_MAX_QUEUE_SIZE`.
 const QUEUE: usize = 2048;
-/// Some hundred bytes each: past this a queue takes more memory than a service wants to give.
+/// The limit of the queue size: at some hundred bytes a record, a larger queue takes too much memory.
 const LARGEST_QUEUE: usize = 1 << 20;
-/// How many go in one request where nothing is said.
+/// The default maximum number of records in one request.
 ///
 /// Source: OpenTelemetry, `OTEL_BSP_MAX_EXPORT_BATCH_SIZE`, `OTEL_BLRP_MAX_EXPORT_BATCH_SIZE`.
 const BATCH: usize = 512;

@@ -1,4 +1,4 @@
-//! All that is pushed, and the thread that does it.
+//! All pushes, and the thread that runs them.
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
@@ -28,7 +28,7 @@ use crate::push::waiting::{Notes, Outlets, Waiting};
 use crate::push::{Push, Unfinished, What};
 use crate::supervise::{Supervised, supervise};
 
-/// Everything that shall be pushed.
+/// All configured pushes.
 #[derive(Default)]
 pub(crate) struct Pushes {
     all: Vec<Prepared>,
@@ -38,7 +38,7 @@ pub(crate) struct Pushes {
     persistent_queues: Need,
 }
 
-/// Whether there is a start without something.
+/// States if telemetry may start without the persistent queues.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Need {
     #[default]
@@ -46,14 +46,14 @@ pub(crate) enum Need {
     Required,
 }
 
-/// Something to be pushed, with its account and the queue that it is taken from.
+/// A push, with its statistics and the queue that it reads.
 struct Prepared {
     push: Push,
     ledger: Ledger,
     from: From,
 }
 
-/// What requests are made of.
+/// The source of requests.
 enum From {
     Metrics,
     Spans(Waiting<SpanRecord>, Wake),
@@ -91,12 +91,12 @@ impl Pushes {
         self.all.push(Prepared { push, ledger, from });
     }
 
-    /// Whether persistent queues that cannot be opened keep telemetry from starting.
+    /// Sets if persistent queues that cannot be opened keep telemetry from starting.
     pub(crate) fn need_persistent_queues(&mut self, need: Need) {
         self.persistent_queues = need;
     }
 
-    /// Where everything goes, for people: one for each signal and receiver.
+    /// Returns the display URLs of the receivers, one for each signal and receiver.
     pub(crate) fn targets(&self) -> Vec<(Signal, String)> {
         let targets = self.all.iter().map(|Prepared { push, .. }| {
             let url = push.transport.target().url.clone();
@@ -105,14 +105,14 @@ impl Pushes {
         targets.collect()
     }
 
-    /// The accounts of all that is pushed, as metrics.
+    /// Returns the statistics of all pushes, as a source of metrics.
     pub(crate) fn accounts(&self) -> Option<Arc<dyn Source>> {
         let ledgers = self.all.iter().map(|prepared| prepared.ledger.clone());
         let source = LedgerSource::new(ledgers);
         (!self.all.is_empty()).then(|| Arc::new(source) as Arc<dyn Source>)
     }
 
-    /// Where spans go.
+    /// Returns the sink of spans.
     pub(crate) fn spans(&self) -> Outlets<SpanRecord> {
         let queues = self.all.iter().filter_map(|prepared| match &prepared.from {
             From::Spans(waiting, _) => Some(waiting.clone()),
@@ -121,7 +121,7 @@ impl Pushes {
         Outlets::new(queues.collect(), self.of_spans.clone())
     }
 
-    /// Where log records go.
+    /// Returns the sink of log records.
     pub(crate) fn log_records(&self) -> Outlets<LogRecord> {
         let queues = self.all.iter().filter_map(|prepared| match &prepared.from {
             From::LogRecords(waiting, _) => Some(waiting.clone()),
@@ -130,17 +130,17 @@ impl Pushes {
         Outlets::new(queues.collect(), self.of_records.clone())
     }
 
-    /// Counts log records that were left out because too many were like them.
+    /// Returns the counter of log records dropped by the rate limit.
     pub(crate) fn suppressed_records(&self) -> Arc<AtomicU64> {
         self.of_records.suppressed()
     }
 
-    /// Has what cannot be pushed counted here.
+    /// Counts in `own` what is left out of exports.
     pub(crate) fn tell_left_out(&mut self, own: &Arc<Own>) {
         self.own = Some(Arc::clone(own));
     }
 
-    /// Makes everything ready to be pushed: what can go wrong about it goes wrong here.
+    /// Builds the pipelines. Everything that can fail does so here.
     pub(crate) fn ready(
         self,
         resource: &Resource,
@@ -159,14 +159,14 @@ impl Pushes {
     }
 }
 
-/// Everything that is pushed, before it is.
+/// The pipelines, before they run.
 pub(crate) struct Ready {
     pipelines: Vec<Pipeline>,
     of_spans: Notes,
 }
 
 impl Ready {
-    /// Begins to push, if there is anything.
+    /// Starts the export thread, if there is anything to push.
     pub(crate) fn run(self) -> Result<Option<Pushing>, StartError> {
         if self.pipelines.is_empty() {
             return Ok(None);
@@ -250,13 +250,13 @@ impl Prepared {
     }
 }
 
-/// The loop on its thread.
+/// The export loop on its thread.
 #[derive(Debug)]
 pub(crate) struct Pushing {
     sender: Sender,
-    /// Told to the thread.
+    /// Tells the thread that the shutdown has begun.
     is_ending: Arc<AtomicBool>,
-    /// Ends with the thread.
+    /// Disconnects when the thread has ended.
     ended: Mutex<Receiver<()>>,
 }
 
@@ -269,20 +269,20 @@ impl Pushing {
         self.sender.handle.flush_async(limit).await
     }
 
-    /// What sends without being asked for: at the end, and where a panic ends the process.
+    /// Returns a handle that exports on request: at shutdown, and when a panic ends the process.
     pub(crate) fn sender(&self) -> Sender {
         self.sender.clone()
     }
 
-    /// Sends what is left, spans that are open as they stand, and ends the thread. Nothing waits for it
-    /// past the deadline.
+    /// Exports what is left, open spans with their current state, and stops the thread. Does not wait
+    /// beyond the deadline.
     pub(crate) fn shutdown(self, spans: Option<&TraceHandle>, deadline: Instant) {
         let left = || deadline.saturating_duration_since(Instant::now());
         self.is_ending.store(true, Ordering::Relaxed);
         self.sender.finish(spans, deadline);
-        // What was not delivered has been counted and told.
+        // What was not delivered has been counted and reported.
         if self.sender.handle.shutdown(left()) == Err(Unfinished::Ended) {
-            // Nobody is there to end, as in a process that was forked.
+            // There is no thread to stop, as in a forked process.
             return;
         }
         // Nothing is ever sent: it returns when the thread has ended.
@@ -292,7 +292,7 @@ impl Pushing {
     }
 }
 
-/// Sends at once. Clones send the same.
+/// A handle that exports at once. Clones share the export loop.
 #[derive(Clone, Debug)]
 pub(crate) struct Sender {
     handle: Handle,
@@ -300,11 +300,11 @@ pub(crate) struct Sender {
 }
 
 impl Sender {
-    /// Ends the spans that are open, as they stand, and puts all of them into their queues.
+    /// Ends open spans with their current state, and puts all of them into their queues.
     ///
-    /// Those that a queue has no room for wait for what is in it to be sent, as long as that gets on;
-    /// then only for those receivers that do take something. After that they come all the same, and
-    /// whoever has no room counts them as dropped.
+    /// Spans that do not fit into a queue wait until queued ones are exported, as long as that makes
+    /// progress; then only for receivers that still accept some. After that they are queued anyway,
+    /// and a full queue counts them as dropped.
     fn finish(&self, spans: Option<&TraceHandle>, deadline: Instant) {
         let Some(spans) = spans else {
             return;
@@ -325,13 +325,13 @@ impl Sender {
                 continue;
             }
             before = open;
-            // It fails where any receiver is away, be it that of metrics.
+            // It fails if any receiver is unavailable, even that of metrics.
             let _ = self.handle.flush(left().checked_div(2).unwrap_or_default());
         }
         spans.finish_all();
     }
 
-    /// Sends what waits and the spans that are open, until the deadline at the latest.
+    /// Exports queued telemetry and open spans, until the deadline at the latest.
     pub(crate) fn send_all(
         &self,
         spans: Option<&TraceHandle>,
@@ -343,14 +343,14 @@ impl Sender {
     }
 }
 
-/// Less time than a round takes.
+/// Less time than an export cycle takes.
 const A_ROUND: Duration = Duration::from_millis(20);
 
-/// Runs the driver on a thread of its own. What is returned ends with the thread.
+/// Runs the driver on its own thread. The returned receiver disconnects when the thread has ended.
 fn spawn(mut driver: Driver, is_ending: Arc<AtomicBool>) -> io::Result<Receiver<()>> {
     let (started, start) = mpsc::sync_channel(1);
     let (ended, end) = mpsc::channel();
-    // The runtime is made and dropped on its thread: where this is called may forbid both.
+    // The runtime is created and dropped on the thread: the caller may be where both are forbidden.
     let run = move || {
         let mut started = Some(started);
         supervise(Supervised::Push, &is_ending, || {
@@ -387,9 +387,10 @@ fn runtime() -> io::Result<Runtime> {
 }
 
 fn drive(runtime: Runtime, driver: &mut Driver) {
-    // Pushing must not make more to push.
+    // Exporting must not create more telemetry.
     let suppressed = suppression::suppress();
-    // tokio panics where it cannot start the first of these threads; with one, work waits for it.
+    // tokio panics if it cannot start the first blocking thread; once one exists, work is queued for
+    // it.
     drop(runtime.spawn_blocking(|| {}));
     let driven = catch_unwind(AssertUnwindSafe(|| runtime.block_on(driver.run())));
     drop(suppressed);
@@ -403,7 +404,7 @@ fn drive(runtime: Runtime, driver: &mut Driver) {
 /// Longer than any process runs: a year.
 const FOR_GOOD: Duration = Duration::from_secs(365 * 24 * 3600);
 
-/// Logs a report, on the thread of the loop.
+/// Logs a report, on the thread of the export loop.
 fn log(report: &Report) {
     match report.event.is_good() {
         true => diagnostics::info(report),

@@ -1,4 +1,4 @@
-//! Where spans and log records wait for the loop: queues of core as the loop takes from them.
+//! The record queues between the application and the export loop.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -11,18 +11,18 @@ use barograph_export::push::{Backlog, Inflow, Wake};
 use barograph_model::log::LogRecord;
 use barograph_model::span::SpanRecord;
 
-/// A queue of records, from which one pipeline takes.
+/// A record queue that one pipeline reads.
 pub(crate) struct Waiting<T> {
     queue: Arc<Queue<Box<T>>>,
-    /// What becomes of records that are written.
+    /// Receives the records that have been encoded.
     give_back: GiveBack<T>,
 }
 
-/// Takes records that are written, and how long they were together.
+/// Receives the encoded records, with the number of bytes that they took.
 type GiveBack<T> = fn(Drain<'_, Box<T>>, usize);
 
 impl<T: 'static> Waiting<T> {
-    /// An empty one, which rings when a batch waits.
+    /// Creates an empty queue, which notifies `wake` when a batch is full.
     pub(crate) fn new(capacity: usize, batch: usize, wake: Wake) -> Self {
         let queue = Queue::new(capacity).with_alarm(batch, move || wake.ring());
         Waiting {
@@ -31,7 +31,7 @@ impl<T: 'static> Waiting<T> {
         }
     }
 
-    /// Hands records that are written to who uses their memory again.
+    /// Passes encoded records to a function that reuses their memory.
     pub(crate) fn with_give_back(self, give_back: GiveBack<T>) -> Self {
         Waiting { give_back, ..self }
     }
@@ -76,33 +76,33 @@ impl<T: Send> Inflow<T> for Waiting<T> {
     }
 }
 
-/// The queues of all who get the records of one signal.
+/// The queues of all exporters of one signal.
 pub(crate) struct Outlets<T> {
     queues: Vec<Waiting<T>>,
     notes: Notes,
 }
 
-/// What is noted about the outlets of one signal, for those who do not have them. Clones are the same.
+/// Flags and counters of the outlets of one signal, shared with code that has no access to them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Notes {
-    /// Records that were left out because too many were like them.
+    /// The number of log records dropped by the rate limit.
     suppressed: Arc<AtomicU64>,
-    /// Whether outlets are full only when all of them are.
+    /// True once the outlets count as full only when all of their queues are.
     leaves_behind: Arc<AtomicBool>,
 }
 
 impl Notes {
-    /// Records that were left out because too many were like them.
+    /// Returns the counter of log records dropped by the rate limit.
     pub(crate) fn suppressed(&self) -> Arc<AtomicU64> {
         Arc::clone(&self.suppressed)
     }
 
-    /// Waits no more for a queue that is full while another is not.
+    /// Stops waiting for a full queue while another one is not full.
     pub(crate) fn leave_behind(&self) {
         self.leaves_behind.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it was said that one may be left behind.
+    /// Returns true after `leave_behind` was called.
     pub(crate) fn leaves_behind(&self) -> bool {
         self.leaves_behind.load(Ordering::Relaxed)
     }
@@ -117,7 +117,7 @@ impl<T: Clone> Outlets<T> {
         self.queues.is_empty()
     }
 
-    /// Puts a record into every queue. What one has no room for is counted there.
+    /// Puts a record into every queue. A full queue counts it as refused.
     fn put(&self, record: Box<T>) {
         let Some((last, others)) = self.queues.split_last() else {
             return;

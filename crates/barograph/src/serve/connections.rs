@@ -1,8 +1,8 @@
-//! The connections of a service: accepted, served, counted, and ended.
+//! The connections of a service: accepted, served, counted, and closed.
 //!
-//! What counts is what is open: a connection as long as its socket is, so also when a handler has
-//! taken it over (a websocket), and each task that serves one. They all follow a [`Phase`], which
-//! whoever ends the service sets, from another thread if need be.
+//! Two things are counted: each socket as long as it is open, also after a handler has taken it over
+//! (a websocket), and each task that serves a connection or a stream. All of them follow a [`Phase`],
+//! which the shutdown sets, possibly from another thread.
 
 use std::collections::HashMap;
 use std::convert::Infallible;
@@ -30,26 +30,26 @@ use tower_service::Service as _;
 use crate::accept::Acceptor;
 use crate::serve::socket::{Closer, Socket};
 
-/// What is asked of connections. The order is that of time.
+/// The phase of the service, in order of time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Phase {
-    /// New ones come in.
+    /// New connections are accepted.
     Serving,
-    /// None comes in any more; each ends after what it does now.
+    /// No connection is accepted; each one ends after its current request.
     Finishing,
-    /// They end at once.
+    /// All connections end at once.
     Cut,
 }
 
-/// The connections of a service. Clones are the same.
+/// The connections of a service. Clones share them.
 #[derive(Clone)]
 pub(super) struct Connections(Arc<Shared>);
 
 struct Shared {
     phase: watch::Sender<Phase>,
-    /// Whether more may come.
+    /// True while more connections may be accepted.
     is_listening: AtomicBool,
-    /// Connections and streams that are served.
+    /// The number of connections and streams being served.
     tasks: AtomicUsize,
     sockets: Mutex<HashMap<u64, Connection>>,
     next: AtomicU64,
@@ -58,11 +58,11 @@ struct Shared {
 
 struct Connection {
     closer: Closer,
-    /// None for a moment at its begin.
+    /// None for a moment after it is accepted.
     task: Option<AbortHandle>,
 }
 
-/// How connections are served.
+/// The protocol settings of connections, and the app that they serve.
 #[derive(Clone)]
 pub(super) struct Protocol {
     app: Router,
@@ -82,7 +82,7 @@ impl Connections {
         }))
     }
 
-    /// Serves what comes in until no more shall.
+    /// Accepts and serves connections until the phase is no longer `Serving`.
     pub(super) async fn accept(&self, mut acceptor: Acceptor, protocol: &Protocol) {
         let mut phase = self.0.phase.subscribe();
         let is_over = async {
@@ -96,7 +96,7 @@ impl Connections {
                 accepted = acceptor.accept() => self.open(accepted.stream, accepted.peer, protocol),
             }
         }
-        // These clients believe that they are connected.
+        // These clients are already connected from their point of view.
         for _ in 0..MOST_WAITING {
             match acceptor.accept_waiting().await {
                 Some(accepted) => self.open(accepted.stream, accepted.peer, protocol),
@@ -107,7 +107,7 @@ impl Connections {
         self.close();
     }
 
-    /// No more come.
+    /// Marks that no more connections come.
     fn close(&self) {
         // Release: pairs with the Acquire in `are_open`, which then sees the tasks of all connections.
         self.0.is_listening.store(false, Ordering::Release);
@@ -115,7 +115,7 @@ impl Connections {
     }
 
     fn open(&self, stream: TcpStream, peer: SocketAddr, protocol: &Protocol) {
-        // Responses are written in few pieces; none should wait for an acknowledgment.
+        // Responses are written in few pieces; none of them should wait for an acknowledgment.
         let _ = stream.set_nodelay(true);
         let id = self.0.next.fetch_add(1, Ordering::Relaxed);
         let socket = Socket::new(stream, |closer| {
@@ -128,7 +128,8 @@ impl Connections {
         });
         let (counted, protocol) = (Task::new(self.clone()), protocol.clone());
         let task = async move { counted.0.serve(socket, peer, protocol).await };
-        // Not under the lock: a runtime that ends drops the task at once, and with it the socket.
+        // Not under the lock: a runtime that shuts down drops the task at once, and with it the
+        // socket.
         let task = tokio::spawn(task).abort_handle();
         if let Some(connection) = self.sockets().get_mut(&id) {
             if *self.0.phase.borrow() == Phase::Cut {
@@ -151,7 +152,7 @@ impl Connections {
             .builder
             .serve_connection_with_upgrades(TokioIo::new(socket), service);
         tokio::pin!(connection);
-        // The limit for a head begins when the protocol is known.
+        // The time limit of the head starts when the protocol is known.
         let says_nothing = async {
             sleep(protocol.head_time).await;
             if has_spoken.load(Ordering::Relaxed) {
@@ -159,14 +160,14 @@ impl Connections {
             }
         };
         let mut phase = self.0.phase.subscribe();
-        // An error says that the client left, or broke the protocol: no matter of the service.
+        // An error means that the client left, or broke the protocol; the service does not handle it.
         tokio::select! {
             _ = connection.as_mut() => return,
             _ = phase.wait_for(|phase| *phase > Phase::Serving) => {}
             () = says_nothing => return,
         }
         if !has_spoken.load(Ordering::Relaxed) {
-            // It may have asked for something which is not read yet.
+            // The client may have sent a request that is not read yet.
             tokio::select! {
                 _ = connection.as_mut() => return,
                 () = sleep(FIRST_BYTES) => {}
@@ -176,12 +177,12 @@ impl Connections {
         let _ = connection.await;
     }
 
-    /// Takes no new connections, and lets each end after what it does now.
+    /// Accepts no new connections, and lets each one end after its current request.
     pub(super) fn finish(&self) {
         self.0.phase.send_replace(Phase::Finishing);
     }
 
-    /// Waits until none is left.
+    /// Waits until all connections are closed.
     pub(super) async fn ended(&self) {
         loop {
             let fewer = self.0.fewer.notified();
@@ -201,7 +202,8 @@ impl Connections {
             || !self.sockets().is_empty()
     }
 
-    /// Ends all of them, whatever they do. Clients see it at once, also where the runtime is blocked.
+    /// Closes all connections, whatever they do. Clients notice at once, even if the runtime is
+    /// blocked.
     pub(super) fn cut(&self) {
         self.0.phase.send_replace(Phase::Cut);
         self.close();
@@ -213,7 +215,7 @@ impl Connections {
         }
     }
 
-    /// Waits until no task is left that was cut: all but those whose thread is blocked.
+    /// Waits until all aborted tasks have ended. Those whose thread is blocked do not end.
     pub(super) async fn tasks_ended(&self) {
         loop {
             let fewer = self.0.fewer.notified();
@@ -226,7 +228,7 @@ impl Connections {
         }
     }
 
-    /// Connections and streams that are served now.
+    /// Returns the number of connections and streams being served.
     pub(super) fn tasks(&self) -> usize {
         // Acquire: pairs with the Release in `Task::drop`.
         self.0.tasks.load(Ordering::Acquire)
@@ -262,7 +264,7 @@ impl Protocol {
     }
 }
 
-/// Spawns what serves a stream of HTTP/2.
+/// Spawns the tasks of HTTP/2 streams.
 #[derive(Clone)]
 pub(super) struct Streams(Connections);
 
@@ -315,15 +317,15 @@ impl Drop for Open {
     }
 }
 
-/// Connections that are accepted at the end because they waited before it.
+/// The maximum number of connections accepted at the end because they were already waiting.
 const MOST_WAITING: usize = 4096;
-/// How long a client that has said nothing has to begin when the service ends.
+/// The time that a client that has sent nothing has to begin when the service ends.
 const FIRST_BYTES: Duration = Duration::from_millis(200);
-/// Streams of one connection of HTTP/2 at once.
+/// The maximum number of concurrent streams of an HTTP/2 connection.
 const MOST_STREAMS: u32 = 256;
-/// Bytes of the headers of one request of HTTP/2.
+/// The maximum size in bytes of the headers of an HTTP/2 request.
 const MOST_HEADERS: u32 = 64 * 1024;
-/// How often a connection of HTTP/2 is asked whether anybody is there.
+/// The interval of keep-alive pings on an HTTP/2 connection.
 const PING_INTERVAL: Duration = Duration::from_secs(30);
-/// How long the answer may take.
+/// The time that the response to a ping may take.
 const PING_TIMEOUT: Duration = Duration::from_secs(20);

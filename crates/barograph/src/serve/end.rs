@@ -1,10 +1,10 @@
-//! The end of a service, decided on a thread that the service cannot block.
+//! The shutdown of a service, controlled by a thread that the service cannot block.
 //!
-//! Handlers that do not give their threads back stop a runtime: nobody sees a signal, no timer fires,
-//! and a runtime that is dropped waits for them. So whatever has a time limit at the end runs here, on
-//! a thread with a clock of its own: waiting for the signal, the drain delay, the time for requests,
-//! the cut, and sending what the telemetry has. The service's tasks only follow. Where they do not,
-//! the process is ended: see [`ExitWatch`].
+//! Handlers that block their threads stop a runtime: no task receives a signal, no timer fires, and
+//! dropping the runtime waits for them. So everything with a time limit at shutdown runs here, on a
+//! thread with its own clock: waiting for the signal, the drain delay, the time for requests, closing
+//! connections, and exporting the remaining telemetry. The service's tasks only follow. If they do
+//! not, the process is exited: see [`ExitWatch`].
 
 use std::future::{Future, poll_fn};
 use std::io;
@@ -28,26 +28,27 @@ use crate::serve::connections::Connections;
 use crate::signals::{Signals, exit_by, runtime};
 use crate::telemetry::Telemetry;
 
-/// What ends the service.
+/// The trigger of the shutdown.
 pub(super) enum Stop {
     Signals,
     Future(Pin<Box<dyn Future<Output = ()> + Send>>),
 }
 
-/// How long each part of the end may take.
+/// The time limits of the parts of the shutdown.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Times {
     pub(super) drain_delay: Duration,
     pub(super) request_time: Duration,
-    /// How long the program has to end when threads of it are blocked; none where it is never ended.
+    /// The time that the program has to end when its threads are blocked; None if the process is
+    /// never exited.
     pub(super) exit_delay: Option<Duration>,
 }
 
-/// The telemetry, to be ended by whoever comes first.
+/// The telemetry, which is shut down by the first caller of `end`.
 #[derive(Clone)]
 pub(super) struct Last(Arc<Mutex<Option<Telemetry>>>);
 
-/// Ends the service, from its thread.
+/// The shutdown, as its own thread runs it.
 pub(super) struct Ending {
     readiness: Readiness,
     telemetry: Last,
@@ -56,13 +57,13 @@ pub(super) struct Ending {
     service: Handle,
 }
 
-/// The service's side of it. When dropped before it is over nobody serves any more: connections are
-/// cut, and what the telemetry has is sent.
+/// The service's side of the shutdown. If it is dropped early, the service no longer runs:
+/// connections are closed, and the remaining telemetry is exported.
 pub(super) struct Ended {
     over: oneshot::Receiver<()>,
     telemetry: Last,
     connections: Connections,
-    /// Dropped last: that [`Telemetry::serve`] has returned.
+    /// Dropped last: signals that [`Telemetry::serve`] has returned.
     _is_served: oneshot::Sender<()>,
 }
 
@@ -77,7 +78,7 @@ impl Ending {
         }
     }
 
-    /// Waits for the end from now on.
+    /// Starts the thread that waits for the shutdown.
     pub(super) async fn begin(self, stop: Stop) -> io::Result<Ended> {
         let (done, over) = oneshot::channel();
         let (is_served, has_returned) = oneshot::channel();
@@ -123,7 +124,7 @@ impl Ending {
         let asked = runtime.block_on(async {
             tokio::select! {
                 () = stop.wait() => {}
-                // It was dropped, and ended everything itself.
+                // It was dropped, and has shut everything down itself.
                 _ = &mut has_returned => return None,
             }
             let asked = Instant::now();
@@ -137,7 +138,7 @@ impl Ending {
             Some((asked, again))
         });
         let is_signalled = matches!(stop, Stopping::Signals(_));
-        // The next signal is not for the service any more.
+        // The next signal is no longer for the service.
         drop(stop);
         let Some((asked, again)) = asked else {
             return;
@@ -175,9 +176,9 @@ impl Ending {
 }
 
 impl Last {
-    /// Ends the telemetry, unless that was done. Blocks for as long as it takes, which is bounded.
+    /// Shuts the telemetry down, unless that was done. Blocks until done; the time is limited.
     pub(super) fn end(&self) {
-        // Held meanwhile, so that whoever comes second waits, too.
+        // Held meanwhile, so that a second caller waits, too.
         let mut telemetry = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(telemetry) = telemetry.take() {
             telemetry.shutdown_blocking();
@@ -186,9 +187,9 @@ impl Last {
 }
 
 impl Ended {
-    /// Waits until it is over.
+    /// Waits until the shutdown is complete.
     pub(super) async fn wait(mut self) {
-        // It is over also when the thread is gone.
+        // It is also complete if the thread has ended.
         let _: Result<(), _> = (&mut self.over).await;
     }
 }
@@ -200,17 +201,18 @@ impl Drop for Ended {
     }
 }
 
-/// Ends a process that was asked to end by a signal, and does not.
+/// Exits a process that was asked to end by a signal and does not end.
 ///
-/// The service has ended by now, and what was recorded is sent. What is left is up to the program: to
-/// return from `serve`, do what it has to do after it, and return from `main`. That is waited for as long
-/// as the service's runtime works. But a runtime whose threads are blocked is never done: `serve` may
-/// not be able to return, and dropping the runtime waits.
+/// The service has ended by now, and what was recorded is exported. The rest is up to the program: to
+/// return from `serve`, run what follows it, and return from `main`. The watch waits for that as long
+/// as the service's runtime works. But a runtime whose threads are blocked never finishes: `serve`
+/// may not be able to return, and dropping the runtime waits.
 ///
-/// * Where requests still block their threads, or `serve` has not returned, the process is ended after the
-///   exit delay.
-/// * Where the runtime is being dropped, or does not answer, it may be waiting for a blocking task to
-///   return: the process is ended when all times of the end together have passed since the signal.
+/// * If requests still block their threads, or `serve` has not returned, the process is exited after
+///   the exit delay.
+/// * If the runtime is being dropped, or does not respond, it may be waiting for a blocking task to
+///   return: the process is exited when the sum of all time limits of the shutdown has passed since
+///   the signal.
 struct ExitWatch {
     connections: Connections,
     service: Handle,
@@ -219,12 +221,12 @@ struct ExitWatch {
     limit: Instant,
 }
 
-/// What the service's runtime does.
+/// The state of the service's runtime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum State {
     /// It runs tasks.
     Works,
-    /// It does not, or is gone.
+    /// It does not run tasks, or was dropped.
     DoesNotWork,
 }
 
@@ -235,7 +237,7 @@ impl ExitWatch {
             let until = match self.is_blocked() {
                 true => Some(self.exit_at),
                 false if self.probe() == State::DoesNotWork => {
-                    // On a busy machine a runtime that works may not get to a probe in time.
+                    // On a busy machine a working runtime may not run a probe in time.
                     let stopped_at = *stopped_at.get_or_insert_with(Instant::now);
                     let until = self.limit.max(self.exit_at);
                     Some(until.max(stopped_at + STOPPED_TIME))
@@ -256,13 +258,13 @@ impl ExitWatch {
         }
     }
 
-    /// Whether requests block their threads, or whoever serves.
+    /// Returns true if requests, or the call of `serve`, block their threads.
     fn is_blocked(&mut self) -> bool {
         let has_returned = self.has_returned.try_recv() != Err(oneshot::error::TryRecvError::Empty);
         !has_returned || self.connections.tasks() > 0
     }
 
-    /// Has the runtime run a task.
+    /// Spawns a task on the runtime to see if it runs.
     fn probe(&self) -> State {
         let (ran, has_run) = mpsc::channel::<()>();
         let probe = self.service.spawn(async move {
@@ -270,7 +272,7 @@ impl ExitWatch {
         });
         match has_run.recv_timeout(PROBE_TIME) {
             Ok(()) => State::Works,
-            // Nothing runs on it while nobody waits in it, and nobody has to.
+            // A current-thread runtime runs only while a thread blocks on it, and none has to.
             Err(RecvTimeoutError::Timeout)
                 if self.service.runtime_flavor() == RuntimeFlavor::CurrentThread =>
             {
@@ -282,7 +284,7 @@ impl ExitWatch {
     }
 }
 
-/// What ends the service, waited for on the thread that ends it.
+/// The trigger of the shutdown, as the shutdown thread waits for it.
 enum Stopping {
     Signals(Signals),
     Future(InService),
@@ -306,7 +308,7 @@ impl Stopping {
         }
     }
 
-    /// Waits for the signal to end without waiting, and returns its number.
+    /// Waits for the second signal, which ends the service at once, and returns its number.
     async fn again(&mut self) -> i32 {
         match self {
             Stopping::Signals(signals) => signals.next().await,
@@ -315,7 +317,7 @@ impl Stopping {
     }
 }
 
-/// A future of the service's own, which may need its runtime.
+/// A future of the service, which may need the service's runtime.
 struct InService {
     future: Pin<Box<dyn Future<Output = ()> + Send>>,
     service: Handle,
@@ -325,20 +327,20 @@ impl InService {
     fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         let _inside = self.service.enter();
         let polled = catch_unwind(AssertUnwindSafe(|| self.future.as_mut().poll(cx)));
-        // The panic has been printed. What it waited for will not be seen any more.
+        // The panic message was printed. The future cannot be polled again.
         polled.unwrap_or(Poll::Ready(()))
     }
 }
 
-/// The exit status of a process that did not end by its time limit, as `timeout(1)` has it.
+/// The exit status of a process that exceeds its time limit, the same as that of `timeout(1)`.
 pub(super) const STATUS: i32 = 124;
-/// How long tasks that were cut may take to end.
+/// The time that aborted tasks may take to end.
 const CUT_TIME: Duration = Duration::from_millis(100);
-/// How long what the telemetry has may take to be sent.
+/// The time that exporting the remaining telemetry may take.
 const FLUSH_TIME: Duration = Duration::from_secs(5);
-/// How long the runtime may take to run a task.
+/// The time that the runtime may take to run a task.
 const PROBE_TIME: Duration = Duration::from_millis(100);
-/// How long the runtime has to run no task in order to count as stopped.
+/// The time without running a task after which the runtime counts as stopped.
 const STOPPED_TIME: Duration = Duration::from_secs(2);
-/// How often it is looked whether the process should have ended.
+/// The interval at which the watch checks if the process should have ended.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);

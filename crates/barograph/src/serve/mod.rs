@@ -1,40 +1,41 @@
-//! An axum app, served from its start to an orderly end, over HTTP/1 and HTTP/2 (without TLS).
+//! Serves an axum app over HTTP/1 and HTTP/2 (without TLS), from its start to an orderly shutdown.
 //!
-//! The end begins with SIGTERM, Ctrl-C, or a future of one's own. Then, one after the other:
-//! `/ready` answers 503, so that load balancers look elsewhere; for the drain delay everything goes on
-//! as before; the address is given up; requests that are under way have 10 s, and so have streams,
-//! websockets and whatever else keeps its connection; what is left then, heads sent by half and bodies
-//! not read among it, is cut; what the telemetry has to send is sent within 5 s; the admin port closes
-//! last.
+//! The shutdown begins with SIGTERM, Ctrl-C, or a custom future. Its steps are, in order: `/ready`
+//! answers 503, so that load balancers stop sending requests; the service continues as before for the
+//! drain delay; the listener is closed; open requests have 10 s to complete, and so have streams,
+//! websockets and everything else that keeps its connection open; the remaining connections are
+//! closed, also those with a partial request head or an unread body; the remaining telemetry is
+//! exported within 5 s; the admin port is closed last.
 //!
-//! A second signal cuts at once. What was recorded is sent, and the process exits with the status of one
-//! that a signal ended, 128 and its number, as it does with
-//! [`shutdown_signal`](Telemetry::shutdown_signal). Likewise does the first signal after `serve` has
+//! A second signal closes the connections at once. What was recorded is exported, and the process
+//! exits with the status of a process ended by that signal, 128 plus its number, as with
+//! [`shutdown_signal`](Telemetry::shutdown_signal). The first signal does the same after `serve` has
 //! returned or was dropped, unless another server or `shutdown_signal` of this process follows it.
 //!
 //! # Connections
 //!
-//! The number of connections is limited by the file descriptors of the process alone, as it is with
-//! `axum::serve`; each takes about 16 KiB. While there is no descriptor left, new connections wait, and
-//! `/health` is still answered. A service that anybody may connect to has a proxy in front of it, which
-//! limits connections, or a limit of descriptors (`ulimit -n`) that its memory allows. A connection that
-//! sends no whole head within [`Server::with_head_time`] is closed.
+//! The number of connections is limited only by the file descriptors of the process, as with
+//! `axum::serve`; each takes about 16 KiB. While no descriptor is free, new connections wait, and
+//! `/health` is still answered. A public service needs a proxy in front of it that limits
+//! connections, or a limit of descriptors (`ulimit -n`) that its memory allows. A connection that
+//! does not send a complete request head within [`Server::with_head_time`] is closed.
 //!
 //! # The time limit
 //!
-//! All of this is decided on a thread that the service cannot block, and holds whatever its
-//! handlers do. A handler that blocks its thread cannot be cut, though, and a tokio runtime waits for it
-//! when it is dropped, at the end of `main`. So a process that was asked to end by a signal is ended, after
-//! everything was sent:
+//! A thread that the service cannot block controls all of this, so the limits hold whatever the
+//! handlers do. A handler that blocks its thread cannot be aborted, though, and a tokio runtime waits
+//! for it when it is dropped, at the end of `main`. So a process that was asked to end by a signal is
+//! exited after all telemetry was exported:
 //!
-//! * 300 ms later, where requests still block their threads, or `serve` could not return because of them;
-//! * when the drain delay, the time for requests and 5 s have passed since the signal, where the runtime
-//!   does no longer work, and waits for a task of `spawn_blocking` that does not return.
+//! * 300 ms later, if requests still block their threads, or `serve` could not return because of
+//!   them;
+//! * when the drain delay, the time for requests and 5 s have passed since the signal, if the runtime
+//!   no longer works and waits for a task of `spawn_blocking` that does not return.
 //!
-//! The exit status is 124 then, as with `timeout(1)`. What a program does between its return from `serve`
-//! and the end of `main` is not limited as long as its runtime works and no request is left.
-//! [`Server::with_exit_delay`] and [`Server::without_exit`] change it. Where a future of
-//! one's own ended the service the process is never ended.
+//! The exit status is 124 then, as with `timeout(1)`. The code of a program between its return from
+//! `serve` and the end of `main` has no time limit as long as its runtime works and no request is
+//! left. [`Server::with_exit_delay`] and [`Server::without_exit`] change this. If a custom future
+//! ended the service, the process is never exited.
 
 mod socket;
 mod connections;
@@ -54,20 +55,20 @@ use crate::serve::end::{Ending, Stop, Times};
 use crate::telemetry::Telemetry;
 
 impl Telemetry {
-    /// Serves the app until SIGTERM or Ctrl-C, and ends everything in order: see
+    /// Serves the app until SIGTERM or Ctrl-C, and shuts everything down in order: see
     /// [`serve`](crate::serve).
     ///
     /// # Errors
-    /// [`Error::Listen`] when the address cannot be listened on.
+    /// [`Error::Listen`] if the address cannot be bound.
     ///
     /// # Panics
-    /// Outside of a tokio runtime with I/O and time.
+    /// Outside of a tokio runtime with I/O and time enabled.
     pub async fn serve(self, app: Router, address: impl ToSocketAddrs) -> Result {
         let listener = listen(address).await?;
         self.server(app).serve(listener).await
     }
 
-    /// Takes [`serve`](Self::serve) apart.
+    /// Returns a server of the app, which can be configured before it serves.
     pub fn server(self, app: Router) -> Server {
         Server {
             telemetry: self,
@@ -83,7 +84,7 @@ impl Telemetry {
     }
 }
 
-/// An app that is about to be served.
+/// An app with the configuration of its server.
 ///
 /// ```
 /// # async fn run(telemetry: barograph::Telemetry, app: axum::Router) -> barograph::Result {
@@ -106,60 +107,61 @@ pub struct Server {
 }
 
 impl Server {
-    /// How long to go on as before while `/ready` answers 503 already; as long as a load balancer
-    /// needs to notice. Nothing by default.
+    /// Sets the time during which the service continues as before while `/ready` already answers 503:
+    /// the time that a load balancer needs to notice. Zero by default.
     pub fn with_drain_delay(mut self, delay: Duration) -> Self {
         self.times.drain_delay = bounded(delay);
         self
     }
 
-    /// How long requests that are under way at the end have. 10 s by default.
+    /// Sets the time that open requests have to complete at shutdown; 10 s by default.
     pub fn with_request_time(mut self, time: Duration) -> Self {
         self.times.request_time = bounded(time);
         self
     }
 
-    /// How long the head of a request may take to arrive, and how long a connection may idle before
-    /// it. 30 s by default; behind a load balancer that keeps connections, more than it waits.
+    /// Sets the time that the head of a request may take to arrive, and that a connection may idle
+    /// before it; 30 s by default. Behind a load balancer that reuses connections, set more than its
+    /// idle timeout.
     pub fn with_head_time(mut self, time: Duration) -> Self {
         self.head_time = bounded(time);
         self
     }
 
-    /// How long the program has to end after a signal when requests block their threads and could not be
-    /// cut, counted from when everything was sent. 300 ms by default. See
-    /// [the time limit](self#the-time-limit).
+    /// Sets the time that the program has to end after a signal if requests block their threads and
+    /// could not be aborted, counted from the end of the export; 300 ms by default. See [the time
+    /// limit](self#the-time-limit).
     pub fn with_exit_delay(mut self, delay: Duration) -> Self {
         self.times.exit_delay = Some(bounded(delay));
         self
     }
 
-    /// Never ends the process, which then ends when all blocked threads have returned. See
-    /// [the time limit](self#the-time-limit).
+    /// Never exits the process, which then ends when all blocked threads have returned. See [the time
+    /// limit](self#the-time-limit).
     pub fn without_exit(mut self) -> Self {
         self.times.exit_delay = None;
         self
     }
 
-    /// Ends when this future does. No signal is handled then. It is polled on another thread, inside of
-    /// the runtime that serves.
+    /// Shuts the service down when this future completes, and handles no signals. The future is
+    /// polled on another thread, inside the runtime that serves.
     pub fn with_stop(mut self, stop: impl Future<Output = ()> + Send + 'static) -> Self {
         self.stop = Stop::Future(Box::pin(stop));
         self
     }
 
-    /// Handles no signal: what ends the process ends it.
+    /// Handles no signals: a signal ends the process by its default action.
     pub fn without_signal_handling(self) -> Self {
         self.with_stop(future::pending())
     }
 
-    /// Serves, and ends everything in order.
+    /// Serves the app, and shuts everything down in order.
     ///
     /// # Errors
-    /// When the signals cannot be listened for, or no thread can be made.
+    /// If the signals cannot be handled, or no thread can be created.
     ///
     /// # Panics
-    /// Outside of a tokio runtime with I/O and time.
+    /// Outside of a tokio runtime with I/O and time enabled.
     pub async fn serve(self, listener: TcpListener) -> Result {
         let own = self.telemetry.own();
         let connections = Connections::new();
@@ -197,11 +199,11 @@ async fn listen(address: impl ToSocketAddrs) -> Result<TcpListener> {
     })
 }
 
-/// A time that can be added to any other.
+/// Limits a time, so that it can be added to any other.
 fn bounded(time: Duration) -> Duration {
     const YEAR: Duration = Duration::from_secs(365 * 24 * 60 * 60);
     time.min(YEAR)
 }
 
-/// How long the program has to end when threads of it are blocked.
+/// The time that the program has to end when its threads are blocked.
 const EXIT_DELAY: Duration = Duration::from_millis(300);

@@ -1,4 +1,5 @@
-//! A connection that can be closed from another thread, and knows when it has begun to speak.
+//! A connection that can be closed from another thread, and that notices when the client begins to
+//! send.
 
 use std::io;
 use std::net::Shutdown;
@@ -12,17 +13,17 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
-/// A connection. What `on_close` is goes with it, also where it is no longer one of HTTP.
+/// A connection. `_on_close` is dropped with it, also after an upgrade from HTTP.
 pub(super) struct Socket<G> {
     read: OwnedReadHalf,
     write: Arc<OwnedWriteHalf>,
-    /// How much of the preface of HTTP/2 was read, if nothing else was.
+    /// The number of bytes read of the HTTP/2 preface, if nothing else was read.
     of_preface: usize,
     has_spoken: Arc<AtomicBool>,
     _on_close: G,
 }
 
-/// Closes a connection, as long as it is open.
+/// Closes a connection, if it is still open.
 pub(super) struct Closer(Weak<OwnedWriteHalf>);
 
 impl<G> Socket<G> {
@@ -38,18 +39,18 @@ impl<G> Socket<G> {
         }
     }
 
-    /// Turns true when it is known which protocol the client speaks. Until then no time limit of a
-    /// protocol runs.
+    /// Returns a flag that becomes true when the protocol of the client is known. Until then no time
+    /// limit of a protocol applies.
     pub(super) fn has_spoken(&self) -> Arc<AtomicBool> {
         Arc::clone(&self.has_spoken)
     }
 }
 
 impl Closer {
-    /// Ends both directions at once: whoever reads finds the end, whoever writes an error.
+    /// Closes both directions at once: reads return the end, writes fail.
     pub(super) fn close(&self) {
         if let Some(write) = self.0.upgrade() {
-            // An error says that the client was faster.
+            // An error means that the client has already closed it.
             let _ = SockRef::from(write.as_ref().as_ref()).shutdown(Shutdown::Both);
         }
     }
@@ -117,7 +118,7 @@ impl<G: Unpin> AsyncWrite for Socket<G> {
     }
 }
 
-/// What a client that speaks HTTP/2 begins with.
+/// The first bytes that an HTTP/2 client sends.
 ///
 /// Source: RFC 9113, 3.4.
 const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";

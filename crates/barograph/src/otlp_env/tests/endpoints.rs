@@ -1,5 +1,5 @@
-//! Where requests go: which rules an endpoint is read by, and what its path becomes. What is an endpoint
-//! and what is none the tests of the client say.
+//! Endpoints: the rules by which they are parsed, and their paths. The tests of the client cover
+//! valid and invalid URLs.
 
 use super::*;
 

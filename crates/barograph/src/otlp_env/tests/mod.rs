@@ -10,7 +10,7 @@ use super::endpoint::Endpoint;
 use super::proxy::Proxy;
 use super::*;
 
-/// What is read of these variables, and what is said about them.
+/// Returns the configuration read from these variables, and the notices.
 fn read(variables: &[(&str, &str)]) -> (Otlp, Vec<String>) {
     let variables: BTreeMap<_, _> = variables.iter().copied().collect();
     let lookup = |name: &str| variables.get(name).map(|value| (*value).into());
@@ -20,7 +20,7 @@ fn read(variables: &[(&str, &str)]) -> (Otlp, Vec<String>) {
     (otlp, notices.iter().map(ToString::to_string).collect())
 }
 
-/// The endpoints of metrics, traces and logs, as they are shown.
+/// Returns the endpoints of metrics, traces and logs, as `Display` shows them.
 fn urls(otlp: &Otlp) -> [Option<String>; 3] {
     let exports = [&otlp.metrics, &otlp.traces, &otlp.logs];
     exports.map(|export| export.receiver.endpoint.as_ref().map(Endpoint::to_string))
@@ -161,7 +161,7 @@ fn the_signal_s_own_value_wins_and_one_that_makes_no_sense_gives_way() {
     assert_eq!(all.compression, Some(zstd));
     assert_eq!(own.certificate, Some("/own.pem".into()));
     assert_eq!(fallen.certificate, Some("/all.pem".into()));
-    // The keys of one receiver are not sent to another.
+    // The headers of one receiver are not sent to another.
     assert_eq!(header_list(own), [("k", "own")]);
     assert_eq!(header_list(fallen), [("k", "all"), ("other", "1")]);
     let said = if cfg!(feature = "zstd") { 5 } else { 6 };
@@ -259,7 +259,7 @@ fn no_secret_is_shown() {
     ]);
     let shown = format!("{otlp:?} {otlp:#?} {notices:#?}");
     assert!(!shown.contains("SECRET"), "{shown}");
-    // It is there all the same: a test of an empty text would show nothing.
+    // The secrets were read: a test of empty text would prove nothing.
     assert_eq!(urls(&otlp)[0].as_deref(), Some("http://c:4317/v1/metrics"));
     assert_eq!(header_list(&otlp.metrics.receiver), [("k", "SECRET")]);
     assert!(
