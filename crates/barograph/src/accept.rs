@@ -58,8 +58,8 @@ impl Acceptor {
         }
     }
 
-    /// When no descriptor is free, accepts one connection at a time with the descriptor of this
-    /// reserve.
+    /// Sets the reserve, whose descriptor is used to accept one connection at a time when no other
+    /// descriptor is free.
     pub(crate) fn with_reserve(mut self, reserve: Reserve) -> Self {
         self.reserve = Some(reserve);
         self

@@ -3,7 +3,7 @@
 //!
 //! | subscriber when the message is logged | destination |
 //! |---|---|
-//! | this library's, which prints lines | a line, unless the filter drops warnings of the target `barograph`; then stderr |
+//! | this library's, which prints lines | a line; stderr if its filter drops warnings of `barograph` |
 //! | this library's, without lines (`without_logs`) | an event for spans and log records, and stderr |
 //! | the service's, set at any time | an event; also stderr if its filter drops warnings of `barograph` |
 //! | none, or none yet (`without_subscriber`) | stderr |

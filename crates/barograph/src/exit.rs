@@ -195,7 +195,7 @@ fn within(
     Ok(())
 }
 
-/// States if telemetry is exported before lines are flushed.
+/// The order of work: telemetry is exported before lines are flushed, or not at all.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Exporting {
     First,

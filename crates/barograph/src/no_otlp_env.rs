@@ -1,5 +1,5 @@
-//! Replaces `otlp_env` without the feature `otlp`: reads if metrics are served, and if pushing is
-//! requested, which is then logged as unavailable.
+//! Replaces `otlp_env` without the feature `otlp`: reads whether metrics are served, and whether
+//! pushing is requested, which is then logged as unavailable.
 
 use crate::env::Environment;
 

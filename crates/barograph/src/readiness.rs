@@ -24,7 +24,7 @@ impl Readiness {
         Readiness(Arc::new(AtomicBool::new(true)))
     }
 
-    /// Sets if the service is ready. While it is not, `/ready` answers 503.
+    /// Sets whether the service is ready. While it is not, `/ready` answers 503.
     pub fn set(&self, ready: bool) {
         self.0.store(ready, Ordering::Relaxed);
     }

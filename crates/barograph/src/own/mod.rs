@@ -40,9 +40,9 @@ pub(crate) struct Own {
     sent: Counter<u64>,
     accept_errors: Vec<Counter<u64>>,
     admin_failures: [Counter<u64>; AdminFailure::ALL.len()],
-    /// What was left out of the last page.
+    /// Counts of data that was left out of the last page.
     page: LeftOut,
-    /// What was left out of the last push.
+    /// Counts of data that was left out of the last push.
     #[cfg(feature = "otlp")]
     push: LeftOut,
     /// The handles of the `tracing` layers.

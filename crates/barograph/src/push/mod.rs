@@ -1,4 +1,4 @@
-//! Pushes to receivers, on a thread of the library.
+//! Pushes telemetry to receivers, from a thread of the library.
 //!
 //! The export loop has its own thread and runtime, like the pages. So telemetry is exported whatever
 //! the service runs on: many threads, one, one that is blocked by the very call that waits for the
@@ -75,27 +75,27 @@ enum What {
 }
 
 impl Push {
-    /// Pushes all metrics by this transport, every 60 s. The name of the reader distinguishes the
-    /// push from others in the self metrics.
+    /// Creates a push of all metrics by this transport, every 60 s. The name of the reader
+    /// distinguishes the push from others in the self metrics.
     pub fn metrics(reader: &str, transport: impl Transport + 'static) -> Self {
         Push::new(reader, What::Metrics, Box::new(transport))
     }
 
-    /// Pushes spans by this transport, every 5 s or when a batch is full.
+    /// Creates a push of spans by this transport, every 5 s or when a batch is full.
     ///
     /// Source: OpenTelemetry environment variables, "Batch Span Processor".
     pub fn spans(reader: &str, transport: impl Transport + 'static) -> Self {
         Push::new(reader, What::Spans, Box::new(transport)).with_interval(Duration::from_secs(5))
     }
 
-    /// Pushes spans in the Zipkin format, by a transport to a Zipkin receiver, every 5 s or when a
-    /// batch is full.
+    /// Creates a push of spans in the Zipkin format, by a transport to a Zipkin receiver, every 5 s
+    /// or when a batch is full.
     pub fn zipkin_spans(reader: &str, transport: impl Transport + 'static) -> Self {
         Push::new(reader, What::ZipkinSpans, Box::new(transport))
             .with_interval(Duration::from_secs(5))
     }
 
-    /// Pushes log records by this transport, every second or when a batch is full.
+    /// Creates a push of log records by this transport, every second or when a batch is full.
     ///
     /// Source: OpenTelemetry environment variables, "Batch LogRecord Processor".
     pub fn log_records(reader: &str, transport: impl Transport + 'static) -> Self {
@@ -192,7 +192,7 @@ impl Push {
     /// opening is tried again at least every minute. So when a service is replaced by its next
     /// version on the same directory, the new process takes over what the old one has left. Meanwhile
     /// `barograph.push.persistent_queue.usable` on the page is 0, and
-    /// `barograph.push.persistent_queue.failures` counts the reasons.
+    /// `barograph.push.persistent_queue.failures` counts the failures by reason.
     /// [`Builder::with_required_persistent_queues`](crate::Builder::with_required_persistent_queues)
     /// makes it an error of the start.
     ///

@@ -38,7 +38,7 @@ pub(crate) struct Pushes {
     persistent_queues: Need,
 }
 
-/// States if telemetry may start without the persistent queues.
+/// The policy for persistent queues that cannot be opened: start without them, or fail.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) enum Need {
     #[default]
@@ -91,7 +91,7 @@ impl Pushes {
         self.all.push(Prepared { push, ledger, from });
     }
 
-    /// Sets if persistent queues that cannot be opened keep telemetry from starting.
+    /// Sets whether persistent queues that cannot be opened keep telemetry from starting.
     pub(crate) fn need_persistent_queues(&mut self, need: Need) {
         self.persistent_queues = need;
     }

@@ -18,7 +18,7 @@ pub(crate) struct Waiting<T> {
     give_back: GiveBack<T>,
 }
 
-/// Receives the encoded records, with the number of bytes that they took.
+/// Receives records that have been encoded, with their total size in bytes in the request.
 type GiveBack<T> = fn(Drain<'_, Box<T>>, usize);
 
 impl<T: 'static> Waiting<T> {

@@ -342,5 +342,5 @@ const FLUSH_TIME: Duration = Duration::from_secs(5);
 const PROBE_TIME: Duration = Duration::from_millis(100);
 /// The time without running a task after which the runtime counts as stopped.
 const STOPPED_TIME: Duration = Duration::from_secs(2);
-/// The interval at which the watch checks if the process should have ended.
+/// The interval at which the watch checks whether the process should have ended.
 const LOOK_INTERVAL: Duration = Duration::from_millis(20);

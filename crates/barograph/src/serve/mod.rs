@@ -62,7 +62,7 @@ impl Telemetry {
     /// [`Error::Listen`] if the address cannot be bound.
     ///
     /// # Panics
-    /// Outside of a tokio runtime with I/O and time enabled.
+    /// If called outside of a tokio runtime with I/O and time enabled.
     pub async fn serve(self, app: Router, address: impl ToSocketAddrs) -> Result {
         let listener = listen(address).await?;
         self.server(app).serve(listener).await
@@ -161,7 +161,7 @@ impl Server {
     /// If the signals cannot be handled, or no thread can be created.
     ///
     /// # Panics
-    /// Outside of a tokio runtime with I/O and time enabled.
+    /// If called outside of a tokio runtime with I/O and time enabled.
     pub async fn serve(self, listener: TcpListener) -> Result {
         let own = self.telemetry.own();
         let connections = Connections::new();
