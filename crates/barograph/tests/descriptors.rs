@@ -1,5 +1,5 @@
-//! A service that has no file descriptor left. The test is two processes: this one, which asks, and one
-//! that has none.
+//! A service without a free file descriptor. The test has two processes: this one, which sends
+//! requests, and one that has no descriptor left.
 #![cfg(all(unix, feature = "axum"))]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -17,7 +17,7 @@ use barograph::Telemetry;
 
 use asked::{listens, start_by};
 
-/// Longer than connections have to be accepted again before it counts as over.
+/// Longer than the time without errors after which the failure counts as over.
 const QUIET: Duration = Duration::from_secs(6);
 
 fn ask(address: SocketAddr, path: &str) -> String {
@@ -26,7 +26,7 @@ fn ask(address: SocketAddr, path: &str) -> String {
     stream.set_read_timeout(limit).unwrap();
     write!(stream, "GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n").unwrap();
     let mut answer = String::new();
-    // What has the last descriptor is not kept.
+    // A connection that uses the last descriptor is not kept alive.
     stream.read_to_string(&mut answer).unwrap();
     answer
 }
@@ -46,7 +46,7 @@ fn serve_without_descriptors() {
         let listener = listener.await.unwrap();
         let service = listener.local_addr().unwrap();
         tokio::task::spawn_blocking(move || {
-            // What begins has what it needs by then.
+            // Everything that starts has its descriptors by then.
             sleep(Duration::from_millis(500));
             let mut hoard = Vec::new();
             while let Ok(file) = File::open("/dev/null") {
@@ -71,7 +71,7 @@ fn health_is_answered_without_descriptors_and_it_is_said_once() {
         return serve_without_descriptors();
     };
     let (service, admin) = (process.service, process.admin);
-    // Not accepted as long as there is none, since the service has no reserve.
+    // Not accepted as long as no descriptor is free, since the service has no reserve.
     let mut waits = TcpStream::connect(service).unwrap();
     write!(
         waits,
@@ -86,7 +86,7 @@ fn health_is_answered_without_descriptors_and_it_is_said_once() {
         sleep(Duration::from_millis(20));
     }
     assert!(began.elapsed() < Duration::from_secs(20));
-    // Who says nothing keeps the reserve for a moment only.
+    // A client that sends nothing uses the reserve for a moment only.
     let silent = TcpStream::connect(admin).unwrap();
     assert!(ask(admin, "/health").starts_with("HTTP/1.1 200"));
     drop(silent);

@@ -1,5 +1,5 @@
-//! How a process ends that was asked to by a signal. Each test is two processes: this one, which asks
-//! and looks, and one that runs the test of the same name to be asked.
+//! The end of a process that was asked to end by a signal. Each test has two processes: this one,
+//! which sends the signal and observes, and a child that runs the test of the same name.
 #![cfg(all(unix, feature = "axum"))]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -19,17 +19,17 @@ use tokio::runtime::{Builder, Runtime};
 
 use asked::{End, listens, start};
 
-/// Written when the telemetry is flushed.
+/// Printed when the telemetry is flushed.
 const FLUSHED: &str = "FLUSHED";
-/// Written by a program behind `serve`.
+/// Printed by a program after `serve`.
 const RETURNED: &str = "RETURNED";
 
 const REQUEST_TIME: Duration = Duration::from_secs(1);
-/// What an end may take beyond its limit, and what a busy machine may add to that.
+/// The time that a shutdown may take beyond its limit, and that a busy machine may add.
 const BEYOND: Duration = Duration::from_millis(500);
 const BUSY: Duration = Duration::from_millis(1500);
 const FOR_EVER: Duration = Duration::from_secs(3600);
-/// The status of a process that was ended at its time limit.
+/// The status of a process that exceeded its time limit.
 const TIMED_OUT: i32 = 124;
 const TERM: &str = "TERM";
 
@@ -63,7 +63,7 @@ fn app() -> Router {
         )
 }
 
-/// Serves in this process until the signal comes, and returns when `serve` does.
+/// Serves in this process until the signal arrives, and returns when `serve` does.
 fn serve(runtime: &Runtime, set: impl FnOnce(Server) -> Server + Send + 'static) {
     runtime.block_on(served(set));
 }
@@ -144,7 +144,7 @@ fn a_request_that_blocks_the_only_thread_does_not_keep_it() {
     let mut blocking = process.send("/blocks");
     sleep(Duration::from_millis(300));
     process.signal(TERM);
-    // The client sees the cut, though nobody serves it.
+    // The client notices that the connection is closed, though the runtime is blocked.
     let began = Instant::now();
     assert_eq!(blocking.read(&mut [0; 16]).unwrap(), 0);
     assert!(began.elapsed() < REQUEST_TIME + BUSY);
@@ -275,7 +275,7 @@ fn a_blocking_task_that_never_returns_does_not_keep_it() {
     process.ask("/leaves/a/blocking/task");
     process.signal(TERM);
     let end = process.wait();
-    // `serve` has returned long before: the runtime is what waits.
+    // `serve` has returned long before: dropping the runtime waits.
     let limit = REQUEST_TIME + Duration::from_secs(5);
     end.assert(TIMED_OUT, [limit, limit]);
     assert!(end.err.contains(RETURNED), "{}", end.err);
@@ -344,7 +344,7 @@ fn a_worker_ends_in_order() {
                 }
             }
             assert!(!telemetry.readiness().is_ready());
-            // Once asked, for ever asked.
+            // It completes at once after the first request.
             telemetry.shutdown_signal().await;
             tracing::info!("the last line");
             telemetry.shutdown().await;

@@ -1,6 +1,6 @@
-//! Services with a persistent queue that cannot be used for a while: what lies in it stays there.
+//! Services whose persistent queue cannot be used for a while: its contents are kept.
 //!
-//! A test that needs a process of its own runs this program again as a child.
+//! A test that needs a separate process runs this program again as a child.
 #![cfg(all(feature = "otlp", unix))]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -23,13 +23,13 @@ use tempfile::TempDir;
 /// Longer than anything takes on the slowest machine.
 const LONG: Duration = Duration::from_secs(60);
 
-/// Where a child works; not set in a test run of its own.
+/// The directory of a child; not set in a normal test run.
 const PLACE: &str = "BAROGRAPH_TEST_PLACE";
 
-/// A receiver that is there as long as a file is.
+/// A receiver that is available while a file exists.
 struct Receiver {
     is_there: PathBuf,
-    /// Items that it took.
+    /// The number of items that it accepted.
     taken: Arc<Mutex<u64>>,
     target: Target,
 }
@@ -79,7 +79,7 @@ fn builder(registry: &Registry) -> Builder {
         .without_start_line()
 }
 
-/// Pushed all the time, and tried again at once.
+/// Pushes frequently, and retries at once.
 fn often(push: Push, queue: PathBuf) -> Push {
     let milliseconds = Duration::from_millis;
     let schedule = Schedule::new()
@@ -95,14 +95,14 @@ fn often(push: Push, queue: PathBuf) -> Push {
         .with_journal(queue, JournalConfig::new())
 }
 
-/// What the page says of one signal.
+/// The statistics of one signal on the page.
 #[derive(Clone, Debug, PartialEq)]
 struct Account {
     produced: u64,
     exported: u64,
     queued: u64,
     dropped: u64,
-    /// Of those, what was dropped because of the persistent queue.
+    /// The number of those dropped because of the persistent queue.
     by_queue: u64,
     is_usable: bool,
     failures: u64,
@@ -144,7 +144,7 @@ impl Account {
     }
 }
 
-/// Waits until it is so.
+/// Waits until the condition holds.
 #[track_caller]
 fn until(telemetry: &Telemetry, signal: &str, is_so: impl Fn(&Account) -> bool) -> Account {
     let began = Instant::now();
@@ -162,7 +162,7 @@ fn place() -> Option<PathBuf> {
     std::env::var_os(PLACE).map(PathBuf::from)
 }
 
-/// Paths that are no place for a persistent queue, whoever asks; and one that somebody else has.
+/// Returns paths that no process can use, and a persistent queue that this process has open.
 fn unusable(place: &Path) -> (Vec<PathBuf>, Journal) {
     let file = place.join("file");
     fs::write(&file, b"somebody else's").unwrap();
@@ -210,7 +210,7 @@ fn a_persistent_queue_that_cannot_be_opened_keeps_nobody_from_starting() {
             !account.is_usable && account.failures > 0,
             "{directory:?} {account:?}"
         );
-        // It goes on as without it.
+        // It continues as without a persistent queue.
         let account = until(&telemetry, "metrics", |account| account.exported > 10);
         assert!(
             !account.is_usable && account.by_queue == 0,
@@ -254,7 +254,7 @@ fn a_persistent_queue_that_is_required_has_to_open() {
     assert!(Account::of(&telemetry, "metrics").is_usable);
 }
 
-/// A service that says how it is, until it is killed.
+/// A service that prints its state until it is killed.
 #[test]
 fn a_service_that_never_ends() {
     let Some(place) = place() else { return };
@@ -280,13 +280,13 @@ fn a_service_that_never_ends() {
     }
 }
 
-/// Such a service, which ends with the test.
+/// A child that runs this service, killed at the end of the test.
 struct Service {
     process: Child,
     said: BufReader<std::process::ChildStdout>,
 }
 
-/// What a service says: usable, produced, exported, queued, dropped because of the queue.
+/// The state that a service prints: usable, produced, exported, queued, dropped because of the queue.
 type State = [u64; 5];
 
 impl Service {
@@ -302,7 +302,7 @@ impl Service {
         Service { process, said }
     }
 
-    /// What it says when it is so.
+    /// Waits for a state for which the condition holds.
     #[track_caller]
     fn until(&mut self, is_so: impl Fn(&State) -> bool) -> State {
         let began = Instant::now();
@@ -338,7 +338,7 @@ impl Drop for Service {
 #[test]
 fn of_two_services_on_one_queue_the_second_takes_over_what_the_first_has_left() {
     let place = TempDir::new().unwrap();
-    // At the same moment.
+    // Both start at the same moment.
     let mut both = [Service::start(place.path()), Service::start(place.path())];
     let states = both
         .each_mut()
@@ -355,12 +355,12 @@ fn of_two_services_on_one_queue_the_second_takes_over_what_the_first_has_left() 
     };
     let left = first.until(|state| state[3] > 100);
     assert_eq!(second.until(|_| true)[0], 0);
-    // As hard as a process can end.
+    // It is killed by SIGKILL.
     drop(first);
     let taken_over = second.until(|state| state[0] == 1);
     assert!(taken_over[1] >= left[3], "{left:?} {taken_over:?}");
     assert_eq!((taken_over[2], taken_over[4]), (0, 0), "{taken_over:?}");
-    // And what that one leaves is taken over by the next, from its start on.
+    // The next process takes over what that one leaves, from its start.
     drop(second);
     let mut third = Service::start(place.path());
     let begun = third.until(|_| true);

@@ -1,4 +1,4 @@
-//! What a process sees that sets up telemetry: each test runs itself again, as that process.
+//! The output of a process that sets up telemetry: each test runs itself again, as that process.
 
 use std::process::Command;
 
@@ -6,8 +6,7 @@ use tracing::{debug, info};
 
 const IS_SERVICE: &str = "BAROGRAPH_TEST_IS_SERVICE";
 
-/// Runs the test of this name as a process of its own, and returns all that it writes; none where this is
-/// that process.
+/// Runs the test with this name in a child process, and returns its output; None in the child itself.
 fn run(test: &str) -> Option<String> {
     if std::env::var_os(IS_SERVICE).is_some() {
         return None;
@@ -25,8 +24,8 @@ fn run(test: &str) -> Option<String> {
     Some(out)
 }
 
-/// Cargo builds tracing-subscriber once, with the features that anybody asked for, so what barograph asks
-/// for holds for the service.
+/// Cargo builds tracing-subscriber once, with the union of all requested features, so the features
+/// that barograph requests also apply to the service.
 #[test]
 fn the_default_subscriber_of_a_service_shows_its_info_lines() {
     let Some(out) = run("the_default_subscriber_of_a_service_shows_its_info_lines") else {

@@ -1,4 +1,4 @@
-//! Telemetry is suppressed on the thread that pushes: else pushing would make more to push.
+//! Telemetry is suppressed on the exporting thread: otherwise exporting would create more to export.
 #![cfg(feature = "otlp")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -21,7 +21,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 use receiver::{Mood, PROTOCOLS, Receiver};
 
-/// Keeps what is traced.
+/// A layer that records what is traced.
 #[derive(Clone, Default)]
 struct Heard(Arc<Mutex<Vec<Traced>>>);
 
@@ -44,7 +44,7 @@ impl<S: Subscriber> Layer<S> for Heard {
     }
 }
 
-/// Alone in its process, since who hears everything is set once.
+/// Alone in its process, since the global subscriber can be set only once.
 #[test]
 fn only_reports_of_the_pushing_thread_are_not_suppressed() {
     let heard = Heard::default();
@@ -88,12 +88,12 @@ fn only_reports_of_the_pushing_thread_are_not_suppressed() {
         reports.iter().all(|traced| traced.target == "barograph"),
         "{reports:?}"
     );
-    // Each receiver that is away, and what was left for both of them at the end.
+    // One for each unavailable receiver, and one for what was left of each at the end.
     assert_eq!(reports.len(), 4, "{reports:?}");
-    // A subscriber of the service's own hears the thread as any other.
+    // A custom subscriber of the service receives the events of the thread as of any other.
     let is_http2 = |traced: &Traced| traced.target.starts_with("h2::");
     assert!(suppressed.iter().any(is_http2));
-    // The receiver speaks HTTP/2 by the same library, and is not suppressed.
+    // The receiver uses the same HTTP/2 library, and is not suppressed.
     assert!(of_others.iter().any(is_http2));
     assert!(of_others.iter().all(|traced| !traced.is_suppressed));
 }

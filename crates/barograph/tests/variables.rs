@@ -1,5 +1,5 @@
-//! Variables that make no sense: the service starts, and somebody is told. Each test that looks at what
-//! a process says is two processes: this one, which looks, and one that runs the test of the same name.
+//! Invalid variables: the service starts, and a warning is logged. A test of the output has two
+//! processes: this one, which reads it, and a child that runs the test of the same name.
 #![cfg(feature = "otlp")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -19,18 +19,18 @@ use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-/// Says which process this one is: one to be looked at, which does what stands here.
+/// The variable that makes this process the child, and selects what it does.
 const MODE: &str = "BAROGRAPH_TEST_MODE";
 
-/// Told by a process that has come to its end.
+/// Printed by a child that has reached its end.
 const WELL: &str = "ALL IS WELL";
 
-/// What this process is to do, if it is one to be looked at.
+/// Returns the mode of this process, if it is a child.
 fn mode() -> Option<String> {
     std::env::var(MODE).ok()
 }
 
-/// Runs a test of this file in a process of its own, and gives the lines of its stderr.
+/// Runs a test of this file in a child process, and returns the lines of its stderr.
 fn look<V: AsRef<OsStr>>(test: &str, mode: &str, variables: &[(&str, V)]) -> Vec<String> {
     let output = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
@@ -44,7 +44,7 @@ fn look<V: AsRef<OsStr>>(test: &str, mode: &str, variables: &[(&str, V)]) -> Vec
     lines.lines().map(str::to_owned).collect()
 }
 
-/// A subscriber's output of one's own: events on stderr, a line each.
+/// A custom subscriber's layer: prints events on stderr, one line each.
 struct Lines;
 
 impl<S: Subscriber> Layer<S> for Lines {
@@ -71,7 +71,7 @@ fn builder() -> Builder {
     Telemetry::builder("shop").without_listener()
 }
 
-/// Starts telemetry as the mode says, and has something reported while it runs.
+/// Starts telemetry in this mode, and triggers a report while it runs.
 fn start(mode: &str) -> Telemetry {
     let telemetry = match mode {
         "printing" | "filter off" | "filter of another" | "disabled" => builder().start(),
@@ -98,7 +98,7 @@ fn start(mode: &str) -> Telemetry {
     match mode {
         "own later" => own(LevelFilter::WARN).init(),
         "own later, dropping" => own(LevelFilter::OFF).init(),
-        // Ours takes events for spans, and shows none of them.
+        // The library's layer enables events for spans, and prints none of them.
         "ours in own, dropping" => {
             let ours = telemetry.as_ref().unwrap().layer();
             let dropping = Lines.with_filter(LevelFilter::ERROR);
@@ -165,7 +165,7 @@ fn a_variable_that_is_ignored_is_told_about_once_whoever_is_the_subscriber() {
     }
 }
 
-/// Every variable that is asked for, by its name.
+/// Returns the names of all variables that are looked up.
 fn all() -> BTreeSet<String> {
     let asked = Arc::new(Mutex::new(BTreeSet::new()));
     let names = Arc::clone(&asked);
@@ -186,7 +186,7 @@ fn quiet() -> Builder {
         .without_start_line()
 }
 
-/// Variables that mean something whatever they say, or where any text is a name or a path.
+/// Variables for which any value is valid, or any text is a name or a path.
 const FREE: [&str; 20] = [
     "BAROGRAPH_PUSH_JOURNAL_DIR",
     "NO_COLOR",
@@ -206,12 +206,12 @@ const FREE: [&str; 20] = [
     "OTEL_SERVICE_NAME",
     "REQUEST_METHOD",
     "no_proxy",
-    // Two that take any text that is short and has no control characters.
+    // Two that take any short text without control characters.
     "OTEL_EXPORTER_PROMETHEUS_HOST",
     "RUST_LOG",
 ];
 
-/// What is said, by a subscriber of this thread, when telemetry starts with one variable set.
+/// Returns the events of this thread when telemetry starts with one variable set.
 fn said(name: &str, value: &str) -> Vec<String> {
     #[derive(Clone, Default)]
     struct Said(Arc<Mutex<Vec<String>>>);
@@ -238,7 +238,7 @@ fn said(name: &str, value: &str) -> Vec<String> {
         drop(started.unwrap_or_else(|error| panic!("{name}={value:.50?}: {error:?}")));
     });
     let said = said.0.lock().unwrap().clone();
-    // What can be set once was set by the test before.
+    // Process-wide values were set by an earlier start.
     let said = said
         .into_iter()
         .filter(|said| !said.contains("are set already"));
@@ -267,7 +267,7 @@ fn no_value_of_any_variable_keeps_a_service_from_starting() {
     ];
     for name in all() {
         for value in values {
-            // A port is not listened on to find out whether it is free.
+            // A blank value counts as unset: it selects no port.
             if name == "OTEL_EXPORTER_PROMETHEUS_PORT" && value.trim().is_empty() {
                 continue;
             }
@@ -309,7 +309,7 @@ fn values_that_are_not_utf_8_are_ignored_and_told_about_where_nobody_listens() {
     let variables: Vec<_> = names.iter().map(|name| (&**name, value)).collect();
     let lines = look(test, "child", &variables);
     for name in &names {
-        // HTTP_PROXY is not asked for in a CGI program, which has a REQUEST_METHOD.
+        // HTTP_PROXY is not looked up in a CGI program, which has a REQUEST_METHOD.
         if ["NO_COLOR", "REQUEST_METHOD", "HTTP_PROXY"].contains(&&**name) {
             continue;
         }

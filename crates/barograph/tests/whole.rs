@@ -1,5 +1,5 @@
-//! What a process says and sends from `init` to its end. Each test is two processes: this one, which
-//! looks, and one that runs the test of the same name to be looked at.
+//! The output and the exports of a process from `init` to its end. Each test has two processes: this
+//! one, which observes, and a child that runs the test of the same name.
 #![cfg(feature = "otlp")]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -29,19 +29,19 @@ use tracing::{info, info_span};
 
 use receiver::{Mood, Receiver};
 
-/// Says that this process is the one to be looked at.
+/// The variable that makes this process the child.
 const LOOKED_AT: &str = "BAROGRAPH_TEST_IS_LOOKED_AT";
 
-/// Told by such a process that has seen what it should.
+/// Printed by a child that has reached its end.
 const WELL: &str = "ALL IS WELL";
 
-/// What a process wrote until its end.
+/// The output of a process.
 struct Seen {
     out: String,
     err: String,
 }
 
-/// Runs a test of this file in a process with these variables; none where this is that process.
+/// Runs a test of this file in a child process with these variables; None in the child itself.
 fn look(test: &str, variables: &[(&str, &str)]) -> Option<Seen> {
     let output = command(test, variables)?.output().unwrap();
     let seen = Seen {
@@ -51,7 +51,8 @@ fn look(test: &str, variables: &[(&str, &str)]) -> Option<Seen> {
     Some(seen)
 }
 
-/// What runs a test of this file in a process with these variables; none where this is that process.
+/// Returns the command that runs a test in a child process with these variables; None in the child
+/// itself.
 fn command(test: &str, variables: &[(&str, &str)]) -> Option<Command> {
     if std::env::var_os(LOOKED_AT).is_some() {
         return None;
@@ -67,16 +68,16 @@ fn command(test: &str, variables: &[(&str, &str)]) -> Option<Command> {
 }
 
 impl Seen {
-    /// The process has come to its end, and not only begun.
+    /// Asserts that the process has reached its end.
     #[track_caller]
     fn assert_well(&self) {
         assert!(self.err.contains(WELL), "{}\n{}", self.out, self.err);
     }
 
-    /// What was printed as OTLP at this key, from the first record of the first scope on.
+    /// Returns the first record of the first scope that was printed as OTLP with these keys.
     #[track_caller]
     fn first(&self, [resources, scopes, records]: [&str; 3]) -> Value {
-        // The harness begins the line with the name of its test.
+        // The test harness prints the name of the test at the beginning of the line.
         let start = format!(r#"{{"{resources}""#);
         let line = self
             .out
@@ -95,7 +96,7 @@ impl Seen {
         self.first(["resourceLogs", "scopeLogs", "logRecords"])
     }
 
-    /// The lines that were printed as JSON.
+    /// Returns the log lines that were printed as JSON.
     fn lines(&self) -> Vec<Value> {
         let lines = self.err.lines().filter(|line| line.starts_with('{'));
         lines
@@ -183,7 +184,7 @@ fn each_exporter_that_is_chosen_has_a_queue_of_its_own() {
         }
         let capacity = "\",otel_component_name=\"batching_span_processor/zipkin\"} 8\n";
         assert!(page.contains(capacity), "{page}");
-        // Told by the harness, since it is how the other process knows.
+        // Printed so that the parent process knows.
         eprintln!("{WELL}");
         return;
     };
@@ -194,7 +195,7 @@ fn each_exporter_that_is_chosen_has_a_queue_of_its_own() {
         (spans[0].attributes.len(), spans[0].dropped_attributes_count),
         (1, 1)
     );
-    // Log records are exported, so events are those.
+    // Log records are exported, so events are log records, not span events.
     assert!(spans.iter().all(|span| span.events.is_empty()));
     assert_eq!(receiver.records().len(), 4);
     let zipkin = receiver.others("/api/v2/spans");
@@ -247,7 +248,7 @@ fn a_subscriber_that_is_gone_is_none() {
     assert_eq!(seen.record()["body"]["stringValue"], "taken");
 }
 
-/// A transport that traces, by a place in the program that the service uses, too.
+/// A transport that emits a trace event from a callsite that the service uses, too.
 struct Talking(Target);
 
 impl Transport for Talking {
@@ -320,7 +321,7 @@ fn a_thread_that_panics_leaves_its_spans() {
             panic!("no more");
         });
         assert!(panicking.join().is_err());
-        // The thread's context is gone with it, and this one never had it.
+        // The context ended with its thread, and this thread never had one.
         assert_eq!(barograph::current::context(), None);
         drop(telemetry);
         drop(held);
@@ -359,7 +360,7 @@ fn a_main_that_panics_leaves_what_was_open() {
     );
 }
 
-/// What a handler sees of the trace, as the headers that it would send on, and the page.
+/// Returns the propagation headers that a handler would send, and the page.
 #[cfg(feature = "axum")]
 async fn sent_on(
     method: &str,
@@ -433,7 +434,7 @@ fn propagators_of_the_environment_stay_where_telemetry_is_off() {
                 .0
         };
         assert_eq!(sent("b3", &b3)["b3"], b3);
-        // Nobody asked for the others.
+        // The other formats are not configured.
         let sent = sent("traceparent", &parent);
         assert!(
             !sent.contains_key("traceparent") && !sent.contains_key("b3"),
@@ -456,7 +457,7 @@ fn propagators_of_the_environment_stay_where_telemetry_is_off() {
     );
 }
 
-/// What each variable makes of a trace that is three spans long, each with a line.
+/// The effect of each variable on a trace of three spans, each with a log line.
 #[test]
 fn the_environment_decides_what_is_exported() {
     let test = "the_environment_decides_what_is_exported";
@@ -471,8 +472,8 @@ fn the_environment_decides_what_is_exported() {
     }
     let traces = ("OTEL_TRACES_EXPORTER", "otlp");
     let logs = ("OTEL_LOGS_EXPORTER", "otlp");
-    // What is set, and how many spans, log records and lines there are then. What is ignored is told
-    // as a record, too.
+    // The variables, and the expected numbers of spans, log records and lines. Notices about ignored
+    // variables are log records, too.
     for (variables, expected) in [
         (vec![], (2, 1, 1)),
         (vec![traces], (2, 1, 1)),

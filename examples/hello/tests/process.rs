@@ -1,4 +1,4 @@
-//! The program as a process: what it prints, how it starts and how it ends.
+//! The program as a process: its output, its start and its end.
 #![cfg(unix)]
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// A running program, killed when a test gives up on it.
+/// A running program, killed if the test fails.
 struct Hello {
     child: Child,
     stderr: BufReader<ChildStderr>,
@@ -101,7 +101,7 @@ fn connect(address: SocketAddr) -> TcpStream {
     stream
 }
 
-/// Status line and all that follows.
+/// Returns the status line and everything that follows.
 fn get(address: SocketAddr, path: &str) -> String {
     let mut stream = connect(address);
     write!(
@@ -114,7 +114,7 @@ fn get(address: SocketAddr, path: &str) -> String {
     all
 }
 
-/// The address in a start line.
+/// Returns the address in a start line.
 fn admin_in(line: &str) -> SocketAddr {
     let rest = line.split("http://").nth(1).unwrap();
     rest.split('/').next().unwrap().parse().unwrap()
@@ -153,10 +153,10 @@ fn sigterm_ends_it_in_order() {
     let admin = admin_in(&hello.line());
     hello.wait();
     assert!(get(admin, "/ready").starts_with("HTTP/1.1 200"));
-    // A request that is under way keeps it from its end.
+    // An open request delays the end of the service.
     let mut half = connect(hello.service);
     half.write_all(b"GET /orders/8 HTTP/1.1\r\n").unwrap();
-    // One that is answered shows that the one before it was accepted.
+    // A response to a later connection shows that the earlier one was accepted.
     assert!(get(hello.service, "/orders/7").starts_with("HTTP/1.1 200"));
     hello.send("TERM");
     until("503", || get(admin, "/ready").starts_with("HTTP/1.1 503"));
@@ -187,7 +187,7 @@ fn a_second_signal_ends_it_at_once() {
     hello.send("INT");
     until("503", || get(admin, "/ready").starts_with("HTTP/1.1 503"));
     hello.send("INT");
-    // 128 and the number of SIGINT, as of a process that does not handle it.
+    // 128 plus the number of SIGINT, as for a process that does not handle it.
     assert_eq!(hello.end().code(), Some(130));
     assert!(began.elapsed() < Duration::from_secs(8));
 }
@@ -216,7 +216,7 @@ fn a_second_one_starts_and_has_the_port_when_the_first_one_ends() {
     assert!(get(second.service, "/orders/7").ends_with("order 7"));
     first.send("TERM");
     assert_eq!(first.end().code(), Some(0));
-    // The next line says that it is there.
+    // A later line says that the port is bound.
     loop {
         let line = second.line();
         assert!(!line.is_empty(), "it has ended");

@@ -1,4 +1,4 @@
-//! What is to be sent on, and sending it.
+//! Parses the requested calls, and makes them.
 
 use std::time::Duration;
 
@@ -13,13 +13,13 @@ use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 use tower::{Layer as _, ServiceExt as _};
 
-/// One request to be made.
+/// A request to make.
 pub(crate) struct Call {
     url: String,
     arguments: Vec<u8>,
 }
 
-/// The calls that a body asks for. A list inside of the list is a part of it.
+/// Returns the calls that a body requests. Nested lists are flattened.
 pub(crate) fn calls(body: &[u8]) -> Result<Vec<Call>, String> {
     let list: Vec<Value> =
         serde_json::from_slice(body).map_err(|error| format!("expected a JSON list: {error}"))?;
@@ -28,7 +28,7 @@ pub(crate) fn calls(body: &[u8]) -> Result<Vec<Call>, String> {
     Ok(calls)
 }
 
-/// How deep it goes is limited by the reader of JSON.
+/// Adds the calls of a list. The JSON parser limits the depth of the recursion.
 fn add(list: &[Value], calls: &mut Vec<Call>) -> Option<()> {
     for entry in list {
         if let Value::Array(list) = entry {
@@ -45,7 +45,7 @@ fn add(list: &[Value], calls: &mut Vec<Call>) -> Option<()> {
     Some(())
 }
 
-/// Makes calls, each in a span of its own whose context goes along.
+/// A client that makes each call in its own span and propagates the span's context.
 #[derive(Clone)]
 pub(crate) struct Client(HttpClient<legacy::Client<HttpConnector, Full<Bytes>>>);
 
@@ -55,7 +55,7 @@ impl Client {
         Client(http::client::layer().layer(client))
     }
 
-    /// Makes a call, and waits for the end of the answer.
+    /// Makes a call, and waits for the end of the response.
     pub(crate) async fn post(&self, call: Call) -> Result<(), String> {
         let request = Request::builder()
             .method(Method::POST)
@@ -77,7 +77,7 @@ impl Client {
     }
 }
 
-/// Bytes of an answer that are read.
+/// The maximum number of bytes read of a response.
 const LONGEST_ANSWER: usize = 16 << 20;
 
 const TIMEOUT: Duration = Duration::from_secs(10);

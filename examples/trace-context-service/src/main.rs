@@ -1,9 +1,8 @@
-//! A service to be held against the W3C Trace Context test suite: `cargo run -p
-//! trace-context-service -- --listen 127.0.0.1:8080`, then `SPEC_LEVEL=2 python3 test.py
-//! http://127.0.0.1:8080/test` in the suite.
+//! A service for the W3C Trace Context test suite: `cargo run -p trace-context-service -- --listen
+//! 127.0.0.1:8080`, then `SPEC_LEVEL=2 python3 test.py http://127.0.0.1:8080/test` in the suite.
 //!
 //! `POST /test` takes a JSON list of `{"url": U, "arguments": [...]}`, and posts the arguments of
-//! each to its URL, in the context that the request came with, or in a new one.
+//! each to its URL, in the trace context of the request, or in a new one.
 
 mod forward;
 
@@ -17,7 +16,7 @@ use tokio::net::TcpListener;
 
 use crate::forward::{Client, calls};
 
-/// The layer around it goes on with the trace of the request, that of the client sends it along.
+/// The server layer continues the trace of the request, and the client layer propagates it.
 async fn test(
     State(client): State<Client>,
     body: Bytes,

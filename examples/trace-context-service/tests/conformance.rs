@@ -1,4 +1,4 @@
-//! The program as its callers see it: raw requests in, raw requests out.
+//! The program as its clients see it: raw requests in, raw requests out.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -12,7 +12,7 @@ use std::time::Duration;
 const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 
-/// The running program; it ends with the test.
+/// The running program, killed at the end of the test.
 struct Service {
     child: Child,
     address: SocketAddr,
@@ -33,7 +33,7 @@ impl Service {
         Service { child, address }
     }
 
-    /// Sends a request with these header lines, as they are, and gives the answer.
+    /// Sends a request with these header lines unchanged, and returns the response.
     fn post(&self, lines: &[&[u8]], body: &str) -> String {
         let mut connection = TcpStream::connect(self.address).unwrap();
         connection.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -64,7 +64,7 @@ impl Drop for Service {
 
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// A request as it came over the wire.
+/// A request as received over the wire.
 #[derive(Debug)]
 struct Seen {
     path: String,
@@ -80,7 +80,7 @@ impl Seen {
             .collect()
     }
 
-    /// The parts of the one `traceparent`, which is valid.
+    /// Returns the parts of the only `traceparent`, and asserts that it is valid.
     fn traceparent(&self) -> [String; 3] {
         let all = self.all("traceparent");
         assert_eq!(all.len(), 1, "{self:?}");
@@ -103,7 +103,7 @@ impl Seen {
     }
 }
 
-/// Whoever is called: it answers everything and tells of it.
+/// A server that is called: it answers every request and reports it.
 struct Sink {
     address: SocketAddr,
     seen: Receiver<Seen>,
@@ -121,7 +121,8 @@ impl Sink {
                     let mut connection = BufReader::new(connection.unwrap());
                     while let Some(request) = read(&mut connection) {
                         let answer = b"HTTP/1.1 200 OK\r\ncontent-length: 4\r\n\r\nnull";
-                        // Told before it is answered: it is there when the caller goes on.
+                        // Reported before the response, so that it is available when the client
+                        // continues.
                         if tell.send(request).is_err() {
                             return;
                         }
@@ -137,7 +138,7 @@ impl Sink {
         format!("http://{}/{path}", self.address)
     }
 
-    /// What was asked of it since it was asked last.
+    /// Returns the requests since the last call.
     fn seen(&self) -> Vec<Seen> {
         self.seen.try_iter().collect()
     }
@@ -171,10 +172,10 @@ fn read(connection: &mut BufReader<TcpStream>) -> Option<Seen> {
     Some(seen)
 }
 
-/// What is to go on, of a request with certain headers.
+/// The context expected in outgoing requests, for a request with certain headers.
 struct Case<'a> {
     lines: &'a [&'a [u8]],
-    /// Whether it goes on with the trace of the request.
+    /// The expected flags if the trace of the request is continued; None for a new trace.
     flags: Option<&'a str>,
     tracestate: &'a [&'a str],
 }
@@ -357,7 +358,7 @@ fn calls_are_made_in_order_each_with_its_own_span() {
     );
     assert!(contexts[0][1] != contexts[1][1] && contexts[1][1] != contexts[2][1]);
 
-    // A list in the list is a part of it; what has no arguments posts none.
+    // Nested lists are flattened; a call without arguments posts none.
     let listed = format!(
         r#"[[{}],[[{{"url":"{}"}}]]]"#,
         entry("4", "[]"),
@@ -368,7 +369,7 @@ fn calls_are_made_in_order_each_with_its_own_span() {
     let seen: Vec<_> = seen.iter().map(|s| (&*s.path, &*s.body)).collect();
     assert_eq!(seen, [("4", "[]"), ("5", "[]")]);
 
-    // Without a parent it is one trace as well, and a new one each time.
+    // Without a parent the calls share one trace, and each request gets a new one.
     let traces = [(), ()].map(|()| {
         service.post(&[], &body);
         let seen: Vec<_> = sink.seen().iter().map(Seen::traceparent).collect();

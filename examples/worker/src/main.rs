@@ -1,14 +1,14 @@
-//! A worker without HTTP of its own: it takes jobs until SIGTERM or Ctrl-C, finishes the one that it
-//! has, and sends what was recorded. `cargo run --release -p worker`, then `kill` it.
+//! A worker without an HTTP server: it processes jobs until SIGTERM or Ctrl-C, finishes the current
+//! one, and exports what was recorded. Run `cargo run --release -p worker`, then `kill` it.
 //!
-//! A second one on the same machine starts all the same: it says that its port is taken, and has it as
-//! soon as the first one ends.
+//! A second worker on the same machine starts, too: it logs that its port is taken, and gets the port
+//! as soon as the first one ends.
 
 use std::time::Duration;
 
 use barograph::{counter, observe};
 
-/// Waits for a job, which is a number here.
+/// Waits for a job; a job is a number in this example.
 async fn next(job: u64) -> u64 {
     tokio::time::sleep(Duration::from_millis(100)).await;
     job + 1
@@ -31,7 +31,7 @@ async fn main() -> barograph::Result {
             () = telemetry.shutdown_signal() => break,
             job = next(job) => job,
         };
-        // Not in the `select!`: a signal does not stop it.
+        // Outside of the `select!`, so that a signal does not cancel it.
         work(job).await?;
     }
     telemetry.shutdown().await;

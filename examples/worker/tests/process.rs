@@ -7,7 +7,7 @@ use std::net::{Ipv4Addr, TcpListener};
 use std::process::{Child, ChildStderr, ChildStdout, Command, Stdio};
 use std::time::{Duration, Instant};
 
-/// A running program, killed when a test gives up on it.
+/// A running program, killed if the test fails.
 struct Worker {
     child: Child,
     out: Option<BufReader<ChildStdout>>,
@@ -31,7 +31,7 @@ impl Worker {
         }
     }
 
-    /// The next line on stderr with this in it.
+    /// Returns the next line on stderr that contains this text.
     fn line(&mut self, with: &str) -> String {
         loop {
             let mut line = String::new();
@@ -42,7 +42,7 @@ impl Worker {
         }
     }
 
-    /// Sends SIGTERM, and returns how many spans it exported until its end.
+    /// Sends SIGTERM, and returns the number of spans that it exported until its end.
     fn end(mut self) -> usize {
         let kill = format!("kill -TERM {}", self.child.id());
         let began = Instant::now();

@@ -1,5 +1,5 @@
-//! A test of two processes: one that asks and looks, and one that runs the test of the same name to be
-//! asked.
+//! A test with two processes: this one, which sends signals and requests, and a child that runs the
+//! test of the same name.
 
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -7,11 +7,11 @@ use std::process::{Child, ChildStdout, Command, Stdio};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
-/// Says that this process is the one to be asked.
+/// The variable that makes this process the child.
 const ASKED: &str = "BAROGRAPH_TEST_IS_ASKED";
-/// Begins the line in which such a process tells its addresses.
+/// The beginning of the line in which the child prints its addresses.
 const HERE: &str = "LISTENS ON ";
-/// A process that is asked to end, killed when a test gives up on it.
+/// A child process that can be asked to end; killed if the test fails.
 pub(crate) struct Process {
     child: Child,
     out: BufReader<ChildStdout>,
@@ -19,7 +19,7 @@ pub(crate) struct Process {
     pub(crate) admin: SocketAddr,
 }
 
-/// How it ended.
+/// The result of a process.
 pub(crate) struct End {
     pub(crate) status: Option<i32>,
     pub(crate) signal: Option<i32>,
@@ -28,12 +28,12 @@ pub(crate) struct End {
     pub(crate) err: String,
 }
 
-/// Runs a test in a process that can be asked; none where this is that process.
+/// Runs a test in a child process; None in the child itself.
 pub(crate) fn start(test: &str) -> Option<Process> {
     start_by("exec \"$0\" \"$@\"", test)
 }
 
-/// The same, by a line for the shell.
+/// The same, started by a shell command.
 pub(crate) fn start_by(shell: &str, test: &str) -> Option<Process> {
     if std::env::var_os(ASKED).is_some() {
         return None;
@@ -71,25 +71,25 @@ pub(crate) fn start_by(shell: &str, test: &str) -> Option<Process> {
     })
 }
 
-/// Says in such a process where it listens.
+/// Prints the addresses of the child.
 #[expect(clippy::print_stdout, reason = "it is how the other process knows")]
 pub(crate) fn listens(service: SocketAddr, admin: SocketAddr) {
-    // The harness begins the line with the name of its test.
+    // The test harness prints the name of the test at the beginning of the line.
     println!("\n{HERE}{service} {admin}");
 }
 
 impl Process {
-    /// Sends a request, and does not wait for its answer.
+    /// Sends a request, and does not wait for its response.
     pub(crate) fn send(&self, path: &str) -> TcpStream {
         send(self.service, path)
     }
 
-    /// Sends a request and waits for its answer, which shows that signals are handled.
+    /// Sends a request and waits for its response, which shows that signals are handled.
     pub(crate) fn ask(&self, path: &str) {
         self.ask_at(self.service, path);
     }
 
-    /// The same, of another address of it.
+    /// The same, at another address of the process.
     pub(crate) fn ask_at(&self, address: SocketAddr, path: &str) {
         let mut first = [0; 12];
         send(address, path).read_exact(&mut first).unwrap();
@@ -102,12 +102,12 @@ impl Process {
         assert!(status.success());
     }
 
-    /// Writes a line to it.
+    /// Writes a line to the process.
     pub(crate) fn tell(&mut self) {
         self.child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
     }
 
-    /// Waits for its end after a signal that was sent now.
+    /// Waits for the end of the process after a signal that was just sent.
     pub(crate) fn wait(mut self) -> End {
         use std::os::unix::process::ExitStatusExt as _;
         let began = Instant::now();

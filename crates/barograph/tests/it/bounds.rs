@@ -1,4 +1,4 @@
-//! What others can make the admin thread do is bounded.
+//! The load that clients can put on the admin thread is limited.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
@@ -33,14 +33,14 @@ fn connections_that_do_nothing_keep_no_scraper_out() -> Result<(), barograph::Er
     let began = Instant::now();
     assert_eq!(get(there, "/metrics").status, 200);
     assert!(began.elapsed() < Duration::from_secs(5));
-    // The oldest made room.
+    // The oldest one was closed to make room.
     let mut end = Vec::new();
     let _ = idle[0].read_to_end(&mut end);
     assert!(end.is_empty());
     Ok(())
 }
 
-/// Other addresses of the loopback network are there without a setting on Linux only.
+/// Only Linux has other loopback addresses without configuration.
 #[cfg(target_os = "linux")]
 #[test]
 fn the_peer_with_most_connections_makes_room_not_the_oldest_one() -> Result<(), barograph::Error> {
@@ -64,7 +64,7 @@ fn the_peer_with_most_connections_makes_room_not_the_oldest_one() -> Result<(), 
             page.extend_from_slice(&chunk[..length]);
         }
         let mut flood: Vec<_> = (0..600).map(|_| from([127, 0, 0, 2], there)).collect();
-        // All were accepted once one that came after them is answered.
+        // A response to a later connection shows that all earlier ones were accepted.
         assert_eq!(get(there, "/health").status, 200);
         flood[0]
             .set_read_timeout(Some(Duration::from_secs(20)))
@@ -74,8 +74,8 @@ fn the_peer_with_most_connections_makes_room_not_the_oldest_one() -> Result<(), 
     Ok(())
 }
 
-/// Readers who ask for a page of 4 MB each and read the first bytes of it, which say that it has begun.
-/// What the system holds for them is small.
+/// Opens connections that request a page of 4 MB each and read its first bytes, which show that it
+/// has begun. The system buffers little for them.
 fn slow_readers(there: SocketAddr, count: usize) -> Vec<TcpStream> {
     let reader = |_| {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
@@ -110,7 +110,7 @@ fn slow_readers_make_room_for_one_who_waits() -> Result<(), barograph::Error> {
     let there = address(&telemetry);
     let mut slow = slow_readers(there, 8);
     assert_eq!(get(there, "/health").status, 200);
-    // All places are taken, by readers who take nothing: the next one gets the place of one of them.
+    // All slots are taken by clients that do not read: the next one gets the slot of one of them.
     let began = Instant::now();
     while get(there, "/metrics").status != 200 {
         assert!(began.elapsed() < Duration::from_secs(20));
@@ -154,7 +154,7 @@ fn health_is_answered_while_more_pages_are_asked_for_than_there_are_places()
         .start()?;
     let there = address(&telemetry);
     let is_over = Arc::new(AtomicBool::new(false));
-    // They ask again and again, and do not all read.
+    // They send requests continuously, and not all of them read.
     let flood: Vec<_> = (0..24)
         .map(|n| {
             let is_over = Arc::clone(&is_over);
@@ -187,12 +187,12 @@ fn health_is_answered_while_more_pages_are_asked_for_than_there_are_places()
         thread.join().unwrap();
     }
     times.sort();
-    // Not the figure of an idle machine: the flood runs on the same one.
+    // More than on an idle machine: the flood runs on the same one.
     assert!(times[12] < Duration::from_secs(2), "{times:?}");
     Ok(())
 }
 
-/// A source that does not return until it may.
+/// A source that does not return until it is released.
 struct Stuck {
     entered: Mutex<Sender<()>>,
     may_go: Mutex<Receiver<()>>,
@@ -201,7 +201,7 @@ struct Stuck {
 impl Source for Stuck {
     fn collect(&self) -> Vec<Arc<dyn FamilyView>> {
         self.entered.lock().unwrap().send(()).unwrap();
-        // Ends when the other side is dropped.
+        // Ends when the sender is dropped.
         let _ = self.may_go.lock().unwrap().recv();
         Vec::new()
     }
@@ -247,7 +247,7 @@ fn a_callback_that_never_returns_does_not_stop_the_end() -> Result<(), barograph
     Ok(())
 }
 
-/// A source whose family cannot be read.
+/// A source whose family panics when it is read.
 struct Broken;
 
 impl Source for Broken {
@@ -266,7 +266,7 @@ impl FamilyView for Broken {
     }
 }
 
-/// A source that fails at once.
+/// A source that panics at once.
 struct BrokenAtOnce;
 
 impl Source for BrokenAtOnce {

@@ -1,10 +1,10 @@
-//! A client that sends and reads exactly what a test says.
+//! A client that sends and reads exactly what a test specifies.
 
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::Duration;
 
-/// A response as it came.
+/// A response as received.
 #[derive(Debug)]
 pub(crate) struct Response {
     pub(crate) status: u16,
@@ -17,7 +17,7 @@ impl Response {
         String::from_utf8_lossy(&self.body).into_owned()
     }
 
-    /// The value of a header.
+    /// Returns the value of a header.
     pub(crate) fn header(&self, name: &str) -> Option<&str> {
         let is_it = |line: &&str| {
             let (key, _) = line.split_once(':').unwrap_or_default();
@@ -28,7 +28,7 @@ impl Response {
     }
 }
 
-/// Connects, with a limit for every read.
+/// Connects, with a time limit for every read.
 #[track_caller]
 pub(crate) fn connect(address: SocketAddr) -> TcpStream {
     let stream = TcpStream::connect(address).expect("somebody listens");
@@ -42,7 +42,7 @@ pub(crate) fn get(address: SocketAddr, path: &str) -> Response {
     ask(address, "GET", path, "")
 }
 
-/// Sends a request with these further header lines, and reads until the connection is closed.
+/// Sends a request with these additional header lines, and reads until the connection is closed.
 pub(crate) fn ask(address: SocketAddr, method: &str, path: &str, headers: &str) -> Response {
     let mut stream = connect(address);
     let request = format!(
@@ -92,7 +92,7 @@ fn find(bytes: &[u8], wanted: &[u8]) -> Option<usize> {
     bytes.windows(wanted.len()).position(|part| part == wanted)
 }
 
-/// Whether nobody listens there any more.
+/// Returns true if the address does not accept connections.
 pub(crate) fn is_closed(address: SocketAddr) -> bool {
     TcpStream::connect(address).is_err()
 }

@@ -1,4 +1,4 @@
-//! A context goes through the service, whatever becomes of spans.
+//! Contexts are propagated through the service, whether spans are recorded or not.
 #![cfg(feature = "axum")]
 
 use axum::Router;
@@ -15,7 +15,7 @@ use crate::service::builder;
 
 const PARENT: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
-/// What the service would send on of a request that came with these headers.
+/// Returns the headers that the service would send for a request with these headers.
 async fn sent_on(telemetry: &Telemetry) -> HeaderMap {
     let handler = || async {
         let mut headers = HeaderMap::new();

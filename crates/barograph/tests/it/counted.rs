@@ -1,4 +1,4 @@
-//! What does not arrive is counted.
+//! Undelivered telemetry is counted.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::push::LIMIT;
 use crate::receiver::{Mood, Receiver};
 use crate::service::builder;
 
-/// The value of a line on the page that begins so.
+/// Returns the value of the line on the page that begins with this text.
 #[track_caller]
 fn value(telemetry: &Telemetry, start: &str) -> u64 {
     let page = telemetry.page(None).body;
@@ -29,7 +29,7 @@ fn subscriber(telemetry: &Telemetry) -> Dispatch {
     Dispatch::new(tracing_subscriber::registry().with(telemetry.layer()))
 }
 
-/// Telemetry that pushes by itself only when a test is long over.
+/// A schedule whose first export comes only long after a test.
 fn patient() -> Schedule {
     Schedule::new().with_interval(Duration::from_secs(3600))
 }
@@ -53,7 +53,7 @@ fn what_finds_a_full_queue_is_dropped_and_counted() {
         .without_subscriber()
         .start()
         .unwrap();
-    // The wake of a full queue starts a round at once, which may be before or after the next span.
+    // A full batch notifies the exporter at once, which may run before or after the next span.
     tracing::dispatcher::with_default(&subscriber(&telemetry), || {
         for _ in 0..5_000 {
             info_span!("many").in_scope(|| info!("said"));

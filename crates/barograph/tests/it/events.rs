@@ -1,4 +1,5 @@
-//! Spans and log records of before the end arrive, whatever the service runs on and however it ends.
+//! Spans and log records recorded before the shutdown arrive, whatever the service runs on and
+//! however it ends.
 
 use std::collections::BTreeSet;
 use std::task::Poll;
@@ -15,7 +16,7 @@ use crate::push::{End, LIMIT, all, block_on};
 use crate::receiver::{Mood, PROTOCOLS, Receiver};
 use crate::service::builder;
 
-/// Threads that record at once, and how many spans and log records each of them makes.
+/// The number of threads that record at once, and of spans and log records that each of them creates.
 const THREADS: usize = 4;
 const EACH: usize = 30;
 
@@ -23,12 +24,12 @@ struct Case {
     receiver: Receiver,
     telemetry: Telemetry,
     subscriber: Dispatch,
-    /// Children of the root that were made.
+    /// The number of children of the root span.
     children: usize,
 }
 
 impl Case {
-    /// Telemetry whose service has a subscriber of its own, and made some spans and log records.
+    /// Creates telemetry with a custom subscriber of the service, and some spans and log records.
     fn new(protocol: Protocol, mood: Mood) -> Self {
         let receiver = Receiver::start(protocol, mood);
         let telemetry = builder(&Registry::new())
@@ -61,7 +62,7 @@ impl Case {
         });
     }
 
-    /// Ends it while the thread is blocked.
+    /// Ends the telemetry while the thread is blocked.
     fn end(self, how: End) {
         match how {
             End::Flush => {
@@ -74,7 +75,7 @@ impl Case {
         arrived(&self.receiver, self.children);
     }
 
-    /// Records a span that is entered more than once, by whichever thread comes to it, and ends.
+    /// Records a span that is entered several times, on any thread, and ends the telemetry.
     async fn end_async(mut self, how: End) {
         let root = tracing::dispatcher::with_default(&self.subscriber, || info_span!("root"));
         let wandering = async {
@@ -89,7 +90,7 @@ impl Case {
         let mut wandering = Box::pin(wandering.instrument(span));
         let subscriber = self.subscriber.clone();
         wandering.as_mut().with_subscriber(subscriber).await;
-        // A registry closes a parent through whoever is the default when its child closes.
+        // A registry closes a parent through the default subscriber when its child closes.
         tracing::dispatcher::with_default(&self.subscriber, || drop((wandering, root)));
         self.children += 1;
         match how {
@@ -108,7 +109,7 @@ fn child(root: &Span, at: usize) {
     info_span!(parent: root, "child", at).in_scope(|| info!(at, "said"));
 }
 
-/// Lets others go first, once.
+/// Yields once.
 async fn yield_now() {
     let mut has_yielded = false;
     std::future::poll_fn(|context| {
@@ -121,7 +122,8 @@ async fn yield_now() {
     .await;
 }
 
-/// Every span arrived once, below its root, and every log record once, with the ids of its span.
+/// Asserts that every span arrived once, below its root, and every log record once, with the ids of
+/// its span.
 #[track_caller]
 fn arrived(receiver: &Receiver, expected: usize) {
     let (spans, records) = (receiver.spans(), receiver.records());
@@ -206,7 +208,7 @@ fn a_receiver_of_records_that_hangs_holds_up_no_longer_than_the_limit() {
     });
 }
 
-/// Opens so many spans, which are open still when the telemetry ends.
+/// Opens this number of spans, which are still open when the telemetry ends.
 fn open(telemetry: &Telemetry, spans: usize) -> Vec<Span> {
     let subscriber = tracing_subscriber::registry().with(telemetry.layer());
     tracing::subscriber::with_default(subscriber, || {
@@ -231,7 +233,7 @@ fn ten_thousand_spans_that_are_open_at_the_end_arrive_as_they_stand() {
         attributes.any(|attribute| attribute.key == "barograph.span.unfinished")
     };
     assert!(spans.iter().all(is_marked));
-    // Their ends come too late to be told.
+    // They end too late to be exported.
     drop(open);
 }
 
@@ -254,7 +256,7 @@ fn a_receiver_that_is_away_keeps_no_open_span_from_another() {
     telemetry.shutdown_blocking();
     assert_eq!(receiver.spans().len(), 1_000);
     let page = pages.page(None).body;
-    // What the other one did not get is told to the last.
+    // Everything that the other receiver did not get is counted.
     let dropped = page.lines().filter(|line| {
         line.starts_with(r#"barograph_push_dropped_total{signal="traces",reader="test","#)
     });

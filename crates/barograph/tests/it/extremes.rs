@@ -1,4 +1,4 @@
-//! Sizes and times at the ends of their range, wherever a builder takes one.
+//! Sizes and times at the ends of their range, for every builder that takes one.
 
 use std::time::Duration;
 
@@ -38,7 +38,7 @@ fn no_size_or_time_given_to_a_registry_makes_it_panic() {
                 .with_limit(size)
                 .with_idle_time_to_live(time)
                 .labels(["kind"]);
-            // No label at all is allowed, too.
+            // An empty list of labels is allowed, too.
             let Ok(family) = family else {
                 assert_eq!(size, 0);
                 continue;
@@ -79,7 +79,7 @@ fn no_size_or_time_given_to_what_makes_lines_and_spans_makes_it_panic() {
     }
 }
 
-/// Times and sizes of everything that pushes, all of them at once.
+/// Times and sizes of all parts of a push, all of them at once.
 #[cfg(feature = "otlp")]
 #[test]
 fn no_size_or_time_given_to_a_push_makes_it_panic_or_ends_it() {
@@ -116,7 +116,7 @@ fn no_size_or_time_given_to_a_push_makes_it_panic_or_ends_it() {
                 .with_push(spans)
                 .start()
                 .unwrap();
-            // A flush without a limit, too.
+            // Also a flush with an unlimited time.
             let limit = time.max(Duration::from_secs(10));
             assert_eq!(telemetry.flush(limit), Ok(()), "{time:?}, {size}");
             assert_eq!(receiver.value("orders"), Some(7));
@@ -132,7 +132,7 @@ fn no_size_or_time_given_to_a_push_makes_it_panic_or_ends_it() {
     }
 }
 
-/// As the environment says it.
+/// The same values from the environment.
 #[test]
 fn no_number_in_a_variable_keeps_a_service_from_starting() {
     let variables = [

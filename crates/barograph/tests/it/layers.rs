@@ -1,4 +1,5 @@
-//! The layer in a subscriber of the service: beside others, behind a reload, and with other filters.
+//! The layer in a subscriber of the service: with other layers, behind a reload, and with other
+//! filters.
 
 use std::sync::{Arc, Mutex};
 
@@ -13,7 +14,7 @@ use crate::push::LIMIT;
 use crate::receiver::{Mood, Receiver};
 use crate::service::builder;
 
-/// Counts the levels of everything that it hears.
+/// Records the levels of all events that it receives.
 #[derive(Clone, Default)]
 struct Heard(Arc<Mutex<Vec<tracing::Level>>>);
 
@@ -93,7 +94,7 @@ fn levels_change_while_the_service_runs() {
     };
     record();
     assert_eq!(names(&telemetry, &receiver), ["coarse"]);
-    // With a subscriber of one thread alone, levels are asked for on that thread.
+    // With the subscriber of a single thread, levels are evaluated on that thread.
     let set = |directives| {
         tracing::dispatcher::with_default(&subscriber, || telemetry.filters().spans.set(directives))
     };
@@ -126,7 +127,7 @@ fn levels_of_spans_are_not_those_of_records() {
     assert_eq!(receiver.records().len(), 0);
 }
 
-/// A service on its way from one to the other.
+/// A service that migrates from one to the other.
 #[test]
 fn ours_works_beside_that_of_opentelemetry() {
     use opentelemetry::trace::TracerProvider as _;
@@ -149,7 +150,7 @@ fn ours_works_beside_that_of_opentelemetry() {
     let theirs = theirs.get_finished_spans().unwrap();
     let of_theirs: Vec<_> = theirs.iter().map(|span| &*span.name).collect();
     assert_eq!(of_theirs, ["inner", "outer"]);
-    // Each has ids of its own, so only one of the two may write them into headers.
+    // Each has its own ids, so only one of the two may write them into headers.
     let ours = receiver.spans();
     assert_eq!(ours[0].parent_span_id, ours[1].span_id);
     assert_ne!(
@@ -175,7 +176,7 @@ fn the_layer_may_come_late() {
         });
     };
     record();
-    // Interests are asked for anew, on the thread that has the subscriber.
+    // Interests are evaluated again, on the thread that has the subscriber.
     let late = |layer| tracing::dispatcher::with_default(&subscriber, || late.reload(layer));
     late(telemetry.late_layer()).unwrap();
     record();

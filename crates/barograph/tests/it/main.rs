@@ -1,4 +1,4 @@
-//! The roof, through its public API and real sockets.
+//! The facade, through its public API and real sockets.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod client;

@@ -1,4 +1,4 @@
-//! Histograms that observe negative values, as their readers see them.
+//! Histograms that observe negative values, as readers see them.
 
 use std::sync::Arc;
 use std::time::SystemTime;
@@ -8,7 +8,7 @@ use barograph::model::resource::Resource;
 use barograph::model::snapshot::Source;
 use barograph::testing::Capture;
 
-/// The lines of a page that tell sum and count.
+/// Returns the lines of a page with sums and counts.
 fn lines(capture: &Capture, accept: &str) -> Vec<String> {
     let page = capture.pages().page(Some(accept)).body;
     let lines = page.lines().filter(|line| line.starts_with("event_lag"));
@@ -16,7 +16,7 @@ fn lines(capture: &Capture, accept: &str) -> Vec<String> {
     lines.map(String::from).collect()
 }
 
-/// Whether the next request of a reader has a sum; it always has the count.
+/// Returns true if the next request of a reader has a sum; asserts that it has the count.
 fn has_sum(reader: &mut MetricReader, count: usize) -> bool {
     reader.begin(SystemTime::now());
     let request = reader.next_request().unwrap();
@@ -54,7 +54,7 @@ fn a_sum_that_was_left_out_does_not_come_back() {
         sum += value;
         assert!(!has_sum(&mut cumulative, count), "{value}");
         assert!(!has_sum(&mut delta, 1), "{value}");
-        // Where the sum would be a counter that falls, the format has no count either.
+        // Where the sum would be a decreasing counter, the format omits the count, too.
         assert_eq!(
             lines(&capture, openmetrics),
             [format!(r#"event_lag_seconds_bucket{{le="+Inf"}} {count}"#)]

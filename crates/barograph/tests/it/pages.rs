@@ -1,4 +1,4 @@
-//! What the admin pages answer.
+//! The responses of the admin pages.
 
 use barograph::registry::Registry;
 use barograph::testing::Capture;
@@ -26,7 +26,7 @@ fn a_scraper_gets_what_it_asks_for() -> Result<(), barograph::Error> {
             .contains("\nbarograph_series{registry=\"default\"} 1\n")
     );
 
-    // Two headers are one list.
+    // Two header lines form one list.
     let headers =
         "Accept: text/plain;q=0.1\r\nAccept: application/openmetrics-text;version=1.0.0\r\n";
     let page = ask(there, "GET", "/metrics", headers);
@@ -58,7 +58,7 @@ fn other_requests_are_told_so() -> Result<(), barograph::Error> {
     Ok(())
 }
 
-/// Asks by this host name, and returns the status.
+/// Sends a request with this host name, and returns the status.
 fn status(there: std::net::SocketAddr, path: &str, host: &str) -> u16 {
     use std::io::Write as _;
     let mut stream = crate::client::connect(there);
@@ -90,7 +90,7 @@ fn a_foreign_host_name_is_refused_on_loopback() -> Result<(), barograph::Error> 
         (String::new(), 200),
     ] {
         assert_eq!(status(there, "/metrics", &host), expected, "{host:?}");
-        // They tell nothing, and whoever probes has his own names.
+        // They expose nothing, and load balancers probe with their own host names.
         assert_eq!(status(there, "/health", &host), 200, "{host:?}");
         assert_eq!(status(there, "/ready", &host), 200, "{host:?}");
     }

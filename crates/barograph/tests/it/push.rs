@@ -1,4 +1,4 @@
-//! What is recorded before the end arrives, whatever the service runs on and however it ends.
+//! Telemetry recorded before the shutdown arrives, whatever the service runs on and however it ends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -15,7 +15,7 @@ use crate::service::{address, builder};
 
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
-/// How the telemetry ends.
+/// The way in which the telemetry ends.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum End {
     Flush,
@@ -23,7 +23,7 @@ pub(crate) enum End {
     Drop,
 }
 
-/// Every protocol with every end.
+/// Returns every protocol with every end.
 pub(crate) fn all() -> impl Iterator<Item = (Protocol, End)> {
     let ends = [End::Flush, End::Shutdown, End::Drop];
     PROTOCOLS
@@ -59,7 +59,7 @@ impl Case {
         }
     }
 
-    /// Ends it while the thread is blocked.
+    /// Ends the telemetry while the thread is blocked.
     fn end(self, how: End) {
         match how {
             End::Flush => {
@@ -132,7 +132,7 @@ async fn in_a_task_on_the_only_worker_everything_arrives() {
     }
 }
 
-/// The smallest executor there is.
+/// A minimal executor.
 pub(crate) fn block_on<T>(future: impl Future<Output = T>) -> T {
     use std::task::{Context, Poll, Wake, Waker};
     struct Unpark(std::thread::Thread);
@@ -253,8 +253,8 @@ fn two_receivers_get_the_same() {
     assert!(page.contains(r#"barograph_push_queued{signal="metrics",reader="test-2"} 0"#));
 }
 
-/// Nanoseconds that each of a round's increments took at the median and at the 99th percentile, the
-/// best of many rounds: what others do on the machine only makes rounds slower.
+/// Returns the nanoseconds that an increment took at the median and at the 99th percentile, the
+/// minimum of many rounds: other load on the machine only makes rounds slower.
 fn recording_times(registry: &Registry) -> (u64, u64) {
     let counter = registry.counter("recorded").register().unwrap();
     let histogram = registry.histogram("recorded.duration").register().unwrap();
@@ -262,7 +262,7 @@ fn recording_times(registry: &Registry) -> (u64, u64) {
     for _ in 0..200 {
         let mut times = Vec::with_capacity(1000);
         for nth in 0..1000 {
-            // Long enough that the clock is not what is measured.
+            // Long enough that the clock itself does not dominate.
             let began = Instant::now();
             for _ in 0..20 {
                 counter.inc();

@@ -1,4 +1,4 @@
-//! A receiver of OTLP on the loopback, by each protocol that there is.
+//! An OTLP receiver on the loopback interface, for each protocol.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
@@ -22,7 +22,7 @@ use opentelemetry_proto::tonic::trace::v1::Span;
 use prost::Message;
 use serde::de::DeserializeOwned;
 
-/// What the receiver does with requests.
+/// The behavior of the receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Mood {
     Takes,
@@ -32,8 +32,8 @@ pub(crate) enum Mood {
 pub(crate) const PROTOCOLS: [Protocol; 3] =
     [Protocol::Grpc, Protocol::HttpProtobuf, Protocol::HttpJson];
 
-/// Keeps what arrived: of each sum the value of the first point that was told last, and every span and
-/// log record.
+/// A receiver that stores what arrives: the last value of the first point of each sum, and every span
+/// and log record.
 #[derive(Clone)]
 pub(crate) struct Receiver {
     pub(crate) address: SocketAddr,
@@ -41,13 +41,13 @@ pub(crate) struct Receiver {
     taken: Arc<Mutex<Taken>>,
 }
 
-/// What arrived.
+/// The stored telemetry.
 #[derive(Default)]
 struct Taken {
     values: BTreeMap<String, i64>,
     spans: Vec<Span>,
     records: Vec<LogRecord>,
-    /// What came to no path of OTLP.
+    /// The path and body of requests to other paths than those of OTLP.
     others: Vec<(String, String)>,
 }
 
@@ -75,17 +75,17 @@ impl Receiver {
         self.taken.lock().unwrap().values.get(name).copied()
     }
 
-    /// The spans that arrived, in the order in which they did.
+    /// Returns the spans that arrived, in order of arrival.
     pub(crate) fn spans(&self) -> Vec<Span> {
         self.taken.lock().unwrap().spans.clone()
     }
 
-    /// The log records that arrived, in the order in which they did.
+    /// Returns the log records that arrived, in order of arrival.
     pub(crate) fn records(&self) -> Vec<LogRecord> {
         self.taken.lock().unwrap().records.clone()
     }
 
-    /// The bodies that came to a path that is none of OTLP's.
+    /// Returns the bodies sent to a path that is not one of OTLP's.
     #[allow(dead_code, reason = "tests of whole processes ask for it")]
     pub(crate) fn others(&self, path: &str) -> Vec<String> {
         let taken = self.taken.lock().unwrap();
@@ -93,19 +93,19 @@ impl Receiver {
         others.map(|(_, body)| body.clone()).collect()
     }
 
-    /// Everything that is recorded, pushed to this receiver.
+    /// Returns a push of all metrics to this receiver.
     pub(crate) fn push(&self) -> Push {
         let client = self.client(Signal::Metrics);
         Push::metrics("test", client).with_encoding(self.protocol.encoding())
     }
 
-    /// Spans, pushed to this receiver.
+    /// Returns a push of spans to this receiver.
     pub(crate) fn push_spans(&self) -> Push {
         let client = self.client(Signal::Traces);
         Push::spans("test", client).with_encoding(self.protocol.encoding())
     }
 
-    /// Log records, pushed to this receiver.
+    /// Returns a push of log records to this receiver.
     pub(crate) fn push_records(&self) -> Push {
         let client = self.client(Signal::Logs);
         Push::log_records("test", client).with_encoding(self.protocol.encoding())
@@ -130,7 +130,7 @@ async fn serve(listener: TcpListener, protocol: Protocol, mood: Mood, taken: Arc
         let service = service_fn(move |request| answer(request, protocol, Arc::clone(&taken)));
         let stream = TokioIo::new(stream);
         tokio::spawn(async move {
-            // A connection may break off as it likes.
+            // Connection errors are ignored.
             let _ = match protocol {
                 Protocol::Grpc => {
                     let connection = hyper::server::conn::http2::Builder::new(TokioExecutor::new());
@@ -199,7 +199,7 @@ fn status_ok() -> HeaderMap {
 
 fn decode<T: Message + Default + DeserializeOwned>(protocol: Protocol, body: &[u8]) -> T {
     match protocol {
-        // Five bytes come before the message: compressed or not, and its length.
+        // Five bytes precede the message: the compression flag, and the length.
         Protocol::Grpc => T::decode(&body[5..]).expect("a request"),
         Protocol::HttpProtobuf => T::decode(body).expect("a request"),
         _ => serde_json::from_slice(body).expect("a request"),

@@ -1,4 +1,4 @@
-//! Telemetry works without a runtime, inside of any, and while that one is busy.
+//! Telemetry works without a runtime, inside any runtime, and while that one is busy.
 
 use std::time::{Duration, Instant};
 
@@ -10,12 +10,12 @@ use crate::service::{address, builder};
 #[track_caller]
 fn starts_answers_and_ends() {
     let telemetry = builder(&Registry::new()).start().unwrap();
-    // Blocks the thread, and with it a runtime that has no other.
+    // Blocks the thread, and with it a single-threaded runtime.
     assert_eq!(get(address(&telemetry), "/metrics").status, 200);
     let began = Instant::now();
     telemetry.shutdown_blocking();
     assert!(began.elapsed() < Duration::from_secs(3));
-    // Drop is another way to end.
+    // Dropping also ends the telemetry.
     drop(builder(&Registry::new()).start().unwrap());
 }
 

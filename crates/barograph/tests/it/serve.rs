@@ -29,7 +29,7 @@ use tokio::sync::{Notify, oneshot};
 use crate::client::{self, connect, is_closed, read};
 use crate::service::{FREE, address, builder};
 
-/// A service in a runtime of its own.
+/// A service in a separate runtime.
 struct Running {
     service: SocketAddr,
     admin: SocketAddr,
@@ -99,7 +99,7 @@ impl Running {
     }
 }
 
-/// A body whose first words come, and nothing after them: a stream of events that pauses.
+/// A body that sends its first bytes, and nothing after them: an event stream that pauses.
 #[derive(Default)]
 struct Endless {
     has_begun: bool,
@@ -120,7 +120,7 @@ impl http_body::Body for Endless {
     }
 }
 
-/// Takes the connection over and sends back what comes, as a websocket may do.
+/// Takes the connection over and echoes what arrives, as a websocket might.
 async fn echo(request: axum::extract::Request) -> Response {
     let upgrade = hyper::upgrade::on(request);
     tokio::spawn(async move {
@@ -136,7 +136,7 @@ async fn echo(request: axum::extract::Request) -> Response {
     (StatusCode::SWITCHING_PROTOCOLS, headers).into_response()
 }
 
-/// A service of gRPC, as generated code makes it: its only method begins a stream that does not end.
+/// A gRPC service as generated code defines it: its only method begins a stream that does not end.
 #[derive(Clone)]
 struct Orders;
 
@@ -161,7 +161,7 @@ impl tower_service::Service<http::Request<tonic::body::Body>> for Orders {
     }
 }
 
-/// Waits until something is so.
+/// Waits until the condition holds.
 #[track_caller]
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let began = Instant::now();
@@ -201,7 +201,7 @@ fn the_end_comes_in_order() -> Result<(), barograph::Error> {
     running.stop();
     until("not ready", || client::get(admin, "/ready").status == 503);
     until("no new connection", || is_closed(running.service));
-    // What is idle is closed, what is under way goes on, and the pages with it.
+    // Idle connections are closed; open requests continue, and so do the pages.
     kept.read_to_end(&mut Vec::new()).unwrap();
     assert_eq!(client::get(admin, "/metrics").status, 200);
     running.release.notify_one();
@@ -240,7 +240,7 @@ fn what_is_left_is_cut() -> Result<(), barograph::Error> {
         running.send("POST /body HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9\r\n\r\nhalf");
     let slow = running.send(&quick("/slow"));
     let silent = running.send("");
-    // One that is answered shows that those before it were accepted.
+    // A response to a later connection shows that the earlier ones were accepted.
     assert_eq!(client::get(running.service, "/quick").status, 200);
     let began = Instant::now();
     running.stop();
@@ -249,7 +249,7 @@ fn what_is_left_is_cut() -> Result<(), barograph::Error> {
     assert!(began.elapsed() < Duration::from_secs(5));
     for mut stream in [half_a_head, half_a_body, slow, silent] {
         let mut rest = Vec::new();
-        // Closed, or reset where something was not read.
+        // Closed, or reset if data was not read.
         let _ = stream.read_to_end(&mut rest);
         assert!(rest.is_empty(), "{rest:?}");
     }
@@ -297,7 +297,7 @@ async fn a_taken_address_is_named() {
     );
 }
 
-/// Asks over HTTP/2, on a connection that this runtime drives.
+/// Sends a request over HTTP/2, on a connection that this runtime drives.
 async fn ask(client: &mut SendRequest<Empty<Bytes>>, path: &str) -> http::Response<Incoming> {
     let request = http::Request::get(format!("http://localhost{path}"));
     let request = request.body(Empty::new()).unwrap();
@@ -322,7 +322,7 @@ async fn ended(mut running: Running) -> Duration {
 }
 
 const SOON: Duration = Duration::from_millis(300);
-/// The most that an end may take beyond its limit; more on a machine that does something else, too.
+/// The time that a shutdown may take beyond its limit, with a margin for a busy machine.
 const BEYOND: Duration = Duration::from_secs(3);
 
 #[tokio::test]
@@ -333,7 +333,7 @@ async fn http_2_is_served_without_tls_and_ends_in_order() -> Result<(), barograp
     let peer = ask(&mut client, "/peer").await.into_body();
     let peer = peer.collect().await.unwrap().to_bytes();
     assert!(peer.starts_with(b"127.0.0.1:"), "{peer:?}");
-    // One stream is under way, which is finished; the connection ends with it.
+    // One stream is open and is completed; then the connection ends.
     let mut slow = client.clone();
     let slow = tokio::spawn(async move { ask(&mut slow, "/slow").await.status() });
     ask(&mut client, "/quick").await;
@@ -352,7 +352,7 @@ async fn http_2_is_served_without_tls_and_ends_in_order() -> Result<(), barograp
 
 #[tokio::test]
 async fn streams_that_do_not_end_are_cut() -> Result<(), barograph::Error> {
-    // Of HTTP/2, and of gRPC by the router of tonic.
+    // HTTP/2, and gRPC through tonic's router.
     for path in ["/endless", "/shop.Orders/Watch", "/slow"] {
         let telemetry = builder(&Registry::new()).start()?;
         let running = Running::start(telemetry, |server| server.with_request_time(SOON));
@@ -392,7 +392,7 @@ fn events_that_do_not_end_are_cut() -> Result<(), barograph::Error> {
     Ok(())
 }
 
-/// A connection that a handler has taken over.
+/// Opens a connection that a handler takes over.
 fn taken_over(running: &Running) -> TcpStream {
     let request =
         "GET /echo HTTP/1.1\r\nHost: localhost\r\nConnection: upgrade\r\nUpgrade: echo\r\n\r\n";
@@ -425,7 +425,7 @@ fn connections_that_were_taken_over_are_waited_for_and_cut() -> Result<(), barog
     let began = Instant::now();
     running.stop();
     until("closed", || is_closed(running.service));
-    // It goes on while there is time, and ends then.
+    // It continues while there is time, and then ends.
     echoes(&mut stream);
     running.wait_for_the_end();
     assert!(began.elapsed() >= time && began.elapsed() < time + BEYOND);
@@ -460,7 +460,7 @@ fn half_a_preface_is_cut_at_any_time() -> Result<(), barograph::Error> {
         let _ = half.read_to_end(&mut Vec::new());
         assert!(began.elapsed() >= time && began.elapsed() < BEYOND);
     }
-    // A method that begins in the same way is none.
+    // A method that begins with the same letters is not the preface.
     assert_eq!(
         read(running.send("POST /body HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: 2\r\n\r\nok")).text(),
         "ok"
@@ -493,7 +493,7 @@ fn receivers_that_are_dead_or_hang_do_not_keep_the_end() -> Result<(), barograph
     for mood in [Mood::Hangs, Mood::Takes] {
         let mut receiver = Receiver::start(Protocol::HttpProtobuf, mood);
         if mood == Mood::Takes {
-            // Nobody listens there.
+            // No receiver listens there.
             receiver.address = FREE;
             receiver.address.set_port(1);
         }

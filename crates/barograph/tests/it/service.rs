@@ -1,4 +1,4 @@
-//! Telemetry as most tests want it: on a free port, alone with its registry, silent.
+//! Telemetry as most tests need it: on a free port, with its own registry, without output.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(crate) fn address(telemetry: &Telemetry) -> SocketAddr {
     telemetry.local_addr().expect("it has a listener")
 }
 
-/// A family of many series that takes no memory.
+/// A family with many series that uses no memory.
 #[derive(Clone, Copy)]
 pub(crate) struct Wide {
     pub(crate) series: usize,

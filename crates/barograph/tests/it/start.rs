@@ -1,4 +1,4 @@
-//! How telemetry starts, and what the environment decides.
+//! The start of telemetry, and its configuration by the environment.
 
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::{Duration, Instant};
@@ -84,7 +84,7 @@ fn an_address_of_the_environment_that_is_taken_is_tried_again() -> Result<(), St
             (wanted == "OTEL_EXPORTER_PROMETHEUS_PORT").then(|| port.clone())
         })
     };
-    // Also where the program names an address, which the environment then changes.
+    // Also if the program sets an address, which the environment then changes.
     let second = on_port(builder(&Registry::new()).with_address(FREE)).start()?;
     assert_eq!(second.local_addr(), None);
     let failures = "\nbarograph_admin_failures_total{reason=\"listen\"} ";
@@ -97,7 +97,7 @@ fn an_address_of_the_environment_that_is_taken_is_tried_again() -> Result<(), St
         std::thread::sleep(Duration::from_millis(10));
     }
     assert_eq!(client::get(there, "/metrics").status, 200);
-    // An end is not kept by an address that is never free.
+    // An address that is never free does not delay the shutdown.
     let third = on_port(builder(&Registry::new())).start()?;
     let began = Instant::now();
     drop(third);

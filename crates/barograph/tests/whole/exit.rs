@@ -1,4 +1,4 @@
-//! What is left of a process that ends without an orderly shutdown.
+//! The telemetry of a process that ends without an orderly shutdown.
 
 use std::io::Read as _;
 use std::pin::Pin;
@@ -16,10 +16,10 @@ use tracing::{error, info, info_span};
 use crate::receiver::{Mood, Receiver};
 use crate::{command, look};
 
-/// Says how the process that is looked at shall end.
+/// The variable that selects how the child ends.
 const END: &str = "BAROGRAPH_TEST_END";
 
-/// More than any machine needs, and less than a wait that does not end.
+/// Longer than any machine needs, and shorter than an endless wait.
 const LONG: Duration = Duration::from_secs(20);
 
 #[test]
@@ -55,7 +55,7 @@ fn an_exit_exports_and_writes_what_is_left() {
         let variables = [
             (END, end),
             ("OTEL_EXPORTER_OTLP_ENDPOINT", &base),
-            // A slow machine may need it.
+            // A slow machine may need this time.
             ("BAROGRAPH_EXIT_TIMEOUT", "20000"),
         ];
         let seen = look(test, &variables).unwrap();
@@ -105,7 +105,7 @@ fn end_by(end: &str) {
 #[test]
 fn an_exit_that_loses_what_is_left_says_so() {
     let test = "exit::an_exit_that_loses_what_is_left_says_so";
-    // Nobody listens there once this is dropped.
+    // No process listens there once this is dropped.
     let address = std::net::TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())
         .unwrap();
@@ -143,7 +143,7 @@ fn an_exit_waits_no_longer_than_its_timeout() {
             .start()
             .unwrap();
         std::mem::forget(telemetry);
-        // More than a pipe holds; nobody reads it.
+        // More than a pipe holds; it is not read.
         for _ in 0..5_000 {
             error!("a line of some length for whoever does not read it");
         }
@@ -193,7 +193,7 @@ fn an_exit_after_an_orderly_end_waits_for_nothing() {
     assert!(took < LONG, "{took:?}");
 }
 
-/// Exits in the middle of a push.
+/// A transport that exits the process in the middle of an export.
 struct Exits(Target);
 
 impl Transport for Exits {

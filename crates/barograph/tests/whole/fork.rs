@@ -16,9 +16,9 @@ unsafe extern "C" {
     fn waitpid(pid: i32, status: *mut i32, options: i32) -> i32;
 }
 
-/// Forks, and has the child do this and exit. Returns the status that it ends with.
+/// Forks, runs the closure in the child and exits it. Returns the exit status of the child.
 fn in_a_child(run: impl FnOnce()) -> i32 {
-    // SAFETY: the child goes on with this thread alone, and this test checks what it does.
+    // SAFETY: the child continues with only this thread, and this test checks what it does.
     let pid = unsafe { fork() };
     assert!(pid >= 0);
     if pid == 0 {
@@ -26,7 +26,7 @@ fn in_a_child(run: impl FnOnce()) -> i32 {
         exit(0);
     }
     let mut status = -1;
-    // SAFETY: the status is there to be written, and the child is one of ours.
+    // SAFETY: `status` is valid for writes, and `pid` is a child of this process.
     let ended = unsafe { waitpid(pid, &raw mut status, 0) };
     assert_eq!(ended, pid);
     status
@@ -43,7 +43,7 @@ fn a_forked_child_ends_and_exports_nothing() {
             .without_start_line()
             .start()
             .unwrap();
-        // Both wait in a queue while it forks.
+        // Both are queued when it forks.
         info_span!("parent").in_scope(|| info!("line of the parent"));
         for end in 0..3 {
             let status = in_a_child(|| {
@@ -51,7 +51,7 @@ fn a_forked_child_ends_and_exports_nothing() {
                 drop(info_span!("child"));
                 assert!(telemetry.flush(Duration::from_secs(3600)).is_err());
                 match end {
-                    // Its hook is there, as in the parent.
+                    // The exit hook is installed, as in the parent.
                     0 => {}
                     // SAFETY: it is not used again: the child exits.
                     1 => drop(unsafe { std::ptr::read(&raw const telemetry) }),

@@ -1,4 +1,4 @@
-//! Whether something is pushed changes nothing for what a service logs.
+//! A service logs the same lines with and without a push.
 
 use std::fmt;
 
@@ -42,7 +42,8 @@ fn pushing_costs_no_line() {
                 .unwrap();
             info!(logs = %Logs, "outer");
             let thread = std::thread::spawn(|| {
-                // Before anything of `tracing`, so that it is dropped after all of that.
+                // Initialized before the thread-locals of `tracing`, so that it is dropped after
+                // them.
                 LOGS_AT_THE_END.with(|_| ());
                 info!("logged by a thread");
             });
