@@ -1,8 +1,8 @@
-"""A strict checker of OpenMetrics 1.0: reads a page on stdin, prints what is wrong, is silent when nothing is.
+"""A strict checker of OpenMetrics 1.0: reads a page on stdin and prints the violations; a valid page prints nothing.
 
-The reference parser (prometheus_client) holds most of the specification: comments, suffixes, units, clashing names,
-histograms, exemplars. What it lets through is checked here: series that appear twice, lines that are not in canonical
-form, bounds that are not floats.
+The reference parser (prometheus_client) checks most of the specification: comments, suffixes, units, clashing names,
+histograms, exemplars. This script checks the rest: series that appear twice, lines that are not in canonical form,
+bounds that are not floats.
 """
 
 import re
@@ -15,7 +15,7 @@ LABEL_NAME = r"[a-zA-Z_][a-zA-Z0-9_]*"
 STRING = r'"(?:[^"\\\n]|\\[\\n"])*"'
 LABEL = rf"(?:{LABEL_NAME}|{STRING})={STRING}"
 LABELS = rf"\{{(?:{LABEL}(?:,{LABEL})*)?\}}"
-# A name outside of the old alphabet stands quoted among the labels.
+# A name outside the legacy character set is quoted and placed among the labels.
 SERIES = rf"(?:{NAME}(?:{LABELS})?|\{{{STRING}(?:,{LABEL})*\}})"
 NUMBER = r"(?:[+-]?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?|[+-]Inf|NaN)"
 SAMPLE = re.compile(rf"(?P<series>{SERIES}) {NUMBER}(?: {NUMBER})?(?P<exemplar> # {LABELS} {NUMBER}(?: {NUMBER})?)?")
@@ -23,7 +23,7 @@ COMMENT = re.compile(rf"# (?P<kind>HELP|TYPE|UNIT) (?P<name>{NAME}|{STRING}) .*"
 
 
 def lines_of(page):
-    """Every line is a comment or a sample in canonical form, no series comes twice, the last line is the end marker."""
+    """Checks that every line is a comment or a canonical sample, no series appears twice, the last line is `# EOF`."""
     if not page.endswith("\n"):
         yield "the last line is not ended"
     lines = page.removesuffix("\n").split("\n")
@@ -37,7 +37,7 @@ def lines_of(page):
         if not sample:
             yield f"line {number} is not canonical: {line}"
             continue
-        # Here and not behind the parser, which drops a repeated series without a word.
+        # Checked here, since the parser silently drops a repeated series.
         name, _, labels = sample["series"].partition("{")
         key = (name, *sorted(re.findall(f"{LABEL}|{STRING}", labels)))
         if key in series:
@@ -46,7 +46,7 @@ def lines_of(page):
 
 
 def bounds_of(families):
-    """Bounds are floats: a scraper compares them as text, so 1 and 1.0 would be two buckets."""
+    """Checks that bounds are floats: a scraper compares them as text, so 1 and 1.0 would be two buckets."""
     for family in families:
         for sample in family.samples:
             bound = sample.labels.get("le", "+Inf")

@@ -1,36 +1,36 @@
-"""An OTLP receiver that writes down what it gets and fails as it is told to.
+"""An OTLP receiver that records the requests it gets and fails as configured.
 
     otlp_receiver RECORDS [--grpc PORT] [--http PORT] [--tls CERTIFICATE KEY] [--client-ca ROOTS]
 
-It serves gRPC, and HTTP with protobuf or JSON, both on the loopback; port 0, the default, is a free one. When it
-listens it prints `{"grpc": PORT, "http": PORT}`. For each request it appends a line of JSON to the file RECORDS,
-before it answers:
+It serves gRPC, and HTTP with protobuf or JSON, both on the loopback interface. Port 0, the default, selects a free
+port. When it listens it prints `{"grpc": PORT, "http": PORT}`. For each request it appends a line of JSON to the file
+RECORDS before it responds:
 
-    time        seconds since 1970 at which the request was there
+    time        the time at which the request had arrived, in seconds since 1970
     transport   grpc, http/protobuf or http/json
-    path        of the request; of a gRPC call the method's
-    headers     or metadata, names in lower case
-    encoding    the content encoding; empty for gRPC, whose server does not tell
-    wire        bytes of the body as it came; for gRPC all bytes of the connection up to here
-    size        bytes of the body when decoded
+    path        the path of the request; for gRPC that of the method
+    headers     the headers or metadata, with names in lower case
+    encoding    the content encoding; empty for gRPC, whose server does not provide it
+    wire        the size of the received body in bytes; for gRPC all bytes of the connection so far
+    size        the size of the decoded body in bytes
     outcome     ok, or the kind of the fault
-    wrong       what is not by the letter: unknown fields, forms that OTLP/JSON does not have, points, spans and
-                records that are impossible
+    wrong       violations of the specification: unknown fields, forms that OTLP/JSON does not have, invalid points,
+                spans and records
     body        the decoded request: names as in OTLP/JSON, ids in hex, enums as numbers, 64-bit numbers as strings
 
-Faults are told by `POST /faults/CASE` with a list of objects. A request whose header `x-case` is CASE, or that has
-none where CASE is empty, takes the first of its list; a case without a list has no faults.
+`POST /faults/CASE` with a list of objects sets the faults of a case. A request with the header `x-case: CASE`, or
+without that header if CASE is empty, takes the first fault of the list; a case without a list has no faults.
 
-    {"kind": "status", "status": 503, "retry_after": "1", "retry_date": 2}   HTTP; the last two as wanted
-    {"kind": "status", "code": "RESOURCE_EXHAUSTED", "retry_delay": 1.5}     gRPC; the delay as wanted
+    {"kind": "status", "status": 503, "retry_after": "1", "retry_date": 2}   HTTP; the last two are optional
+    {"kind": "status", "code": "RESOURCE_EXHAUSTED", "retry_delay": 1.5}     gRPC; the delay is optional
     {"kind": "partial", "rejected": 1, "message": "one was bad"}
-    {"kind": "hang"}                                                         no answer
-    {"kind": "drip"}                                                         HTTP: an answer, one byte at a time
+    {"kind": "hang"}                                                         no response
+    {"kind": "drip"}                                                         HTTP: a response, one byte at a time
     {"kind": "reset"}                                                        HTTP: in the middle of the request's body
-    {"kind": "reset answer"}                                                 in the middle of the answer
-    {"kind": "garbage"}                                                      an answer that is no message
-    {"kind": "noise"}                                                        HTTP: an answer that is no HTTP
-    {"kind": "bomb"}                                                         an answer of 128 MiB, compressed
+    {"kind": "reset answer"}                                                 in the middle of the response
+    {"kind": "garbage"}                                                      a response that is not a valid message
+    {"kind": "noise"}                                                        HTTP: a response that is not valid HTTP
+    {"kind": "bomb"}                                                         a response of 128 MiB, compressed
     {"kind": "redirect", "status": 307}                                      HTTP: to /redirected
 """
 

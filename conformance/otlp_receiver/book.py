@@ -1,4 +1,4 @@
-"""What came, and what is to fail; and the two ways to fail that both servers have."""
+"""The recorded requests and the configured faults, and two faults that both servers share."""
 
 import collections
 import json
@@ -7,12 +7,12 @@ import struct
 import threading
 import time
 
-# No fault lasts longer.
+# The maximum duration of a fault, in seconds.
 PATIENCE = 120
 
 
 class Book:
-    """What came, and what is to fail."""
+    """The recorded requests and the configured faults."""
 
     def __init__(self, path):
         self.file = open(path, "a", encoding="utf-8")
@@ -36,10 +36,10 @@ class Book:
 
 
 def reset(connection):
-    """Ends a connection with a reset instead of an orderly end."""
+    """Closes a connection with a TCP reset instead of a FIN."""
     connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     try:
-        # Wakes whoever reads from it, and would keep it open.
+        # Wakes the thread that reads from the socket and would keep it open.
         connection.shutdown(socket.SHUT_RD)
     except OSError:
         pass
@@ -47,7 +47,7 @@ def reset(connection):
 
 
 def until(is_so):
-    """Waits, but not for ever."""
+    """Waits until the condition is true, for at most PATIENCE seconds."""
     begun = time.monotonic()
     while not is_so() and time.monotonic() - begun < PATIENCE:
         time.sleep(0.05)

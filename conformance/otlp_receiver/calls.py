@@ -1,4 +1,4 @@
-"""The gRPC side."""
+"""The gRPC server."""
 
 import collections
 import socket
@@ -14,7 +14,7 @@ from signals import BOMB, METHODS, answer
 
 
 class Calls(grpc.GenericRpcHandler):
-    """Takes calls as bytes, so that an answer can be bytes that are no message."""
+    """Handles calls as bytes, so that a response can be bytes that are not a valid message."""
 
     def __init__(self, book, door):
         self.book, self.door = book, door
@@ -63,7 +63,7 @@ class Calls(grpc.GenericRpcHandler):
 
 
 def retry_info(seconds):
-    """A google.rpc.Status with RetryInfo, whose schema is no part of OTLP's."""
+    """Encodes a google.rpc.Status with RetryInfo, whose schema is not part of OTLP's."""
 
     def field(number, content):
         size, length = len(content), b""
@@ -78,13 +78,13 @@ def retry_info(seconds):
 
 
 class Door:
-    """Stands before the gRPC server: counts what comes in and can reset a connection, which the server cannot."""
+    """A proxy for the gRPC server that counts received bytes and can reset a connection, which the server cannot."""
 
     def __init__(self, port, server):
         self.listener, self.server = socket.create_server(("127.0.0.1", port)), server
         self.port = self.listener.getsockname()[1]
         self.lock = threading.Lock()
-        # By the port that the server sees.
+        # By the client port that the server sees.
         self.clients, self.counts = {}, collections.Counter()
         threading.Thread(target=self.serve, daemon=True).start()
 

@@ -1,17 +1,17 @@
-"""What no span and no log record can say."""
+"""Checks that find invalid spans and log records."""
 
 import re
 
 from values import attributes, identity, value
 
 SAMPLED, RANDOM, HAS_IS_REMOTE, IS_REMOTE = 0x1, 0x2, 0x100, 0x200
-# W3C Trace Context level 2, "tracestate Header Field Values"; spaces around members are for headers.
+# W3C Trace Context level 2, "tracestate Header Field Values"; spaces around members are permitted in headers only.
 KEY = r"[a-z0-9][a-z0-9_\-*/@]{0,255}"
 MEMBER = re.compile(rf"({KEY})=[\x20-\x2b\x2d-\x3c\x3e-\x7e]{{0,255}}[\x21-\x2b\x2d-\x3c\x3e-\x7e]")
 
 
 def spans_of(scope):
-    """What is impossible about the spans of a scope."""
+    """Yields the violations among the spans of a scope."""
     if not scope.spans:
         yield "a scope has no spans"
     for span in scope.spans:
@@ -55,7 +55,7 @@ def span_of(span):
 
 
 def records_of(scope):
-    """What is impossible about the log records of a scope."""
+    """Yields the violations among the log records of a scope."""
     if not scope.log_records:
         yield "a scope has no log records"
     for record in scope.log_records:
@@ -97,7 +97,7 @@ def trace_state(text, of):
 
 
 def twice(entries, of):
-    """The same ids in one request."""
+    """Yields the ids that appear more than once in a request."""
     seen = set()
     for entry in entries:
         key = (entry.trace_id, entry.span_id)

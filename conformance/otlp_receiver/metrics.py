@@ -1,4 +1,4 @@
-"""What no series can say, whatever was recorded."""
+"""Checks that find invalid metrics."""
 
 import math
 
@@ -6,7 +6,7 @@ from values import attributes
 
 
 def metrics_of(scope):
-    """What is impossible about the metrics of a scope."""
+    """Yields the violations among the metrics of a scope."""
     for metric in scope.metrics:
         yield from metric_of(metric)
 
@@ -32,7 +32,7 @@ def metric_of(metric):
         series.add(key)
         if not point.time_unix_nano:
             yield f"{metric.name} has a point without a time"
-        # What only grows is read as a rate, which is wrong by its first value when nobody knows since when.
+        # A monotonic value is read as a rate, whose first value is wrong without a start time.
         grows = kind == "histogram" or kind == "sum" and data.is_monotonic
         if not (1 if grows else 0) <= point.start_time_unix_nano <= point.time_unix_nano:
             yield f"{metric.name} has a point that starts at {point.start_time_unix_nano}"

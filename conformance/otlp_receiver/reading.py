@@ -1,4 +1,4 @@
-"""Reads requests strictly: what is in them, and what is not by the letter."""
+"""Decodes requests strictly, and finds violations of the encoding."""
 
 import base64
 import gzip
@@ -32,7 +32,7 @@ def plain(body, encoding):
 
 
 def decoded(message):
-    """A message as OTLP/JSON writes it; the library's own form has ids in base64."""
+    """Returns a message as OTLP/JSON writes it; the library's own form has ids in base64."""
     return ids(
         json_format.MessageToDict(message, use_integers_for_enums=True),
         lambda text: base64.b64decode(text).hex(),
@@ -64,7 +64,7 @@ def read_json(message, body):
 
 
 def unknown(message, path):
-    """Fields that are not in the schema, as the path of their message and their number."""
+    """Yields the fields that are not in the schema, as the path of their message and their number."""
     for field in UnknownFieldSet(message):
         yield f"{path} has an unknown field {field.field_number}"
     for field, value in message.ListFields():
@@ -74,7 +74,7 @@ def unknown(message, path):
 
 
 def letter(value, message, path):
-    """What OTLP/JSON forbids, though a reader may let it through."""
+    """Yields what OTLP/JSON forbids, although a lenient parser may accept it."""
     if not isinstance(value, dict):
         yield f"{path} is not an object"
         return
@@ -84,7 +84,7 @@ def letter(value, message, path):
         if field is None:
             yield f"{here} is not a field"
             continue
-        # The descriptor's own word for it changed between releases of the library.
+        # The name of this property changed between releases of the library.
         repeated = field.is_repeated if hasattr(field, "is_repeated") else field.label == field.LABEL_REPEATED
         if repeated and not isinstance(content, list):
             yield f"{here} is not an array"

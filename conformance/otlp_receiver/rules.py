@@ -1,10 +1,10 @@
-"""What no request can say, whatever was recorded."""
+"""Checks that find invalid requests."""
 
 from events import records_of, spans_of, twice
 from metrics import metrics_of
 from values import attributes
 
-# Of each signal: the resources in a request, the scopes in one of those, and the check of a scope.
+# For each signal: the resources of a request, the scopes of a resource, and the check of a scope.
 SIGNALS = [
     ("resource_metrics", "scope_metrics", metrics_of),
     ("resource_spans", "scope_spans", spans_of),
@@ -13,7 +13,7 @@ SIGNALS = [
 
 
 def impossible(request):
-    """Everything that is wrong about a request though it can be read."""
+    """Yields all violations in a decoded request."""
     for resources, scopes, check in SIGNALS:
         for resource in getattr(request, resources, []):
             yield from attributes(resource.resource.attributes, "resource")

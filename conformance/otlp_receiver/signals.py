@@ -1,4 +1,4 @@
-"""The three signals of OTLP: their messages, where they are sent, and how an answer is told to look."""
+"""The three signals of OTLP: their messages, their paths and methods, and the responses."""
 
 import collections
 
@@ -28,7 +28,7 @@ METHODS = {
 
 
 def answer(signal, fault):
-    """The message of an answer that is one."""
+    """Returns the response message."""
     response = signal.response()
     if fault["kind"] == "partial":
         setattr(response.partial_success, signal.rejected, fault["rejected"])

@@ -1,8 +1,8 @@
-"""What holds for attributes and ids wherever they are."""
+"""Checks of attributes and ids, which all signals share."""
 
 
 def attributes(entries, of):
-    """Keys are there, and once; the same in lists of keys among the values."""
+    """Checks that keys are unique and not empty, also in nested lists of keys and values."""
     keys = [entry.key for entry in entries]
     if "" in keys or len(keys) != len(set(keys)):
         yield f"{of} has attributes without a key, or with the same one: {keys}"
@@ -11,7 +11,7 @@ def attributes(entries, of):
 
 
 def value(of, path):
-    """A value in an attribute, a body or another value."""
+    """Checks a value in an attribute, a body or another value."""
     match of.WhichOneof("value"):
         case "kvlist_value":
             yield from attributes(of.kvlist_value.values, path)
@@ -21,7 +21,7 @@ def value(of, path):
 
 
 def identity(trace_id, span_id, of):
-    """Both ids are there, as long as they have to be, and not zero."""
+    """Checks that both ids have the right length and are not zero."""
     if len(trace_id) != 16 or not any(trace_id):
         yield f"{of} has the trace id {trace_id.hex()!r}"
     if len(span_id) != 8 or not any(span_id):

@@ -1,4 +1,4 @@
-"""The HTTP side."""
+"""The HTTP server."""
 
 import http.server
 import json
@@ -17,11 +17,11 @@ from signals import BOMB, LIMIT, MIB, PATHS, answer
 
 class Handler(http.server.BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
-    # A client that opens a connection and says nothing.
+    # For a client that opens a connection and sends nothing.
     timeout = PATIENCE
 
     def setup(self):
-        # Here and not in the listener, where one slow handshake would keep everybody waiting.
+        # Done here and not in the listener, where one slow handshake would delay all clients.
         if self.server.tls:
             self.request = self.server.tls.wrap_socket(self.request, server_side=True)
         super().setup()
@@ -32,7 +32,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         if path.startswith("/faults/"):
             self.server.book.tell(path.removeprefix("/faults/"), json.loads(self.read_body()))
             return self.reply(200, "text/plain", b"")
-        # A prefix is the endpoint's own path.
+        # The endpoint may have a path, which is a prefix.
         signal = PATHS.get(path[max(path.rfind("/v1/"), 0) :])
         kind = headers.get("content-type", "").partition(";")[0]
         transport = {"application/x-protobuf": "http/protobuf", "application/json": "http/json"}.get(kind, kind)
@@ -72,7 +72,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 if "retry_after" in fault:
                     hints = [("Retry-After", fault["retry_after"])]
                 if "retry_date" in fault:
-                    # A date has whole seconds: never less than was asked for.
+                    # A date has whole seconds: round up, so that the pause is not shorter than configured.
                     hints = [("Retry-After", formatdate(math.ceil(time.time() + fault["retry_date"]), usegmt=True))]
                 self.reply(fault["status"], "text/plain", b"told to", hints)
             case "redirect":
@@ -121,11 +121,11 @@ class Handler(http.server.BaseHTTPRequestHandler):
         try:
             self.wfile.write(body)
         except OSError:
-            # Nobody has to read a bomb to its end.
+            # A client need not read a bomb to its end.
             self.close_connection = True
 
     def close_with(self, status):
-        """Refuses without having read what was sent."""
+        """Refuses a request without reading the rest of it."""
         self.reply(status, "text/plain", b"", [("Connection", "close")])
         self.close_connection = True
 
@@ -143,7 +143,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         return False
 
     def is_gone(self):
-        """Whether the client has closed its end."""
+        """Returns True if the client has closed its end."""
         self.connection.settimeout(0.05)
         try:
             return self.connection.recv(1) == b""
@@ -171,5 +171,5 @@ class Server(http.server.ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), Handler)
 
     def handle_error(self, request, client_address):
-        # A handshake that fails and a client that goes away are the aim of some tests.
+        # Some tests expect failed handshakes and closed connections.
         pass

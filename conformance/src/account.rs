@@ -1,34 +1,34 @@
-//! What a service says became of the points, spans and log records that it made to be pushed.
+//! The library's account of the points, spans and log records that it produced for push.
 
 use std::collections::BTreeMap;
 
 use crate::samples::Samples;
 
-/// The library's own account, from its page; all readers together.
+/// The pipeline statistics that a service shows on its page, summed over all readers.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Account {
-    /// Points, spans or log records that were made.
+    /// The number of points, spans or log records that were produced.
     pub produced: f64,
-    /// Of those, what a receiver has taken.
+    /// The number of those that a receiver has accepted.
     pub exported: f64,
-    /// Of those, what waits.
+    /// The number of those that are queued.
     pub queued: f64,
-    /// Of those, what will not be delivered, by reason.
+    /// The number of those that will not be delivered, by reason.
     pub dropped: BTreeMap<String, f64>,
 }
 
 impl Account {
-    /// Reads it off a page, of all signals together.
+    /// Reads the account of all signals together from a page.
     pub fn of(page: &Samples) -> Self {
         Self::of_those(page, "")
     }
 
-    /// The same of one signal: `metrics`, `traces` or `logs`.
+    /// Reads the account of one signal (`metrics`, `traces` or `logs`) from a page.
     pub fn of_signal(page: &Samples, signal: &str) -> Self {
         Self::of_those(page, &format!("signal=\"{signal}\""))
     }
 
-    /// Of the series with this label.
+    /// Sums the series that have this label.
     fn of_those(page: &Samples, label: &str) -> Self {
         let of = |name: &str| {
             let name = format!("{name}{{");
@@ -56,12 +56,12 @@ impl Account {
         }
     }
 
-    /// What was dropped for a reason.
+    /// The number of dropped items with this reason.
     pub fn dropped(&self, reason: &str) -> f64 {
         self.dropped.get(reason).copied().unwrap_or_default()
     }
 
-    /// Whether each of them is in one place.
+    /// Returns true if everything produced is exported, queued or dropped, and counted only once.
     pub fn is_even(&self) -> bool {
         self.produced == self.exported + self.queued + self.dropped.values().sum::<f64>()
     }

@@ -1,4 +1,4 @@
-//! HTTP requests to servers of the tests, on the loopback.
+//! HTTP requests to the servers of the tests, on the loopback interface.
 
 use std::time::Duration;
 
@@ -7,7 +7,7 @@ use serde_json::Value;
 /// The time limit of a request, and of a checker.
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
 
-/// A client whose requests take no longer than this. A status that tells of an error is one.
+/// Returns a client whose requests have this time limit. An error status is an error.
 pub fn agent(limit: Duration) -> ureq::Agent {
     ureq::Agent::config_builder()
         .timeout_global(Some(limit))
@@ -15,7 +15,7 @@ pub fn agent(limit: Duration) -> ureq::Agent {
         .into()
 }
 
-/// A client that gives every answer, whatever its status.
+/// Returns a client that returns every response, whatever its status.
 pub(crate) fn calm_agent() -> ureq::Agent {
     ureq::Agent::config_builder()
         .http_status_as_error(false)
@@ -24,7 +24,7 @@ pub(crate) fn calm_agent() -> ureq::Agent {
         .into()
 }
 
-/// The JSON that is there; nothing while nobody answers with any.
+/// Returns the JSON at this URL, or `None` while the server does not answer with JSON.
 pub(crate) fn json(url: &str) -> Option<Value> {
     let text = agent(LIMIT)
         .get(url)
@@ -35,7 +35,7 @@ pub(crate) fn json(url: &str) -> Option<Value> {
     serde_json::from_str(&text.ok()?).ok()
 }
 
-/// Posts JSON, and gives the status of the answer; 0 where there is none.
+/// Posts JSON and returns the status of the response, or 0 if there was none.
 pub fn post(url: &str, headers: &[(&str, &str)], body: &str) -> u16 {
     let mut request = calm_agent()
         .post(url)

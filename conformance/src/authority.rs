@@ -1,4 +1,4 @@
-//! Certificates for the conformance tests, signed by an authority of their own.
+//! A certificate authority for the conformance tests.
 
 use std::{
     fs,
@@ -8,18 +8,18 @@ use std::{
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, KeyPair};
 use tempfile::TempDir;
 
-/// Signs certificates; its own is the root that a client is told to trust.
+/// A certificate authority. Its own certificate is the root that a client is configured to trust.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     directory: TempDir,
 }
 
 impl Authority {
-    /// A new authority that nobody knows yet.
+    /// Creates an authority that no client trusts yet.
     ///
     /// # Panics
     ///
-    /// When there is nowhere to write to.
+    /// Panics if the directory cannot be written.
     pub fn new() -> Self {
         let mut params = parameters("barograph conformance");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
@@ -30,17 +30,17 @@ impl Authority {
         Self { issuer, directory }
     }
 
-    /// The file of the root certificate.
+    /// The path of the root certificate.
     pub fn root(&self) -> PathBuf {
         self.directory.path().join("root.pem")
     }
 
-    /// Vouches for the loopback and returns the files of the certificate and of its key, which are
-    /// written over when the same name is asked for again.
+    /// Issues a certificate for the loopback addresses and returns the files of the certificate and
+    /// of its key. A later call with the same name overwrites them.
     ///
     /// # Panics
     ///
-    /// When there is nowhere to write to.
+    /// Panics if the directory cannot be written.
     pub fn vouch(&self, name: &str) -> Identity {
         let key = key();
         let certificate = parameters(name)
@@ -63,7 +63,7 @@ impl Default for Authority {
     }
 }
 
-/// The files of a certificate and of its key.
+/// The files of a certificate and its private key.
 #[derive(Clone, Debug)]
 pub struct Identity {
     /// The certificate, in PEM.
@@ -83,7 +83,7 @@ fn parameters(name: &str) -> CertificateParams {
     params
 }
 
-/// Moves a whole file into place, as whoever rotates certificates does.
+/// Writes a file and moves it into place in one step, as tools that rotate certificates do.
 fn write(path: &Path, text: &str) {
     let part = path.with_extension("part");
     fs::write(&part, text).expect("a directory that can be written");

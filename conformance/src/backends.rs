@@ -1,24 +1,24 @@
-//! Finds the programs that `tools/backends/install` has put in place.
+//! Finds the programs that `tools/backends/install` installs.
 
 use std::{
     env,
     path::{Path, PathBuf},
 };
 
-/// The command that puts every program in place.
+/// The command that installs every program.
 pub const INSTALL: &str = "tools/backends/install";
 
-/// The root of the workspace.
+/// The root directory of the workspace.
 pub fn workspace() -> &'static Path {
     const MANIFEST: &str = env!("CARGO_MANIFEST_DIR");
     Path::new(MANIFEST).parent().unwrap_or(Path::new(MANIFEST))
 }
 
-/// A program among the installed backends, by its path below their directory.
+/// Returns the path of an installed backend program, given its path below their directory.
 ///
 /// # Panics
 ///
-/// When it is not there: a check that cannot run has failed.
+/// Panics if the program is not installed: a check that cannot run has failed.
 #[track_caller]
 pub fn program(path: &str) -> PathBuf {
     let program = directory().join(path);
@@ -30,7 +30,7 @@ pub fn program(path: &str) -> PathBuf {
     program
 }
 
-/// The same rule as in `tools/backends/install`.
+/// The directory of the backends, found by the same rule as in `tools/backends/install`.
 fn directory() -> PathBuf {
     let given = |name| {
         env::var_os(name)

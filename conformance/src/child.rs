@@ -1,4 +1,4 @@
-//! A server that runs as long as its value lives.
+//! A child process that runs as long as its value lives.
 
 use std::{
     fs::{self, File},
@@ -11,11 +11,11 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// How long a server may take to be ready, and a value to arrive.
+/// The time limit for a server to become ready, and for a value to arrive.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// A child process with a directory of its own, killed by its id on drop.
+/// A child process with its own directory, killed by its id on drop.
 #[derive(Debug)]
 pub struct Child {
     name: &'static str,
@@ -24,11 +24,12 @@ pub struct Child {
 }
 
 impl Child {
-    /// Starts what `command` makes of the child's own directory; both outputs go to its log.
+    /// Starts the command that `command` returns for the child's own directory; stdout and stderr
+    /// go to its log.
     ///
     /// # Panics
     ///
-    /// When the program cannot be started.
+    /// Panics if the program cannot be started.
     #[track_caller]
     pub fn start(name: &'static str, command: impl FnOnce(&Path) -> Command) -> Self {
         let directory = TempDir::with_prefix("barograph-conformance-").expect("a temporary directory");
@@ -47,16 +48,16 @@ impl Child {
         }
     }
 
-    /// The id of its process.
+    /// The process id.
     pub fn id(&self) -> u32 {
         self.process.id()
     }
 
-    /// What the child uses up, in bytes: the most that it had in memory at once.
+    /// The peak resident memory of the child, in bytes.
     ///
     /// # Panics
     ///
-    /// When the system does not tell.
+    /// Panics if `/proc` does not report it.
     pub fn peak_memory(&self) -> u64 {
         let status = format!("/proc/{}/status", self.process.id());
         let status = fs::read_to_string(status).expect("a child that runs has a status");
@@ -68,17 +69,18 @@ impl Child {
             * 1024
     }
 
-    /// What the child has printed so far.
+    /// The output of the child so far.
     pub fn log(&self) -> String {
         let bytes = fs::read(self.directory.path().join("log")).unwrap_or_default();
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// Asks again and again until there is an answer.
+    /// Calls `ask` repeatedly until it returns a value.
     ///
     /// # Panics
     ///
-    /// When the child ends meanwhile, or there is no answer in time; with the child's log.
+    /// Panics if the child ends before that, or after the time limit; the message has the child's
+    /// log.
     #[track_caller]
     pub fn wait_for<T>(&mut self, what: &str, mut ask: impl FnMut(&Self) -> Option<T>) -> T {
         let begun = Instant::now();
@@ -102,11 +104,11 @@ impl Child {
         }
     }
 
-    /// Asks the child to end, by SIGTERM, and waits until it has.
+    /// Sends SIGTERM to the child and waits until it has ended.
     ///
     /// # Panics
     ///
-    /// When it does not end in time; with its log.
+    /// Panics if it does not end within the time limit; the message has its log.
     #[track_caller]
     pub fn terminate(mut self) -> Ended {
         let begun = Instant::now();
@@ -130,29 +132,29 @@ impl Child {
         }
     }
 
-    /// Ends the child without a word, by SIGKILL, and returns its log.
+    /// Kills the child with SIGKILL and returns its log.
     pub fn kill(mut self) -> String {
-        // A child that has ended already cannot be killed, which is as good.
+        // The call fails if the child has already ended, which is fine.
         let _ = self.process.kill();
         let _ = self.process.wait();
         self.log()
     }
 }
 
-/// How a child ended that was asked to.
+/// The end of a child that was sent SIGTERM.
 #[derive(Debug)]
 pub struct Ended {
-    /// What it ended with.
+    /// Its exit status.
     pub status: ExitStatus,
-    /// From the signal to the end.
+    /// The time from the signal to the end.
     pub took: Duration,
-    /// All that it has printed.
+    /// Its complete output.
     pub log: String,
 }
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // A child that has ended already cannot be killed, which is as good.
+        // The call fails if the child has already ended, which is fine.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }

@@ -1,4 +1,4 @@
-//! Collectors that others wrote, each of which hands on what it gets to a [`Receiver`].
+//! Third-party collectors, each of which forwards what it receives to a [`Receiver`].
 
 use std::{fs, net::TcpStream, process::Command};
 
@@ -10,12 +10,12 @@ use crate::{
     service::free_address,
 };
 
-/// The OpenTelemetry Collector, in the clear and with TLS.
+/// The OpenTelemetry Collector, in plaintext and with TLS.
 #[derive(Debug)]
 pub struct Collector {
     ports: Ports,
     secure: Ports,
-    // Held for its drop, which ends the collector.
+    // Held for its drop, which kills the collector.
     _child: Child,
 }
 
@@ -26,12 +26,12 @@ struct Ports {
 }
 
 impl Collector {
-    /// Starts one that answers a request after it has handed it on, so that whatever was answered
-    /// is in the receiver's records.
+    /// Starts one that responds to a request only after it has forwarded it, so that every
+    /// acknowledged request is in the receiver's records.
     ///
     /// # Panics
     ///
-    /// When it is not installed, of another release, or not ready in time.
+    /// Panics if it is not installed, has the wrong version, or is not ready in time.
     #[track_caller]
     pub fn start(authority: &Authority, next: &Receiver) -> Self {
         let binary = program("bin/collector");
@@ -61,12 +61,12 @@ impl Collector {
         }
     }
 
-    /// The endpoint of a transport, in the clear.
+    /// The plaintext endpoint of a transport.
     pub fn endpoint(&self, transport: Transport) -> String {
         format!("http://127.0.0.1:{}", self.ports.of(transport))
     }
 
-    /// The endpoint of a transport, with TLS.
+    /// The TLS endpoint of a transport.
     pub fn secure_endpoint(&self, transport: Transport) -> String {
         format!("https://127.0.0.1:{}", self.secure.of(transport))
     }
@@ -86,20 +86,20 @@ impl Ports {
     }
 }
 
-/// rotel, in the clear.
+/// The rotel collector, in plaintext.
 #[derive(Debug)]
 pub struct Rotel {
     ports: Ports,
-    // Held for its drop, which ends it.
+    // Held for its drop, which kills the collector.
     _child: Child,
 }
 
 impl Rotel {
-    /// Starts one.
+    /// Starts a rotel collector.
     ///
     /// # Panics
     ///
-    /// When it is not installed or not ready in time.
+    /// Panics if it is not installed or not ready in time.
     #[track_caller]
     pub fn start(next: &Receiver) -> Self {
         let binary = program("bin/rotel");
@@ -134,7 +134,8 @@ impl Rotel {
     }
 }
 
-/// No queue and no retries: an answer is the next receiver's answer.
+/// The configuration has no queue and no retries: the response is the response of the next
+/// receiver.
 fn configuration(ports: &Ports, secure: &Ports, identity: &Identity, next: &Receiver) -> String {
     let tls = format!(
         "tls: {{cert_file: {}, key_file: {}}}",

@@ -1,4 +1,4 @@
-//! The spans and log records in what was pushed.
+//! The spans and log records in pushed requests.
 
 use std::collections::BTreeMap;
 
@@ -9,79 +9,79 @@ use crate::{
     receiver::Record,
 };
 
-/// A span as it came.
+/// A span as it was received.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Span {
-    /// Its own ids.
+    /// The ids of the span.
     pub ids: Ids,
     /// The span id of its parent; empty at the root of a trace.
     pub parent: String,
-    /// What other systems say about the trace.
+    /// The `tracestate` of the span.
     pub trace_state: String,
-    /// Flags of the trace in the low byte, above them whether the parent is remote.
+    /// The trace flags in the low byte; the bits above say whether the parent is remote.
     pub flags: u64,
-    /// What was done.
+    /// The name of the span.
     pub name: String,
-    /// The kind, by its number.
+    /// The number of the span kind.
     pub kind: u64,
-    /// Nanoseconds since 1970.
+    /// The start time, in nanoseconds since 1970.
     pub start: u64,
-    /// Nanoseconds since 1970.
+    /// The end time, in nanoseconds since 1970.
     pub end: u64,
-    /// The name of the scope.
+    /// The name of the instrumentation scope.
     pub scope: String,
-    /// What is known about it.
+    /// The attributes of the span.
     pub attributes: Attributes,
-    /// What happened in it.
+    /// The events of the span.
     pub events: Vec<Event>,
-    /// Other spans.
+    /// The links to other spans.
     pub links: Vec<Link>,
-    /// The code and the message.
+    /// The status code and message.
     pub status: (u64, String),
 }
 
-/// Something that happened in a span.
+/// A span event.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Event {
-    /// What.
+    /// The name of the event.
     pub name: String,
-    /// Nanoseconds since 1970.
+    /// The time of the event, in nanoseconds since 1970.
     pub time: u64,
-    /// What is known about it.
+    /// The attributes of the event.
     pub attributes: Attributes,
 }
 
-/// Another span.
+/// A link to another span.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Link {
-    /// The ids of the other.
+    /// The ids of the linked span.
     pub ids: Ids,
-    /// What other systems say about its trace.
+    /// The `tracestate` of the link.
     pub trace_state: String,
-    /// Its flags.
+    /// The flags of the link.
     pub flags: u64,
-    /// What is known about it.
+    /// The attributes of the link.
     pub attributes: Attributes,
 }
 
-/// A log record as it came.
+/// A log record as it was received.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogRecord {
-    /// The ids of the span in which it was said; empty where there is none.
+    /// The ids of the span in which it was logged; empty if there was none.
     pub ids: Ids,
-    /// Flags of the trace.
+    /// The trace flags.
     pub flags: u64,
-    /// Nanoseconds since 1970.
+    /// The time, in nanoseconds since 1970.
     pub time: u64,
-    /// How important it is, as a number and as text.
+    /// The severity, as a number and as text.
     pub severity: (u64, String),
     /// The name of the event.
     pub event_name: String,
-    /// What was said, as OTLP/JSON writes a value.
+    /// The body, as OTLP/JSON writes a value.
     pub body: Value,
-    /// The name of the scope.
+    /// The name of the instrumentation scope.
     pub scope: String,
-    /// What is known about it.
+    /// The attributes of the record.
     pub attributes: Attributes,
 }
 
@@ -91,14 +91,14 @@ pub type Ids = (String, String);
 /// Values with their types, as OTLP/JSON writes them: `{"intValue": "7"}`.
 pub type Attributes = BTreeMap<String, Value>;
 
-/// The spans that receivers took, of the resources with this `service.name`.
+/// Returns the spans that receivers accepted, of the resources with this `service.name`.
 pub fn spans(records: &[Record], service: &str) -> Vec<Span> {
     let parts = ["resourceSpans", "scopeSpans", "spans"];
     let taken = taken(records, service, parts);
     taken.map(|(scope, span)| span_of(scope, span)).collect()
 }
 
-/// The log records that receivers took, of the resources with this `service.name`.
+/// Returns the log records that receivers accepted, of the resources with this `service.name`.
 pub fn log_records(records: &[Record], service: &str) -> Vec<LogRecord> {
     let parts = ["resourceLogs", "scopeLogs", "logRecords"];
     let taken = taken(records, service, parts);
@@ -118,7 +118,7 @@ pub fn log_records(records: &[Record], service: &str) -> Vec<LogRecord> {
     taken.map(record).collect()
 }
 
-/// What is in the scopes, each with its scope.
+/// Returns the entries of accepted requests, each with its scope.
 fn taken<'a>(
     records: &'a [Record],
     service: &str,

@@ -1,58 +1,58 @@
-//! HTTP/2 frames written by hand: those that no library would send, too.
+//! HTTP/2 frames written by hand, including those that no library would send.
 //!
-//! Source: RFC 9113, "Frame Format", and RFC 7541 of header blocks.
+//! Source: RFC 9113, "Frame Format", and RFC 7541 for header blocks.
 
 /// The first bytes of a client's connection.
 pub const PREFACE: &[u8] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
 
-/// The type of a frame with the body of a message.
+/// The DATA frame: the body of a message.
 pub const DATA: u8 = 0;
-/// Of one that begins a header block.
+/// The HEADERS frame: begins a header block.
 pub const HEADERS: u8 = 1;
-/// Of one that says how important a stream is.
+/// The PRIORITY frame: the priority of a stream.
 pub const PRIORITY: u8 = 2;
-/// Of one that ends a stream at once.
+/// The RST_STREAM frame: ends a stream at once.
 pub const RST_STREAM: u8 = 3;
-/// Of one that sets what a side can take.
+/// The SETTINGS frame: the limits of one side.
 pub const SETTINGS: u8 = 4;
-/// Of one that announces a request which was not made.
+/// The PUSH_PROMISE frame: announces a server push.
 pub const PUSH_PROMISE: u8 = 5;
-/// Of one that asks for an answer.
+/// The PING frame: asks for an acknowledgement.
 pub const PING: u8 = 6;
-/// Of one that ends the connection.
+/// The GOAWAY frame: ends the connection.
 pub const GOAWAY: u8 = 7;
-/// Of one that lets the peer send more.
+/// The WINDOW_UPDATE frame: lets the peer send more.
 pub const WINDOW_UPDATE: u8 = 8;
-/// Of one that continues a header block.
+/// The CONTINUATION frame: continues a header block.
 pub const CONTINUATION: u8 = 9;
 
 /// The flag of the last frame of a message.
 pub const END_STREAM: u8 = 1;
-/// The flag of settings and pings that answer others.
+/// The flag of SETTINGS and PING frames that acknowledge others.
 pub const ACK: u8 = 1;
 /// The flag of the last frame of a header block.
 pub const END_HEADERS: u8 = 4;
 /// The flag of a frame with padding.
 pub const PADDED: u8 = 8;
 
-/// The length of what stands before the payload.
+/// The length of a frame header.
 pub const HEAD: usize = 9;
 
 /// A frame that was read.
 #[derive(Clone, Debug)]
 pub struct Frame {
-    /// Its type.
+    /// The frame type.
     pub kind: u8,
-    /// Its flags.
+    /// The frame flags.
     pub flags: u8,
-    /// The stream that it belongs to; 0 is the connection.
+    /// The id of the stream; 0 is the connection.
     pub stream: u32,
-    /// What is in it.
+    /// The payload.
     pub payload: Vec<u8>,
 }
 
 impl Frame {
-    /// The first frame in these bytes and its length there, if all of it is there.
+    /// Parses the first frame in these bytes, and returns it with its length if it is complete.
     pub fn parse(bytes: &[u8]) -> Option<(Self, usize)> {
         let (head, rest) = bytes.split_at_checked(HEAD)?;
         let length = u32::from_be_bytes([0, head[0], head[1], head[2]]) as usize;
@@ -65,17 +65,17 @@ impl Frame {
         Some((frame, HEAD + length))
     }
 
-    /// Whether it has a flag.
+    /// Returns true if the flag is set.
     pub fn has(&self, flag: u8) -> bool {
         self.flags & flag != 0
     }
 }
 
-/// The bytes of a frame.
+/// Encodes a frame.
 ///
 /// # Panics
 ///
-/// When the payload is longer than any can be.
+/// Panics if the payload is longer than a frame can be.
 pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     let length = u32::try_from(payload.len()).expect("a payload of less than 16 MiB");
     let mut bytes = length.to_be_bytes()[1..].to_vec();
@@ -85,7 +85,7 @@ pub fn frame(kind: u8, flags: u8, stream: u32, payload: &[u8]) -> Vec<u8> {
     bytes
 }
 
-/// Settings: pairs of an identifier and a value.
+/// Encodes a SETTINGS frame with these pairs of an identifier and a value.
 pub fn settings(pairs: &[(u16, u32)]) -> Vec<u8> {
     let mut payload = Vec::new();
     for (identifier, value) in pairs {
@@ -95,17 +95,17 @@ pub fn settings(pairs: &[(u16, u32)]) -> Vec<u8> {
     frame(SETTINGS, 0, 0, &payload)
 }
 
-/// Lets the peer send so much more.
+/// Encodes a WINDOW_UPDATE frame that lets the peer send this number of bytes more.
 pub fn window_update(stream: u32, more: u32) -> Vec<u8> {
     frame(WINDOW_UPDATE, 0, stream, &more.to_be_bytes())
 }
 
-/// Ends a stream with an error code.
+/// Encodes a RST_STREAM frame with an error code.
 pub fn reset(stream: u32, code: u32) -> Vec<u8> {
     frame(RST_STREAM, 0, stream, &code.to_be_bytes())
 }
 
-/// Ends the connection; streams after the last one were not looked at.
+/// Encodes a GOAWAY frame; streams after `last` were not processed.
 pub fn go_away(last: u32, code: u32, text: &[u8]) -> Vec<u8> {
     let mut payload = last.to_be_bytes().to_vec();
     payload.extend(code.to_be_bytes());
@@ -113,16 +113,16 @@ pub fn go_away(last: u32, code: u32, text: &[u8]) -> Vec<u8> {
     frame(GOAWAY, 0, 0, &payload)
 }
 
-/// Headers in one frame, each written out.
+/// Encodes a HEADERS frame with all headers as literals.
 pub fn headers(flags: u8, stream: u32, fields: &[(&str, &str)]) -> Vec<u8> {
     frame(HEADERS, flags | END_HEADERS, stream, &block(fields))
 }
 
-/// A header block, without any table.
+/// Encodes a header block that does not use any table.
 pub fn block(fields: &[(&str, &str)]) -> Vec<u8> {
     let mut bytes = Vec::new();
     for (name, value) in fields {
-        // A literal that is not indexed, with a name that is written out.
+        // A literal without indexing, with a literal name.
         bytes.push(0);
         for text in [name, value] {
             integer(&mut bytes, text.len());
@@ -132,7 +132,7 @@ pub fn block(fields: &[(&str, &str)]) -> Vec<u8> {
     bytes
 }
 
-/// A number with a prefix of seven bits, the eighth being zero.
+/// Encodes an integer with a prefix of seven bits; the eighth bit is zero.
 fn integer(bytes: &mut Vec<u8>, value: usize) {
     const PREFIX: usize = 127;
     if value < PREFIX {

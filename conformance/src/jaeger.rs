@@ -1,4 +1,4 @@
-//! A real Jaeger that is pushed to by OTLP, and the question for a trace.
+//! A real Jaeger that receives OTLP, and queries for traces.
 
 use std::{collections::BTreeSet, net::TcpStream, process::Command};
 
@@ -13,7 +13,7 @@ use crate::{
     service::{Variables, free_address},
 };
 
-/// All of Jaeger in one process, with its traces in memory.
+/// Jaeger in one process, with its traces in memory.
 #[derive(Debug)]
 pub struct Jaeger {
     grpc: u16,
@@ -23,15 +23,15 @@ pub struct Jaeger {
 }
 
 impl Jaeger {
-    /// Starts one.
+    /// Starts a Jaeger.
     ///
     /// # Panics
     ///
-    /// When it is not installed or not ready in time.
+    /// Panics if it is not installed or not ready in time.
     #[track_caller]
     pub fn start() -> Self {
         let binary = program("bin/jaeger");
-        // It has no way to say which port it was given, so each is chosen here.
+        // Jaeger does not report which ports it was given, so all are chosen here.
         let ports: [u16; 12] = std::array::from_fn(|_| free_address().port());
         let flags = [
             "collector.otlp.grpc.host-port",
@@ -76,7 +76,8 @@ impl Jaeger {
         format!("http://127.0.0.1:{port}")
     }
 
-    /// What makes a service of this name export its spans to it, and print lines with their ids.
+    /// Returns the variables that make a service of this name export its spans to this Jaeger, and
+    /// print lines with their ids.
     pub fn exporting(&self, name: &str, transport: Transport) -> Variables {
         Variables::from([
             ("OTEL_SERVICE_NAME", name.to_owned()),
@@ -89,11 +90,12 @@ impl Jaeger {
         ])
     }
 
-    /// The ids of all traces that a service has a part in, once there are that many.
+    /// Returns the ids of all traces that include spans of a service, once there are at least
+    /// `at_least`.
     ///
     /// # Panics
     ///
-    /// When there are fewer in time.
+    /// Panics if there are fewer when the time is over.
     #[track_caller]
     pub fn traces_of(&mut self, service: &str, at_least: usize) -> BTreeSet<String> {
         let path = format!("/api/traces?service={service}&lookback=1h&limit=100000");
@@ -106,11 +108,11 @@ impl Jaeger {
         })
     }
 
-    /// The spans of a trace, once there are that many.
+    /// Returns the spans of a trace, once there are that many.
     ///
     /// # Panics
     ///
-    /// When there are fewer in time.
+    /// Panics if there are fewer when the time is over.
     #[track_caller]
     pub fn trace(&mut self, trace_id: &str, spans: usize) -> Vec<Span> {
         let query = self.query;
@@ -160,18 +162,18 @@ fn text_of(value: &Value) -> String {
     value.as_str().unwrap_or_default().to_owned()
 }
 
-/// A span, as Jaeger has it.
+/// A span as Jaeger returns it.
 #[derive(Clone, Debug)]
 pub struct Span {
     /// Its id, in hexadecimal digits.
     pub id: String,
-    /// What it is called.
+    /// The name of the span.
     pub name: String,
-    /// `service.name` of whoever made it.
+    /// The `service.name` of the process that made it.
     pub service: String,
-    /// When it began, in microseconds since 1970.
+    /// The start time, in microseconds since 1970.
     pub start: u64,
-    /// How long it took, in microseconds.
+    /// The duration, in microseconds.
     pub duration: u64,
     /// Its parent and its links.
     pub references: Vec<Reference>,
@@ -179,14 +181,14 @@ pub struct Span {
     logs: Value,
 }
 
-/// Another span that a span names.
+/// A reference from a span to another one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reference {
-    /// Whether it is the parent; else it is linked.
+    /// True if the referenced span is the parent, false if it is linked.
     pub is_parent: bool,
-    /// Its trace.
+    /// The trace id of the referenced span.
     pub trace_id: String,
-    /// Its id.
+    /// The span id of the referenced span.
     pub span_id: String,
 }
 
@@ -197,18 +199,18 @@ impl Span {
         Some(&parent.span_id)
     }
 
-    /// The spans that it has links to.
+    /// The links to other spans.
     pub fn links(&self) -> impl Iterator<Item = &Reference> {
         self.references.iter().filter(|other| !other.is_parent)
     }
 
-    /// All attributes, and what Jaeger has made of the rest.
+    /// All attributes, and the tags that Jaeger derives from the rest.
     pub fn tags(&self) -> impl Iterator<Item = (&str, &Value)> {
         let tags = self.tags.as_array().into_iter().flatten();
         tags.filter_map(|tag| Some((tag["key"].as_str()?, &tag["value"])))
     }
 
-    /// What an attribute says.
+    /// The value of an attribute.
     pub fn tag(&self, key: &str) -> Option<&Value> {
         let mut tags = self.tags();
         tags.find_map(|(name, value)| (name == key).then_some(value))

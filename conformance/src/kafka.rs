@@ -1,10 +1,10 @@
-//! A real Kafka broker, and a reader of its messages that is not ours.
+//! A real Kafka broker, and an independent reader of its messages.
 
 use std::{fs, path::Path, process::Command};
 
 use crate::{backends::program, child::Child, service::free_address};
 
-/// One broker that is its own controller.
+/// A Kafka broker that is its own controller.
 #[derive(Debug)]
 pub struct Kafka {
     address: String,
@@ -12,11 +12,11 @@ pub struct Kafka {
 }
 
 impl Kafka {
-    /// Starts one. Topics are made when they are first written to.
+    /// Starts a broker. Topics are created when they are first written to.
     ///
     /// # Panics
     ///
-    /// When it is not installed or not ready in time.
+    /// Panics if it is not installed or not ready in time.
     #[track_caller]
     pub fn start() -> Self {
         let jars = program("kafka").join("*");
@@ -53,11 +53,12 @@ impl Kafka {
         &self.address
     }
 
-    /// All messages of a topic so far, each a line: its headers as `name=value,...`, a tab, its payload.
+    /// Returns all messages of a topic so far, one per line: headers as `name=value,...`, a tab,
+    /// the payload.
     ///
     /// # Panics
     ///
-    /// When there are fewer than that in time.
+    /// Panics if there are fewer than `at_least` when the time is over.
     #[track_caller]
     pub fn messages(&mut self, topic: &str, at_least: usize) -> Vec<String> {
         let address = self.address.clone();

@@ -1,10 +1,10 @@
-//! Checks barograph from outside: real servers scrape a real service under real load, are pushed to by
-//! it, and carry its records.
+//! Checks barograph from outside: real servers scrape a real service under load, receive its
+//! exports and carry its records.
 //!
-//! This is a crate of its own because it is no part of the product and needs what a newcomer does
-//! not have: two Prometheus servers, promtool, two collectors, Jaeger, Zipkin, Kafka, and Python.
-//! `tools/backends/install` puts them in place; a program that is missing is a failure that names that
-//! command, never a skip.
+//! This is a separate crate because it is not part of the product and needs programs that a new
+//! contributor does not have: two Prometheus servers, promtool, two collectors, Jaeger, Zipkin,
+//! Kafka, and Python. `tools/backends/install` installs them; a missing program is a failure that
+//! names that command, never a skip.
 //!
 //! ```text
 //! cargo xtask conformance        installs the backends, then runs `cargo test -p conformance`
@@ -12,9 +12,9 @@
 //! cargo xtask soak               runs it for long under load
 //! ```
 //!
-//! Every child listens on the loopback on a port of its own, keeps its files in a directory that
-//! goes with it, and is ended by its own id when its [`child::Child`] is dropped. Every wait has a
-//! limit.
+//! Every child process listens on its own loopback port, keeps its files in a directory that is
+//! removed with it, and is killed by its id when its [`child::Child`] is dropped. Every wait has a
+//! time limit.
 #![forbid(unsafe_code)]
 
 pub mod backends;

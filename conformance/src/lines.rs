@@ -1,15 +1,15 @@
-//! Lines that a service prints for machines, and the contexts that they name.
+//! JSON log lines that a service prints, and the contexts in them.
 
 use serde_json::Value;
 
-/// What makes a service print such lines, in `BAROGRAPH_LOG_FORMAT`.
+/// The value of `BAROGRAPH_LOG_FORMAT` that makes a service print such lines.
 pub const FORMAT: &str = "json";
 
-/// The lines of a log that are objects. Others, such as the start line, are passed over.
+/// Returns the lines of a log that are JSON objects. Others, such as the start line, are skipped.
 ///
 /// # Panics
 ///
-/// When one begins as an object and is none.
+/// Panics if a line begins as an object and is not valid JSON.
 #[track_caller]
 pub fn lines(log: &str) -> Vec<Value> {
     let lines = log.lines().filter(|line| line.starts_with('{'));
@@ -22,7 +22,7 @@ pub fn lines(log: &str) -> Vec<Value> {
 ///
 /// # Panics
 ///
-/// As [`lines`] does.
+/// Panics as [`lines`] does.
 #[track_caller]
 pub fn saying(log: &str, message: &str) -> Vec<Value> {
     let mut lines = lines(log);
@@ -30,7 +30,7 @@ pub fn saying(log: &str, message: &str) -> Vec<Value> {
     lines
 }
 
-/// The ids of the trace and the span that a line was written in; empty where it was in none.
+/// Returns the ids of the trace and the span that a line was written in; empty if there were none.
 pub fn ids(line: &Value) -> (&str, &str) {
     let id = |name: &str| line[name].as_str().unwrap_or_default();
     (id("trace_id"), id("span_id"))

@@ -10,25 +10,25 @@ use ureq::{RequestBuilder, typestate::WithoutBody};
 use crate::ask::calm_agent;
 
 const CLIENTS: u64 = 4;
-/// One request in so many carries a sampled `traceparent`, another one an unsampled one.
+/// Of `TRACED` requests, one carries a sampled `traceparent`, and another one an unsampled one.
 const TRACED: u64 = 10;
 
-/// What was sent, to be compared with what arrives.
+/// The requests that were sent, for comparison with what arrives.
 #[derive(Debug)]
 pub struct Load {
-    /// Requests to `/orders/{id}`.
+    /// The number of requests to `/orders/{id}`.
     pub orders: u64,
-    /// Requests to a path that no route matches.
+    /// The number of requests to a path that no route matches.
     pub strays: u64,
-    /// The sampled traces: trace id to span id.
+    /// The sampled traces, from trace id to span id.
     pub sampled: BTreeMap<String, String>,
-    /// The trace ids of those that are not sampled.
+    /// The trace ids of the unsampled traces.
     pub unsampled: BTreeSet<String>,
 }
 
 impl Load {
-    /// Whether these may be the ids of a span in which a request was served, of a trace that is
-    /// sampled: one that was sent, or one that began where a request came with none.
+    /// Returns true if these can be the ids of a server span in a sampled trace: either a trace
+    /// that was sent, or one that began with a request without a trace context.
     pub fn may_have_made(&self, trace_id: &str, span_id: &str) -> bool {
         let is_id = |id: &str, length| {
             id.len() == length && id.bytes().all(|byte| byte.is_ascii_hexdigit())
@@ -41,12 +41,12 @@ impl Load {
     }
 }
 
-/// Sends `orders` requests for orders and `strays` that no route matches, over several
-/// connections at once, and returns when all are answered.
+/// Sends `orders` requests for orders and `strays` requests that no route matches, over several
+/// connections at once, and returns when all have a response.
 ///
 /// # Panics
 ///
-/// When an answer is not the one that the service owes.
+/// Panics if a response is not the expected one.
 pub fn send(base: &str, orders: u64, strays: u64) -> Load {
     thread::scope(|scope| {
         for client in 0..CLIENTS {
@@ -78,11 +78,11 @@ pub fn send(base: &str, orders: u64, strays: u64) -> Load {
     }
 }
 
-/// Sends requests for orders that say nothing of a trace, over several connections at once.
+/// Sends requests for orders without a trace context, over several connections at once.
 ///
 /// # Panics
 ///
-/// When an answer is not the one that the service owes.
+/// Panics if a response is not the expected one.
 pub fn send_bare(base: &str, orders: u64) {
     thread::scope(|scope| {
         for client in 0..CLIENTS {

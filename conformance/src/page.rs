@@ -1,4 +1,4 @@
-//! A page as a scraper gets it, and the programs that check it.
+//! A page as a scraper receives it, and the programs that check it.
 
 use std::{
     io::Write,
@@ -11,11 +11,11 @@ use crate::{
     backends::{program, workspace},
 };
 
-/// Asks for Prometheus text 0.0.4.
+/// The `Accept` header for Prometheus text 0.0.4.
 pub const TEXT: &str = "text/plain; version=0.0.4";
-/// Asks for OpenMetrics 1.0 with names of the old alphabet.
+/// The `Accept` header for OpenMetrics 1.0 with names in the legacy character set.
 pub const OPENMETRICS: &str = "application/openmetrics-text; version=1.0.0; escaping=underscores";
-/// Asks for OpenMetrics 1.0 with names as they are.
+/// The `Accept` header for OpenMetrics 1.0 with UTF-8 names.
 pub const OPENMETRICS_UTF8: &str =
     "application/openmetrics-text; version=1.0.0; escaping=allow-utf-8";
 
@@ -23,7 +23,7 @@ pub const OPENMETRICS_UTF8: &str =
 ///
 /// # Panics
 ///
-/// When the page does not come, or comes as something else.
+/// Panics if the page cannot be fetched, or has another content type.
 #[track_caller]
 pub fn fetch(url: &str, accept: &str) -> String {
     let mut answer = agent(LIMIT)
@@ -44,11 +44,11 @@ pub fn fetch(url: &str, accept: &str) -> String {
         .expect("a page is text in UTF-8")
 }
 
-/// `promtool check metrics`: nothing to say about a page in text 0.0.4.
+/// Checks a page in text 0.0.4 with `promtool check metrics`.
 ///
 /// # Errors
 ///
-/// What promtool has to say.
+/// Returns the complaints of promtool.
 pub fn promtool(page: &str) -> Result<(), String> {
     check(
         Command::new(program("bin/promtool")).args(["check", "metrics"]),
@@ -56,17 +56,18 @@ pub fn promtool(page: &str) -> Result<(), String> {
     )
 }
 
-/// The reference parser of OpenMetrics and the rules that it does not hold.
+/// Checks a page with the OpenMetrics reference parser, and with the rules that the parser does not
+/// check.
 ///
 /// # Errors
 ///
-/// What the parser has to say.
+/// Returns the complaints of the parser.
 pub fn openmetrics(page: &str) -> Result<(), String> {
     let script: &Path = &workspace().join("conformance/openmetrics.py");
     check(Command::new(program("python/bin/python")).arg(script), page)
 }
 
-/// Runs a checker over a page, which is clean when the checker succeeds and prints nothing.
+/// Runs a checker over a page. The page is valid if the checker succeeds and prints nothing.
 fn check(command: &mut Command, page: &str) -> Result<(), String> {
     let mut child = command
         .stdin(Stdio::piped())
@@ -74,7 +75,7 @@ fn check(command: &mut Command, page: &str) -> Result<(), String> {
         .stderr(Stdio::piped())
         .spawn()
         .map_err(|error| format!("{command:?} does not start: {error}"))?;
-    // A checker that gives up early closes its end; its output says why.
+    // A checker that stops early closes its stdin; its output says why.
     let _ = child
         .stdin
         .take()

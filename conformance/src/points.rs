@@ -1,4 +1,4 @@
-//! The points in what was pushed, and what a scraper would make of them.
+//! The points in pushed requests, and the samples that a scraper would make of them.
 
 use std::collections::BTreeMap;
 
@@ -9,19 +9,19 @@ use crate::{receiver::Record, samples::Samples};
 /// One point of one series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Point {
-    /// The metric's name, unit and description.
+    /// The name of the metric.
     pub name: String,
     /// The unit, in UCUM.
     pub unit: String,
-    /// What it measures.
+    /// The description of the metric.
     pub description: String,
-    /// The attributes, values as text.
+    /// The attributes, with values as text.
     pub attributes: BTreeMap<String, String>,
-    /// What kind of metric it is of.
+    /// The kind of the metric.
     pub kind: Kind,
-    /// Nanoseconds since 1970; 0 where there is none.
+    /// The start time, in nanoseconds since 1970; 0 if there is none.
     pub start: u64,
-    /// Nanoseconds since 1970.
+    /// The time, in nanoseconds since 1970.
     pub time: u64,
     /// The value.
     pub value: Measure,
@@ -29,34 +29,34 @@ pub struct Point {
     pub exemplars: Vec<Exemplar>,
 }
 
-/// A metric's name and attributes.
+/// The name and the attributes of a metric, which identify a series.
 pub type Series = (String, BTreeMap<String, String>);
 
-/// What kind of metric a point is of.
+/// The kind of a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a test names what it expects")]
 pub enum Kind {
-    /// A value that stands for itself.
+    /// A gauge.
     Gauge,
     /// A sum that can go down too.
     Sum(Temporality),
-    /// A sum that only grows.
+    /// A monotonic sum.
     Counter(Temporality),
     /// A histogram with explicit bounds.
     Histogram(Temporality),
 }
 
-/// Since when a point counts.
+/// The aggregation temporality of a point.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "a test names what it expects")]
 pub enum Temporality {
-    /// Since the last point.
+    /// The value counts since the last point.
     Delta,
-    /// Since the start of the series.
+    /// The value counts since the start of the series.
     Cumulative,
 }
 
-/// What a point says.
+/// The value of a point.
 #[derive(Clone, Debug, PartialEq)]
 #[expect(clippy::exhaustive_enums, reason = "a test names what it expects")]
 pub enum Measure {
@@ -64,13 +64,13 @@ pub enum Measure {
     Number(f64),
     /// A distribution; `buckets` has one more than `bounds`.
     Distribution {
-        /// How many.
+        /// The number of measurements.
         count: u64,
-        /// Of all of them.
+        /// The sum of the measurements.
         sum: f64,
-        /// Upper bounds.
+        /// The upper bounds of the buckets.
         bounds: Vec<f64>,
-        /// How many in each bucket.
+        /// The number of measurements in each bucket.
         buckets: Vec<u64>,
     },
 }
@@ -78,13 +78,13 @@ pub enum Measure {
 /// A measurement, and the trace in which it was made.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exemplar {
-    /// In hex.
+    /// The trace id in hexadecimal.
     pub trace_id: String,
-    /// In hex.
+    /// The span id in hexadecimal.
     pub span_id: String,
-    /// What was measured.
+    /// The measured value.
     pub value: f64,
-    /// Nanoseconds since 1970.
+    /// The time, in nanoseconds since 1970.
     pub time: u64,
 }
 
@@ -95,13 +95,13 @@ impl Exemplar {
 }
 
 impl Point {
-    /// What tells series apart.
+    /// The series of the point.
     pub fn series(&self) -> Series {
         (self.name.clone(), self.attributes.clone())
     }
 }
 
-/// Attributes of the resources in a request, of whatever signal.
+/// Returns the attributes of the resources in a request of any signal.
 pub fn resources(record: &Record) -> Vec<BTreeMap<String, String>> {
     let signals = ["resourceMetrics", "resourceSpans", "resourceLogs"];
     let resources = signals.iter().flat_map(|name| list(&record.body()[*name]));
@@ -110,11 +110,11 @@ pub fn resources(record: &Record) -> Vec<BTreeMap<String, String>> {
         .collect()
 }
 
-/// The points in a request, of the resources with this `service.name`.
+/// Returns the points in a request, of the resources with this `service.name`.
 ///
 /// # Panics
 ///
-/// When it has something that this module does not know.
+/// Panics if the request contains something that this module does not know.
 pub fn points(record: &Record, service: &str) -> Vec<Point> {
     let resources = list(&record.body()["resourceMetrics"]).filter(|resource| {
         attributes(&resource["resource"]["attributes"])
@@ -126,8 +126,8 @@ pub fn points(record: &Record, service: &str) -> Vec<Point> {
     metrics.flat_map(points_of).collect()
 }
 
-/// Each series' last point among those that the receiver took, with the exemplars of all of them:
-/// those are told only once.
+/// Returns the last point of each series among those that the receiver accepted, with the exemplars
+/// of all of its points: an exemplar is exported only once.
 pub fn latest(records: &[Record], service: &str) -> BTreeMap<Series, Point> {
     let mut latest: BTreeMap<Series, Point> = BTreeMap::new();
     for record in records.iter().filter(|record| record.outcome() == "ok") {
@@ -146,12 +146,13 @@ pub fn latest(records: &[Record], service: &str) -> BTreeMap<Series, Point> {
     latest
 }
 
-/// What a page would say of points, by OpenTelemetry's rules for Prometheus; written here again, so
-/// that no mistake of the library is made twice.
+/// Returns the samples that a page would have for these points, by OpenTelemetry's rules for
+/// Prometheus. The rules are implemented here a second time, so that the library's mistakes are not
+/// repeated.
 ///
 /// # Panics
 ///
-/// When a unit is none of those that services here use.
+/// Panics if a unit is not one of those that the services here use.
 pub fn samples<'a>(points: impl IntoIterator<Item = &'a Point>) -> Samples {
     let mut samples = Samples::default();
     for point in points {
@@ -169,7 +170,7 @@ pub fn samples<'a>(points: impl IntoIterator<Item = &'a Point>) -> Samples {
         match &point.value {
             Measure::Number(value) => {
                 samples.put(&name, &labels, *value);
-                // On a page only what grows has exemplars.
+                // On a page only counters and histograms have exemplars.
                 let shown = matches!(point.kind, Kind::Counter(_));
                 for exemplar in point.exemplars.iter().filter(|_| shown) {
                     samples.put_exemplar(&name, &labels, exemplar.parts());
@@ -273,7 +274,7 @@ fn value_of(point: &Value) -> Option<f64> {
     number(&point["asInt"]).or_else(|| number(&point["asDouble"]))
 }
 
-/// A number as OTLP/JSON writes it: 64-bit ones and those that are none are strings.
+/// Parses a number as OTLP/JSON writes it: 64-bit integers and non-finite numbers are strings.
 fn number(value: &Value) -> Option<f64> {
     match value.as_str() {
         Some("Infinity") => Some(f64::INFINITY),

@@ -1,4 +1,4 @@
-//! A real Prometheus that scrapes one page, and the questions that are asked of it.
+//! A real Prometheus that scrapes one page, and queries to it.
 
 use std::{collections::BTreeMap, fs, process::Command};
 
@@ -11,17 +11,17 @@ use crate::{
     samples::{Samples, bound},
 };
 
-/// Which of the two servers.
+/// A version of the Prometheus server.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Release {
-    /// 3.15: UTF-8 names, start times.
+    /// Version 3.15: supports UTF-8 names and start times.
     V3,
-    /// 2.42: a scraper that knows neither.
+    /// Version 2.42: supports neither.
     V2,
 }
 
-/// A Prometheus server, ready to be asked.
+/// A running Prometheus server.
 #[derive(Debug)]
 pub struct Prometheus {
     address: String,
@@ -33,7 +33,7 @@ impl Prometheus {
     ///
     /// # Panics
     ///
-    /// When the server is not installed, of another release, or not ready in time.
+    /// Panics if the server is not installed, has the wrong version, or is not ready in time.
     #[track_caller]
     pub fn start(release: Release, target: &str) -> Self {
         let (binary, features, version) = match release {
@@ -74,11 +74,11 @@ impl Prometheus {
         server
     }
 
-    /// Asks again and again until there is an answer.
+    /// Calls `ask` repeatedly until it returns a value.
     ///
     /// # Panics
     ///
-    /// When there is none in time.
+    /// Panics if there is none in time.
     #[track_caller]
     pub fn wait_for<T>(&mut self, what: &str, ask: impl Fn(&Client<'_>) -> Option<T>) -> T {
         let address = self.address.clone();
@@ -86,12 +86,13 @@ impl Prometheus {
             .wait_for(what, |_| ask(&Client { address: &address }))
     }
 
-    /// Where it takes OTLP by HTTP; only 3.x does. What it takes has the job of its `service.name`.
+    /// The OTLP/HTTP endpoint; only 3.x has one. Data that it receives has the `service.name` as
+    /// its job.
     pub fn endpoint(&self) -> String {
         format!("http://{}/api/v1/otlp", self.address)
     }
 
-    /// Asks once.
+    /// Returns a client for single queries.
     pub fn client(&self) -> Client<'_> {
         Client {
             address: &self.address,
@@ -106,7 +107,7 @@ pub struct Client<'a> {
 }
 
 impl Client<'_> {
-    /// The `data` of an answer of `/api/v1/…`; nothing while the server does not answer.
+    /// Returns the `data` of a response of `/api/v1/…`, or `None` while the server does not answer.
     pub fn get(&self, path: &str, parameters: &[(&str, &str)]) -> Option<Value> {
         let url = format!("http://{}/api/v1/{path}", self.address);
         let request = agent(LIMIT)
@@ -117,7 +118,7 @@ impl Client<'_> {
         Some(answer["data"].take())
     }
 
-    /// The result of an instant query: one entry a series.
+    /// Returns the result of an instant query: one entry per series.
     pub fn query(&self, query: &str) -> Vec<Value> {
         self.get("query", &[("query", query)]).map_or_else(
             Vec::new,
@@ -128,7 +129,7 @@ impl Client<'_> {
         )
     }
 
-    /// The value of the one series that a query gives.
+    /// Returns the value of a query that has exactly one series.
     pub fn value(&self, query: &str) -> Option<f64> {
         match self.query(query).as_slice() {
             [series] => series["value"][1].as_str()?.parse().ok(),
@@ -136,12 +137,12 @@ impl Client<'_> {
         }
     }
 
-    /// All series of a job as they are now, each with its last exemplar, and without the labels that
-    /// say where it came from.
+    /// Returns all current series of a job, each with its last exemplar, and without the labels
+    /// that Prometheus adds for the target.
     ///
     /// # Panics
     ///
-    /// When what the server says is no number.
+    /// Panics if a value is not a number.
     pub fn samples(&self, job: &str) -> Samples {
         let mut samples = Samples::default();
         let selector = format!("{{job=\"{job}\"}}");
@@ -155,7 +156,7 @@ impl Client<'_> {
         let found = self.get("query_exemplars", &range).unwrap_or_default();
         for series in found.as_array().into_iter().flatten() {
             let (name, labels) = labels_of(&series["seriesLabels"]);
-            // They come in the order of their times.
+            // They are ordered by time.
             for exemplar in series["exemplars"].as_array().into_iter().flatten() {
                 let id = |name: &str| exemplar["labels"][name].as_str().unwrap_or_default();
                 let value = exemplar["value"]
@@ -168,9 +169,9 @@ impl Client<'_> {
         samples
     }
 
-    /// Every exemplar of the series that match, as its labels.
+    /// Returns the labels of every exemplar of the series that match.
     pub fn exemplars(&self, query: &str) -> Vec<Value> {
-        // The API wants a time range; this one holds every time that a test can run at.
+        // The API requires a time range; this one includes every time at which a test can run.
         let range = [("query", query), ("start", "0"), ("end", "9999999999")];
         let found = self.get("query_exemplars", &range).unwrap_or_default();
         let series = found.as_array().into_iter().flatten();
@@ -179,7 +180,7 @@ impl Client<'_> {
             .collect()
     }
 
-    /// Type, unit and help of a family, as the page gave them.
+    /// Returns type, unit and help of a family, as the page gave them.
     pub fn metadata(&self, family: &str) -> Option<(String, String, String)> {
         let found = self.get("metadata", &[("metric", family)])?;
         let entry = &found[family][0];
@@ -187,7 +188,7 @@ impl Client<'_> {
         Some((text("type")?, text("unit")?, text("help")?))
     }
 
-    /// What the last scrape of the target complained about; empty when it went well.
+    /// Returns the error of the last scrape of the target; empty if it succeeded.
     pub fn last_error(&self) -> Option<String> {
         let targets = self.get("targets", &[("state", "active")])?;
         let target = &targets["activeTargets"][0];
@@ -196,8 +197,8 @@ impl Client<'_> {
     }
 }
 
-/// Name and labels of a series. Bounds are numbers: what is scraped and what is pushed writes them
-/// in different ways.
+/// Returns the name and the labels of a series. Bucket bounds are normalized as numbers, since
+/// scraped and pushed series write them differently.
 fn labels_of(metric: &Value) -> (String, BTreeMap<String, String>) {
     let text = |name: &str| metric[name].as_str().unwrap_or_default().to_owned();
     let labels = metric
@@ -213,7 +214,7 @@ fn labels_of(metric: &Value) -> (String, BTreeMap<String, String>) {
     (text("__name__"), labels)
 }
 
-/// No `fallback_scrape_protocol`: a page without a proper content type is a failed scrape.
+/// There is no `fallback_scrape_protocol`: a page without a proper content type is a failed scrape.
 fn configuration(target: &str) -> String {
     format!(
         "global: {{scrape_interval: 500ms, scrape_timeout: 500ms}}\n\
@@ -223,7 +224,7 @@ fn configuration(target: &str) -> String {
     )
 }
 
-/// The address that the server has bound, from its log.
+/// Returns the address that the server has bound, from its log.
 fn listener_in(log: &str) -> Option<String> {
     let line = log.lines().find(|line| line.contains("\"Listening on\""))?;
     let address = line.split("address=").nth(1)?;

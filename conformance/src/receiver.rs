@@ -1,4 +1,4 @@
-//! The strict OTLP receiver of `conformance/otlp_receiver`, and what it wrote down.
+//! The strict OTLP receiver of `conformance/otlp_receiver`, and the records that it wrote.
 
 use std::{
     collections::BTreeMap,
@@ -18,16 +18,16 @@ use crate::{
     service::Variables,
 };
 
-/// How a receiver shows who it is, and whom it lets in.
+/// The TLS settings of a receiver.
 #[derive(Clone, Debug, Default)]
 pub struct Security {
-    /// Its certificate; without one it speaks in the clear.
+    /// Its certificate; without one the receiver uses plaintext.
     pub identity: Option<Identity>,
-    /// The root of those who may come in; without one anybody may.
+    /// The root certificate of the accepted clients; without one every client is accepted.
     pub clients: Option<PathBuf>,
 }
 
-/// A receiver of gRPC and of HTTP, each on a port of its own.
+/// A receiver with gRPC and HTTP on separate ports.
 #[derive(Debug)]
 pub struct Receiver {
     security: Security,
@@ -38,17 +38,17 @@ pub struct Receiver {
 }
 
 impl Receiver {
-    /// Starts one that speaks in the clear.
+    /// Starts a plaintext receiver.
     #[track_caller]
     pub fn start() -> Self {
         Self::start_with(Security::default())
     }
 
-    /// Starts one.
+    /// Starts a receiver with these TLS settings.
     ///
     /// # Panics
     ///
-    /// When it is not installed or not ready in time.
+    /// Panics if it is not installed or not ready in time.
     #[track_caller]
     pub fn start_with(security: Security) -> Self {
         let directory = TempDir::with_prefix("barograph-receiver-").expect("a directory");
@@ -64,17 +64,17 @@ impl Receiver {
         receiver
     }
 
-    /// Starts it again on the ports that it had.
+    /// Starts it again on the same ports.
     ///
     /// # Panics
     ///
-    /// When it is not ready in time.
+    /// Panics if it is not ready in time.
     #[track_caller]
     pub fn resume(&mut self) {
         let python = program("python-otlp/bin/python");
         let mut child = Child::start("the receiver", |_| {
             let mut command = Command::new(python);
-            // Its sources stay as they are: no compiled ones beside them.
+            // `-B` writes no compiled files beside the sources.
             command
                 .arg("-B")
                 .arg(workspace().join("conformance/otlp_receiver"))
@@ -100,12 +100,12 @@ impl Receiver {
         self.child = Some(child);
     }
 
-    /// Ends it; its ports and its records stay.
+    /// Stops it; its ports and its records are kept.
     pub fn stop(&mut self) {
         self.child = None;
     }
 
-    /// Shows another certificate from the next start on.
+    /// Sets the certificate that is used from the next start on.
     pub fn set_security(&mut self, security: Security) {
         self.security = security;
     }
@@ -122,11 +122,11 @@ impl Receiver {
         }
     }
 
-    /// Tells it how to fail the next requests of a case, one fault each.
+    /// Sets the faults for the next requests of a case, one fault per request.
     ///
     /// # Panics
     ///
-    /// When it does not listen, or speaks TLS.
+    /// Panics if it does not listen, or uses TLS.
     #[track_caller]
     pub fn tell(&self, case: &str, faults: &[Value]) {
         agent(LIMIT)
@@ -135,13 +135,15 @@ impl Receiver {
             .expect("a receiver is told its faults");
     }
 
-    /// Posts to it as JSON what breaks a rule, once for each, and looks for words of the verdict.
+    /// Posts JSON requests that each break one rule, and checks that the verdict has the expected
+    /// words.
     ///
-    /// Of each: what is taken out of the clean request, what is put there, and the words.
+    /// Each entry of `broken` has the text to replace in the clean request, its replacement, and
+    /// the words.
     ///
     /// # Panics
     ///
-    /// When a rule is not found to be broken.
+    /// Panics if a broken rule is not detected.
     #[track_caller]
     pub fn check_rules(&self, path: &str, clean: &str, broken: &[(&str, &str, &str)]) {
         let url = format!("{}{path}", self.endpoint(Transport::Json));
@@ -158,14 +160,14 @@ impl Receiver {
         }
     }
 
-    /// All that it wrote down, in the order in which it came.
+    /// Returns all records, in the order in which the requests arrived.
     ///
     /// # Panics
     ///
-    /// When what it wrote is no record.
+    /// Panics if a line is not a valid record.
     pub fn records(&self) -> Vec<Record> {
         let text = fs::read_to_string(self.directory.path().join("records")).expect("records");
-        // The last line may be half written.
+        // The last line may be incomplete.
         let lines = text
             .split_inclusive('\n')
             .filter(|line| line.ends_with('\n'));
@@ -174,7 +176,7 @@ impl Receiver {
             .collect()
     }
 
-    /// The records of a case: of the requests with this `x-case` among their headers.
+    /// Returns the records of a case: the requests with this `x-case` header.
     pub fn case(&self, case: &str) -> Vec<Record> {
         let mut records = self.records();
         records.retain(|record| record.headers().get("x-case").map(String::as_str) == Some(case));
@@ -182,23 +184,23 @@ impl Receiver {
     }
 }
 
-/// The three ways to send OTLP.
+/// The three OTLP transports.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "these are all that OTLP has")]
 pub enum Transport {
-    /// gRPC.
+    /// OTLP over gRPC.
     Grpc,
-    /// HTTP with protobuf.
+    /// OTLP over HTTP with protobuf.
     Protobuf,
-    /// HTTP with JSON.
+    /// OTLP over HTTP with JSON.
     Json,
 }
 
 impl Transport {
-    /// All of them.
+    /// All transports.
     pub const ALL: [Self; 3] = [Self::Grpc, Self::Protobuf, Self::Json];
 
-    /// As `OTEL_EXPORTER_OTLP_PROTOCOL` has it.
+    /// The name as in `OTEL_EXPORTER_OTLP_PROTOCOL`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Grpc => "grpc",
@@ -208,8 +210,8 @@ impl Transport {
     }
 }
 
-/// What tells a service to push metrics alone to an endpoint, and to be scraped as well. It says who it
-/// is in its `service.name` and in the header `x-case`.
+/// Returns the variables that make a service push metrics alone to an endpoint, and be scraped as
+/// well. The service identifies itself by its `service.name` and by the header `x-case`.
 pub fn pushing(name: &str, endpoint: &str, transport: Transport) -> Variables {
     let mut variables = pushing_events(name, endpoint, transport);
     variables.extend([
@@ -220,7 +222,8 @@ pub fn pushing(name: &str, endpoint: &str, transport: Transport) -> Variables {
     variables
 }
 
-/// The same of spans and log records; metrics are on the page alone.
+/// Returns the variables that make a service push spans and log records; metrics are on the page
+/// only.
 pub fn pushing_events(name: &str, endpoint: &str, transport: Transport) -> Variables {
     Variables::from([
         ("OTEL_SERVICE_NAME", name.to_owned()),
@@ -231,17 +234,17 @@ pub fn pushing_events(name: &str, endpoint: &str, transport: Transport) -> Varia
     ])
 }
 
-/// One request as the receiver saw it.
+/// One request as the receiver recorded it.
 #[derive(Clone, Debug)]
 pub struct Record(Value);
 
 impl Record {
-    /// Seconds since 1970 at which the request was there.
+    /// The time at which the request had arrived, in seconds since 1970.
     pub fn time(&self) -> f64 {
         self.0["time"].as_f64().unwrap_or_default()
     }
 
-    /// The transport, as the variables name it.
+    /// The name of the transport, as in the environment variables.
     pub fn transport(&self) -> &str {
         self.text("transport")
     }
@@ -251,17 +254,17 @@ impl Record {
         self.text("path")
     }
 
-    /// The content encoding; of gRPC none is known.
+    /// The content encoding; unknown for gRPC.
     pub fn encoding(&self) -> &str {
         self.text("encoding")
     }
 
-    /// `ok`, or the kind of fault that the request met.
+    /// `ok`, or the kind of fault that was injected.
     pub fn outcome(&self) -> &str {
         self.text("outcome")
     }
 
-    /// Headers or metadata, names in lower case.
+    /// The headers or metadata, with names in lower case.
     pub fn headers(&self) -> BTreeMap<String, String> {
         let headers = self.0["headers"].as_object().into_iter().flatten();
         headers
@@ -269,17 +272,17 @@ impl Record {
             .collect()
     }
 
-    /// Bytes as they came; of gRPC those of the whole connection up to here.
+    /// The bytes on the wire; for gRPC those of the whole connection so far.
     pub fn wire(&self) -> u64 {
         self.0["wire"].as_u64().unwrap_or_default()
     }
 
-    /// Bytes when decoded.
+    /// The size of the decoded request in bytes.
     pub fn size(&self) -> u64 {
         self.0["size"].as_u64().unwrap_or_default()
     }
 
-    /// What is not by the letter of OTLP.
+    /// The violations of the OTLP specification.
     pub fn wrong(&self) -> Vec<&str> {
         let wrong = self.0["wrong"].as_array().into_iter().flatten();
         wrong.filter_map(Value::as_str).collect()

@@ -1,22 +1,23 @@
-//! What a page says, as values that can be compared: by series, the value and the exemplar.
+//! The samples of a page in a comparable form: the value and the exemplar of each series.
 
 use std::collections::BTreeMap;
 
-/// Series to values, with an exemplar where there is one.
+/// The value of each series, and its exemplar if there is one.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Samples {
-    /// By series, as a page writes it with its labels in order. Text, so that a `NaN` equals itself.
+    /// The values by series, which are written as on a page with sorted labels. Values are text, so
+    /// that a `NaN` equals itself.
     pub values: BTreeMap<String, String>,
-    /// Trace id, span id and value.
+    /// The exemplars by series: trace id, span id and value.
     pub exemplars: BTreeMap<String, (String, String, String)>,
 }
 
 impl Samples {
-    /// Reads a page in text 0.0.4 or OpenMetrics, with names of the old alphabet.
+    /// Parses a page in text 0.0.4 or OpenMetrics, with names in the legacy character set.
     ///
     /// # Panics
     ///
-    /// When a line is none that such a page has.
+    /// Panics if a line is not valid on such a page.
     pub fn of_page(page: &str) -> Self {
         let mut samples = Self::default();
         for line in page.lines().filter(|line| !line.starts_with('#')) {
@@ -31,7 +32,7 @@ impl Samples {
     ///
     /// # Panics
     ///
-    /// When the series has one already.
+    /// Panics if the series already has one.
     pub fn put(&mut self, name: &str, labels: &BTreeMap<String, String>, value: f64) {
         let series = series(name, labels);
         let known = self.values.insert(series, value.to_string());
@@ -49,8 +50,8 @@ impl Samples {
         self.exemplars.insert(series(name, labels), exemplar);
     }
 
-    /// Leaves out what differs from one reading to the next without anybody recording: the process,
-    /// the library's own numbers, and who is speaking, which is pushed as a resource.
+    /// Removes what differs between two readings although nothing was recorded: process metrics,
+    /// the library's own metrics, and `target_info`, which is pushed as a resource.
     pub fn without_volatile(mut self) -> Self {
         const VOLATILE: [&str; 4] = ["process_", "barograph_", "otel_sdk_", "target_info"];
         let stays = |series: &str| !VOLATILE.iter().any(|name| series.starts_with(name));
@@ -64,7 +65,7 @@ impl Samples {
         self.values.get(series)?.parse().ok()
     }
 
-    /// The sum over the series of a family's samples of this name.
+    /// The sum of the samples with this name over all series.
     pub fn sum(&self, name: &str) -> f64 {
         let of = |series: &str| series == name || series.starts_with(&format!("{name}{{"));
         let values = self.values.iter().filter(|(series, _)| of(series));
@@ -73,18 +74,18 @@ impl Samples {
             .sum()
     }
 
-    /// Where two readings differ, a line each.
+    /// Returns the differences between two readings, one line each.
     pub fn differences(&self, other: &Self) -> Vec<String> {
         let mut differences = compared(&self.values, &other.values, "");
         differences.extend(compared(&self.exemplars, &other.exemplars, "exemplar of "));
         differences
     }
 
-    /// Compares two readings that have to be the same.
+    /// Checks that two readings are equal.
     ///
     /// # Panics
     ///
-    /// When they differ: with the first differences.
+    /// Panics with the first differences if they are not.
     #[track_caller]
     pub fn check_same(&self, other: &Self, what: &str) {
         let differences = self.differences(other);
@@ -112,7 +113,7 @@ impl Samples {
     }
 }
 
-/// Name, labels and value of what stands before a time or the end of the line.
+/// Returns the name, the labels and the value, which end at a timestamp or at the end of the line.
 fn split(line: &str) -> Option<(&str, BTreeMap<String, String>, f64)> {
     let end = line.find(['{', ' '])?;
     let (name, mut rest) = line.split_at(end);
@@ -141,17 +142,17 @@ fn split(line: &str) -> Option<(&str, BTreeMap<String, String>, f64)> {
     Some((name, labels, value.parse().ok()?))
 }
 
-/// A bound in the one way in which it is compared.
+/// Returns a bucket bound in normalized form.
 ///
 /// # Panics
 ///
-/// When it is no number.
+/// Panics if the text is not a number.
 pub fn bound(text: &str) -> String {
     let bound = text.replace("Inf", "inf").parse::<f64>();
     bound.expect("a bound is a number").to_string()
 }
 
-/// The text up to the quote that ends it, and what follows.
+/// Returns the text up to the closing quote, and the rest.
 fn quoted(text: &str) -> Option<(String, &str)> {
     let mut value = String::new();
     let mut letters = text.char_indices();

@@ -1,4 +1,4 @@
-//! The service under test, built by cargo and started as any user would.
+//! The services under test, built by cargo and started as a user would start them.
 
 use std::{
     collections::BTreeMap,
@@ -23,10 +23,10 @@ use crate::{
     samples::Samples,
 };
 
-/// Variables of the environment.
+/// Environment variables.
 pub type Variables = BTreeMap<&'static str, String>;
 
-/// A running service: its own address, and the page where its numbers are.
+/// A running service, with its own address and the URL of its page.
 #[derive(Debug)]
 pub struct Service {
     address: SocketAddr,
@@ -35,13 +35,13 @@ pub struct Service {
 }
 
 impl Service {
-    /// `examples/hello` exactly as it is.
+    /// Starts `examples/hello` unchanged.
     #[track_caller]
     pub fn hello() -> Self {
         Self::hello_with(&Variables::new())
     }
 
-    /// `examples/hello` with variables in its environment, and none of OpenTelemetry's besides.
+    /// Starts `examples/hello` with these environment variables, and no other `OTEL_` variables.
     #[track_caller]
     pub fn hello_with(variables: &Variables) -> Self {
         static BUILT: OnceLock<PathBuf> = OnceLock::new();
@@ -49,7 +49,7 @@ impl Service {
         Self::start(program, &[], variables)
     }
 
-    /// The same service with the switches that `hello` leaves at their defaults.
+    /// Starts the same service with options that `hello` leaves at their defaults.
     #[track_caller]
     pub fn switched(switches: &[&str]) -> Self {
         static BUILT: OnceLock<PathBuf> = OnceLock::new();
@@ -57,7 +57,7 @@ impl Service {
         Self::start(program, switches, &Variables::new())
     }
 
-    /// A service that writes to every kind of instrument, from several threads at once.
+    /// Starts a service that writes to every kind of instrument, from several threads at once.
     #[track_caller]
     pub fn instruments(variables: &Variables) -> Self {
         static BUILT: OnceLock<PathBuf> = OnceLock::new();
@@ -65,7 +65,7 @@ impl Service {
         Self::start(program, &[], variables)
     }
 
-    /// A service that makes every kind of span and log record.
+    /// Starts a service that produces every kind of span and log record.
     #[track_caller]
     pub fn events(variables: &Variables) -> Self {
         static BUILT: OnceLock<PathBuf> = OnceLock::new();
@@ -73,7 +73,8 @@ impl Service {
         Self::start(program, &[], variables)
     }
 
-    /// A service that keeps traces which were not sampled; without `keep` one that does not.
+    /// Starts a service with tail sampling of unsampled traces; without the argument `keep` it has
+    /// none.
     #[track_caller]
     pub fn keeping(arguments: &[&str], variables: &Variables) -> Self {
         static BUILT: OnceLock<PathBuf> = OnceLock::new();
@@ -81,13 +82,13 @@ impl Service {
         Self::start(program, arguments, variables)
     }
 
-    /// A service that is attacked.
+    /// Starts the service that the attack tests run against.
     #[track_caller]
     pub fn target(arguments: &[&str]) -> Self {
         Self::start(&target_program(), arguments, &Variables::new())
     }
 
-    /// The same within limits that a shell sets, such as `ulimit -n 64`.
+    /// Starts the same service within limits that a shell sets, such as `ulimit -n 64`.
     #[track_caller]
     pub fn target_limited(limits: &str, arguments: &[String]) -> Self {
         let script = format!("{limits}; exec \"$0\" \"$@\"");
@@ -98,7 +99,7 @@ impl Service {
         Self::start(Path::new("bash"), &all, &Variables::new())
     }
 
-    /// One of a chain of services: its arguments say what comes before and after it.
+    /// Starts one service of a chain: its arguments name the services before and after it.
     #[track_caller]
     pub fn link(arguments: &[&str], variables: &Variables) -> Self {
         static BUILT: OnceLock<PathBuf> = OnceLock::new();
@@ -125,16 +126,16 @@ impl Service {
         }
     }
 
-    /// Where requests go, without the path.
+    /// The URL of the service, without a path.
     pub fn url(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Asks the service for a path and returns what it answers.
+    /// Requests a path from the service and returns the response body.
     ///
     /// # Panics
     ///
-    /// When there is nothing in time, or its status is not 200.
+    /// Panics if there is no response in time, or its status is not 200.
     #[track_caller]
     pub fn ask(&self, path: &str) -> String {
         let answer = agent(PATIENCE).get(format!("{}{path}", self.url())).call();
@@ -142,46 +143,46 @@ impl Service {
         answer.body_mut().read_to_string().expect("a body of text")
     }
 
-    /// The URL of `/metrics`, as the start line gave it.
+    /// The URL of `/metrics`, from the start line.
     pub fn page(&self) -> &str {
         &self.page
     }
 
-    /// The page's `host:port`, which is what a scrape configuration wants.
+    /// The `host:port` of the page, as a scrape configuration has it.
     pub fn page_address(&self) -> &str {
         self.page
             .trim_start_matches("http://")
             .trim_end_matches("/metrics")
     }
 
-    /// What the page says now.
+    /// Fetches and parses the page.
     #[track_caller]
     pub fn samples(&self) -> Samples {
         Samples::of_page(&page::fetch(&self.page, page::OPENMETRICS))
     }
 
-    /// Asks again and again until there is an answer.
+    /// Calls `ask` repeatedly until it returns a value.
     ///
     /// # Panics
     ///
-    /// When there is none in time.
+    /// Panics if there is none in time.
     #[track_caller]
     pub fn wait_for<T>(&mut self, what: &str, ask: impl FnMut(&Child) -> Option<T>) -> T {
         self.child.wait_for(what, ask)
     }
 
-    /// Ends the service in order, and returns what it has printed.
+    /// Shuts the service down with SIGTERM, and returns its output.
     ///
     /// # Panics
     ///
-    /// When it ends late, with an error or with a panic.
+    /// Panics if it ends late, with an error or with a panic.
     #[track_caller]
     pub fn end(self) -> String {
         let ended = self.child.terminate();
         let log = ended.log;
         assert_eq!(ended.status.code(), Some(0), "{log}");
         assert!(!log.contains("panicked"), "{log}");
-        // Five seconds for requests in flight, five for what is left to push, and one for luck.
+        // Five seconds for requests in flight, five for the final export, and one as a margin.
         assert!(
             ended.took < Duration::from_secs(11),
             "{:?}: {log}",
@@ -190,18 +191,19 @@ impl Service {
         log
     }
 
-    /// The process itself.
+    /// The process of the service.
     pub fn child(&self) -> &Child {
         &self.child
     }
 
-    /// The process itself, to be waited for or ended.
+    /// Returns the process, to wait for it or to end it.
     pub fn into_child(self) -> Child {
         self.child
     }
 }
 
-/// What starts a service at an address, with variables and none of OpenTelemetry's besides.
+/// Returns the command that starts a service at an address, with these variables and no other
+/// `OTEL_` variables.
 pub fn command(program: &Path, address: SocketAddr, variables: &Variables) -> Command {
     let mut command = Command::new(program);
     for (name, _) in env::vars_os() {
@@ -212,7 +214,7 @@ pub fn command(program: &Path, address: SocketAddr, variables: &Variables) -> Co
     command
         .env("HELLO_ADDR", address.to_string())
         .env("OTEL_EXPORTER_PROMETHEUS_PORT", "0")
-        // A line for each request would bury what the library says.
+        // A log line per request would hide the library's messages.
         .env("RUST_LOG", "info,hello=warn,target_service=warn")
         .envs(variables);
     command
@@ -226,26 +228,27 @@ pub fn target_program() -> PathBuf {
     BUILT.get_or_init(build).clone()
 }
 
-/// The URL of the page, as the start line has it. Other lines may name receivers.
+/// Returns the URL of the page from the start line. Other lines may name receivers.
 fn page_in(log: &str) -> Option<String> {
     let (_, rest) = log.split_once("metrics at http://")?;
     let end = rest.find("/metrics")?;
     Some(format!("http://{}/metrics", &rest[..end]))
 }
 
-/// A port that was free a moment ago. The service takes only an address that is named to it.
+/// Returns an address with a port that was free a moment ago, since the service must be given a
+/// fixed address.
 ///
-/// It is none of those that the system gives to whoever asks for any, one of whom might be given it
-/// before the service has it.
+/// The port is outside the ephemeral range, so that the system does not give it to another process
+/// before the service binds it.
 ///
 /// # Panics
 ///
-/// When there is none.
+/// Panics if no port is free.
 pub fn free_address() -> SocketAddr {
     const FIRST: u32 = 10_000;
     const PORTS: u32 = 22_000;
     static NEXT: AtomicU32 = AtomicU32::new(0);
-    // Other tests that run now begin elsewhere.
+    // Tests that run at the same time begin at different ports.
     let begin = process::id().wrapping_mul(64);
     let ports = (0..PORTS).map(|_| {
         let next = begin.wrapping_add(NEXT.fetch_add(1, Ordering::Relaxed));
@@ -256,12 +259,12 @@ pub fn free_address() -> SocketAddr {
     free.next().expect("a free loopback port")
 }
 
-/// Builds one program and returns where cargo has put it.
+/// Builds one program and returns its path.
 #[track_caller]
 fn build(arguments: &[&str]) -> PathBuf {
     let mut command = Command::new(env!("CARGO"));
-    // What cargo tells these tests is not for another cargo: a dependency's build script that asks for
-    // it would run anew each time.
+    // The variables that cargo sets for these tests must not reach another cargo: a dependency's
+    // build script that reads them would be rerun each time.
     for (name, _) in env::vars_os() {
         let own = ["CARGO_MANIFEST_", "CARGO_PKG_"];
         if own
@@ -271,7 +274,7 @@ fn build(arguments: &[&str]) -> PathBuf {
             command.env_remove(name);
         }
     }
-    // Optimized where these tests are: they measure it then.
+    // Use the same profile as these tests: optimized tests measure the service.
     let profile = match cfg!(debug_assertions) {
         true => "dev",
         false => "release",

@@ -13,20 +13,20 @@ use crate::{
 
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// The signals, as the service's arguments name them.
+/// The signals, by their names in the service's arguments.
 pub const SIGNALS: [&str; 3] = ["metrics", "traces", "logs"];
 
-/// A service that is attacked, and its receivers.
+/// The service under attack, and its receivers.
 #[derive(Debug)]
 pub struct Target {
-    /// One for each of [`SIGNALS`].
+    /// One receiver for each of [`SIGNALS`].
     pub receivers: Vec<FakeReceiver>,
     /// The service.
     pub service: Service,
 }
 
 impl Target {
-    /// Starts all of it, with more arguments than the receivers.
+    /// Starts a service and its receivers, with additional arguments.
     #[track_caller]
     pub fn start(arguments: &[String]) -> Self {
         Self::start_with(SIGNALS.map(|_| FakeReceiver::keeping()).into(), arguments)
@@ -44,15 +44,15 @@ impl Target {
         }
     }
 
-    /// Has all receivers behave like this.
+    /// Sets the behavior of all receivers.
     pub fn behave(&self, behavior: &Behavior) {
         for receiver in &self.receivers {
             receiver.behave(behavior);
         }
     }
 
-    /// Waits until something holds of the receiver of each signal. Returns the signals of which it does
-    /// not in time.
+    /// Waits until a condition holds for the receiver of each signal. Returns the signals for which
+    /// it did not hold in time.
     pub fn wait_for(
         &self,
         patience: Duration,
@@ -70,11 +70,11 @@ impl Target {
         }
     }
 
-    /// Makes something to deliver until each signal was delivered anew. Returns those that were not in
-    /// time.
+    /// Produces telemetry until each signal was delivered anew. Returns the signals that were not
+    /// delivered in time.
     pub fn wait_for_delivery(&self, patience: Duration) -> Vec<&'static str> {
         let before: Vec<u64> = self.receivers.iter().map(FakeReceiver::taken).collect();
-        // The first may have been on its way.
+        // The first delivery may already have been in flight.
         self.wait_for(patience, |number, receiver| {
             if number == 0 {
                 load::send_bare(&self.service.url(), 1);
@@ -84,7 +84,7 @@ impl Target {
     }
 }
 
-/// The arguments that tell the service where its receivers are.
+/// Returns the arguments that give the service its receivers.
 pub fn arguments_for(receivers: &[FakeReceiver]) -> Vec<String> {
     let receivers = SIGNALS.iter().zip(receivers);
     let arguments = receivers.map(|(signal, receiver)| format!("{signal}={}", receiver.endpoint()));

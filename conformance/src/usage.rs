@@ -1,4 +1,4 @@
-//! What a process uses up, and how long it takes to answer.
+//! The resources that a process uses, and its response times.
 
 use std::{
     fs,
@@ -9,23 +9,23 @@ use std::{
 
 use crate::{ask::agent, child::Child};
 
-/// What a process has at one moment.
+/// The resources that a process uses at one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// Bytes of memory that are resident.
+    /// Resident memory, in bytes.
     pub resident: u64,
-    /// Threads.
+    /// The number of threads.
     pub threads: u64,
-    /// Open file descriptors.
+    /// The number of open file descriptors.
     pub descriptors: u64,
 }
 
 impl Usage {
-    /// Reads it from `/proc`.
+    /// Reads the usage from `/proc`.
     ///
     /// # Panics
     ///
-    /// When the process has ended.
+    /// Panics if the process has ended.
     #[track_caller]
     pub fn of(child: &Child) -> Self {
         let directory = format!("/proc/{}", child.id());
@@ -45,24 +45,24 @@ impl Usage {
     }
 }
 
-/// Bytes as megabytes, for tables.
+/// Converts bytes to mebibytes, for tables.
 pub fn megabytes(bytes: u64) -> f64 {
     bytes as f64 / f64::from(1 << 20)
 }
 
-/// How long requests took, or why they failed.
+/// The response times of requests, and the reasons of failures.
 #[derive(Clone, Debug, Default)]
 pub struct Answers {
-    /// Of those that were answered with 200, in any order.
+    /// The times of the requests with status 200, in any order.
     pub times: Vec<Duration>,
-    /// What was wrong with the others.
+    /// The failures of the other requests.
     pub failures: Vec<String>,
 }
 
 impl Answers {
-    /// Asks for a URL again and again, with a pause between, while `goes_on`.
+    /// Requests a URL repeatedly, with a pause between, while `goes_on`.
     ///
-    /// Each request has a connection of its own, if `connections` says so.
+    /// `connections` says whether each request opens a new connection.
     pub fn collect(
         url: &str,
         connections: Connections,
@@ -87,7 +87,7 @@ impl Answers {
         answers
     }
 
-    /// The time within which so great a share of them came; zero where there are none.
+    /// The time within which this share of the requests completed; zero if there are none.
     pub fn percentile(&self, share: f64) -> Duration {
         let mut times = self.times.clone();
         times.sort_unstable();
@@ -99,13 +99,13 @@ impl Answers {
     }
 }
 
-/// Whether requests share a connection.
+/// The use of connections by requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[expect(clippy::exhaustive_enums, reason = "there is nothing between")]
 pub enum Connections {
-    /// One for all of them.
+    /// One connection for all requests.
     Kept,
-    /// One for each.
+    /// A new connection for each request.
     New,
 }
 

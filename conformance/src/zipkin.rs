@@ -1,4 +1,4 @@
-//! A real Zipkin, and the question for a trace.
+//! A real Zipkin, and queries for traces.
 
 use std::process::Command;
 
@@ -14,11 +14,11 @@ pub struct Zipkin {
 }
 
 impl Zipkin {
-    /// Starts one.
+    /// Starts a Zipkin.
     ///
     /// # Panics
     ///
-    /// When it is not installed or not ready in time.
+    /// Panics if it is not installed or not ready in time.
     #[track_caller]
     pub fn start() -> Self {
         let jar = program("zipkin/zipkin-server-3.6.1-exec.jar");
@@ -37,16 +37,16 @@ impl Zipkin {
         Self { port, child }
     }
 
-    /// Where spans go.
+    /// The endpoint that accepts spans.
     pub fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}/api/v2/spans", self.port)
     }
 
-    /// The spans of a trace as Zipkin writes them, once there are that many.
+    /// Returns the spans of a trace as Zipkin writes them, once there are that many.
     ///
     /// # Panics
     ///
-    /// When there are fewer in time.
+    /// Panics if there are fewer when the time is over.
     #[track_caller]
     pub fn trace(&mut self, trace_id: &str, spans: usize) -> Vec<Value> {
         let port = self.port;

@@ -1,4 +1,4 @@
-//! The real backends for spans and messages answer as the tests ask them.
+//! Checks that the real backends for spans and messages answer the queries of the tests.
 
 use std::io::Write as _;
 use std::process::{Command, Stdio};

@@ -1,5 +1,5 @@
-//! One Prometheus scrapes a service and is pushed to by it: after the load every series has the same
-//! value by both ways.
+//! One Prometheus scrapes a service and receives its OTLP: after the load every series has the same
+//! value on both paths.
 
 use std::{
     thread,
@@ -46,8 +46,8 @@ fn every_instrument_says_the_same_by_both_ways() {
     assert_eq!(pulled.value("orders_total"), Some(4.0 * 500.0 * 3.0));
 }
 
-/// The address of the page is chosen beforehand: the server wants to know it when it starts, and the
-/// service wants to know where the server is.
+/// Starts a service and a server. The port of the page is chosen in advance, since each of the two
+/// needs the address of the other at startup.
 fn start(service: fn(&conformance::service::Variables) -> Service) -> (Service, Prometheus) {
     let page = free_address();
     let server = Prometheus::start(Release::V3, &page.to_string());
@@ -57,7 +57,7 @@ fn start(service: fn(&conformance::service::Variables) -> Service) -> (Service, 
     (service(&variables), server)
 }
 
-/// What the server has by either way when both say what the page says now.
+/// Waits until the scraped and the pushed samples both equal the page, and returns both.
 #[track_caller]
 fn settled(service: &Service, server: &Prometheus) -> (Samples, Samples) {
     let page = service.samples().without_volatile();
@@ -66,7 +66,7 @@ fn settled(service: &Service, server: &Prometheus) -> (Samples, Samples) {
         let begun = Instant::now();
         let samples = loop {
             let samples = of(server.client().samples(job));
-            // Values only: of an exemplar the server keeps the last that it was told.
+            // Only values are compared: the server keeps the last exemplar that it received.
             if samples.values == page.values {
                 break samples;
             }
@@ -87,17 +87,17 @@ fn settled(service: &Service, server: &Prometheus) -> (Samples, Samples) {
     (pulled, pushed)
 }
 
-/// Without what the server adds, and in one way where it has two.
+/// Removes the samples that the server adds, and normalizes those that it represents in two ways.
 fn of(samples: Samples) -> Samples {
     let mut samples = samples.without_volatile();
     let stays = |series: &str| series != "up" && !series.starts_with("scrape_");
     samples.values.retain(|series, _| stays(series));
-    // A gauge of unit 1 has no suffix by OpenTelemetry's rules, and one by the server's own, which it
-    // applies to what is pushed.
+    // A gauge with unit 1 has no suffix by OpenTelemetry's rules. The server adds one to pushed
+    // metrics.
     if let Some(value) = samples.values.remove("seen_share_ratio") {
         samples.values.insert("seen_share".to_owned(), value);
     }
-    // Up-down counters are gauges on a page, where those have no exemplars.
+    // Up-down counters are gauges on a page, and gauges have no exemplars there.
     let grows = |series: &str| series.contains("_total") || series.contains("_bucket{");
     samples.exemplars.retain(|series, _| grows(series));
     samples

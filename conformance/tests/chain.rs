@@ -1,5 +1,5 @@
-//! Services in a chain: over HTTP and through a real broker Jaeger has one trace of all of them, or
-//! linked ones where that was asked for; and what was sent along arrives as it was.
+//! Services in a chain, over HTTP and through a real broker: Jaeger has one trace of all services,
+//! or linked traces if these are configured, and the propagated baggage arrives unchanged.
 
 use std::{collections::BTreeMap, thread};
 
@@ -14,7 +14,7 @@ use conformance::{
 };
 use serde_json::Value;
 
-/// Lists and properties, spaces within and a letter that is percent-encoded.
+/// Baggage with lists, properties, spaces and a percent-encoded letter.
 const BAGGAGE: &str = "tenant=acme;p=1;q,user=%C3%A4nne,cart=a%20b%2Cc";
 const CALLER: &str = "b7ad6b7169203331";
 const CLIENTS: u64 = 4;
@@ -31,12 +31,12 @@ fn trace_id(id: u64) -> String {
     format!("{:032x}", (0xc4a1_u128 << 112) | u128::from(id))
 }
 
-/// Baggage of its own for each order, so that none is taken for another's.
+/// Returns different baggage for each order, so that a mix-up is detected.
 fn baggage(id: u64) -> String {
     format!("{BAGGAGE},order={id}")
 }
 
-/// Sends all orders, from several clients at once, and gives the answers.
+/// Sends all orders from several clients at once, and returns the responses.
 fn send(first: &Service) -> BTreeMap<u64, String> {
     let (url, agent) = (first.url(), &agent(PATIENCE));
     let ask = |id: u64| {
@@ -64,8 +64,8 @@ fn send(first: &Service) -> BTreeMap<u64, String> {
     })
 }
 
-/// The spans of a trace from its root on, where each has one child at the most: service, kind and
-/// name of each.
+/// Returns the spans of a trace from its root on as service, kind and name. Each span may have at
+/// most one child.
 #[track_caller]
 fn line_of(spans: &[Span], root: Option<&str>) -> Vec<String> {
     let mut line = Vec::new();
@@ -113,7 +113,7 @@ fn over_http_two_and_three_services_are_one_trace() {
             assert_eq!(state, Some("vendor=17"), "{span:#?}");
         }
     }
-    // Without a caller's trace the first service begins one. Two services are a chain, too.
+    // Without the trace of a caller, the first service begins one. Here the chain has two services.
     second.ask("/orders/77");
     let log = second.end();
     let seen = saying(&log, "order seen");
@@ -131,11 +131,11 @@ fn over_http_two_and_three_services_are_one_trace() {
     third.end();
 }
 
-/// A service that sends records, one that processes them and asks the third.
+/// A service that sends records, one that processes them and calls the third.
 struct Chain {
     jaeger: Jaeger,
     kafka: Kafka,
-    /// What the one that processes has printed.
+    /// The output of the service that processes records.
     log: String,
 }
 
@@ -169,7 +169,7 @@ fn through_a_broker(relation: &[&str]) -> Chain {
     Chain { jaeger, kafka, log }
 }
 
-/// What kcat sees in the headers of the records, by order.
+/// Returns the headers of the records, as kcat prints them, by order.
 fn headers(kafka: &mut Kafka) -> BTreeMap<u64, String> {
     let messages = kafka.messages(TOPIC, ORDERS as usize).into_iter();
     let pairs = messages.map(|message| {
@@ -185,7 +185,7 @@ fn named<'a>(spans: &'a [Span], name: &str) -> &'a Span {
     found.unwrap_or_else(|| panic!("no {name} in {spans:#?}"))
 }
 
-/// A record's headers lead to the span that has sent it, with what travels.
+/// Checks that a record's headers refer to the span that sent it, and have the propagated state.
 #[track_caller]
 fn check_headers(headers: &str, id: u64, sent: &Span) {
     let traceparent = format!("traceparent=00-{}-{}-01", trace_id(id), sent.id);

@@ -1,5 +1,5 @@
-//! Everything that `examples/hello` has recorded when it is asked to end has arrived when it has
-//! ended: by every transport, through collectors that others wrote.
+//! Everything that `examples/hello` recorded before SIGTERM is delivered when the process has
+//! ended: over every transport, and through third-party collectors.
 
 use std::{collections::BTreeMap, thread, time::Duration, time::Instant};
 
@@ -17,7 +17,7 @@ use conformance::{
 const ORDERS: u64 = 200;
 const STRAYS: u64 = 10;
 
-/// How one service is told to push.
+/// The export configuration of one service.
 struct Way {
     name: String,
     variables: Variables,
@@ -31,7 +31,7 @@ impl Way {
     }
 }
 
-/// What a service said of itself, last.
+/// The last page and the output of a service.
 struct Run {
     name: String,
     load: Load,
@@ -39,7 +39,8 @@ struct Run {
     log: String,
 }
 
-/// The interval is the default of a minute: what arrives is sent because the service ends.
+/// Runs a service. Its export interval is the default of a minute, so what arrives is sent by the
+/// shutdown.
 fn run(way: Way) -> Run {
     let service = Service::hello_with(&way.variables);
     let load = load::send(&service.url(), ORDERS, STRAYS);
@@ -52,7 +53,7 @@ fn run(way: Way) -> Run {
     }
 }
 
-/// Runs services at the same time.
+/// Runs the services at the same time.
 fn run_all(ways: Vec<Way>) -> Vec<Run> {
     thread::scope(|scope| {
         let runs: Vec<_> = ways
@@ -84,7 +85,7 @@ fn what_was_recorded_is_in_the_receiver_when_the_service_has_ended() {
             assert_eq!(record.wrong(), Vec::<&str>::new(), "{name}");
             assert_eq!(record.transport().replace('/', "-"), transport, "{name}");
             assert_eq!(record.outcome(), "ok", "{name}");
-            // Of gRPC all bytes of the connection are counted: preface and headers among them.
+            // For gRPC all bytes of the connection are counted, including the preface and headers.
             assert_eq!(
                 wire < record.size() / 2,
                 compression == "gzip",
@@ -115,7 +116,7 @@ fn what_was_recorded_is_in_the_collector_when_the_service_has_ended() {
     for transport in Transport::ALL {
         for compression in ["none", "gzip"] {
             let name = format!("{}-{compression}", transport.as_str().replace('/', "-"));
-            // TLS in turn with none of it: each transport is seen with both.
+            // TLS and plaintext alternate, so that each transport is tested with both.
             let way = match compression {
                 "gzip" => {
                     let endpoint = collector.secure_endpoint(transport);
@@ -130,7 +131,7 @@ fn what_was_recorded_is_in_the_collector_when_the_service_has_ended() {
         }
     }
     for run in run_all(ways) {
-        // The headers are not handed on: who is speaking is in the resource.
+        // The collector does not forward the headers: the resource identifies the service.
         let records = of(&receiver, &run.name);
         check(&run, &records);
         check_resource(&run, &records);
@@ -141,7 +142,7 @@ fn what_was_recorded_is_in_the_collector_when_the_service_has_ended() {
 fn what_was_recorded_arrives_through_rotel() {
     let receiver = Receiver::start();
     let rotel = Rotel::start(&receiver);
-    // Not by JSON: rotel drops the points of sums and histograms, whoever sends them.
+    // JSON is left out: rotel drops the points of all sums and histograms that it receives as JSON.
     let ways = [
         (Transport::Grpc, "gzip"),
         (Transport::Protobuf, "none"),
@@ -152,7 +153,7 @@ fn what_was_recorded_arrives_through_rotel() {
         Way::new(name, &rotel.endpoint(transport), transport, compression)
     });
     for run in run_all(ways.into()) {
-        // It answers before it hands on.
+        // rotel responds before it forwards.
         let begun = Instant::now();
         while of(&receiver, &run.name).is_empty() && begun.elapsed() < PATIENCE {
             thread::sleep(Duration::from_millis(50));
@@ -163,7 +164,7 @@ fn what_was_recorded_arrives_through_rotel() {
     }
 }
 
-/// Not by `hello`, which is built without zstd.
+/// zstd is not tested with `hello`, which is built without it.
 #[test]
 fn zstd_is_read_by_the_collector() {
     let receiver = Receiver::start();
@@ -180,7 +181,7 @@ fn zstd_is_read_by_the_collector() {
     }
 }
 
-/// The records in which a service speaks.
+/// Returns the records with the resource of a service.
 fn of(receiver: &Receiver, name: &str) -> Vec<Record> {
     let mut records = receiver.records();
     records.retain(|record| {
@@ -190,13 +191,13 @@ fn of(receiver: &Receiver, name: &str) -> Vec<Record> {
     records
 }
 
-/// What arrived last is what its page said last.
+/// Checks that the last exported values equal those of the last page.
 #[track_caller]
 fn check(run: &Run, records: &[Record]) {
     let Run { name, log, .. } = run;
     assert!(!records.is_empty(), "{name}: nothing has arrived\n{log}");
     let pushed = samples(latest(records, name).values());
-    // It is still alive enough to have measured itself.
+    // The process metrics have been collected too.
     assert!(pushed.sum("process_resident_memory_bytes") > 1e6, "{name}");
     let pushed = pushed.without_volatile();
     let orders = run.load.orders as f64;

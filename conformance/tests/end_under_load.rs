@@ -1,5 +1,5 @@
-//! SIGTERM, whatever a service does at that moment: it ends within its limits, and what could be
-//! delivered is.
+//! SIGTERM in many situations: the service ends within its time limits, and everything that can be
+//! delivered is delivered.
 
 use std::{
     any::Any,
@@ -21,33 +21,34 @@ use conformance::{
 use rustix::process::{Pid, Signal, kill_process};
 use tempfile::TempDir;
 
-/// What requests under way have at the end; so little that the whole table takes seconds.
+/// The time limit of requests in progress at shutdown; short, so that the whole table takes
+/// seconds.
 const REQUEST_TIME: Duration = Duration::from_secs(2);
-/// What telemetry has after that.
+/// The time limit of telemetry after that.
 const TELEMETRY_TIME: Duration = Duration::from_secs(5);
-/// What the end may take longer than its limits.
+/// The time that shutdown may take beyond its limits.
 const TOLERANCE: Duration = Duration::from_millis(500);
-/// Orders before the end, each with a span and a log record.
+/// The number of orders before shutdown, each with a span and a log record.
 const ORDERS: u64 = 20;
 
-/// What is held until the service has ended: connections.
+/// Connections that are held until the service has ended.
 type Held = Box<dyn Any + Send>;
 
-/// Something that a service does when it is asked to end.
+/// A situation in which a service is asked to end.
 struct Case {
     name: &'static str,
     arguments: Vec<String>,
-    /// What goes on at the end.
+    /// Starts the load that is in progress at shutdown.
     load: fn(&Target) -> Held,
     limit: Duration,
-    /// What the process ends with.
+    /// The expected exit status of the process.
     status: i32,
-    /// How often this text has to have arrived.
+    /// The text that must have arrived, and the number of times.
     arrives: Option<(String, usize)>,
 }
 
 impl Case {
-    /// Everything that was recorded arrives, and nothing that lasts is under way.
+    /// A case in which everything recorded arrives, and no long request is in progress.
     fn quick(name: &'static str, load: fn(&Target) -> Held) -> Self {
         Self {
             name,
@@ -59,7 +60,7 @@ impl Case {
         }
     }
 
-    /// The same with requests that do not end by themselves.
+    /// A case with requests that do not end by themselves.
     fn with_requests(self) -> Self {
         Self {
             limit: REQUEST_TIME + TELEMETRY_TIME,
@@ -67,7 +68,7 @@ impl Case {
         }
     }
 
-    /// The process is ended, since requests block its threads.
+    /// A case in which the process is forced to exit, since requests block its threads.
     fn cut(self) -> Self {
         Self {
             status: 124,
@@ -85,14 +86,14 @@ impl Case {
         Self { arrives, ..self }
     }
 
-    /// Returns a line of the table, and what was not right.
+    /// Runs the case; returns a line of the table, and the failures.
     fn run(mut self) -> (String, Vec<String>) {
         self.arguments
             .push(format!("request_time={}", REQUEST_TIME.as_millis()));
         let target = Target::start(&self.arguments);
         load::send_bare(&target.service.url(), ORDERS);
         let held = (self.load)(&target);
-        // So that the service is in the middle of it.
+        // So that the service is in the middle of the load.
         thread::sleep(Duration::from_millis(200));
         let Target { receivers, service } = target;
         let ended = service.into_child().terminate();
@@ -123,7 +124,7 @@ impl Case {
     }
 }
 
-/// Connects so often and sends this each time.
+/// Opens this number of connections and sends the bytes on each.
 fn connect(url: &str, times: usize, bytes: &[u8]) -> Vec<TcpStream> {
     let address = url.trim_start_matches("http://");
     let connect = |_| {
@@ -145,13 +146,13 @@ fn send(target: &Target, times: usize, bytes: &[u8]) -> Held {
     Box::new(connect(&target.service.url(), times, bytes))
 }
 
-/// A request over HTTP/2 that is answered by a stream without end.
+/// Sends an HTTP/2 request whose response is an endless stream.
 fn stream(target: &Target, fields: &[(&str, &str)]) -> Held {
     let bytes = [PREFACE, &settings(&[]), &headers(1, 1, fields)].concat();
     send(target, 1, &bytes)
 }
 
-/// Orders whose spans and records wait while nobody takes them.
+/// Sends orders whose spans and records are queued while the receivers accept nothing.
 fn while_receivers(target: &Target, behavior: &Behavior) -> Held {
     target.behave(behavior);
     load::send_bare(&target.service.url(), ORDERS);
@@ -303,7 +304,7 @@ fn whatever_a_service_does_it_ends_in_time_and_delivers() {
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
 }
 
-/// Whoever reads the lines stops, and many more are written.
+/// Runs a service whose stderr is no longer read while it writes many lines.
 fn unread_stderr() -> (String, Vec<String>) {
     let name = "stderr that is not read";
     let receivers: Vec<FakeReceiver> = SIGNALS.map(|_| FakeReceiver::keeping()).into();
@@ -316,7 +317,7 @@ fn unread_stderr() -> (String, Vec<String>) {
         .stderr(Stdio::piped())
         .spawn()
         .expect("the service starts");
-    // What is said before anybody listens, and then nothing more.
+    // Read the start of the output, and then nothing more.
     let mut stderr = child.stderr.take().expect("stderr is piped");
     let mut start = [0; 16];
     stderr.read_exact(&mut start).expect("a start line");
@@ -357,7 +358,7 @@ fn unread_stderr() -> (String, Vec<String>) {
     )
 }
 
-/// What nobody takes is written down, and delivered by the service that comes after.
+/// Checks that undelivered telemetry is persisted, and delivered by the next process.
 fn receivers_away_with_persistent_queue() -> (String, Vec<String>) {
     let name = "receivers away, persistent queue";
     let directory = TempDir::with_prefix("barograph-queue-").expect("a directory");

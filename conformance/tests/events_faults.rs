@@ -1,5 +1,5 @@
-//! Spans and log records where something is in the way: receivers that fail, queues that are full, and
-//! an end that comes too early. Each of them is delivered or accounted for, and nothing hangs.
+//! Spans and log records with failing receivers, full queues and an early shutdown. Each of them is
+//! delivered or accounted for, and nothing hangs.
 
 use std::{
     collections::BTreeSet,
@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 const SIGNALS: [&str; 2] = ["traces", "logs"];
 
-/// Pushes often; each signal is a case of its own, named after the service and the signal.
+/// Exports often. Each signal is a case of its own, named after the service and the signal.
 fn variables(name: &str, receiver: &Receiver, transport: Transport) -> Variables {
     let mut variables = pushing_events(name, &receiver.endpoint(transport), transport);
     let case = |signal| format!("x-case={name}-{signal}");
@@ -34,7 +34,7 @@ fn variables(name: &str, receiver: &Receiver, transport: Transport) -> Variables
     variables
 }
 
-/// What a service met, by signal.
+/// The requests and the account of a service that met faults, by signal.
 struct Met {
     name: String,
     cases: [(&'static str, Vec<Record>, Account); 2],
@@ -42,7 +42,8 @@ struct Met {
 }
 
 impl Met {
-    /// A service makes spans and records and meets the faults, one a request of each signal.
+    /// Runs a service that makes spans and records and meets the faults, one per request of each
+    /// signal.
     #[track_caller]
     fn new(
         receiver: &Receiver,
@@ -61,7 +62,8 @@ impl Met {
                 .map(|(name, value)| (*name, (*value).to_owned())),
         );
         let service = Service::events(&variables);
-        // One lot after the other, so that there is something to meet each fault, and more after it.
+        // One set after the other, so that each fault meets a request, and one request follows the
+        // last fault.
         for lot in 1..=faults.len() + 1 {
             service.ask("/work/all/2");
             let begun = Instant::now();
@@ -88,13 +90,13 @@ impl Met {
         met
     }
 
-    /// What holds whatever was met.
+    /// Checks what holds in every case.
     #[track_caller]
     fn check(&self) {
         for (signal, records, account) in &self.cases {
             let name = format!("{}: {signal}: {account:?}\n{}", self.name, self.log);
             assert!(account.is_even() && account.queued == 0.0, "{name}");
-            // Of each: some that were taken, and as many as were exported.
+            // For each signal some were accepted, and as many as were counted as exported.
             let taken = count(records, &self.name);
             assert!(taken > 0, "{name}");
             assert_eq!(taken as f64, account.exported, "{name}");
@@ -104,14 +106,14 @@ impl Met {
         }
     }
 
-    /// Whether a request is the one before, sent again as it was.
+    /// Returns true if a request is the previous one, sent again unchanged.
     fn is_again(&self, case: usize, request: usize) -> bool {
         let records = &self.cases[case].1;
         records[request].body() == records[request - 1].body()
     }
 }
 
-/// Spans and records that were taken; none of the spans twice.
+/// Returns the number of accepted spans and records; no span may be there twice.
 #[track_caller]
 fn count(records: &[Record], name: &str) -> usize {
     let spans = spans(records, name);
@@ -120,7 +122,7 @@ fn count(records: &[Record], name: &str) -> usize {
     spans.len() + log_records(records, name).len()
 }
 
-/// Runs cases at the same time, and ends with the first that fails.
+/// Runs cases at the same time, and fails with the first failure.
 fn all(cases: Vec<Box<dyn FnOnce() + Send + '_>>) {
     thread::scope(|scope| {
         let cases: Vec<_> = cases.into_iter().map(|case| scope.spawn(case)).collect();
@@ -138,7 +140,7 @@ fn what_may_help_is_tried_again_unchanged() {
     let again = |case: &'static str, transport, fault: Value| {
         let receiver = &receiver;
         Box::new(move || {
-            // Not so short that a request comes twice because the receiver is slow.
+            // Long enough that a slow receiver does not cause a request to be repeated.
             let more = [("OTEL_EXPORTER_OTLP_TIMEOUT", "3000")];
             let met = Met::new(receiver, case, transport, &[fault], &more);
             for (case, (signal, records, account)) in met.cases.iter().enumerate() {
@@ -234,7 +236,7 @@ fn transport_name(transport: Transport) -> String {
     transport.as_str().replace('/', "-")
 }
 
-/// The page when nothing waits and nothing is on its way.
+/// Returns the page once nothing is queued or in flight.
 #[track_caller]
 fn settled(service: &Service) -> conformance::samples::Samples {
     let begun = Instant::now();
@@ -272,7 +274,7 @@ fn a_receiver_that_hangs_or_is_away_does_not_keep_a_service_from_its_end() {
             service.ask("/open/5000");
             let begun = Instant::now();
             service.end();
-            // Five seconds are given to what is left; half of one to lines.
+            // The final export has five seconds, the log lines half a second.
             let took = begun.elapsed();
             assert!(took < Duration::from_secs(7), "{name}: {took:?}");
         }) as Box<dyn FnOnce() + Send + '_>
@@ -289,7 +291,8 @@ fn a_receiver_that_hangs_or_is_away_does_not_keep_a_service_from_its_end() {
 #[test]
 fn ten_thousand_open_spans_arrive_as_unfinished_when_the_service_is_told_to_end() {
     let receiver = Receiver::start();
-    // One after the other: a receiver that reads so strictly is slow, and the service has five seconds.
+    // One after the other: a receiver that validates so strictly is slow, and the service has five
+    // seconds.
     for transport in Transport::ALL {
         let name = format!("open-{}", transport_name(transport));
         let service = Service::events(&variables(&name, &receiver, transport));
@@ -316,7 +319,7 @@ fn ten_thousand_open_spans_arrive_as_unfinished_when_the_service_is_told_to_end(
     }
 }
 
-/// Spans that are open and cannot be sent: how many is said.
+/// Open spans that cannot be sent at shutdown are logged with their number.
 #[test]
 fn open_spans_that_are_lost_are_told() {
     let mut away = Receiver::start();
@@ -325,7 +328,7 @@ fn open_spans_that_are_lost_are_told() {
     let told = service.ask("/open/5000");
     assert_eq!(told.matches('[').count(), 5001, "a list of ids for each");
     let log = service.end();
-    // Those that found no room in the queue, and those that did and went nowhere.
+    // Spans that were refused by the full queue, and spans that were queued and not delivered.
     let number = |before: &str| -> u64 {
         let at = log
             .find(before)
@@ -352,7 +355,7 @@ fn a_storm_on_small_queues_is_accounted_for_to_the_last_span() {
     let service = Service::events(&variables);
     thread::scope(|scope| {
         let storm = scope.spawn(|| service.ask(&format!("/storm/{EACH}")));
-        // Even at every moment, not only when all is over.
+        // The account is balanced at every moment, not only at the end.
         while !storm.is_finished() {
             let page = service.samples();
             for signal in SIGNALS {

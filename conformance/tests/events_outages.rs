@@ -1,5 +1,5 @@
-//! Spans and log records while nobody is there: they wait in their queue, in a journal on disk where
-//! there is one, and arrive once, whoever is killed meanwhile.
+//! Spans and log records while no receiver is available: they wait in their queue, or in the
+//! persistent queue if there is one, and arrive once, even if processes are killed in between.
 
 use std::{
     collections::BTreeSet,
@@ -18,9 +18,9 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 const SIGNALS: [&str; 2] = ["traces", "logs"];
-/// Of each of four threads.
+/// The number of rounds of each of four threads.
 const ROUNDS: usize = 10;
-/// In each round, as `conformance/src/bin/events.rs` makes them.
+/// The numbers of spans and records in each round of `conformance/src/bin/events.rs`.
 const SPANS: usize = 5;
 const RECORDS: usize = 10;
 
@@ -36,7 +36,7 @@ fn variables(name: &str, receiver: &Receiver, transport: Transport) -> Variables
     variables
 }
 
-/// The ids of all spans that a service tells.
+/// Runs rounds and returns the ids of all spans.
 fn work(service: &Service) -> BTreeSet<Ids> {
     let told = service.ask(&format!("/work/all/{ROUNDS}"));
     let rounds: Vec<Value> = serde_json::from_str(&told).expect("rounds");
@@ -47,7 +47,7 @@ fn work(service: &Service) -> BTreeSet<Ids> {
     ids
 }
 
-/// Waits until something is so.
+/// Waits until a condition is true.
 #[track_caller]
 fn until(service: &Service, what: &str, mut is_so: impl FnMut() -> bool) {
     let begun = Instant::now();
@@ -58,7 +58,7 @@ fn until(service: &Service, what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// Waits until nothing waits and something was delivered, and checks the accounts.
+/// Waits until nothing is queued and something was delivered, and checks the accounts.
 #[track_caller]
 fn drained(service: &Service) {
     until(service, "drained", || {
@@ -73,7 +73,7 @@ fn drained(service: &Service) {
     }
 }
 
-/// Each span has arrived once, and of each round all records have.
+/// Checks that each span has arrived once, and all records of each round.
 #[track_caller]
 fn check(receiver: &Receiver, name: &str, made: &BTreeSet<Ids>) {
     let records = receiver.case(name);
@@ -135,7 +135,7 @@ fn what_is_in_the_journal_outlives_a_service_that_is_killed() {
         let files = journal.path().join(signal).read_dir();
         let files = files.into_iter().flatten().flatten();
         let sizes = files.filter_map(|file| Some(file.metadata().ok()?.len()));
-        // More than a head without anything behind it, for two seconds the same.
+        // They must hold more than headers, and keep their size for two seconds.
         sizes.sum::<u64>()
     };
     let mut last = [0, 0];

@@ -1,6 +1,6 @@
-//! Receivers that misbehave in some two hundred ways, over HTTP/1.1 and HTTP/2: the service does not
-//! notice, its account stays even, its memory bounded, it ends in time, and once the receiver behaves
-//! everything goes on.
+//! Receivers that misbehave in about two hundred ways, over HTTP/1.1 and HTTP/2: requests to the
+//! service are not affected, its account stays balanced, its memory is bounded, it ends in time,
+//! and it delivers again once the receiver behaves.
 #![expect(clippy::print_stdout, reason = "what was measured is a result, too")]
 
 use std::{
@@ -21,26 +21,26 @@ use conformance::{
     usage::{Answers, Connections, Usage, megabytes},
 };
 
-/// How long a receiver misbehaves at least; a request has 300 ms.
+/// The minimum time for which a receiver misbehaves; an export has 300 ms.
 const BAD: Duration = Duration::from_millis(350);
-/// How long each pipeline may take to meet a behavior, and to deliver again after it. The longest pause
-/// between two tries is half a second.
+/// The time limit for each pipeline to meet a behavior, and to deliver again after it. The longest
+/// pause between two attempts is half a second.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// How often the account is looked at.
+/// The interval at which the account is checked.
 const LOOK: Duration = Duration::from_millis(50);
-/// How often a request comes.
+/// The interval of requests to the service.
 const REQUEST: Duration = Duration::from_millis(10);
-/// How much more memory may be resident than before: for each signal an answer and a half, and some.
+/// The allowed growth of resident memory: one and a half responses per signal, and a margin.
 const GROWTH: u64 = 40 << 20;
-/// What a service has for its telemetry at the end, and half a second.
+/// The time limit of the service's telemetry at shutdown, plus half a second.
 const END: Duration = Duration::from_millis(5_500);
 
-/// What a request has with all its tries, in milliseconds.
+/// The time limit of an export with all its attempts, in milliseconds.
 #[derive(Clone, Copy, Debug)]
 enum Timeout {
-    /// So that what hangs is soon given up.
+    /// Short, so that a hanging request is soon given up.
     Short = 300,
-    /// What there is without a word; longer pauses fit in, and other sums are made.
+    /// The default, which longer pauses fit in.
     Default = 10_000,
 }
 
@@ -51,7 +51,7 @@ fn start(transport: Transport, timeout: Timeout) -> Target {
     Target::start_with(receivers, &[protocol, timeout])
 }
 
-/// What is seen of a service meanwhile.
+/// The observations of a service.
 #[derive(Default)]
 struct Seen {
     looks: usize,
@@ -59,7 +59,7 @@ struct Seen {
     failures: Vec<String>,
 }
 
-/// Looks at the account and the memory while something is done.
+/// Checks the account and the memory while `goes_on`.
 fn look_at(service: &Service, goes_on: &AtomicBool) -> Seen {
     let mut seen = Seen::default();
     while goes_on.load(Ordering::Relaxed) {
@@ -78,7 +78,7 @@ fn look_at(service: &Service, goes_on: &AtomicBool) -> Seen {
     seen
 }
 
-/// Does something while requests come and the account is looked at.
+/// Runs `act` while requests are sent and the account is checked.
 fn under_load<T>(service: &Service, act: impl FnOnce() -> T) -> (T, Answers, Seen) {
     let goes_on = AtomicBool::new(true);
     thread::scope(|scope| {
@@ -93,7 +93,7 @@ fn under_load<T>(service: &Service, act: impl FnOnce() -> T) -> (T, Answers, See
     })
 }
 
-/// Lets a service meet all behaviors, one after the other. Returns what was not right.
+/// Runs a service against all behaviors, one after the other. Returns the failures.
 fn meet_all(transport: Transport, timeout: Timeout, behaviors: &[Behavior]) -> Vec<String> {
     let name = transport.as_str();
     if behaviors.is_empty() {
@@ -140,7 +140,7 @@ fn meet_all(transport: Transport, timeout: Timeout, behaviors: &[Behavior]) -> V
         looks += seen.looks;
         most = most.max(seen.most_resident);
         if !silent.is_empty() {
-            // The next one shall meet a service that still delivers.
+            // The next behavior must meet a service that delivers.
             target = start(transport, timeout);
         }
     }
@@ -154,7 +154,7 @@ fn meet_all(transport: Transport, timeout: Timeout, behaviors: &[Behavior]) -> V
         all.percentile(0.5),
         quiet.percentile(0.5),
     );
-    // What else runs on the machine is in both.
+    // Other load on the machine affects both.
     if slow > 3 * quiet_slow + Duration::from_millis(50) {
         failures.push(format!(
             "{name}: p99 is {slow:?}, and {quiet_slow:?} when quiet"
@@ -163,7 +163,7 @@ fn meet_all(transport: Transport, timeout: Timeout, behaviors: &[Behavior]) -> V
     failures
 }
 
-/// Ends services while they meet behaviors, several at once. Returns what was not right.
+/// Ends services while they meet behaviors, several at once. Returns the failures.
 fn end_all(transport: Transport, timeout: Timeout, behaviors: &[Behavior]) -> Vec<String> {
     let ends = behaviors.chunks(AT_ONCE).flat_map(|behaviors| {
         thread::scope(|scope| {
@@ -211,11 +211,11 @@ fn end_all(transport: Transport, timeout: Timeout, behaviors: &[Behavior]) -> Ve
     failures
 }
 
-/// How many services end at once.
+/// The number of services that end at once.
 const AT_ONCE: usize = 24;
 
-/// Behaviors, and the time that requests have which meet them. With the variable `BEHAVIORS` only those
-/// that have its text in their names.
+/// Returns the behaviors and the time limits of the exports that meet them. The variable
+/// `BEHAVIORS` selects those that have its text in their names.
 fn behaviors_of(transport: Transport) -> [(Timeout, Vec<Behavior>); 2] {
     let behaviors = match transport {
         Transport::Grpc => [http2_behaviors(), grpc_pauses()],
@@ -249,7 +249,7 @@ fn whatever_a_receiver_does_the_service_goes_on_and_delivers_after_it() {
 
 #[test]
 fn whatever_a_receiver_does_the_service_ends_in_time() {
-    // What JSON has of its own does not matter here.
+    // The behaviors that are specific to JSON do not matter here.
     let ended = [Transport::Grpc, Transport::Protobuf].map(|transport| {
         behaviors_of(transport)
             .map(|(timeout, behaviors)| end_all(transport, timeout, &behaviors))

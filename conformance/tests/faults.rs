@@ -1,5 +1,5 @@
-//! Receivers that fail: what is tried again is told again unchanged, what is refused is not, nothing
-//! hangs, and every point is accounted for.
+//! Receivers that fail: a retryable request is sent again unchanged, a permanent failure is not
+//! retried, nothing hangs, and every point is accounted for.
 
 use std::{
     thread,
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 const ORDERS: u64 = 5;
 const INTERVAL: &str = "200";
 
-/// What a service met, and how it took it.
+/// The requests and the account of a service that met faults.
 struct Met {
     name: String,
     records: Vec<Record>,
@@ -29,7 +29,8 @@ struct Met {
 }
 
 impl Met {
-    /// A service pushes through faults, one a request, until two requests have gone well.
+    /// Runs a service that pushes through the faults, one per request, until two requests have
+    /// succeeded.
     #[track_caller]
     fn new(
         receiver: &Receiver,
@@ -73,7 +74,7 @@ impl Met {
         met
     }
 
-    /// What holds whatever was met.
+    /// Checks what holds in every case.
     #[track_caller]
     fn check(&self) {
         let Self {
@@ -87,7 +88,8 @@ impl Met {
         }
     }
 
-    /// The orders that the receiver has taken: all differences together, or the last sum.
+    /// The orders that the receiver has accepted: the sum of all deltas, or the last cumulative
+    /// sum.
     fn orders(&self) -> f64 {
         let taken = self
             .records
@@ -107,7 +109,7 @@ impl Met {
         points(&self.records[request], &self.name)
     }
 
-    /// Whether a request is the one before, sent again as it was.
+    /// Returns true if a request is the previous one, sent again unchanged.
     #[track_caller]
     fn is_again(&self, request: usize) -> bool {
         let [before, this] = [self.points(request - 1), self.points(request)];
@@ -122,7 +124,7 @@ impl Met {
         }
     }
 
-    /// Seconds between a request and the one before.
+    /// The seconds between a request and the previous one.
     fn pause(&self, request: usize) -> f64 {
         self.records[request].time() - self.records[request - 1].time()
     }
@@ -136,7 +138,7 @@ fn code(code: &str) -> Value {
     json!({"kind": "status", "code": code})
 }
 
-/// Runs cases at the same time, and ends with the first that fails.
+/// Runs cases at the same time, and fails with the first failure.
 fn all(cases: Vec<Box<dyn FnOnce() + Send + '_>>) {
     thread::scope(|scope| {
         let cases: Vec<_> = cases.into_iter().map(|case| scope.spawn(case)).collect();
@@ -232,7 +234,7 @@ fn what_is_refused_is_not_sent_again() {
         "UNIMPLEMENTED",
         "INTERNAL",
         "UNAUTHENTICATED",
-        // Without a hint when it would be worth it.
+        // Not retryable without a `RetryInfo`.
         "RESOURCE_EXHAUSTED",
     ]
     .map(code);
@@ -282,8 +284,8 @@ fn what_is_taken_in_part_is_not_sent_again_and_is_accounted_for() {
     }
 }
 
-/// The request may have arrived. Differences are sent again as they were: in other words, with newer
-/// ones added, they would count twice for certain.
+/// The request may have arrived. Deltas are sent again unchanged: merged with newer ones, they
+/// would be counted twice if the first request had arrived.
 #[test]
 fn what_was_not_answered_is_sent_again_unchanged() {
     let receiver = Receiver::start();
@@ -302,7 +304,7 @@ fn what_was_not_answered_is_sent_again_unchanged() {
                 &[fault],
                 &more,
             );
-            // Of what is cut off in the middle the receiver has nothing.
+            // The receiver has nothing of a request that was cut off in the middle.
             if kind != "reset" {
                 assert!(met.is_again(1), "{}: not sent again", met.name);
             }
@@ -339,7 +341,7 @@ fn an_answer_that_is_none_harms_nobody() {
         Box::new(move || {
             let met = Met::new(receiver, kind, transport, &[json!({"kind": kind})], &[]);
             assert!(!met.is_again(1), "{}: sent again", met.name);
-            // An answer of 128 MiB may not be read to its end.
+            // A response of 128 MiB must not be read to its end.
             let most = 64 * 1024 * 1024;
             assert!(
                 met.peak_memory < most,

@@ -1,8 +1,8 @@
 //! Floods against the admin port and against an app that `Telemetry::serve` serves: `/health` is
-//! answered all the while and soon, scrapes get a page or are told to come back, nobody is served a
-//! request that was smuggled in, and afterwards nothing is left of it.
+//! always answered and within its time limit, scrapes get a page or a 503 with `Retry-After`, no
+//! smuggled request is served, and afterwards no resources are left in use.
 //!
-//! The limit of time is meant for an optimized build, which `cargo xtask attacks` makes.
+//! The time limit is meant for an optimized build, which `cargo xtask attacks` makes.
 #![expect(clippy::print_stdout, reason = "what was measured is a result, too")]
 
 use std::{
@@ -23,24 +23,24 @@ use conformance::{
 };
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-/// How long a flood lasts that has no end of its own.
+/// The duration of a flood that does not end by itself.
 const FLOOD: Duration = Duration::from_secs(2);
-/// How often `/health` is asked for.
+/// The interval of requests to `/health`.
 const PROBE: Duration = Duration::from_millis(5);
-/// Within this it is answered, 99 times of 100.
+/// The time limit for 99 of 100 responses of `/health`.
 const SOON: Duration = Duration::from_millis(50);
-/// So many answers have a percentile.
+/// The number of responses from which on the percentile is checked.
 const ENOUGH: usize = 200;
-/// How long the service may take to close what nobody holds anymore.
+/// The time limit for the service to close connections that the clients have closed.
 const PATIENCE: Duration = Duration::from_secs(15);
-/// Half heads at once, as far as there are descriptors.
+/// The number of incomplete request heads at once, as far as descriptors allow.
 const HALF_HEADS: u64 = 10_000;
 const CONNECTS: u64 = 35_000;
-/// Series of a histogram, so that a page is longer than what waits in sockets.
+/// The number of series of a histogram, so that a page is longer than the socket buffers.
 const SERIES: u64 = 1_900;
 const SCRAPE: &[u8] = b"GET /metrics HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 
-/// What is flooded.
+/// The service under the flood.
 struct Target {
     service: Service,
     admin: SocketAddr,
@@ -66,7 +66,7 @@ impl Target {
         target
     }
 
-    /// Asks for `/health` while something is done, each time by a new connection.
+    /// Requests `/health` while `act` runs, each time on a new connection.
     fn probed<T>(&self, act: impl FnOnce() -> T) -> (Answers, T) {
         let goes_on = AtomicBool::new(true);
         let url = format!("http://{}/health", self.admin);
@@ -78,7 +78,7 @@ impl Target {
         })
     }
 
-    /// Floods it twice, and returns what was not right.
+    /// Floods the service twice, and returns the failures.
     fn flood(&self, name: &str, act: impl Fn(&Self) -> Vec<String>) -> Vec<String> {
         let mut failures = Vec::new();
         let mut usages = vec![Usage::of(self.service.child())];
@@ -107,7 +107,7 @@ impl Target {
             let count = health.failures.len();
             failures.push(format!("/health failed {count} times: {first}"));
         }
-        // What else runs on the machine is in both. Of a few answers the percentile is the worst.
+        // Other load on the machine affects both. With few responses the percentile is the maximum.
         if health.times.len() >= ENOUGH && slow > SOON.max(5 * self.quiet) {
             failures.push(format!(
                 "/health takes {slow:?}, {:?} when quiet",
@@ -117,7 +117,7 @@ impl Target {
         if usages[2].descriptors > usages[0].descriptors + 4 {
             failures.push(format!("descriptors are left: {usages:?}"));
         }
-        // The allocator keeps what it had once; twice the same needs little more.
+        // The allocator keeps freed memory; the second flood needs little more.
         let first = usages[1].resident.saturating_sub(usages[0].resident);
         if usages[2].resident > usages[1].resident + first / 2 + (8 << 20) {
             failures.push(format!("memory is left: {usages:?}"));
@@ -132,7 +132,8 @@ impl Target {
             .collect()
     }
 
-    /// What it uses when it is down to so many descriptors, or after a while.
+    /// Returns the usage once the service has this number of descriptors or fewer, or after a time
+    /// limit.
     fn settled(&self, descriptors: u64) -> Usage {
         let begun = Instant::now();
         loop {
@@ -145,7 +146,7 @@ impl Target {
     }
 }
 
-/// What came of a request.
+/// The result of a scrape.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Got {
     Page,
@@ -153,7 +154,7 @@ enum Got {
     Other(String),
 }
 
-/// Scrapes once by a connection of its own.
+/// Scrapes once on a new connection.
 fn scrape(admin: SocketAddr) -> Got {
     let answer = (|| {
         let mut stream = TcpStream::connect(admin)?;
@@ -170,14 +171,14 @@ fn scrape(admin: SocketAddr) -> Got {
     let head = answer.split("\r\n\r\n").next().unwrap_or_default();
     let head = head.to_ascii_lowercase();
     match &head.as_bytes()[..head.len().min(12)] {
-        // A chunk of no bytes says that all of it is there.
+        // The last chunk, which is empty, shows that the page is complete.
         b"http/1.1 200" if answer.ends_with("\r\n0\r\n\r\n") => Got::Page,
         b"http/1.1 503" if head.contains("\r\nretry-after:") => Got::ComeBack,
         _ => Got::Other(format!("{head}, and {} bytes in all", answer.len())),
     }
 }
 
-/// What is wrong with scrapes of which each has to be answered.
+/// Returns the failures among scrapes that each must be answered.
 fn wrong_among(got: &[Got]) -> Vec<String> {
     let other = got.iter().filter(|got| matches!(got, Got::Other(_)));
     let mut wrong: Vec<String> = other.map(|got| format!("a scrape got {got:?}")).collect();
@@ -189,22 +190,22 @@ fn wrong_among(got: &[Got]) -> Vec<String> {
     wrong
 }
 
-/// Raises the limit of descriptors as far as that is allowed; the service has the same.
+/// Raises the limit of descriptors as far as permitted; the service inherits it.
 fn descriptors() -> u64 {
     let limit = getrlimit(Resource::Nofile);
     let wanted = Rlimit {
         current: limit.maximum,
         maximum: limit.maximum,
     };
-    // What is not allowed leaves it as it was.
+    // If it is not permitted, the limit stays unchanged.
     let _ = setrlimit(Resource::Nofile, wanted);
     getrlimit(Resource::Nofile)
         .current
         .unwrap_or(HALF_HEADS * 2)
 }
 
-/// Opens many connections, and sends each the same, as long as that takes no more than three floods.
-/// Those that are refused are left out.
+/// Opens many connections and sends the same bytes on each, for at most the time of three floods.
+/// Refused connections are left out.
 fn connections(address: SocketAddr, count: u64, bytes: &[u8]) -> Vec<TcpStream> {
     let (mut streams, begun) = (Vec::new(), Instant::now());
     for _ in 0..count {
@@ -229,7 +230,7 @@ fn half_heads(address: SocketAddr, count: u64) -> Vec<String> {
     }
 }
 
-/// Does something again and again on several threads, until the flood is over.
+/// Runs `act` on several threads until the flood is over.
 fn on_threads(threads: usize, act: impl Fn(&AtomicBool) + Sync) {
     let goes_on = AtomicBool::new(true);
     thread::scope(|scope| {
@@ -241,7 +242,7 @@ fn on_threads(threads: usize, act: impl Fn(&AtomicBool) + Sync) {
     });
 }
 
-/// Asks for pages on one connection, again and again.
+/// Requests pages on one connection, repeatedly.
 fn always_asking(admin: SocketAddr, goes_on: &AtomicBool) {
     let client = conformance::ask::agent(Duration::from_secs(10));
     while goes_on.load(Ordering::Relaxed) {
@@ -263,7 +264,7 @@ fn connects(address: SocketAddr) -> Vec<String> {
                     .is_ok()
                     && begun.elapsed() < 4 * FLOOD
                 {
-                    // All ports of ours are taken now and then.
+                    // At times all local ports are in use.
                     if TcpStream::connect(address).is_err() {
                         thread::sleep(Duration::from_millis(5));
                     }
@@ -274,7 +275,7 @@ fn connects(address: SocketAddr) -> Vec<String> {
     Vec::new()
 }
 
-/// Readers that take a byte now and then; meanwhile others scrape.
+/// Runs readers that read one byte at a time, with pauses, while others scrape.
 fn slow_readers(admin: SocketAddr) -> Vec<String> {
     let mut readers = connections(admin, 16, SCRAPE);
     let begun = Instant::now();
@@ -289,7 +290,7 @@ fn slow_readers(admin: SocketAddr) -> Vec<String> {
     wrong_among(&got)
 }
 
-/// Many requests at once on one connection: as many answers.
+/// Sends many pipelined requests on one connection, and expects as many responses.
 fn pipelined(address: SocketAddr, path: &str) -> Vec<String> {
     const REQUESTS: usize = 20_000;
     let request = format!("GET {path} HTTP/1.1\r\nhost: localhost\r\n\r\n");
@@ -306,7 +307,7 @@ fn pipelined(address: SocketAddr, path: &str) -> Vec<String> {
         tail.extend(&chunk[..length]);
         let begin = &b"HTTP/1.1 "[..];
         answers += tail.windows(begin.len()).filter(|at| *at == begin).count();
-        // What may be the begin of the next one.
+        // This may be the beginning of the next one.
         tail.drain(..tail.len().saturating_sub(begin.len() - 1));
     }
     drop(stream);
@@ -319,12 +320,12 @@ fn pipelined(address: SocketAddr, path: &str) -> Vec<String> {
     }
 }
 
-/// Sends bytes, and returns what comes within a moment, and whether the other side closed.
+/// Sends bytes, and returns what arrives within a moment, and whether the peer closed.
 fn exchange(address: SocketAddr, bytes: &[u8]) -> (String, bool) {
     let mut stream = TcpStream::connect(address).expect("a port that is open");
     let limit = Some(Duration::from_millis(400));
     stream.set_read_timeout(limit).expect("a limit");
-    // It may have been refused before its end.
+    // The request may have been refused before its end.
     let _ = stream.write_all(bytes);
     let (mut answer, mut chunk) = (Vec::new(), vec![0; 64 << 10]);
     let is_closed = loop {
@@ -338,7 +339,7 @@ fn exchange(address: SocketAddr, bytes: &[u8]) -> (String, bool) {
     (String::from_utf8_lossy(&answer).into_owned(), is_closed)
 }
 
-/// Heads that are larger than any.
+/// Sends request heads that are larger than any limit.
 fn oversize_heads(address: SocketAddr) -> Vec<String> {
     let long = "x".repeat(4 << 20);
     let many = "x-more: and more\r\n".repeat(100_000);
@@ -356,16 +357,17 @@ fn oversize_heads(address: SocketAddr) -> Vec<String> {
         .collect()
 }
 
-/// A request that one server takes for the body of another one's.
+/// Sends requests whose bodies contain a second request, which some servers would take for a
+/// request.
 fn smuggled(address: SocketAddr) -> Vec<String> {
-    // Whoever answers with this number has been fooled.
+    // A response with this number shows that the hidden request was served.
     const HIDDEN: &str = "GET /orders/31337 HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let begin = "POST /orders/1 HTTP/1.1\r\nhost: localhost\r\n";
     let length = HIDDEN.len();
     let chunk = format!("{length:x}\r\n{HIDDEN}\r\n0\r\n\r\n");
     let (all, both) = (chunk.len(), "transfer-encoding: chunked\r\n");
     let shapes = [
-        // A body is a body, whoever reads it.
+        // With a plain `Content-Length` the hidden request is just the body.
         format!("{begin}content-length: {length}\r\n\r\n{HIDDEN}"),
         format!("{begin}{both}\r\n{chunk}"),
         format!("{begin}content-length: {all}\r\n{both}\r\n{chunk}"),
@@ -389,7 +391,7 @@ fn smuggled(address: SocketAddr) -> Vec<String> {
         .collect()
 }
 
-/// Who asks by another name is not meant: a page of somebody else whose name leads here.
+/// Checks that requests with a foreign `Host` are refused: this protects from DNS rebinding.
 fn foreign_hosts(admin: SocketAddr) -> Vec<String> {
     let ask = |host: &str| {
         exchange(
@@ -420,7 +422,7 @@ fn foreign_hosts(admin: SocketAddr) -> Vec<String> {
     wrong
 }
 
-/// Floods connections of HTTP/2 with frames; whoever is told to go begins anew.
+/// Floods HTTP/2 connections with frames; after a GOAWAY or a close it connects again.
 fn frames(address: SocketAddr, begin: &[u8], more: impl Fn(u32) -> Vec<u8> + Sync) {
     on_threads(2, |goes_on| {
         while goes_on.load(Ordering::Relaxed) {

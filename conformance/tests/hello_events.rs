@@ -1,5 +1,5 @@
-//! What `examples/hello` says of the same request in four places belongs together: its span, its log
-//! record, its line on the terminal and the exemplars of its numbers.
+//! The telemetry of one request of `examples/hello` belongs together in four places: its span, its
+//! log record, its line on the terminal and the exemplars of its metrics.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 const ORDERS: u64 = 200;
 const STRAYS: u64 = 10;
-/// Of ten orders one comes with a trace that is not sampled.
+/// One order in ten comes with a trace that is not sampled.
 const UNSAMPLED: u64 = ORDERS / 10;
 
 #[test]
@@ -66,7 +66,7 @@ fn check(receiver: &Receiver, transport: Transport) {
     }
 }
 
-/// All three signals are told by the same one.
+/// Checks that all three signals have the same resource.
 #[track_caller]
 fn check_resource(name: &str, records: &[Record]) {
     let resources: BTreeSet<_> = records.iter().flat_map(resources).collect();
@@ -97,7 +97,7 @@ fn check_spans(name: &str, load: &Load, spans: &BTreeMap<Ids, Span>) {
     assert_eq!(spans.len() as u64, load.orders + load.strays - UNSAMPLED);
     let server = 2;
     assert!(spans.values().all(|span| span.kind == server), "{name}");
-    // Those that came with a trace go on with it; the others begin one.
+    // Requests with a trace context continue that trace; the others begin one.
     let mut continued = BTreeMap::new();
     for span in spans.values() {
         let (trace_id, span_id) = &span.ids;
@@ -113,7 +113,7 @@ fn check_spans(name: &str, load: &Load, spans: &BTreeMap<Ids, Span>) {
     assert_eq!(continued, load.sampled, "{name}");
 }
 
-/// What was said in requests, by the ids of their spans.
+/// Returns the log records of requests, by the ids of their spans.
 #[track_caller]
 fn said(name: &str, records: &[Record]) -> BTreeMap<Ids, LogRecord> {
     let mut records = log_records(records, name);
@@ -131,7 +131,7 @@ fn said(name: &str, records: &[Record]) -> BTreeMap<Ids, LogRecord> {
     by
 }
 
-/// Each order was read once, in its span.
+/// Checks that each order was logged once, in its span.
 #[track_caller]
 fn check_said(
     name: &str,
@@ -162,7 +162,7 @@ fn check_said(
     assert_eq!(unsampled, UNSAMPLED, "{name}");
 }
 
-/// The ids on the lines of the terminal.
+/// Returns the ids in the lines on the terminal.
 #[track_caller]
 fn lines(log: &str) -> BTreeSet<Ids> {
     let lines = log.lines().filter(|line| line.contains("order read"));
@@ -174,7 +174,7 @@ fn lines(log: &str) -> BTreeSet<Ids> {
     ids.collect()
 }
 
-/// Every number leads to a span that was pushed.
+/// Checks that every exemplar refers to a span that was pushed.
 #[track_caller]
 fn check_exemplars(name: &str, spans: &BTreeMap<Ids, Span>, samples: &Samples) {
     assert!(samples.exemplars.len() > 2, "{name}: {samples:?}");

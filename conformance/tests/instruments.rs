@@ -1,5 +1,5 @@
-//! Every kind of instrument, written to by several threads at once: the page and the push say the
-//! same, each field arrives as it was recorded, by every transport.
+//! Every kind of instrument, written by several threads at once: the page and the exported points
+//! agree, and each field arrives as it was recorded, over every transport.
 
 use std::{
     collections::BTreeMap,
@@ -14,13 +14,13 @@ use conformance::{
     service::Service,
 };
 
-/// How long the service is under load, and the rounds of one request.
+/// The time that the service is under load, and the rounds of one request.
 const TIME: Duration = Duration::from_secs(1);
 const ROUNDS: u64 = 400;
-/// Threads of the service that write.
+/// The number of writing threads in the service.
 const WRITERS: u64 = 4;
 
-/// Name, kind, unit and description of each family.
+/// The name, kind, unit and description of each family.
 const FAMILIES: [(&str, Kind, &str, &str); 15] = {
     use Kind::{Counter, Gauge, Histogram, Sum};
     const SINCE: Temporality = Temporality::Cumulative;
@@ -82,7 +82,7 @@ fn differences_add_up_to_what_the_page_says() {
     }
     for (series, value) in &run.page.values {
         let value: f64 = value.parse().expect("a number");
-        // What has never moved need not be told.
+        // A value that never changed may be left out.
         assert_eq!(sums.remove(series).unwrap_or_default(), value, "{series}");
     }
     assert_eq!(sums, BTreeMap::new(), "told, and not on the page");
@@ -92,14 +92,14 @@ fn differences_add_up_to_what_the_page_says() {
     assert_eq!(kinds["queue.length"], Kind::Sum(Temporality::Cumulative));
 }
 
-/// A service under load, read by both ways until it has ended.
+/// A service under load, scraped and pushing until it has ended.
 struct Run {
     records: Vec<Record>,
-    /// Pages that were read under load: from when to when, and what they said.
+    /// The pages that were read under load: the times before and after, and the samples.
     pages: Vec<(u64, u64, Samples)>,
-    /// The last one, of when all was quiet.
+    /// The last page, when nothing was recorded anymore.
     page: Samples,
-    /// How often each instrument was written to.
+    /// The number of times that each instrument was written to.
     rounds: u64,
 }
 
@@ -135,7 +135,7 @@ impl Run {
                 let begun = now();
                 let page = service.samples().without_volatile();
                 pages.push((begun, now(), page));
-                // The service has the processor for most of the time.
+                // Leaves the processor to the service for most of the time.
                 thread::sleep(Duration::from_millis(10));
             }
             (pages, load.join().expect("the load is taken"))
@@ -176,7 +176,7 @@ fn says_the_same(transport: Transport, compression: &str) {
     check_between(&run, name);
 }
 
-/// Names, kinds, units and descriptions are those that were registered.
+/// Checks that names, kinds, units and descriptions are those that were registered.
 fn check_fields(
     last: &BTreeMap<(String, BTreeMap<String, String>), Point>,
     records: &[Record],
@@ -188,7 +188,7 @@ fn check_fields(
         let mut points = last.values().filter(|point| point.name == family);
         let point = points.next().expect("a point of each family");
         assert_eq!(point.unit, unit, "{family}");
-        // A family that nobody describes has its own name for description, or none.
+        // A family without a description has its own name as description, or none.
         match description {
             "" => assert!(
                 ["", family].contains(&point.description.as_str()),
@@ -208,7 +208,7 @@ fn check_fields(
     }
 }
 
-/// Each has the span that its trace was made with.
+/// Checks that each exemplar has the span of its trace.
 fn check_exemplars(pushed: &Samples) {
     assert!(pushed.exemplars.len() > 5, "{:?}", pushed.exemplars);
     for (series, (trace, span, _)) in &pushed.exemplars {
@@ -217,7 +217,7 @@ fn check_exemplars(pushed: &Samples) {
     }
 }
 
-/// A series begins once, and its points follow each other.
+/// Checks that a series has one start time, and that its points follow each other.
 fn check_starts(records: &[Record], name: &str) {
     let mut known: BTreeMap<_, (u64, u64)> = BTreeMap::new();
     for point in records.iter().flat_map(|record| points(record, name)) {
@@ -229,7 +229,8 @@ fn check_starts(records: &[Record], name: &str) {
     }
 }
 
-/// What only grows was, when it was pushed under load, between what pages said before and after.
+/// Checks that each monotonic value that was pushed under load lies between the pages before and
+/// after.
 fn check_between(run: &Run, name: &str) {
     let mut compared = 0;
     for record in &run.records {
@@ -268,7 +269,7 @@ fn kinds(records: &[Record], name: &str) -> BTreeMap<String, Kind> {
     points.map(|point| (point.name, point.kind)).collect()
 }
 
-/// Nanoseconds since 1970, as points count time.
+/// Returns the time in nanoseconds since 1970, the unit of the points.
 fn now() -> u64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     let now = now.expect("the clock is past 1970").as_nanos();

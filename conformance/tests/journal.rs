@@ -1,5 +1,5 @@
-//! What a service wrote down before it was killed is delivered by the one that comes after it, and
-//! every point is in one place: exported, or dropped for a reason.
+//! Telemetry that a service persisted before it was killed is delivered by the next process, and every point
+//! is counted once: exported, or dropped for a reason.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -32,7 +32,7 @@ fn what_was_kept_when_nobody_was_there_outlives_the_service() {
     let (service, after) = drained(&variables);
     check(&receiver, "kept", &after);
     service.end();
-    // One request may have been made and not yet written when the service was killed.
+    // One request may have been made and not yet persisted when the service was killed.
     let delivered = delivered(&receiver, "kept");
     let before = first(&delivered);
     let came: usize = delivered[&before]
@@ -47,7 +47,7 @@ fn what_was_kept_when_nobody_was_there_outlives_the_service() {
         after.produced >= account.produced - largest,
         "{after:?} after {account:?}"
     );
-    // In the order in which they were made, each once: nobody was there who could have lost an answer.
+    // In order, each once: there was no receiver whose response could have been lost.
     let times: Vec<u64> = delivered[&before]
         .iter()
         .map(|request| request.time)
@@ -62,7 +62,7 @@ fn killed_again_and_again_under_load_it_accounts_for_every_point() {
     let variables = keeping("again", &receiver, &journal);
     let mut last = Account::of(&conformance::samples::Samples::default());
     for round in 0..4 {
-        // There for half of the time.
+        // The receiver is up for half of the time.
         if round % 2 == 0 {
             receiver.stop();
         } else {
@@ -82,7 +82,7 @@ fn killed_again_and_again_under_load_it_accounts_for_every_point() {
     service.end();
 }
 
-/// Pushes often, and writes down what is not delivered.
+/// Exports often, and persists what is not delivered.
 fn keeping(name: &str, receiver: &Receiver, journal: &TempDir) -> Variables {
     let transport = Transport::Protobuf;
     let mut variables = pushing(name, &receiver.endpoint(transport), transport);
@@ -95,8 +95,8 @@ fn keeping(name: &str, receiver: &Receiver, journal: &TempDir) -> Variables {
     variables
 }
 
-/// Runs a service under load, and kills it in the middle of that. Returns its account shortly before,
-/// and the points of its largest request.
+/// Runs a service under load and kills it. Returns its account shortly before, and the number of
+/// points of its largest request.
 fn killed(variables: &Variables, life: Duration) -> (Account, f64) {
     let service = Service::hello_with(variables);
     let begun = Instant::now();
@@ -121,7 +121,7 @@ fn killed(variables: &Variables, life: Duration) -> (Account, f64) {
     (account, largest)
 }
 
-/// A service on the same journal, when nothing is left in it.
+/// Starts a service on the same persistent queue and waits until the queue is empty.
 fn drained(variables: &Variables) -> (Service, Account) {
     let service = Service::hello_with(variables);
     let begun = Instant::now();
@@ -139,7 +139,7 @@ fn drained(variables: &Variables) -> (Service, Account) {
     }
 }
 
-/// Every point is in one place, and the receiver has all that was exported.
+/// Checks that every point is counted once, and that the receiver has all that was exported.
 #[track_caller]
 fn check(receiver: &Receiver, name: &str, account: &Account) {
     assert!(account.is_even() && account.queued == 0.0, "{account:?}");
@@ -148,7 +148,7 @@ fn check(receiver: &Receiver, name: &str, account: &Account) {
         .flatten()
         .map(|request| request.points)
         .sum();
-    // More where an answer was lost with the service, which is why it may come twice.
+    // There may be more: a request is sent again if its response was lost with the killed service.
     assert!(
         came as f64 >= account.exported,
         "{came} have come of {account:?}"
@@ -161,14 +161,14 @@ fn check(receiver: &Receiver, name: &str, account: &Account) {
     }
 }
 
-/// A request that the receiver took.
+/// A request that the receiver accepted.
 struct Request {
-    /// Of its points.
+    /// The latest time of its points.
     time: u64,
     points: usize,
 }
 
-/// The requests that the receiver took, by who made them.
+/// Returns the requests that the receiver accepted, by service instance.
 fn delivered(receiver: &Receiver, name: &str) -> BTreeMap<String, Vec<Request>> {
     let mut delivered: BTreeMap<_, Vec<Request>> = BTreeMap::new();
     let taken = receiver.case(name).into_iter();
@@ -195,7 +195,7 @@ fn instance(record: &Record) -> String {
     ids.into_iter().next().unwrap_or_default()
 }
 
-/// Who made the oldest request.
+/// Returns the service instance of the oldest request.
 fn first(delivered: &BTreeMap<String, Vec<Request>>) -> String {
     let oldest = |requests: &Vec<Request>| requests.iter().map(|request| request.time).min();
     let first = delivered

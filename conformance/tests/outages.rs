@@ -1,5 +1,5 @@
-//! Receivers that are away, come back, or are not who they should be: what was recorded arrives when
-//! somebody is there, and nobody waits meanwhile.
+//! Receivers that are unavailable, recover, or have the wrong certificate: recorded telemetry
+//! arrives once the receiver is available, and requests to the service do not wait for it.
 
 use std::{
     fs,
@@ -19,10 +19,10 @@ use conformance::{
 };
 
 const ORDERS: u64 = 5;
-/// What the log says when a receiver is away, and when it is back.
+/// The log messages for a receiver that becomes unavailable, and that recovers.
 const AWAY: &str = " do not reach ";
 const BACK: &str = " again after ";
-/// What it says when something was not delivered in the end.
+/// The log message for telemetry that was not delivered in the end.
 const LOST: &str = " could not be delivered to ";
 
 #[test]
@@ -65,7 +65,7 @@ fn a_receiver_that_is_started_again_under_load_has_everything_in_the_end() {
     assert!(Account::of(&page).is_even(), "{:?}", Account::of(&page));
     service.end();
     let pushed = samples(latest(&receiver.case("restart"), "restart").values());
-    // Exemplars too: those of a request that did not arrive are told again.
+    // Exemplars too: those of a request that did not arrive are exported again.
     page.without_volatile()
         .check_same(&pushed.without_volatile(), "page and receiver");
 }
@@ -84,7 +84,7 @@ fn nobody_there_at_all_is_told_once_and_keeps_nobody_waiting() {
                     let mut service = quick(name, endpoint, transport, &[]);
                     load::send(&service.url(), ORDERS, 0);
                     misses(&mut service);
-                    // Several periods more.
+                    // Several more export intervals.
                     thread::sleep(Duration::from_secs(1));
                     let account = Account::of(&service.samples());
                     assert!(account.is_even() && account.produced > 0.0, "{account:?}");
@@ -149,7 +149,7 @@ fn certificates_that_rotate_under_load_are_taken_up() {
         load::send(&service.url(), ORDERS, 0);
         arrives(&receiver, name, ORDERS);
     }
-    // Others vouch for everybody from now on; the files are where they were.
+    // From now on other authorities sign all certificates; the file paths stay the same.
     let [next, next_clients] = [Authority::new(), Authority::new()];
     replace(&next.root(), &authority.root());
     let fresh = next_clients.vouch("service");
@@ -168,7 +168,7 @@ fn certificates_that_rotate_under_load_are_taken_up() {
     }
 }
 
-/// Moves a file's contents into the place of another at once.
+/// Replaces a file with a copy of another one in one step.
 fn replace(from: &Path, to: &Path) {
     let part = to.with_extension("next");
     fs::copy(from, &part).expect("a file can be copied");
@@ -208,7 +208,7 @@ fn arrives(receiver: &Receiver, name: &str, orders: u64) {
     }
 }
 
-/// Waits until the log says that the receiver is away.
+/// Waits until the log says that the receiver is unavailable.
 #[track_caller]
 fn misses(service: &mut Service) {
     service.wait_for("word that nobody is there", |child| {
@@ -216,14 +216,14 @@ fn misses(service: &mut Service) {
     });
 }
 
-/// A receiver that is away is told about once when it goes, once when it comes back, and once more
-/// when something could not be delivered in the end.
+/// Checks that an outage is logged once when it begins, once when it ends, and once more if
+/// something could not be delivered in the end.
 #[track_caller]
 fn calm(log: &str, back: usize) {
     let count = |words: &str| log.lines().filter(|line| line.contains(words)).count();
     assert_eq!((count(AWAY), count(BACK)), (1, back), "{log}");
     assert_eq!(count(LOST), 1 - back, "{log}");
-    // What is said about the configuration comes before the line that says where things go.
+    // Messages about the configuration come before the start line.
     let (_, running) = log.split_once("/metrics, beside it").expect("a start line");
     let lines = running.lines().skip(1).count();
     assert_eq!(lines, 2, "{log}");

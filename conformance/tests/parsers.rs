@@ -1,8 +1,8 @@
-//! The checkers of pages find what is wrong: each rule with a page that breaks it.
+//! Checks that the page checkers detect violations: each rule has a page that breaks it.
 
 use conformance::page::{openmetrics, promtool};
 
-/// A clean page with everything that the rules speak of.
+/// A valid page with everything that the rules apply to.
 const CLEAN: &str = r#"# TYPE orders counter
 # HELP orders Orders \"placed\".
 orders_total{kind="web"} 3.0 # {trace_id="0af7651916cd43dd8448eb211c80319c"} 1.0 1700000000.5
@@ -31,7 +31,7 @@ fn a_clean_page_passes() {
 #[test]
 fn each_broken_rule_is_found() {
     let broken = [
-        // (what is taken out of the clean page, what is put there, a word of the verdict)
+        // (the text to replace in the valid page, its replacement, a word of the verdict)
         ("# EOF\n", "", "# EOF"),
         ("# EOF\n", "# EOF", "not ended"),
         ("load NaN", "load  NaN", "canonical"),

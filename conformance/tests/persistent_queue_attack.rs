@@ -1,5 +1,5 @@
-//! Persistent queues that are damaged, that cannot be written, whose files are removed under a service
-//! or whose service is killed: what comes after starts, delivers, and accounts for everything.
+//! Persistent queues that are damaged, that cannot be written, whose files are removed while in
+//! use, or whose process is killed: the next process starts, delivers, and accounts for everything.
 
 use std::{
     fs::{self, File, OpenOptions},
@@ -24,21 +24,21 @@ use tempfile::TempDir;
 
 const ORDERS: u64 = 100;
 const PATIENCE: Duration = Duration::from_secs(20);
-/// What a service has for its telemetry at the end, and half a second.
+/// The time limit of the service's telemetry at shutdown, plus half a second.
 const END: Duration = Duration::from_millis(5_500);
 
-/// Something that is done to a queue's directory while no service has it.
+/// Damage to a queue's directory while no process uses it.
 type Damage = fn(&Queue);
 
 /// The directory of one signal's queue.
 struct Queue {
     directory: PathBuf,
-    /// A file elsewhere, which nobody must write to.
+    /// A file outside the directory, which must not be written to.
     outside: PathBuf,
 }
 
 impl Queue {
-    /// Its segments, the oldest first.
+    /// The segments of the queue, the oldest first.
     fn segments(&self) -> Vec<PathBuf> {
         let entries = fs::read_dir(&self.directory).expect("a directory");
         let paths = entries.map(|entry| entry.expect("an entry").path());
@@ -53,7 +53,7 @@ impl Queue {
         paths
     }
 
-    /// All that is no segment.
+    /// All files that are not segments.
     fn others(&self) -> Vec<PathBuf> {
         let segments = self.segments();
         let entries = fs::read_dir(&self.directory).expect("a directory");
@@ -75,7 +75,7 @@ fn truncate(queue: &Queue, length: impl Fn(u64) -> u64) {
     }
 }
 
-/// Changes a byte at a share of each segment.
+/// Flips a byte of each segment, at this fraction of its length.
 fn flip(queue: &Queue, share: f64) {
     for path in queue.segments() {
         let mut file = open(&path);
@@ -209,7 +209,7 @@ fn damages() -> Vec<(&'static str, Damage)> {
     ]
 }
 
-/// Damages the queues that a killed service has left, and starts another one. Returns what was not right.
+/// Damages the queues of a killed service, and starts another one. Returns the failures.
 fn damaged(left: &Path, name: &str, damage: Damage) -> Vec<String> {
     let place = TempDir::with_prefix("barograph-damaged-").expect("a directory");
     let root = place.path().join("queue");
@@ -264,7 +264,7 @@ fn whatever_is_done_to_a_queue_the_next_service_goes_on() {
     let mut target = Target::start(&[queue_dir]);
     target.receivers.iter_mut().for_each(FakeReceiver::stop);
     load::send_bare(&target.service.url(), ORDERS);
-    // Until it is written down.
+    // Wait until it is persisted.
     let begun = Instant::now();
     while begun.elapsed() < PATIENCE && Account::of(&target.service.samples()).queued < 500.0 {
         thread::sleep(Duration::from_millis(20));
@@ -291,7 +291,7 @@ fn whatever_is_done_to_a_queue_the_next_service_goes_on() {
     assert!(failures.is_empty(), "\n{}", failures.join("\n"));
 }
 
-/// Starts a service within limits of the shell, whose receivers are away.
+/// Starts a service within shell limits, with receivers that are down.
 fn limited(limits: &str, place: &TempDir, bytes: u64) -> Target {
     let mut receivers: Vec<FakeReceiver> = SIGNALS.map(|_| FakeReceiver::keeping()).into();
     receivers.iter_mut().for_each(FakeReceiver::stop);
@@ -304,7 +304,7 @@ fn limited(limits: &str, place: &TempDir, bytes: u64) -> Target {
     }
 }
 
-/// What a page counts under a name and with all of these labels.
+/// Sums the series of a page with this name and all of these labels.
 fn counted(page: &Samples, name: &str, labels: &[&str]) -> f64 {
     let series = page.values.iter().filter(|(series, _)| {
         series.starts_with(&format!("{name}{{"))
@@ -315,7 +315,7 @@ fn counted(page: &Samples, name: &str, labels: &[&str]) -> f64 {
         .sum()
 }
 
-/// Failed attempts to use a persistent queue.
+/// Returns the number of failed operations of persistent queues.
 fn queue_failures(page: &Samples, labels: &[&str]) -> f64 {
     counted(
         page,
@@ -324,8 +324,8 @@ fn queue_failures(page: &Samples, labels: &[&str]) -> f64 {
     )
 }
 
-/// Fills the queues of a service with these limits. Returns how often a file was too large, and what was
-/// lost.
+/// Fills the queues of a service with these limits. Returns the number of failures because a file
+/// was too large, and the account.
 fn fill_disk(limits: &str) -> (f64, Account) {
     let place = TempDir::with_prefix("barograph-full-").expect("a directory");
     let mut target = limited(limits, &place, 1 << 28);
@@ -353,21 +353,21 @@ fn fill_disk(limits: &str) -> (f64, Account) {
 
 #[test]
 fn a_disk_that_is_full_costs_what_does_not_fit_and_nothing_else() {
-    // 64 KiB a file, and an error instead of a signal.
+    // At most 64 KiB per file, and an error instead of a signal.
     let (failures, account) = fill_disk("trap '' XFSZ; ulimit -f 64");
     println!("a full disk: {failures} failures, {account:?}");
     assert!(failures > 0.0, "the limit was not reached");
     assert!(account.is_even(), "{account:?}");
     assert_eq!(account.dropped("corrupt"), 0.0, "{account:?}");
-    // What is seen above comes of the limit.
+    // Without the limit there are no failures.
     let (failures, account) = fill_disk("true");
     assert_eq!(failures, 0.0, "there is room");
     assert!(account.is_even(), "{account:?}");
     assert_eq!(account.dropped.values().sum::<f64>(), 0.0, "{account:?}");
 }
 
-/// Holds connections to a service with these limits while its receivers come back. Returns how often it
-/// could not accept a connection, and how many log records came meanwhile.
+/// Holds connections to a service with these limits while its receivers recover. Returns how many
+/// connections it could not accept, and how many log records arrived meanwhile.
 fn hold_descriptors(limits: &str) -> (f64, usize) {
     const RUNS: u64 = 5;
     let orders = (RUNS * ORDERS) as usize;
@@ -382,7 +382,7 @@ fn hold_descriptors(limits: &str) -> (f64, usize) {
     let connect = |_| TcpStream::connect(address.trim_start_matches("http://"));
     let held: Vec<_> = (0..100).map(connect).collect();
     thread::sleep(Duration::from_millis(500));
-    // The receivers are there, and nobody can connect to them or open a file.
+    // The receivers are up, but the service cannot open a connection or a file.
     target.receivers.iter_mut().for_each(FakeReceiver::resume);
     target.behave(&Behavior::good());
     thread::sleep(Duration::from_secs(2));
@@ -412,7 +412,7 @@ fn descriptors_that_run_out_cost_nothing() {
     println!("no descriptors: {refused} not accepted, {meanwhile} came meanwhile");
     assert!(refused > 0.0, "the service had descriptors left");
     assert_eq!(meanwhile, 0, "it could connect to its receivers");
-    // What is seen above comes of the limit.
+    // Without the limit there are no failures.
     let (refused, meanwhile) = hold_descriptors("ulimit -n 1024");
     assert_eq!(refused, 0.0);
     assert!(meanwhile > 0, "nothing came though there were descriptors");
@@ -438,7 +438,7 @@ fn files_that_are_removed_under_a_service_are_counted_and_made_again() {
     wait(&target, "the load is queued", &|logs| {
         logs.queued >= ORDERS as f64
     });
-    // Until it is written down.
+    // Wait until it is persisted.
     thread::sleep(Duration::from_millis(500));
     fs::remove_dir_all(&root).expect("a directory");
     load::send_bare(&target.service.url(), ORDERS);
@@ -455,7 +455,7 @@ fn files_that_are_removed_under_a_service_are_counted_and_made_again() {
         assert_eq!(usable, 1.0, "{signal}");
     }
     let lost = logs(&target).dropped("corrupt");
-    // What came later is on the disk, where the next process finds it.
+    // Later requests are on disk, where the next process finds them.
     let receivers = target.receivers;
     let log = target.service.into_child().kill();
     let told = log.matches("of the persistent queue of logs").count();

@@ -1,4 +1,4 @@
-//! Real Prometheus servers scrape a real service and give back what was recorded, to the request.
+//! Real Prometheus servers scrape a real service and return exactly what was recorded.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
@@ -10,13 +10,13 @@ use conformance::{
 };
 use serde_json::Value;
 
-/// What the families of one page are called by the server that reads it.
+/// The names of a page's families in the server that reads it.
 struct Names {
     /// The latency histogram, without the suffixes of its samples.
     latency: &'static str,
     route: &'static str,
     status: &'static str,
-    /// Selects what says who the service is.
+    /// Selects the metric with the resource of the service.
     target: &'static str,
 }
 
@@ -34,8 +34,8 @@ const UTF8: Names = Names {
 };
 
 impl Names {
-    /// A selector of the histogram's samples of one kind; quoted, which only 3.x reads, where the
-    /// names need it.
+    /// Returns a selector of the histogram's samples with a suffix. Names that need quotes are
+    /// quoted, which only 3.x supports.
     fn select(&self, suffix: &str, status: &str) -> String {
         let (name, label) = (format!("{}{suffix}", self.latency), self.status);
         match name.contains('.') {
@@ -97,7 +97,7 @@ fn prometheus_3_honors_start_times() {
         ESCAPED.select("_count", "200"),
         ESCAPED.select("_bucket", "200"),
     ] {
-        // Before its first scrape a series stands at zero, at the time when it was made.
+        // A series starts at zero before its first scrape, at the time when it was created.
         let ranges = server.client().query(&format!("{series}[10m]"));
         assert!(!ranges.is_empty(), "no series {series}");
         for range in ranges {
@@ -155,7 +155,7 @@ fn check_pages(service: &Service) {
     }
 }
 
-/// Seconds since 1970, as Prometheus counts time.
+/// Returns the time in seconds since 1970, the unit of Prometheus.
 fn now() -> f64 {
     let now = SystemTime::now().duration_since(UNIX_EPOCH);
     now.expect("the clock is past 1970").as_secs_f64()
@@ -166,7 +166,7 @@ fn loaded(service: Service) -> (Service, Load) {
     (service, load)
 }
 
-/// Every request has arrived, no request twice, and no scrape had anything to complain about.
+/// Checks that every request is counted once, and that no scrape failed.
 #[track_caller]
 fn arrives(server: &mut Prometheus, names: &Names, load: &Load) {
     server.wait_for("first good scrape", |client| {
@@ -204,12 +204,12 @@ fn arrives(server: &mut Prometheus, names: &Names, load: &Load) {
     assert_eq!(client.last_error().as_deref(), Some(""));
 }
 
-/// Types, units and help have arrived.
+/// Checks types, units and help.
 #[track_caller]
 fn described(server: &mut Prometheus, names: &Names) {
     let mut of = |family: &str| {
         server.wait_for("metadata", |client: &Client<'_>| {
-            // Depending on its release the server names a counter with its suffix or without.
+            // Some versions of the server name a counter with its suffix, others without.
             client
                 .metadata(family)
                 .or_else(|| client.metadata(&format!("{family}_total")))
@@ -226,7 +226,7 @@ fn described(server: &mut Prometheus, names: &Names) {
     assert!(!help.is_empty());
 }
 
-/// The counter and the latency buckets carry exemplars, each of a trace that was sampled.
+/// Checks that the counter and the latency buckets have exemplars, each of a sampled trace.
 #[track_caller]
 fn traced(server: &mut Prometheus, names: &Names, load: &Load) {
     for query in ["orders_total".to_owned(), names.select("_bucket", "200")] {

@@ -1,5 +1,5 @@
-//! The checks of the receiver find what is wrong: each rule with a request that breaks it; and collectors
-//! hand on what they got.
+//! Checks that the receiver detects violations: each rule has a request that breaks it; and that
+//! collectors forward what they receive.
 
 use conformance::{
     ask,
@@ -10,7 +10,7 @@ use conformance::{
 };
 use serde_json::json;
 
-/// A clean request with everything that the rules speak of.
+/// A valid request with everything that the rules apply to.
 const CLEAN: &str = r#"{"resourceMetrics":[{
 "resource":{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}}]},
 "scopeMetrics":[{"scope":{"name":"conformance","version":"1"},"metrics":[
@@ -23,7 +23,7 @@ const CLEAN: &str = r#"{"resourceMetrics":[{
 {"name":"load","gauge":{"dataPoints":[{"timeUnixNano":"1700000001000000000","asDouble":0.75}]}}
 ]}]}]}"#;
 
-/// What a page would say of it.
+/// The samples of a page with the same points.
 const PAGE: [(&str, f64); 7] = [
     ("load", 0.75),
     ("orders_total{kind=\"web\"}", 3.0),
@@ -123,7 +123,7 @@ fn each_broken_rule_is_found() {
         ),
     ];
     receiver.check_rules("/v1/metrics", CLEAN, &broken);
-    // Not to be read at all: an id in base64, and no JSON.
+    // Requests that cannot be decoded: an id in base64, and invalid JSON.
     for request in [&CLEAN.replacen("00f067aa0ba902b7", "APBnqgupArc=", 1), "{"] {
         let endpoint = receiver.endpoint(Transport::Json);
         assert_eq!(post(&endpoint, "", request), 400);

@@ -1,5 +1,5 @@
-//! The checks of the receiver find what is wrong about spans and log records: each rule with a request that
-//! breaks it.
+//! Checks that the receiver detects violations in spans and log records: each rule has a request
+//! that breaks it.
 
 use conformance::{
     ask,
@@ -7,7 +7,7 @@ use conformance::{
     receiver::{Receiver, Transport},
 };
 
-/// A clean request with everything that the rules speak of.
+/// A valid request with everything that the rules apply to.
 const SPANS: &str = r#"{"resourceSpans":[{
 "resource":{"attributes":[{"key":"service.name","value":{"stringValue":"shop"}}]},
 "scopeSpans":[{"scope":{"name":"conformance","version":"1"},"spans":[

@@ -1,5 +1,6 @@
-//! Every number leads to its trace: one request in a hundred is sampled, and each exemplar on the page
-//! is found whole by a real Jaeger, by a real Zipkin, and in what the service prints.
+//! Every exemplar refers to its trace: one request in a hundred is sampled, and the trace of each
+//! exemplar on the page is complete in a real Jaeger, in a real Zipkin, and in the log lines of the
+//! service.
 
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -20,7 +21,7 @@ use conformance::{
 };
 use serde_json::Value;
 
-/// At 1 % of so many it is out of the question that none is sampled.
+/// With so many requests at 1 % it is practically impossible that none is sampled.
 const ORDERS: u64 = 3000;
 
 fn variables(name: &str, jaeger: &Jaeger, transport: Transport) -> Variables {
@@ -34,7 +35,7 @@ fn variables(name: &str, jaeger: &Jaeger, transport: Transport) -> Variables {
     variables
 }
 
-/// What a page has beside a number.
+/// An exemplar on a page.
 #[derive(PartialEq, Eq, PartialOrd, Ord)]
 struct Exemplar {
     series: String,
@@ -42,7 +43,7 @@ struct Exemplar {
     span: String,
 }
 
-/// Sends orders while somebody scrapes, and gives every exemplar that was ever on the page.
+/// Sends orders while the page is scraped, and returns every exemplar that was ever on it.
 fn load_and_scrape(service: &Service) -> Vec<Exemplar> {
     let is_over = AtomicBool::new(false);
     let mut exemplars = BTreeSet::new();
@@ -68,7 +69,7 @@ fn load_and_scrape(service: &Service) -> Vec<Exemplar> {
     exemplars.into_iter().collect()
 }
 
-/// The trace that an exemplar leads to, with the span that it names.
+/// Returns the trace of an exemplar, which must include its span.
 #[track_caller]
 fn found(jaeger: &mut Jaeger, exemplar: &Exemplar, spans: usize) -> Vec<Span> {
     let Exemplar {
@@ -83,7 +84,7 @@ fn found(jaeger: &mut Jaeger, exemplar: &Exemplar, spans: usize) -> Vec<Span> {
     found
 }
 
-/// How many spans the service says it has sampled.
+/// The number of spans that the service counts as sampled.
 fn sampled(page: &Samples) -> f64 {
     let started = page.values.iter().filter(|(series, _)| {
         series.starts_with("otel_sdk_span_started_total{") && series.contains("RECORD_AND_SAMPLE")
@@ -102,7 +103,7 @@ fn each_exemplar_is_found_by_jaeger_and_in_the_log() {
         let sampled = sampled(&service.samples());
         let log = service.end();
 
-        // 30 are expected. Fewer than 5, or more than 100, come once in many millions of times.
+        // 30 are expected. Fewer than 5, or more than 100, occur once in many millions of runs.
         assert!((5.0..100.0).contains(&sampled), "{name}: {sampled}");
         let traces = jaeger.traces_of(&name, sampled as usize);
         assert_eq!(traces.len() as f64, sampled, "{name}");
@@ -146,7 +147,7 @@ fn zipkin_shows_the_same_spans() {
         compare(&spans, &zipkin.trace(&exemplar.trace, 1));
     }
 
-    // With spans within, with events and with errors.
+    // With child spans, events and errors.
     both.insert("OTEL_SERVICE_NAME", "keeping".to_owned());
     both.insert("OTEL_TRACES_SAMPLER", "always_on".to_owned());
     let service = Service::keeping(&[], &both);
@@ -169,7 +170,7 @@ fn zipkin_shows_the_same_spans() {
     assert_eq!(failed, 1);
 }
 
-/// Compares what both say of the same spans.
+/// Compares the same spans in both.
 #[track_caller]
 fn compare(jaeger: &[Span], zipkin: &[Value]) {
     assert_eq!(jaeger.len(), zipkin.len(), "{jaeger:#?}\n{zipkin:#?}");
@@ -178,12 +179,12 @@ fn compare(jaeger: &[Span], zipkin: &[Value]) {
         let other = other.unwrap_or_else(|| panic!("no {} in {zipkin:#?}", span.id));
         let what = format!("{span:#?}\n{other:#?}");
         assert_eq!(other["parentId"].as_str(), span.parent(), "{what}");
-        // Zipkin writes names in small letters.
+        // Zipkin converts names to lower case.
         assert_eq!(other["name"], span.name.to_lowercase(), "{what}");
         let service = &other["localEndpoint"]["serviceName"];
         assert_eq!(*service, span.service, "{what}");
         assert_eq!(other["timestamp"], span.start, "{what}");
-        // A duration of 0 is none to it.
+        // Zipkin does not store a duration of 0.
         assert_eq!(other["duration"], span.duration.max(1), "{what}");
         let annotations = other["annotations"].as_array().map_or(0, Vec::len);
         assert_eq!(annotations, span.events().len(), "{what}");
@@ -191,7 +192,7 @@ fn compare(jaeger: &[Span], zipkin: &[Value]) {
         let expected = span.tag("span.kind").and_then(Value::as_str);
         assert_eq!(Some(&*kind.to_lowercase()), expected, "{what}");
         let tags = other["tags"].as_object().expect("tags");
-        // What Jaeger itself has made of the kind, the status and the format.
+        // Jaeger adds these for the kind, the format and the status.
         let own = ["span.kind", "internal.span.format", "error"];
         for (name, value) in span.tags().filter(|(name, _)| !own.contains(name)) {
             let value = value.as_str().map_or(value.to_string(), str::to_owned);
@@ -205,7 +206,7 @@ fn compare(jaeger: &[Span], zipkin: &[Value]) {
 #[test]
 fn with_keep_on_unsampled_exemplars_are_found_too() {
     let mut jaeger = Jaeger::start();
-    // Once with room for all that is wanted, once with far too little.
+    // Once with a rate limit that is high enough, and once with one that is far too low.
     for rate in ["100000", "5"] {
         let name = format!("keeping-{rate}");
         let variables = variables(&name, &jaeger, Transport::Grpc);
@@ -217,7 +218,8 @@ fn with_keep_on_unsampled_exemplars_are_found_too() {
         let count = |what: &str| page.sum(&format!("keep_{what}_total"));
         let refused = count("refused");
         assert_eq!(refused > 0.0, rate == "5", "{name}: {refused} refused");
-        // More than 1 % would have given, whose spans those of kept traces are beside.
+        // More than 1 % sampling would have given: exemplars of traces kept by tail sampling are
+        // included.
         assert!(exemplars.len() > 8, "{name}: {}", exemplars.len());
         let lines = lines(&log);
         let said: BTreeSet<_> = lines.iter().map(|line| ids(line).0).collect();
@@ -242,8 +244,8 @@ fn with_keep_on_unsampled_exemplars_are_found_too() {
         if rate == "5" {
             continue;
         }
-        // With room for all, each order that failed or took long is there, and nothing else: what
-        // was kept and what was sampled.
+        // With a high rate limit, each failed or slow order is there, and nothing else except
+        // sampled traces.
         for line in &failed {
             assert_eq!(jaeger.trace(ids(line).0, 2).len(), 2);
         }

@@ -1,10 +1,11 @@
-//! A service that makes every kind of span and log record, and answers with their ids.
+//! A service that produces every kind of span and log record, and answers with their ids.
 //!
-//! - `GET /work/{numbers}/{rounds}` does so many rounds on each of several threads at once; for each it
-//!   tells the ids of its spans by name. Numbers are `all`, or only those that are `finite`.
-//! - `GET /open/{spans}` opens so many spans, which stay open.
-//! - `GET /storm/{spans}` opens and closes so many spans on each of several threads, as fast as it
-//!   can, and says a line in each.
+//! - `GET /work/{numbers}/{rounds}` runs this number of rounds on each of several threads at once;
+//!   for each round it returns the ids of its spans by name. `numbers` is `all`, or `finite` for
+//!   finite numbers only.
+//! - `GET /open/{spans}` opens this number of spans, which stay open.
+//! - `GET /storm/{spans}` opens and closes this number of spans on each of several threads, as fast
+//!   as it can, and logs a line in each.
 
 use std::{
     error::Error,
@@ -28,7 +29,7 @@ use tracing::{Span, field::Empty, info_span};
 
 const THREADS: u64 = 4;
 
-/// A request that comes from elsewhere, and its tracestate.
+/// The `traceparent` and `tracestate` of a request from another process.
 const CALLER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 const STATE: &str = "vendor=opaque,other@system=1";
 
@@ -80,7 +81,7 @@ async fn storm(Path(spans): Path<u64>) -> String {
     json!(done.await).to_string()
 }
 
-/// Runs the same on several threads, and returns what all of them made.
+/// Runs the function on several threads and returns the results of all of them.
 async fn on_threads<T: Send + 'static>(
     f: impl Fn(u64) -> Vec<T> + Send + Sync + 'static,
 ) -> Vec<T> {
@@ -131,7 +132,8 @@ fn round(number: u64, nothing: f64) -> Value {
     })
 }
 
-/// Spans that find their parent on the thread, with events, links and records of every level.
+/// Makes spans that take their parent from the thread, with events, links and records of every
+/// level.
 fn nested(number: u64) -> (Value, Value) {
     let sibling = info_span!(target: "conformance::deep", "sibling", otel.kind = "producer", number);
     let child = info_span!(target: "conformance::deep", "child", otel.kind = "client", number);
@@ -160,7 +162,7 @@ fn nested(number: u64) -> (Value, Value) {
     (ids(&child), ids(&sibling))
 }
 
-/// A span that fails, whose parent is given.
+/// Makes a span that fails and whose parent is set explicitly.
 fn failing(number: u64, root: &Span) -> Value {
     let span = info_span!(
         target: "conformance", parent: root, "failed", number, error = &Outer as &dyn Error,
@@ -171,7 +173,8 @@ fn failing(number: u64, root: &Span) -> Value {
     ids(&span)
 }
 
-/// A span whose parent is in another process, and which ends on another thread than it began on.
+/// Makes a span whose parent is in another process, and which ends on a different thread than it
+/// began on.
 fn continued(number: u64) -> Value {
     let span =
         info_span!(target: "conformance", parent: None, "continued", number, otel.status_code = "ok");
@@ -185,7 +188,7 @@ fn continued(number: u64) -> Value {
     ids
 }
 
-/// What a request from elsewhere comes with.
+/// Returns the trace context and trace state of a request from another process.
 fn caller() -> (TraceContext, TraceState) {
     const WELL_FORMED: &str = "both are well formed";
     let caller = TraceContext::parse_traceparent(CALLER).expect(WELL_FORMED);
@@ -193,7 +196,7 @@ fn caller() -> (TraceContext, TraceState) {
     (caller.as_remote(), state)
 }
 
-/// An error that another one caused.
+/// An error with another error as its source.
 #[derive(Debug)]
 struct Outer;
 

@@ -1,7 +1,8 @@
-//! A service with every kind of instrument. `GET /load/{rounds}` writes to all of them, so many times
-//! from each of several threads at once, one time in eight inside of a sampled trace.
+//! A service with every kind of instrument. `GET /load/{rounds}` writes to all of them this number
+//! of times from each of several threads at once, one time in eight inside a sampled trace.
 //!
-//! All that is added up is in eighths, so that no order of additions gives another sum.
+//! All values that are summed are multiples of one eighth, so that the sum does not depend on the
+//! order of the additions.
 
 use std::{
     sync::{
@@ -26,7 +27,7 @@ use barograph::{
 };
 
 const THREADS: u64 = 4;
-/// One round in so many is inside of a sampled trace.
+/// One in `TRACED` rounds is inside a sampled trace.
 const TRACED: u64 = 8;
 
 #[tokio::main]
@@ -44,7 +45,7 @@ async fn main() -> Result {
     telemetry.serve(app, address).await
 }
 
-/// One of each kind that is written to; of some, one with labels too.
+/// One of each kind of synchronous instrument; some of them with labels too.
 struct Instruments {
     orders: Counter<u64>,
     routed: Family<Counter<u64>, [&'static str; 2]>,
@@ -56,7 +57,7 @@ struct Instruments {
     wait: Histogram,
     size: Family<Histogram, [&'static str; 1]>,
     phase: StateSet,
-    /// What the callbacks of the observable ones tell.
+    /// The value that the callbacks of the observable instruments report.
     seen: Arc<AtomicU64>,
 }
 

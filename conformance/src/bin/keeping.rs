@@ -1,7 +1,7 @@
-//! A service whose requests have spans within and whose orders fail now and then. With the argument
-//! `keep` and a number it keeps so many traces a second that were not sampled.
+//! A service whose requests have child spans and whose orders fail now and then. With the arguments
+//! `keep` and a number, tail sampling keeps up to that number of unsampled traces per second.
 //!
-//! What became of them is on its page, as `keep.*`.
+//! The results of tail sampling are on its page, as `keep.*`.
 
 use std::time::Duration;
 
@@ -16,9 +16,9 @@ use barograph::{
     registry::Registry,
 };
 
-/// One order in so many fails.
+/// One in `FAILING` orders fails.
 const FAILING: u64 = 100;
-/// One order in so many takes its time.
+/// One in `SLOW` orders is slow.
 const SLOW: u64 = 150;
 const LONG: Duration = Duration::from_millis(60);
 

@@ -1,9 +1,10 @@
-//! One of a chain of services. `GET /orders/{id}` is handed on, and answered with the baggage that each
-//! service has seen, a line each. So are records, which nobody answers.
+//! One service of a chain. `GET /orders/{id}` is forwarded to the next service, and answered with
+//! the baggage that each service has seen, one line each. Kafka records are forwarded too, but have
+//! no answer.
 //!
-//! `ask=URL` asks the next service, `send=TOPIC` sends it a record; `take=TOPIC` processes records, by
-//! default in traces of its own, with `parent` in those of the records. `broker=HOST:PORT` says where
-//! topics are.
+//! `ask=URL` sends requests to the next service, `send=TOPIC` sends it a record; `take=TOPIC`
+//! processes records, by default in new traces, with `parent` in the traces of the records.
+//! `broker=HOST:PORT` is the Kafka broker.
 
 use std::{
     error::Error,
@@ -42,7 +43,7 @@ use rdkafka::{
 use tokio::runtime::Handle;
 use tower::{Layer as _, ServiceExt as _};
 
-/// No single operation takes longer.
+/// The time limit of each operation.
 const LIMIT: Duration = Duration::from_secs(20);
 
 type Outcome<T> = Result<T, Box<dyn Error + Send + Sync>>;
@@ -88,7 +89,7 @@ async fn order(
     handed_on.map_err(|error| (StatusCode::BAD_GATEWAY, error.to_string()))
 }
 
-/// Who comes after this service.
+/// The service that comes after this one.
 enum Next {
     Nobody,
     Asked {
@@ -119,7 +120,7 @@ impl Next {
         })
     }
 
-    /// Hands an order on; gives the baggage that was seen here and after here.
+    /// Forwards an order; returns the baggage that was seen by this service and by those after it.
     async fn hand_on(&self, id: u64) -> Outcome<String> {
         let baggage = current::propagation().baggage().as_str().to_owned();
         tracing::info!(id, baggage, "order seen");
@@ -172,7 +173,7 @@ fn consumer(broker: &str, topic: &str) -> Outcome<BaseConsumer> {
         .set("group.id", "billing")
         .set("auto.offset.reset", "earliest")
         .set("enable.auto.commit", "false")
-        // The topic may not be there yet.
+        // The topic may not exist yet.
         .set("allow.auto.create.topics", "true")
         .set("topic.metadata.refresh.interval.ms", "200")
         .create()?;
@@ -180,7 +181,7 @@ fn consumer(broker: &str, topic: &str) -> Outcome<BaseConsumer> {
     Ok(consumer)
 }
 
-/// Processes records for as long as the service runs.
+/// Processes records until the process ends.
 fn take(consumer: &BaseConsumer, relation: Relation, runtime: &Handle, next: &Next) {
     let kafka = Kafka::builder()
         .with_group("billing")
@@ -195,7 +196,7 @@ fn take(consumer: &BaseConsumer, relation: Relation, runtime: &Handle, next: &Ne
                     tracing::error!(%error, "record not processed");
                 }
             }
-            // Until the topic is there.
+            // The topic may not exist yet.
             Some(Err(error)) if begun.elapsed() < LIMIT => {
                 tracing::debug!(%error, "no record");
             }

@@ -1,5 +1,6 @@
-//! Runs a service under load for long while its receivers come, go and misbehave, and sees that nothing
-//! grows and nothing is lost track of. `cargo xtask soak --help` says more.
+//! Runs a service under load for a long time while its receivers stop, resume and misbehave, and
+//! checks that nothing grows and nothing is unaccounted for. `cargo xtask soak --help` describes
+//! the options.
 #![expect(clippy::print_stdout, reason = "a program at a terminal")]
 
 use std::{
@@ -34,15 +35,16 @@ NAME says what the receivers do; `mixed` without one:
 const CLIENTS: usize = 4;
 const PAUSE: Duration = Duration::from_millis(2);
 const LOOK: Duration = Duration::from_secs(1);
-/// How long the receivers do the same.
+/// The number of seconds for which the receivers keep one behavior.
 const TURN: u64 = 4;
-/// A share of the time in which memory, threads and connections come to their level.
+/// The share of the run after which memory, threads and connections have reached their level.
 const WARM_UP: f64 = 0.3;
-/// How much the means of the first and of the last third after that may differ: bytes, since allocators
-/// keep what they had; threads and descriptors, since each pipeline has a connection now and then.
+/// The largest allowed differences between the means of the first and of the last third of the rest
+/// of the run: of bytes, since allocators keep freed memory; of threads and descriptors, since each
+/// pipeline opens a connection now and then.
 const MEMORY_TOLERANCE: f64 = 12.0 * 1024.0 * 1024.0;
 const COUNT_TOLERANCE: f64 = 6.0;
-/// What the service has for its telemetry at the end, and half a second.
+/// The time limit of the service's telemetry at shutdown, plus half a second.
 const END: Duration = Duration::from_millis(5_500);
 
 fn main() -> ExitCode {
@@ -68,7 +70,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What the receivers do.
+/// The behavior of the receivers during the run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Receivers {
     Steady,
@@ -84,7 +86,7 @@ struct Plan {
 }
 
 impl Plan {
-    /// Reads the arguments; nothing where help is asked for.
+    /// Parses the arguments; returns `None` if help was asked for.
     fn parse(arguments: &[String]) -> Result<Option<Self>, String> {
         const LEAST: Duration = Duration::from_secs(20);
         let mut plan = Self {
@@ -127,7 +129,7 @@ impl Plan {
     }
 }
 
-/// What was seen in one second.
+/// The measurements of one second.
 #[derive(Clone, Copy)]
 struct Look {
     usage: Usage,
@@ -136,7 +138,7 @@ struct Look {
     dropped: f64,
 }
 
-/// Runs it, and returns what was not right.
+/// Runs the soak test and returns the failures.
 fn soak(plan: Plan) -> Vec<String> {
     let receivers = SIGNALS.map(|_| FakeReceiver::start()).into();
     let mut target = Target::start_with(receivers, &[]);
@@ -185,7 +187,7 @@ fn soak(plan: Plan) -> Vec<String> {
     failures
 }
 
-/// Looks each second, and has the receivers do what is planned.
+/// Takes measurements each second, and changes the behavior of the receivers as planned.
 fn watch(plan: Plan, target: &mut Target) -> (Vec<Look>, Vec<String>) {
     let behaviors = [http1_behaviors(), http1_pauses()].concat();
     let mut behaviors = behaviors.iter().cycle();
@@ -217,7 +219,7 @@ fn watch(plan: Plan, target: &mut Target) -> (Vec<Look>, Vec<String>) {
             dropped: account.dropped.values().sum(),
         };
         looks.push(look);
-        // A line a minute, and some in a short run.
+        // Print a line per minute, and more often in a short run.
         if second % 60 == 0 || (plan.time < Duration::from_secs(180) && second % 10 == 0) {
             println!(
                 "{:5} s   {doing:11} {:6.1} MB  {:7}  {:11} {:10} {:10} {:10}",
@@ -240,7 +242,7 @@ fn watch(plan: Plan, target: &mut Target) -> (Vec<Look>, Vec<String>) {
     (looks, failures)
 }
 
-/// Begins what the receivers do next, and says what that is.
+/// Starts the next behavior of the receivers, and returns its name.
 fn turn<'a>(
     receivers: Receivers,
     turn: u64,
@@ -261,7 +263,7 @@ fn turn<'a>(
     }
     match next {
         "misbehaving" => {
-            // Another one for each signal.
+            // Each signal gets a different behavior.
             for receiver in &target.receivers {
                 if let Some(behavior) = behaviors.next() {
                     receiver.behave(behavior);
@@ -273,7 +275,7 @@ fn turn<'a>(
     next
 }
 
-/// What is not level after the warm-up; prints a table.
+/// Returns the values that are not level after the warm-up, and prints a table.
 fn levels(looks: &[Look]) -> Vec<String> {
     type Value = fn(&Look) -> f64;
     let after = &looks[(looks.len() as f64 * WARM_UP) as usize..];
@@ -304,7 +306,7 @@ fn levels(looks: &[Look]) -> Vec<String> {
         let mean = |looks: &[Look]| looks.iter().map(value).sum::<f64>() / looks.len() as f64;
         let (first, last) = (mean(&after[..third]), mean(&after[after.len() - third..]));
         let most = looks.iter().map(value).fold(0.0, f64::max);
-        // Of the two means, which are two thirds of the time apart.
+        // The two means are two thirds of the time apart.
         let minutes = after.len() as f64 * 2.0 / 3.0 / 60.0;
         let slope = (last - first) / minutes;
         println!(

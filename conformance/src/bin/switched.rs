@@ -1,6 +1,6 @@
-//! `examples/hello` with the switches that it leaves at their defaults, each an argument.
+//! `examples/hello` with options that it leaves at their defaults, one per argument.
 //!
-//! `utf8` leaves names as they are, `created` puts start times on the page.
+//! `utf8` keeps UTF-8 names, `created` adds start times to the page.
 
 use axum::{Router, extract::Path, routing::get};
 use barograph::{

@@ -1,19 +1,21 @@
-//! A service that is attacked: it pushes all three signals, serves requests of many kinds, and tries
-//! again so soon that a receiver which behaves again is noticed within a second.
+//! The service that the attack tests run against. It pushes all three signals, serves many kinds of
+//! requests, and retries so soon that it notices a recovered receiver within a second.
 //!
 //! Arguments: `protocol=grpc|http/protobuf|http/json`, and for each signal the receiver's URL,
-//! `metrics=`, `traces=`, `logs=`; without one the signal is not pushed. `queue_dir=` is a directory for
-//! the persistent queues, `queue_bytes=` how large they may be, `queue=` how many spans and log records may wait, `request_timeout=` the
-//! milliseconds of a push with all its tries, `request_time=` those of requests that are under way at
-//! the end.
+//! `metrics=`, `traces=`, `logs=`; a signal without a URL is not pushed. `queue_dir=` is the
+//! directory of the persistent queues, `queue_bytes=` their size limit, `queue=` the number of
+//! spans and log records that may be queued, `request_timeout=` the time limit in milliseconds of
+//! an export with all its attempts, `request_time=` the time limit in milliseconds of requests in
+//! progress at shutdown.
 //!
 //! - `GET /orders/{id}` is an ordinary request with a span, a log record and a counter.
-//! - `GET /wait/{ms}` waits, `GET /block/{ms}` blocks its worker thread as long.
-//! - `GET /series/{series}` makes so many series of a histogram.
-//! - `GET /open/{spans}` opens so many spans, which stay open.
-//! - `GET /lines/{lines}` writes so many log lines from a thread of its own.
-//! - `GET /events` sends an event every 50 ms for ever, `POST /shop.Orders/Watch` a gRPC message.
-//! - `GET /socket` switches to a protocol that sends back what it gets.
+//! - `GET /wait/{ms}` waits, `GET /block/{ms}` blocks its worker thread for that time.
+//! - `GET /series/{series}` creates this number of series of a histogram.
+//! - `GET /open/{spans}` opens this number of spans, which stay open.
+//! - `GET /lines/{lines}` writes this number of log lines from a separate thread.
+//! - `GET /events` sends an event every 50 ms without end, `POST /shop.Orders/Watch` a gRPC
+//!   message.
+//! - `GET /socket` switches to a protocol that echoes what it receives.
 
 use std::{
     convert::Infallible,
@@ -53,7 +55,7 @@ use tokio::{
 use tokio_stream::{StreamExt as _, wrappers::IntervalStream};
 use tracing::{Span, info_span};
 
-/// Two, whatever the machine has, so that it is known how many requests block all of them.
+/// Two on every machine, so that the tests know how many requests block all of them.
 const WORKERS: usize = 2;
 const EXPORT_INTERVAL: Duration = Duration::from_millis(100);
 const REQUEST_TIMEOUT: Duration = Duration::from_millis(300);
@@ -201,7 +203,7 @@ async fn lines(extract::Path(lines): extract::Path<u64>) -> &'static str {
     "flowing"
 }
 
-/// Sends the same again and again, for ever.
+/// Sends the same event repeatedly, without end.
 fn events(kind: &'static str, event: &'static [u8]) -> Response {
     let ticks = interval_at(Instant::now(), EVENT_INTERVAL);
     let events = IntervalStream::new(ticks).map(move |_| Ok::<_, Infallible>(event));

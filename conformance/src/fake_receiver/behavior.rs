@@ -1,31 +1,31 @@
-//! How a receiver behaves.
+//! Behaviors of a fake receiver.
 
 use std::{borrow::Cow, fmt, io, sync::Arc};
 
 use super::peer::Peer;
 
-/// Something that is done to a client; an error ends its connection.
+/// An action on a client's connection; an error closes the connection.
 pub type Hook = Arc<dyn Fn(&mut Peer) -> io::Result<()> + Send + Sync>;
 
-/// A way to behave, with its name.
+/// A named behavior.
 #[derive(Clone)]
 pub struct Behavior {
     name: Cow<'static, str>,
-    /// Run before anything is read from a connection.
+    /// Runs before anything is read from a connection.
     pub(super) on_accept: Option<Hook>,
-    /// Run when a connection of HTTP/2 has begun, in place of settings.
+    /// Runs when an HTTP/2 connection has begun, in place of sending settings.
     pub(super) on_preface: Option<Hook>,
-    /// Run when a request is there, in place of the answer.
+    /// Runs when a request has arrived, in place of the response.
     pub(super) on_request: Option<Hook>,
 }
 
 impl Behavior {
-    /// Takes everything and answers at once.
+    /// Accepts everything and responds at once.
     pub fn good() -> Self {
         Self::named("good")
     }
 
-    /// What it is called.
+    /// The name of the behavior.
     pub fn name(&self) -> &str {
         &self.name
     }
@@ -39,7 +39,7 @@ impl Behavior {
         }
     }
 
-    /// Does this to each connection.
+    /// Runs the hook on each new connection.
     pub fn on_accept(
         name: impl Into<Cow<'static, str>>,
         hook: impl Fn(&mut Peer) -> io::Result<()> + Send + Sync + 'static,
@@ -49,7 +49,7 @@ impl Behavior {
         behavior
     }
 
-    /// Does this to each connection of HTTP/2 after its preface.
+    /// Runs the hook on each HTTP/2 connection after its preface.
     pub fn on_preface(
         name: impl Into<Cow<'static, str>>,
         hook: impl Fn(&mut Peer) -> io::Result<()> + Send + Sync + 'static,
@@ -59,7 +59,7 @@ impl Behavior {
         behavior
     }
 
-    /// Does this to each request.
+    /// Runs the hook on each request.
     pub fn on_request(
         name: impl Into<Cow<'static, str>>,
         hook: impl Fn(&mut Peer) -> io::Result<()> + Send + Sync + 'static,
@@ -69,7 +69,7 @@ impl Behavior {
         behavior
     }
 
-    /// Answers each request with these bytes, and closes.
+    /// Responds to each request with these bytes, and closes the connection.
     pub fn answer(name: impl Into<Cow<'static, str>>, bytes: impl Into<Vec<u8>>) -> Self {
         let bytes = bytes.into();
         Self::on_request(name, move |peer| {
@@ -78,7 +78,7 @@ impl Behavior {
         })
     }
 
-    /// Whether it needs a connection that has not begun yet.
+    /// Returns true if the behavior needs a connection that has not begun yet.
     pub(super) fn needs_new_connection(&self) -> bool {
         self.on_accept.is_some() || self.on_preface.is_some()
     }

@@ -10,7 +10,7 @@ use flate2::{Compression, write::GzEncoder};
 
 use super::{behavior::Behavior, peer::Peer};
 
-/// No drip is faster.
+/// The pause between the bytes of a slow response.
 const DRIP: Duration = Duration::from_millis(50);
 /// More than any client should read.
 const GIGABYTE: usize = 1 << 30;
@@ -62,12 +62,12 @@ fn read_request(peer: &mut Peer) -> io::Result<Request> {
     })
 }
 
-/// Ways to misbehave over HTTP/1.1.
+/// Returns the ways to misbehave over HTTP/1.1.
 pub fn behaviors() -> Vec<Behavior> {
     [connections(), heads(), bodies(), meanings()].concat()
 }
 
-/// What happens to the connection.
+/// Behaviors of the connection.
 fn connections() -> Vec<Behavior> {
     vec![
         Behavior::on_accept("close after accept", |_| Err(Peer::done())),
@@ -99,7 +99,7 @@ fn connections() -> Vec<Behavior> {
     ]
 }
 
-/// What the answer begins with.
+/// Behaviors of the head of the response.
 fn heads() -> Vec<Behavior> {
     let ok = "HTTP/1.1 200 OK\r\n";
     let mut behaviors = vec![
@@ -173,8 +173,8 @@ fn heads() -> Vec<Behavior> {
     behaviors
 }
 
-/// Some thousand interim answers a second: without optimization more of them are all that the thread of
-/// a service can read.
+/// Sends a few thousand interim responses per second. More of them would keep the thread of a
+/// service that is built without optimization fully busy with reading.
 fn interim(peer: &mut Peer, answer: &[u8]) -> io::Result<()> {
     while peer.goes_on() {
         peer.write(&answer.repeat(16))?;
@@ -183,7 +183,7 @@ fn interim(peer: &mut Peer, answer: &[u8]) -> io::Result<()> {
     Ok(())
 }
 
-/// What the answer consists of.
+/// Behaviors of the body of the response.
 fn bodies() -> Vec<Behavior> {
     let chunked = "HTTP/1.1 200 OK\r\ncontent-type: application/x-protobuf\r\ntransfer-encoding: chunked\r\n\r\n";
     let bomb = bomb();
@@ -252,7 +252,7 @@ fn bodies() -> Vec<Behavior> {
     ]
 }
 
-/// What the answer says, in protobuf and in JSON.
+/// Behaviors of the OTLP response, in protobuf and in JSON.
 fn meanings() -> Vec<Behavior> {
     let mut behaviors = Vec::new();
     for (name, body) in partial_successes() {
@@ -299,7 +299,7 @@ fn meanings() -> Vec<Behavior> {
     behaviors
 }
 
-/// Answers over HTTP/1.1 that ask for a pause. None takes its time.
+/// Returns HTTP/1.1 responses that ask for a pause. All are sent without delay.
 pub fn pauses() -> Vec<Behavior> {
     let mut behaviors = Vec::new();
     for status in [
@@ -335,7 +335,7 @@ fn full(status: &str, kind: &str, body: &[u8]) -> Vec<u8> {
     [head.as_bytes(), body].concat()
 }
 
-/// Answers of OTLP in protobuf that say that a part was taken, or seem to.
+/// Returns OTLP responses in protobuf that report a partial success, or seem to.
 pub(super) fn partial_successes() -> Vec<(&'static str, Vec<u8>)> {
     let rejected = |count: i64| {
         let mut body = vec![1 << 3];
@@ -362,7 +362,7 @@ pub(super) fn partial_successes() -> Vec<(&'static str, Vec<u8>)> {
     ]
 }
 
-/// A field of protobuf with a length.
+/// Encodes a length-delimited protobuf field.
 pub(super) fn message(field: u8, content: &[u8]) -> Vec<u8> {
     let mut bytes = vec![field << 3 | 2];
     varint(&mut bytes, content.len() as u64);
@@ -378,7 +378,8 @@ pub(super) fn varint(bytes: &mut Vec<u8>, mut value: u64) {
     bytes.push(value as u8);
 }
 
-/// A megabyte that becomes a gigabyte: the same member again and again.
+/// Returns a compressed body of about a megabyte that expands to a gigabyte: the same gzip member
+/// repeated.
 pub(super) fn bomb() -> Vec<u8> {
     const MEMBER: usize = 1 << 20;
     let written = "a vector takes all";

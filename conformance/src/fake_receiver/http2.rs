@@ -1,4 +1,4 @@
-//! OTLP over gRPC, and the ways to misbehave there and in HTTP/2 beneath.
+//! OTLP over gRPC, and the ways to misbehave there and in HTTP/2 below it.
 
 use std::{collections::BTreeMap, io, time::Duration};
 
@@ -20,12 +20,12 @@ const MAX_CONCURRENT_STREAMS: u16 = 3;
 const INITIAL_WINDOW_SIZE: u16 = 4;
 const MAX_FRAME_SIZE: u16 = 5;
 
-/// The code of a stream that was not looked at.
+/// The HTTP/2 error code of a stream that was not processed.
 const REFUSED_STREAM: u32 = 7;
 const DRIP: Duration = Duration::from_millis(50);
 
 const GRPC: [(&str, &str); 2] = [(":status", "200"), ("content-type", "application/grpc")];
-/// A message of no bytes.
+/// An empty gRPC message.
 const EMPTY: &[u8] = &[0; 5];
 
 pub(super) fn serve(peer: &mut Peer) -> io::Result<()> {
@@ -81,18 +81,18 @@ fn answer(peer: &mut Peer, body: &[u8]) -> io::Result<()> {
     reply(peer, EMPTY, &[("grpc-status", "0")])
 }
 
-/// An answer of gRPC: a message and what comes after it.
+/// Sends a gRPC response: a message and its trailers.
 fn reply(peer: &mut Peer, message: &[u8], trailers: &[(&str, &str)]) -> io::Result<()> {
     let stream = peer.request();
     peer.write(&headers(0, stream, &GRPC))?;
-    // As much as goes into a frame.
+    // A frame carries at most 16 KiB.
     for piece in message.chunks(16 << 10) {
         peer.write(&frame(DATA, 0, stream, piece))?;
     }
     peer.write(&headers(END_STREAM, stream, trailers))
 }
 
-/// Ways to misbehave over HTTP/2.
+/// Returns the ways to misbehave over HTTP/2.
 pub fn behaviors() -> Vec<Behavior> {
     [
         connections(),
@@ -105,7 +105,7 @@ pub fn behaviors() -> Vec<Behavior> {
     .concat()
 }
 
-/// What happens to the connection.
+/// Behaviors of the connection.
 fn connections() -> Vec<Behavior> {
     vec![
         Behavior::on_accept("close after accept", |_| Err(Peer::done())),
@@ -193,7 +193,7 @@ fn frames() -> Vec<Behavior> {
     broken.into()
 }
 
-/// Frames without end.
+/// Floods of frames.
 fn floods() -> Vec<Behavior> {
     let bytes: [(&str, Vec<u8>); 6] = [
         (
@@ -248,7 +248,7 @@ fn floods() -> Vec<Behavior> {
     behaviors
 }
 
-/// What happens to the stream of a request.
+/// Behaviors of the stream of a request.
 fn streams() -> Vec<Behavior> {
     let mut behaviors = vec![
         Behavior::on_request("no answer", Peer::hold),
@@ -280,7 +280,8 @@ fn streams() -> Vec<Behavior> {
             peer.hold()
         }),
         Behavior::on_request("a bomb of indexed headers", |peer| {
-            // A name and a value of 2,000 bytes go into the table, and are then named 10,000 times.
+            // A name and a value of 2,000 bytes go into the table, and are then referenced 10,000
+            // times.
             let mut fields = block(&[("x-large", &"x".repeat(2_000))]);
             fields[0] = 0x40;
             let bomb = [block(&GRPC), fields, vec![0xbe; 10_000]].concat();
@@ -318,7 +319,7 @@ fn streams() -> Vec<Behavior> {
     behaviors
 }
 
-/// What the status of a call is.
+/// Behaviors of the gRPC status of a call.
 fn statuses() -> Vec<Behavior> {
     let long = "%F0%9F%92%A3".repeat(1_000);
     let trailers: [(&str, Vec<(&str, &str)>); 10] = [
@@ -384,7 +385,7 @@ fn statuses() -> Vec<Behavior> {
     behaviors
 }
 
-/// What the message of a call is.
+/// Behaviors of the message of a call.
 fn messages() -> Vec<Behavior> {
     let bomb = bomb();
     let mut compressed = vec![1];
@@ -427,7 +428,7 @@ fn messages() -> Vec<Behavior> {
     behaviors
 }
 
-/// Answers of gRPC that ask for a pause. None takes its time.
+/// Returns gRPC responses that ask for a pause. All are sent without delay.
 pub fn pauses() -> Vec<Behavior> {
     let mut behaviors = Vec::new();
     for code in [8_u8, 10, 14] {
@@ -458,7 +459,7 @@ pub fn pauses() -> Vec<Behavior> {
     behaviors
 }
 
-/// A `google.rpc.Status` with a `RetryInfo`.
+/// Encodes a `google.rpc.Status` with a `RetryInfo`.
 fn status_with_pause(code: u8, seconds: i64, nanos: i64) -> Vec<u8> {
     let mut duration = vec![1 << 3];
     varint(&mut duration, seconds as u64);

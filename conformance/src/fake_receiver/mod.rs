@@ -1,8 +1,8 @@
-//! A receiver of OTLP that behaves as it is told: well, or in one of many ways that no client must
-//! suffer from.
+//! An OTLP receiver with a configurable behavior: correct, or one of many ways to misbehave that no
+//! client may suffer from.
 //!
-//! It does not check what it gets, as [`crate::receiver`] does. It takes a request in whatever form
-//! and counts it as taken when it has answered it well.
+//! It does not validate requests, as [`crate::receiver`] does. It accepts a request in any form and
+//! counts it as taken once it has sent a success response.
 
 mod peer;
 mod behavior;
@@ -29,7 +29,7 @@ use crate::frames::PREFACE;
 
 const PAUSE: Duration = Duration::from_millis(5);
 
-/// A receiver on the loopback, HTTP/1 and HTTP/2 on one port.
+/// A receiver on the loopback interface, with HTTP/1 and HTTP/2 on one port.
 #[derive(Debug)]
 pub struct FakeReceiver {
     address: SocketAddr,
@@ -37,27 +37,27 @@ pub struct FakeReceiver {
     accepting: Option<JoinHandle<()>>,
 }
 
-/// What the connections of a receiver share.
+/// The state that all connections of a receiver share.
 #[derive(Debug)]
 struct Shared {
     behavior: Mutex<Arc<Behavior>>,
-    /// Goes up whenever another behavior begins.
+    /// Incremented whenever the behavior changes.
     turn: AtomicU64,
     is_over: AtomicBool,
-    /// How often a hook of the present behavior was run.
+    /// The number of times that a hook of the current behavior was run.
     met: AtomicU64,
-    /// Requests that were answered well.
+    /// The number of requests that got a success response.
     taken: AtomicU64,
-    /// What was in them, one after the other; nothing where it is not kept.
+    /// The bodies of those requests, concatenated; `None` if they are not kept.
     kept: Mutex<Option<Vec<u8>>>,
 }
 
 impl FakeReceiver {
-    /// Starts one that behaves well.
+    /// Starts a receiver that behaves correctly.
     ///
     /// # Panics
     ///
-    /// When there is no port.
+    /// Panics if no port is free.
     pub fn start() -> Self {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
         let address = listener.local_addr().expect("an address that was bound");
@@ -77,19 +77,19 @@ impl FakeReceiver {
         receiver
     }
 
-    /// The same, and keeps what it takes.
+    /// Starts a receiver that behaves correctly and keeps the bodies that it accepts.
     pub fn keeping() -> Self {
         let receiver = Self::start();
         *lock(&receiver.shared.kept) = Some(Vec::new());
         receiver
     }
 
-    /// Its URL.
+    /// The URL of the receiver.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Behaves like this from now on.
+    /// Sets the behavior.
     pub fn behave(&self, behavior: &Behavior) {
         let mut present = lock(&self.shared.behavior);
         *present = Arc::new(behavior.clone());
@@ -97,24 +97,24 @@ impl FakeReceiver {
         self.shared.turn.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// How often a client has met with the present behavior, unless that is the good one.
+    /// The number of times that a client has met the current behavior, unless it is the good one.
     pub fn met(&self) -> u64 {
         self.shared.met.load(Ordering::Relaxed)
     }
 
-    /// How many requests were answered well.
+    /// The number of requests that got a success response.
     pub fn taken(&self) -> u64 {
         self.shared.taken.load(Ordering::Relaxed)
     }
 
-    /// Whether something that was taken has this text in it; where it is kept.
+    /// Returns true if the kept bodies contain this text.
     pub fn has(&self, text: &str) -> bool {
         let kept = lock(&self.shared.kept);
         let mut windows = kept.iter().flat_map(|kept| kept.windows(text.len()));
         windows.any(|window| window == text.as_bytes())
     }
 
-    /// How many times this text is in what was taken; where it is kept.
+    /// The number of times that the kept bodies contain this text.
     pub fn count(&self, text: &str) -> usize {
         let kept = lock(&self.shared.kept);
         let windows = kept.iter().flat_map(|kept| kept.windows(text.len()));
@@ -125,7 +125,7 @@ impl FakeReceiver {
     ///
     /// # Panics
     ///
-    /// When a connection has panicked.
+    /// Panics if a connection's thread has panicked.
     pub fn stop(&mut self) {
         self.shared.is_over.store(true, Ordering::Relaxed);
         if let Some(accepting) = self.accepting.take() {
@@ -133,11 +133,11 @@ impl FakeReceiver {
         }
     }
 
-    /// Opens the port again.
+    /// Opens the same port again.
     ///
     /// # Panics
     ///
-    /// When it cannot be bound.
+    /// Panics if it cannot be bound.
     pub fn resume(&mut self) {
         self.stop();
         let listener = TcpListener::bind(self.address).expect("the port that it had");
@@ -179,7 +179,7 @@ impl Shared {
         self.is_over.load(Ordering::Relaxed)
     }
 
-    /// The present behavior, and its turn.
+    /// The current behavior and its turn.
     fn behavior(&self) -> (Arc<Behavior>, u64) {
         let behavior = lock(&self.behavior);
         (Arc::clone(&behavior), self.turn.load(Ordering::Relaxed))
@@ -197,9 +197,9 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Serves a connection until one of the two has enough of it.
+/// Serves a connection until either side closes it.
 fn converse(mut peer: Peer) {
-    // Whatever comes of it: a client that goes is what most behaviors provoke.
+    // Errors are ignored: most behaviors make the client close the connection.
     let _ = (|| {
         peer.greet(|behavior| &behavior.on_accept)?;
         peer.fill_to(4)?;

@@ -1,4 +1,4 @@
-//! The connection to a client, and what can be done to it.
+//! The connection to a client, and the operations on it.
 
 use std::{
     io::{self, ErrorKind, Read as _, Write as _},
@@ -13,22 +13,22 @@ use super::{
     behavior::{Behavior, Hook},
 };
 
-/// How often a connection that waits looks whether it is still wanted.
+/// The interval at which a waiting connection checks whether it is still needed.
 const LOOK: Duration = Duration::from_millis(20);
-/// Between two pieces of a flood.
+/// The pause between two pieces of a flood.
 const FLOOD_PAUSE: Duration = Duration::from_millis(2);
-/// What is read at once.
+/// The size of a single read.
 const CHUNK: usize = 64 << 10;
 
-/// A client that has connected.
+/// A connected client.
 #[derive(Debug)]
 pub struct Peer {
     stream: TcpStream,
     shared: Arc<Shared>,
-    /// The turn of the behavior that began last.
+    /// The turn of the behavior that began last on this connection.
     turn: u64,
     buffer: Vec<u8>,
-    /// The stream of HTTP/2 whose request is there.
+    /// The HTTP/2 stream of the current request.
     pub(super) request: u32,
 }
 
@@ -49,26 +49,26 @@ impl Peer {
         }
     }
 
-    /// The error of who has done what it wanted to.
+    /// The error that a hook returns when it has finished, to close the connection.
     pub fn done() -> io::Error {
         ErrorKind::ConnectionAborted.into()
     }
 
-    /// The stream of HTTP/2 whose request is there.
+    /// The HTTP/2 stream of the current request.
     pub fn request(&self) -> u32 {
         self.request
     }
 
-    /// Whether the behavior that began last is still the present one.
+    /// Returns true while the behavior that began last on this connection is still the current one.
     pub fn goes_on(&self) -> bool {
         !self.shared.is_over() && self.shared.behavior().1 == self.turn
     }
 
-    /// Writes all of it.
+    /// Writes all of the bytes.
     ///
     /// # Errors
     ///
-    /// When the client has closed, or reads nothing until another behavior begins.
+    /// Fails if the client has closed, or reads nothing until the behavior changes.
     pub fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         let mut rest = bytes;
         while !rest.is_empty() {
@@ -82,14 +82,14 @@ impl Peer {
         Ok(())
     }
 
-    /// Writes the same again and again until another behavior begins, some megabytes a second: more is
-    /// a test of the machine.
+    /// Writes the same bytes repeatedly until the behavior changes, some megabytes per second. A
+    /// higher rate would be a test of the machine.
     ///
     /// # Errors
     ///
-    /// When the client closes.
+    /// Fails if the client closes the connection.
     pub fn flood(&mut self, bytes: &[u8]) -> io::Result<()> {
-        // In pieces that are worth a call.
+        // Pieces large enough to be worth a system call.
         let piece = bytes.repeat(1 + (16 << 10) / bytes.len().max(1));
         while self.goes_on() {
             self.write(&piece)?;
@@ -98,11 +98,11 @@ impl Peer {
         Ok(())
     }
 
-    /// Writes a byte now and then until another behavior begins.
+    /// Writes one byte at a time, with a pause after each, until the behavior changes.
     ///
     /// # Errors
     ///
-    /// When the client closes.
+    /// Fails if the client closes the connection.
     pub fn drip(&mut self, bytes: &[u8], pause: Duration) -> io::Result<()> {
         for byte in bytes {
             if !self.goes_on() {
@@ -114,11 +114,12 @@ impl Peer {
         self.hold()
     }
 
-    /// Reads and says nothing, until the client closes; for a while after another behavior began.
+    /// Reads, but writes nothing, until the client closes the connection, or for some time after
+    /// the behavior changed.
     ///
     /// # Errors
     ///
-    /// When it has.
+    /// Fails once that has happened.
     pub fn hold(&mut self) -> io::Result<()> {
         const LONGER: Duration = Duration::from_secs(2);
         let mut begun = Instant::now();
@@ -137,11 +138,11 @@ impl Peer {
         Err(Self::done())
     }
 
-    /// Neither reads nor writes, until another behavior begins.
+    /// Neither reads nor writes until the behavior changes.
     ///
     /// # Errors
     ///
-    /// Always, since the connection ends then.
+    /// Always fails, since the connection ends then.
     pub fn ignore(&mut self) -> io::Result<()> {
         while self.goes_on() {
             thread::sleep(LOOK);
@@ -149,7 +150,7 @@ impl Peer {
         Err(Self::done())
     }
 
-    /// Begins the present behavior on a new connection, if it has a hook for that.
+    /// Runs the current behavior on a new connection, if it has a hook for that.
     pub(super) fn greet(&mut self, hook: fn(&Behavior) -> &Option<Hook>) -> io::Result<()> {
         let (behavior, turn) = self.shared.behavior();
         self.turn = turn;
@@ -159,8 +160,8 @@ impl Peer {
         }
     }
 
-    /// What the present behavior does to a request; nothing when it is good. Fails when it needs a
-    /// connection that begins with it.
+    /// Returns the hook of the current behavior for a request, or `None` if it is the good one.
+    /// Fails if the behavior needs a new connection.
     pub(super) fn on_request(&mut self) -> io::Result<Option<Hook>> {
         let (behavior, turn) = self.shared.behavior();
         if turn != self.turn && behavior.needs_new_connection() {
@@ -179,12 +180,12 @@ impl Peer {
         self.shared.take(body);
     }
 
-    /// What was read and not used.
+    /// The bytes that were read and not yet consumed.
     pub(super) fn buffer(&self) -> &[u8] {
         &self.buffer
     }
 
-    /// Forgets so much of what was read.
+    /// Removes this number of bytes from the buffer and returns them.
     pub(super) fn consume(&mut self, length: usize) -> Vec<u8> {
         let rest = self.buffer.split_off(length);
         std::mem::replace(&mut self.buffer, rest)
@@ -194,7 +195,7 @@ impl Peer {
         self.buffer.starts_with(bytes)
     }
 
-    /// Reads until there are so many bytes.
+    /// Reads until the buffer has at least this number of bytes.
     pub(super) fn fill_to(&mut self, length: usize) -> io::Result<()> {
         while self.buffer.len() < length {
             self.fill()?;
@@ -202,7 +203,7 @@ impl Peer {
         Ok(())
     }
 
-    /// Reads some more. Fails when the connection is not wanted anymore.
+    /// Reads more bytes. Fails when the connection is no longer needed.
     pub(super) fn fill(&mut self) -> io::Result<()> {
         let mut chunk = vec![0; CHUNK];
         loop {

@@ -1,33 +1,35 @@
-//! The records that the service makes in a round, written down a second time, so that no mistake is made twice.
+//! The records that the service makes in a round, written a second time, so that its mistakes are
+//! not repeated.
 
 use std::collections::BTreeMap;
 
 use conformance::events::{Attributes, Event, Ids, Link, LogRecord, Span};
 use serde_json::{Value, json};
 
-/// Sampled, of a trace whose id is random, with a parent that is here or none.
+/// The flags of a sampled span with a random trace id and a local parent or none.
 const HERE: u64 = 0x103;
-/// Sampled, of a trace that began elsewhere as did the parent.
+/// The flags of a sampled span whose trace and parent are in another process.
 const ELSEWHERE: u64 = 0x301;
 const CALLER: [&str; 2] = ["0af7651916cd43dd8448eb211c80319c", "b7ad6b7169203331"];
 const STATE: &str = "vendor=opaque,other@system=1";
 
-/// Which numbers a service tells.
+/// The numbers that a service records.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Numbers {
     All,
-    /// Not those that are none. rotel refuses a request in JSON with such, whoever sends it.
+    /// Finite numbers only. rotel refuses JSON requests with other numbers, whichever client sends
+    /// them.
     Finite,
 }
 
-/// Where events are told.
+/// The form in which log events arrive.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Logs {
     Apart,
     InSpans,
 }
 
-/// The text of a value.
+/// Returns the text of a string value.
 pub(crate) fn text(value: &Value) -> &str {
     value["stringValue"].as_str().unwrap_or_default()
 }
@@ -47,7 +49,7 @@ fn whole(number: impl ToString) -> Value {
     json!({"intValue": number.to_string()})
 }
 
-/// Its spans, by name.
+/// Returns the spans of a round, by name.
 pub(crate) fn spans(
     number: u64,
     ids: &BTreeMap<String, Ids>,
@@ -89,7 +91,7 @@ pub(crate) fn spans(
                 ("text", string("ø \"quoted\"\n\u{1}")),
                 ("empty", string("")),
                 ("negative", whole(i64::MIN)),
-                // Larger than a whole number of OTLP: as text, it is still right.
+                // Too large for an OTLP integer: exported as text, which is exact.
                 ("large", string("18446744073709551615")),
                 ("huge", string(&i128::MIN.to_string())),
                 ("share", json!({"doubleValue": 0.1})),
@@ -123,7 +125,7 @@ pub(crate) fn spans(
         scope: "conformance::deep".to_owned(),
         events: vec![event("cache.miss", &[("key", whole(number))])],
         links: vec![link(ids["sibling"].clone(), HERE), far],
-        // It said something of level `ERROR`.
+        // The span logged an event of level `ERROR`.
         status: (2, String::new()),
         ..span("child", "child", 3, &[])
     };
@@ -167,7 +169,7 @@ pub(crate) fn spans(
     spans
 }
 
-/// In the order in which a span says them.
+/// The places in the order in which a span logs them.
 const PLACES: [&str; 9] = [
     "root", "parent", "trace", "debug", "info", "warn", "error", "", "thread",
 ];
@@ -184,7 +186,7 @@ fn event(name: &str, attributes: &[(&str, Value)]) -> Event {
     }
 }
 
-/// A record as an event of its span.
+/// Converts a record to an event of its span.
 fn told(record: LogRecord) -> Event {
     let mut event = event(text(&record.body), &[]);
     event.attributes = record.attributes;
@@ -203,7 +205,7 @@ fn told(record: LogRecord) -> Event {
     event
 }
 
-/// Its log records, by what they say.
+/// Returns the log records of a round, by their text.
 pub(crate) fn records(number: u64, ids: &BTreeMap<String, Ids>) -> Vec<LogRecord> {
     let record = |place: &str, says: &str, of: &str, severity: (u64, &str)| {
         let ids = ids.get(of).cloned().unwrap_or_default();

@@ -1,5 +1,5 @@
-//! Every span and log record that a service has made when it is asked to end has arrived when it has
-//! ended, as it was made: by every transport, through collectors that others wrote.
+//! Every span and log record that a service made before SIGTERM is delivered unchanged when the
+//! process has ended: over every transport, and through third-party collectors.
 
 mod expected;
 
@@ -21,24 +21,24 @@ use conformance::{
     service::{Service, Variables},
 };
 
-/// Of each thread.
+/// The number of rounds of each thread.
 const ROUNDS: usize = 20;
 const THREADS: usize = 4;
-/// As many of one signal are sent before the service ends.
+/// A batch of this number of one signal is sent before the service ends.
 const BATCH: f64 = 512.0;
-/// In each round.
+/// The number of spans in each round.
 const SPANS: usize = 5;
 const RECORDS: usize = 10;
 
-/// What became of a service.
+/// The result of a service.
 struct Run {
     name: String,
     numbers: Numbers,
-    /// The ids that it told, by the names of its spans, for each round.
+    /// The ids that the service returned for each round, by the names of its spans.
     rounds: Vec<BTreeMap<String, Ids>>,
 }
 
-/// The delays are a minute: what arrives is sent because a batch waits, or the service ends.
+/// The schedule delays are a minute: records are sent because a batch is full, or by the shutdown.
 fn variables(name: &str, endpoint: &str, transport: Transport) -> Variables {
     let mut variables = pushing_events(name, endpoint, transport);
     variables.extend([
@@ -61,7 +61,7 @@ fn run(name: &str, numbers: Numbers, variables: &Variables) -> Run {
     ));
     let rounds: Vec<_> = serde_json::from_str(&told).expect("rounds of spans with ids");
     assert_eq!(rounds.len(), ROUNDS * THREADS);
-    // A request that is under way when the service is told to end may be cut short, and come twice.
+    // A request in progress when the shutdown begins may be cut off, and arrive twice.
     let begun = Instant::now();
     while Account::of_signal(&service.samples(), "logs").queued >= BATCH {
         assert!(
@@ -155,7 +155,7 @@ fn what_was_made_arrives_through_rotel() {
     let receiver = Receiver::start();
     let rotel = Rotel::start(&receiver);
     for run in run_all(Numbers::Finite, |transport| rotel.endpoint(transport)) {
-        // It answers before it hands on.
+        // rotel responds before it forwards.
         let (all, begun) = (run.rounds.len(), Instant::now());
         let records = loop {
             let records = receiver.records();
@@ -183,13 +183,13 @@ fn where_no_log_records_are_pushed_spans_tell_what_was_said_in_them() {
     check(&run, &records, Logs::InSpans);
 }
 
-/// Whether all is there as it was made, once.
+/// Checks that everything has arrived once and unchanged.
 #[track_caller]
 fn check(run: &Run, records: &[Record], logs: Logs) {
     let name = &run.name;
     let mut spans = by(spans(records, name), |span| number(&span.attributes));
     let mut said = by(log_records(records, name), |record| {
-        // The `log` crate has nothing but a text.
+        // The `log` crate records only a text.
         let last = text(&record.body).rsplit(' ').next()?.parse();
         number(&record.attributes).or_else(|| last.ok())
     });
@@ -220,7 +220,7 @@ fn check(run: &Run, records: &[Record], logs: Logs) {
     );
 }
 
-/// What came by the number of its round.
+/// Groups what arrived by the number of its round.
 #[track_caller]
 fn by<T: std::fmt::Debug>(
     all: Vec<T>,
@@ -238,7 +238,7 @@ fn number(attributes: &Attributes) -> Option<u64> {
     attributes.get("number")?["intValue"].as_str()?.parse().ok()
 }
 
-/// All spans of a round were made one after the other, on one clock.
+/// Checks that the spans of a round follow each other, on one clock.
 #[track_caller]
 fn check_times(spans: &[Span]) {
     let span = |name: &str| spans.iter().find(|span| span.name == name).expect("a span");
@@ -247,7 +247,7 @@ fn check_times(spans: &[Span]) {
         root.start <= child.start && child.end <= root.end,
         "{spans:?}"
     );
-    // In nanoseconds, and today.
+    // Times are in nanoseconds, and in this century.
     let year = 365 * 24 * 3600 * 1_000_000_000;
     assert!((50 * year..200 * year).contains(&root.start), "{root:?}");
 }
@@ -261,7 +261,7 @@ fn without_times(span: &Span) -> Span {
     span
 }
 
-/// Without the time, and without the place in the program, which has to be there.
+/// Removes the time and the source location, which must be present.
 #[track_caller]
 fn without_place(record: &LogRecord) -> LogRecord {
     let mut record = record.clone();
