@@ -1,23 +1,23 @@
-//! The system allocator, which counts live bytes while a memory row asks for it.
+//! The system allocator, which counts live bytes during a memory row.
 
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
-/// Counts only while a thread asks for it, so that libraries that allocate while recording or
-/// rendering do not pay for the counting of a row that is not about memory.
+/// An allocator that counts only while a thread asks for it, so that other rows do not pay for the
+/// counting when a library allocates while recording or rendering.
 pub(crate) struct Counting;
 
-/// Live bytes that `build` leaves behind, with what it built.
+/// Returns the live bytes that `build` leaves allocated, and its result.
 ///
-/// Counts what the calling thread allocates and frees. Bytes are those that were asked for, without
-/// the allocator's own overhead.
+/// Counts what the calling thread allocates and frees, as requested bytes without the allocator's
+/// overhead.
 pub(crate) fn live_bytes_of<T>(build: impl FnOnce() -> T) -> (i64, T) {
     LIVE.set(Some(0));
     let built = build();
     (LIVE.take().unwrap_or(0), built)
 }
 
-/// How often `run` allocates, or has something grown.
+/// Returns the number of allocations and reallocations in `run`.
 pub(crate) fn allocations_of(run: impl FnOnce()) -> u64 {
     TIMES.set(Some(0));
     run();
@@ -28,7 +28,7 @@ fn count(bytes: i64) {
     if bytes > 0 {
         let _ = TIMES.try_with(|times| times.set(times.get().map(|before| before + 1)));
     }
-    // It has no destructor, hence is there as long as the thread allocates.
+    // The cell has no destructor, so it is available as long as the thread allocates.
     let _ = LIVE.try_with(|live| {
         if let Some(before) = live.get() {
             live.set(Some(before + bytes));

@@ -1,4 +1,4 @@
-//! What the command line asks for.
+//! Parses the command line.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::measure::Plan;
 use crate::row::Row;
 
-/// What to measure, how long, and where to write it.
+/// The rows to measure, for how long, and where to write the report.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Command {
     filters: Vec<String>,
@@ -17,7 +17,7 @@ pub(crate) struct Command {
     pub(crate) show: Show,
 }
 
-/// What the program does.
+/// The action of the program.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Show {
     Figures,
@@ -30,7 +30,7 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// The argument that is not understood.
+    /// Returns the argument that is not understood.
     pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, InvalidArgument> {
         let mut command = Self {
             filters: vec![],
@@ -60,7 +60,7 @@ impl Command {
         Ok(command)
     }
 
-    /// Whether the row is asked for: it is named, or a part of its name is; no filter asks for all.
+    /// Returns true if the row is selected: a filter is part of its name, or there are no filters.
     pub(crate) fn wants(&self, row: &Row) -> bool {
         self.filters.is_empty() || self.filters.iter().any(|filter| row.id.contains(filter))
     }

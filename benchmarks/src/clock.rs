@@ -1,11 +1,12 @@
-//! The thread's CPU clock and its place on a CPU: what std does not offer.
+//! The thread's CPU clock and CPU affinity, which std does not offer.
 
 use std::io;
 use std::mem::MaybeUninit;
 
-/// CPU time that the calling thread has used, in nanoseconds.
+/// Returns the CPU time that the calling thread has used, in nanoseconds.
 ///
-/// Not wall time: on a shared machine a preempted thread would be charged for its neighbors.
+/// This is not wall time: on a shared machine, wall time would include the time in which the thread
+/// is preempted.
 pub(crate) fn thread_cpu_ns() -> u64 {
     let mut time = MaybeUninit::<libc::timespec>::uninit();
     // SAFETY: the pointer is valid for a write of one timespec.
@@ -21,7 +22,7 @@ pub(crate) fn thread_cpu_ns() -> u64 {
     seconds * 1_000_000_000 + nanos
 }
 
-/// The CPUs on which this process may run.
+/// Returns the CPUs on which this process may run.
 #[cfg(target_os = "linux")]
 pub(crate) fn allowed_cpus() -> Vec<usize> {
     let mut set = MaybeUninit::<libc::cpu_set_t>::zeroed();
@@ -39,7 +40,7 @@ pub(crate) fn allowed_cpus() -> Vec<usize> {
         .collect()
 }
 
-/// Keeps the calling thread on one CPU.
+/// Pins the calling thread to one CPU.
 #[cfg(target_os = "linux")]
 pub(crate) fn pin_to(cpu: usize) -> io::Result<()> {
     // SAFETY: a zeroed cpu_set_t is the empty set.
@@ -55,13 +56,13 @@ pub(crate) fn pin_to(cpu: usize) -> io::Result<()> {
     }
 }
 
-/// As many numbers as there are CPUs: threads cannot be placed here.
+/// Returns as many numbers as there are CPUs: pinning is not supported here.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn allowed_cpus() -> Vec<usize> {
     (0..std::thread::available_parallelism().map_or(1, usize::from)).collect()
 }
 
-/// Leaves the thread where the system puts it: threads cannot be placed here.
+/// Does nothing: pinning is not supported here.
 #[cfg(not(target_os = "linux"))]
 pub(crate) fn pin_to(_cpu: usize) -> io::Result<()> {
     Ok(())

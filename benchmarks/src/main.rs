@@ -1,10 +1,10 @@
-//! Measures barograph and the other metrics crates at the same work, in one process, in turn.
+//! Measures barograph and other metrics crates at the same work, in one process, in turn.
 //!
-//! A row is one kind of work (`rows`), done by a small function for each library; `measure` says
-//! how a figure is taken, `report` how it is shown. README.md beside this crate's manifest tells
-//! the method. To add a row, add it to one of the files in `rows`.
+//! A row is one kind of work (`rows`), done by a small function for each library; `measure` takes
+//! the figures, `report` shows them. README.md beside this crate's manifest describes the method.
+//! To add a row, add it to one of the files in `rows`.
 
-// The name by which the derives of label sets refer to what they implement.
+// The name by which the derives of label sets refer to the crate.
 extern crate barograph_core as barograph;
 
 #[expect(unsafe_code, reason = "an allocator that counts is an unsafe trait")]

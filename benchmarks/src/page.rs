@@ -1,7 +1,7 @@
-//! Reads a text page back and compares its sample lines with those that it must have.
+//! Parses a text page and compares its sample lines with the expected ones.
 //!
-//! Lines may come in any order, labels too, and numbers in any notation: what counts is that the
-//! same samples are there, each once. Millions of lines are compared by a sum of their hashes.
+//! Lines and labels may come in any order, and numbers in any notation: the same samples must be
+//! there, each once. Millions of lines are compared by a sum of their hashes.
 
 use std::borrow::Cow;
 use std::collections::HashMap;
@@ -10,7 +10,7 @@ use std::io::Read;
 
 use flate2::read::GzDecoder;
 
-/// The sample lines that each library's page must hold.
+/// The sample lines that each library's page must have.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Expected {
     lines: u64,
@@ -27,16 +27,16 @@ impl Expected {
         self.insert(name, &mut labels, value);
     }
 
-    /// Number of sample lines.
+    /// The number of sample lines.
     pub(crate) fn lines(&self) -> u64 {
         self.lines
     }
 
-    /// Compares the sample lines of a page, which may be gzip.
+    /// Compares the sample lines of a page, which may be compressed with gzip.
     ///
     /// # Errors
     ///
-    /// What differs, with the start of the page.
+    /// Returns the difference, with the start of the page.
     pub(crate) fn check(&self, body: &[u8]) -> Result<(), String> {
         let text = text_of(body)?;
         let mut found = Self::default();
@@ -55,7 +55,7 @@ impl Expected {
     }
 
     fn insert(&mut self, name: &str, labels: &mut [(&str, Cow<'_, str>)], value: f64) {
-        // `le` is a number that libraries write as they like.
+        // Libraries write the number in `le` in different ways.
         for (_, value) in labels.iter_mut().filter(|(name, _)| *name == "le") {
             if let Ok(bound) = value.parse::<f64>() {
                 *value = Cow::Owned(bound.to_string());
@@ -69,9 +69,9 @@ impl Expected {
     }
 }
 
-/// Each sample of a page: its name, the values of the given labels, its value.
+/// Returns the value of each sample with this name, by the values of the given labels.
 ///
-/// For libraries whose values can only be read off their page.
+/// This is for libraries whose values can only be read from their page.
 pub(crate) fn values_by_labels(
     text: &str,
     name: &str,
@@ -94,7 +94,7 @@ pub(crate) fn values_by_labels(
     Ok(values)
 }
 
-/// The one sample of that name; an error where the page has none.
+/// Returns the value of the one sample with this name; fails if the page has none.
 pub(crate) fn value_of(text: &str, name: &str) -> Result<f64, String> {
     let values = values_by_labels(text, name, &[])?;
     values
@@ -121,7 +121,7 @@ fn text_of(body: &[u8]) -> Result<String, String> {
     Ok(text)
 }
 
-/// One sample line, taken apart.
+/// A parsed sample line.
 struct Sample<'a> {
     name: &'a str,
     labels: Vec<(&'a str, Cow<'a, str>)>,
@@ -145,7 +145,7 @@ impl<'a> Sample<'a> {
             }
             rest = &rest[1..];
         }
-        // What follows the value is a time or an exemplar.
+        // A timestamp or an exemplar may follow the value.
         let value = rest.split_whitespace().next().ok_or_else(bad)?;
         let value = value.parse().map_err(|_| bad())?;
         Ok(Self {

@@ -1,4 +1,4 @@
-//! A row of the table: one kind of work, done by ours and by each peer that can do it.
+//! A row of the table: one kind of work, done by barograph and by each peer that can do it.
 
 use crate::measure::{Plan, Subject, median};
 
@@ -6,11 +6,11 @@ use crate::measure::{Plan, Subject, median};
 pub(crate) struct Row {
     pub(crate) id: &'static str,
     pub(crate) unit: &'static str,
-    /// What is done, in one line.
+    /// The description of the work in one line.
     pub(crate) about: &'static str,
-    /// Rounds are long: this many are enough.
+    /// The maximum number of rounds, for rows with long rounds.
     pub(crate) at_most_rounds: usize,
-    /// Sets up all that take part; called when the row's turn comes, dropped after it.
+    /// Creates all contenders; called when the row is measured, and dropped after it.
     pub(crate) contenders: fn() -> Vec<Contender>,
 }
 
@@ -37,11 +37,11 @@ impl Row {
 
     /// Measures all contenders in turn, round after round, then checks each.
     ///
-    /// A peer that did not do the work is not rated; what was wrong is told.
+    /// A peer that did not do the work is not rated, and its error is reported.
     ///
     /// # Errors
     ///
-    /// Ours did not do the work that it was measured at.
+    /// Fails if barograph did not do the work that it was measured at.
     pub(crate) fn measure(&self, plan: Plan) -> Result<Outcome, String> {
         let mut contenders = (self.contenders)();
         for contender in &mut contenders {
@@ -73,7 +73,7 @@ impl Row {
     }
 }
 
-/// One library at one row.
+/// One library in one row.
 pub(crate) struct Contender {
     name: &'static str,
     role: Role,
@@ -98,7 +98,7 @@ impl Contender {
         }
     }
 
-    /// A library that does something else for the same end: shown, not rated.
+    /// A library that does something else for the same purpose: shown, not rated.
     pub(crate) fn shown(name: &'static str, subject: Box<dyn Subject>) -> Self {
         Self {
             name,
@@ -108,7 +108,7 @@ impl Contender {
     }
 }
 
-/// The figures of each round; none where a round did not count.
+/// The figures of each round; `None` if the round did not count.
 type Rounds = Vec<Option<f64>>;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,27 +118,27 @@ enum Role {
     Shown,
 }
 
-/// What a row's rounds came to.
+/// The result of a row.
 #[derive(Debug, Default)]
 pub(crate) struct Outcome {
     pub(crate) ours: Option<f64>,
-    /// Rated peers, in the order in which they ran.
+    /// The rated peers, in the order in which they ran.
     pub(crate) peers: Vec<(&'static str, Option<f64>)>,
-    /// The rest.
+    /// The contenders that are shown without being rated.
     pub(crate) shown: Vec<(&'static str, Option<f64>)>,
-    /// Peers whose totals were not those of what was done, and how.
+    /// The errors of the peers whose totals differ from what was done.
     pub(crate) wrong: Vec<String>,
-    /// None where no peer does the work.
+    /// The best rated peer; `None` if no peer does the work.
     pub(crate) best: Option<Best>,
 }
 
-/// The best rated peer against ours.
+/// The best rated peer compared with barograph.
 #[derive(Debug, PartialEq)]
 pub(crate) struct Best {
     pub(crate) peer: &'static str,
-    /// Peer over ours: median of the ratios of each round.
+    /// The median over the rounds of the peer's figure divided by ours.
     pub(crate) ratio: f64,
-    /// The lowest and the highest quartile of the rounds' ratios.
+    /// The first and the last quartile of the rounds' ratios.
     pub(crate) spread: (f64, f64),
 }
 
@@ -171,7 +171,7 @@ impl Best {
         let both = theirs.iter().zip(ours);
         let mut ratios: Vec<f64> = both.filter_map(|(&a, &b)| Some(a? / b?)).collect();
         if ratios.is_empty() {
-            // No round counted for both, as happens to two threads on a busy machine.
+            // No round counted for both, which happens with two threads on a busy machine.
             let middle = |rounds: &[Option<f64>]| {
                 median(&rounds.iter().copied().flatten().collect::<Vec<_>>())
             };

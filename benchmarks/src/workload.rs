@@ -1,7 +1,7 @@
-//! What is recorded: label sets, the order in which they come, and histogram values.
+//! The recorded data: label sets, their order, and histogram values.
 //!
-//! Both tables are longer than a branch predictor remembers and come in a shuffled order, as
-//! traffic does; a loop over few values would measure the predictor instead of the library.
+//! Both tables are longer than a branch predictor remembers and in a shuffled order, like real
+//! traffic. A loop over few values would measure the predictor instead of the library.
 
 use std::ops::Range;
 use std::sync::LazyLock;
@@ -9,23 +9,23 @@ use std::sync::LazyLock;
 use barograph_core::labels::LabelValue;
 use measured::FixedCardinalityLabel;
 
-/// Method, route and status.
+/// The values of method, route and status.
 pub(crate) type Values3 = [&'static str; 3];
 
-/// Method, route and status, with the types that a program would give them.
+/// The values of method, route and status, with the types that a program would use.
 pub(crate) type Typed3 = (Method, &'static str, Status);
 
-/// 80 or 10,000 label sets of method, route and status, and a shuffled order of them.
+/// A table of 80 or 10,000 label sets of method, route and status, and a shuffled order of them.
 ///
 /// Strings live as long as the program, so that libraries whose keys must own or outlive their
 /// strings (`Family<[(&'static str, &'static str); 3], _>`) may be looked up without a copy.
 pub(crate) struct LabelTable {
-    /// 12 to 17 bytes long.
+    /// The routes, 12 to 17 bytes long.
     routes: Vec<&'static str>,
     methods: usize,
     statuses: usize,
-    /// Route, method and status of each operation, packed: the loop that is measured divides
-    /// nothing.
+    /// The packed route, method and status of each operation, so that the measured loop needs no
+    /// division.
     order: Box<[u32; LENGTH]>,
 }
 
@@ -56,39 +56,39 @@ impl LabelTable {
         }
     }
 
-    /// Number of label sets.
+    /// The number of label sets.
     pub(crate) fn series(&self) -> usize {
         self.routes.len() * self.methods * self.statuses
     }
 
-    /// The different routes.
+    /// The distinct routes.
     pub(crate) fn routes(&self) -> impl Iterator<Item = &'static str> + '_ {
         self.routes.iter().copied()
     }
 
-    /// Each label set once.
+    /// Returns each label set once.
     pub(crate) fn all(&self) -> impl Iterator<Item = Values3> + '_ {
         self.entries().map(|entry| self.values(entry))
     }
 
-    /// Each label set once, with types, in the same order.
+    /// Returns each label set once, with types, in the same order.
     pub(crate) fn all_typed(&self) -> impl Iterator<Item = Typed3> + '_ {
         self.entries().map(|entry| self.typed(entry))
     }
 
-    /// The label set of one operation.
+    /// Returns the label set of one operation.
     #[inline(always)]
     pub(crate) fn at(&self, operation: u64) -> Values3 {
         self.values(self.order[operation as usize % LENGTH] as usize)
     }
 
-    /// The label set of one operation, with types.
+    /// Returns the label set of one operation, with types.
     #[inline(always)]
     pub(crate) fn typed_at(&self, operation: u64) -> Typed3 {
         self.typed(self.order[operation as usize % LENGTH] as usize)
     }
 
-    /// How often each label set came, in the order of [`LabelTable::all`].
+    /// Returns the number of uses of each label set, in the order of [`LabelTable::all`].
     pub(crate) fn counts(&self, done: &[Range<u64>]) -> Vec<u64> {
         let mut counts = vec![0; self.series()];
         for (at, times) in visits(done).into_iter().enumerate() {
@@ -126,7 +126,7 @@ impl LabelTable {
     }
 }
 
-/// The method as an enum, for the row with typed labels.
+/// The method as an enum, for the rows with typed labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FixedCardinalityLabel, LabelValue)]
 pub(crate) enum Method {
     Get,
@@ -157,7 +157,7 @@ impl Method {
     }
 }
 
-/// The status as an enum, for the row with typed labels.
+/// The status as an enum, for the rows with typed labels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, FixedCardinalityLabel, LabelValue)]
 pub(crate) enum Status {
     Ok,
@@ -192,7 +192,8 @@ impl Status {
     }
 }
 
-/// The values that histograms observe and gauges are set to: seconds, log-normal in shape.
+/// The values that histograms observe and gauges are set to: seconds with a log-normal
+/// distribution.
 #[derive(Clone, Copy)]
 pub(crate) struct Values(&'static [f64; LENGTH]);
 
@@ -201,14 +202,14 @@ impl Values {
         Self(&VALUES)
     }
 
-    /// The value of one operation.
+    /// Returns the value of one operation.
     #[inline(always)]
     pub(crate) fn at(self, operation: u64) -> f64 {
         self.0[operation as usize % LENGTH]
     }
 }
 
-/// Sum of the values of the operations that were done.
+/// Returns the sum of the values of the operations that were done.
 pub(crate) fn sum_of_values(done: &[Range<u64>]) -> f64 {
     let visits = visits(done);
     visits
@@ -218,7 +219,7 @@ pub(crate) fn sum_of_values(done: &[Range<u64>]) -> f64 {
         .sum()
 }
 
-/// How often each table position was visited by the operations that were done.
+/// Returns the number of visits to each table position.
 fn visits(done: &[Range<u64>]) -> Vec<u64> {
     let mut visits = vec![0; LENGTH];
     for range in done {
@@ -231,7 +232,7 @@ fn visits(done: &[Range<u64>]) -> Vec<u64> {
     visits
 }
 
-/// Xorshift: a fixed sequence, the same for each library and in each run.
+/// A Xorshift generator: the sequence is the same for each library and in each run.
 pub(crate) struct Random(u64);
 
 impl Random {
@@ -275,7 +276,7 @@ pub(crate) const STATUSES: [&str; 10] = [
     "200", "201", "204", "301", "302", "400", "401", "404", "500", "503",
 ];
 
-/// Operations before a table repeats: a power of two.
+/// The number of operations before a table repeats, a power of two.
 const LENGTH: usize = 65_536;
 
 static VALUES: LazyLock<Box<[f64; LENGTH]>> = LazyLock::new(|| {

@@ -1,4 +1,4 @@
-//! What the command line asks for.
+//! Parses the command line.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,11 +6,11 @@ use std::time::Duration;
 use crate::measure::Plan;
 use crate::servers::Stack;
 
-/// What the program does.
+/// The action of the program.
 #[derive(Debug, PartialEq)]
 pub(crate) enum Command {
     Help,
-    /// Is one of the servers, until SIGTERM.
+    /// Runs one of the servers until SIGTERM.
     Serve(Stack),
     Measure(Plan),
 }
@@ -20,7 +20,7 @@ impl Command {
     ///
     /// # Errors
     ///
-    /// The argument that is not understood.
+    /// Returns the argument that is not understood.
     pub(crate) fn parse(mut args: impl Iterator<Item = String>) -> Result<Self, InvalidArgument> {
         let mut plan = Plan::default();
         while let Some(arg) = args.next() {

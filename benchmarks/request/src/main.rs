@@ -1,7 +1,8 @@
-//! What telemetry adds to a request of an axum service, ours and OpenTelemetry's.
+//! Measures what telemetry adds to a request of an axum service, with barograph and with
+//! OpenTelemetry.
 //!
-//! The program starts itself as a server, bare or with either telemetry, and loads it with `wrk`:
-//! `cargo run --release -p request-cost`. `benchmarks/README.md` says how a figure is taken.
+//! The program starts itself as a server, without telemetry or with either of the two, and loads it
+//! with `wrk`: `cargo run --release -p request-cost`. `benchmarks/README.md` describes the method.
 
 mod servers;
 mod measure;
@@ -22,7 +23,7 @@ fn main() -> ExitCode {
     match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            // Nobody is left to be told.
+            // A failure to write to stderr cannot be reported.
             let _ = writeln!(io::stderr(), "request-cost: {error}");
             ExitCode::FAILURE
         }

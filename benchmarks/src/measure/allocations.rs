@@ -1,10 +1,10 @@
-//! How often a library allocates for each part of what it renders.
+//! The number of allocations per part of the rendered output.
 
 use crate::alloc::allocations_of;
 use crate::measure::page::{Rendered, Sink};
 use crate::measure::{Plan, Subject};
 
-/// Renders once a round and counts.
+/// Renders once per round and counts the allocations.
 pub(crate) struct Allocations {
     rendered: Rendered,
 }

@@ -1,9 +1,9 @@
-//! Live bytes that a series costs.
+//! The live bytes per series.
 
 use crate::alloc::live_bytes_of;
 use crate::measure::{Plan, Subject};
 
-/// Builds many series anew in each round and counts the bytes that stay.
+/// Builds many series in each round and counts the bytes that stay allocated.
 pub(crate) struct Bytes<B, C> {
     series: usize,
     build: B,
@@ -33,7 +33,7 @@ where
     C: Fn(&T) -> Result<(), String>,
 {
     fn warm(&mut self, _plan: Plan) {
-        // What a process pays once is not the price of a series.
+        // One-time costs of the process are not part of the cost of a series.
         drop((self.build)());
     }
 

@@ -1,8 +1,8 @@
-//! What something adds to an operation: the same loop with and without it, in turn.
+//! The added cost of something: the same loop with and without it, in turn.
 
 use crate::measure::{OneThread, Plan, Subject, Work, median};
 
-/// Nanoseconds that `with` takes more than `without`, a round.
+/// Measures by how many nanoseconds an operation of `with` is slower than one of `without`.
 pub(crate) struct Difference<A, B> {
     without: OneThread<A>,
     with: OneThread<B>,
@@ -39,5 +39,5 @@ impl<A: Work, B: Work> Subject for Difference<A, B> {
     }
 }
 
-/// A small difference drowns in the drift of one long slice after the other.
+/// Many short turns: with two long slices, drift would hide a small difference.
 const TURNS: usize = 5;

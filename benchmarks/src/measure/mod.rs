@@ -1,4 +1,4 @@
-//! How a figure is taken: short rounds of thread CPU time, in turn, median of many.
+//! The measurement method: short rounds of thread CPU time, in turn, and the median of many.
 
 mod work;
 
@@ -20,12 +20,12 @@ pub(crate) use page::{Page, Rendered, Sink, gzipped};
 pub(crate) use two_threads::TwoThreads;
 pub(crate) use work::{Done, Ops, Work, expect};
 
-/// How long one measures.
+/// The length of a measurement.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Plan {
-    /// Rounds of a row; a row whose rounds are long asks for fewer.
+    /// The number of rounds per row; a row with long rounds has fewer.
     pub(crate) rounds: usize,
-    /// Thread CPU time that one contender gets in one round.
+    /// The thread CPU time of one contender in one round.
     pub(crate) slice: Duration,
 }
 
@@ -35,23 +35,23 @@ impl Plan {
     }
 }
 
-/// One library at one row: gives a figure a round, and proves in the end that it did the work.
+/// One library in one row: measures a figure per round, and checks at the end that it did the work.
 pub(crate) trait Subject {
-    /// Warms caches and predictors, and finds out how much work fills a round.
+    /// Warms caches and predictors, and determines how much work fills a round.
     fn warm(&mut self, plan: Plan);
 
-    /// The figure of one round in the row's unit; none where the round does not count.
+    /// Returns the figure of one round in the row's unit, or `None` if the round does not count.
     fn round(&mut self, plan: Plan) -> Option<f64>;
 
-    /// Compares what the library says was recorded with what was done.
+    /// Compares what the library recorded with what was done.
     ///
     /// # Errors
     ///
-    /// What differs.
+    /// Returns the difference.
     fn check(&mut self) -> Result<(), String>;
 }
 
-/// Whether a row's operations run on one thread or on two at once.
+/// The number of threads that run a row's operations at the same time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Threads {
     One,
@@ -59,7 +59,7 @@ pub(crate) enum Threads {
 }
 
 impl Threads {
-    /// A subject that runs `work` so.
+    /// Returns a subject that runs `work` on these threads.
     pub(crate) fn run(self, work: impl Work + 'static) -> Box<dyn Subject> {
         match self {
             Self::One => Box::new(OneThread::new(work)),
@@ -68,7 +68,7 @@ impl Threads {
     }
 }
 
-/// The middle of some figures; none of none.
+/// Returns the median of the figures, or `None` if there are none.
 pub(crate) fn median(figures: &[f64]) -> Option<f64> {
     let mut sorted = figures.to_vec();
     sorted.sort_by(f64::total_cmp);

@@ -1,4 +1,4 @@
-//! Nanoseconds of thread CPU time an operation takes on one thread.
+//! Nanoseconds of thread CPU time per operation on one thread.
 
 use crate::clock::thread_cpu_ns;
 use crate::measure::{Done, Plan, Subject, Work};
@@ -7,7 +7,7 @@ use crate::measure::{Done, Plan, Subject, Work};
 pub(crate) struct OneThread<W> {
     work: W,
     done: Done,
-    /// Operations that fill a round.
+    /// The number of operations in a round.
     batch: u64,
 }
 
@@ -33,9 +33,10 @@ impl<W: Work> OneThread<W> {
         }
     }
 
-    /// Nanoseconds of one operation, over a batch.
+    /// Runs a batch and returns the nanoseconds per operation.
     pub(crate) fn nanos(&mut self) -> f64 {
-        // The others have had the caches since the last round: half a batch brings them back.
+        // Other libraries have filled the caches since the last round: half a batch warms them
+        // again.
         self.advance(self.batch / 2);
         self.timed() / self.batch as f64
     }

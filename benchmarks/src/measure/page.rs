@@ -1,4 +1,4 @@
-//! Nanoseconds a sample line takes to render, from the live series to the last byte.
+//! Nanoseconds per sample line of rendering a page, from the live series to the last byte.
 
 use std::hint::black_box;
 use std::io::Write;
@@ -10,13 +10,13 @@ use crate::clock::thread_cpu_ns;
 use crate::measure::{Plan, Subject};
 use crate::page::Expected;
 
-/// Takes the bytes of a page as they come, in one piece or in many.
+/// Receives the bytes of a page in one piece or in many.
 pub(crate) type Sink<'a> = &'a mut dyn FnMut(&[u8]);
 
-/// Renders a library's page, again and again.
+/// Renders a library's page each time it is called.
 pub(crate) type Page = Box<dyn FnMut(Sink<'_>)>;
 
-/// The page compressed after it is rendered, for libraries that do not compress themselves.
+/// Returns a page that is compressed after rendering, for libraries that do not compress.
 pub(crate) fn gzipped(mut page: Page) -> Page {
     let mut compressed = Vec::new();
     Box::new(move |sink: Sink<'_>| {
@@ -34,20 +34,20 @@ pub(crate) fn gzipped(mut page: Page) -> Page {
     })
 }
 
-/// Reads what was rendered back, and says what differs.
+/// Parses rendered bytes and returns the differences.
 type Check = Box<dyn Fn(&[u8]) -> Result<(), String>>;
 
-/// Renders a page into nothing and counts the time; the check reads it.
+/// Renders a page, discards it and measures the time; the check parses it.
 pub(crate) struct Rendered {
     page: Page,
     lines: u64,
     check: Check,
-    /// Renderings that fill a round.
+    /// The number of renderings in a round.
     times: usize,
 }
 
 impl Rendered {
-    /// A page of text.
+    /// A page in a text format.
     pub(crate) fn new(page: Page, expected: Expected) -> Self {
         Self::checked(
             page,
@@ -56,7 +56,7 @@ impl Rendered {
         )
     }
 
-    /// Anything else that is rendered in so many parts.
+    /// Any other output with this number of parts.
     pub(crate) fn checked(page: Page, lines: u64, check: Check) -> Self {
         Self {
             page,
@@ -93,7 +93,7 @@ impl Subject for Rendered {
     fn warm(&mut self, plan: Plan) {
         let mut took = self.timed();
         if took < plan.slice_ns() {
-            // The first rendering grew the buffer; where it is long, that is lost in it.
+            // The first rendering grew the buffer. For a long page that does not matter.
             took = self.timed();
         }
         self.times = ((plan.slice_ns() / took) as usize).max(1);
@@ -101,7 +101,7 @@ impl Subject for Rendered {
 
     fn round(&mut self, _plan: Plan) -> Option<f64> {
         if self.times > 1 {
-            // The others have had the caches since the last round.
+            // Other libraries have filled the caches since the last round.
             self.once();
         }
         Some(self.timed() / self.times as f64 / self.lines as f64)
@@ -114,5 +114,5 @@ impl Subject for Rendered {
     }
 }
 
-/// The fastest level with a usual ratio, for everybody.
+/// The fastest level with a usual ratio, for all libraries.
 pub(crate) const GZIP_LEVEL: u32 = 1;

@@ -1,8 +1,8 @@
-//! Nanoseconds of thread CPU time an operation takes while two threads do it at once.
+//! Nanoseconds of thread CPU time per operation while two threads run it at the same time.
 //!
-//! Each round starts two threads, each kept on a CPU of its own. They warm up, meet at a gate and
-//! record for a fixed time; the round counts only if both had their CPU for nearly all of it, since
-//! a thread that runs alone meets no contention and would flatter whoever shares a cell. The
+//! Each round starts two threads, each pinned to its own CPU. They warm up, wait for each other and
+//! record for a fixed time. The round counts only if both had their CPU for nearly all of it: a
+//! thread that runs alone has no contention, which would flatter libraries with shared cells. The
 //! figure is the harmonic mean of both threads, that is, the throughput of the pair.
 
 use std::hint::spin_loop;
@@ -14,11 +14,11 @@ use std::time::{Duration, Instant};
 use crate::clock::{allowed_cpus, pin_to, thread_cpu_ns};
 use crate::measure::{Done, Plan, Subject, Work};
 
-/// Runs work on two threads at once.
+/// Runs work on two threads at the same time.
 pub(crate) struct TwoThreads<W> {
     work: W,
     done: Done,
-    /// Where the next round's operations start.
+    /// The number of the next round's first operation.
     next: u64,
     cpus: Vec<usize>,
 }
@@ -38,7 +38,7 @@ impl<W: Work> TwoThreads<W> {
             return None;
         };
         let (gate, stop) = (AtomicUsize::new(0), AtomicBool::new(false));
-        // The second thread starts elsewhere in the tables: two requests are rarely the same.
+        // The second thread starts elsewhere in the tables: concurrent requests are rarely equal.
         let starts = [(first, self.next), (second, self.next + 7_919)];
         let runs: Vec<Run> = thread::scope(|scope| {
             let (work, gate, stop) = (&self.work, &gate, &stop);
@@ -79,12 +79,12 @@ impl<W: Work> Subject for TwoThreads<W> {
     }
 }
 
-/// What one of the two threads did.
+/// The result of one of the two threads.
 struct Run {
     range: Range<u64>,
-    /// Nanoseconds of CPU time an operation took.
+    /// The CPU time per operation, in nanoseconds.
     nanos: f64,
-    /// Part of the window in which the thread had its CPU.
+    /// The fraction of the window in which the thread had its CPU.
     share: f64,
 }
 
@@ -96,7 +96,7 @@ fn one_of_two(
     gate: &AtomicUsize,
     stop: &AtomicBool,
 ) -> Run {
-    // A thread that cannot be pinned is found out by its share of the CPU.
+    // A failure to pin shows in the thread's share of the CPU.
     let _ = pin_to(cpu);
     let mut next = from;
     let mut advance = |operations: u64| {
@@ -105,8 +105,8 @@ fn one_of_two(
         next
     };
     let warmed = advance(WARM_UP);
-    // SeqCst of no importance: the gate orders time, no data. A sleeping gate would wake one
-    // thread long after the other.
+    // The gate orders time, not data, so the strength of SeqCst does not matter. The gate spins: a
+    // sleeping gate would wake one thread long after the other.
     gate.fetch_add(1, Ordering::SeqCst);
     while gate.load(Ordering::SeqCst) < 2 {
         spin_loop();
@@ -132,9 +132,9 @@ fn one_of_two(
 
 const WARM_UP: u64 = 2_000;
 const BATCH: u64 = 500;
-/// Batches between two looks at the clock.
+/// The number of batches between two reads of the clock.
 const BATCHES: u64 = 4;
-/// Share of the window in which each thread must have had its CPU.
+/// The fraction of the window in which each thread must have had its CPU.
 const CO_RUN: f64 = 0.93;
-/// Tries before a round is given up.
+/// The number of attempts before a round is given up.
 const ATTEMPTS: usize = 20;

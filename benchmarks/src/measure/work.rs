@@ -1,4 +1,4 @@
-//! A loop of one operation, with the proof that the operations arrived.
+//! A loop of one operation, with a check that the operations were recorded.
 
 use std::hint::black_box;
 use std::ops::Range;
@@ -12,27 +12,27 @@ pub(crate) trait Work: Send + Sync {
     ///
     /// # Errors
     ///
-    /// What differs.
+    /// Returns the difference.
     fn check(&self, done: &Done) -> Result<(), String>;
 }
 
-/// The operations that were done, as ranges of their numbers; threads overlap.
+/// The operations that were done, as ranges of their numbers. Ranges of different threads overlap.
 #[derive(Debug, Default)]
 pub(crate) struct Done(pub(crate) Vec<Range<u64>>);
 
 impl Done {
-    /// Number of operations.
+    /// The number of operations.
     pub(crate) fn operations(&self) -> u64 {
         self.0.iter().map(|range| range.end - range.start).sum()
     }
 
-    /// Fails unless the library's total is that many operations times what each adds.
+    /// Fails unless the library's total equals the number of operations times `each`.
     pub(crate) fn expect_total(&self, each: f64, total: f64) -> Result<(), String> {
         expect("total", self.operations() as f64 * each, total)
     }
 }
 
-/// Fails unless both are the same number, but for rounding of sums.
+/// Fails unless both numbers are equal, except for rounding of sums.
 pub(crate) fn expect(what: &str, expected: f64, found: f64) -> Result<(), String> {
     let tolerance = if expected.fract() == 0.0 {
         0.0
@@ -46,7 +46,7 @@ pub(crate) fn expect(what: &str, expected: f64, found: f64) -> Result<(), String
     }
 }
 
-/// Work made of a library's state, one operation on it, and a check.
+/// Work that consists of a library's state, one operation on it, and a check.
 pub(crate) struct Ops<S, O, C> {
     state: S,
     operation: O,
@@ -76,8 +76,8 @@ where
 {
     fn run(&self, range: Range<u64>) {
         for operation in range {
-            // Hidden from the optimizer, as a handle in some other crate's static would be:
-            // nothing about it may be kept in registers from one operation to the next.
+            // Hidden from the optimizer, like a handle in another crate's static: nothing about it may
+            // stay in registers between operations.
             (self.operation)(black_box(&self.state), operation);
         }
     }

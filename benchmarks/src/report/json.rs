@@ -1,11 +1,11 @@
-//! The same as JSON, for programs that compare runs.
+//! The report as JSON, for programs that compare runs.
 
 use crate::report::Measured;
 
-/// A list of `{"id","unit","ours","peers":{name:value},"best_peer","ratio"}`.
+/// Returns a list of `{"id","unit","ours","peers":{name:value},"best_peer","ratio"}`.
 ///
-/// `peers` holds the rated ones; `best_peer` and `ratio` are null where none does the work. Names
-/// are this program's own and hold nothing that JSON would escape.
+/// `peers` has the rated peers; `best_peer` and `ratio` are null if no peer does the work. Names
+/// come from this program and need no escaping.
 pub(crate) fn json(rows: &[Measured]) -> String {
     let rows: Vec<String> = rows.iter().map(object).collect();
     format!("[\n{}\n]\n", rows.join(",\n"))

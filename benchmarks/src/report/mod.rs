@@ -1,4 +1,4 @@
-//! What is printed and written about the rows.
+//! The printed table and the JSON report.
 
 mod json;
 mod table;
@@ -8,5 +8,5 @@ use crate::row::{Outcome, Row};
 pub(crate) use json::json;
 pub(crate) use table::{head, line};
 
-/// A row with what came of it.
+/// A row with its outcome.
 pub(crate) type Measured = (&'static Row, Outcome);

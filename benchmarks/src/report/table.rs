@@ -1,10 +1,10 @@
-//! The table: a column for each peer that is rated somewhere.
+//! The table, with a column for each peer that is rated in some row.
 
 use std::fmt::Write;
 
 use crate::report::Measured;
 
-/// The heading.
+/// Returns the heading.
 pub(crate) fn head() -> String {
     let mut line = format!("{:<27} {:<11} {:>8}", "row", "unit", "ours");
     for column in COLUMNS {
@@ -14,7 +14,7 @@ pub(crate) fn head() -> String {
     line
 }
 
-/// One row, and below it what is shown without being rated.
+/// Returns one row, and below it the results that are shown without being rated.
 pub(crate) fn line((row, outcome): &Measured) -> String {
     let mut line = format!(
         "{:<27} {:<11} {:>8}",

@@ -1,4 +1,4 @@
-//! Counters that are held by their handle: what one addition costs.
+//! Counters that are held by their handle: the cost of one addition.
 
 use metrics::Recorder;
 use metrics_exporter_prometheus::PrometheusBuilder;
@@ -156,7 +156,7 @@ fn measured_whole() -> impl Work {
     )
 }
 
-/// The handle that `counter!` returns; it counts whole numbers only.
+/// The handle that `counter!` returns; it counts integers only.
 fn metrics_whole() -> impl Work {
     let recorder = PrometheusBuilder::new().build_recorder();
     let counter = recorder.register_counter(&"orders_total".into(), &METADATA);
@@ -217,9 +217,9 @@ fn contatori_whole() -> impl Work {
     )
 }
 
-/// What the macros of `metrics` pass along with each registration.
+/// The metadata that the macros of `metrics` pass with each registration.
 pub(crate) static METADATA: metrics::Metadata<'static> =
     metrics::Metadata::new("benchmarks", metrics::Level::INFO, Some("benchmarks"));
 
-/// Sums of it are exact in a float, in any order.
+/// Sums of this step are exact in a float, in any order.
 const STEP: f64 = 1.5;

@@ -1,7 +1,7 @@
-//! What the trace context adds to an observation, while exemplars are captured from it.
+//! The added cost of a trace context while exemplars are captured from it.
 //!
-//! No peer captures exemplars from a context. The one that can keep them makes each by hand, so it
-//! is shown and not rated.
+//! No peer captures exemplars from a context. One peer can store exemplars that the caller makes;
+//! it is shown and not rated.
 
 use std::ops::Range;
 
@@ -38,7 +38,7 @@ fn extra(flags: TraceFlags) -> Vec<Contender> {
     ]
 }
 
-/// The same histogram without a context and in one.
+/// The same histogram without and with a context.
 fn captured(context: TraceContext) -> Box<dyn Subject> {
     let (without, with) = (ours_with_registry(ours::registry()), ours::registry());
     let observed = ours_with_registry(with.clone());
@@ -52,7 +52,8 @@ fn captured(context: TraceContext) -> Box<dyn Subject> {
     ))
 }
 
-/// Observes inside a trace context; afterwards the page has its exemplar, or none.
+/// Observes inside a trace context; the check expects an exemplar on the page only if the context
+/// is sampled.
 struct InContext<W> {
     observed: W,
     registry: Registry,

@@ -126,7 +126,7 @@ fn otel() -> impl Work {
     )
 }
 
-/// The gauge holds what the last operation set.
+/// Checks that the gauge has the value of the last operation.
 fn expect_last(Done(ranges): &Done, found: f64) -> Result<(), String> {
     let last = ranges.last().map_or(0, |Range { end, .. }| end - 1);
     expect("gauge", Values::get().at(last), found)

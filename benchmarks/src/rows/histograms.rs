@@ -1,4 +1,4 @@
-//! Histograms of 11 bounds that are held by their handle.
+//! Histograms with 11 bounds that are held by their handle.
 
 use std::ops::Range;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -44,7 +44,7 @@ fn observe(threads: Threads) -> Vec<Contender> {
     ]
 }
 
-/// For the rows that compare the same histogram in another context, too.
+/// A histogram of this registry; also used by the rows that compare it in different contexts.
 pub(crate) fn ours_with_registry(registry: Registry) -> impl Work {
     let builder = registry.histogram("took");
     let bounds = Bounds::new(BOUNDS_11).expect("bounds that rise");
@@ -162,10 +162,10 @@ fn otel() -> impl Work {
     )
 }
 
-/// A histogram of `metrics`, whose exporter keeps raw samples until someone drains them.
+/// A histogram of `metrics`, whose exporter keeps raw samples until they are drained.
 ///
-/// Its documentation asks for that at an interval, so draining is part of what an observation
-/// costs, and is done here by whoever observes.
+/// Its documentation asks for that at an interval, so draining is part of the cost of an
+/// observation, and is done here by the observing thread.
 struct Drained {
     histogram: metrics::Histogram,
     page: PrometheusHandle,
@@ -192,7 +192,7 @@ impl Work for Drained {
         let values = Values::get();
         for at in range {
             std::hint::black_box(&self.histogram).record(values.at(at));
-            // One thread drains, as a timer would.
+            // Only one thread drains, as with a timer.
             if at % UPKEEP == 0 && !self.draining.swap(true, Ordering::Acquire) {
                 self.page.run_upkeep();
                 self.draining.store(false, Ordering::Release);
@@ -205,7 +205,7 @@ impl Work for Drained {
     }
 }
 
-/// All observations are on the page of the one histogram, `took`.
+/// Checks that the page has all observations of the histogram `took`.
 pub(crate) fn expect_page(done: &Done, text: &str) -> Result<(), String> {
     expect_all(
         done,
@@ -214,12 +214,12 @@ pub(crate) fn expect_page(done: &Done, text: &str) -> Result<(), String> {
     )
 }
 
-/// All observations are in the count and the sum.
+/// Checks that the count and the sum include all observations.
 fn expect_all(done: &Done, count: f64, sum: f64) -> Result<(), String> {
     expect("count", done.operations() as f64, count)?;
     expect("sum", sum_of_values(&done.0), sum)
 }
 
-/// Samples between two drainings: what a busy second gathers, and more than costs anything apart
-/// from the draining itself.
+/// The number of samples between two drains: what accumulates in a busy second. Beyond this number,
+/// the fixed cost of a drain per sample is negligible.
 const UPKEEP: u64 = 65_536;

@@ -1,8 +1,8 @@
 //! Counters found by three labels: lookup and addition.
 //!
-//! Series exist before the clock starts, and have been added to often enough that whoever treats
-//! busy series differently does so. Each library gets the labels in the form that its
-//! documentation shows for speed; strings live as long as the program, so nobody must copy one.
+//! The series exist before the clock starts, and have been added to often enough that libraries
+//! which treat busy series differently do so. Each library gets the labels in the form that its
+//! documentation shows for speed; strings live as long as the program, so no library must copy one.
 
 use std::collections::HashMap;
 use std::sync::LazyLock;
@@ -132,7 +132,7 @@ fn ours_typed(table: &'static LabelTable) -> impl Work {
     )
 }
 
-/// Identity is an unverified hash of the values written one after the other.
+/// Series are identified by an unverified hash of the concatenated values.
 fn prometheus(table: &'static LabelTable) -> impl Work {
     let family = prometheus_family();
     let add = |family: &prometheus::IntCounterVec, labels: Values3| {
@@ -149,7 +149,7 @@ fn prometheus(table: &'static LabelTable) -> impl Work {
     )
 }
 
-/// It knows strings only: a program that has enums passes their text.
+/// The library supports strings only: a program with enums passes their text.
 fn prometheus_typed(table: &'static LabelTable) -> impl Work {
     let family = prometheus_family();
     let add = |family: &prometheus::IntCounterVec, (method, route, status): Typed3| {
@@ -173,7 +173,7 @@ fn prometheus_family() -> prometheus::IntCounterVec {
     prometheus::IntCounterVec::new(options, &NAMES_3).expect("valid names")
 }
 
-/// The label set that its own benchmark shows to be the fastest of strings.
+/// The label set that is the fastest for strings in the library's own benchmark.
 fn prometheus_client(table: &'static LabelTable) -> impl Work {
     use prometheus_client::metrics::counter::Counter;
     use prometheus_client::metrics::family::Family;
@@ -264,7 +264,7 @@ fn fastmetrics_typed(table: &'static LabelTable) -> impl Work {
     )
 }
 
-/// Values that are learned while it runs, through the interner that its own benchmarks use.
+/// Values are learned at run time, through the interner that the library's own benchmarks use.
 fn measured(table: &'static LabelTable) -> impl Work {
     let set = LearnedSet {
         method: ParaCord::default(),
@@ -285,7 +285,7 @@ fn measured(table: &'static LabelTable) -> impl Work {
     )
 }
 
-/// All values are known at start, and others are refused: an index, not a lookup.
+/// All values are known at start, and others are refused: an index instead of a lookup.
 fn measured_fixed(table: &'static LabelTable) -> impl Work {
     let set = FixedSet {
         method: Rodeo::from_iter(METHODS).into_reader(),
@@ -306,7 +306,7 @@ fn measured_fixed(table: &'static LabelTable) -> impl Work {
     )
 }
 
-/// Method and status are enums, as it wants them; the route is learned while it runs.
+/// Method and status are enums, as the library recommends; the route is learned at run time.
 fn measured_typed(table: &'static LabelTable) -> impl Work {
     let set = HalfFixedSet {
         method: StaticLabelSet::new(),
@@ -335,8 +335,8 @@ fn measured_count<L: measured::label::LabelGroupSet>(
     metric.count.load(std::sync::atomic::Ordering::Relaxed) as f64
 }
 
-/// What `counter!("orders_total", "method" => m, ..).increment(1)` expands to, without the search
-/// for the installed recorder.
+/// The expansion of `counter!("orders_total", "method" => m, ..).increment(1)`, without the lookup
+/// of the installed recorder.
 fn metrics_macro(table: &'static LabelTable) -> impl Work {
     let recorder = PrometheusBuilder::new().build_recorder();
     let add = |recorder: &metrics_exporter_prometheus::PrometheusRecorder, labels: Values3| {
@@ -390,7 +390,7 @@ fn otel_typed(table: &'static LabelTable) -> impl Work {
     )
 }
 
-/// Each series holds the additions that made it, `before`, and those that were measured.
+/// Checks that each series has the additions that created it, `before`, and the measured ones.
 fn expect_each(
     table: &LabelTable,
     Done(done): &Done,
@@ -409,8 +409,8 @@ fn expect_on_page(table: &LabelTable, done: &Done, text: &str) -> Result<(), Str
     expect_each(table, done, 1, table.all().map(value))
 }
 
-/// Additions to each series before the clock starts: what makes a series busy, in ours. The others
-/// treat all alike, and get one.
+/// The number of additions to each series before the clock starts, which makes a series of
+/// barograph busy. The other libraries treat all series alike, and get one addition.
 const BUSY: u64 = 1_100;
 
 #[derive(LabelSet)]

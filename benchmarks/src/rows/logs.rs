@@ -1,4 +1,4 @@
-//! A JSON log line: an event of three fields and a message, inside of a span of two.
+//! A JSON log line: an event with three fields and a message, inside a span with two fields.
 
 use std::io;
 use std::ops::Range;
@@ -26,12 +26,12 @@ pub(crate) const ROWS: &[Row] = &[Row::new(
     },
 )];
 
-/// Lines of ours go through a buffer to a thread of their own; the figure is what the thread that
-/// logs spends.
+/// Lines of barograph go through a buffer to another thread; the figure is the cost on the thread
+/// that logs.
 fn ours(format: Format) -> Box<dyn Subject> {
     let (terminal, writer) = Terminal::builder()
         .with_format(format)
-        // As many as come while the other thread has no processor.
+        // Large enough for all lines that arrive while the other thread is not scheduled.
         .with_capacity(16 << 20)
         .build();
     std::thread::spawn(|| writer.run(io::sink()));

@@ -1,8 +1,8 @@
-//! What a series costs in memory, once it is there and was recorded to.
+//! The memory per series, once it exists and was recorded to.
 //!
 //! Two of the three labels are different for each series, so that a library gains little by
-//! keeping equal strings once. What the caller allocates for its labels and drops is not counted;
-//! what a library keeps is, its tables and their room for growth with it.
+//! interning strings. What the caller allocates for its labels and drops is not counted; what a
+//! library keeps is counted, including its tables and their spare capacity.
 
 use fastmetrics::derive::LabelSet;
 use measured::text::BufferedTextEncoder;
@@ -173,7 +173,7 @@ fn measured() -> Box<dyn Subject> {
     })
 }
 
-/// Builds with `build`; the series must all be on the page that `render` makes of it.
+/// Builds with `build`, and checks that all series are on the page that `render` returns.
 fn subject<T: 'static>(
     build: impl Fn() -> T + 'static,
     render: impl Fn(&T) -> Result<String, String> + 'static,

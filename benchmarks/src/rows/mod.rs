@@ -21,7 +21,7 @@ mod observed;
 
 use crate::row::Row;
 
-/// All rows.
+/// Returns all rows.
 pub(crate) fn all() -> impl Iterator<Item = &'static Row> {
     [
         counters::ROWS,

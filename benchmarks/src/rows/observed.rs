@@ -1,8 +1,8 @@
-//! What observing an operation adds to it: a span, a duration by two labels, a count of errors.
+//! The added cost of observing an operation: a span, a duration with two labels, a count of errors.
 //!
-//! The operation is an async block that is ready at once, so that all that is measured is what is
-//! around it. No peer does all of it in one call; each is what a service writes by hand, with the
-//! span of `tracing` and its instruments looked up as its documentation shows, or held.
+//! The operation is an async block that is immediately ready, so that only the instrumentation is
+//! measured. No peer does all of it in one call; each is what a service writes by hand, with a span
+//! of `tracing` and instruments that are held or looked up as the documentation shows.
 
 use std::future::Future;
 use std::hint::black_box;
@@ -44,7 +44,7 @@ pub(crate) const ROWS: &[Row] = &[
     ),
 ];
 
-/// Who takes the spans.
+/// The subscriber that receives the spans.
 trait Subscriber: Send + Sync + 'static {
     fn run(f: impl FnOnce());
 }
@@ -61,7 +61,7 @@ struct Spans;
 
 impl Subscriber for Spans {
     fn run(f: impl FnOnce()) {
-        // A layer that wants every span, and does nothing with it.
+        // A layer that enables every span, and does nothing with it.
         struct Layer;
         impl<S: tracing::Subscriber> tracing_subscriber::Layer<S> for Layer {}
         let spans = tracing_subscriber::registry().with(Layer);
@@ -104,7 +104,7 @@ impl<W: Work, S: Subscriber> Work for Subscribed<W, S> {
     }
 }
 
-/// What is observed.
+/// The observed operation.
 async fn operation(at: u64) -> Result<u64, std::num::ParseIntError> {
     Ok(black_box(at))
 }
@@ -153,7 +153,7 @@ fn guard() -> impl Work {
     )
 }
 
-/// The points in the registry of the process, in which a row that ran before has left its own.
+/// The count in the global registry, which includes that of rows that ran before.
 fn recorded(service: &str) -> f64 {
     let labels = [
         ("operation.service", service),
@@ -172,7 +172,8 @@ fn metrics() -> impl Work {
     )
 }
 
-/// Its exporter keeps raw samples until someone drains them, which is part of what one costs.
+/// The exporter keeps raw samples until they are drained, which is part of the cost of an
+/// observation.
 struct Metrics(PrometheusRecorder);
 
 impl Work for Metrics {
@@ -316,7 +317,7 @@ fn bare() -> impl Work {
     )
 }
 
-/// The last row: what comes after it in the registry of the process is not recorded.
+/// This row is the last one, since nothing is recorded in the global registry after it.
 fn disabled() -> impl Work {
     Registry::global().disable();
     Ops::new(

@@ -1,4 +1,4 @@
-//! OpenTelemetry's SDK with the Prometheus exporter as its one reader, for all rows.
+//! The OpenTelemetry SDK with the Prometheus exporter as its only reader, for all rows.
 
 use opentelemetry::KeyValue;
 use opentelemetry::metrics::{Meter, MeterProvider};
@@ -7,14 +7,15 @@ use prometheus::{Registry, TextEncoder};
 
 use crate::workload::{NAMES_3, Values3};
 
-/// A meter, and the registry that its exporter fills.
+/// A meter provider, and the registry that its exporter fills.
 pub(crate) struct Otel {
     provider: SdkMeterProvider,
     registry: Registry,
 }
 
 impl Otel {
-    /// Room for `series` series in each instrument; its own limit is 2,000.
+    /// Creates a provider with room for `series` series in each instrument; the default limit is
+    /// 2,000.
     pub(crate) fn with_limit(series: usize) -> Self {
         let registry = Registry::new();
         let exporter = opentelemetry_prometheus::exporter()
@@ -44,7 +45,7 @@ impl Otel {
         self.provider.meter("benchmarks")
     }
 
-    /// Renders the page into `text`, which is kept from one rendering to the next.
+    /// Renders the page into `text`, which is reused between renderings.
     pub(crate) fn render(&self, text: &mut String) {
         text.clear();
         TextEncoder::new()
@@ -59,7 +60,7 @@ impl Otel {
     }
 }
 
-/// Three labels as attributes; static strings are not copied.
+/// Converts three labels to attributes; static strings are not copied.
 #[inline(always)]
 pub(crate) fn attributes(values: Values3) -> [KeyValue; 3] {
     let [method, route, status] = values;

@@ -1,7 +1,8 @@
-//! A push: from live series to the bytes of OTLP requests in protobuf.
+//! An OTLP push: from live series to the bytes of OTLP requests in protobuf.
 //!
-//! Ours makes requests of 10,000 points; the SDK one of all, which receivers would refuse. It
-//! collects into one set of structs, turns them into those of the schema and encodes these.
+//! barograph makes requests of 10,000 points. The SDK makes a single request, which receivers would
+//! refuse. It collects into one set of structs, converts them to those of the schema and encodes
+//! these.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
@@ -119,7 +120,7 @@ fn otel_request(series: usize) -> Page {
     let mut collected = ResourceMetrics::default();
     let mut body = Vec::new();
     Box::new(move |sink: Sink<'_>| {
-        // It lives as long as the page is asked for.
+        // The provider must live as long as the page is rendered.
         let _provider = &provider;
         reader.collect(&mut collected).expect("it is not shut down");
         let request = ExportMetricsServiceRequest::from(&collected);
@@ -131,7 +132,7 @@ fn otel_request(series: usize) -> Page {
     })
 }
 
-/// A reader that the provider has and the row reads.
+/// A reader that is shared by the provider and the row.
 #[derive(Clone, Debug)]
 struct Shared(Arc<ManualReader>);
 
@@ -157,7 +158,7 @@ impl SdkReader for Shared {
     }
 }
 
-/// Requests one behind the other are one that holds everything: so messages merge.
+/// Concatenated requests decode as one request that has everything, since protobuf messages merge.
 fn check(body: &[u8], expected: Expected) -> Result<(), String> {
     let request = ExportMetricsServiceRequest::decode(body).map_err(|error| error.to_string())?;
     let mut found = Expected::default();

@@ -11,12 +11,12 @@ use barograph_model::snapshot::Source;
 
 use crate::measure::{Page, Sink};
 
-/// A registry of its own for one contender.
+/// Creates a registry for one contender.
 pub(crate) fn registry() -> Registry {
     build(Registry::builder())
 }
 
-/// The same, looked up without wide instructions.
+/// Creates a registry whose label lookup does not use wide instructions.
 pub(crate) fn portable_registry() -> Registry {
     build(Registry::builder().with_portable_lookup())
 }
@@ -28,7 +28,7 @@ fn build(builder: RegistryBuilder) -> Registry {
         .expect("nothing in it can be refused")
 }
 
-/// The page of a registry, chunk by chunk.
+/// Renders the page of a registry, chunk by chunk.
 pub(crate) fn page(registry: &Registry, compression: Compression) -> Page {
     let exposition = exposition(registry);
     let negotiated = Negotiated::default().with_compression(compression);
@@ -37,12 +37,12 @@ pub(crate) fn page(registry: &Registry, compression: Compression) -> Page {
     })
 }
 
-/// The page as text 0.0.4.
+/// Renders the page as text 0.0.4.
 pub(crate) fn text(registry: &Registry) -> String {
     exposition(registry).page(Negotiated::default()).text()
 }
 
-/// The page as OpenMetrics, which shows exemplars.
+/// Renders the page as OpenMetrics, which includes exemplars.
 pub(crate) fn open_metrics(registry: &Registry) -> String {
     let negotiated = Negotiated::new(Format::OpenMetrics1_0_0, Escaping::default());
     exposition(registry).page(negotiated).text()

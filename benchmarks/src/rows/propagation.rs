@@ -1,7 +1,7 @@
-//! A trace context on its way: as text, in headers, and on the thread.
+//! Propagation of a trace context: as text, in headers, and on the thread.
 //!
-//! Reading and writing text alone is something that the peer does only together with its carrier, so
-//! there it is shown, with a carrier that costs nothing, and not rated.
+//! The peer parses and formats text only together with its carrier. In those rows it is shown, with
+//! a carrier that costs nothing, and not rated.
 
 use std::hint::black_box;
 use std::ops::Range;
@@ -126,7 +126,7 @@ fn extract() -> Vec<Contender> {
     ]
 }
 
-/// The context is entered for each batch, and read in each operation.
+/// Enters the context once per batch, and reads it in each operation.
 fn read() -> Vec<Contender> {
     let context = contexts()[0];
     let ours = Entered {
@@ -173,7 +173,7 @@ where
         let mut sum = 0_u64;
         for _ in range {
             sum = sum.wrapping_add((self.read)());
-            // Hides that nobody has changed the context since the last time.
+            // Hides from the optimizer that the context has not changed since the last operation.
             black_box(());
         }
         let mut total = self.sum.lock().expect("nobody panicked");
@@ -199,7 +199,7 @@ where
     }
 }
 
-/// An operation on one thing with one input after the other.
+/// An operation on one state with a sequence of inputs.
 struct Loop<S, I, O> {
     state: Mutex<S>,
     inputs: Vec<I>,
@@ -212,7 +212,8 @@ where
     I: Send + Sync + 'static,
     O: Fn(&mut S, &I) + Send + Sync + 'static,
 {
-    /// What is to be checked is what the last operation left, of the context that it was given.
+    /// Returns a subject that checks the state after the last operation against the context of that
+    /// operation.
     fn checked(
         self,
         check: impl Fn(&S, TraceContext) -> Result<(), String> + Send + Sync + 'static,
@@ -257,7 +258,7 @@ fn same<T: PartialEq + std::fmt::Debug>(found: &T, expected: &T) -> Result<(), S
     }
 }
 
-/// Few enough that their headers stay in the cache, as those of a request that was just read are.
+/// Few enough that their headers stay in the cache, like those of a request that was just read.
 const CONTEXTS: usize = 16;
 
 fn contexts() -> Vec<TraceContext> {
@@ -298,14 +299,15 @@ fn span_of(context: &Context) -> u64 {
     numbers(context.span().span_context())[1]
 }
 
-/// The lower half of the trace id, and the span id.
+/// Returns the lower half of the trace id, and the span id.
 fn numbers(context: &otel::SpanContext) -> [u64; 2] {
     let trace = u128::from_be_bytes(context.trace_id().to_bytes());
     let span = u64::from_be_bytes(context.span_id().to_bytes());
     [trace as u64, span]
 }
 
-/// A request to a service behind a proxy; with its `traceparent`, or without the last of the nine.
+/// Returns the headers of a request to a service behind a proxy: eight, and `traceparent` as the
+/// last one if there is any.
 fn headers(traceparent: Option<&str>) -> HeaderMap {
     let others = [
         ("host", "shop.example.com"),
@@ -329,7 +331,7 @@ fn headers(traceparent: Option<&str>) -> HeaderMap {
     .collect()
 }
 
-/// A carrier of one header, which costs as little as there can be.
+/// A carrier with one header, which has the lowest possible cost.
 #[derive(Default)]
 struct Bare(String);
 

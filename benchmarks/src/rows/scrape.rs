@@ -1,7 +1,7 @@
 //! A scrape: from live series to the bytes of a text page.
 //!
-//! Each library writes into the buffer of the scrape before it where its API lets it, as if the
-//! response could be reused. Ours hands its chunks over one by one, as to a socket.
+//! Each library reuses the buffer of the previous scrape if its API permits it, as if the response
+//! could be reused. barograph passes its chunks on one by one, as to a socket.
 
 use barograph_export::prometheus::Compression;
 use barograph_model::bounds::Bounds;
@@ -55,7 +55,7 @@ pub(crate) const ROWS: &[Row] = &[
     ),
 ];
 
-/// How the page travels.
+/// The content encoding of the page.
 #[derive(Clone, Copy)]
 enum Encoding {
     Identity,
@@ -102,7 +102,7 @@ fn histograms() -> Vec<Contender> {
 }
 
 impl Encoding {
-    /// A peer's page, compressed outside it where the row says so.
+    /// Returns a peer's page, compressed outside the library if the row requires it.
     fn subject(self, page: Page, expected: Expected) -> Box<dyn Subject> {
         match self {
             Self::Identity => Box::new(Rendered::new(page, expected)),
@@ -202,7 +202,7 @@ fn prometheus_client_histograms() -> Page {
     prometheus_client_page(registry)
 }
 
-/// It writes OpenMetrics only; the sample lines are the same.
+/// The library writes OpenMetrics only; the sample lines are the same.
 fn prometheus_client_page(registry: prometheus_client::registry::Registry) -> Page {
     page(move |text| {
         prometheus_client::encoding::text::encode(text, &registry)
@@ -329,7 +329,7 @@ fn otel_page(otel: Otel) -> Page {
     page(move |text| otel.render(text))
 }
 
-/// A page that is rendered into one string, kept from scrape to scrape.
+/// A page that is rendered into one string, which is reused between scrapes.
 fn page(mut render: impl FnMut(&mut String) + 'static) -> Page {
     let mut text = String::new();
     Box::new(move |sink: Sink<'_>| {
@@ -339,7 +339,7 @@ fn page(mut render: impl FnMut(&mut String) + 'static) -> Page {
     })
 }
 
-/// Five labels, in the order of their names: some libraries sort, others write as declared.
+/// Five labels in alphabetical order: some libraries sort them, others write them as declared.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, EncodeLabelSet, LabelSet)]
 pub(super) struct Labels {
     code: String,
@@ -423,13 +423,13 @@ fn learned_set() -> LearnedSet {
     }
 }
 
-/// A counter's value: one to six digits.
+/// Returns a counter's value with one to six digits.
 pub(super) fn count_of(at: usize) -> u64 {
     (at as u64).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32 & 0xf_ffff
 }
 
-/// What a histogram observes: sums of these are exact in any order, so that each library's page
-/// holds the same sum to the last digit.
+/// Returns the values that a histogram observes. Their sums are exact in any order, so that all
+/// libraries' pages have the same sum to the last digit.
 fn observed_by(at: usize) -> impl Iterator<Item = f64> {
     (0..20).map(move |step| ((at * 7_919 + step * step * 613) % 11_264) as f64 / 1_024.0)
 }

@@ -1,7 +1,8 @@
 //! A span through `tracing`: create it, enter it, one event, leave and close it.
 //!
-//! Both sides put their spans into a queue that a thread of their own empties and forgets; the figure
-//! is what the thread that makes the spans spends. The queues are large enough that nothing is refused.
+//! Both sides put their spans into a queue that another thread empties and discards; the figure is
+//! the cost on the thread that makes the spans. The queues are large enough that no span is
+//! dropped.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -110,11 +111,12 @@ fn two_fields(id: u64) {
 enum Sampled {
     Yes,
     No,
-    /// Only if something fails, which nothing does.
+    /// Kept only on failure, and nothing fails.
     Perhaps,
 }
 
-/// Whether the peer adds thread, place and busy time to each span, as it does unless told otherwise.
+/// Configures whether the peer adds thread, source location and busy time to each span, which is
+/// its default.
 #[derive(Clone, Copy, PartialEq)]
 enum Extras {
     On,
@@ -123,10 +125,10 @@ enum Extras {
 
 const ROOM: usize = 1 << 18;
 const BATCH: usize = 512;
-/// How long one of these spans is in a request.
+/// The encoded size of one of these spans in bytes.
 const WRITTEN: usize = 150;
 
-/// Spans made under a subscriber.
+/// Makes spans under a subscriber.
 struct Spans<C> {
     dispatch: Dispatch,
     one: fn(u64),
@@ -177,7 +179,7 @@ fn ours(sampled: Sampled, one: fn(u64)) -> Box<dyn Subject> {
     }))
 }
 
-/// The queue of ours, and the thread that empties it.
+/// Our queue of spans, and the thread that empties it.
 struct Sink {
     queue: Arc<Queue<Box<SpanRecord>>>,
     is_over: Arc<AtomicBool>,
@@ -188,7 +190,7 @@ impl Sink {
         let is_over = Arc::new(AtomicBool::new(false));
         let (wake, woken) = std::sync::mpsc::sync_channel(1);
         let alarm = move || {
-            // Woken once is enough.
+            // One notification is enough.
             let _ = wake.try_send(());
         };
         let queue = Arc::new(Queue::new(ROOM).with_alarm(BATCH, alarm));
@@ -266,7 +268,7 @@ fn theirs(sampled: Sampled, extras: Extras, one: fn(u64)) -> Box<dyn Subject> {
     }))
 }
 
-/// Counts spans and forgets them.
+/// An exporter that counts spans and discards them.
 #[derive(Debug)]
 struct Discard(Arc<AtomicU64>);
 
@@ -285,7 +287,8 @@ mod tests {
 
     use super::*;
 
-    /// During a migration both are there: neither is in the way of the other, whatever the order.
+    /// During a migration both layers are installed: neither interferes with the other, in either
+    /// order.
     #[test]
     fn our_layer_lives_beside_the_other_one() {
         for is_first in [true, false] {

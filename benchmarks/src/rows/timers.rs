@@ -1,6 +1,6 @@
-//! The time of an operation, taken and put into a histogram of 11 bounds.
+//! The duration of an operation, measured and recorded in a histogram with 11 bounds.
 //!
-//! The operation is over at once: what is measured are two looks at a clock, and the observation.
+//! The operation does nothing: the figure is the cost of two clock reads and the observation.
 
 use std::hint::black_box;
 use std::time::Instant;
@@ -53,7 +53,7 @@ fn prometheus() -> impl Work {
     )
 }
 
-/// It has no timer; this is what its users write.
+/// The library has no timer; its users write this.
 fn otel_bound() -> impl Work {
     let otel = Otel::new();
     let meter = otel.meter();

@@ -1,4 +1,4 @@
-//! A server in a process of its own.
+//! A server in a child process.
 
 use std::error::Error;
 use std::io::{BufRead as _, BufReader};
@@ -10,7 +10,7 @@ use rustix::process::{Pid, Signal, kill_process};
 
 use crate::servers::Stack;
 
-/// A server that runs, until it is stopped or dropped.
+/// A running server. It is killed on drop unless it was stopped before.
 pub(super) struct Child {
     process: process::Child,
     address: SocketAddr,
@@ -43,7 +43,7 @@ impl Child {
         if let Some(stdout) = process.stdout.take() {
             BufReader::new(stdout).read_line(&mut line)?;
         }
-        // One that does not say where it listens has ended.
+        // A server that prints no address has ended.
         let address = line.trim().parse();
         let address = address.map_err(|_| format!("{} did not start", stack.name()))?;
         Ok(Child { process, address })
@@ -53,7 +53,7 @@ impl Child {
         self.address
     }
 
-    /// The CPU time that the process has spent, threads that ended included.
+    /// The CPU time that the process has used, including threads that have ended.
     ///
     /// Source: proc_pid_stat(5), fields 14 and 15.
     pub(super) fn cpu_time(&self) -> Result<Duration, Box<dyn Error>> {
@@ -63,7 +63,7 @@ impl Child {
         Ok(Duration::from_secs_f64(ticks as f64 / in_a_second as f64))
     }
 
-    /// Asks it to end, and waits until it has pushed what it held back.
+    /// Sends SIGTERM, and waits until the server has exported what was queued and has ended.
     pub(super) fn stop(mut self) -> Result<(), Box<dyn Error>> {
         kill_process(Pid::from_child(&self.process), Signal::TERM)?;
         let start = Instant::now();
@@ -79,16 +79,16 @@ impl Child {
 
 impl Drop for Child {
     fn drop(&mut self) {
-        // An error says that it has ended.
+        // The call fails if it has already ended.
         let _ = self.process.kill();
         let _ = self.process.wait();
     }
 }
 
-/// How long a server may take to end.
+/// The time limit for a server to end.
 const PATIENCE: Duration = Duration::from_secs(15);
 
-/// User and system time, after the name of the program, which may hold anything.
+/// Parses the user and the system time. The name of the program before them may contain anything.
 fn ticks(stat: &str) -> Option<u64> {
     let (_, fields) = stat.rsplit_once(')')?;
     let mut fields = fields.split_whitespace().skip(11);

@@ -1,25 +1,25 @@
-//! `wrk`, which asks as fast as it is answered.
+//! Runs `wrk`, which sends the next request as soon as the response has arrived.
 
 use std::error::Error;
 use std::path::PathBuf;
 use std::process::Command;
 use std::time::Duration;
 
-/// The program.
+/// The `wrk` program.
 pub(super) struct Wrk {
     program: PathBuf,
 }
 
-/// What it has seen.
+/// The result of a load.
 #[derive(Debug, PartialEq)]
 pub(super) struct Load {
     pub(super) requests: f64,
-    /// Requests in a second.
+    /// The number of requests per second.
     pub(super) rate: f64,
 }
 
 impl Wrk {
-    /// The one on PATH, or that of `tools/backends/install`.
+    /// Finds `wrk` on PATH, or among the programs that `tools/backends/install` installs.
     pub(super) fn find() -> Result<Self, Box<dyn Error>> {
         let variable = |name| std::env::var_os(name).map(PathBuf::from);
         let installed = variable("BAROGRAPH_BACKENDS")
@@ -34,7 +34,7 @@ impl Wrk {
         Ok(Wrk { program })
     }
 
-    /// Asks for the URL over so many connections for so long.
+    /// Requests the URL over this number of connections for this time.
     pub(super) fn load(
         &self,
         url: &str,
@@ -50,7 +50,8 @@ impl Wrk {
     }
 }
 
-/// Reads what `wrk` prints. None where a request failed: its cost is not that of one that did not.
+/// Parses the output of `wrk`. Returns `None` if a request failed: its cost differs from that of a
+/// successful one.
 fn parse(text: &str) -> Option<Load> {
     let lines = || text.lines().map(str::trim);
     let requests = lines().find_map(|line| line.split_once(" requests in "))?.0;

@@ -1,4 +1,4 @@
-//! Starts the servers in turn, loads each, and compares what a request costs.
+//! Starts the servers in turn, loads each, and compares the cost of a request.
 
 mod child;
 mod load;
@@ -15,14 +15,14 @@ use load::Wrk;
 use receiver::{Received, Receiver};
 use report::Rounds;
 
-/// How it is measured.
+/// The parameters of a measurement.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Plan {
     pub(crate) rounds: usize,
-    /// How long each server is loaded in a round.
+    /// The time that each server is loaded in a round.
     pub(crate) slice: Duration,
     pub(crate) connections: u32,
-    /// The ratio of added costs above which it fails.
+    /// The ratio of added costs above which the program fails.
     pub(crate) most: Option<f64>,
 }
 
@@ -37,18 +37,19 @@ impl Default for Plan {
     }
 }
 
-/// What one server did in one round.
+/// The result of one server in one round.
 #[derive(Clone, Copy, Debug)]
 struct Figure {
     requests: f64,
-    /// Requests in a second.
+    /// The number of requests per second.
     rate: f64,
-    /// CPU time of the server for a request, in microseconds, of all its threads and in the kernel.
+    /// The CPU time of the server per request, in microseconds, of all its threads and including
+    /// the kernel.
     micros: f64,
     received: Received,
 }
 
-/// Measures, and shows the figures on stdout.
+/// Runs the measurement, and prints the figures to stdout.
 pub(crate) fn run(plan: &Plan) -> Result<(), Box<dyn Error>> {
     let wrk = Wrk::find()?;
     let receiver = Receiver::start()?;
@@ -70,7 +71,7 @@ pub(crate) fn run(plan: &Plan) -> Result<(), Box<dyn Error>> {
     let summary = rounds.summary();
     write!(io::stdout(), "{summary}")?;
     match plan.most {
-        // Where a figure is missing, the ratio is no number.
+        // If a figure is missing, the ratio is NaN.
         Some(most) if summary.ratio().is_nan() || summary.ratio() > most => Err(format!(
             "ours adds {:.2} of what OpenTelemetry adds, more than {most}",
             summary.ratio()
@@ -88,7 +89,8 @@ fn measure(
 ) -> Result<Figure, Box<dyn Error>> {
     let child = Child::start(stack, receiver.address())?;
     let url = format!("http://{}/orders/7", child.address());
-    // Caches, series and connections of those who export are part of no figure.
+    // The warm-up keeps the cost of filling caches, creating series and connecting exporters out of
+    // the figure.
     let warm = wrk.load(&url, plan.connections, Duration::from_secs(1))?;
     let before = child.cpu_time()?;
     let load = wrk.load(&url, plan.connections, plan.slice)?;
@@ -106,7 +108,7 @@ fn measure(
 }
 
 impl Figure {
-    /// That the server did the work.
+    /// Checks that the server did the work.
     fn prove(&self, stack: Stack) -> Result<(), String> {
         let Received {
             spans,
@@ -122,7 +124,7 @@ impl Figure {
         if !is_pushed {
             return Err(format!("{name} did not push: {:?}", self.received));
         }
-        // `wrk` does not count the requests that were under way when it stopped.
+        // `wrk` does not count the requests that were in flight when it stopped.
         if (orders as f64) < self.requests || orders as f64 > self.requests * 1.01 + 1_000.0 {
             let requests = self.requests;
             return Err(format!("{name} counted {orders} orders of {requests}"));

@@ -1,4 +1,4 @@
-//! Takes what is pushed, counts it and forgets it.
+//! An OTLP receiver that counts what is pushed and discards it.
 
 use std::io;
 use std::net::SocketAddr;
@@ -18,7 +18,7 @@ use prost::Message;
 use tokio::net::TcpListener;
 use tokio::runtime::{Builder, Runtime};
 
-/// What has come from one server.
+/// The telemetry that arrived from one server.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Received {
     pub(super) spans: u64,
@@ -63,7 +63,7 @@ impl Receiver {
         self.address
     }
 
-    /// What has come since the last time.
+    /// Returns what has arrived since the last call.
     pub(super) fn take(&self) -> Received {
         std::mem::take(&mut *lock(&self.received))
     }

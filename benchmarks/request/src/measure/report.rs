@@ -1,4 +1,4 @@
-//! The figures of all rounds, and what they say.
+//! The figures of all rounds, and their summary.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use crate::servers::Stack;
 #[derive(Default)]
 pub(super) struct Rounds(Vec<[Figure; 4]>);
 
-/// The medians.
+/// The medians of all rounds.
 pub(super) struct Summary {
     rows: Vec<Row>,
 }
@@ -18,12 +18,12 @@ struct Row {
     stack: Stack,
     rate: f64,
     micros: f64,
-    /// Over bare axum, in the same round.
+    /// The cost beyond that of bare axum in the same round, in microseconds.
     added: f64,
-    /// `added` over that of OpenTelemetry, in the same round: a quarter of the rounds is below the
-    /// first, and a quarter above the last.
+    /// `added` divided by that of OpenTelemetry in the same round: the first quartile, the median
+    /// and the last quartile.
     ratio: [f64; 3],
-    /// Of a hundred requests.
+    /// The number of spans per hundred requests.
     spans: f64,
     records: f64,
 }
@@ -66,7 +66,7 @@ impl Rounds {
 }
 
 impl Summary {
-    /// What ours adds, as a part of what OpenTelemetry adds.
+    /// The cost that barograph adds, divided by the cost that OpenTelemetry adds.
     pub(super) fn ratio(&self) -> f64 {
         let ours = self.rows.iter().find(|row| row.stack == Stack::Barograph);
         ours.map_or(f64::NAN, |row| row.ratio[1])
@@ -108,7 +108,7 @@ impl fmt::Display for Summary {
     }
 }
 
-/// The first quartile, the median and the last quartile.
+/// Returns the first quartile, the median and the last quartile.
 fn quartiles(mut values: Vec<f64>) -> [f64; 3] {
     values.sort_by(f64::total_cmp);
     let at = |part: usize| values.get((values.len().saturating_sub(1) * part + 2) / 4);
@@ -132,7 +132,7 @@ mod tests {
             },
         };
         let mut rounds = Rounds::default();
-        // The second round is on a machine of half the speed.
+        // The second round runs at half the speed.
         for slow in [1.0, 2.0, 1.0] {
             let round = [10.0, 14.0, 12.0, 20.0].map(|micros| figure(slow * micros));
             rounds.push(round.to_vec()).expect("four figures");

@@ -1,4 +1,4 @@
-//! axum alone, which is the base.
+//! axum without telemetry, the baseline.
 
 use std::error::Error;
 

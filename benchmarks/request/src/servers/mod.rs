@@ -1,4 +1,4 @@
-//! The same service, bare and with telemetry.
+//! The same service, without and with telemetry.
 
 mod bare;
 mod opentelemetry;
@@ -9,16 +9,17 @@ use std::io::{self, Write as _};
 
 use tokio::net::TcpListener;
 
-/// What a service is made of.
+/// The telemetry of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stack {
-    /// axum alone.
+    /// axum without telemetry.
     Bare,
-    /// Ours, with all three signals pushed.
+    /// barograph, with all three signals pushed.
     Barograph,
-    /// Ours without log records: the line is printed only, as it is by OpenTelemetry's.
+    /// barograph without log records: the line is only printed, as in the service with
+    /// OpenTelemetry.
     Lines,
-    /// What a service with OpenTelemetry is usually made of.
+    /// The usual OpenTelemetry crates.
     OpenTelemetry,
 }
 
@@ -30,7 +31,7 @@ impl Stack {
         Stack::OpenTelemetry,
     ];
 
-    /// How the command line calls it.
+    /// The name on the command line.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Stack::Bare => "bare",
@@ -41,7 +42,7 @@ impl Stack {
     }
 }
 
-/// Is that server until SIGTERM, on a port that it says on stdout.
+/// Runs the server until SIGTERM, on a port that it prints to stdout.
 pub(crate) fn run(stack: Stack) -> Result<(), Box<dyn Error>> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .enable_all()
@@ -51,19 +52,19 @@ pub(crate) fn run(stack: Stack) -> Result<(), Box<dyn Error>> {
         writeln!(io::stdout(), "{}", listener.local_addr()?)?;
         match stack {
             Stack::Bare => bare::serve(listener).await,
-            // The environment tells them apart.
+            // The environment distinguishes the two.
             Stack::Barograph | Stack::Lines => ours::serve(listener).await,
             Stack::OpenTelemetry => opentelemetry::serve(listener).await,
         }
     })
 }
 
-/// When the process is asked to end.
+/// Completes when the process receives SIGTERM.
 async fn stopped() {
     let stop = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate());
     match stop {
         Ok(mut stop) => drop(stop.recv().await),
-        // Nobody will ask.
+        // Without the handler the signal ends the process.
         Err(_) => std::future::pending().await,
     }
 }

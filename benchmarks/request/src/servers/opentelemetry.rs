@@ -1,8 +1,8 @@
-//! What a service with OpenTelemetry is usually made of: its SDK, `tracing-opentelemetry`, and
+//! The service with the usual OpenTelemetry crates: the SDK, `tracing-opentelemetry`, and
 //! middleware written by hand after their examples.
 //!
-//! Sampler, receiver and intervals are those of the environment, as for ours. It has no exemplars,
-//! and no ids in its line.
+//! Sampler, receiver and intervals come from the environment, as for barograph. It has no
+//! exemplars, and no ids in its log line.
 
 use std::error::Error;
 use std::time::Instant;
@@ -29,7 +29,7 @@ use tracing_subscriber::util::SubscriberInitExt as _;
 
 pub(super) async fn serve(listener: TcpListener) -> Result<(), Box<dyn Error>> {
     global::set_text_map_propagator(TraceContextPropagator::new());
-    // A runtime must not be blocked, and the client of the exporters blocks when it is made.
+    // The exporters' client blocks when it is created, which is not permitted inside the runtime.
     let (spans, metrics) = tokio::task::spawn_blocking(|| {
         let spans = SpanExporter::builder().with_http().build();
         let metrics = MetricExporter::builder().with_http().build();
@@ -84,7 +84,7 @@ pub(super) async fn serve(listener: TcpListener) -> Result<(), Box<dyn Error>> {
     axum::serve(listener, app)
         .with_graceful_shutdown(super::stopped())
         .await?;
-    // So that nothing is missing at the receiver.
+    // So that the receiver gets everything.
     tokio::task::spawn_blocking(move || tracers.shutdown().and(meters.shutdown())).await??;
     Ok(())
 }
@@ -95,7 +95,7 @@ async fn order(State(orders): State<Counter<u64>>, Path(id): Path<u64>) -> Strin
     format!("order {id}")
 }
 
-/// The span of a request, with the attributes that the semantic conventions ask for.
+/// Creates the span of a request, with the attributes of the semantic conventions.
 fn span_of(request: &Request) -> Span {
     let method = request.method().as_str();
     let route = request
@@ -124,7 +124,7 @@ fn span_of(request: &Request) -> Span {
     let parent = global::get_text_map_propagator(|propagator| {
         propagator.extract(&HeaderExtractor(request.headers()))
     });
-    // A span that nobody has enabled takes no parent.
+    // Setting the parent fails if the span is disabled.
     let _ = span.set_parent(parent);
     span
 }
@@ -135,7 +135,7 @@ struct Requests {
     active: UpDownCounter<i64>,
 }
 
-/// Records a request.
+/// Records the metrics of a request.
 async fn record(State(requests): State<Requests>, request: Request, next: Next) -> Response {
     let start = Instant::now();
     let method = KeyValue::new("http.request.method", request.method().to_string());
@@ -160,7 +160,7 @@ async fn record(State(requests): State<Requests>, request: Request, next: Next) 
     response
 }
 
-/// Those that the semantic conventions advise, as ours has them.
+/// The bounds that the semantic conventions recommend, as in barograph.
 const BOUNDS: [f64; 14] = [
     0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
 ];

@@ -1,4 +1,4 @@
-//! Ours, as in `examples/hello`.
+//! The service with barograph, as in `examples/hello`.
 
 use std::error::Error;
 
