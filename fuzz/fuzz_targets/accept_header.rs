@@ -1,4 +1,5 @@
-//! Any pair of headers leads to a page whose `Content-Type` leads to the same page again.
+//! For any pair of headers, negotiating with the `Content-Type` of the chosen page leads to the
+//! same page.
 #![no_main]
 
 use barograph_export::prometheus::{Config, negotiate};

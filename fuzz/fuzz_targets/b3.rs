@@ -1,5 +1,5 @@
-//! Whatever the headers of B3 and Jaeger hold, what was read of them is read again from what is
-//! written for it.
+//! For any B3 and Jaeger headers, what was extracted is extracted again from what is injected for
+//! it.
 #![no_main]
 
 use arbitrary::Arbitrary;
@@ -10,7 +10,7 @@ use libfuzzer_sys::fuzz_target;
 #[derive(Arbitrary, Debug)]
 enum Value<'a> {
     Bytes(&'a [u8]),
-    /// Ids and what follows them, so that some are valid.
+    /// Ids and the text after them, so that some are valid.
     Ids(u128, u64, &'a str),
     Short(u64),
     Long(u128),

@@ -1,5 +1,5 @@
-//! Whatever `baggage` headers hold, what is kept of them is valid, and any text that is set as a
-//! value comes back.
+//! For any `baggage` headers, the parsed baggage is valid, and any text that is set as a value is
+//! read back.
 #![no_main]
 
 use std::collections::HashSet;
@@ -42,7 +42,7 @@ fn check(baggage: &Baggage) {
     assert!(text.bytes().all(|byte| matches!(byte, b'!'..=b'~')));
     assert_eq!(baggage.is_empty(), text.is_empty());
     assert_eq!(baggage.len(), baggage.iter().count());
-    // Kept as it is, and put together from its members.
+    // Parsing its text returns the same baggage.
     assert_eq!(&Baggage::parse([text]), baggage);
     assert_eq!(&Baggage::parse([text, ""]), baggage);
     let names: HashSet<_> = baggage.iter().map(|entry| entry.name).collect();

@@ -1,5 +1,5 @@
-//! Whatever endpoint, proxy, header or certificate a client is given, it is refused or used, and what
-//! is said about it holds no secret. What the checks that stand alone take, the client takes.
+//! For any endpoint, proxy, header and certificate, a client is created or an error is returned,
+//! and no message contains a secret. A client accepts what the separate checks accept.
 #![no_main]
 
 use arbitrary::Arbitrary;
@@ -32,7 +32,7 @@ fuzz_target!(|input: Input<'_>| {
         Protocol::Zipkin,
     ];
     let protocol = protocols[usize::from(input.protocol) % protocols.len()];
-    // Not the secret itself, where the fuzzer has put it together.
+    // The fuzzer's own text must not contain the secret.
     let harmless = |text: &str| text.replace('3', "e");
     let (name, value) = (harmless(input.header.0), harmless(input.header.1));
     let endpoint = harmless(input.endpoint).replace("://", &format!("://u:{SECRET}@"));
@@ -76,7 +76,7 @@ fuzz_target!(|input: Input<'_>| {
     let is_in_order = read.is_ok() && header.is_ok() && checked.is_ok();
     match Client::new(whole, Signal::Traces) {
         Ok(_) => assert!(read.is_ok() && header.is_ok()),
-        // Certificates are what was not checked above.
+        // Certificates were not checked above.
         Err(InvalidClient::File(_)) => {}
         Err(error) => {
             assert!(!format!("{error} {error:?}").contains(SECRET), "{error}");

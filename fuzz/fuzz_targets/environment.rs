@@ -1,4 +1,5 @@
-//! Whatever variables hold, telemetry starts, and what is said about them is short lines without secrets.
+//! For any values of environment variables, telemetry starts, and the log messages about them are
+//! single lines without secrets.
 #![no_main]
 
 use std::cell::RefCell;
@@ -24,7 +25,7 @@ struct Input<'a> {
     others: Vec<(u8, &'a str)>,
 }
 
-/// A text that may be a URL, with a secret where one has it.
+/// A text that may be a URL, with a secret in a place for credentials.
 #[derive(Arbitrary, Debug)]
 enum Url<'a> {
     Text(&'a str),
@@ -41,7 +42,8 @@ enum Url<'a> {
 
 const SECRET: &str = "S3CRET";
 
-/// All variables that are asked for. Found out once, so that none is forgotten.
+/// The names of all variables that are read. They are collected at run time, so that the list is
+/// complete.
 static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
     let asked = Arc::new(Mutex::new(BTreeSet::new()));
     let names = Arc::clone(&asked);
@@ -72,7 +74,7 @@ fuzz_target!(|input: Input<'_>| {
         let name = &NAMES[usize::from(*which) % NAMES.len()];
         variables.insert(name, (*value).to_owned());
     }
-    // There it would be the text itself that says it.
+    // Messages may quote these values, so the secret must not be in them.
     if variables.values().any(|value| value.contains(SECRET)) {
         return;
     }
@@ -82,7 +84,7 @@ fuzz_target!(|input: Input<'_>| {
     let headers = headers.map(|(name, before, after)| format!("{name}={before}{SECRET}{after}"));
     let headers: Vec<_> = headers.collect();
     variables.extend([
-        // Nothing is to be sent anywhere; everything is read all the same.
+        // Nothing is exported, but all variables are read.
         ("OTEL_SDK_DISABLED", "true".to_owned()),
         ("OTEL_EXPORTER_OTLP_PROTOCOL", protocol.to_owned()),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", input.endpoint.text()),
@@ -102,7 +104,7 @@ fuzz_target!(|input: Input<'_>| {
     drop(telemetry.expect("nothing is listened on"));
     let said = SAID.take();
     assert!(!said.contains(SECRET), "{said}");
-    // A line each.
+    // Each message is one line.
     let is_control = |c: char| c.is_control() && c != '\n';
     assert!(!said.contains(is_control), "{said:?}");
 });
@@ -123,7 +125,7 @@ impl Url<'_> {
     }
 }
 
-/// Text without the secret, also where the fuzzer has put it together.
+/// Returns the text without the secret, in case the fuzzer has produced it.
 fn harmless(text: &str) -> String {
     text.replace('3', "e")
 }
@@ -132,7 +134,7 @@ thread_local! {
     static SAID: RefCell<String> = const { RefCell::new(String::new()) };
 }
 
-/// Hears all log lines of this thread.
+/// A subscriber that records all log lines of this thread.
 struct Ears;
 
 impl Subscriber for Ears {

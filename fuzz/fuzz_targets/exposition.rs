@@ -1,4 +1,4 @@
-//! Any source makes a page that a strict reader takes, and that holds the values it was given.
+//! Any source makes a page that a strict parser accepts, and that has the source's values.
 #![no_main]
 
 use std::sync::Arc;

@@ -1,4 +1,4 @@
-//! Whatever directives a filter is given, they are refused and change nothing, or hold.
+//! Any directives are either refused and change nothing, or take effect.
 #![no_main]
 
 use barograph_edge::filter::Filter;
@@ -15,7 +15,7 @@ fuzz_target!(|input: (&str, &str)| {
         Ok(()) => {}
         Err(_) => assert_eq!(handle.directives(), before),
     }
-    // What is shown is read again as the same.
+    // The displayed directives parse to the same filter.
     let shown = handle.directives();
     assert!(handle.set(&shown).is_ok(), "{shown:?}");
     assert_eq!(handle.directives(), shown);

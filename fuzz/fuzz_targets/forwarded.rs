@@ -1,5 +1,5 @@
-//! Whatever the headers of a request say, a peer that nobody trusts is the client itself, and what
-//! stands left of the client's address changes nothing.
+//! For any request headers, an untrusted peer is the client itself, and elements to the left of the
+//! client's address change nothing.
 #![no_main]
 
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
@@ -23,11 +23,11 @@ struct Input<'a> {
 #[derive(Arbitrary, Debug)]
 enum Element<'a> {
     Bytes(&'a [u8]),
-    /// One of the proxies.
+    /// The address of a trusted proxy.
     Proxy(u8),
     V4(u32, Option<u16>),
     V6(u128, Option<u16>),
-    /// A parameter of `Forwarded` beside an address.
+    /// A parameter of `Forwarded` next to an address.
     Beside(u32, &'a str),
 }
 

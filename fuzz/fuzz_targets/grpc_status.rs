@@ -1,5 +1,5 @@
-//! Whatever answers a call of gRPC, both sides record a status that there is, and only answers of
-//! gRPC make a method of a path.
+//! For any response to a gRPC call, both sides record an existing status code, and only gRPC
+//! responses make a path an RPC method.
 #![no_main]
 
 use std::convert::Infallible;
@@ -109,7 +109,7 @@ fn headers(list: &[(u8, &[u8])]) -> HeaderMap {
     pairs.collect()
 }
 
-/// A body that gives its parts, and then its end or nothing more.
+/// A body that returns its parts, and then ends or stays pending.
 struct Script {
     data: Option<Bytes>,
     trailers: Option<HeaderMap>,

@@ -1,5 +1,5 @@
-//! An `uber-trace-id` is read exactly when a slow reader of its format reads it, as the same, and
-//! what was read is read again from what is written.
+//! An `uber-trace-id` is accepted exactly when a simple reference parser accepts it, with the same
+//! result, and what was parsed is parsed again from what is written.
 #![no_main]
 
 use barograph_model::context::{Propagation, Sampling};
@@ -8,7 +8,8 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     check(bytes);
-    // Most bytes are no header; as numbers they are one, spelled as chance has it.
+    // Most inputs are not a valid header. Interpreted as numbers they are one, in a spelling that
+    // the input chooses.
     if let Some((ids, [flags, spelling, rest @ ..])) = bytes.split_first_chunk::<24>() {
         let (trace, span) = ids.split_at(16);
         let trace = u128::from_be_bytes(trace.try_into().expect("16 bytes"));

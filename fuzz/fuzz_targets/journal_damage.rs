@@ -1,5 +1,6 @@
-//! Whatever becomes of a journal's files, what comes back is what was kept; in order, unless the files
-//! were put in another one. Files that are none of its own are neither followed nor waited for.
+//! Whatever happens to the files of a persistent queue, only requests that were appended come back,
+//! in order unless files were moved to other numbers. Foreign files are neither followed nor waited
+//! for.
 #![no_main]
 
 use std::os::unix::fs::symlink;
@@ -22,21 +23,21 @@ struct Input {
     more: Vec<Vec<u8>>,
 }
 
-/// Something that becomes of a file of the directory.
+/// A change to a file of the directory.
 #[derive(Arbitrary, Debug)]
 enum Move {
-    /// A segment gets the number of another place.
+    /// A segment gets another number.
     Number(u8, u64),
-    /// A segment is there once more, under this number.
+    /// A segment is copied to this number.
     Copy(u8, u64),
-    /// A segment has the salt of another.
+    /// A segment gets the salt of another one.
     Swap(u8, u8),
     Remove(u8),
-    /// It is as long as this, most of it a hole.
+    /// A segment gets this length, most of it a hole.
     Lengthen(u8, u32),
-    /// Something else is in its place.
+    /// A segment is replaced by something else.
     Replace(u8, Special),
-    /// A file that the journal knows nothing of, or what it takes for its own.
+    /// An unrelated file appears, or one with a name that the queue uses.
     Stranger(Stranger, Special),
 }
 
@@ -62,7 +63,7 @@ enum Special {
 enum Edit {
     Set(u16, u8),
     Cut(u16),
-    /// Copies some bytes to another place, where they were not written.
+    /// Copies some bytes to another position.
     Copy(u16, u16, u8),
     Add(Vec<u8>),
 }
@@ -93,7 +94,8 @@ fuzz_target!(|input: Input| {
     let mut journal = match Journal::open(directory.path(), config()) {
         Ok(journal) => journal,
         Err(error) => {
-            // Only what it cannot do without, and not for longer than that is in its way.
+            // Opening fails only because of a file that the queue requires, and works once that file is
+            // removed.
             let unusable = ["lock", "state"].map(|name| directory.path().join(name));
             let unusable = unusable.iter().filter(|path| !is_regular(path));
             assert!(unusable.clone().count() > 0, "{error:?}");
@@ -106,7 +108,7 @@ fuzz_target!(|input: Input| {
         let request = of(items, body);
         match journal.append(&request) {
             Ok(()) => kept.push(request),
-            // Where all room is taken, or the last number is.
+            // The queue may be full, or the last segment number may be in use.
             Err(error) => assert!(!input.moves.is_empty(), "{error}"),
         }
     }
@@ -124,7 +126,7 @@ fuzz_target!(|input: Input| {
     assert!(target.is_empty(), "a link was followed");
 });
 
-/// Does it, where the file system lets it be done.
+/// Applies the change if the file system permits it.
 fn apply(directory: &Path, target: &Path, change: &Move) {
     let segments = segments(directory);
     let segment = |place: u8| segments.get(usize::from(place) % segments.len().max(1));
@@ -200,7 +202,7 @@ fn is_regular(path: &Path) -> bool {
 }
 
 fn remove(path: &Path) {
-    // One of them is right, or there is nothing.
+    // One of the calls applies, or nothing is there.
     let _ = fs::remove_file(path);
     let _ = fs::remove_dir(path);
 }

@@ -1,4 +1,4 @@
-//! Any bytes are records and damage, without a gap and without overlap.
+//! Any bytes are split into records and damage, without gaps and without overlap.
 #![no_main]
 
 use barograph_export::push::journal::{Found, scan};
@@ -9,7 +9,7 @@ fuzz_target!(|input: (u64, &[u8])| {
     let Ok(found) = scan(salt, segment) else {
         return;
     };
-    // Behind what a segment begins with.
+    // Positions begin after the header of a segment.
     let mut at = 16;
     for found in found {
         let end = match found {

@@ -1,5 +1,5 @@
-//! Whatever a receiver answers is read within its own length, and what was read is read again from
-//! the plain way to write it.
+//! For any response of a receiver, the parsed message is bounded by the response's length, and what
+//! was parsed is parsed again from its plain encoding.
 #![no_main]
 
 use barograph_export::otlp::{ExportResponse, RpcStatus};
@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {
     if let Ok(response) = ExportResponse::from_protobuf(bytes) {
-        // What is not UTF-8 becomes three bytes.
+        // A byte that is not UTF-8 becomes a replacement character of three bytes.
         assert!(response.message.len() <= 3 * bytes.len());
         assert_eq!(
             ExportResponse::from_protobuf(&written(&response)),

@@ -1,5 +1,5 @@
-//! Whatever a receiver, or a proxy on the way to it, answers over a connection, it becomes an outcome
-//! whose words are few, on one line and without our secrets.
+//! Any response of a receiver, or of a proxy in between, becomes an outcome whose message is short,
+//! on one line and without our secrets.
 #![no_main]
 
 use std::cell::RefCell;
@@ -32,13 +32,13 @@ enum Way {
     Tunnel,
 }
 
-/// What comes before the body.
+/// The response up to the body.
 #[derive(Arbitrary, Debug)]
 enum Head<'a> {
     Raw(&'a [u8]),
     Status {
         status: u16,
-        /// Lines that a client looks at.
+        /// Headers that a client reads.
         names: Vec<(u8, &'a str)>,
     },
 }
@@ -56,7 +56,7 @@ const NAMES: [&str; 8] = [
 
 const SECRET: &str = "S3CRET";
 
-/// Rust's own start, which a fuzz target has not got, would have done so.
+/// Ignores SIGPIPE, as Rust's runtime does at the start of `main`; a fuzz target does not have it.
 static PIPES_ARE_ERRORS: LazyLock<()> = LazyLock::new(|| {
     // SAFETY: no handler is set, and no other thread runs yet that could set one.
     unsafe { libc::signal(libc::SIGPIPE, libc::SIG_IGN) };
@@ -75,7 +75,7 @@ fuzz_target!(|input: Input<'_>| {
         let Ok((mut stream, _)) = listener.accept() else {
             return;
         };
-        // The request is small: it comes in one piece, or the answer comes first.
+        // The request is small and arrives in one piece, or the response is sent first.
         let _ = stream.read(&mut [0; 4096]);
         let _ = stream.write_all(&answer);
         let _ = stream.shutdown(Shutdown::Both);

@@ -1,5 +1,6 @@
-//! No text makes the scanner for secrets panic, a text without secrets stays as it is, JSON stays JSON, and
-//! a secret under the name of one does not come through, however the name and the value are written.
+//! No text makes the scanner for secrets panic, a text without secrets is unchanged, JSON stays
+//! JSON, and a secret under a sensitive name is removed, however the name and the value are
+//! written.
 #![no_main]
 
 use std::fmt::Write as _;
@@ -14,7 +15,8 @@ struct Input<'a> {
     separator: u8,
     name: u8,
     bracketed: Option<bool>,
-    /// For each character of the name: as it is, in upper case, or percent-encoded so many times.
+    /// The spelling of each character of the name: unchanged, in upper case, or percent-encoded a
+    /// number of times.
     spelling: [u8; 16],
     sign: u8,
     shape: u8,
@@ -22,7 +24,7 @@ struct Input<'a> {
 }
 
 const NAMES: [&str; 4] = ["password", "api_key", "Set-Cookie", "access_token"];
-/// What may stand between a name and its value, and behind the value.
+/// The text between a name and its value, and after the value.
 const SHAPES: [(&str, &str); 14] = [
     ("=", ""),
     (": ", ""),

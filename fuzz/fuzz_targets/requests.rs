@@ -1,5 +1,5 @@
-//! Whatever a request is, its spans hold a bounded text of each part, and a client's span has the
-//! host and port that the crate `http` reads of the URL.
+//! For any request, its spans have text of bounded length from each part, and a client's span has
+//! the host and port that the crate `http` parses from the URL.
 #![no_main]
 
 use std::convert::Infallible;
@@ -69,7 +69,7 @@ const NAMES: [&str; 14] = [
     "other",
 ];
 
-/// A little more than what a layer keeps, as a secret at the cut may become `REDACTED`.
+/// A little more than the layers' limit, since a secret at the cut may become `REDACTED`.
 const LONGEST: usize = 2048 + 32;
 
 struct Setup {

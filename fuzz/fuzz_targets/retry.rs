@@ -1,5 +1,5 @@
-//! Whatever a receiver answers, and however long it asks to be left alone: the push loop tries again,
-//! and its account adds up.
+//! For any responses of a receiver, and any pause that it asks for, the push loop retries, and its
+//! account is balanced.
 #![no_main]
 
 use std::collections::VecDeque;
@@ -21,12 +21,12 @@ enum Answer {
     Taken,
     Partial(u64),
     Refused,
-    /// It asks for a pause by `Retry-After`.
+    /// The receiver asks for a pause with `Retry-After`.
     Asks {
         pause: (u64, u32),
         may_have_arrived: bool,
     },
-    /// It asks for a pause by a `google.rpc.Status`.
+    /// The receiver asks for a pause with a `google.rpc.Status`.
     Status(Vec<u8>),
 }
 
@@ -34,7 +34,7 @@ enum Answer {
 struct Input {
     answers: VecDeque<Answer>,
     is_overtaken: bool,
-    /// A policy; without one it is the default, which says when the receiver is tried again.
+    /// The retry policy. Without one it is the default, with which the receiver must be tried again.
     policy: Option<[(u64, u32); 3]>,
     factor: f64,
 }
@@ -43,7 +43,7 @@ fn duration((seconds, nanos): (u64, u32)) -> Duration {
     Duration::from_secs(seconds).saturating_add(Duration::from_nanos(nanos.into()))
 }
 
-/// Makes one request of one item a round.
+/// Makes one request with one item per export cycle.
 struct One {
     is_overtaken: bool,
     is_due: bool,
@@ -74,7 +74,7 @@ impl Feed for One {
     }
 }
 
-/// Gives the answers in turn, then takes everything.
+/// Returns the scripted answers in turn, then accepts everything.
 struct Script {
     answers: Arc<Mutex<VecDeque<Answer>>>,
     target: Target,
@@ -153,7 +153,7 @@ fuzz_target!(|input: Input| {
     runtime.block_on(async {
         let (mut driver, handle) = Driver::new([pipeline]);
         let running = tokio::spawn(async move { driver.run().await });
-        // Five minutes at the most between two rounds, and a minute to the next one that is due.
+        // At most five minutes between two cycles, and a minute to the next one that is due.
         tokio::time::sleep(rounds * Duration::from_secs(360)).await;
         let (totals, queued) = ledger.balance();
         assert_eq!(totals.produced, totals.settled() + queued);

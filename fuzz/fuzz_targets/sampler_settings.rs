@@ -1,5 +1,5 @@
-//! Whatever `OTEL_TRACES_SAMPLER` and its argument say, there is a sampler, and each of them that is
-//! ignored is named.
+//! For any values of `OTEL_TRACES_SAMPLER` and its argument, there is a sampler, and each ignored
+//! value is named.
 #![no_main]
 
 use barograph_edge::sampling::{Sampler, configured};

@@ -1,5 +1,5 @@
-//! A `traceparent` is read exactly when a slow reader of the specification reads it, as the same,
-//! and what is written is read again.
+//! A `traceparent` is accepted exactly when a simple reference parser accepts it, with the same
+//! result, and what is written is parsed again.
 #![no_main]
 
 use barograph_model::context::{TraceContext, TraceFlags};
@@ -13,7 +13,7 @@ fuzz_target!(|bytes: &[u8]| {
         assert_eq!(TraceContext::parse_traceparent(text), Ok(context));
         assert_eq!(slowly(text.as_bytes()), Some(context));
     }
-    // Most bytes are no header; as ids they are one.
+    // Most inputs are not a valid header. Interpreted as ids they are one.
     if let Some((ids, [flags, ..])) = bytes.split_first_chunk::<24>() {
         let (trace, span) = ids.split_at(16);
         let trace = u128::from_be_bytes(trace.try_into().expect("16 bytes"));

@@ -1,5 +1,5 @@
-//! Whatever `tracestate` headers hold, what is kept of them is valid and in the order in which it
-//! came, and stays so when a member is set.
+//! For any `tracestate` headers, the parsed members are valid and in their original order, also
+//! after a member is set.
 #![no_main]
 
 use std::collections::HashSet;
@@ -7,7 +7,7 @@ use std::collections::HashSet;
 use barograph_model::context::TraceState;
 use libfuzzer_sys::fuzz_target;
 
-// Each line is a header; the first one is a member that is set.
+// Each line is a header; the first line is a member that is set.
 fuzz_target!(|bytes: &[u8]| {
     let mut lines = bytes.split(|byte| *byte == b'\n');
     let new = lines.next().and_then(|line| str::from_utf8(line).ok());
@@ -33,7 +33,8 @@ fuzz_target!(|bytes: &[u8]| {
         check(&with);
         assert_eq!(with.iter().next(), Some((key, value)));
         assert_eq!(with.get(key), Some(value));
-        // The others are those that were there, in their order, but for some that had no room.
+        // The others are the previous members in the same order, except for those that no longer
+        // fit.
         let mut others = state.iter().filter(|(other, _)| *other != key);
         for kept in with.iter().skip(1) {
             assert!(others.any(|other| other == kept));
