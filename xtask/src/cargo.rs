@@ -1,4 +1,4 @@
-//! Cargo as the recipes call it.
+//! Cargo, as the recipes call it.
 
 use std::{
     env,
@@ -9,14 +9,14 @@ use std::{
 
 use serde_json::Value;
 
-/// Why a recipe failed, in words for the terminal.
+/// The result of a recipe; its error is printed to the terminal.
 pub(crate) type Result<T = ()> = std::result::Result<T, Box<dyn Error>>;
 
-/// The platform that the recipes which name one build for. Naming it keeps the flags of fuzzing
-/// and of sanitizers away from build scripts and procedural macros.
+/// The target platform of the recipes that need one. Naming it keeps the flags of fuzzing and of
+/// sanitizers away from build scripts and procedural macros.
 pub(crate) const TARGET: &str = "x86_64-unknown-linux-gnu";
 
-/// The root of the workspace.
+/// Returns the root directory of the workspace.
 pub(crate) fn workspace() -> PathBuf {
     const MANIFEST: &str = env!("CARGO_MANIFEST_DIR");
     Path::new(MANIFEST)
@@ -25,8 +25,8 @@ pub(crate) fn workspace() -> PathBuf {
         .to_owned()
 }
 
-/// Where a recipe that builds with flags of its own puts what it builds, so that the other
-/// recipes do not build everything again.
+/// Returns the target directory of a recipe that builds with special flags, so that the other
+/// recipes do not rebuild everything.
 pub(crate) fn target_directory(recipe: &str) -> PathBuf {
     let given = env::var_os("CARGO_TARGET_DIR").map(PathBuf::from);
     workspace()
@@ -34,14 +34,15 @@ pub(crate) fn target_directory(recipe: &str) -> PathBuf {
         .join(recipe)
 }
 
-/// Cargo of the toolchain that is in use, with arguments that are separated by spaces.
+/// Returns a command for cargo of the current toolchain, with arguments that are separated by
+/// spaces.
 pub(crate) fn cargo(arguments: &str) -> Command {
-    // Not $CARGO, which is one toolchain's own and knows no `+nightly`.
+    // `$CARGO` belongs to one toolchain and does not support `+nightly`.
     let mut command = Command::new("cargo");
     command
         .current_dir(workspace())
         .args(arguments.split_whitespace());
-    // What the outer cargo sets would choose the toolchain and the package for the inner one.
+    // The variables of the outer cargo would set the toolchain and the package of the inner one.
     for name in [
         "RUSTUP_TOOLCHAIN",
         "CARGO",
@@ -64,7 +65,7 @@ pub(crate) fn run(command: &mut Command) -> Result {
     }
 }
 
-/// Runs a command to its end and returns what it printed.
+/// Runs a command to its end and returns its output.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let output = command.stderr(Stdio::inherit()).output();
     let output = output.map_err(|error| format!("{command:?} does not start: {error}"))?;
@@ -74,7 +75,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     }
 }
 
-/// Runs a command whose output matters only when it fails.
+/// Runs a command whose output is shown only if it fails.
 pub(crate) fn report(command: &mut Command) -> Result {
     let output = command
         .output()
@@ -91,7 +92,7 @@ pub(crate) fn report(command: &mut Command) -> Result {
     .into())
 }
 
-/// The file name of a program.
+/// Returns the file name of a program.
 pub(crate) fn name_of(program: &Path) -> Result<String> {
     let name = program
         .file_name()
@@ -99,7 +100,7 @@ pub(crate) fn name_of(program: &Path) -> Result<String> {
     Ok(name.display().to_string())
 }
 
-/// What `cargo metadata` says about a workspace's own packages.
+/// Returns the packages of a workspace, as `cargo metadata` describes them.
 pub(crate) fn packages(manifest: &str) -> Result<Vec<Value>> {
     let arguments = format!("metadata --format-version 1 --no-deps --manifest-path {manifest}");
     let mut metadata: Value = serde_json::from_str(&output(&mut cargo(&arguments))?)?;
@@ -109,12 +110,13 @@ pub(crate) fn packages(manifest: &str) -> Result<Vec<Value>> {
     }
 }
 
-/// Builds, and returns the path of each program that came out of it.
+/// Builds, and returns the path of each program that was built.
 pub(crate) fn programs(command: &mut Command) -> Result<Vec<PathBuf>> {
     built(command, |_| true)
 }
 
-/// Builds, and returns the path of each test program: not of the plain ones that they start.
+/// Builds, and returns the path of each test program, without the plain programs that the tests
+/// start.
 pub(crate) fn test_programs(command: &mut Command) -> Result<Vec<PathBuf>> {
     built(command, |message| message["profile"]["test"] == true)
 }

@@ -1,4 +1,4 @@
-//! Counts lines of code: those of `crates/*/src` that hold more than a comment and are no part of a test.
+//! Counts lines of code: lines of `crates/*/src` outside tests that are more than a comment.
 //!
 //! ```text
 //! cargo xtask lines          of this checkout
@@ -14,7 +14,7 @@ use repo_lints::source;
 
 use crate::cargo::{Result, workspace};
 
-/// Prints the lines of code of each crate, and of all of them but the lints.
+/// Prints the lines of code of each crate, and of all crates except the lints.
 pub(crate) fn print(arguments: &[String]) -> Result {
     let root = match arguments {
         [] => workspace(),
@@ -37,10 +37,10 @@ pub(crate) fn print(arguments: &[String]) -> Result {
     Ok(())
 }
 
-/// The crate that checks the others, which is no part of what users build.
+/// The crate with the lints, which users do not build.
 const LINTS: &str = "repo-lints";
 
-/// Counts what is below a directory, without the modules that are tests.
+/// Counts the lines below a directory, without test modules.
 fn count(directory: &Path) -> Result<usize> {
     let mut files = Vec::new();
     collect(directory, &mut files)?;
@@ -66,7 +66,7 @@ fn count(directory: &Path) -> Result<usize> {
     Ok(code.count())
 }
 
-/// The name of a module that is declared here and stands in a file of its own.
+/// Returns the name of a module that is declared here and has its own file.
 fn module(code: &str) -> Option<&str> {
     let declared = code.trim().strip_suffix(';')?;
     let (visibility, name) = declared.split_once("mod ")?;
@@ -74,7 +74,7 @@ fn module(code: &str) -> Option<&str> {
     is_declaration.then_some(name)
 }
 
-/// Where the modules of a file are.
+/// Returns the directory with the modules of a file.
 fn directory_of_modules(file: &Path) -> PathBuf {
     let directory = file.parent().unwrap_or(file);
     match file.file_stem().and_then(|stem| stem.to_str()) {
@@ -95,7 +95,7 @@ fn collect(directory: &Path, files: &mut Vec<PathBuf>) -> Result {
     Ok(())
 }
 
-/// What is in a directory, in the order of the names.
+/// Returns the entries of a directory, sorted by name.
 fn entries(directory: &Path) -> Result<Vec<PathBuf>> {
     let error = |error| format!("{} cannot be read: {error}", directory.display());
     let mut paths = Vec::new();

@@ -9,7 +9,7 @@
 //! cargo xtask lines         counts lines of code
 //! ```
 //!
-//! A recipe that cannot run has failed: nothing is skipped for want of a tool.
+//! A recipe that cannot run has failed: nothing is skipped because a tool is missing.
 #![forbid(unsafe_code)]
 #![expect(clippy::print_stdout, reason = "a program at a terminal")]
 
@@ -25,7 +25,7 @@ use std::{
 
 use crate::recipes::{RECIPES, Recipe};
 
-/// What to run before a commit: everything that is quick.
+/// The recipes to run before a commit: all that are quick.
 const CHECK: [&str; 4] = ["fmt", "clippy", "test", "doc"];
 
 fn main() -> ExitCode {
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         list();
         return ExitCode::SUCCESS;
     }
-    // With arguments of their own they are no recipes.
+    // These take arguments, so they are not recipes.
     if let [name, arguments @ ..] = &names[..] {
         let result = match name.as_str() {
             "soak" => Some(recipes::soak(arguments)),
@@ -82,7 +82,7 @@ fn list() {
     println!("\n`soak` takes arguments, and lasts 10 minutes without any: cargo xtask soak --help");
 }
 
-/// Runs until the first failure; ends with how long each recipe took.
+/// Runs until the first failure, and prints the time of each recipe at the end.
 fn run(recipes: &[&Recipe]) -> ExitCode {
     let mut times: Vec<(&str, Duration)> = Vec::new();
     let mut verdict = ExitCode::SUCCESS;

@@ -13,7 +13,7 @@ use crate::cargo::{
     test_programs, workspace,
 };
 
-/// Something that a change must pass.
+/// A check that a change must pass.
 pub(crate) struct Recipe {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
@@ -103,15 +103,17 @@ fn clippy() -> Result {
 
 fn test() -> Result {
     run(&mut cargo("test"))?;
-    // What is off by default, too.
+    // Also test features that are off by default.
     run(&mut cargo(
         "test --package barograph-export --all-features --lib --test it --test push_client",
     ))?;
-    // The broker within librdkafka, which is built for it: minutes that a newcomer is spared.
+    // This builds librdkafka, whose mock broker the tests use. It takes minutes, which a plain
+    // `cargo test` avoids.
     run(&mut cargo(
         "test --package barograph-edge --features rdkafka --lib --test it",
     ))?;
-    // That the benchmarks read pages and reports right, and that our layer lives beside the other.
+    // Tests that the benchmarks parse pages and reports correctly, and that our layer works beside
+    // that of OpenTelemetry.
     run(&mut cargo("test --package benchmarks --package request-cost"))
 }
 
@@ -119,11 +121,11 @@ fn doc() -> Result {
     run(cargo("doc --no-deps").env("RUSTDOCFLAGS", "-D warnings"))
 }
 
-/// Checks each library by itself, as its users build it: in the workspace the features that its
-/// neighbors ask for are on as well.
+/// Checks each library by itself, as its users build it: in the workspace, the features that other
+/// members enable are on as well.
 fn features() -> Result {
     for package in packages("Cargo.toml")? {
-        // A list of registries that is empty says that the package is never published.
+        // An empty list of registries means that the package is never published.
         if package["publish"].as_array().is_some_and(Vec::is_empty) {
             continue;
         }
@@ -148,8 +150,9 @@ fn features() -> Result {
     Ok(())
 }
 
-/// The models stand inside the core, beside what they model: under `--cfg loom` it has little else.
-/// Loom tries thousands of interleavings; without optimization that takes minutes.
+/// The loom models are inside the core crate, next to the code that they model: with `--cfg loom`
+/// it has little else. Loom tries thousands of interleavings; without optimization that takes
+/// minutes.
 fn loom() -> Result {
     let build = format!(
         "test --release --no-run --lib --package barograph-core --target-dir {}",
@@ -162,18 +165,18 @@ fn loom() -> Result {
     )
 }
 
-/// A race shows itself once in many runs; a test that ran once has shown little.
+/// Repeats the concurrent tests: a race may show only once in many runs.
 fn stress() -> Result {
     let build = format!(
         "test --release --no-run --lib --tests --target-dir {}",
         target_directory("stress").display()
     );
-    // Optimized, because that is what runs; optimizing across crates would only take longer.
+    // Optimized, since that is what users run; link-time optimization would only take longer.
     let programs = test_programs(cargo(&build).env("CARGO_PROFILE_RELEASE_LTO", "off"))?;
     rounds(programs, 25, |test| test.ends_with("_concurrently"))
 }
 
-/// Runs the tests whose names are wanted, so many times. None at all is a failure.
+/// Runs the tests with wanted names this number of times. Fails if there are none.
 fn rounds(programs: Vec<PathBuf>, times: usize, wanted: fn(&str) -> bool) -> Result {
     let mut found = 0;
     for path in programs {
@@ -201,15 +204,15 @@ fn rounds(programs: Vec<PathBuf>, times: usize, wanted: fn(&str) -> bool) -> Res
     }
 }
 
-/// Memory errors in the core's unsafe code. Not ThreadSanitizer: the standard library that comes
-/// with the compiler is not built for it, and every `Arc` looks like a race; races are loom's.
+/// Finds memory errors in the core's unsafe code. ThreadSanitizer is not used: the prebuilt
+/// standard library is not instrumented, so every `Arc` looks like a race. Loom checks for races.
 fn sanitize() -> Result {
     let build = format!(
         "+nightly test --no-run --package barograph-core --lib --tests --target {TARGET} \
          --target-dir {}",
         target_directory("sanitize").display()
     );
-    // Leaks count too: what a thread or a registry leaves behind must be reachable or freed.
+    // Leaks are errors too: what a thread or a registry leaves behind must be reachable or freed.
     rounds(
         test_programs(cargo(&build).env("RUSTFLAGS", "-Zsanitizer=address"))?,
         1,
@@ -217,7 +220,7 @@ fn sanitize() -> Result {
     )
 }
 
-/// What cargo-fuzz would pass; the targets are plain programs with libFuzzer inside.
+/// The flags that cargo-fuzz would pass; the targets are plain programs that include libFuzzer.
 const FUZZING: &str = "--cfg fuzzing -Zsanitizer=address -Cdebug-assertions \
     -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
     -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
@@ -284,7 +287,7 @@ fn deny() -> Result {
 }
 
 fn conformance() -> Result {
-    // All of them: without one of these programs a check could not run.
+    // All of them are required: without one of these programs a check could not run.
     output(install().args([
         "prometheus",
         "promtool",
@@ -301,14 +304,14 @@ fn conformance() -> Result {
     run(&mut cargo("test --package conformance"))
 }
 
-/// Runs the attack programs one after the other, since each keeps the machine busy and has limits of
-/// time. The figures that they print are a result as well.
+/// Runs the attack programs one after the other, since each keeps the machine busy and has time
+/// limits. The figures that they print are results as well.
 fn attacks() -> Result {
     for program in ["evil_receiver", "end_under_load", "persistent_queue_attack"] {
         attack(&mut cargo("test"), program)?;
     }
-    // The floods limit the time in which `/health` is answered, which says something about optimized
-    // builds only. They share what `stress` has built; the service that they build does so, too.
+    // The floods limit the time in which `/health` is answered, which is meaningful for optimized
+    // builds only. They share the build of `stress`, and so does the service that they build.
     let mut optimized = cargo("test --release");
     optimized
         .env("CARGO_TARGET_DIR", target_directory("stress"))
@@ -326,12 +329,12 @@ fn attack(test: &mut Command, program: &str) -> Result {
     Ok(())
 }
 
-/// So long that a leak of some megabytes a minute is seen; by hand it runs longer.
+/// Long enough to detect a leak of some megabytes per minute; a manual run is longer.
 fn short_soak() -> Result {
     soak(&["--seconds".into(), "45".into()])
 }
 
-/// Runs the soak with its arguments.
+/// Runs the soak with these arguments.
 pub(crate) fn soak(arguments: &[String]) -> Result {
     let program = "run --quiet --package conformance --features attacks --bin soak --";
     run(cargo(program).args(arguments))
