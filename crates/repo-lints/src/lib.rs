@@ -1,9 +1,9 @@
-//! Lints of this repository that neither the compiler nor clippy has: functions that return what
-//! violates them.
+//! Lints of this repository that neither the compiler nor clippy has: functions that return the
+//! violations.
 //!
-//! This is a crate of its own because it reads all other crates, none of which may depend on it. Its
-//! test `tests/workspace.rs` checks the whole workspace in every plain `cargo test`. Unit tests show
-//! that each lint finds code that violates it.
+//! This is a separate crate because it reads all other crates, none of which may depend on it. Its
+//! test `tests/workspace.rs` checks the whole workspace in every plain `cargo test`. Unit tests
+//! show that each lint finds code that violates it.
 //!
 //! * [`layers`]: crates depend on crates of lower layers only, never on one of their own layer.
 //! * [`modules`]: a module uses only modules that its parent declares above it.

@@ -16,7 +16,7 @@ pub fn length(lines: &[Line]) -> Vec<String> {
     }
 }
 
-/// Returns the notes left in place of work, in any text file.
+/// Returns the lines with a note about unfinished work, in any text file.
 pub fn notes(text: &str) -> Vec<String> {
     // Concatenated, so that the lint does not find itself.
     let marks = [concat!("TO", "DO"), concat!("FIX", "ME")];
@@ -52,7 +52,7 @@ pub fn safety(lines: &[Line]) -> Vec<String> {
     )
 }
 
-/// Returns orderings stronger than `Relaxed` without a comment that says what they pair with.
+/// Returns orderings stronger than `Relaxed` without a comment that names what they pair with.
 pub fn orderings(lines: &[Line]) -> Vec<String> {
     let strong = ["Acquire", "Release", "AcqRel", "SeqCst"];
     explained(
@@ -65,7 +65,7 @@ pub fn orderings(lines: &[Line]) -> Vec<String> {
     )
 }
 
-/// Returns lines outside of tests that match and have no comment with `mark` beside them, or above
+/// Returns lines outside tests that match and have no comment with `mark` beside them, or above
 /// them in the same paragraph.
 fn explained(
     lines: &[Line],

@@ -21,7 +21,7 @@ pub fn check(files: &Files) -> Vec<String> {
     let mut found = Vec::new();
     for (user, lines) in files {
         for (number, line) in lines.iter().enumerate().filter(|(_, line)| !line.test) {
-            // A group of imports may go on over several lines.
+            // A group of imports may continue over several lines.
             let rest = lines[number..].iter().take_while(|line| !line.test);
             let rest: String = rest.take(40).map(|line| line.code.as_str()).collect();
             for used in uses(&rest, line.code.len(), user) {
@@ -44,7 +44,7 @@ pub fn check(files: &Files) -> Vec<String> {
 fn declarations(lines: &[Line]) -> Vec<String> {
     let declared = lines.iter().filter(|line| !line.test).filter_map(|line| {
         let code = line.code.trim();
-        // `pub`, `pub(crate)` and the like stand before it.
+        // A visibility, such as `pub` or `pub(crate)`, may come before it.
         let code = match code.strip_prefix("pub") {
             Some(code) => code
                 .split_once(')')

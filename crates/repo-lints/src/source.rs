@@ -8,7 +8,7 @@ pub struct Line {
     pub code: String,
     /// The text of comments: everything in `//` and `/* */`.
     pub comment: String,
-    /// True inside of an item under `#[cfg(test)]`.
+    /// True inside an item under `#[cfg(test)]`.
     pub test: bool,
 }
 
@@ -17,7 +17,7 @@ pub struct Line {
 enum State {
     Code,
     LineComment,
-    /// With its depth of nesting.
+    /// A block comment, with its nesting depth.
     BlockComment(u32),
     Text,
     /// A raw string, with the number of `#` that close it.
@@ -97,7 +97,7 @@ fn split(text: &str) -> Vec<Line> {
     lines
 }
 
-/// Counts the `#` between an `r` and the quote that comes next. None for a plain string.
+/// Counts the `#` between an `r` and the quote that comes next. Returns `None` for a plain string.
 fn hashes_before(code: &str) -> Option<usize> {
     let stem = code.trim_end_matches('#');
     stem.ends_with('r').then_some(code.len() - stem.len())

@@ -8,7 +8,7 @@ use std::{
 
 use repo_lints::{layers, lines, modules, source};
 
-/// Directories without files written by hand.
+/// Directories without handwritten files.
 const LEFT_OUT: [&str; 4] = ["target", ".git", "corpus", "artifacts"];
 
 fn workspace() -> PathBuf {
@@ -19,7 +19,7 @@ fn workspace() -> PathBuf {
         .to_owned()
 }
 
-/// Returns the directories of all crates in `crates` but this one.
+/// Returns the directories of all crates in `crates` except this one.
 fn crates() -> Vec<PathBuf> {
     let entries = fs::read_dir(workspace().join("crates"))
         .expect("the directory of crates")
@@ -81,7 +81,7 @@ fn sources() -> Vec<PathBuf> {
     let all = crates()
         .into_iter()
         .flat_map(|path| files(&path.join("src"), &["rs"]));
-    // `tests.rs`, or a folder `tests`, is where `#[cfg(test)] mod tests;` is.
+    // `#[cfg(test)] mod tests;` is in `tests.rs` or in a folder `tests`.
     all.filter(|path| !path.with_extension("").iter().any(|part| part == "tests"))
         .collect()
 }
