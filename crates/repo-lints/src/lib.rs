@@ -7,7 +7,8 @@
 //!
 //! * [`layers`]: crates depend on crates of lower layers only, never on one of their own layer.
 //! * [`modules`]: a module uses only modules that its parent declares above it.
-//! * [`lines`]: the length of files, notes left in place of work, `unsafe`, atomic orderings.
+//! * [`lines`]: the length of files, notes left in place of work, summaries of docs,
+//!   `unsafe`, atomic orderings.
 //!
 //! The lints read text with a small lexer ([`source`]), not with a parser of Rust. They need to know
 //! which characters are code, which are comments, and which belong to a test.

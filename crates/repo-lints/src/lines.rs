@@ -1,4 +1,4 @@
-//! Lints of one file: its length, notes, `unsafe`, atomic orderings.
+//! Lints of one file: its length, notes, summaries of docs, `unsafe`, atomic orderings.
 
 use crate::source::Line;
 
@@ -36,6 +36,28 @@ pub fn forbids_unsafe(root: &[Line]) -> Vec<String> {
         true => Vec::new(),
         false => vec!["expected #![forbid(unsafe_code)] in the root of a crate".to_owned()],
     }
+}
+
+/// Returns doc comments whose first word turns their summary into a clause. A summary says what the item
+/// is or does: "Returns true if the queue is full", not "Whether the queue is full".
+pub fn summaries(lines: &[Line]) -> Vec<String> {
+    const CLAUSES: [&str; 5] = ["What", "Who", "How", "Whether", "Where"];
+    // What follows the two slashes of a doc comment begins with one of these.
+    let kind = |line: &Line| line.comment.chars().next().filter(|c| matches!(c, '/' | '!'));
+    let mut before = None;
+    let mut found = Vec::new();
+    for (number, line) in lines.iter().enumerate() {
+        let kind = kind(line).filter(|_| line.code.trim().is_empty());
+        if kind.is_some() && kind != before {
+            let summary = line.comment[1..].trim();
+            let first = words(summary).next().unwrap_or_default();
+            if CLAUSES.contains(&first) {
+                found.push(format!("line {}: a summary begins with {first}: {summary}", number + 1));
+            }
+        }
+        before = kind;
+    }
+    found
 }
 
 /// Returns `unsafe` blocks and impls without a SAFETY comment. Clippy has the same lint; this one
@@ -128,6 +150,25 @@ mod tests {
             forbids_unsafe(&source::lines("// #![forbid(unsafe_code)]\n")).len(),
             1
         );
+    }
+
+    #[test]
+    fn a_summary_that_is_a_clause_is_found() {
+        for fine in [
+            "/// Returns the length.\n///\n/// Whether it is 0 is another question.\nfn f() {}",
+            "//! Whole pages.",
+            "// What a plain comment may say.",
+            "let a = \"/// What\";",
+        ] {
+            assert_eq!(summaries(&source::lines(fine)), [""; 0], "{fine}");
+        }
+        for bad in [
+            "/// Whether it is full.\nfn f() {}",
+            "//! How it works.\n",
+            "/// Fine.\nfn f() {}\n    /// What it holds.\n    a: u8,",
+        ] {
+            assert_eq!(summaries(&source::lines(bad)).len(), 1, "{bad}");
+        }
     }
 
     #[test]

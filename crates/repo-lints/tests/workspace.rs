@@ -137,6 +137,14 @@ fn files_are_short() {
 }
 
 #[test]
+fn summaries_of_docs_are_sentences() {
+    report(files(&workspace(), &["rs"]).into_iter().map(|path| {
+        let found = lines::summaries(&source::lines(&read(&path)));
+        (path, found)
+    }));
+}
+
+#[test]
 fn no_notes_stand_in_place_of_work() {
     let all = files(
         &workspace(),
