@@ -1,3 +1,3 @@
-//! There is nothing to build: cargo wants a build script where a package links under a name.
+//! An empty build script: cargo requires one in a package with a `links` key.
 
 fn main() {}

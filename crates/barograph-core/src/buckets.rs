@@ -1,9 +1,9 @@
-//! Which bucket a value falls into, in a time that does not depend on the value.
+//! Finds the bucket of a value in a time that does not depend on the value.
 //!
-//! A float's exponent and first mantissa bits, read as a number, grow with the float. They index a
+//! A float's exponent and first mantissa bits, read as an integer, grow with the float. They index a
 //! small list that gives the first bucket the value can be in; with enough mantissa bits at most two
-//! bounds lie in one entry's range, so two compares decide. Where that takes more than
-//! [`MOST_MANTISSA_BITS`], the bounds are searched by halving.
+//! bounds lie in the range of one entry, so two comparisons decide. Bounds that would need more than
+//! [`MOST_MANTISSA_BITS`] are found by binary search.
 
 #![expect(unsafe_code, reason = "indices are bounded by how the list is made")]
 
@@ -18,9 +18,9 @@ pub struct Buckets {
     shift: u32,
     first: i64,
     last: i64,
-    /// The first candidate for each key from `first` on. Empty where the bounds are searched.
+    /// The first candidate bucket for each key from `first` on. Empty if the bounds are searched.
     starts: Box<[u16]>,
-    /// The bounds, and two that no value is greater than.
+    /// The bounds, followed by two that no value exceeds.
     padded: Box<[f64]>,
 }
 
@@ -52,7 +52,8 @@ impl Buckets {
         self.bounds.buckets()
     }
 
-    /// Makes the list of starts, if no entry's range then holds more than two bounds.
+    /// Builds the list of starts. Returns false if no bound is positive, the list would be too long, or
+    /// the range of an entry would hold more than two bounds.
     fn index_by(&mut self, shift: u32) -> bool {
         let bounds = self.bounds.as_slice();
         let key = |value: f64| value.to_bits() as i64 >> shift;
@@ -66,8 +67,8 @@ impl Buckets {
         }
         let mut starts = Vec::new();
         for k in first..=last {
-            // The first entry stands for everything below it, negative values too; the last for
-            // everything above.
+            // The first entry covers everything below it, including negative values; the last one
+            // everything above it.
             let least = if k == first {
                 f64::NEG_INFINITY
             } else {
@@ -91,13 +92,13 @@ impl Buckets {
         true
     }
 
-    /// The bucket of a finite value: the first whose bound is not less.
+    /// Returns the bucket of a finite value: the first whose bound is not less than the value.
     #[inline(always)]
     pub(crate) fn bucket_of(&self, value: f64) -> usize {
         if self.starts.is_empty() {
             return self.bounds.bucket_of(value);
         }
-        // A negative float is a negative number here, and falls on the first entry.
+        // A negative float is a negative integer here and is clamped to the first entry.
         let key = (value.to_bits() as i64 >> self.shift) - self.first;
         let key = key.max(0).min(self.last - self.first);
         // SAFETY: the list has an entry for each key from `first` to `last`.

@@ -1,11 +1,12 @@
-//! Memory that another processor has in its cache.
+//! Prefetching of memory that another processor has in its cache.
 
 #[cfg(all(target_arch = "x86_64", not(miri)))]
 #[expect(unsafe_code, reason = "a hint to the processor is an instruction")]
 mod hint {
-    /// Bytes that processors move between them at once.
+    /// The bytes in a cache line.
     const LINE: usize = 64;
-    /// Lines that are worth asking for. What is longer is written for a while, and seen to come.
+    /// The number of lines that are worth a prefetch. Writing a longer value takes a while, and the
+    /// processor predicts its later lines.
     const MOST: usize = 6;
 
     #[inline(always)]
@@ -14,8 +15,8 @@ mod hint {
         let before = start.addr() % LINE;
         for line in 0..(before + size_of_val(value)).div_ceil(LINE).min(MOST) {
             let at = start.wrapping_add(line * LINE);
-            // SAFETY: the instruction reads and writes nothing that a program can see, and fails at no
-            // address. All processors of x86-64 know it, or pass over it.
+            // SAFETY: the instruction reads and writes nothing that a program can see, and faults at no
+            // address. All x86-64 processors know it or ignore it.
             unsafe {
                 std::arch::asm!("prefetchw [{}]", in(reg) at, options(nostack, preserves_flags));
             }
@@ -23,11 +24,13 @@ mod hint {
     }
 }
 
-/// Asks for the memory of a value that will be written soon, the first 256 bytes of it.
+/// Prefetches, for writing, the memory of a value that will be written soon: its first cache lines, six
+/// at most.
 ///
-/// Where another processor has it, a write waits for it, and all that comes behind the write. Asked for
-/// some hundred nanoseconds before, it is there. What the value points to is not asked for. Changes
-/// nothing that a program can see; where there is no such instruction, it does nothing.
+/// If another processor has the memory in its cache, a write waits for it, and so does everything
+/// behind the write. Prefetched some hundred nanoseconds earlier, the memory is there in time. Memory
+/// that the value points to is not prefetched. The call has no effect that a program can see; on
+/// targets without such an instruction it does nothing.
 #[inline(always)]
 pub fn expect_write<T: ?Sized>(value: &T) {
     #[cfg(all(target_arch = "x86_64", not(miri)))]

@@ -1,4 +1,4 @@
-//! What a registry is told when it is made.
+//! The configuration of a registry.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -10,8 +10,8 @@ use barograph_model::descriptor::Scope;
 use crate::clock::{Clock, SystemClock};
 use crate::exemplar::ExemplarFilter;
 
-/// Series that a family may have where nobody says otherwise
-/// (OpenTelemetry metrics SDK, "Cardinality limits").
+/// The number of series that a family may have by default (OpenTelemetry metrics SDK, "Cardinality
+/// limits").
 pub(crate) const DEFAULT_FAMILY_LIMIT: usize = 2_000;
 
 /// Limits, names and the clock of a registry.
@@ -52,14 +52,14 @@ impl Default for Config {
     }
 }
 
-/// What all families of a registry share.
+/// The state that all families of a registry share.
 pub(crate) struct Shared {
     pub(crate) config: std::sync::RwLock<Config>,
     pub(crate) clock: Arc<dyn Clock>,
-    /// Series in all families, those that were removed not counted.
+    /// The number of series in all families, without removed ones.
     pub(crate) live: AtomicUsize,
     filter: AtomicU8,
-    /// Whether families are made that nobody collects.
+    /// True once the registry is disabled: new families are no-ops, and nothing is collected.
     pub(crate) disabled: AtomicBool,
     pub(crate) conflicts: AtomicU64,
     pub(crate) callback_panics: AtomicU64,
@@ -99,7 +99,7 @@ impl Shared {
         self.filter.store(code, Ordering::Relaxed);
     }
 
-    /// The configuration of this moment.
+    /// Returns the current configuration.
     pub(crate) fn config(&self) -> std::sync::RwLockReadGuard<'_, Config> {
         self.config
             .read()

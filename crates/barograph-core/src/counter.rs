@@ -14,16 +14,16 @@ use crate::thread::{self, POOL};
 
 /// A sum that only grows. Clones share storage.
 ///
-/// Adding never fails, blocks or allocates. A `Counter<f64>` drops what is negative or not finite and
-/// counts that in [`Stats`](crate::stats::Stats).
+/// Adding never fails, blocks or allocates. A `Counter<f64>` drops values that are negative or not
+/// finite and counts them in [`Stats`](crate::stats::Stats).
 ///
 /// # Limits
-/// A `Counter<u64>` wraps around to 0 past `u64::MAX`; readers take that for a reset. A page shows all of its
-/// digits. OTLP has signed whole numbers only: a sum above `i64::MAX` is exported as a double, rounded
-/// to 53 bits.
+/// A `Counter<u64>` wraps around to 0 past `u64::MAX`; readers take that for a reset. The Prometheus
+/// formats show all of its digits. OTLP has only signed integers: a sum above `i64::MAX` is exported as
+/// a double, rounded to 53 bits.
 ///
-/// A `Counter<f64>` adds whole numbers exactly up to 2^53. Past `f64::MAX` it becomes infinite and stays
-/// so.
+/// A `Counter<f64>` adds integers exactly up to 2^53. Past `f64::MAX` it becomes infinite and stays
+/// infinite.
 ///
 /// ```
 /// use barograph_core::registry::Registry;
@@ -52,7 +52,7 @@ impl<N: Number> Counter<N> {
         self.sum.add::<true>(n);
     }
 
-    /// Adds `n`, and keeps it as an exemplar of this trace whatever the filter says.
+    /// Adds `n` and stores it as an exemplar of this trace, whatever the filter is.
     pub fn add_with_exemplar(&self, n: N, context: TraceContext) {
         self.sum.add::<true>(n);
         if n.refusal::<true>().is_none() {
@@ -67,7 +67,7 @@ impl<N: Number> Counter<N> {
         &self.sum.handle
     }
 
-    /// The sum now. For tests and admin pages: it adds up the cells of all threads.
+    /// Returns the current sum. For tests and admin pages: it adds up the cells of all threads.
     pub fn get(&self) -> N {
         self.sum.get()
     }
@@ -92,7 +92,7 @@ impl<N: Number> Instrument for Counter<N> {
     }
 }
 
-/// A sum that all threads add to, each in a cell of its own once it is busy.
+/// A sum that all threads add to, each in its own cell once the series is busy.
 #[derive(Clone)]
 pub(crate) struct Sum<N> {
     pub(crate) handle: Handle,
@@ -124,8 +124,8 @@ impl<N: Number> Sum<N> {
         }
     }
 
-    /// Adds where an exemplar may be due, or there is no cell yet. Whatever it calls, it calls last:
-    /// inside of a sampled trace this is the hot path.
+    /// Adds when an exemplar may be due or the thread has no cell yet. Its calls are tail calls: inside
+    /// a sampled trace this is the hot path.
     #[inline(never)]
     fn add_slowly(&self, n: N) {
         let series = self.handle.series();
@@ -135,7 +135,8 @@ impl<N: Number> Sum<N> {
             && let Some(cell) = block.cell(slot)
         {
             add_owned(cell, n);
-            // Inside of a trace that is sampled or may be kept, else the block would be the fast one.
+            // Inside a trace that is sampled or a tail-sampling candidate; otherwise the block would be
+            // the fast one.
             self.handle.storage().offer_inside(series, 0, n.to_f64());
         } else {
             self.add_without_cell(slot, n);
@@ -171,7 +172,7 @@ impl<N: Number> Sum<N> {
     }
 }
 
-/// Adds to a cell that only this thread writes: no lock prefix, and nothing to lose.
+/// Adds to a cell that only this thread writes: it needs no lock prefix, and no update can be lost.
 #[inline(always)]
 fn add_owned<N: Number>(cell: &AtomicU64, n: N) {
     let sum = N::from_bits(cell.load(Ordering::Relaxed)).plus(n);

@@ -1,12 +1,12 @@
-//! What this thread works for: the current trace context, and what travels with it.
+//! The current trace context of a thread, and the data propagated with it.
 //!
-//! Whoever knows what a thread works on says so with [`enter`]; exemplars, log lines and header
-//! injection read it with [`context`] and [`propagation`]. It belongs to the thread: a task that
-//! moves between threads enters at every poll, and spawned tasks inherit nothing but what
-//! [`Current::capture`] takes along.
+//! Code that knows the trace a thread works for sets it with [`enter`]; exemplars, log records and
+//! header injection read it with [`context`] and [`propagation`]. It belongs to the thread: a task that
+//! moves between threads enters at every poll, and spawned tasks inherit only what [`Current::capture`]
+//! hands over.
 //!
-//! The trace context lies in the thread's own words. Tracestate and baggage, which most requests do
-//! not have, lie behind one shared pointer, and cost nothing where there are none.
+//! The trace context is stored in thread-local words. Tracestate and baggage, which most requests do
+//! not have, are behind one shared pointer and cost nothing when absent.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -17,10 +17,10 @@ use barograph_model::context::{Propagation, Sampling, TraceContext};
 use crate::exemplar::Candidate;
 use crate::thread::{self, Rest, Words};
 
-/// Makes something the current context of this thread until the guard is dropped: a
-/// [`TraceContext`] alone, a [`Propagation`] or a [`Current`].
+/// Makes a [`TraceContext`], a [`Propagation`] or a [`Current`] the current context of this thread
+/// until the guard is dropped.
 ///
-/// Nothing of what was current before is current then, baggage neither.
+/// It replaces the previous context as a whole, baggage included.
 ///
 /// ```
 /// use barograph_core::current;
@@ -45,24 +45,24 @@ pub fn enter(context: impl Into<Current>) -> ContextGuard {
     }
 }
 
-/// The current trace context of this thread.
+/// Returns the current trace context of this thread.
 #[inline]
 pub fn context() -> Option<TraceContext> {
     thread::context()
 }
 
-/// The current trace context of this thread with all that travels with it: what is to be sent.
+/// Returns the current trace context of this thread with all data propagated with it, for injection.
 pub fn propagation() -> Propagation {
     Current::capture().propagation()
 }
 
-/// Whether more is current on this thread than a trace context, as baggage.
+/// Returns true if this thread has more than a trace context, such as baggage.
 #[inline]
 pub fn has_more() -> bool {
     thread::has_rest()
 }
 
-/// What is, was or is to be current on a thread.
+/// A context that was captured from a thread or can be made current on one.
 ///
 /// A clone shares tracestate and baggage.
 ///
@@ -87,26 +87,26 @@ pub struct Current {
 }
 
 impl Current {
-    /// Nothing.
+    /// The empty context.
     pub const NONE: Current = Current {
         trace: Words::NONE,
         rest: None,
     };
 
-    /// What is current on this thread.
+    /// Returns the current context of this thread.
     #[inline]
     pub fn capture() -> Self {
         let (trace, rest) = thread::capture();
         Current { trace, rest }
     }
 
-    /// The trace context.
+    /// Returns the trace context.
     #[inline]
     pub fn context(&self) -> Option<TraceContext> {
         self.trace.context()
     }
 
-    /// The trace context with all that travels with it.
+    /// Returns the trace context with all data propagated with it.
     pub fn propagation(&self) -> Propagation {
         let rest = self.rest.as_deref().map(|rest| rest.propagation.clone());
         let rest = rest.unwrap_or_default();
@@ -116,7 +116,7 @@ impl Current {
         }
     }
 
-    /// The same with another span of the trace. What travels stays.
+    /// Replaces the span. Propagated data is kept.
     #[inline]
     #[must_use]
     pub fn with_trace(self, context: TraceContext) -> Self {
@@ -126,10 +126,11 @@ impl Current {
         }
     }
 
-    /// The same in a trace that is not sampled, but may be kept: what is measured may become an
-    /// exemplar where the candidate agrees. Other spans of the trace have the same candidate.
+    /// Marks a trace that is not sampled as a tail-sampling candidate: measurements inside it may
+    /// become exemplars if the candidate agrees. Other spans of the trace have the same candidate.
     ///
-    /// In a sampled span it is not asked. To give the candidate that there is costs next to nothing.
+    /// The candidate is not asked in a sampled span. Passing the candidate that is already set costs
+    /// next to nothing.
     #[must_use]
     pub fn with_candidate(self, candidate: Arc<dyn Candidate>) -> Self {
         let trace = self.trace.as_candidate();
@@ -147,16 +148,16 @@ impl Current {
         }
     }
 
-    /// Whether more travels than the trace context.
+    /// Returns true if there is more than a trace context, such as baggage or a candidate.
     #[inline]
     pub fn has_more(&self) -> bool {
         self.rest.is_some()
     }
 
-    /// Makes this the current context of this thread for good; what was before comes back.
+    /// Makes this the current context of this thread without a guard, and returns the previous one.
     ///
-    /// It is for those who cannot keep a guard, as they are told of entering and leaving in two
-    /// calls. Everybody else uses [`enter`].
+    /// For callers that cannot keep a guard, because entering and leaving are two separate calls. All
+    /// others use [`enter`].
     #[must_use = "it has to be put back"]
     #[inline]
     pub fn replace(self) -> Self {
@@ -184,7 +185,7 @@ impl From<TraceContext> for Current {
 impl From<Propagation> for Current {
     fn from(propagation: Propagation) -> Self {
         let trace = propagation.trace();
-        // A sampled flag says the same as these two.
+        // The sampled flag carries the same information as these two.
         let is_plain = match propagation.sampling() {
             Sampling::Deferred => trace.is_none(),
             Sampling::Sampled | Sampling::NotSampled => trace.is_some(),
@@ -204,7 +205,7 @@ impl From<Propagation> for Current {
     }
 }
 
-/// Says that there is more, not what: it may be about somebody.
+/// Shows that there is more, but not its content, which may be personal data.
 impl fmt::Debug for Current {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Current")
@@ -214,9 +215,9 @@ impl fmt::Debug for Current {
     }
 }
 
-/// Brings back, when dropped, what was current before.
+/// A guard that restores the previous context when dropped.
 ///
-/// Guards are dropped in the reverse order of their making. It stays on its thread.
+/// Guards must be dropped in the reverse order of their creation. A guard stays on its thread.
 pub struct ContextGuard {
     trace: Words,
     rest: Option<Arc<Rest>>,
@@ -319,7 +320,7 @@ mod tests {
         drop(first);
         assert_eq!(propagation(), Propagation::default());
         drop(second);
-        // As documented it is wrong, but it is a value and not a pointer to nowhere.
+        // This use is wrong as documented, but the result is a value and not a dangling pointer.
         assert_eq!(propagation(), baggage("a=1"));
         let _ = Current::default().replace();
     }

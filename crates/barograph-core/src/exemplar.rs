@@ -1,15 +1,16 @@
-//! Which measurements are kept as exemplars, and where.
+//! Exemplars: the filter for measurements, and the slots that hold them.
 //!
 //! # Protocol
 //!
-//! Each series that ever was measured inside of a sampled trace has a slot for its exemplar, a
-//! histogram one for each bucket. A slot is a small seqlock: a writer takes it by swapping the
-//! sequence from even to odd, and who does not get it drops its exemplar, since another one is being
-//! written at that moment. A reader that meets a change passes the slot over.
+//! Each series that was ever measured inside a sampled trace has a slot for its exemplar; a histogram
+//! has one for each bucket. A slot is a small seqlock: a writer takes it by swapping the sequence from
+//! even to odd, and a writer that does not get it drops its exemplar, since another one is being
+//! written at that moment. A reader that meets a change skips the slot.
 //!
-//! In front of the slots stands a gate: a mask of the slots that were filled in this epoch. Inside of
-//! an epoch one exemplar a slot is enough. Each thread also remembers what it offered lately (see
-//! `thread`), so almost every measurement costs two loads and a compare. Epochs begin with each collection, and whenever someone calls [`advance`].
+//! In front of the slots is a gate: a mask of the slots that were filled in this epoch. One exemplar
+//! for each slot and epoch is enough. Each thread also remembers what it recently offered (see
+//! `thread`), so almost every measurement costs two loads and a comparison. An epoch begins with each
+//! collection and with each call of [`advance`].
 
 use std::sync::atomic::AtomicU64 as Epoch;
 
@@ -18,31 +19,31 @@ use barograph_model::exemplar::Exemplar;
 
 use crate::sync::{AtomicU64, Ordering, fence};
 
-/// Which measurements may become exemplars.
+/// The filter for measurements that may become exemplars.
 ///
 /// Source: OpenTelemetry metrics SDK, "ExemplarFilter".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ExemplarFilter {
-    /// Those made inside of a sampled trace.
+    /// Measurements made inside a sampled trace.
     #[default]
     TraceBased,
-    /// All. Recording then always takes the longer way.
+    /// All measurements. Recording then always takes the slower path.
     AlwaysOn,
-    /// None, but those given by hand.
+    /// No measurements, except exemplars that are passed explicitly.
     AlwaysOff,
 }
 
-/// A trace that is not sampled, but can be exported all the same.
+/// A trace that is not sampled, but can still be exported.
 ///
-/// What is measured inside of it may become an exemplar, but only if it agrees: an exemplar has to
-/// lead somewhere.
+/// A measurement inside it may become an exemplar only if the candidate agrees: an exemplar has to
+/// refer to an exported trace.
 pub trait Candidate: Send + Sync {
-    /// Asks whether a measurement may become an exemplar that leads here. After a yes, the trace is
-    /// exported.
+    /// Returns true if a measurement may become an exemplar that refers to this trace. The trace is
+    /// then exported.
     ///
-    /// It is asked on the thread that measures, seldom: once for each series, bucket and collection,
-    /// or so. It must not measure.
+    /// Called on the thread that measures, rarely: about once for each series, bucket and collection.
+    /// It must not record measurements.
     fn choose(&self) -> bool;
 }
 
@@ -50,13 +51,13 @@ static EPOCH: Epoch = Epoch::new(1);
 
 /// Begins a new epoch: every series and bucket may take an exemplar again.
 ///
-/// Collections do so by themselves. A service calls it once a second or so, for those who are
-/// scraped seldom.
+/// Collections do so themselves. A service also calls this about once a second, for when it is scraped
+/// rarely.
 pub fn advance() {
     EPOCH.fetch_add(1, Ordering::Relaxed);
 }
 
-/// The epoch of this moment.
+/// Returns the current epoch.
 #[inline(always)]
 pub(crate) fn epoch() -> u64 {
     EPOCH.load(Ordering::Relaxed)
@@ -79,7 +80,7 @@ impl Exemplars {
         }
     }
 
-    /// Whether the slot takes an exemplar in this epoch.
+    /// Returns true if the slot accepts an exemplar in this epoch.
     #[inline]
     pub(crate) fn is_open(&self, slot: usize) -> bool {
         let bit = 1 << (slot % 64);
@@ -89,13 +90,14 @@ impl Exemplars {
         })
     }
 
-    /// The same; from now on it does not.
+    /// Returns true if the slot accepts an exemplar in this epoch, and closes it for the rest of the
+    /// epoch.
     #[inline]
     pub(crate) fn gate(&self, slot: usize) -> bool {
         self.is_open(slot) && self.open(slot, epoch())
     }
 
-    // Threads may do this at once. What a race can do is let one exemplar too many or too few in.
+    // Threads may do this at once. The worst outcome of a race is one exemplar too many or too few.
     #[cold]
     fn open(&self, slot: usize, epoch: u64) -> bool {
         if self.epoch.swap(epoch, Ordering::Relaxed) != epoch {
@@ -107,7 +109,7 @@ impl Exemplars {
         true
     }
 
-    /// Keeps an exemplar.
+    /// Stores an exemplar.
     pub(crate) fn put(
         &self,
         slot: usize,
@@ -120,12 +122,12 @@ impl Exemplars {
         }
     }
 
-    /// Adds the exemplars there are to `all`, in the order of the slots.
+    /// Adds the stored exemplars to `all`, in the order of the slots.
     pub(crate) fn read(&self, all: &mut Vec<Exemplar>) {
         all.extend(self.slots.iter().filter_map(Slot::read));
     }
 
-    /// Forgets all exemplars.
+    /// Removes all exemplars.
     pub(crate) fn clear(&self) {
         for slot in &self.slots {
             slot.clear();
@@ -134,7 +136,8 @@ impl Exemplars {
     }
 }
 
-/// A place for one exemplar: a seqlock with words in the order of [`Slot::VALUE`] and so on.
+/// Storage for one exemplar: a seqlock with words in the order of [`Slot::VALUE`] and the constants
+/// below it.
 pub(crate) struct Slot {
     sequence: AtomicU64,
     words: [AtomicU64; 6],
@@ -142,7 +145,7 @@ pub(crate) struct Slot {
 
 impl Slot {
     const VALUE: usize = 0;
-    /// Nanoseconds since the Unix epoch. 0 while there is no exemplar.
+    /// Nanoseconds since the Unix epoch; 0 while there is no exemplar.
     const TIME: usize = 1;
     const TRACE_HIGH: usize = 2;
     const TRACE_LOW: usize = 3;
@@ -156,7 +159,7 @@ impl Slot {
         }
     }
 
-    /// Writes the slot, unless somebody else does at this moment.
+    /// Writes the slot, unless another thread is writing it.
     pub(crate) fn put(&self, value: f64, context: Option<TraceContext>, unix_nanos: u64) {
         let (trace, span, flags) = context.map_or((0, 0, 0), |c| {
             (c.trace_id().get(), c.span_id().get(), c.flags().bits())
@@ -175,14 +178,14 @@ impl Slot {
         self.write([0; 6]);
     }
 
-    /// The words as they are at this moment, whole or not.
+    /// Returns the words as they are at this moment, torn or not.
     pub(crate) fn words(&self) -> [u64; 6] {
         std::array::from_fn(|i| self.words[i].load(Ordering::Relaxed))
     }
 
     fn write(&self, words: [u64; 6]) {
         let sequence = self.sequence.load(Ordering::Relaxed);
-        // Acquire: pairs with the Release below, of the writer before.
+        // Acquire: pairs with the Release below, of the previous writer.
         let mine = sequence & 1 == 0
             && self
                 .sequence
@@ -196,7 +199,8 @@ impl Slot {
         if !mine {
             return;
         }
-        // Release: pairs with the Acquire fence in `read`; who sees a word sees the odd sequence.
+        // Release: pairs with the Acquire fence in `read`; a reader that sees a word sees the odd
+        // sequence.
         fence(Ordering::Release);
         for (word, value) in self.words.iter().zip(words) {
             word.store(value, Ordering::Relaxed);
@@ -206,7 +210,7 @@ impl Slot {
             .store(sequence.wrapping_add(2), Ordering::Release);
     }
 
-    /// The exemplar, if there is one and nobody writes at this moment.
+    /// Returns the exemplar, if there is one and no thread is writing it.
     pub(crate) fn read(&self) -> Option<Exemplar> {
         // Acquire: pairs with the Release that made the sequence even.
         let sequence = self.sequence.load(Ordering::Acquire);

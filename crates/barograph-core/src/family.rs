@@ -1,4 +1,4 @@
-//! Families: instruments of one name, told apart by labels.
+//! Families: instruments with one name and different labels.
 
 use std::marker::PhantomData;
 use std::sync::Arc;
@@ -11,12 +11,12 @@ use crate::stats::LabelsRefused;
 use crate::storage::Storage;
 use crate::thread::Pin;
 
-/// Instruments of one name, told apart by labels. Clones share storage.
+/// Instruments with one name, distinguished by labels. Clones share storage.
 ///
-/// A lookup never fails: label sets past the family's limit share one overflow series, and that is
-/// counted. It takes no lock and allocates nothing once the series is there.
+/// A lookup never fails: label sets past the family's limit share one overflow series and are counted.
+/// It takes no lock, and allocates nothing once the series exists.
 ///
-/// `K` is how label sets are given: a struct with `#[derive(LabelSet)]`, an array of values, or a
+/// `K` is the form of the label sets: a struct with `#[derive(LabelSet)]`, an array of values, or a
 /// slice of names and values.
 ///
 /// ```
@@ -33,12 +33,12 @@ pub struct Family<I, K: ?Sized> {
     storage: Arc<Storage>,
     front: Arc<Front>,
     instrument: PhantomData<fn() -> I>,
-    // Covariant in K, so that a family of `Order<'static>` is asked with an `Order<'_>`.
+    // Covariant in K, so that a family of `Order<'static>` accepts an `Order<'_>`.
     labels: PhantomData<*const K>,
 }
 
 #[expect(unsafe_code, reason = "the pointer to K is only there for variance")]
-// SAFETY: a family has no K.
+// SAFETY: a family holds no K.
 unsafe impl<I, K: ?Sized> Send for Family<I, K> {}
 #[expect(unsafe_code, reason = "the pointer to K is only there for variance")]
 // SAFETY: as above.
@@ -56,7 +56,7 @@ impl<I, K: ?Sized> Clone for Family<I, K> {
 }
 
 impl<I: Instrument, K: Key + ?Sized> Family<I, K> {
-    /// A family whose values are given under `names`, in that order.
+    /// Returns a family whose values are given under `names`, in that order.
     pub(crate) fn new(storage: Arc<Storage>, names: &[&str]) -> Self {
         let front = Front::new(K::SHAPE, names, &storage);
         let weak: std::sync::Weak<Front> = Arc::downgrade(&front);
@@ -69,13 +69,13 @@ impl<I: Instrument, K: Key + ?Sized> Family<I, K> {
         }
     }
 
-    /// The instrument for these labels, for now.
+    /// Returns the instrument with these labels, for immediate use.
     #[inline(always)]
     pub fn with(&self, labels: &K) -> Ref<'_, I> {
         self.lookup(labels)
     }
 
-    /// The same for a label set whose text lives less long than that of `K`.
+    /// Returns the instrument for a label set whose text may live shorter than that of `K`.
     #[inline(always)]
     pub(crate) fn lookup<Q: Key + ?Sized>(&self, labels: &Q) -> Ref<'_, I> {
         let pin = Pin::new();
@@ -88,10 +88,11 @@ impl<I: Instrument, K: Key + ?Sized> Family<I, K> {
         }
     }
 
-    /// The instrument for these labels, for now, or why they have none of their own.
+    /// Returns the instrument with these labels, for immediate use, or why they have no series of their
+    /// own.
     ///
     /// # Errors
-    /// [`LabelsRefused`] past a limit, and for free labels whose names no label can have.
+    /// [`LabelsRefused`] past a limit, and for free-form labels with invalid names.
     pub fn try_with(&self, labels: &K) -> Result<Ref<'_, I>, LabelsRefused> {
         let pin = Pin::new();
         match labels.find(Lookup::new(&self.storage, &self.front)).0 {
@@ -103,7 +104,8 @@ impl<I: Instrument, K: Key + ?Sized> Family<I, K> {
         }
     }
 
-    /// An instrument for these labels to keep. While there is one, the series is not given to others.
+    /// Returns an instrument with these labels that can be kept. While it exists, its series is not
+    /// reused for other labels.
     pub fn bind(&self, labels: &K) -> I {
         let packed = self.front.pack(labels);
         I::from_handle(match self.storage.hold(&packed) {
@@ -112,18 +114,17 @@ impl<I: Instrument, K: Key + ?Sized> Family<I, K> {
         })
     }
 
-    /// Takes the series of these labels off the page and out of the limits. Returns whether it was
-    /// there.
+    /// Removes the series with these labels from collections and limits. Returns true if it existed.
     ///
-    /// Who records into it again, through an old handle too, begins at zero with a new start time, or in the
-    /// overflow series where the limits leave no room. The cells
-    /// are not cleared: a sum of floats is then the difference of two totals, as exact as those are.
+    /// Recording into it again, also through an old handle, begins at zero with a new start time, or
+    /// goes to the overflow series if the limits leave no room. The cells are not cleared: a sum of
+    /// floats is then the difference of two totals, and as exact as they are.
     pub fn remove(&self, labels: &K) -> bool {
         self.storage.remove(&self.front.pack(labels))
     }
 
-    /// Removes the series for whose labels `keep` says no. It may record into the family, remove from
-    /// it and collect.
+    /// Removes the series for whose labels `keep` returns false. `keep` may record into the family,
+    /// remove from it and collect.
     pub fn retain(&self, mut keep: impl FnMut(Labels<'_>) -> bool) {
         let names = &self.storage.label_names;
         self.storage.retain(|series| {
@@ -136,17 +137,17 @@ impl<I: Instrument, K: Key + ?Sized> Family<I, K> {
         });
     }
 
-    /// How many series there are, the overflow series and removed ones not counted.
+    /// Returns the number of series, without the overflow series and removed ones.
     pub fn len(&self) -> usize {
         self.storage.stats().series
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no series.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// The slot of the cells of a series, 0 for none.
+    /// Returns the slot of the cells of a series; 0 if it has none.
     #[cfg(all(test, loom))]
     pub(crate) fn slot_of(&self, labels: &K) -> u32 {
         let found = self.storage.find_packed(&self.front.pack(labels));
@@ -156,7 +157,7 @@ impl<I: Instrument, K: Key + ?Sized> Family<I, K> {
     #[cold]
     #[inline(never)]
     fn insert_or_overflow<Q: Key + ?Sized>(&self, labels: &Q) -> Ref<'_, I> {
-        // Not for pairs: whether their names are in order is said first.
+        // Not for free-form labels: their names must be checked first.
         let full = if self.storage.free_form {
             None
         } else {
@@ -175,8 +176,8 @@ impl<I: Instrument, K: Key + ?Sized> Family<I, K> {
     #[inline(never)]
     fn insert<Q: Key + ?Sized>(&self, labels: &Q) -> Result<Ref<'_, I>, LabelsRefused> {
         let packed = self.front.pack(labels);
-        // Held by count until it is held by the pin. A pin around all of it would hold up what the
-        // insertion itself wants to free.
+        // Held by a handle until it is held by the pin. A pin around all of this would delay the
+        // release of what the insertion itself wants to free.
         let series = self.storage.hold(&packed)?;
         let held = Handle::adopt(&self.storage, series);
         let pin = Pin::new();
@@ -187,7 +188,7 @@ impl<I: Instrument, K: Key + ?Sized> Family<I, K> {
 }
 
 impl<I: Instrument> Family<I, ()> {
-    /// The one instrument of a family without labels, to keep.
+    /// Returns the only instrument of a family without labels, to keep.
     pub(crate) fn only(storage: Arc<Storage>) -> I {
         let family: Family<I, ()> = Family::new(storage, &[]);
         family.bind(&())

@@ -1,4 +1,4 @@
-//! Gauges: values of the moment.
+//! Gauges: current values.
 
 #![expect(unsafe_code, reason = "a gauge keeps the address of its cell")]
 
@@ -13,13 +13,14 @@ use crate::spec::Spec;
 use crate::storage::{Layout, REMOVED_BITS};
 use crate::sync::{AtomicU64, Ordering};
 
-/// A value of the moment, set by whoever knows it. Clones share storage.
+/// A current value that can be set, such as a temperature. Clones share storage.
 ///
-/// Every value of the type can be set and is shown as it was set: of an `f64` NaN and infinities too.
+/// Every value of the type can be set and is shown as it was set; for `f64` this includes NaN and
+/// infinities.
 ///
 /// # Limits
-/// Adding to a `Gauge<i64>` wraps around, from `i64::MAX` to `i64::MIN` and back. A `Gauge<f64>` adds as
-/// floats do: it becomes infinite past `f64::MAX`, NaN from NaN, and can be set to something else.
+/// Adding to a `Gauge<i64>` wraps around between `i64::MAX` and `i64::MIN`. A `Gauge<f64>` adds as
+/// floats do: it becomes infinite past `f64::MAX`, and NaN stays NaN until another value is set.
 ///
 /// ```
 /// use barograph_core::registry::Registry;
@@ -34,7 +35,7 @@ use crate::sync::{AtomicU64, Ordering};
 pub struct Gauge<N: Number = f64> {
     /// Keeps the cell alive.
     handle: Handle,
-    /// The cell of the handle's series, one step nearer.
+    /// The cell of the handle's series, cached to save an indirection.
     cell: NonNull<AtomicU64>,
     number: PhantomData<N>,
 }
@@ -50,7 +51,7 @@ impl<N: Number> Gauge<N> {
     pub fn set(&self, value: N) {
         let bits = value.to_bits();
         if bits == REMOVED_BITS {
-            // The one value of all that means something else in a cell.
+            // The only value that has another meaning in a cell.
             return self.handle.storage().set_to_mark(self.handle.series());
         }
         self.cell().store(bits, Ordering::Relaxed);
@@ -62,7 +63,7 @@ impl<N: Number> Gauge<N> {
         self.add(N::ONE);
     }
 
-    /// Takes one away.
+    /// Subtracts one.
     #[inline]
     pub fn dec(&self) {
         self.sub(N::ONE);
@@ -86,13 +87,13 @@ impl<N: Number> Gauge<N> {
         }
     }
 
-    /// Takes `n` away.
+    /// Subtracts `n`.
     #[inline]
     pub fn sub(&self, n: N) {
         self.add(n.negated());
     }
 
-    /// The value now.
+    /// Returns the current value.
     pub fn get(&self) -> N {
         let bits = self.cell().load(Ordering::Relaxed);
         let (storage, series) = (self.handle.storage(), self.handle.series());
@@ -103,7 +104,7 @@ impl<N: Number> Gauge<N> {
         }
     }
 
-    /// Adds one now and takes it away when the guard is dropped: things in flight.
+    /// Adds one now and subtracts it when the guard is dropped, to count operations in flight.
     ///
     /// ```
     /// # use barograph_core::registry::Registry;
@@ -123,7 +124,7 @@ impl<N: Number> Gauge<N> {
         }
     }
 
-    /// A removed gauge counts from zero again.
+    /// Adds to a gauge that has the removal mark or would get it. A removed gauge starts again at zero.
     #[cold]
     fn add_at_mark(&self, n: N) {
         let (storage, series) = (self.handle.storage(), self.handle.series());
@@ -160,7 +161,7 @@ impl<N: Number> Instrument for Gauge<N> {
     }
 }
 
-/// Takes one away from a gauge when dropped.
+/// A guard that subtracts one from a gauge when dropped.
 pub struct InFlightGuard<N: Number = f64> {
     gauge: Gauge<N>,
 }

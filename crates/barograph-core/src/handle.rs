@@ -1,4 +1,4 @@
-//! What instruments are made of: a counted reference to a series, and one that is not counted.
+//! The references that instruments hold: a counted reference to a series, and one that is not counted.
 
 #![expect(unsafe_code, reason = "a handle holds its series by address")]
 
@@ -13,8 +13,8 @@ use crate::storage::{Layout, Storage};
 use crate::sync::is_failed_model;
 use crate::thread::Pin;
 
-/// A series and the family it lies in. While there is one, the series is not given to other labels.
-/// Clones refer to the same series.
+/// A counted reference to a series and its family. While it exists, the series is not reused for other
+/// labels. Clones refer to the same series.
 pub struct Handle {
     series: NonNull<Series>,
     storage: Arc<Storage>,
@@ -26,8 +26,8 @@ unsafe impl Send for Handle {}
 unsafe impl Sync for Handle {}
 
 impl Handle {
-    /// A handle on a series that cannot be released at this moment: the caller is pinned, or it was
-    /// never in a table.
+    /// Returns a handle to a series that cannot be released at this moment: the caller is pinned, or
+    /// the series was never in a table.
     pub(crate) fn new(storage: &Arc<Storage>, series: &Series) -> Self {
         series.hold();
         Handle {
@@ -36,7 +36,7 @@ impl Handle {
         }
     }
 
-    /// A handle on a series that [`Storage::hold`] has counted already.
+    /// Returns a handle to a series that [`Storage::hold`] has already counted.
     pub(crate) fn adopt(storage: &Arc<Storage>, series: &Series) -> Self {
         Handle {
             series: NonNull::from(series),
@@ -44,10 +44,10 @@ impl Handle {
         }
     }
 
-    /// The same without counting. It must not be dropped.
+    /// Returns a handle that is not counted. It must not be dropped.
     #[inline(always)]
     fn uncounted(storage: &Arc<Storage>, series: &Series) -> ManuallyDrop<Self> {
-        // SAFETY: the copy is never dropped, so the count stays right; whoever uses it borrows the
+        // SAFETY: the copy is never dropped, so the count stays right; code that uses it borrows the
         // original.
         let storage = unsafe { std::ptr::read(storage) };
         ManuallyDrop::new(Handle {
@@ -82,28 +82,28 @@ impl Drop for Handle {
     }
 }
 
-/// What can be recorded to. Implemented by the instruments of this crate.
+/// An instrument that measurements are recorded into. Implemented by the instruments of this crate.
 pub trait Instrument: Sized + Sealed {
-    /// An instrument that records into a series.
+    /// Returns an instrument that records into a series.
     #[doc(hidden)]
     fn from_handle(handle: Handle) -> Self;
 
-    /// What its families hold, for bounds and states that were given.
+    /// Returns the layout of its families for the bounds and states in `spec`.
     #[doc(hidden)]
     fn layout(spec: &crate::spec::Spec) -> Layout;
 
-    /// Its kind, for descriptors.
+    /// Returns its kind, for descriptors.
     #[doc(hidden)]
     fn kind() -> barograph_model::descriptor::Kind;
 }
 
-/// Keeps [`Instrument`] to this crate.
+/// Seals [`Instrument`]: only this crate can implement it.
 pub trait Sealed {}
 
-/// An instrument that was just looked up, for one recording or a few.
+/// An instrument that was just looked up, for one or a few recordings.
 ///
-/// It is not counted, which makes it cheap; while it lives, its thread holds up the release of
-/// removed series. [`bind`](crate::family::Family::bind) gives an instrument to keep.
+/// It is not counted, which makes it cheap; while it lives, its thread delays the release of removed
+/// series. [`bind`](crate::family::Family::bind) returns an instrument to keep.
 pub struct Ref<'f, I> {
     instrument: ManuallyDrop<I>,
     _pin: Pin,
@@ -111,7 +111,7 @@ pub struct Ref<'f, I> {
 }
 
 impl<'f, I: Instrument> Ref<'f, I> {
-    /// The series was found under this pin.
+    /// Wraps a series that was found under this pin.
     #[inline(always)]
     pub(crate) fn new(storage: &'f Arc<Storage>, series: &Series, pin: Pin) -> Self {
         let handle = Handle::uncounted(storage, series);

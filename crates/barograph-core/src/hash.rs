@@ -1,7 +1,8 @@
-//! Hashes of label values: seeded for each process, made from whole words, never an identity.
+//! Hashes of label values: seeded for each process, computed from whole words, never used as an
+//! identity.
 //!
-//! Label values can come from outside, so the seed is random: nobody can choose values that fall on
-//! one place. Two label sets are the same only when their contents are (see `table`).
+//! Label values can come from clients, so the seed is random: a client cannot choose values that
+//! collide. Two label sets are the same only if their contents are equal (see `table`).
 
 #![expect(
     unsafe_code,
@@ -15,31 +16,31 @@ const K0: u64 = 0x9e37_79b9_7f4a_7c15;
 const K1: u64 = 0xd6e8_feb8_6659_fd93;
 const K2: u64 = 0xa076_1d64_78bd_642f;
 
-/// The seed of this process.
+/// Returns the seed of this process.
 pub(crate) fn seed() -> u64 {
     static SEED: OnceLock<u64> = OnceLock::new();
     *SEED.get_or_init(|| RandomState::new().hash_one(K0) | 1)
 }
 
-/// Folds the 128-bit product of two words into one.
+/// Folds the 128-bit product of two words into one word.
 #[inline(always)]
 pub(crate) fn fold(a: u64, b: u64) -> u64 {
     let product = u128::from(a).wrapping_mul(u128::from(b));
     product as u64 ^ (product >> 64) as u64
 }
 
-/// The hash of some pieces of text in their order.
+/// Returns the hash of pieces of text in their order.
 #[inline(always)]
 pub(crate) fn pieces<const N: usize>(pieces: &[&str; N], seed: u64) -> u64 {
     let mut hash = seed;
     for (i, piece) in pieces.iter().enumerate() {
-        // Each piece is hashed by itself, so that the products do not wait for each other.
+        // Each piece is hashed by itself, so that the multiplications do not wait for each other.
         hash = hash.rotate_left(23) ^ text(piece.as_bytes(), seed_of(i, seed));
     }
     fold(hash ^ K2, seed ^ K1)
 }
 
-/// The same for pieces that come with something else.
+/// Returns the hash of pieces that come with an index, which is not hashed. It is finished by `words`.
 #[inline(always)]
 pub(crate) fn placed<const N: usize>(pieces: &[(usize, &str); N], seed: u64) -> u64 {
     let mut hash = seed;
@@ -49,7 +50,7 @@ pub(crate) fn placed<const N: usize>(pieces: &[(usize, &str); N], seed: u64) -> 
     hash
 }
 
-/// The same for any number of pieces.
+/// Returns the hash of any number of pieces; it equals that of `pieces`.
 pub(crate) fn any_pieces<'a>(pieces: impl Iterator<Item = &'a str>, seed: u64) -> u64 {
     let mut hash = seed;
     for (i, piece) in pieces.enumerate() {
@@ -58,13 +59,13 @@ pub(crate) fn any_pieces<'a>(pieces: impl Iterator<Item = &'a str>, seed: u64) -
     fold(hash ^ K2, seed ^ K1)
 }
 
-/// A seed of its own for each place, so that two pieces cannot change places unseen.
+/// Returns a separate seed for each position, so that swapping two pieces changes the hash.
 #[inline(always)]
 pub(crate) fn seed_of(place: usize, seed: u64) -> u64 {
     seed ^ K0.wrapping_mul(place as u64 + 1)
 }
 
-/// The hash of some numbers, mixed into that of text.
+/// Mixes numbers into the hash of text.
 #[inline(always)]
 pub(crate) fn words<const N: usize>(words: &[u64; N], mut hash: u64) -> u64 {
     for word in words {
@@ -103,7 +104,7 @@ fn long(text: &[u8], seed: u64) -> u64 {
     fold(word(text, len - 16) ^ hash, word(text, len - 8) ^ K2)
 }
 
-/// Eight bytes from `at` on, which the caller has.
+/// Reads eight bytes from `at` on; the caller has checked the length.
 #[inline(always)]
 fn word(text: &[u8], at: usize) -> u64 {
     debug_assert!(at + 8 <= text.len());
@@ -113,7 +114,7 @@ fn word(text: &[u8], at: usize) -> u64 {
     u64::from_le_bytes(unsafe { from.cast::<[u8; 8]>().read_unaligned() })
 }
 
-/// Four bytes from `at` on, which the caller has.
+/// Reads four bytes from `at` on; the caller has checked the length.
 #[inline(always)]
 fn half(text: &[u8], at: usize) -> u64 {
     debug_assert!(at + 4 <= text.len());
@@ -125,7 +126,7 @@ fn half(text: &[u8], at: usize) -> u64 {
     }))
 }
 
-/// One byte, which the caller has.
+/// Reads one byte; the caller has checked the length.
 #[inline(always)]
 fn byte(text: &[u8], at: usize) -> u8 {
     debug_assert!(at < text.len());
@@ -133,7 +134,7 @@ fn byte(text: &[u8], at: usize) -> u8 {
     unsafe { *text.get_unchecked(at) }
 }
 
-/// Whether two texts are equal; without a call for the short ones that labels are.
+/// Returns true if two texts are equal. Short texts, such as most labels, are compared without a call.
 #[inline(always)]
 pub(crate) fn equal(a: &[u8], b: &[u8]) -> bool {
     let len = a.len();

@@ -17,19 +17,19 @@ use crate::storage::Layout;
 use crate::sync::Ordering;
 use crate::thread::{self, POOL};
 
-/// Observations counted in buckets, and their sum. Clones share storage.
+/// Observations counted in buckets, with their sum. Clones share storage.
 ///
-/// Observing never fails, blocks or allocates. NaN and infinities are dropped and counted: they are in
-/// no bucket, not in the sum, and become no exemplar.
+/// Observing never fails, blocks or allocates. NaN and infinities are dropped and counted as rejected:
+/// they are in no bucket and not in the sum, and become no exemplar.
 ///
-/// Negative values are counted in their bucket like others. Once a series has observed one its sum can
-/// fall, so from then on the sum is left out of OTLP and, together with the count, of OpenMetrics,
-/// where `le="+Inf"` says the same; the text format goes on to show both. That holds until the series
-/// is removed and released.
+/// Negative values are counted in their bucket like others. Once a series has observed one, its sum can
+/// decrease, so from then on the sum is omitted from OTLP and, together with the count, from
+/// OpenMetrics, where `le="+Inf"` has the count; the Prometheus text format continues to show both.
+/// That holds until the series is removed and released.
 ///
 /// # Limits
-/// Buckets count up to `u64::MAX` and wrap around to 0. The sum is a float: past `f64::MAX` it becomes
-/// infinite, and stays so.
+/// Bucket counts wrap around to 0 past `u64::MAX`. The sum is a float: past `f64::MAX` it becomes
+/// infinite and stays infinite.
 ///
 /// ```
 /// use barograph_core::registry::Registry;
@@ -45,7 +45,7 @@ use crate::thread::{self, POOL};
 #[derive(Clone)]
 pub struct Histogram {
     handle: Handle,
-    /// Those of the handle's storage, one step nearer.
+    /// The buckets of the handle's storage, cached to save an indirection.
     buckets: NonNull<Buckets>,
 }
 
@@ -58,14 +58,14 @@ impl Histogram {
     /// Counts one observation.
     #[inline(always)]
     pub fn observe(&self, value: f64) {
-        // One comparison for all: the bits of infinity, of NaN and of negative numbers are larger.
+        // One comparison covers all: the bits of infinity, NaN and negative numbers are not smaller.
         if value.to_bits() >= f64::INFINITY.to_bits() {
             return self.observe_unusual(value);
         }
         self.count(value);
     }
 
-    /// Drops what is no number, and notes what is negative.
+    /// Drops values that are not finite, and notes negative ones.
     #[cold]
     #[inline(never)]
     fn observe_unusual(&self, value: f64) {
@@ -73,7 +73,7 @@ impl Histogram {
         if !value.is_finite() {
             return storage.reject(Rejection::NotFinite, value);
         }
-        // Not -0.0, which is as good as zero.
+        // Not -0.0, which counts as zero.
         if value < 0.0 && series.cold().note_negative() {
             storage.report_negative(value);
         }
@@ -94,7 +94,8 @@ impl Histogram {
         } else if let Some(block) = thread::leased_block()
             && let Some(row) = block.row(slot)
         {
-            // Inside of a trace that is sampled or may be kept, else the block would be the fast one.
+            // Inside a trace that is sampled or a tail-sampling candidate; otherwise the block would be
+            // the fast one.
             // SAFETY: as above.
             unsafe { row::observe_owned(row, bucket, value) };
             let storage = self.handle.storage();
@@ -104,7 +105,7 @@ impl Histogram {
         }
     }
 
-    /// Counts where this thread has no row yet.
+    /// Counts an observation when this thread has no row yet.
     #[inline(never)]
     fn observe_without_row(&self, slot: u32, bucket: usize, value: f64) {
         let (series, storage) = (self.handle.series(), self.handle.storage());
@@ -123,12 +124,12 @@ impl Histogram {
         storage.offer(series, bucket, value);
     }
 
-    /// Counts in the row of this thread, made if need be. False where there is none to be had.
+    /// Counts in the row of this thread, made if needed. Returns false if no row is available.
     fn observe_in_own_row(&self, slot: u32, bucket: usize, value: f64) -> bool {
         let block = if slot == 0 { None } else { thread::block() };
         let row = block.and_then(|block| POOL.make_row(block, slot, self.buckets().len()));
         if let Some(row) = row {
-            // SAFETY: as in `observe`.
+            // SAFETY: as in `count`.
             unsafe { row::observe_owned(row, bucket, value) };
         }
         row.is_some()
@@ -140,7 +141,7 @@ impl Histogram {
         unsafe { self.buckets.as_ref() }
     }
 
-    /// Counts one observation, and keeps it as an exemplar of this trace whatever the filter says.
+    /// Counts one observation and stores it as an exemplar of this trace, whatever the filter is.
     pub fn observe_with_exemplar(&self, value: f64, context: TraceContext) {
         self.observe(value);
         if value.is_finite() {
@@ -150,7 +151,7 @@ impl Histogram {
         }
     }
 
-    /// Observes the seconds until the guard is dropped.
+    /// Starts a timer that observes the elapsed seconds when the guard is dropped.
     #[must_use = "the time is taken when the guard is dropped"]
     pub fn start_timer(&self) -> TimerGuard {
         TimerGuard {
@@ -181,14 +182,14 @@ impl Instrument for Histogram {
     }
 }
 
-/// Observes, when dropped, the seconds since it was made.
+/// A guard that observes, when dropped, the seconds since it was made.
 pub struct TimerGuard {
     histogram: Option<Histogram>,
     start: Stopwatch,
 }
 
 impl TimerGuard {
-    /// Observes nothing.
+    /// Drops the guard without an observation.
     pub fn discard(mut self) {
         self.histogram = None;
     }

@@ -1,9 +1,9 @@
-//! New trace and span ids.
+//! Generation of trace and span ids.
 //!
-//! Each thread has a generator of its own, seeded by the system: an id costs a few additions and
-//! rotations and no lock. The generator is fast, not secret: who sees many ids can tell the next
-//! ones, so they are no tokens. After a `fork` the child seeds anew, or parent and child would make
-//! the same ids.
+//! Each thread has its own generator, seeded by the system: an id costs a few additions and rotations
+//! and no lock. The generator is fast but not cryptographic: an observer of many ids can predict the
+//! next ones, so they must not serve as tokens. After a `fork` the child reseeds; otherwise parent and
+//! child would generate the same ids.
 
 use std::cell::Cell;
 use std::collections::hash_map::RandomState;
@@ -14,9 +14,10 @@ use barograph_model::context::{SpanId, TraceContext, TraceFlags, TraceId};
 
 use crate::process;
 
-/// A context of a new trace, in a first span of it: random ids, and the flag that says so.
+/// Returns the context of a new trace, in its first span: random ids, with the flag for random trace
+/// ids.
 ///
-/// It is not sampled; who decides that adds the flag.
+/// It is not sampled; the sampler adds that flag.
 ///
 /// ```
 /// use barograph_core::ids;
@@ -30,23 +31,23 @@ pub fn new_trace() -> TraceContext {
     RANDOM.with(|random| {
         retry(|| {
             let trace = u128::from(random.next()) << 64 | u128::from(random.next());
-            // The right-most 56 bits are what others may take for the random ones.
+            // Others may rely on the right-most 56 bits as the random ones, so they are never all zero.
             let trace = if trace << 72 == 0 { 0 } else { trace };
             TraceContext::new(trace, random.next(), TraceFlags::RANDOM)
         })
     })
 }
 
-/// A context of a new span in the trace of its parent, with the flags of that.
+/// Returns the context of a new span in the trace of its parent, with the flags of the parent.
 ///
-/// It is made here, so it is not remote.
+/// It is made in this process, so it is not remote.
 #[inline]
 pub fn child_of(parent: TraceContext) -> TraceContext {
     let trace = parent.trace_id().get();
     RANDOM.with(|random| retry(|| TraceContext::new(trace, random.next(), parent.flags())))
 }
 
-/// A new trace id. All of its 128 bits are random, so its trace has [`TraceFlags::RANDOM`].
+/// Returns a new trace id. All of its 128 bits are random, so its trace has [`TraceFlags::RANDOM`].
 ///
 /// Source: W3C Trace Context level 2, "Random Trace ID Flag".
 #[inline]
@@ -54,13 +55,13 @@ pub fn trace_id() -> TraceId {
     new_trace().trace_id()
 }
 
-/// A new span id.
+/// Returns a new span id.
 #[inline]
 pub fn span_id() -> SpanId {
     RANDOM.with(|random| retry(|| SpanId::new(random.next())))
 }
 
-/// 64 random bits, from the same generator.
+/// Returns 64 random bits from the same generator.
 #[inline]
 pub fn random() -> u64 {
     RANDOM.with(Random::next)
@@ -75,7 +76,7 @@ thread_local! {
     };
 }
 
-/// xoshiro256++ of Blackman and Vigna: 256 bits of state, all of them random at first.
+/// The generator xoshiro256++ of Blackman and Vigna: 256 bits of state, all of them random at first.
 struct Random {
     state: [Cell<u64>; 4],
     /// The [generation](process::generation) of the process in which it was seeded; 0 before that.
@@ -104,8 +105,9 @@ impl Random {
         result
     }
 
-    /// Seeds from the keys that the system gives the hash maps of a thread. These are read once and
-    /// then counted up, so time and process are mixed in: a forked child goes on counting.
+    /// Seeds the state from the keys that the system gives the hash maps of a thread. These are read
+    /// once and then incremented, so time and process id are mixed in: a forked child would continue
+    /// the same sequence.
     #[cold]
     fn seed(&self, generation: u64) {
         process::watch_forks();
@@ -115,14 +117,14 @@ impl Random {
             let mut hasher = RandomState::new().build_hasher();
             hasher.write_u64(now);
             hasher.write_u32(std::process::id());
-            // Never all zero, which xoshiro would stay at.
+            // Never all zero, a state that xoshiro cannot leave.
             word.set(hasher.finish() | u64::from(at == 0));
         }
         self.generation.set(generation);
     }
 }
 
-/// What is not zero, which a second try almost never needs.
+/// Calls `make` until it returns a value that is not zero. A second call is almost never needed.
 #[inline]
 fn retry<T>(mut make: impl FnMut() -> Option<T>) -> T {
     loop {

@@ -1,4 +1,4 @@
-//! Infos: facts about something, as labels.
+//! Info metrics: facts as labels.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,7 +8,7 @@ use barograph_model::snapshot::{FamilyView, Point, Value};
 
 use crate::key::Key;
 
-/// Facts about something that rarely change, as labels. Clones share storage.
+/// An info metric: facts that rarely change, as labels. Clones share storage.
 ///
 /// Source: OpenMetrics 1.0 "Info".
 ///
@@ -47,7 +47,7 @@ impl Info {
         self.facts.clone()
     }
 
-    /// Sets all facts at once. Before the first time the info is not shown.
+    /// Sets all facts at once. The info is not shown before the first call.
     pub fn set(&self, facts: &[(&str, &str)]) {
         let mut labels = PackedLabels::default();
         facts.render(&mut labels);

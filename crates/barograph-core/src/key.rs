@@ -1,10 +1,10 @@
-//! From a label set, as a program holds it, to its series.
+//! Lookup of the series of a label set, as the program holds it.
 //!
-//! A family has one table, keyed by the text of the labels: that is what makes two label sets the
-//! same, whatever types they were given in. Text is not the fastest key, though. A family that is
-//! used with numbers and enums gets a [`Front`] for that shape: an array indexed by the enums, or a
-//! table keyed by numbers and the rest of the text. A front that does not know a label set asks the
-//! table and remembers the answer.
+//! A family has one table, keyed by the text of the labels: two label sets are the same if their text
+//! is, whatever types they were given in. Text is not the fastest key, though. A family that is used
+//! with numbers and enums gets a [`Front`] for that shape: an array indexed by the enums, or a table
+//! keyed by numbers and the remaining text. A front that does not know a label set asks the table of
+//! the family and remembers the answer.
 
 #![expect(
     unsafe_code,
@@ -22,13 +22,13 @@ use crate::storage::{Storage, Unlink};
 use crate::sync::{AtomicPtr, Mutex, Ordering, lock};
 use crate::table::Table;
 
-/// How a kind of label set is looked up.
+/// The lookup method of a kind of label set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Shape {
     /// By the text of all values.
     Strs,
-    /// By an index less than this.
+    /// By an index less than this number.
     Dense(usize),
     /// By numbers, and the text of the other values.
     Typed,
@@ -36,21 +36,22 @@ pub enum Shape {
     Pairs,
 }
 
-/// Label values that find a series. Derived along with `LabelSet`; implemented for arrays of text,
-/// whose names are given when the family is made, and for slices of name and value.
+/// Label values that identify a series. Derived along with `LabelSet`; implemented for arrays of text,
+/// whose names are given when the family is made, and for slices of names and values.
 ///
-/// Not to be implemented by hand: what it hands over has to agree with itself, and that is the
-/// derive's business.
+/// Not to be implemented by hand: the items of an implementation must agree with each other, which the
+/// derive ensures.
 pub trait Key {
-    /// How it is looked up.
+    /// The lookup method.
     #[doc(hidden)]
     const SHAPE: Shape;
 
-    /// Finds the series, with the calls of [`Lookup`] that the shape has.
+    /// Finds the series, with the calls of [`Lookup`] that belong to the shape.
     #[doc(hidden)]
     fn find<'c>(&self, at: Lookup<'c>) -> Found<'c>;
 
-    /// Writes each value as text, in the order of the names; for pairs each name in front.
+    /// Writes each value as text, in the order of the names; for pairs, with each name before its
+    /// value.
     #[doc(hidden)]
     fn render(&self, out: &mut PackedLabels);
 }
@@ -98,7 +99,7 @@ impl Key for [&str] {
     }
 }
 
-/// Names and values in any order. Of a name that stands twice, the last value counts.
+/// Names and values in any order. If a name occurs twice, the last value counts.
 impl Key for [(&str, &str)] {
     const SHAPE: Shape = Shape::Pairs;
 
@@ -111,7 +112,7 @@ impl Key for [(&str, &str)] {
 
     fn render(&self, out: &mut PackedLabels) {
         let mut pairs: Vec<&(&str, &str)> = self.iter().collect();
-        // Stable, so that the last of those with the same name stays last.
+        // Stable, so that the last pair with a name stays last.
         pairs.sort_by_key(|pair| pair.0);
         for (i, (name, value)) in pairs.iter().enumerate() {
             if pairs.get(i + 1).is_none_or(|next| next.0 != *name) {
@@ -122,9 +123,10 @@ impl Key for [(&str, &str)] {
     }
 }
 
-/// A way into a family for one shape of label set.
+/// An index of a family's series for one shape of label set.
 pub(crate) struct Front {
-    /// Where each value of the shape stands in the family's order. None where both are the same.
+    /// The position of each value of the shape in the family's order. `None` if both orders are the
+    /// same.
     order: Option<Box<[u8]>>,
     kind: Kind,
 }
@@ -134,7 +136,7 @@ enum Kind {
     Dense(Box<[AtomicPtr<Series>]>),
     Typed {
         table: Table,
-        /// Taken before the table is written, and after the family's lock.
+        /// Locked before the table is written, and only after the family's lock.
         records: Mutex<Vec<*mut Record>>,
     },
 }
@@ -144,7 +146,7 @@ unsafe impl Send for Front {}
 // SAFETY: as above.
 unsafe impl Sync for Front {}
 
-/// Numbers of a label set, and its series, whose text has the other values.
+/// The numbers of a label set, and its series, whose text has the other values.
 #[repr(align(64))]
 struct Record {
     series: *const Series,
@@ -154,21 +156,21 @@ struct Record {
 
 const MOST_WORDS: usize = 6;
 
-/// A record that is in no table any more.
+/// A record that was removed from its table.
 struct RetiredRecord(*mut Record);
 
-// SAFETY: nothing in a record belongs to a thread.
+// SAFETY: nothing in a record is bound to a thread.
 unsafe impl Send for RetiredRecord {}
 
 impl Drop for RetiredRecord {
     fn drop(&mut self) {
-        // SAFETY: it was made by `Box::into_raw`; whoever drops this has waited for the readers.
+        // SAFETY: it was made by `Box::into_raw`; the code that drops this has waited for the readers.
         drop(unsafe { Box::from_raw(self.0) });
     }
 }
 
 impl Front {
-    /// A front for label sets of a shape whose values are given under `names`, in that order.
+    /// Returns a front for label sets of a shape whose values are given under `names`, in that order.
     pub(crate) fn new(shape: Shape, names: &[&str], storage: &Storage) -> Arc<Self> {
         let place = |name: &&str| {
             let place = storage.label_names.iter().position(|n| **n == **name);
@@ -190,7 +192,7 @@ impl Front {
         })
     }
 
-    /// The values of a label set in the family's order.
+    /// Returns the values of a label set in the family's order.
     pub(crate) fn pack<K: Key + ?Sized>(&self, key: &K) -> PackedLabels {
         let mut packed = PackedLabels::default();
         key.render(&mut packed);
@@ -229,7 +231,7 @@ impl Front {
         });
     }
 
-    /// Where in the family's order the value stands that is the `index`th of the shape.
+    /// Returns the position in the family's order of the `index`th value of the shape.
     #[inline(always)]
     fn place(&self, index: usize) -> usize {
         match &self.order {
@@ -239,10 +241,10 @@ impl Front {
     }
 }
 
-/// Asks a lookup to remember the answer.
+/// Makes a lookup remember the series.
 struct Learn<'c> {
     series: &'c Series,
-    /// What the remembering left behind.
+    /// Retired memory that the insertion left behind.
     garbage: RefCell<Vec<Box<dyn Send>>>,
 }
 
@@ -285,7 +287,7 @@ impl Drop for Front {
     }
 }
 
-/// A family and a way into it, for one lookup.
+/// A family and a front of it, for one lookup.
 #[derive(Clone, Copy)]
 pub struct Lookup<'c> {
     pub(crate) storage: &'c Storage,
@@ -293,7 +295,7 @@ pub struct Lookup<'c> {
     learn: Option<&'c Learn<'c>>,
 }
 
-/// What a lookup found.
+/// The result of a lookup.
 pub struct Found<'c>(pub(crate) Option<&'c Series>);
 
 impl<'c> Lookup<'c> {
@@ -306,12 +308,12 @@ impl<'c> Lookup<'c> {
         }
     }
 
-    /// The series with these values, in the order of the names.
+    /// Returns the series with these values, in the order of the names.
     #[doc(hidden)]
     #[inline(always)]
     pub fn strs<const N: usize>(self, values: &[&str; N]) -> Found<'c> {
-        // By reference all the way: a copy would read in wide words what was just written in
-        // narrow ones, and wait for that.
+        // By reference all the way: a copy would read with wide loads what was just written with narrow
+        // stores, and stall.
         match &self.front.order {
             None => Found(self.storage.find(values)),
             Some(order) => self.strs_in(order, values),
@@ -327,7 +329,7 @@ impl<'c> Lookup<'c> {
         Found(self.storage.find(&sorted))
     }
 
-    /// The series at an index that stands for all values.
+    /// Returns the series at an index that stands for all values.
     #[doc(hidden)]
     #[inline(always)]
     pub fn dense(self, index: usize) -> Found<'c> {
@@ -342,13 +344,13 @@ impl<'c> Lookup<'c> {
             // Release: pairs with the Acquire below.
             place.store(series.cast_mut(), Ordering::Release);
         }
-        // Acquire: pairs with the Release above; the series is whole.
+        // Acquire: pairs with the Release above; the series is fully written.
         let series = place.load(Ordering::Acquire);
         // SAFETY: series live as long as the storage.
         Found(unsafe { series.as_ref() })
     }
 
-    /// The series with these numbers, and these texts for the other values, each with its index
+    /// Returns the series with these numbers, and these texts for the other values, each with its index
     /// among the names.
     #[doc(hidden)]
     #[inline(always)]
@@ -410,11 +412,11 @@ impl<'c> Lookup<'c> {
     }
 }
 
-/// The record at an address from a front's table.
+/// Returns the record at an address from a front's table.
 #[inline(always)]
 fn record_at<'a>(address: u64) -> &'a Record {
     let record = std::ptr::with_exposed_provenance::<Record>(address as usize);
-    // SAFETY: such tables hold addresses of records only. They live while a thread is pinned that
-    // found one, and every caller is, or holds the lock without which none is retired.
+    // SAFETY: such tables hold addresses of records only. A record lives while a thread that found it
+    // is pinned, and every caller is pinned or holds the lock that is needed to retire records.
     unsafe { &*record }
 }

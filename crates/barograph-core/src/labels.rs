@@ -1,4 +1,4 @@
-//! Label sets as a program writes them: structs with a derive, and single values for the macros.
+//! Label sets in the program's own types: structs with a derive, and single values for the macros.
 //!
 //! ```
 //! extern crate barograph_core as barograph;
@@ -35,18 +35,18 @@ pub use crate::key::{Found, Key, Lookup, Shape};
 
 /// A struct whose fields are labels. Implemented by `#[derive(LabelSet)]`.
 ///
-/// Fields can be `&str`, `String`, `Cow<str>`, integers, `bool`, and enums that derive
-/// [`LabelValue`]. Enums are the fastest, text comes last. `#[label(name = "...")]` gives a label
+/// Fields can be `&str`, `String`, `Cow<str>`, integers, `bool`, and enums that derive [`LabelValue`].
+/// Enums are the fastest to look up, text is the slowest. `#[label(name = "...")]` gives a label
 /// another name than the field's.
 pub trait LabelSet: Key {
-    /// The names of the labels, sorted.
+    /// Returns the names of the labels, sorted.
     fn names() -> &'static [&'static str];
 }
 
 /// An enum whose variants are the values of a label. Implemented by `#[derive(LabelValue)]`, together
 /// with [`ToLabel`].
 ///
-/// A variant's text is its name in snake case, or what `#[label(name = "...")]` says.
+/// The text of a variant is its name in snake case, or the name given with `#[label(name = "...")]`.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no label value",
     note = "derive `LabelValue` for an enum without fields, or use text, an integer or `bool`"
@@ -55,7 +55,7 @@ pub trait LabelValue {
     /// The text of each variant.
     const NAMES: &'static [&'static str];
 
-    /// The place of this variant in [`NAMES`](Self::NAMES).
+    /// Returns the position of this variant in [`NAMES`](Self::NAMES).
     fn index(&self) -> usize;
 }
 
@@ -65,11 +65,11 @@ pub trait LabelValue {
     note = "use text, an integer, `bool`, `char`, or an enum that derives `LabelValue`"
 )]
 pub trait ToLabel {
-    /// Its text, in `buffer` where it has none of its own.
+    /// Returns its text, written to `buffer` if the value is not text itself.
     fn to_label<'a>(&'a self, buffer: &'a mut LabelBuffer) -> &'a str;
 }
 
-/// Room for the text of one number.
+/// A buffer for the text of one number or character.
 #[derive(Default)]
 pub struct LabelBuffer {
     number: itoa::Buffer,
@@ -77,7 +77,7 @@ pub struct LabelBuffer {
 }
 
 impl LabelBuffer {
-    /// Empty.
+    /// Returns an empty buffer.
     pub fn new() -> Self {
         Self::default()
     }

@@ -1,21 +1,22 @@
-//! Instruments, families and registries: the part of barograph that runs where things happen.
+//! Instruments, families and registries: the part of barograph on the hot path of an application.
 //!
-//! This room is a crate of its own because it is the hot path: it has no heavy dependency, its
-//! lock-free protocols are checked by loom, and `unsafe` lives here and nowhere else. It links under a
-//! name, so that cargo refuses two versions of it in one program instead of splitting its numbers in
-//! silence. It spawns no thread and reads no environment.
+//! This is a separate crate because it is the hot path: it has no heavy dependency, its lock-free
+//! protocols are checked by loom, and `unsafe` is confined to it. It has a `links` key, so that cargo
+//! refuses two versions of it in one program instead of silently splitting its metrics. It spawns no
+//! thread and reads no environment variable.
 //!
 //! Where to start: [`registry::Registry`] makes [`counter::Counter`], [`gauge::Gauge`],
-//! [`histogram::Histogram`] and the others, alone or in a [`family::Family`]; [`counter!`] and its
-//! like do so in one line. [`current`] says which trace a thread works for, and
-//! [`snapshot`](barograph_model::snapshot) is what readers see.
+//! [`histogram::Histogram`] and the others, alone or in a [`family::Family`]; [`counter!`] and the
+//! similar macros do so in one line. [`current`] has the trace context of a thread, and
+//! [`snapshot`](barograph_model::snapshot) is the form in which exporters read metrics.
 //!
-//! How it is fast, from the bottom up: `pool` gives each thread cells of its own, so that an addition
-//! is a load and a store; a histogram's `row` is such a cell with buckets, readable while it is
-//! written; `table` finds a label set without a lock. Each of them tells its protocol before its code.
+//! The fast path, from the bottom up: `pool` gives each thread its own cells, so that an addition is a
+//! load and a store; a histogram's `row` is such a cell with buckets, readable while it is written;
+//! `table` finds a label set without a lock. Each of these modules explains its protocol before its
+//! code.
 #![warn(missing_docs)]
 
-// The order is the floor plan: a module uses only those above it.
+// The modules are in dependency order: each uses only those above it.
 mod sync;
 pub mod cache;
 mod row;

@@ -1,14 +1,15 @@
-//! The macros for the everyday case: one line where something happens.
+//! Macros that record into the global registry with one line at the callsite.
 
-/// The counter of a name and labels in the global registry: `counter!("orders", kind = "web").inc()`.
+/// Returns the counter with a name and labels in the global registry: `counter!("orders", kind =
+/// "web").inc()`.
 ///
 /// Keys are names or text, values are text, integers, `bool`, `char` or enums that derive
-/// [`LabelValue`](crate::labels::LabelValue). Where all values are constant the counter is found once
-/// and kept at the call site; else the labels are looked up.
+/// [`LabelValue`](crate::labels::LabelValue). If all values are constant, the counter is found once and
+/// kept at the callsite; otherwise the labels are looked up at each call.
 ///
-/// The same name has the same kind of instrument and the same label names everywhere. A call site
-/// that disagrees with an earlier one records nowhere, is counted, and is reported once with both
-/// places.
+/// A name must have the same kind of instrument and the same label names everywhere. A callsite that
+/// conflicts with an earlier one gets a no-op instrument, is counted, and is reported once with both
+/// source locations.
 ///
 /// ```
 /// use barograph_core::{counter, describe};
@@ -30,7 +31,8 @@ macro_rules! counter {
     };
 }
 
-/// The counter of any numbers that are not negative: `counter_f64!("cost", currency = "EUR").add(1.5)`.
+/// Returns the counter of non-negative floats with a name and labels: `counter_f64!("cost", currency =
+/// "EUR").add(1.5)`.
 ///
 /// Arguments as in [`counter!`](crate::counter!).
 #[macro_export]
@@ -42,7 +44,8 @@ macro_rules! counter_f64 {
     };
 }
 
-/// The up-down counter of a name and labels: `up_down_counter!("queue", name = "mail").dec()`.
+/// Returns the up-down counter with a name and labels: `up_down_counter!("queue", name =
+/// "mail").dec()`.
 ///
 /// Arguments as in [`counter!`](crate::counter!).
 #[macro_export]
@@ -54,7 +57,7 @@ macro_rules! up_down_counter {
     };
 }
 
-/// The gauge of a name and labels: `gauge!("temperature", room = "cellar").set(12.5)`.
+/// Returns the gauge with a name and labels: `gauge!("temperature", room = "cellar").set(12.5)`.
 ///
 /// Arguments as in [`counter!`](crate::counter!).
 #[macro_export]
@@ -66,7 +69,7 @@ macro_rules! gauge {
     };
 }
 
-/// The gauge of whole numbers: `gauge_i64!("workers").set(4)`.
+/// Returns the gauge of integers with a name and labels: `gauge_i64!("workers").set(4)`.
 ///
 /// Arguments as in [`counter!`](crate::counter!).
 #[macro_export]
@@ -78,9 +81,10 @@ macro_rules! gauge_i64 {
     };
 }
 
-/// The histogram of a name and labels: `histogram!("job.duration", job = "mail").observe(0.3)`.
+/// Returns the histogram with a name and labels: `histogram!("job.duration", job =
+/// "mail").observe(0.3)`.
 ///
-/// Arguments as in [`counter!`](crate::counter!). Its bounds are those for seconds when
+/// Arguments as in [`counter!`](crate::counter!). Its bounds are those for seconds if
 /// [`describe!`](crate::describe!) gave it the unit `s` before, or its name ends in `_seconds`.
 #[macro_export]
 macro_rules! histogram {
@@ -89,10 +93,10 @@ macro_rules! histogram {
     };
 }
 
-/// Says in which unit a family of the macros measures, and what: `describe!("orders", "{order}",
+/// Sets the unit and the help text of a family used by the macros: `describe!("orders", "{order}",
 /// "Orders placed.")`.
 ///
-/// Best before the first use. A family that nobody describes has its name as its help.
+/// Best called before the first use. A family without a description has its name as its help.
 #[macro_export]
 macro_rules! describe {
     ($name:expr, $unit:expr, $help:expr $(,)?) => {

@@ -15,7 +15,7 @@ impl Number for f64 {}
 pub(crate) mod sealed {
     use super::{AtomicU64, Rejection, storage};
 
-    /// How a number lies in a cell.
+    /// The representation of a number in a cell.
     pub trait Number: Sized {
         const ONE: Self;
         const ZERO: Self;
@@ -27,7 +27,7 @@ pub(crate) mod sealed {
         fn to_f64(self) -> f64;
         fn plus(self, other: Self) -> Self;
         fn negated(self) -> Self;
-        /// Why a sum cannot take it in, for sums that only grow if `growing`.
+        /// Returns why a sum cannot accept the number; negative numbers are refused only if `GROWING`.
         #[doc(hidden)]
         fn refusal<const GROWING: bool>(self) -> Option<Rejection>;
         /// Adds to a cell that other threads write too.
@@ -111,7 +111,7 @@ impl sealed::Number for f64 {
 
     #[inline(always)]
     fn refusal<const GROWING: bool>(self) -> Option<Rejection> {
-        // One compare sorts out all but numbers that are finite and not negative.
+        // One range check accepts finite numbers and, if the sum is growing, refuses negative ones.
         let least = if GROWING { 0.0 } else { f64::MIN };
         if self >= least && self < f64::INFINITY {
             None

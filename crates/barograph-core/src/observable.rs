@@ -1,4 +1,4 @@
-//! Observable instruments: values that a callback gives when somebody collects.
+//! Observable instruments: values that a callback provides at collection.
 
 use std::cell::Cell;
 use std::collections::HashMap;
@@ -28,18 +28,18 @@ pub(crate) struct Observable {
     pub(crate) number: storage::Number,
     limit: usize,
     counts: Counts,
-    /// Callbacks that the next collection begins with. Apart from those that run, so that a callback
+    /// Callbacks that run from the next collection on. Separate from those that run, so that a callback
     /// may add another one.
     added: Mutex<Vec<Callback>>,
-    /// Locked while callbacks run, so nobody waits for it without a limit; see [`is_inside`].
+    /// Locked while callbacks run, so the wait for it has a limit; see [`is_inside`].
     state: Mutex<State>,
-    /// The number of label sets that are known.
+    /// The number of known label sets.
     series: AtomicUsize,
     has_timed_out: AtomicBool,
 }
 
-/// How often it is looked whether the callbacks that another collection runs have ended, and the pause
-/// between two looks: five seconds in all, half of what Prometheus waits for a page.
+/// The number of attempts to lock callbacks that another collection runs, and the pause between two
+/// attempts: five seconds in all, half of the time that Prometheus waits for a scrape.
 const LOOKS: u32 = 1000;
 const PAUSE: Duration = Duration::from_millis(5);
 
@@ -50,23 +50,23 @@ thread_local! {
 /// Returns true while this thread runs a callback.
 ///
 /// A callback that collects would wait for itself, or for another thread whose callback waits for this
-/// one. So inside of a callback observable instruments have nothing to show.
+/// one. Observable instruments therefore have no values inside a callback.
 fn is_inside() -> bool {
     INSIDE.get()
 }
 
 struct State {
     callbacks: Vec<Callback>,
-    /// The number of each label set that was ever seen, and when it began.
+    /// The index and the start time of each known label set.
     known: HashMap<PackedLabels, (usize, u64)>,
-    /// The next number. 0 is the overflow series.
+    /// The next index. 0 is the overflow series.
     next: usize,
     panicked: bool,
 }
 
 type Callback = Box<dyn FnMut(&mut Sheet<'_>) + Send>;
 
-/// What the callbacks of one collection say.
+/// The values observed by the callbacks of one collection.
 pub(crate) struct Sheet<'c> {
     of: &'c Observable,
     values: HashMap<PackedLabels, Observed>,
@@ -89,7 +89,7 @@ impl Observed {
     }
 }
 
-/// Takes the values that a callback observes.
+/// Receives the values that a callback observes.
 ///
 /// ```
 /// use barograph_core::registry::Registry;
@@ -106,11 +106,11 @@ pub struct Observer<'a, 'c, N: Number> {
 }
 
 impl<N: Number> Observer<'_, '_, N> {
-    /// The value of one label set at this moment. A second value for the same replaces the first.
+    /// Observes the current value of one label set. A second value for the same label set replaces the
+    /// first.
     ///
-    /// A counter's value that is negative or not finite is dropped and counted; any other is shown as it
-    /// is. Label sets past the limit add up in the overflow series, which wraps around if the numbers
-    /// are whole.
+    /// A counter's value that is negative or not finite is dropped and counted; any other is shown as
+    /// it is. Label sets past the limit add up in the overflow series, which wraps around for integers.
     pub fn observe(&mut self, value: N, labels: &[(&str, &str)]) {
         let of = self.sheet.of;
         if of.growing
@@ -187,7 +187,7 @@ impl Observable {
         self.added.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The state, unless the callbacks that another thread runs take too long.
+    /// Locks the state, unless the callbacks that another thread runs take too long.
     fn state(&self) -> Option<MutexGuard<'_, State>> {
         for _ in 0..LOOKS {
             match self.state.try_lock() {
@@ -209,8 +209,8 @@ impl Observable {
         None
     }
 
-    /// Runs the callbacks. One at a time, and a panic of one does no harm to the others. Inside of a
-    /// callback it runs none, nor where another thread runs them and does not end in time.
+    /// Runs the callbacks one after the other; a panic of one does not affect the others. Inside a
+    /// callback, or while callbacks of another thread do not end in time, it runs none.
     pub(crate) fn collect(&self) -> ObservedView {
         let state = (!is_inside()).then(|| self.state()).flatten();
         let Some(mut state) = state else {
@@ -247,7 +247,7 @@ impl Observable {
         let Sheet {
             values, overflow, ..
         } = sheet;
-        // Label sets that come and go must not pile up for ever.
+        // Label sets that come and go must not accumulate.
         if known.len() > self.limit.saturating_mul(4) {
             known.retain(|labels, _| values.contains_key(labels));
         }
@@ -320,7 +320,7 @@ impl Observable {
     }
 }
 
-/// What the callbacks said in one collection.
+/// The values observed by the callbacks of one collection.
 pub(crate) struct ObservedView {
     descriptor: Arc<Descriptor>,
     points: Vec<(usize, u64, Option<PackedLabels>, Observed)>,

@@ -13,12 +13,12 @@
 //! * Chunks of cells are made by the lessee on first touch and published once. They count against a
 //!   **budget** of bytes for the whole process; past it a thread has no cell and adds to the cell that
 //!   all threads share.
-//! * **Pins** say that a thread holds a reference which it found in a table and has not counted. Who
-//!   wants to reuse memory unlinks it first, then makes every running thread pass a barrier
-//!   ([`Barrier`]), and then waits until it has seen each block without a pin. A thread that pins after
-//!   the barrier sees the table without the entry; one that pinned before is seen.
-//! * A slot is given back when nobody can write to it any more. Its cells are set to zero then, under
-//!   the lock that hands out slots.
+//! * **Pins** mark that a thread holds a reference which it found in a table and has not counted.
+//!   Memory is reused only after it was unlinked, then every running thread has passed a barrier
+//!   ([`Barrier`]), and then each block was seen without a pin. A thread that pins after the barrier
+//!   sees the table without the entry; one that pinned before is seen.
+//! * A slot is given back when no thread can write to it any longer. Its cells are set to zero then,
+//!   under the lock that hands out slots.
 
 #![expect(unsafe_code, reason = "cells are published by pointer and never freed")]
 
@@ -27,7 +27,7 @@ use std::sync::Arc;
 use crate::row;
 use crate::sync::{AtomicPtr, AtomicU64, Mutex, Ordering, fence, lock};
 
-/// Cells in a chunk: 4 KiB.
+/// The cells in a chunk: 4 KiB.
 pub(crate) const CHUNK: usize = if cfg!(loom) { 2 } else { 512 };
 const CELL_CHUNKS: usize = if cfg!(loom) { 2 } else { 128 };
 const ROW_CHUNKS: usize = if cfg!(loom) { 2 } else { 8 };
@@ -36,8 +36,8 @@ const CHUNK_BYTES: usize = CHUNK * size_of::<u64>();
 /// The cells and rows of one lease.
 #[repr(align(64))]
 pub(crate) struct Block {
-    /// How many references that are not counted the lessee holds at this moment. So wide that
-    /// references which are forgotten, and not dropped, cannot make it wrap around.
+    /// The number of uncounted references that the lessee holds at this moment. So wide that references
+    /// which are forgotten, and not dropped, cannot make it wrap around.
     pins: AtomicU64,
     cells: [AtomicPtr<[AtomicU64; CHUNK]>; CELL_CHUNKS],
     rows: [AtomicPtr<[AtomicPtr<AtomicU64>; CHUNK]>; ROW_CHUNKS],
@@ -52,7 +52,7 @@ impl Block {
         }
     }
 
-    /// The cell of a slot, if it was touched before. Slot 0 has none: it means "no slot".
+    /// Returns the cell of a slot, if it was touched before. Slot 0 has none: it means "no slot".
     #[inline(always)]
     pub(crate) fn cell(&self, slot: u32) -> Option<&AtomicU64> {
         let slot = slot as usize;
@@ -63,7 +63,7 @@ impl Block {
         unsafe { chunk.as_ref() }.map(|chunk| &chunk[slot % CHUNK])
     }
 
-    /// The row of a slot, if it was touched before.
+    /// Returns the row of a slot, if it was touched before.
     #[inline(always)]
     pub(crate) fn row(&self, slot: u32) -> Option<*const AtomicU64> {
         let slot = slot as usize;
@@ -76,7 +76,7 @@ impl Block {
         (!row.is_null()).then_some(row.cast_const())
     }
 
-    /// Counts a reference that is not counted elsewhere.
+    /// Counts a reference that no handle counts.
     #[inline(always)]
     pub(crate) fn pin(&self) {
         let pins = self.pins.load(Ordering::Relaxed);
@@ -88,11 +88,11 @@ impl Block {
     #[inline(always)]
     pub(crate) fn unpin(&self) {
         let pins = self.pins.load(Ordering::Relaxed);
-        // Release: pairs with the Acquire in `is_pinned`; what was done under the pin is done.
+        // Release: pairs with the Acquire in `is_pinned`; what was done under the pin is visible.
         self.pins.store(pins.wrapping_sub(1), Ordering::Release);
     }
 
-    /// Whether the lessee holds a reference. Only sure after [`Barrier::heavy`].
+    /// Returns true if the lessee holds a reference. Reliable only after [`Barrier::heavy`].
     pub(crate) fn is_pinned(&self) -> bool {
         // Acquire: pairs with the Release in `unpin`.
         self.pins.load(Ordering::Acquire) != 0
@@ -106,7 +106,7 @@ impl Block {
 pub(crate) struct Barrier;
 
 impl Barrier {
-    /// The half of a thread that pins.
+    /// The half for a thread that pins.
     #[inline(always)]
     pub(crate) fn light() {
         // SeqCst: pairs with the system call in `heavy`, which is a fence on this thread; only the
@@ -118,8 +118,8 @@ impl Barrier {
         fence(Ordering::SeqCst);
     }
 
-    /// The half of whoever unlinked something. False where the system has no such barrier: then
-    /// nothing may be reused.
+    /// The half for a thread that unlinked something. Returns false if the system has no such barrier:
+    /// then nothing may be reused.
     pub(crate) fn heavy() -> bool {
         // SeqCst: pairs with the fence in `light`, or orders the unlinking before the system call.
         fence(Ordering::SeqCst);
@@ -142,11 +142,11 @@ fn membarrier() -> bool {
         && call(libc::MEMBARRIER_CMD_PRIVATE_EXPEDITED)
 }
 
-/// All blocks and slots. One for the process; a model makes its own.
+/// All blocks and slots. The process has one pool; a model makes its own.
 pub(crate) struct Pool {
     blocks: Mutex<Blocks>,
     slots: Mutex<Slots>,
-    /// Bytes in chunks and rows.
+    /// The bytes in blocks, chunks and rows.
     used: AtomicU64,
     budget: AtomicU64,
 }
@@ -163,7 +163,7 @@ struct Slots {
     rows: SlotList,
 }
 
-/// Slots of one kind: those given back, and the first never given out.
+/// Slots of one kind: those given back, and the first that was never taken.
 struct SlotList {
     free: Vec<u32>,
     next: u32,
@@ -174,7 +174,8 @@ impl SlotList {
     const fn new(chunks: usize) -> Self {
         SlotList {
             free: Vec::new(),
-            // The first chunk stays empty, so that slot 0 finds none: one check less on each add.
+            // The first chunk stays empty, so that slot 0 finds no cell: one check less on each
+            // addition.
             next: CHUNK as u32,
             end: (chunks * CHUNK) as u32,
         }
@@ -191,11 +192,11 @@ impl SlotList {
     }
 }
 
-/// The budget of a process that says nothing else.
+/// The default budget of a process.
 pub(crate) const DEFAULT_BUDGET: u64 = 64 << 20;
 
 impl Pool {
-    /// A pool that leases at most `limit` blocks.
+    /// Returns an empty pool. The first lease determines how many blocks it may lease.
     #[cfg(not(loom))]
     pub(crate) const fn new() -> Self {
         Pool {
@@ -230,8 +231,8 @@ impl Pool {
         }
     }
 
-    /// Leases a block to this thread: one that a thread gave back, or a new one. None when there are
-    /// as many as readers can be asked to add up, or the budget is spent.
+    /// Leases a block to this thread: one that a thread gave back, or a new one. Returns `None` if
+    /// there are already as many blocks as readers can be expected to add up, or the budget is spent.
     pub(crate) fn lease(&self) -> Option<&'static Block> {
         let mut blocks = lock(&self.blocks);
         if let Some(block) = blocks.free.pop() {
@@ -250,18 +251,18 @@ impl Pool {
         Some(block)
     }
 
-    /// Takes a block back from its lessee, values and all.
+    /// Takes a block back from its lessee, with its values.
     pub(crate) fn give_back(&self, block: &'static Block) {
         lock(&self.blocks).free.push(block);
     }
 
-    /// All blocks there ever were, leased or not.
+    /// Returns all blocks ever made, leased or not.
     pub(crate) fn blocks(&self) -> Arc<Vec<&'static Block>> {
         Arc::clone(lock(&self.blocks).all.get_or_insert_default())
     }
 
-    /// The cell of a slot in the block that this thread leases, made if need be. None past the
-    /// budget.
+    /// Returns the cell of a slot in the block that this thread leases, made if needed. Returns `None`
+    /// past the budget.
     pub(crate) fn make_cell<'a>(&self, block: &'a Block, slot: u32) -> Option<&'a AtomicU64> {
         if let Some(cell) = block.cell(slot) {
             return Some(cell);
@@ -275,8 +276,8 @@ impl Pool {
         block.cell(slot)
     }
 
-    /// The row of a slot in the block that this thread leases, made if need be. None past the
-    /// budget.
+    /// Returns the row of a slot in the block that this thread leases, made if needed. Returns `None`
+    /// past the budget.
     pub(crate) fn make_row(
         &self,
         block: &Block,
@@ -313,7 +314,7 @@ impl Pool {
         Some(row.cast_const())
     }
 
-    /// Whether the budget has room for so many bytes more; if so they are spent.
+    /// Spends this many bytes of the budget. Returns false, and spends nothing, if they do not fit.
     fn spend(&self, bytes: usize) -> bool {
         let bytes = bytes as u64;
         let budget = self.budget.load(Ordering::Relaxed);
@@ -325,29 +326,29 @@ impl Pool {
         fits
     }
 
-    /// Sets the budget in bytes. What is spent already stays.
+    /// Sets the budget in bytes. Memory that is already spent stays in use.
     pub(crate) fn set_budget(&self, bytes: u64) {
         self.budget.store(bytes, Ordering::Relaxed);
     }
 
-    /// Bytes in blocks, chunks and rows.
+    /// Returns the bytes in blocks, chunks and rows.
     pub(crate) fn used(&self) -> u64 {
         self.used.load(Ordering::Relaxed)
     }
 
-    /// A slot for a series of cells. None when all are taken: the series stays shared.
+    /// Takes a slot for a series of cells. Returns `None` if all are taken: the series stays shared.
     pub(crate) fn take_cell_slot(&self) -> Option<u32> {
         lock(&self.slots).cells.take()
     }
 
-    /// A slot for a series of rows. None when all are taken.
+    /// Takes a slot for a series of rows. Returns `None` if all are taken.
     pub(crate) fn take_row_slot(&self) -> Option<u32> {
         lock(&self.slots).rows.take()
     }
 
-    /// Takes back a slot that nobody can write to any more.
+    /// Takes back a slot that no thread can write to any longer.
     pub(crate) fn give_back_cell_slot(&self, slot: u32) {
-        // The lock makes whoever takes the slot next see the zeros.
+        // The lock makes the thread that takes the slot next see the zeros.
         let mut slots = lock(&self.slots);
         for block in self.blocks().iter() {
             if let Some(cell) = block.cell(slot) {
@@ -357,10 +358,10 @@ impl Pool {
         slots.cells.free.push(slot);
     }
 
-    /// Takes back a slot of rows that nobody can write to or read any more.
+    /// Takes back a slot of rows that no thread can write to or read any longer.
     ///
     /// # Safety
-    /// The rows of the slot were made with as many `buckets`, and nobody refers to one.
+    /// The rows of the slot were made with as many `buckets`, and nothing refers to one of them.
     pub(crate) unsafe fn give_back_row_slot(&self, slot: u32, buckets: usize) {
         let mut slots = lock(&self.slots);
         let (words, index) = (row::words(buckets), slot as usize);

@@ -1,6 +1,6 @@
-//! Reports events of the whole process: a fork, and an exit.
+//! Events of the whole process: a fork, and an exit.
 //!
-//! Only the C library tells of either, so this is here and not in the crates that ask.
+//! Only the C library reports either, so this is here and not in the crates that need it.
 
 #![expect(
     unsafe_code,
@@ -14,17 +14,17 @@ use std::sync::{Once, OnceLock};
 /// One more than the number of forks since [`watch_forks`].
 static FORKS: AtomicU64 = AtomicU64::new(1);
 
-/// A number that is another one in the child of a fork, as soon as [`watch_forks`] was called in the
-/// parent. A child has none of the threads of its parent, and the locks that those held stay locked.
+/// Returns a number that changes in the child of a fork, if [`watch_forks`] was called in the parent. A
+/// child has none of the threads of its parent, and the locks that those threads held stay locked.
 ///
-/// Never 0. A load.
+/// Never 0. Costs one load.
 #[inline]
 pub fn generation() -> u64 {
     FORKS.load(Ordering::Relaxed)
 }
 
-/// Has [`generation`] change in children that are forked from now on. Where there is no `fork`, nothing
-/// happens.
+/// Makes [`generation`] change in children that are forked from now on. Does nothing on systems without
+/// `fork`.
 pub fn watch_forks() {
     static WATCH: Once = Once::new();
     WATCH.call_once(|| {
@@ -33,27 +33,28 @@ pub fn watch_forks() {
             extern "C" fn forked() {
                 FORKS.fetch_add(1, Ordering::Relaxed);
             }
-            // SAFETY: the function that is registered changes an atomic and does nothing else. Without
-            // memory for it nothing is registered, and children do not know that they are.
+            // SAFETY: the registered function changes an atomic and does nothing else. Without memory
+            // for it nothing is registered, and the generation does not change in children.
             unsafe { libc::pthread_atfork(None, None, Some(forked)) };
         }
     });
 }
 
 /// Calls the function when the process exits: when `main` returns or something calls
-/// [`std::process::exit`]. Not when it is aborted or ended by a signal.
+/// [`std::process::exit`], but not when the process is aborted or ended by a signal.
 ///
-/// It is called on the thread that exits, whose thread-locals with destructors are gone, while all other
-/// threads go on; in a forked child, too. A panic in it ends with it. Only the first function counts.
+/// It is called on the thread that exits, after the destructors of that thread's thread-locals, while
+/// all other threads continue; in a forked child, too. A panic in it is caught. Only the first function
+/// counts.
 ///
-/// Returns whether it will be called.
+/// Returns true if the function will be called.
 pub fn on_exit(hook: fn()) -> bool {
     static HOOK: OnceLock<fn()> = OnceLock::new();
     static IS_REGISTERED: OnceLock<bool> = OnceLock::new();
 
     extern "C" fn run() {
         if let Some(hook) = HOOK.get() {
-            // A panic has been printed, and there is nobody to pass it on to.
+            // The panic has been printed, and there is no caller to pass it to.
             let _ = catch_unwind(hook);
         }
     }
@@ -65,7 +66,7 @@ pub fn on_exit(hook: fn()) -> bool {
 
 #[cfg(any(unix, windows))]
 fn register(function: extern "C" fn()) -> bool {
-    // libc declares it for Unix alone; it is part of C.
+    // libc declares it only for Unix; it is part of C.
     unsafe extern "C" {
         fn atexit(function: extern "C" fn()) -> std::ffi::c_int;
     }

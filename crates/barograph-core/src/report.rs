@@ -1,21 +1,21 @@
-//! Things that a person should hear of once: conflicts, full families, rejected values.
+//! Reports for people, one for each cause: conflicts, full families, rejected values.
 //!
-//! This room does not log. Whoever does, the roof, sets a hook; what happened before is kept for it,
-//! some dozens of reports at most.
+//! This crate does not log. The facade sets a hook that does; reports made before that are kept for it,
+//! at most `MOST_WAITING`.
 
 use std::sync::{Mutex, PoisonError};
 
-/// The most reports that wait for a hook.
+/// The most reports that are kept until a hook is set.
 const MOST_WAITING: usize = 64;
 
-/// A sentence for people. Each cause reports once.
+/// A sentence for people. Each cause is reported once.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    /// What happened, in lower case and without a full stop, as log lines are.
+    /// The event, in lower case and without a full stop, like log lines.
     pub message: String,
 }
 
-/// Receives reports. It must not block: it runs where the cause is.
+/// A function that receives reports. It must not block: it runs on the thread that caused the report.
 pub type Hook = fn(&Report);
 
 struct Desk {
@@ -28,7 +28,7 @@ static DESK: Mutex<Desk> = Mutex::new(Desk {
     waiting: Vec::new(),
 });
 
-/// Sets who receives reports in this process, from now on and those that wait.
+/// Sets the function that receives the reports of this process: those kept so far, and those to come.
 pub fn set_hook(hook: Hook) {
     let waiting = {
         let mut desk = DESK.lock().unwrap_or_else(PoisonError::into_inner);
@@ -40,7 +40,7 @@ pub fn set_hook(hook: Hook) {
     }
 }
 
-/// Hands in a report. The caller does so once for each cause.
+/// Makes a report. The caller does so once for each cause.
 pub fn report(message: String) {
     let report = Report { message };
     let hook = {

@@ -3,19 +3,19 @@
 //! # Protocol
 //!
 //! A row is `[sequence, sum, sum, bucket 0, bucket 1, ...]`. The sequence is even while the row is
-//! whole and odd while somebody changes it: a seqlock.
+//! consistent and odd while a thread changes it: a seqlock.
 //!
 //! * An **owned** row has one writer, the thread that leases it. The writer makes the sequence odd,
 //!   stores bucket and sum with plain loads and stores, and makes the sequence even again. It never
 //!   waits and never fails.
-//! * A **shared** row is written by any thread. A writer takes it by swapping the sequence from even
-//!   to odd; every change is an atomic addition. A thread that does not get it promotes the series and
-//!   writes a row of its own. Where there is none to be had, past the budget, it adds to the shared row
-//!   all the same. What then can be off is only a snapshot made at that moment, never a total.
-//! * A **reader** reads the sequence, the words, and the sequence again, and starts over when it was
-//!   odd or has changed. After a while it takes the row as it is: the writer may have been
-//!   descheduled in the middle. What is off then is the sum, by one observation; the count of a
-//!   histogram is never stored but always the sum of its buckets.
+//! * A **shared** row is written by any thread. A writer takes it by swapping the sequence from even to
+//!   odd; every change is an atomic addition. A thread that does not get it promotes the series and
+//!   writes its own row. If there is none available, past the budget, it adds to the shared row anyway.
+//!   Then only a snapshot made at that moment can be off, never a total.
+//! * A **reader** reads the sequence, the words, and the sequence again, and starts over if it was odd
+//!   or has changed. After a while it takes the row as it is: the writer may have been descheduled in
+//!   the middle. Then only the sum can be off, by one observation; the count of a histogram is never
+//!   stored but always the sum of its buckets.
 //!
 //! Observations go to two sums in turn. Adding to a float that was stored an instant ago is bound by
 //! the latency of store, load and add; two chains hide half of it.
@@ -31,11 +31,11 @@ const SEQUENCE: usize = 0;
 const SUM: usize = 1;
 const BUCKETS: usize = 3;
 
-/// How often a reader starts over before it takes a row as it is.
+/// The number of times a reader starts over before it takes a row as it is.
 const PATIENCE: usize = if cfg!(loom) { 1 } else { 10_000 };
-/// How often it sleeps of these because the writer was descheduled in the middle; a tenth of a second.
-/// Only to yield is not enough: a reader that is the next one again has no more patience before the
-/// writer comes back.
+/// The number of these times that it sleeps because the writer was descheduled in the middle; a tenth
+/// of a second in all. Yielding is not enough: a reader that is scheduled again at once uses up its
+/// retries before the writer comes back.
 #[cfg(not(loom))]
 const SLEEPS: usize = 1_000;
 #[cfg(not(loom))]
@@ -45,13 +45,13 @@ const A_MOMENT: std::time::Duration = std::time::Duration::from_micros(50);
 #[derive(Clone, Copy)]
 pub(crate) struct Row<'a>(&'a [AtomicU64]);
 
-/// How many words a row of so many buckets has.
+/// Returns the number of words in a row of this many buckets.
 pub(crate) fn words(buckets: usize) -> usize {
     BUCKETS + buckets
 }
 
 impl<'a> Row<'a> {
-    /// The row at `words`.
+    /// Returns the row at `words`.
     ///
     /// # Safety
     /// `words` points at `words(buckets)` words from [`alloc`] that live for `'a`.
@@ -61,8 +61,8 @@ impl<'a> Row<'a> {
         Row(unsafe { std::slice::from_raw_parts(words, BUCKETS + buckets) })
     }
 
-    /// Adds one observation to a row that all threads share, unless another thread has it at this
-    /// moment.
+    /// Adds one observation to a row that all threads share, unless another thread is writing it.
+    /// Returns true if it was added.
     pub(crate) fn try_observe_shared(self, bucket: usize, value: f64) -> bool {
         let sequence = self.0[SEQUENCE].load(Ordering::Relaxed);
         // Acquire: pairs with the Release below, so that the sums of writers follow each other.
@@ -85,13 +85,13 @@ impl<'a> Row<'a> {
         mine
     }
 
-    /// Adds one observation to a row that all threads share, whoever has it.
+    /// Adds one observation to a row that all threads share, even while another thread is writing it.
     pub(crate) fn add(self, bucket: usize, value: f64) {
         self.0[BUCKETS + bucket].fetch_add(1, Ordering::Relaxed);
         add_f64(&self.0[SUM], value);
     }
 
-    /// Adds many observations to a row that all threads share, whoever has it.
+    /// Adds many observations to a row that all threads share, even while another thread is writing it.
     pub(crate) fn add_all(self, counts: impl Iterator<Item = u64>, sum: f64) {
         for (word, count) in self.0[BUCKETS..].iter().zip(counts) {
             word.fetch_add(count, Ordering::Relaxed);
@@ -99,7 +99,8 @@ impl<'a> Row<'a> {
         add_f64(&self.0[SUM], sum);
     }
 
-    /// Adds this row's buckets to `buckets` and gives its sum. `copy` is room to work in, as long.
+    /// Adds this row's buckets to `buckets` and returns its sum. `copy` is scratch space of the same
+    /// length.
     pub(crate) fn read(self, buckets: &mut [u64], copy: &mut [u64]) -> f64 {
         let mut sum = self.read_once(copy);
         #[cfg(not(loom))]
@@ -111,7 +112,7 @@ impl<'a> Row<'a> {
             #[cfg(not(loom))]
             {
                 let sequence = self.0[SEQUENCE].load(Ordering::Relaxed);
-                // In the middle, and nothing has happened since.
+                // The writer is in the middle, and nothing has happened since the last attempt.
                 if sequence & 1 == 1 && sequence == seen {
                     if sleeps == SLEEPS {
                         break;
@@ -130,7 +131,7 @@ impl<'a> Row<'a> {
         sum
     }
 
-    /// Reads the row, unless it changes meanwhile.
+    /// Reads the row. Returns `None` if it changes meanwhile.
     pub(crate) fn read_once(self, copy: &mut [u64]) -> Option<f64> {
         // Acquire: pairs with the Release store that made the sequence even.
         let sequence = self.0[SEQUENCE].load(Ordering::Acquire);
@@ -138,13 +139,13 @@ impl<'a> Row<'a> {
             return None;
         }
         let sum = self.load(copy);
-        // Acquire: pairs with the Release fence behind the odd sequence of whoever stored a word
-        // that was read above.
+        // Acquire: pairs with the Release fence behind the odd sequence, of the writer that stored a
+        // word read above.
         fence(Ordering::Acquire);
         (self.0[SEQUENCE].load(Ordering::Relaxed) == sequence).then_some(sum)
     }
 
-    /// The words as they are at this moment, whole or not.
+    /// Reads the words as they are at this moment, consistent or not.
     pub(crate) fn load(self, copy: &mut [u64]) -> f64 {
         for (copy, word) in copy.iter_mut().zip(&self.0[BUCKETS..]) {
             *copy = word.load(Ordering::Relaxed);
@@ -153,7 +154,7 @@ impl<'a> Row<'a> {
         sum(0) + sum(1)
     }
 
-    /// Sets everything but the sequence to zero. Nobody else may write the row meanwhile.
+    /// Sets everything but the sequence to zero. No other thread may write the row meanwhile.
     pub(crate) fn clear(self) {
         for word in &self.0[SUM..] {
             word.store(0, Ordering::Relaxed);
@@ -201,7 +202,7 @@ pub(crate) fn add_f64(cell: &AtomicU64, value: f64) {
     }
 }
 
-/// A new row of so many words, all zero, on cache lines of its own.
+/// Allocates a row of this many words, all zero, on its own cache lines.
 pub(crate) fn alloc(words: usize) -> *mut AtomicU64 {
     #[cfg(loom)]
     return Box::leak((0..words).map(|_| AtomicU64::new(0)).collect::<Box<[_]>>()).as_mut_ptr();
@@ -220,7 +221,7 @@ pub(crate) fn alloc(words: usize) -> *mut AtomicU64 {
 /// Frees a row.
 ///
 /// # Safety
-/// `row` is from [`alloc`] with as many words, and nobody refers to it any more.
+/// `row` is from [`alloc`] with as many words, and nothing refers to it any longer.
 pub(crate) unsafe fn free(row: *mut AtomicU64, words: usize) {
     #[cfg(loom)]
     // SAFETY: the caller's promise; `alloc` leaked a boxed slice of that length.
@@ -258,7 +259,7 @@ mod tests {
         assert_eq!(buckets, [1, 1, 2]);
         view.clear();
         assert_eq!(view.read(&mut [0; 3], &mut [0; 3]), 0.0);
-        // SAFETY: nobody refers to it any more.
+        // SAFETY: nothing refers to it any longer.
         unsafe { free(row, words(3)) };
     }
 }

@@ -1,9 +1,9 @@
-//! Where a series lies: one cache line that lookups read, and apart from it what recordings write.
+//! The memory of a series: one cache line that lookups read, and a separate part that recordings write.
 //!
-//! Series lie in chunks that never move. A [`Series`] is the line that a lookup touches: the labels,
-//! and the slot of its cells once it is busy. The cell that all threads share lies in another array of
-//! the same chunk, [`Cold`], so that counting does not take the labels' line away from other threads'
-//! lookups.
+//! Series are stored in chunks that never move. A [`Series`] is the line that a lookup touches: the
+//! labels, and the slot of its cells once it is busy. The cell that all threads share is in another
+//! array of the same chunk, [`Cold`], so that counting does not take the labels' line away from lookups
+//! of other threads.
 
 #![expect(
     unsafe_code,
@@ -16,34 +16,35 @@ use crate::exemplar::Exemplars;
 use crate::hash;
 use crate::sync::{AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, UnsafeCell, fence};
 
-/// Half words in the line: ends of the pieces, then their text.
+/// The half words in the line: ends of the pieces, then their text.
 const INLINE: usize = 24;
 
 /// One series: the part that lookups read.
 #[repr(C, align(64))]
 pub(crate) struct Series {
-    /// The slot of its cells or rows, 0 while it has none or recordings shall take the long way.
+    /// The slot of its cells or rows; 0 while it has none or recordings have to take the slow path.
     pub(crate) hot: AtomicU32,
-    /// Handles that are bound to it; see [`hold`](Self::hold).
+    /// The number of handles that are bound to it; see [`hold`](Self::hold).
     handles: AtomicU32,
     /// Grows with each series of the family. A reader shows no series younger than itself.
     birth: AtomicU32,
-    /// Where in its chunk it lies.
+    /// Its position in the chunk.
     place: u16,
-    /// Pieces of text in its labels.
+    /// The number of pieces of text in its labels.
     pieces: UnsafeCell<u8>,
     state: AtomicU8,
-    /// `[end of piece; pieces]` and the text; or, where [`LONG`], a pointer to them.
+    /// `[end of piece; pieces]` and the text; or, if [`LONG`], a pointer to them.
     key: UnsafeCell<[u16; INLINE]>,
 }
 
-// SAFETY: `pieces` and `key` change only in `set_key`, whose caller keeps everybody else away.
+// SAFETY: `pieces` and `key` change only in `set_key`, whose caller ensures exclusive access.
 unsafe impl Sync for Series {}
-// SAFETY: as above; nothing in it belongs to a thread.
+// SAFETY: as above; nothing in it is bound to a thread.
 unsafe impl Send for Series {}
 
-/// Where pieces end, in one word, as up to four of them lie in a key, and where the last one does. For
-/// more pieces than four the word says too little to tell them apart, but is good for a hash.
+/// Returns the ends of the pieces in one word, up to four of them as they are in a key, and the end of
+/// the last one. For more than four pieces the word is too short to tell them apart, but good for a
+/// hash.
 #[inline(always)]
 pub(crate) fn packed_ends<const N: usize>(pieces: &[&str; N]) -> (u64, usize) {
     let (mut packed, mut end) = (0, 0);
@@ -54,16 +55,16 @@ pub(crate) fn packed_ends<const N: usize>(pieces: &[&str; N]) -> (u64, usize) {
     (packed, end)
 }
 
-/// What a series is to its readers.
+/// The state of a series for its readers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum State {
-    /// Nothing: never used, or given back.
+    /// Never used, or released.
     Free,
-    /// On the page.
+    /// Shown in snapshots.
     Live,
-    /// On the page again after a removal: its value is what came since.
+    /// Shown again after a removal: its value is what was recorded since.
     Revived,
-    /// Off the page until somebody records into it.
+    /// Not shown until a thread records into it.
     Removed,
 }
 
@@ -91,7 +92,7 @@ impl Series {
     }
 
     pub(crate) fn state(&self) -> State {
-        // Acquire: pairs with the Release in `set_state`; who sees it live sees its labels.
+        // Acquire: pairs with the Release in `set_state`; a reader that sees it live sees its labels.
         match self.state.load(Ordering::Acquire) & STATE {
             0 => State::Free,
             1 => State::Live,
@@ -100,7 +101,7 @@ impl Series {
         }
     }
 
-    /// Sets the state. Under the family's lock.
+    /// Sets the state. The caller holds the family's lock.
     pub(crate) fn set_state(&self, state: State) {
         let bits = match state {
             State::Free => 0,
@@ -151,15 +152,15 @@ impl Series {
         self.birth.store(birth, Ordering::Relaxed);
     }
 
-    /// Whether no label value holds a character that a text format has to escape.
+    /// Returns true if no label value has a character that a text format has to escape.
     pub(crate) fn is_clean(&self) -> bool {
         self.state.load(Ordering::Relaxed) & CLEAN != 0
     }
 
-    /// Where the pieces of its labels end, and their text.
+    /// Returns the ends of the pieces of its labels, and their text.
     #[inline(always)]
     pub(crate) fn key(&self) -> (&[u16], &str) {
-        // SAFETY: `set_key` does not run while anybody can hold the series.
+        // SAFETY: `set_key` does not run while another thread can hold the series.
         let pieces = usize::from(self.pieces.with(|pieces| unsafe { *pieces }));
         let start = self.ends();
         // SAFETY: `set_key` wrote as many ends there.
@@ -173,12 +174,12 @@ impl Series {
         (ends, unsafe { std::str::from_utf8_unchecked(text) })
     }
 
-    /// The text of its labels.
+    /// Returns the text of its labels.
     pub(crate) fn text(&self) -> &str {
         self.key().1
     }
 
-    /// Whether its labels are exactly these pieces; it has as many.
+    /// Returns true if its labels are exactly these pieces. It must have as many.
     #[inline(always)]
     pub(crate) fn is<const N: usize>(&self, pieces: &[&str; N]) -> bool {
         let (ends, end) = packed_ends(pieces);
@@ -200,8 +201,9 @@ impl Series {
         true
     }
 
-    /// Where its text lies, if its N pieces are as long as these. That alone tells most label sets
-    /// apart. `packed` is what [`packed_ends`] says of them; together they are no longer than a key.
+    /// Returns the address of its text if its N pieces are as long as these. That alone distinguishes
+    /// most label sets. `packed` is the result of [`packed_ends`] for them; together they are no longer
+    /// than a key.
     #[inline(always)]
     pub(crate) fn text_if_ends_are<const N: usize>(
         &self,
@@ -236,7 +238,7 @@ impl Series {
         Some(unsafe { ends.add(N) }.cast())
     }
 
-    /// Where the ends of its pieces lie, and behind them the text.
+    /// Returns the address of the ends of its pieces, which are followed by the text.
     #[inline(always)]
     fn ends(&self) -> *const u16 {
         let inline = self.key.with(|key| key.cast::<u16>());
@@ -248,7 +250,7 @@ impl Series {
         }
     }
 
-    /// One piece of its labels.
+    /// Returns one piece of its labels.
     #[inline(always)]
     pub(crate) fn piece(&self, index: usize) -> &[u8] {
         let (ends, text) = self.key();
@@ -259,7 +261,7 @@ impl Series {
     /// Writes the labels.
     ///
     /// # Safety
-    /// Nobody else can reach the series: it is in no table, has no handle, and no thread is pinned
+    /// Nothing else can reach the series: it is in no table, has no handle, and no thread is pinned
     /// that could have found it before.
     pub(crate) unsafe fn set_key(&self, ends: &[u16], text: &str) {
         // SAFETY: the caller's promise.
@@ -275,7 +277,7 @@ impl Series {
         } else {
             flags |= LONG;
             let long = Box::into_raw(vec![0u16; half_words].into_boxed_slice()).cast::<u16>();
-            // SAFETY: the line has room for a pointer; nobody else reads it now.
+            // SAFETY: the line has room for a pointer; no other thread reads it now.
             unsafe { inline.cast::<*mut u16>().write_unaligned(long) };
             long
         };
@@ -292,7 +294,7 @@ impl Series {
         self.state.store(others | flags, Ordering::Relaxed);
     }
 
-    /// Frees what the labels hold outside of the line.
+    /// Frees the memory that the labels hold outside the line.
     ///
     /// # Safety
     /// As for [`set_key`](Self::set_key).
@@ -306,11 +308,11 @@ impl Series {
         self.state.fetch_and(!LONG, Ordering::Relaxed);
         // SAFETY: the caller's promise.
         self.pieces.with_mut(|at| unsafe { *at = 0 });
-        // SAFETY: `set_key` made it as a boxed slice of that length; nobody refers to it.
+        // SAFETY: `set_key` made it as a boxed slice of that length; nothing refers to it.
         drop(unsafe { Box::from_raw(std::ptr::slice_from_raw_parts_mut(start, half_words)) });
     }
 
-    /// Its other half.
+    /// Returns its other half.
     #[inline]
     pub(crate) fn cold(&self) -> &Cold {
         // SAFETY: every series lies in a chunk, which has as many cold halves.
@@ -319,7 +321,7 @@ impl Series {
         unsafe { &*cold }
     }
 
-    /// Its number in the family.
+    /// Returns its number in the family.
     pub(crate) fn index(&self) -> usize {
         self.chunk().first + usize::from(self.place)
     }
@@ -332,7 +334,7 @@ impl Series {
         unsafe { &*header }
     }
 
-    /// Its exemplars, if it ever had one.
+    /// Returns its exemplars, if it ever had one.
     pub(crate) fn exemplars(&self) -> Option<&Exemplars> {
         // Acquire: pairs with the Release in `publish`.
         let column = self.chunk().exemplars.load(Ordering::Acquire);
@@ -349,7 +351,7 @@ impl Series {
         unsafe { exemplars.as_ref() }
     }
 
-    /// Its exemplars, made if need be, with so many slots.
+    /// Returns its exemplars, made with this many slots if needed.
     #[cold]
     pub(crate) fn make_exemplars(&self, slots: usize) -> &Exemplars {
         let header = self.chunk();
@@ -384,10 +386,11 @@ impl Series {
     }
 }
 
-/// Puts `fresh` into an empty place, or throws it away if somebody was faster. Gives what is there.
+/// Puts `fresh` into an empty place, or discards it if another thread was faster. Returns what is
+/// there.
 fn publish<T>(place: &AtomicPtr<T>, fresh: *mut T, throw_away: impl FnOnce(*mut T)) -> *mut T {
-    // Release: pairs with the Acquire loads of the place. Acquire: with the Release of who was
-    // faster.
+    // Release: pairs with the Acquire loads of the place. Acquire: pairs with the Release of the thread
+    // that was faster.
     let empty = std::ptr::null_mut();
     match place.compare_exchange(empty, fresh, Ordering::AcqRel, Ordering::Acquire) {
         Ok(_) => fresh,
@@ -398,19 +401,19 @@ fn publish<T>(place: &AtomicPtr<T>, fresh: *mut T, throw_away: impl FnOnce(*mut 
     }
 }
 
-/// The half of a series that recordings write until it is busy, and what only readers need.
+/// The half of a series that recordings write until it is busy, with the data that only readers need.
 pub(crate) struct Cold {
-    /// The cell that all threads share; of a histogram, the address of the row they share.
+    /// The cell that all threads share; for a histogram, the address of the row that they share.
     pub(crate) cell: AtomicU64,
-    /// Milliseconds since the Unix epoch at which it began, in the low 16 bits its slot, and in the
-    /// highest one whether it is a histogram that observed a negative value.
+    /// The start time in milliseconds since the Unix epoch, with its slot in the low 16 bits, and in
+    /// the highest bit whether it is a histogram that observed a negative value.
     began_and_slot: AtomicU64,
 }
 
 const NEGATIVE: u64 = 1 << 63;
 
 impl Cold {
-    /// When it began to count, in milliseconds since the Unix epoch.
+    /// Returns the time at which it began to count, in milliseconds since the Unix epoch.
     pub(crate) fn began(&self) -> u64 {
         (self.began_and_slot.load(Ordering::Relaxed) & !NEGATIVE) >> 16
     }
@@ -425,16 +428,15 @@ impl Cold {
             });
     }
 
-    /// The slot that readers add up, 0 for none.
+    /// Returns the slot that readers add up; 0 if there is none.
     pub(crate) fn slot(&self) -> u32 {
         // Acquire: pairs with the Release in `claim_slot`.
         (self.began_and_slot.load(Ordering::Acquire) & 0xffff) as u32
     }
 
-    /// Sets the slot unless there is one already. Returns whether it did.
+    /// Sets the slot unless there is one already. Returns true if it did.
     pub(crate) fn claim_slot(&self, slot: u32) -> bool {
-        // Release: pairs with the Acquire in `slot`; the zeros of a slot that was used before are
-        // seen.
+        // Release: pairs with the Acquire in `slot`; the zeros of a slot that was used before are seen.
         self.began_and_slot
             .fetch_update(Ordering::Release, Ordering::Relaxed, |now| {
                 (now & 0xffff == 0).then_some(now | u64::from(slot))
@@ -442,34 +444,34 @@ impl Cold {
             .is_ok()
     }
 
-    /// Notes that a negative value is about to be observed. Returns whether it is the first.
+    /// Notes that a negative value is about to be observed. Returns true if it is the first.
     pub(crate) fn note_negative(&self) -> bool {
-        // A histogram of such values shares this line with all threads, and mostly reads it.
+        // All threads that observe negative values share this line, and mostly only read it.
         let is_known = self.began_and_slot.load(Ordering::Relaxed) & NEGATIVE != 0;
         let is_first =
             !is_known && self.began_and_slot.fetch_or(NEGATIVE, Ordering::Relaxed) & NEGATIVE == 0;
-        // Release: pairs with the Acquire fence in `has_negative`; who has seen the observation sees
-        // the note.
+        // Release: pairs with the Acquire fence in `has_negative`; a reader that has seen the
+        // observation sees the note.
         fence(Ordering::Release);
         is_first
     }
 
-    /// Whether a negative value was observed since the series was made, removals included. Asked after
-    /// the row was read.
+    /// Returns true if a negative value was observed since the series was made, removals included.
+    /// Called after the row was read.
     pub(crate) fn has_negative(&self) -> bool {
         // Acquire: pairs with the Release fence in `note_negative`.
         fence(Ordering::Acquire);
         self.began_and_slot.load(Ordering::Relaxed) & NEGATIVE != 0
     }
 
-    /// Forgets the slot, and whether a negative value was observed.
+    /// Clears the slot and the note of a negative value.
     pub(crate) fn clear_slot(&self) {
         self.began_and_slot
             .fetch_and(!(NEGATIVE | 0xffff), Ordering::Relaxed);
     }
 }
 
-/// What stands in front of the series of a chunk, on a line of its own.
+/// The header in front of the series of a chunk, on its own cache line.
 #[repr(C, align(64))]
 struct Header {
     /// The number of the first series.
@@ -479,7 +481,7 @@ struct Header {
     exemplars: AtomicPtr<AtomicPtr<Exemplars>>,
 }
 
-/// Some series in a row. They live as long as the chunk and never move.
+/// Consecutive series. They live as long as the chunk and never move.
 pub(crate) struct Chunk {
     header: *mut Header,
 }
@@ -488,7 +490,7 @@ pub(crate) struct Chunk {
 unsafe impl Send for Chunk {}
 
 impl Chunk {
-    /// Room for `len` series, the first of which has the number `first`.
+    /// Allocates room for `len` series, the first of which has the number `first`.
     pub(crate) fn new(first: usize, len: usize) -> Self {
         let layout = Self::layout(len);
         // SAFETY: the layout is not empty.
@@ -515,7 +517,7 @@ impl Chunk {
             let series = Series::new(u16::try_from(place).expect("chunks are small"));
             // SAFETY: place < len.
             let at = unsafe { chunk.series_at(place) };
-            // SAFETY: it was allocated above and nobody has it yet.
+            // SAFETY: it was allocated above and nothing refers to it yet.
             unsafe { at.write(series) };
         }
         chunk
@@ -529,13 +531,13 @@ impl Chunk {
         std::alloc::Layout::from_size_align(bytes, 64).expect("chunks are small")
     }
 
-    /// The number of the first series.
+    /// Returns the number of the first series.
     pub(crate) fn first(&self) -> usize {
         // SAFETY: `header` was written in `new`.
         unsafe { (*self.header).first }
     }
 
-    /// How many series it has room for.
+    /// Returns the number of series that it has room for.
     pub(crate) fn len(&self) -> usize {
         // SAFETY: as above.
         unsafe { (*self.header).len }
@@ -548,7 +550,7 @@ impl Chunk {
         unsafe { self.header.cast::<Series>().add(1 + place) }
     }
 
-    /// The series at a place. It lives as long as the chunk.
+    /// Returns the series at a position. It lives as long as the chunk.
     pub(crate) fn series(&self, place: usize) -> *const Series {
         assert!(place < self.len());
         // SAFETY: see the line above.
@@ -564,7 +566,7 @@ impl Drop for Chunk {
             let series = unsafe { self.series_at(place) };
             // SAFETY: it was written in `new`.
             let series = unsafe { &*series };
-            // SAFETY: with `&mut self` nobody else can reach the series.
+            // SAFETY: with `&mut self` nothing else can reach the series.
             unsafe { series.drop_key() };
         }
         // SAFETY: `header` was written in `new`.

@@ -1,4 +1,4 @@
-//! What the macros expand to: a call site that finds its family once.
+//! The callsites that the macros expand to; each finds its family once.
 
 use std::sync::OnceLock;
 
@@ -11,7 +11,7 @@ use crate::registry::{self, Registry};
 use crate::report::report;
 use crate::spec::Spec;
 
-/// A call site whose labels are constant: one instrument, bound at first use.
+/// A callsite whose labels are constant: one instrument, bound at first use.
 pub struct Fixed<I: 'static> {
     name: &'static str,
     names: &'static [&'static str],
@@ -21,7 +21,7 @@ pub struct Fixed<I: 'static> {
 }
 
 impl<I: Instrument> Fixed<I> {
-    /// A call site. Names are sorted; each has its value.
+    /// Returns a callsite. The names are sorted; each has its value.
     pub const fn new(
         name: &'static str,
         names: &'static [&'static str],
@@ -37,7 +37,7 @@ impl<I: Instrument> Fixed<I> {
         }
     }
 
-    /// The instrument. One that goes nowhere when the name is taken by another kind of family.
+    /// Returns the instrument, or a no-op if the name is taken by another kind of family.
     #[inline]
     pub fn get(&self) -> &I {
         self.instrument.get_or_init(|| self.bind())
@@ -50,7 +50,7 @@ impl<I: Instrument> Fixed<I> {
     }
 }
 
-/// A call site whose label values are known when it runs.
+/// A callsite whose label values are known only at run time.
 pub struct Site<I: 'static, const N: usize> {
     name: &'static str,
     names: &'static [&'static str; N],
@@ -59,7 +59,7 @@ pub struct Site<I: 'static, const N: usize> {
 }
 
 impl<I: Instrument, const N: usize> Site<I, N> {
-    /// A call site. Names are sorted.
+    /// Returns a callsite. The names are sorted.
     pub const fn new(name: &'static str, names: &'static [&'static str; N], place: Place) -> Self {
         Site {
             name,
@@ -69,7 +69,7 @@ impl<I: Instrument, const N: usize> Site<I, N> {
         }
     }
 
-    /// The instrument for these values.
+    /// Returns the instrument for these values.
     #[inline]
     pub fn with(&'static self, values: [&str; N]) -> Ref<'static, I> {
         let family = self
@@ -79,7 +79,7 @@ impl<I: Instrument, const N: usize> Site<I, N> {
     }
 }
 
-/// The family in the global registry, or one that is nowhere if that cannot be.
+/// Returns the family in the global registry, or a no-op family if it cannot be registered.
 fn resolve<I: Instrument, K: crate::key::Key + ?Sized>(
     name: &str,
     names: &[&str],

@@ -1,4 +1,4 @@
-//! What is asked for when a family is registered, and why it can be refused.
+//! The properties of a family to register, and the errors of registration.
 
 use std::fmt;
 use std::panic::Location;
@@ -8,7 +8,7 @@ use barograph_model::bounds::Bounds;
 use barograph_model::descriptor::Kind;
 use barograph_model::name::{InvalidLabel, InvalidName};
 
-/// What is asked for. What is not said here the family decides.
+/// The requested properties of a family. Those that are not set are left to the family.
 #[derive(Clone, Debug)]
 pub struct Spec {
     pub(crate) name: Box<str>,
@@ -35,7 +35,7 @@ impl Spec {
         }
     }
 
-    /// The bounds of a histogram: those given, or what suits its unit.
+    /// Returns the bounds of a histogram: those given, or those that suit its unit.
     pub(crate) fn bounds(&self) -> Bounds {
         let is_seconds = match &self.unit {
             Some(unit) => &**unit == "s",
@@ -48,8 +48,8 @@ impl Spec {
         }
     }
 
-    /// What is to be said of a histogram whose name tells of a time while nothing tells its unit: its
-    /// bounds are the default ones, 0 to 10000, which put all seconds below 5 into one bucket.
+    /// Returns a report for a histogram whose name denotes a time although it has no unit: its bounds
+    /// are the default ones, 0 to 10000, which put all seconds below 5 into one bucket.
     pub(crate) fn doubtful_bounds(&self) -> Option<String> {
         let word = self.name.rsplit(['.', '_', '-', '/']).next();
         let tells_time = word.is_some_and(|word| TIMES.contains(&word));
@@ -65,7 +65,7 @@ impl Spec {
     }
 }
 
-/// Last words of names that tell of a time.
+/// Last words of names that denote a time.
 const TIMES: [&str; 7] = [
     "delay", "duration", "elapsed", "lag", "latency", "time", "wait",
 ];
@@ -73,9 +73,9 @@ const TIMES: [&str; 7] = [
 /// A line of source code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// The file, as the compiler was given it.
+    /// The file, as it was passed to the compiler.
     pub file: &'static str,
-    /// The line, from 1 on.
+    /// The line, counted from 1.
     pub line: u32,
 }
 
@@ -96,7 +96,7 @@ impl fmt::Display for Place {
     }
 }
 
-/// A family that cannot be registered.
+/// The error of a family that cannot be registered.
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum RegisterError {
@@ -118,67 +118,67 @@ pub enum RegisterError {
         /// The label's name.
         label: Box<str>,
     },
-    /// More labels than the registry allows.
+    /// The family has more labels than the registry allows.
     TooManyLabels {
         /// The family's name.
         name: Box<str>,
-        /// How many labels there are.
+        /// The number of labels.
         count: usize,
-        /// How many there may be.
+        /// The number of labels that the registry allows.
         limit: usize,
     },
-    /// More states than fit.
+    /// The state set has more than 63 states.
     TooManyStates {
         /// The family's name.
         name: Box<str>,
-        /// How many states there are.
+        /// The number of states.
         count: usize,
     },
     /// Another family has this name.
     AlreadyRegistered {
         /// The name.
         name: Box<str>,
-        /// In what they differ.
+        /// The difference between the two.
         difference: Difference,
-        /// Where the first was registered.
+        /// The source location of the first registration.
         first: Place,
-        /// Where this one was to be registered.
+        /// The source location of the refused registration.
         second: Place,
     },
 }
 
-/// In what two families of one name differ.
+/// The difference between two families with one name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Difference {
-    /// In what they are.
+    /// Their kinds differ.
     Kind {
-        /// What the first one is.
+        /// The kind of the first one.
         first: Kind,
-        /// What this one was to be.
+        /// The kind of the refused one.
         second: Kind,
     },
-    /// In the type of their numbers.
+    /// The types of their numbers differ.
     Number,
-    /// In their unit.
+    /// Their units differ.
     Unit {
         /// The unit of the first one.
         first: Box<str>,
-        /// The unit this one was to have.
+        /// The unit of the refused one.
         second: Box<str>,
     },
-    /// In the names of their labels.
+    /// The names of their labels differ.
     Labels {
         /// The label names of the first one.
         first: Box<[Box<str>]>,
-        /// The label names this one was to have.
+        /// The label names of the refused one.
         second: Box<[Box<str>]>,
     },
-    /// In their bucket bounds.
+    /// Their bucket bounds differ.
     Bounds,
-    /// In their states.
+    /// Their states differ.
     States,
-    /// One of them is observed by a callback or has facts, and has no series to record to.
+    /// One of them is observed by a callback or is an info, and has no series to record to.
     Observed,
 }
 

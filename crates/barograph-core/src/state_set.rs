@@ -1,4 +1,4 @@
-//! State sets: which of a fixed list of states are on.
+//! State sets: fixed lists of states that are on or off.
 
 use barograph_model::descriptor::Kind;
 
@@ -7,7 +7,7 @@ use crate::spec::Spec;
 use crate::storage::{Layout, REMOVED_BITS};
 use crate::sync::Ordering;
 
-/// Which of a fixed list of states are on. Clones share storage.
+/// A fixed list of states that are on or off. Clones share storage.
 ///
 /// Source: OpenMetrics 1.0 "StateSet".
 ///
@@ -46,7 +46,7 @@ impl StateSet {
         }
     }
 
-    /// Whether a state is on.
+    /// Returns true if a state is on.
     pub fn is_on(&self, state: &str) -> bool {
         let bits = without_mark(self.handle.series().cold().cell.load(Ordering::Relaxed));
         self.bit(state).is_some_and(|bit| bits & bit != 0)
@@ -71,7 +71,8 @@ impl StateSet {
     }
 }
 
-/// A removed state set begins with all states off. The mark has a bit that no state has.
+/// Returns the states without the removal mark: a removed state set begins with all states off. The
+/// mark has a bit that no state has.
 fn without_mark(bits: u64) -> u64 {
     if bits == REMOVED_BITS { 0 } else { bits }
 }

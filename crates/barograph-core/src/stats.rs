@@ -1,23 +1,23 @@
-//! What was not recorded as it was asked, counted by reason.
+//! Counts of measurements and label sets that were refused, by reason.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// Why a measurement was not recorded.
+/// The reason why a measurement was not recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Rejection {
-    /// A counter was asked to go back.
+    /// A counter was given a negative value.
     Negative,
-    /// NaN or infinity, which would spoil a sum for ever.
+    /// NaN or infinity, which would make a sum unusable for good.
     NotFinite,
 }
 
 impl Rejection {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Rejection; 2] = [Rejection::Negative, Rejection::NotFinite];
 
-    /// The word for it in labels.
+    /// Returns its value in labels.
     pub fn as_str(self) -> &'static str {
         match self {
             Rejection::Negative => "negative",
@@ -26,26 +26,26 @@ impl Rejection {
     }
 }
 
-/// Why a label set has no series of its own; measurements go to the overflow series.
+/// The reason why a label set has no series of its own; its measurements go to the overflow series.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Refusal {
-    /// The family has as many series as it may.
+    /// The family has reached its series limit.
     FamilyFull,
-    /// The registry has as many series as it may.
+    /// The registry has reached its series limit.
     RegistryFull,
-    /// Removed series whose handles are still held, or whose labels are still read, take the room.
+    /// Removed series take the room, because their handles are still held or their labels still read.
     AwaitingRelease,
     /// A label value is longer than allowed.
     ValueTooLong,
     /// There are more labels than allowed.
     TooManyLabels,
-    /// A label has a name that none can have, or one that is forbidden here.
+    /// A label has an invalid name, or one that is forbidden in the registry.
     InvalidLabel,
 }
 
 impl Refusal {
-    /// All of them.
+    /// All reasons.
     pub const ALL: [Refusal; 6] = [
         Refusal::FamilyFull,
         Refusal::RegistryFull,
@@ -55,7 +55,7 @@ impl Refusal {
         Refusal::InvalidLabel,
     ];
 
-    /// The word for it in labels.
+    /// Returns its value in labels.
     pub fn as_str(self) -> &'static str {
         match self {
             Refusal::FamilyFull => "family_full",
@@ -68,12 +68,12 @@ impl Refusal {
     }
 }
 
-/// A label set that has no series of its own, and why.
+/// The error of a label set that has no series of its own.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LabelsRefused {
     /// The family's name.
     pub family: Box<str>,
-    /// Why.
+    /// The reason.
     pub reason: Refusal,
     /// The offending value, label name or number.
     pub offender: Box<str>,
@@ -112,17 +112,17 @@ pub(crate) struct Counts {
 }
 
 impl Counts {
-    /// Counts a rejection; true when it is the first for its reason.
+    /// Counts a rejection. Returns true if it is the first for its reason.
     pub(crate) fn reject(&self, reason: Rejection) -> bool {
         self.rejected[reason as usize].fetch_add(1, Ordering::Relaxed) == 0
     }
 
-    /// Counts a refusal; true when it is the first for its reason.
+    /// Counts a refusal. Returns true if it is the first for its reason.
     pub(crate) fn refuse(&self, reason: Refusal) -> bool {
         self.refused[reason as usize].fetch_add(1, Ordering::Relaxed) == 0
     }
 
-    /// Notes that a histogram observed a negative value; true when it is the first of the family.
+    /// Notes that a histogram observed a negative value. Returns true if it is the first of the family.
     pub(crate) fn note_negative(&self) -> bool {
         !self.has_negative.swap(true, Ordering::Relaxed)
     }
@@ -141,37 +141,37 @@ impl Counts {
     }
 }
 
-/// What a registry holds and what it turned away, at one moment.
+/// Statistics of a registry at one moment: what it holds and what it refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Stats {
-    /// Each family, in the order of registration.
+    /// The families, in the order of registration.
     pub families: Vec<FamilyStats>,
-    /// Series in all families, those that were removed not counted.
+    /// The number of series in all families, without removed ones.
     pub series: usize,
-    /// Registrations that failed, those of macros among them.
+    /// Failed registrations, including those of macros.
     pub conflicts: u64,
     /// Callbacks of observable instruments that panicked.
     pub callback_panics: u64,
-    /// Observable instruments that a collection left out, since the callbacks that another one ran did not
-    /// return within 5 s.
+    /// Observable instruments that a collection left out, because callbacks run by another collection
+    /// did not return within 5 s.
     pub callback_timeouts: u64,
-    /// Bytes of cells that threads own, in the whole process.
+    /// The bytes of cells owned by threads, in the whole process.
     pub thread_cell_bytes: u64,
 }
 
-/// What one family holds and what it turned away.
+/// Statistics of one family: what it holds and what it refused.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct FamilyStats {
-    /// Its name.
+    /// The family's name.
     pub name: Box<str>,
-    /// Its series, the overflow series and removed ones not counted.
+    /// The number of series, without the overflow series and removed ones.
     pub series: usize,
-    /// How many it may have.
+    /// The series limit.
     pub limit: usize,
-    /// Measurements not recorded, by reason; reasons that never came are left out.
+    /// Measurements that were not recorded, by reason; reasons that never occurred are left out.
     pub rejected: Vec<(Rejection, u64)>,
-    /// Lookups that went to the overflow series, by reason; reasons that never came are left out.
+    /// Lookups that went to the overflow series, by reason; reasons that never occurred are left out.
     pub refused: Vec<(Refusal, u64)>,
 }

@@ -1,7 +1,7 @@
 //! The atomics and locks of the lock-free protocols: the standard ones, or loom's under `--cfg loom`.
 //!
-//! The same code runs in a service and in the model checker. Only the modules that a model runs use
-//! this one; statics and thread-locals, which loom cannot have, live elsewhere.
+//! The same code runs in production and in the model checker. Only the modules that a model runs use
+//! this one; statics and thread-locals, which loom cannot have, are elsewhere.
 
 #[cfg(loom)]
 pub(crate) use loom::cell::UnsafeCell;
@@ -16,15 +16,15 @@ pub(crate) use std::sync::{
     atomic::{AtomicBool, AtomicPtr, AtomicU8, AtomicU32, AtomicU64, Ordering, fence},
 };
 
-/// Locks, whoever panicked before: what the locks here guard is whole between any two statements
-/// that can panic.
+/// Locks a mutex, even if a thread panicked while it held it: the data that is guarded here is
+/// consistent between any two statements that can panic.
 pub(crate) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex
         .lock()
         .unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// The same, unless another thread has it at this moment.
+/// Locks a mutex, unless another thread holds it.
 pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     match mutex.try_lock() {
         Ok(guard) => Some(guard),
@@ -33,7 +33,7 @@ pub(crate) fn try_lock<T>(mutex: &Mutex<T>) -> Option<MutexGuard<'_, T>> {
     }
 }
 
-/// A cell that is reached by pointer, in the form that lets loom see who reaches it when.
+/// A cell that is reached by pointer, in the form that lets loom track each access.
 #[cfg(not(loom))]
 pub(crate) struct UnsafeCell<T>(std::cell::UnsafeCell<T>);
 
@@ -55,7 +55,7 @@ impl<T> UnsafeCell<T> {
     }
 }
 
-/// Whether a model has failed. Its threads stand still then: what loom watches is left as it is.
+/// Returns true if a model has failed. Its threads then leave what loom tracks as it is.
 #[inline(always)]
 pub(crate) fn is_failed_model() -> bool {
     cfg!(loom) && std::thread::panicking()
@@ -64,21 +64,21 @@ pub(crate) fn is_failed_model() -> bool {
 /// A step of a protocol that a negative control leaves out, to see that loom finds the fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
-    /// `Storage::bring_back`: what comes back leaves limbo.
+    /// `Storage::bring_back`: a revived series leaves limbo.
     LeaveLimbo,
-    /// `Storage::restore`: who asks for labels in limbo gets the series that is there.
+    /// `Storage::restore`: a lookup of labels in limbo gets the series that is there.
     Restore,
-    /// `Storage::drain`: the handles are looked at before the total.
+    /// `Storage::drain`: the handles are checked before the total.
     HandlesFirst,
     /// `Storage::remove_shown`: a barrier between the state and the base.
     RemovalBarrier,
-    /// `Storage::remove_shown`: an idle series goes only if it still has its total.
+    /// `Storage::remove_shown`: an idle series is removed only if it still has its total.
     CompareTotal,
     /// `View::read`: the reader is pinned.
     ReaderPin,
-    /// `View::show`: the state is looked at again behind the values.
+    /// `View::show`: the state is checked again after the values.
     LookAgain,
-    /// `Quiescence::begin`: threads without a block are waited for.
+    /// `Quiescence::begin`: it waits for threads without a block.
     WaitForOrphans,
     /// `Storage::promote`: the slot is published after its cells are zero.
     PublishSlot,
@@ -86,15 +86,15 @@ pub(crate) enum Step {
     PromotionLock,
 }
 
-/// Whether a step is left out. Never but in the model checker.
+/// Returns true if a step is left out. Always false outside the model checker.
 #[cfg(not(loom))]
 #[inline(always)]
 pub(crate) const fn is_left_out(_: Step) -> bool {
     false
 }
 
-// A thread-local of the standard library: loom runs all threads of a model on one of the system, and
-// tests beside it on others.
+// A thread-local of the standard library: loom runs all threads of a model on one system thread, and
+// the other tests run on others.
 #[cfg(loom)]
 std::thread_local! {
     static LEFT_OUT: std::cell::Cell<Option<Step>> = const { std::cell::Cell::new(None) };

@@ -1,26 +1,26 @@
-//! From a hash to what it stands for: an open-addressing table with wait-free reads.
+//! An open-addressing hash table of addresses, with wait-free reads.
 //!
 //! # Protocol
 //!
-//! * An entry is one word: the address of a thing, aligned to 64 bytes, and in the 22 bits that such
+//! * An entry is one word: the address of an object, aligned to 64 bytes, and in the 22 bits that such
 //!   an address leaves free a tag from the hash. Zero is an entry never used, [`GONE`] one that was
 //!   unlinked.
-//! * A **reader** walks from the hash's place on until it finds the tag and its caller says that the
-//!   contents are equal too, or until it meets zero. A hash alone never identifies anything.
-//! * A **writer** holds the family's lock; there is one at a time. It stores an entry whole, after
-//!   what it points at is whole. Words that were never used are always left (see [`capacity`]), so a
+//! * A **reader** walks from the hash's position until it finds the tag and its caller confirms that
+//!   the contents are equal too, or until it meets zero. A hash alone never identifies anything.
+//! * A **writer** holds the family's lock; there is one at a time. It stores a complete entry, after
+//!   the object that it points at is complete. Some words always stay unused (see [`capacity`]), so a
 //!   walk is short and ends.
 //! * **Growth** copies the live entries to a new array and publishes that. Readers may still walk the
-//!   old one: it goes to the caller, who frees it when no thread is pinned any more (see `pool`).
-//!   A reader of the old array misses what came later, and then asks under the lock.
+//!   old one: it is returned to the caller, which frees it when no thread is pinned any longer (see
+//!   `pool`). A reader of the old array misses later entries, and then asks under the lock.
 
 #![expect(unsafe_code, reason = "the array is published by pointer")]
 
 use crate::sync::{AtomicPtr, AtomicU64, Ordering};
 
-/// Bits of an entry that hold the tag: an address has none of them.
+/// The bits of an entry that hold the tag: an address has none of them.
 const TAG: u64 = 0xffff_0000_0000_003f;
-/// An unlinked entry. Walks go past it.
+/// An unlinked entry. Walks skip it.
 const GONE: u64 = 1;
 const SMALLEST: usize = if cfg!(loom) { 4 } else { 16 };
 
@@ -29,24 +29,24 @@ pub(crate) struct Table {
     array: AtomicPtr<Array>,
 }
 
-/// An array that the table has left behind. Dropping it frees it, so that has to wait until no
-/// thread is pinned.
+/// An array that the table has replaced. Dropping it frees it, which has to wait until no thread is
+/// pinned.
 pub(crate) struct Retired(*mut Array);
 
-// SAFETY: an array is words and two numbers; nothing in it belongs to a thread.
+// SAFETY: an array is words and two numbers; nothing in it is bound to a thread.
 unsafe impl Send for Retired {}
 
 impl Drop for Retired {
     fn drop(&mut self) {
-        // SAFETY: it was made by `Box::into_raw` and is no longer in the table; whoever drops it has
-        // waited for the readers.
+        // SAFETY: it was made by `Box::into_raw` and is no longer in the table; the code that drops it
+        // has waited for the readers.
         drop(unsafe { Box::from_raw(self.0) });
     }
 }
 
 struct Array {
     mask: usize,
-    /// Words that are not zero. Read and written under the family's lock.
+    /// The number of words that are not zero. Read and written under the family's lock.
     used: AtomicU64,
     words: Box<[AtomicU64]>,
 }
@@ -60,14 +60,15 @@ impl Array {
         }
     }
 
-    /// Puts an entry at the first free place of its walk. Not published yet, or under the lock.
+    /// Puts an entry at the first free position of its walk. The array is not published, or the lock is
+    /// held.
     fn put(&self, hash: u64, address: u64) {
         let mut at = place(hash);
         loop {
             let word = &self.words[at & self.mask];
             if word.load(Ordering::Relaxed) == 0 {
-                // Release: pairs with the Acquire in `Walk`; who reads the entry sees what it
-                // points at.
+                // Release: pairs with the Acquire in `Walk`; a reader of the entry sees what it points
+                // at.
                 word.store(address | hash & TAG, Ordering::Release);
                 return;
             }
@@ -76,9 +77,9 @@ impl Array {
     }
 }
 
-/// How many words of an array may be in use. Of a small array few, so that the first word is the right
-/// one; of one that is too large for the caches many, since a step more in the same line costs less
-/// than the memory would.
+/// Returns the number of words of an array that may be in use. Few of a small array, so that the first
+/// word is the right one; many of one that is too large for the caches, since another step in the same
+/// line costs less than the memory would.
 fn capacity(len: usize) -> usize {
     if len <= 4096 {
         len / 4
@@ -89,7 +90,7 @@ fn capacity(len: usize) -> usize {
     }
 }
 
-/// Where the walk for a hash begins. The bits are none of the tag's.
+/// Returns the position where the walk for a hash begins. It uses none of the tag's bits.
 #[inline(always)]
 fn place(hash: u64) -> usize {
     (hash >> 6) as usize
@@ -111,7 +112,7 @@ impl Table {
         unsafe { &*array }
     }
 
-    /// The addresses under `hash`, one of which may be what is looked for.
+    /// Returns the addresses under `hash`, one of which may be the one that is looked for.
     #[inline(always)]
     pub(crate) fn walk(&self, hash: u64) -> Walk<'_> {
         Walk {
@@ -121,10 +122,10 @@ impl Table {
         }
     }
 
-    /// Makes room for one entry more. Only under the family's lock.
+    /// Makes room for one more entry. Only under the family's lock.
     ///
-    /// Gives the array left behind, which is freed when no thread is pinned. `hash_of` gives the
-    /// hash of an address again.
+    /// Returns the array left behind, which is freed when no thread is pinned. `hash_of` returns the
+    /// hash of an address.
     pub(crate) fn reserve(&self, mut hash_of: impl FnMut(u64) -> u64) -> Option<Retired> {
         let old = self.array();
         let used = old.used.load(Ordering::Relaxed) as usize;
@@ -138,7 +139,7 @@ impl Table {
                 .filter(|address| *address != 0)
         };
         let count = live().count();
-        // Room for a quarter more than there is, so that growth is rare also where many entries
+        // Room for a quarter more entries than there are, so that growth is rare even if many entries
         // were unlinked.
         let mut len = SMALLEST;
         while capacity(len) <= count + count / 4 {
@@ -164,7 +165,7 @@ impl Table {
         array.used.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// Takes an entry out. Only under the family's lock. Threads that are pinned may still hold it.
+    /// Removes an entry. Only under the family's lock. Threads that are pinned may still hold it.
     pub(crate) fn unlink(&self, hash: u64, address: u64) {
         let array = self.array();
         let mut at = place(hash);
@@ -182,7 +183,7 @@ impl Table {
     }
 }
 
-/// A reader on its way from the hash's place to the first word that was never used.
+/// A walk from the hash's position to the first word that was never used.
 pub(crate) struct Walk<'t> {
     array: &'t Array,
     hash: u64,

@@ -1,13 +1,12 @@
-//! What each thread has: its block of cells, and the trace context it is in.
+//! The state of each thread: its block of cells, and its current trace context.
 //!
-//! Both lie in one thread-local line without a destructor, so that they can be read for as long as
-//! the thread runs, in the destructors of other thread-locals too. A second thread-local has a
-//! destructor and nothing else: it gives the block back. What is recorded after that goes to the cells
-//! that all threads share.
+//! Both are in one thread-local line without a destructor, so that they can be read for as long as the
+//! thread runs, also in the destructors of other thread-locals. A second thread-local has only a
+//! destructor: it gives the block back. Later recordings go to the cells that all threads share.
 //!
-//! `fast` is the block while nothing else is asked of a recording, and null while it is: when the
-//! thread has no block yet, or is inside of a trace that is sampled or may be kept, where an exemplar
-//! may be due. So the hot path makes one check for all of them.
+//! `fast` is the block while a recording needs nothing else, and null otherwise: when the thread has no
+//! block yet, or is inside a trace that is sampled or a tail-sampling candidate, where an exemplar may
+//! be due. So the hot path makes one check for all of them.
 
 #![expect(
     unsafe_code,
@@ -25,11 +24,11 @@ use crate::exemplar::Candidate;
 use crate::pool::{Barrier, Block, Pool};
 use crate::sync::{AtomicU64, Ordering, Step, is_failed_model, is_left_out};
 
-/// The cells of this process.
+/// The pool of this process.
 #[cfg(not(loom))]
 pub(crate) static POOL: Pool = Pool::new();
 
-/// Pins of threads that have no block.
+/// The number of pins of threads that have no block.
 #[cfg(not(loom))]
 static ORPHAN_PINS: AtomicU64 = AtomicU64::new(0);
 
@@ -49,24 +48,26 @@ struct Local {
     span: Cell<u64>,
     /// The flags of the trace, [`REMOTE`] and [`CANDIDATE`].
     flags: Cell<u64>,
-    /// What travels besides. Never dropped here: a destructor would make every access dearer.
+    /// Data of the current context besides the trace. Never dropped here: a destructor would make every
+    /// access slower.
     rest: ManuallyDrop<Cell<Option<Arc<Rest>>>>,
-    /// Recordings that went to a shared cell.
+    /// The number of recordings that went to a shared cell.
     ticks: Cell<u32>,
-    /// What was offered as an exemplar lately; see [`offers_again`].
+    /// Exemplars that were offered recently; see [`offers_again`].
     offered: [Cell<u64>; OFFERED],
 }
 
-/// Places for what was offered. Two things in one place take turns, which costs time and no more.
+/// The number of places for offered exemplars. Two keys in one place evict each other, which only costs
+/// time.
 const OFFERED: usize = 64;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Lease {
     /// Nothing recorded yet.
     Unasked,
-    /// There is a block, or there was none to be had.
+    /// There is a block, or none was available.
     Asked,
-    /// The thread is dying and gave its block back.
+    /// The thread is ending and gave its block back.
     Over,
 }
 
@@ -86,7 +87,7 @@ impl Local {
         }
     }
 
-    /// Ends the lease, when the thread does.
+    /// Ends the lease when the thread ends.
     #[cfg_attr(
         loom,
         allow(dead_code, reason = "models call it, the library alone does not")
@@ -98,8 +99,8 @@ impl Local {
         // SAFETY: blocks are never freed.
         if let Some(block) = unsafe { block.as_ref() } {
             if block.is_pinned() {
-                // A reference outlives the thread's end, in the destructor of another thread-local.
-                // Its pin would be lost with the lease; so the lease goes on, and the block is never
+                // A reference outlives the thread's end, in the destructor of another thread-local. Its
+                // pin would be lost with the lease; so the lease continues, and the block is never
                 // given to another thread.
                 self.block.set(block);
             } else {
@@ -115,7 +116,7 @@ thread_local! {
     static GIVE_BACK: GiveBack = const { GiveBack };
 }
 
-// Loom runs the destructors of thread-locals when `LOCAL` and `POOL` may be gone already: there the
+// Loom runs the destructors of thread-locals when `LOCAL` and `POOL` may already be dropped: there the
 // model ends the lease.
 #[cfg(loom)]
 loom::thread_local! {
@@ -139,21 +140,21 @@ pub(crate) fn end_lease() {
     LOCAL.with(Local::give_back);
 }
 
-/// The block of this thread, when a recording needs nothing but its cell.
+/// Returns the block of this thread, if a recording needs nothing but its cell.
 #[inline(always)]
 pub(crate) fn fast_block() -> Option<&'static Block> {
     // SAFETY: blocks are never freed.
     LOCAL.with(|local| unsafe { local.fast.get().as_ref() })
 }
 
-/// The block of this thread, when it has one.
+/// Returns the block of this thread, if it has one.
 #[inline(always)]
 pub(crate) fn leased_block() -> Option<&'static Block> {
     // SAFETY: blocks are never freed.
     LOCAL.with(|local| unsafe { local.block.get().as_ref() })
 }
 
-/// The block of this thread, leased if need be. None when there is none to be had.
+/// Returns the block of this thread, leased if needed. Returns `None` if none is available.
 #[inline]
 pub(crate) fn block() -> Option<&'static Block> {
     LOCAL.with(|local| {
@@ -170,7 +171,7 @@ fn lease(local: &Local) -> Option<&'static Block> {
     if local.lease.get() != Lease::Unasked {
         return None;
     }
-    // Touching it registers the destructor; while the thread dies that can fail.
+    // Touching it registers the destructor; while the thread ends that can fail.
     if GIVE_BACK.try_with(|_| ()).is_err() {
         local.lease.set(Lease::Over);
         return None;
@@ -182,10 +183,10 @@ fn lease(local: &Local) -> Option<&'static Block> {
     Some(block)
 }
 
-/// Whether the series whose shared cell this thread writes now shall get cells of its own.
+/// Returns true if the series whose shared cell this thread writes now is due to get its own cells.
 ///
-/// Every so many times it says yes, whatever series it is. A busy series is soon there when it does,
-/// and an idle one hardly ever: no counting for each series.
+/// It returns true once in a fixed number of calls, whatever the series is. A busy series is soon the
+/// one that is written then, and an idle one hardly ever is: no count for each series is needed.
 #[inline]
 pub(crate) fn is_promotion_due() -> bool {
     const EVERY: u32 = if cfg!(loom) { 2 } else { 1024 };
@@ -205,7 +206,7 @@ fn refresh_fast(local: &Local) {
     local.fast.set(fast);
 }
 
-/// A reference that is not counted, as long as this lives. It stays on its thread.
+/// A reference that is not counted, for as long as this lives. It stays on its thread.
 pub(crate) struct Pin {
     block: Option<&'static Block>,
     on_this_thread: PhantomData<*const ()>,
@@ -252,14 +253,14 @@ fn unpin_orphan() {
     ORPHAN_PINS.fetch_sub(1, Ordering::Release);
 }
 
-/// Waits, by asking now and then, until all pins that were there at its beginning are gone.
+/// Waits, by polling, until all pins that existed at its beginning are released.
 pub(crate) struct Quiescence {
     pinned: Vec<&'static Block>,
     orphans: bool,
 }
 
 impl Quiescence {
-    /// Begins after something was unlinked. None where the system has no barrier for it.
+    /// Begins after something was unlinked. Returns `None` if the system has no barrier for it.
     pub(crate) fn begin() -> Option<Self> {
         Barrier::heavy().then(|| Quiescence {
             pinned: POOL.blocks().to_vec(),
@@ -267,7 +268,7 @@ impl Quiescence {
         })
     }
 
-    /// Whether each thread was seen without a pin since.
+    /// Returns true if each thread was seen without a pin since the beginning.
     pub(crate) fn is_over(&mut self) -> bool {
         self.pinned.retain(|block| block.is_pinned());
         // Acquire: pairs with the Release in `unpin_orphan`.
@@ -276,13 +277,13 @@ impl Quiescence {
     }
 }
 
-/// The trace context of this thread.
+/// Returns the trace context of this thread.
 #[inline]
 pub(crate) fn context() -> Option<TraceContext> {
     LOCAL.with(|local| Words::of(local).context())
 }
 
-/// What is current on this thread.
+/// Returns the current context of this thread.
 pub(crate) fn capture() -> (Words, Option<Arc<Rest>>) {
     LOCAL.with(|local| {
         let rest = local.rest.take();
@@ -292,7 +293,7 @@ pub(crate) fn capture() -> (Words, Option<Arc<Rest>>) {
     })
 }
 
-/// Whether anything is current besides the trace context.
+/// Returns true if anything is current besides the trace context.
 #[inline]
 pub(crate) fn has_rest() -> bool {
     LOCAL.with(|local| {
@@ -303,16 +304,16 @@ pub(crate) fn has_rest() -> bool {
     })
 }
 
-/// What is current besides the trace context.
+/// The data of a current context besides the trace context.
 #[derive(Clone, Default)]
 pub(crate) struct Rest {
-    /// What a trace context does not hold; its trace is not looked at.
+    /// Propagated data that a trace context does not hold; its trace is not used.
     pub(crate) propagation: Propagation,
-    /// Whom to ask where the trace is not sampled; see [`CANDIDATE`].
+    /// The candidate to ask if the trace is not sampled; see [`CANDIDATE`].
     pub(crate) candidate: Option<Arc<dyn Candidate>>,
 }
 
-/// Makes something else current on this thread; what was before comes back.
+/// Replaces the current context of this thread, and returns the previous one.
 #[inline(always)]
 pub(crate) fn replace(words: Words, rest: Option<Arc<Rest>>) -> (Words, Option<Arc<Rest>>) {
     LOCAL.with(|local| {
@@ -322,7 +323,7 @@ pub(crate) fn replace(words: Words, rest: Option<Arc<Rest>>) -> (Words, Option<A
     })
 }
 
-/// The same, when nobody asks what was before.
+/// Replaces the current context of this thread, and drops the previous one.
 #[inline(always)]
 pub(crate) fn restore(words: Words, rest: Option<Arc<Rest>>) {
     LOCAL.with(|local| {
@@ -342,9 +343,9 @@ pub(crate) struct Words {
 
 const SAMPLED: u64 = TraceFlags::SAMPLED.bits() as u64;
 
-/// Loads one word, and no two at once: a wide load that follows two narrow stores waits until both
-/// have left the store buffer, and entering a context is mostly followed by leaving it: together 10
-/// and not 6 ns.
+/// Loads one word, and no two at once: a wide load that follows two narrow stores waits until both have
+/// left the store buffer. Entering a context is mostly followed by leaving it: together they would take
+/// 10 ns instead of 6.
 #[inline(always)]
 fn load(word: &Cell<u64>) -> u64 {
     // SAFETY: the pointer comes from a reference; a cell is not shared between threads.
@@ -354,14 +355,14 @@ fn load(word: &Cell<u64>) -> u64 {
 /// Stores one word, and no two at once, for the same reason.
 #[inline(always)]
 fn store(word: &Cell<u64>, value: u64) {
-    // SAFETY: as in `load`; nobody holds a reference to what is in a cell.
+    // SAFETY: as in `load`; nothing holds a reference to what is in a cell.
     unsafe { word.as_ptr().write_volatile(value) }
 }
 
 /// The context came from another process.
 const REMOTE: u64 = 1 << 8;
 
-/// The trace is not sampled, but may be kept: there is a candidate to ask.
+/// The trace is not sampled, but there is a tail-sampling candidate to ask.
 const CANDIDATE: u64 = 1 << 9;
 
 impl Words {
@@ -403,7 +404,7 @@ impl Words {
 }
 
 impl Words {
-    /// The same in a trace that may be kept, if it is not sampled anyway.
+    /// Marks the trace as a tail-sampling candidate, unless it is sampled.
     pub(crate) fn as_candidate(mut self) -> Self {
         if self.flags & SAMPLED == 0 {
             self.flags |= CANDIDATE;
@@ -411,7 +412,7 @@ impl Words {
         self
     }
 
-    /// Another span; in the same trace there is the same candidate.
+    /// Replaces the span; in the same trace the candidate stays.
     #[inline]
     pub(crate) fn with_trace(self, context: TraceContext) -> Self {
         let new = Words::from(context);
@@ -438,14 +439,14 @@ impl From<TraceContext> for Words {
     }
 }
 
-/// Whether this thread is inside of a trace that is sampled or may be kept.
+/// Returns true if this thread is inside a trace that is sampled or a tail-sampling candidate.
 #[inline]
 pub(crate) fn may_offer() -> bool {
     LOCAL.with(|local| local.flags.get() & (SAMPLED | CANDIDATE) != 0)
 }
 
-/// Whether the trace that this thread is inside of is exported: because it is sampled, or because
-/// its candidate agrees.
+/// Returns true if the trace that this thread is inside of is exported: because it is sampled, or
+/// because its candidate agrees.
 #[cold]
 pub(crate) fn is_exported() -> bool {
     let (words, rest) = capture();
@@ -456,14 +457,14 @@ pub(crate) fn is_exported() -> bool {
     candidate.is_some_and(|candidate| candidate.choose())
 }
 
-/// Whether this thread has offered an exemplar of this thing, told by a number, in this epoch
-/// already.
+/// Returns true if this thread has already offered an exemplar with this key in this epoch. `thing` is
+/// the exemplar key.
 #[inline(always)]
 pub(crate) fn offers_again(thing: u64, epoch: u64) -> bool {
     LOCAL.with(|local| place_of(local, thing).get() == mark(thing, epoch))
 }
 
-/// Notes that it offers one now. False for a candidate that was refused in this epoch already.
+/// Notes that it offers one now. Returns false for a candidate that was already refused in this epoch.
 pub(crate) fn begin_offer(thing: u64, epoch: u64) -> bool {
     LOCAL.with(|local| {
         let (place, mark) = (place_of(local, thing), mark(thing, epoch));
@@ -476,13 +477,12 @@ pub(crate) fn begin_offer(thing: u64, epoch: u64) -> bool {
     })
 }
 
-/// Notes that what it offered was refused. Sampled traces still may.
+/// Notes that the exemplar it offered was refused. Sampled traces may still offer one.
 pub(crate) fn note_refusal(thing: u64, epoch: u64) {
     LOCAL.with(|local| place_of(local, thing).set(mark(thing, epoch) ^ REFUSED));
 }
 
-/// A bit that makes another mark. Two things whose numbers differ in nothing but this bit have
-/// different places.
+/// A bit that makes another mark. Two keys that differ only in this bit have different places.
 const REFUSED: u64 = 1 << 9;
 
 #[inline(always)]

@@ -8,15 +8,15 @@ use crate::number::Number;
 use crate::spec::Spec;
 use crate::storage::Layout;
 
-/// A sum that grows and shrinks: things that are there now. Clones share storage.
+/// A sum that grows and shrinks, such as a number of items in a queue. Clones share storage.
 ///
-/// Unlike a gauge it cannot be set, so that every thread can add in a cell of its own. What is not
-/// finite is dropped and counted.
+/// Unlike a gauge it cannot be set, so that every thread can add in its own cell. Values that are not
+/// finite are dropped and counted.
 ///
 /// # Limits
-/// An `UpDownCounter<i64>` wraps around, from `i64::MAX` to `i64::MIN` and back. A page and OTLP show all of
-/// its values exactly. An `UpDownCounter<f64>` adds whole numbers exactly up to 2^53; past `f64::MAX` it
-/// becomes infinite and never finite again.
+/// An `UpDownCounter<i64>` wraps around between `i64::MAX` and `i64::MIN`. The Prometheus formats and
+/// OTLP show all of its values exactly. An `UpDownCounter<f64>` adds integers exactly up to 2^53; past
+/// `f64::MAX` it becomes infinite and never finite again.
 ///
 /// ```
 /// use barograph_core::registry::Registry;
@@ -38,7 +38,7 @@ impl<N: Number> UpDownCounter<N> {
         self.sum.add::<false>(N::ONE);
     }
 
-    /// Takes one away.
+    /// Subtracts one.
     #[inline]
     pub fn dec(&self) {
         self.sum.add::<false>(N::ONE.negated());
@@ -50,7 +50,7 @@ impl<N: Number> UpDownCounter<N> {
         self.sum.add::<false>(n);
     }
 
-    /// Adds one now and takes it away when the guard is dropped.
+    /// Adds one now and subtracts it when the guard is dropped.
     #[must_use = "the one is taken away when the guard is dropped"]
     pub fn track(&self) -> UpDownGuard<N> {
         self.inc();
@@ -59,7 +59,7 @@ impl<N: Number> UpDownCounter<N> {
         }
     }
 
-    /// The sum now.
+    /// Returns the current sum.
     pub fn get(&self) -> N {
         self.sum.get()
     }
@@ -84,7 +84,7 @@ impl<N: Number> Instrument for UpDownCounter<N> {
     }
 }
 
-/// Takes one away from an up-down counter when dropped.
+/// A guard that subtracts one from an up-down counter when dropped.
 pub struct UpDownGuard<N: Number = i64> {
     counter: UpDownCounter<N>,
 }

@@ -1,13 +1,13 @@
-//! Label lookups with masked 32-byte loads, where the processor has them.
+//! Label lookups with masked 32-byte loads, on processors that have them.
 //!
-//! Labels are short texts of changing length. Without masks a reader has to branch on the length, and
-//! where label sets come in random order the processor cannot foresee the branch. A masked load takes
-//! any text up to 32 bytes in one step, and reads nothing outside of it: bytes that the mask leaves
-//! out are not touched, wherever they lie.
+//! Labels are short texts of varying length. Without masks a reader has to branch on the length, and if
+//! label sets come in random order the processor cannot predict the branch. A masked load takes any
+//! text up to 32 bytes in one step, and reads nothing outside of it: bytes that the mask leaves out are
+//! not touched, wherever they are.
 //!
-//! The hash is a round of AES on each text under a key of its place, and one on all of them together.
-//! It is another hash than the portable one, so a process chooses once, by [`is_there`], for
-//! all of its families; a registry can ask for the portable way.
+//! The hash is a round of AES on each text under a key for its position, and one on all of them
+//! together. It differs from the portable hash, so a process chooses once, by [`is_there`], for all of
+//! its families; a registry can ask for the portable one.
 
 #![expect(
     unsafe_code,
@@ -20,7 +20,7 @@ use crate::hash;
 use crate::series::{Series, packed_ends};
 use crate::table::Table;
 
-/// Whether this processor has what the functions here need.
+/// Returns true if this processor has the instructions that this module needs.
 pub(crate) fn is_there() -> bool {
     is_x86_feature_detected!("avx512f")
         && is_x86_feature_detected!("avx512bw")
@@ -29,13 +29,14 @@ pub(crate) fn is_there() -> bool {
         && is_x86_feature_detected!("bmi2")
 }
 
-/// Bytes in one load.
+/// The bytes in one load.
 const STEP: usize = 32;
 
-/// The series with exactly these pieces of text.
+/// Returns the series with exactly these pieces of text.
 ///
 /// # Safety
-/// [`is_there`] says yes, and the table holds addresses of series with N pieces that live for `'t`.
+/// [`is_there`] returned true, and the table holds addresses of series with N pieces that live for
+/// `'t`.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,aes,bmi2")]
 #[inline]
 pub(crate) unsafe fn find<'t, const N: usize>(
@@ -44,7 +45,7 @@ pub(crate) unsafe fn find<'t, const N: usize>(
     seed: u64,
 ) -> Option<&'t Series> {
     let (ends, _) = packed_ends(pieces);
-    // None is as long as a step, and so all are far shorter together than a key can be.
+    // If each piece is shorter than a step, all together are far shorter than a key can be.
     if pieces.iter().fold(0, |or, piece| or | piece.len()) >= STEP || N > 64 {
         // SAFETY: the caller's promise.
         return unsafe { find_long(table, pieces, seed) };
@@ -77,7 +78,7 @@ pub(crate) unsafe fn find<'t, const N: usize>(
     None
 }
 
-/// The same where a piece does not fit into one load.
+/// Returns the series if a piece does not fit into one load.
 ///
 /// # Safety
 /// As for [`find`].
@@ -107,7 +108,7 @@ unsafe fn series_at<'t>(address: u64) -> &'t Series {
     unsafe { &*series }
 }
 
-/// The hash that [`find`] looks for.
+/// Returns the hash that [`find`] looks for.
 pub(crate) fn hash<'a>(pieces: impl Iterator<Item = &'a str>, seed: u64) -> u64 {
     #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,aes,bmi2")]
     fn all<'a>(pieces: impl Iterator<Item = &'a str>, seed: u64) -> u64 {
@@ -131,7 +132,7 @@ pub(crate) fn hash<'a>(pieces: impl Iterator<Item = &'a str>, seed: u64) -> u64 
     unsafe { all(pieces, seed) }
 }
 
-/// A text of at most 32 bytes, zeros behind its end.
+/// Loads a text of at most 32 bytes, with zeros after its end.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,bmi2")]
 #[inline]
 fn load(text: &[u8]) -> __m256i {
@@ -142,11 +143,11 @@ fn load(text: &[u8]) -> __m256i {
     unsafe { _mm256_maskz_loadu_epi8(mask, text.as_ptr().cast()) }
 }
 
-/// One round on a text under the seed and its place.
+/// Applies one round to a text under the seed and its position.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,aes")]
 #[inline]
 fn mix(text: __m256i, place: usize, seed: u64) -> __m256i {
-    // A constant for each place and lane.
+    // A constant for each position and lane.
     let lane =
         |i: u64| (hash::seed_of(place, 0) ^ i.wrapping_mul(0xd6e8_feb8_6659_fd93)).cast_signed();
     let place = _mm256_set_epi64x(lane(1), lane(2), lane(3), lane(4));
@@ -154,8 +155,8 @@ fn mix(text: __m256i, place: usize, seed: u64) -> __m256i {
     _mm256_aesenc_epi128(_mm256_xor_si256(_mm256_xor_si256(text, seed), place), seed)
 }
 
-/// One more round on both halves together, and on where the texts end: now each bit of the hash depends on each
-/// byte of the text.
+/// Applies one more round to both halves together, and to the ends of the texts: now each bit of the
+/// hash depends on each byte of the text.
 #[target_feature(enable = "avx512f,avx512bw,avx512vl,vaes,aes")]
 #[inline]
 fn finish(sum: __m256i, ends: u64, seed: u64) -> u64 {

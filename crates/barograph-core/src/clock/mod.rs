@@ -1,4 +1,4 @@
-//! Where the time comes from.
+//! Clocks and a stopwatch.
 
 #[cfg(target_arch = "x86_64")]
 mod ticks;
@@ -7,30 +7,31 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-/// Tells the time. Implemented by [`SystemClock`], and by [`ManualClock`] for tests.
+/// A source of the current time. Implemented by [`SystemClock`] and `TickClock`, and by [`ManualClock`]
+/// for tests.
 pub trait Clock: Send + Sync {
-    /// Nanoseconds since the Unix epoch.
+    /// Returns the nanoseconds since the Unix epoch.
     fn unix_nanos(&self) -> u64;
 }
 
-/// The time of the machine.
+/// The clock of the operating system.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
     fn unix_nanos(&self) -> u64 {
-        // Before 1970 and after 2554 there is no such number; neither is worth a panic.
+        // Times before 1970 and after 2554 do not fit and are clamped; neither is worth a panic.
         SystemTime::now()
             .duration_since(UNIX_EPOCH)
             .map_or(0, |t| u64::try_from(t.as_nanos()).unwrap_or(u64::MAX))
     }
 }
 
-/// The time of the machine, for those who ask for it all the time, as spans do.
+/// The time of the operating system, for callers that ask for it often, such as spans.
 ///
-/// Between two looks at the system's clock, some hundred microseconds apart, a thread counts the ticks
-/// of the processor. That takes a third of the time, and is off by nanoseconds. Where ticks are not
-/// known to be alike, it is [`SystemClock`].
+/// Between two readings of the system clock, some hundred microseconds apart, a thread counts the ticks
+/// of the processor. That takes a third of the time and is off by nanoseconds. If the processor's ticks
+/// are not known to be uniform, every call reads the clock like [`SystemClock`].
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TickClock;
 
@@ -44,11 +45,11 @@ impl Clock for TickClock {
     }
 }
 
-/// Takes the time of an operation, for those who do so all the time.
+/// A stopwatch for operations, for callers that measure often.
 ///
-/// Where ticks of the processor are known to be alike it counts them, which takes a third of the time of
-/// two looks at [`Instant`], and is off by some tens of nanoseconds and a thousandth at most; elsewhere,
-/// and in the first milliseconds of a process, it is `Instant`.
+/// If the processor's ticks are known to be uniform, it counts them. That takes a third of the time of
+/// two readings of [`Instant`], and is off by at most some tens of nanoseconds and a thousandth.
+/// Otherwise, and in the first milliseconds of a process, it uses `Instant`.
 ///
 /// ```
 /// use barograph_core::clock::Stopwatch;
@@ -66,7 +67,7 @@ enum Start {
 }
 
 impl Stopwatch {
-    /// One that runs from now on.
+    /// Starts a stopwatch.
     #[inline]
     pub fn start() -> Self {
         #[cfg(target_arch = "x86_64")]
@@ -76,7 +77,8 @@ impl Stopwatch {
         Stopwatch(Start::Instant(Instant::now()))
     }
 
-    /// The time since it was started. Whether that goes on while the machine sleeps is up to the machine.
+    /// Returns the time since the start. Whether this includes time that the machine sleeps depends on
+    /// the machine.
     #[inline]
     pub fn elapsed(self) -> Duration {
         match self.0 {
@@ -87,7 +89,7 @@ impl Stopwatch {
     }
 }
 
-/// A clock that stands still until a test moves it. Clones share the time.
+/// A clock that stands still until a test advances it. Clones share the time.
 ///
 /// ```
 /// use barograph_core::clock::{Clock, ManualClock};
@@ -100,12 +102,12 @@ impl Stopwatch {
 pub struct ManualClock(Arc<AtomicU64>);
 
 impl ManualClock {
-    /// A clock that shows `unix_nanos`.
+    /// Returns a clock that shows `unix_nanos`.
     pub fn at(unix_nanos: u64) -> Self {
         ManualClock(Arc::new(AtomicU64::new(unix_nanos)))
     }
 
-    /// Moves the time on.
+    /// Advances the time.
     pub fn advance(&self, by: Duration) {
         let nanos = u64::try_from(by.as_nanos()).unwrap_or(u64::MAX);
         self.0.fetch_add(nanos, Ordering::Relaxed);

@@ -1,16 +1,16 @@
-//! The time of the machine, for those who ask for it all the time.
+//! The time of the operating system, for callers that ask for it often.
 //!
-//! A look at the system's clock costs some 25 ns, and a span takes three. Between two looks of a thread
-//! that are a fraction of a millisecond apart, this one counts the processor's ticks instead, for a
-//! third of that. How long a tick takes is measured against the monotonic clock, first over some
-//! milliseconds and then again every second or so. So it is never further from the system's clock than
-//! that goes wrong in such a fraction: nanoseconds, and where a machine moves to another processor with
-//! other ticks, microseconds.
+//! A reading of the system clock costs some 25 ns, and a span takes three. Between two readings of a
+//! thread that are a fraction of a millisecond apart, this clock counts the processor's ticks instead,
+//! for a third of that cost. The length of a tick is measured against the monotonic clock, first over
+//! some milliseconds and then again every second or so. The result therefore differs from the system
+//! clock only by the drift in such a fraction: nanoseconds, or microseconds if the machine moves to a
+//! processor with another tick rate.
 //!
-//! A duration is the difference of two counts of ticks, however far they are apart.
+//! A duration is the difference of two tick counts, however far they are apart.
 //!
-//! Where the processor says nothing of ticks that are all alike, or measurements do not agree
-//! twice in turn, every time is a look.
+//! If the processor does not report uniform ticks, or measurements disagree twice in a row, every call
+//! reads the system clock.
 
 #![expect(unsafe_code, reason = "ticks are read by an instruction")]
 
@@ -22,44 +22,46 @@ use std::time::Instant;
 
 use super::{Clock, SystemClock};
 
-/// Nanoseconds of a tick, times 2³². [`UNKNOWN`] at first, and [`UNUSABLE`] where ticks are not alike.
+/// The nanoseconds of a tick, times 2³². [`UNKNOWN`] at first, and [`UNUSABLE`] if ticks are not
+/// uniform.
 static SCALE: AtomicU64 = AtomicU64::new(UNKNOWN);
 const UNKNOWN: u64 = 0;
 const UNUSABLE: u64 = u64::MAX;
 
-/// What was measured last; [`UNKNOWN`] before.
+/// The last accepted measurement of the scale; [`UNKNOWN`] before the first.
 static LAST: AtomicU64 = AtomicU64::new(UNKNOWN);
 
-/// When the length of a tick was measured last, in ticks.
+/// The tick count at the last measurement of the tick length.
 static MEASURED: AtomicU64 = AtomicU64::new(0);
 
-/// Where the next measurement begins.
+/// The start of the next measurement.
 static BEGIN: Mutex<Option<Begin>> = Mutex::new(None);
 
 struct Begin {
     ticks: u64,
     instant: Instant,
-    /// Whether what was measured until then did not agree with what was before.
+    /// True if the measurement that ended at this point disagreed with the one before.
     is_doubted: bool,
 }
 
-/// Ticks that are counted from one look: 100 to 500 µs, as processors go.
+/// The ticks that are counted from one reading of the system clock: 100 to 500 µs, depending on the
+/// processor.
 const COUNTED: u64 = 1 << 19;
-/// Ticks that a look may take. One that takes longer was interrupted.
+/// The ticks that a reading may take. One that takes longer was interrupted.
 const LOOK: u64 = 1 << 13;
-/// Ticks over which their length is measured first, and from then on.
+/// The least number of ticks in a measurement, and the number after which the length is measured again.
 const FIRST: u64 = 1 << 25;
 const AGAIN: u64 = 1 << 32;
-/// By which part two measurements may differ: more than clocks are slewed, and than the first one is
-/// off because it was short.
+/// The fraction by which two measurements may differ, as its denominator: more than clocks are slewed,
+/// and more than the first measurement is off because it was short.
 const AGREE: u64 = 500;
 
 thread_local! {
-    /// The last look of this thread: ticks, and nanoseconds since the Unix epoch.
+    /// The last reading of this thread: ticks, and nanoseconds since the Unix epoch.
     static LOOKED: (Cell<u64>, Cell<u64>) = const { (Cell::new(0), Cell::new(0)) };
 }
 
-/// Nanoseconds since the Unix epoch.
+/// Returns the nanoseconds since the Unix epoch.
 #[inline]
 pub(super) fn unix_nanos() -> u64 {
     let scale = SCALE.load(Ordering::Relaxed);
@@ -88,7 +90,7 @@ fn look() -> u64 {
     nanos
 }
 
-/// The ticks of this moment, if it is known how long they take.
+/// Returns the current tick count, or `None` while the length of a tick is not known.
 #[inline]
 pub(super) fn begin() -> Option<u64> {
     let scale = SCALE.load(Ordering::Relaxed);
@@ -102,27 +104,27 @@ pub(super) fn begin() -> Option<u64> {
     (scale != UNKNOWN).then_some(ticks)
 }
 
-/// The nanoseconds since `begin` gave these ticks.
+/// Returns the nanoseconds since `begin` returned this tick count.
 #[inline]
 pub(super) fn nanos_since(begin: u64) -> u64 {
     let mut scale = SCALE.load(Ordering::Relaxed);
     if scale == UNKNOWN || scale == UNUSABLE {
         scale = LAST.load(Ordering::Relaxed);
     }
-    // Two processors may be some ticks apart.
+    // The counters of two processors may be some ticks apart.
     let passed = now().saturating_sub(begin);
     let nanos = (u128::from(passed) * u128::from(scale)) >> 32;
     u64::try_from(nanos).unwrap_or(u64::MAX)
 }
 
-/// Whether it is time to measure how long a tick takes.
+/// Returns true if it is time to measure the length of a tick.
 #[inline]
 fn is_due(ticks: u64) -> bool {
     let age = ticks.wrapping_sub(MEASURED.load(Ordering::Relaxed));
     SCALE.load(Ordering::Relaxed) == UNKNOWN || age >= AGAIN
 }
 
-/// Measures how long a tick takes, if enough of them have passed and nobody else does.
+/// Measures the length of a tick, if enough ticks have passed and no other thread is measuring.
 #[cold]
 fn measure() {
     let Ok(mut begin) = BEGIN.try_lock() else {
@@ -148,12 +150,12 @@ fn measure() {
     }
     let nanos = instant.saturating_duration_since(since.instant).as_nanos();
     let scale = (nanos << 32) / u128::from(passed);
-    // Between 10 ns and an eighth of one.
+    // Between an eighth of a nanosecond and 10 ns.
     let scale = u64::try_from(scale).ok();
     let scale = scale.filter(|scale| (1 << 29..10 << 32).contains(scale));
     let last = LAST.load(Ordering::Relaxed);
     let agrees = |scale: &u64| last == UNKNOWN || scale.abs_diff(last) <= last / AGREE;
-    // A machine that slept or was moved is wrong once, ticks that are not alike again and again.
+    // A machine that slept or was moved disagrees once; ticks that are not uniform disagree repeatedly.
     let (scale, is_doubted) = match scale {
         Some(scale) if agrees(&scale) => {
             LAST.store(scale, Ordering::Relaxed);
@@ -171,7 +173,7 @@ fn measure() {
     });
 }
 
-/// What a clock shows, with the ticks of that moment; none when the look at it was interrupted.
+/// Reads a clock. Returns the tick count of that moment too, unless the reading was interrupted.
 fn around<T>(clock: impl FnOnce() -> T) -> (T, Option<u64>) {
     let before = now();
     let shown = clock();
@@ -179,7 +181,8 @@ fn around<T>(clock: impl FnOnce() -> T) -> (T, Option<u64>) {
     (shown, (took < LOOK).then(|| before.wrapping_add(took / 2)))
 }
 
-/// Whether ticks go on at one rate, whatever the processor does, and are the same on all of them.
+/// Returns true if ticks have one rate in all states of the processor and are the same on all
+/// processors.
 fn are_ticks_alike() -> bool {
     const LEAF: u32 = 0x8000_0007;
     const INVARIANT: u32 = 1 << 8;
@@ -209,7 +212,7 @@ mod tests {
             begin();
         }
         for milliseconds in [0, 1, 20, 100] {
-            // A thread that was stopped between two looks tries again.
+            // A thread that was stopped between two readings tries again.
             let is_right = (0..20).any(|_| {
                 let before = Instant::now();
                 let Some(ticks) = begin() else {
@@ -220,7 +223,7 @@ mod tests {
                 let least = inside.elapsed();
                 let shown = Duration::from_nanos(nanos_since(ticks));
                 let most = before.elapsed();
-                // What a slewed clock and a short first measurement make of it.
+                // The error of a slewed clock and a short first measurement.
                 let off = most / 1000 + Duration::from_nanos(200);
                 (least.saturating_sub(off)..=most + off).contains(&shown)
             });
@@ -231,7 +234,7 @@ mod tests {
 
     #[test]
     fn it_is_never_far_from_the_clock_of_the_system() {
-        // Time spent elsewhere between two looks widens what is allowed.
+        // A thread that was stopped between two readings widens the allowed range.
         const OFF: u64 = 20_000;
         let begin = Instant::now();
         while begin.elapsed() < Duration::from_millis(100) {

@@ -1,6 +1,7 @@
-//! The lock-free protocols under loom: every interleaving of small cases, with the code that runs in a
-//! service. Removal and promotion are in [`removal`], the queue in `queue::models`. Each promise has a
-//! negative control, a case with the protection taken out, in which loom has to find the fault.
+//! Loom models of the lock-free protocols: every interleaving of small cases, with the code that runs
+//! in production. Removal and promotion are in [`removal`], the queue in `queue::models`. Each
+//! guarantee has a negative control, a case without the protection, in which loom has to find the
+//! fault.
 //!
 //! `RUSTFLAGS="--cfg loom" cargo test --release -p barograph-core --lib models`
 
@@ -20,8 +21,8 @@ use crate::row::{self, Row};
 use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
 use crate::table::Table;
 
-/// Runs every interleaving with at most three preemptions: enough for every fault that the negative
-/// controls have, in seconds and not hours.
+/// Checks every interleaving with at most three preemptions: enough for every fault in the negative
+/// controls, in seconds instead of hours.
 fn model(case: impl Fn() + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
     builder.preemption_bound = Some(3);
@@ -84,7 +85,7 @@ fn negative_control_two_writers_of_one_block_lose_updates() {
 }
 
 struct SharedRow(*mut AtomicU64);
-// SAFETY: a row is atomics.
+// SAFETY: a row consists of atomics.
 unsafe impl Send for SharedRow {}
 // SAFETY: as above.
 unsafe impl Sync for SharedRow {}
@@ -108,7 +109,7 @@ impl SharedRow {
 
 impl Drop for SharedRow {
     fn drop(&mut self) {
-        // SAFETY: nobody refers to it any more.
+        // SAFETY: nothing refers to it any longer.
         unsafe { row::free(self.0, row::words(1)) };
     }
 }
@@ -149,7 +150,7 @@ fn negative_control_a_reader_that_does_not_look_twice_sees_a_torn_row() {
                 }
             })
         };
-        // Without the sequence: what a reader takes that has lost patience.
+        // Without the sequence: the result of a reader that has stopped to retry.
         let reader = {
             let row = row.clone();
             thread::spawn(move || {
@@ -212,7 +213,7 @@ fn a_shared_row_that_is_written_by_all_loses_nothing() {
     });
 }
 
-/// A thing with an address that tables take.
+/// An object with an address that tables accept.
 #[repr(align(64))]
 struct Thing {
     hash: u64,
@@ -260,14 +261,14 @@ fn a_table_that_grows_is_read_all_the_while() {
         if let Some(found) = find(&table, KEYS[2]) {
             assert_eq!(found.hash, KEYS[2], "what is found is whole");
         }
-        // Retired arrays are freed when no reader is left.
+        // Retired arrays are freed once no reader is left.
         let retired = writer.join().expect("no panic");
         assert!(!retired.is_empty(), "the table grew");
         assert!(KEYS.iter().all(|key| find(&table, *key).is_some()));
     });
 }
 
-/// A reader that looks a thing up and uses it, and a writer that unlinks and frees it.
+/// A reader looks up an object and uses it, while a writer unlinks and frees it.
 fn lookup_against_release(heavy: fn(), light: fn(&Block)) {
     const KEY: u64 = 1 << 6;
     model(move || {

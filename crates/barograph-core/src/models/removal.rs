@@ -1,12 +1,12 @@
-//! Removal under loom: every interleaving of small cases, with the instruments and the registry of a
-//! service. Each has a negative control, in which a [`Step`] is left out.
+//! Loom models of removal: every interleaving of small cases, with the instruments and the registry
+//! that run in production. Each has a negative control, in which a [`Step`] is left out.
 //!
-//! Loom remembers the last access to each atomic only. It does not see that two accesses of two threads
-//! might change places when a third lies between; so who reads runs after who writes, if nothing comes
-//! between. That the cases find what they are for is what the negative controls show.
+//! Loom remembers only the last access to each atomic. It does not see that accesses of two threads
+//! might be reordered if a third lies between them; so a reader runs after a writer, if nothing comes
+//! between. The negative controls show that the cases find the faults they are made for.
 //!
-//! Most of a case is one thread's work, in the order that leads to the danger; beside it runs what it is
-//! a danger for. So a few preemptions are enough, and a model takes seconds.
+//! Most of a case is the work of one thread, in the order that leads to the fault; the operation at
+//! risk runs beside it. So a few preemptions are enough, and a model takes seconds.
 
 use std::mem::ManuallyDrop;
 use std::sync::Arc;
@@ -34,13 +34,13 @@ struct World {
 
 fn model(case: impl Fn(&World) + Sync + Send + 'static) {
     let mut builder = loom::model::Builder::new();
-    // Two preemptions find every fault that the negative controls have; a third takes minutes.
+    // Two preemptions find every fault in the negative controls; a third takes minutes.
     builder.preemption_bound = Some(2);
     builder.max_branches = 20_000;
     let case = Arc::new(case);
     builder.check(move || {
         let case = case.clone();
-        // Apart from loom's first thread, whose thread-locals are dropped too late.
+        // Not on loom's first thread, whose thread-locals are dropped too late.
         let all = spawn(move || run(&*case));
         all.join().expect("no panic");
     });
@@ -49,7 +49,7 @@ fn model(case: impl Fn(&World) + Sync + Send + 'static) {
 /// Half a megabyte, in words.
 const STACK: usize = 1 << 16;
 
-/// A thread with room for what instruments do. Loom's own have 32 kilobytes.
+/// Spawns a thread with enough stack for the instruments. Loom's own threads have 32 kilobytes.
 fn spawn<T: Send + 'static>(f: impl FnOnce() -> T + Send + 'static) -> JoinHandle<T> {
     let builder = thread::Builder::new().stack_size(STACK);
     let thread = builder.spawn(move || {
@@ -66,14 +66,14 @@ fn run(case: &dyn Fn(&World)) {
     let registry = registry.expect("there are no constant labels");
     let counters = registry.counter("c").with_idle_time_to_live(IDLE);
     let counters = counters.labels(["k"]).expect("the name is legal");
-    // Left as it is when the case fails.
+    // Not dropped if the case fails.
     let mut world = ManuallyDrop::new(World {
         registry,
         clock,
         counters,
     });
     case(&world);
-    // SAFETY: it is not used any more.
+    // SAFETY: it is not used again.
     unsafe { ManuallyDrop::drop(&mut world) };
 }
 
@@ -95,7 +95,7 @@ fn read(views: &[Arc<dyn FamilyView>]) -> Vec<(String, f64)> {
     all
 }
 
-/// Returns the value that the page has for a label.
+/// Returns the value of a label in a snapshot.
 fn shown(page: &[(String, f64)], label: &str) -> Option<f64> {
     let mut values = page.iter().filter(|(shown, _)| shown == label);
     let value = values.next().map(|(_, value)| *value);
@@ -103,15 +103,15 @@ fn shown(page: &[(String, f64)], label: &str) -> Option<f64> {
     value
 }
 
-/// A series comes back while it is in limbo and is removed again, and its place is given to other
-/// labels if nothing holds that up. Beside it a reader reads.
+/// A series is revived while it is in limbo and removed again, and its place is reused for other labels
+/// unless something prevents that. A reader reads at the same time.
 fn removed_again(budget: u64, remove_again: fn(&World)) {
     model(move |world| {
         set_thread_cell_budget(budget);
         let held = world.counters.with(&["a"]);
         held.inc();
         assert!(world.counters.remove(&["a"]));
-        // Into limbo, which waits for this thread.
+        // Moves the series to limbo, which waits for this thread.
         world.registry.collect();
         held.inc();
         let views = world.registry.collect();
@@ -123,7 +123,7 @@ fn removed_again(budget: u64, remove_again: fn(&World)) {
         remove_again(world);
         drop(held);
         world.registry.collect();
-        // Takes the place of the first if that was released.
+        // Takes the place of the first series if that was released.
         world.counters.with(&["b"]).inc();
         reader.join().expect("no panic");
         let page = read(&world.registry.collect());
@@ -186,12 +186,12 @@ fn negative_control_nothing_waits_for_threads_without_a_block_that_are_not_asked
     removed_again(0, by_retain);
 }
 
-/// A thread looks labels up and records while their series is removed and released, and its place is
-/// given to other labels.
+/// A thread looks up labels and records, while their series is removed and released and its place is
+/// reused for other labels.
 fn lookup_beside_release(budget: u64) {
     model(move |world| {
         set_thread_cell_budget(budget);
-        // Two more, so that the table grows before and not beside the lookup.
+        // Two more series, so that the table grows before the lookup and not beside it.
         for label in ["a", "x", "y"] {
             world.counters.with(&[label]);
         }
@@ -207,7 +207,7 @@ fn lookup_beside_release(budget: u64) {
         recorder.join().expect("no panic");
         let page = read(&world.registry.collect());
         assert_eq!(shown(&page, "b"), Some(1.0), "counted under other labels");
-        // In the life before, or in the one after.
+        // Counted before the removal, or after it.
         assert!(matches!(shown(&page, "a"), None | Some(1.0)));
     });
 }
@@ -229,7 +229,7 @@ fn negative_control_a_lookup_of_a_thread_without_a_block_that_is_not_asked_does_
     lookup_beside_release(0);
 }
 
-/// A thread asks for labels whose series is in limbo, where another thread still holds it.
+/// A thread looks up labels whose series is in limbo, while another thread still holds it.
 fn asked_for_in_limbo() {
     model(|world| {
         let held = world.counters.with(&["a"]);
@@ -288,7 +288,7 @@ fn negative_control_with_the_total_read_before_the_handles_it_is_not() {
     recorded_through_the_last_handle();
 }
 
-/// A thread records and another reads a snapshot of before, while the series is removed.
+/// A thread records and another reads an earlier snapshot, while the series is removed.
 fn removed_beside_a_reader() {
     model(|world| {
         let counter = world.counters.bind(&["a"]);
@@ -323,7 +323,7 @@ fn negative_control_without_a_second_look_at_the_state_one_is() {
     removed_beside_a_reader();
 }
 
-/// A thread records into a series that expires at that moment.
+/// A thread records into a series that is expiring.
 fn recorded_while_it_expires() {
     model(|world| {
         let gauges = world.registry.gauge("g").with_idle_time_to_live(IDLE);
@@ -340,7 +340,7 @@ fn recorded_while_it_expires() {
         world.registry.collect();
         recorder.join().expect("no panic");
         let page = read(&world.registry.collect());
-        // It went before, and came back; or it was not idle.
+        // Either the series expired first and was revived, or it was not idle.
         let counted = shown(&page, "a");
         assert!(matches!(counted, Some(1.0 | 6.0)), "an update was lost");
         let set = shown(&page, "b");
@@ -379,7 +379,7 @@ fn a_series_is_promoted_while_others_add_and_a_reader_reads() {
         for thread in threads {
             thread.join().expect("no panic");
         }
-        // Who met with the lock left it as it was.
+        // A thread that found the lock taken did not promote.
         counter.add(1);
         counter.add(1);
         assert_eq!(counter.get(), 8);
@@ -388,7 +388,7 @@ fn a_series_is_promoted_while_others_add_and_a_reader_reads() {
     });
 }
 
-/// A series is promoted while the filter begins to let everything in.
+/// A series is promoted while the exemplar filter is opened.
 fn promoted_while_it_is_watched() {
     model(|world| {
         let counter = world.counters.bind(&["a"]);
@@ -414,7 +414,7 @@ fn negative_control_one_that_is_promoted_without_the_lock_has_none() {
     promoted_while_it_is_watched();
 }
 
-/// A slot is given back, in whose cell this thread has counted, and taken by another series, in which
+/// A slot in whose cell this thread has counted is given back and taken by another series, into which
 /// this thread then counts.
 fn a_slot_used_again() {
     model(|world| {

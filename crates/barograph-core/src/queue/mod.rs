@@ -1,28 +1,28 @@
-//! A bounded queue between those who record and the one who exports.
+//! A bounded queue between the threads that record and an exporter.
 //!
-//! Pushing never blocks and never allocates: what has no room is refused, counted and given back.
+//! A push never blocks and never allocates: a value without room is refused, counted and given back.
 //!
 //! # Protocol
 //!
-//! Values lie in a ring of places, each with a sequence that says whose turn it is: equal to a
-//! position, the place is free for the push of that position; one more, it is full for its pop; a
-//! lap more, it is free for the next one. Who pushes takes a position by moving `tail` on, writes,
-//! and hands the place over by its sequence. Who pops does the same with `head`. So both ends take
-//! any number of threads, and one that is stopped between the two steps delays those behind it in
-//! the ring, but nobody waits: they find the queue full, or empty.
+//! Values are stored in a ring of places. Each place has a sequence that tells whose turn it is: equal
+//! to a position, the place is free for the push of that position; one more, it is full for its pop; a
+//! lap more, it is free for the next push. A push takes a position by advancing `tail`, writes the
+//! value, and hands the place over through its sequence. A pop does the same with `head`. So both ends
+//! accept any number of threads. A thread that is stopped between the two steps delays those behind it
+//! in the ring, but no thread waits: they find the queue full, or empty.
 //!
-//! The positions are the counts: `tail` is how many were ever accepted, `head` how many were taken.
-//! Who looks at both reads the head, the tail and the head again. A push is seen with the head that it
-//! found, so the head read last is not behind the tail by more than the capacity; a pop is seen with the
-//! pushes before it, so the tail is not that of a moment before the head.
+//! The positions are the counts: `tail` is the number of values ever accepted, `head` the number taken.
+//! A reader of both loads the head, the tail and the head again. A push is seen with the head that it
+//! found, so the head read last is not behind the tail by more than the capacity; a pop is seen with
+//! the pushes before it, so the tail is not older than the head.
 //!
-//! The highest bit of `tail` says that the queue is closed. It makes the swap of every push that is
-//! under way fail, so that after [`Queue::close`] nothing more is accepted.
+//! The highest bit of `tail` marks the queue as closed. It makes the swap of every push in progress
+//! fail, so that nothing is accepted after [`Queue::close`].
 //!
-//! The alarm is a flag that the push which crosses the limit sets, and a pop that sees less takes
-//! down. A push may come between that look and the taking down; so the pop then looks again, by a
-//! change of `tail` that changes nothing: a push before it is seen by it, a push after it sees the
-//! flag taken down.
+//! The alarm is a flag that is set by the push that crosses the limit, and cleared by a pop that sees a
+//! smaller length. A push may come between that check and the clearing; so the pop then checks again,
+//! by a change of `tail` that changes nothing: a push before it is seen by it, a push after it sees the
+//! cleared flag.
 
 #![expect(
     unsafe_code,
@@ -54,7 +54,7 @@ pub struct Queue<T> {
     alarm: Option<Alarm>,
 }
 
-/// What became of everything that was pushed: accepted = taken + length.
+/// The counts of everything that was pushed: accepted = taken + length.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
@@ -78,7 +78,7 @@ pub enum Refused<T> {
 }
 
 impl<T> Refused<T> {
-    /// The value.
+    /// Returns the value.
     pub fn into_inner(self) -> T {
         match self {
             Refused::Full(value) | Refused::Closed(value) => value,
@@ -87,7 +87,7 @@ impl<T> Refused<T> {
 }
 
 impl<T> Queue<T> {
-    /// A queue for so many values, at least one.
+    /// Returns a queue for `capacity` values, at least one.
     pub fn new(capacity: usize) -> Self {
         let capacity = capacity.max(1);
         // With one place, "full for this pop" and "free for the next push" would be one number.
@@ -106,8 +106,8 @@ impl<T> Queue<T> {
     /// Calls `alarm` when the length reaches `at`; again only after values were taken and the length
     /// was less.
     ///
-    /// It is called by the thread that pushed, so it must not block. Whoever it wakes has to pop
-    /// until there is less, or nothing: that is what arms it again.
+    /// It is called by the thread that pushed, so it must not block. The consumer that it wakes has to
+    /// pop until the length is less than `at`, or the queue is empty: that arms the alarm again.
     #[must_use]
     pub fn with_alarm(mut self, at: usize, alarm: impl Fn() + Send + Sync + 'static) -> Self {
         self.alarm = Some(Alarm {
@@ -121,14 +121,14 @@ impl<T> Queue<T> {
     /// Adds a value at the end.
     ///
     /// # Errors
-    /// [`Refused`] when there is no room, or the queue is closed; both are counted.
+    /// [`Refused`] if there is no room, or the queue is closed; both are counted.
     #[inline]
     pub fn push(&self, value: T) -> Result<(), Refused<T>> {
         // Release: pairs with the Acquire in `pop`.
         self.push_with(value, Ordering::Release)
     }
 
-    /// Pushes, and hands the value over in this order; any but Release is for the models.
+    /// Pushes, and hands the value over with this ordering; any but Release is for the models.
     #[inline(always)]
     pub(crate) fn push_with(&self, value: T, hand_over: Ordering) -> Result<(), Refused<T>> {
         let mut tail = self.tail.0.load(Ordering::Relaxed);
@@ -140,7 +140,7 @@ impl<T> Queue<T> {
             let place = self.place(tail);
             // Acquire: pairs with the Release in `pop`, which emptied the place.
             let sequence = place.sequence.load(Ordering::Acquire);
-            // A tail that is behind the head is an old one; the swap would fail.
+            // A tail behind the head is outdated; the swap would fail.
             let length = tail.saturating_sub(self.head.0.load(Ordering::Relaxed));
             if length >= self.capacity || sequence < tail {
                 let now = self.tail.0.load(Ordering::Relaxed);
@@ -175,14 +175,14 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Takes the first value; none when there is none, or its push is still under way.
+    /// Takes the first value. Returns `None` if there is none, or its push is still in progress.
     #[inline]
     pub fn pop(&self) -> Option<T> {
         // Acquire and Release: pairs with the swap of `tail` in `push`.
         self.pop_with(Ordering::AcqRel)
     }
 
-    /// Pops, and looks again for the alarm in this order; any but AcqRel is for the models.
+    /// Pops, and checks the alarm again with this ordering; any but AcqRel is for the models.
     #[inline(always)]
     pub(crate) fn pop_with(&self, look_again: Ordering) -> Option<T> {
         let mut head = self.head.0.load(Ordering::Relaxed);
@@ -224,32 +224,33 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Moves the first values to the end of `values`, no more than so many, and says how many.
+    /// Moves the first values, at most `at_most`, to the end of `values`, and returns their number.
     pub fn pop_into(&self, values: &mut Vec<T>, at_most: usize) -> usize {
         let before = values.len();
         values.extend(std::iter::from_fn(|| self.pop()).take(at_most));
         values.len() - before
     }
 
-    /// Values that were accepted and not taken, those included whose push is still under way.
+    /// Returns the number of values accepted and not taken, including those whose push is still in
+    /// progress.
     #[inline]
     pub fn len(&self) -> usize {
         let (accepted, taken) = self.positions();
         usize::try_from(accepted - taken).unwrap_or(usize::MAX)
     }
 
-    /// Whether everything that was accepted was taken.
+    /// Returns true if every accepted value was taken.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// How many values it may hold.
+    /// Returns the number of values that it can hold.
     pub fn capacity(&self) -> usize {
         usize::try_from(self.capacity).unwrap_or(usize::MAX)
     }
 
-    /// What became of everything that was pushed.
+    /// Returns the counts of everything that was pushed.
     pub fn counts(&self) -> Counts {
         let (accepted, taken) = self.positions();
         Counts {
@@ -260,30 +261,30 @@ impl<T> Queue<T> {
         }
     }
 
-    /// Refuses every push from now on; what is there can still be taken.
+    /// Refuses every push from now on; values in the queue can still be taken.
     pub fn close(&self) {
         self.tail.0.fetch_or(CLOSED, Ordering::Relaxed);
     }
 
-    /// Whether the queue was closed.
+    /// Returns true if the queue was closed.
     pub fn is_closed(&self) -> bool {
         self.tail.0.load(Ordering::Relaxed) & CLOSED != 0
     }
 
-    /// How many were accepted and how many of these taken, at one moment.
+    /// Returns the number of accepted values and of taken ones, at one moment.
     fn positions(&self) -> (u64, u64) {
         // Acquire: pairs with the Release of `head` in `pop` and that of `tail` in `push`.
         self.positions_with(Ordering::Acquire)
     }
 
-    /// The same with this order for all loads; any but Acquire is for the models.
+    /// Returns the positions, loaded with this ordering; any but Acquire is for the models.
     #[inline(always)]
     pub(crate) fn positions_with(&self, order: Ordering) -> (u64, u64) {
         let mut head = self.head.0.load(order);
         loop {
             let tail = self.tail.0.load(order) & !CLOSED;
             let now = self.head.0.load(order);
-            // Seen twice around it, the head was this when the tail was that.
+            // Read before and after the tail, the head had this value when the tail had that one.
             if now == head && head <= tail {
                 return (tail, head);
             }
@@ -296,7 +297,7 @@ impl<T> Queue<T> {
         &self.ring[(position & (self.ring.len() as u64 - 1)) as usize]
     }
 
-    /// Takes the alarm down when there is less than its limit.
+    /// Clears the alarm if the length is below its limit.
     #[inline(always)]
     fn calm(&self, look_again: Ordering) {
         if let Some(alarm) = &self.alarm
@@ -310,7 +311,7 @@ impl<T> Queue<T> {
     #[cold]
     fn look_again(&self, alarm: &Alarm, order: Ordering) {
         alarm.is_raised.store(false, Ordering::Relaxed);
-        // A swap of `tail` before this is seen here; one after it sees the alarm taken down.
+        // A swap of `tail` before this is seen here; one after it sees the cleared alarm.
         let tail = self.tail.0.fetch_or(0, order) & !CLOSED;
         let length = tail.saturating_sub(self.head.0.load(Ordering::Relaxed));
         if length >= alarm.at {
@@ -340,7 +341,7 @@ unsafe impl<T: Send> Send for Queue<T> {}
 // SAFETY: as above; a shared queue gives out no reference to a value.
 unsafe impl<T: Send> Sync for Queue<T> {}
 
-/// Says in `tail` that the queue is closed. So many pushes are never done.
+/// The bit in `tail` that marks the queue as closed. No queue reaches that many pushes.
 const CLOSED: u64 = 1 << 63;
 
 struct Place<T> {
@@ -373,7 +374,7 @@ impl Alarm {
     }
 }
 
-/// A value on cache lines of its own, so that the ends do not disturb each other.
+/// A value on its own cache lines, so that the two ends do not disturb each other.
 #[repr(align(128))]
 struct Apart<T>(T);
 

@@ -1,4 +1,4 @@
-//! The queue under loom: every interleaving of small cases.
+//! Loom models of the queue: every interleaving of small cases.
 
 use loom::sync::Arc;
 use loom::thread;
@@ -12,7 +12,7 @@ fn model(case: impl Fn() + Sync + Send + 'static) {
     builder.check(case);
 }
 
-/// What is left after all threads are done.
+/// Takes the values that are left after all threads are done.
 fn rest<T>(queue: &Queue<T>) -> Vec<T> {
     std::iter::from_fn(|| queue.pop()).collect()
 }
@@ -95,7 +95,7 @@ fn places_are_used_again_within_the_bound() {
     });
 }
 
-/// A value is handed over in this order, while another thread pops it.
+/// A value is handed over with this ordering, while another thread pops it.
 fn hand_over(order: Ordering) {
     model(move || {
         let queue = Arc::new(Queue::new(2));
@@ -150,7 +150,7 @@ fn nothing_is_accepted_after_the_queue_was_closed() {
     });
 }
 
-/// The limit of the alarm is left and crossed again, while the pop looks again in this order.
+/// The limit of the alarm is left and crossed again, while the pop checks again with this ordering.
 fn cross(look_again: Ordering) {
     model(move || {
         let raised = Arc::new(AtomicU32::new(0));
@@ -174,7 +174,7 @@ fn cross(look_again: Ordering) {
         let alarm = queue.alarm.as_ref().expect("there is one");
         assert_eq!(queue.len(), 2);
         assert!(alarm.is_raised.load(Ordering::Relaxed), "no alarm");
-        // Once at first, and once more if somebody saw that there was less.
+        // Once at first, and once more if a pop saw a smaller length.
         assert!((1..=2).contains(&raised.load(Ordering::Relaxed)));
     });
 }
@@ -191,7 +191,7 @@ fn negative_control_a_pop_that_looks_again_without_order_misses_one() {
     cross(Ordering::Relaxed);
 }
 
-/// Another thread takes a value and adds one, while this one looks how many there are.
+/// Another thread takes a value and adds one, while this one reads the length.
 fn look_at_the_length(order: Ordering) {
     model(move || {
         let queue = Arc::new(Queue::new(1));
@@ -225,7 +225,7 @@ fn negative_control_a_length_read_without_order_is() {
     look_at_the_length(Ordering::Relaxed);
 }
 
-/// Another thread adds a value and takes one, while this one looks whether there is any.
+/// Another thread adds a value and takes one, while this one checks whether the queue is empty.
 fn look_whether_it_is_empty(order: Ordering) {
     model(move || {
         let queue = Arc::new(Queue::new(2));

@@ -127,7 +127,7 @@ fn a_storm_is_bounded_and_counted_to_the_last_concurrently() {
             .collect();
         let refused: u64 = pushers.into_iter().map(|p| p.join().unwrap()).sum();
         let taken = poppers.into_iter().map(|p| p.join().unwrap());
-        // What one thread pops comes in the order in which each other thread pushed.
+        // The values that one thread pops are in the order in which each other thread pushed them.
         let taken: Vec<_> = taken
             .inspect(|taken| {
                 for pusher in 0..PUSHERS {

@@ -1,4 +1,4 @@
-//! What a registry holds: families by name, and whether one that is asked for is there already.
+//! The contents of a registry: families by name, found again or added.
 
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -21,7 +21,7 @@ pub(super) struct Entries {
     /// In the order of registration.
     pub(super) all: Vec<Entry>,
     pub(super) by_name: HashMap<Box<str>, usize>,
-    /// What macros said of families by name: unit and help.
+    /// Units and help texts that macros set for families, by name.
     pub(super) descriptions: HashMap<Box<str>, (Box<str>, Box<str>)>,
 }
 
@@ -37,7 +37,7 @@ pub(super) enum Family {
 }
 
 impl Registry {
-    /// The storage of a family that is recorded to, made or found again.
+    /// Returns the storage of a family that is recorded to, made or found again.
     pub(crate) fn storage(
         &self,
         mut spec: Spec,
@@ -81,14 +81,14 @@ impl Registry {
             entries.add(full, Family::Recorded(storage.clone()), spec.place);
             Ok(storage)
         });
-        // Not while the registry is locked: whoever hears it may record something.
+        // Not while the registry is locked: the receiver of the report may record something.
         if let Some(sentence) = guess {
             report(sentence);
         }
         self.count_conflict(result)
     }
 
-    /// The family that callbacks give values to, made or found again.
+    /// Returns the family that callbacks provide values for, made or found again.
     pub(crate) fn observed(
         &self,
         spec: &Spec,
@@ -102,7 +102,7 @@ impl Registry {
                 let entry = &entries.all[*index];
                 return match &entry.family {
                     Family::Observed(there) if there.descriptor().kind == kind => {
-                        // In another number its values would not add up in the overflow series.
+                        // Values of another number type would not add up in the overflow series.
                         if there.number == number {
                             Ok(there.clone())
                         } else {
@@ -123,7 +123,7 @@ impl Registry {
         self.count_conflict(result)
     }
 
-    /// An info, made or found again.
+    /// Returns an info, made or found again.
     pub(crate) fn facts(&self, spec: &Spec) -> Result<Info, RegisterError> {
         let result = self.checked_name(spec, &[]).and_then(|full| {
             let mut entries = self.entries();
@@ -154,7 +154,7 @@ impl Registry {
             .limits
             .get(full)
             .or_else(|| config.limits.get(&*spec.name));
-        // What the operator says by name beats what the code says.
+        // A limit that the operator sets by name takes precedence over one in the code.
         by_name
             .copied()
             .or(spec.limit)
@@ -171,7 +171,7 @@ impl Registry {
         descriptor
     }
 
-    /// The full name, once it and the labels are found to be in order.
+    /// Returns the full name, after checking it and the labels.
     fn checked_name(&self, spec: &Spec, labels: &[&str]) -> Result<String, RegisterError> {
         let full = self.full_name(&spec.name);
         name::check_metric(&full)?;
@@ -218,7 +218,7 @@ impl Entries {
 }
 
 impl Entry {
-    /// This family, if what is asked for is the same.
+    /// Returns the storage of this family if the requested one is the same.
     fn same(
         &self,
         spec: &Spec,
@@ -276,13 +276,14 @@ fn number_of(layout: &Layout) -> Option<Number> {
     }
 }
 
-/// A family that belongs to no registry, for macros that are in conflict with another.
+/// Returns a family that belongs to no registry, for macros that conflict with another registration and
+/// for disabled registries.
 pub(crate) fn nowhere(layout: Layout, names: &[&str], spec: &Spec) -> Arc<Storage> {
     static SHARED: OnceLock<Arc<Shared>> = OnceLock::new();
     let shared =
         SHARED.get_or_init(|| Arc::new(Shared::new(Config::default(), ExemplarFilter::AlwaysOff)));
     let mut descriptor = Descriptor::new(&spec.name, Kind::Unknown);
     descriptor.label_names = names.iter().map(|name| Box::from(*name)).collect();
-    // No room for series: everything goes to the overflow series, which nobody collects.
+    // No room for series: everything goes to the overflow series, which is never collected.
     Arc::new(Storage::new(descriptor, layout, false, 0, shared.clone()))
 }

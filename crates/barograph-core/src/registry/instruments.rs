@@ -1,4 +1,4 @@
-//! How families are registered: what must be said is an argument, what may be said a `with_*`.
+//! Registration of families: required properties are arguments, optional ones are set by `with_*`.
 
 use std::marker::PhantomData;
 use std::time::Duration;
@@ -17,10 +17,10 @@ use crate::observable::Observer;
 
 use crate::spec::{Place, RegisterError, Spec};
 
-/// A family of free-form label sets: any names and values, in any order.
+/// A free-form label set: any names and values, in any order.
 pub type FreeForm = [(&'static str, &'static str)];
 
-/// What an instrument or a family shall be. Ends with one of the four ways to register it.
+/// A builder of an instrument or a family. Ends with one of the four ways to register it.
 #[must_use = "nothing is registered until `register`, `family`, `labels` or `free_form`"]
 pub struct Builder<'r, I> {
     registry: &'r Registry,
@@ -38,25 +38,25 @@ impl<'r, I: Instrument> Builder<'r, I> {
         }
     }
 
-    /// What it measures, for people.
+    /// Sets the help text: what the instrument measures, for people.
     pub fn with_help(mut self, help: &str) -> Self {
         self.spec.help = Some(help.into());
         self
     }
 
-    /// Its unit in UCUM: `s`, `By`, `{request}`.
+    /// Sets the unit in UCUM: `s`, `By`, `{request}`.
     pub fn with_unit(mut self, unit: &str) -> Self {
         self.spec.unit = Some(unit.into());
         self
     }
 
-    /// How many series it may have, unless the registry is told otherwise by name.
+    /// Sets the series limit. A limit that the registry has for this name takes precedence.
     pub fn with_limit(mut self, limit: usize) -> Self {
         self.spec.limit = Some(limit);
         self
     }
 
-    /// Removes every series whose value did not change between collections for so long.
+    /// Removes every series whose value did not change between collections for this time.
     pub fn with_idle_time_to_live(mut self, idle: Duration) -> Self {
         self.spec.idle = Some(idle);
         self
@@ -104,7 +104,8 @@ impl<'r, I: Instrument> Builder<'r, I> {
         Ok(Family::new(storage, &names))
     }
 
-    /// Registers a family whose label sets are slices of names and values, free for each series.
+    /// Registers a family whose label sets are slices of names and values, which can differ for each
+    /// series.
     ///
     /// # Errors
     /// As [`register`](Self::register). Labels are checked when they are used.
@@ -117,16 +118,17 @@ impl<'r, I: Instrument> Builder<'r, I> {
 }
 
 impl Builder<'_, Histogram> {
-    /// The bounds of its buckets. Without them the unit `s` gives [`Bounds::http_seconds`], any other
-    /// [`Bounds::otel_default`]. A name that tells of a time and comes without a unit, such as
-    /// `job.duration`, is reported once: the default bounds are too coarse for seconds.
+    /// Sets the bounds of its buckets. Without them the unit `s`, or a name that ends in `_seconds` and
+    /// has no unit, gives [`Bounds::http_seconds`], any other [`Bounds::otel_default`]. A name that
+    /// denotes a time and has no unit, such as `job.duration`, is reported once: the default bounds are
+    /// too coarse for seconds.
     pub fn with_bounds(mut self, bounds: Bounds) -> Self {
         self.spec.bounds = Some(bounds);
         self
     }
 }
 
-/// What an info shall be.
+/// A builder of an info.
 #[must_use = "nothing is registered until `register`"]
 pub struct InfoBuilder<'r> {
     registry: &'r Registry,
@@ -142,7 +144,7 @@ impl<'r> InfoBuilder<'r> {
         }
     }
 
-    /// What the facts are about, for people.
+    /// Sets the help text: what the facts are about, for people.
     pub fn with_help(mut self, help: &str) -> Self {
         self.spec.help = Some(help.into());
         self
@@ -157,7 +159,7 @@ impl<'r> InfoBuilder<'r> {
     }
 }
 
-/// What an observable instrument shall be.
+/// A builder of an observable instrument.
 #[must_use = "nothing is registered until `observe`"]
 pub struct ObservableBuilder<'r, N> {
     registry: &'r Registry,
@@ -187,27 +189,28 @@ impl<'r, N: Number> ObservableBuilder<'r, N> {
         }
     }
 
-    /// What it measures, for people.
+    /// Sets the help text: what the instrument measures, for people.
     pub fn with_help(mut self, help: &str) -> Self {
         self.spec.help = Some(help.into());
         self
     }
 
-    /// Its unit in UCUM.
+    /// Sets the unit in UCUM.
     pub fn with_unit(mut self, unit: &str) -> Self {
         self.spec.unit = Some(unit.into());
         self
     }
 
-    /// Registers a callback that is run for each collection.
+    /// Registers a callback that runs at each collection.
     ///
-    /// Callbacks of one name are run one after the other. One that panics is counted, and its values
-    /// of that collection are those it gave before. A callback may record, remove, register and collect;
-    /// a collection inside of a callback shows observable instruments without values.
+    /// Callbacks of one name run one after the other. One that panics is counted, and its values of
+    /// that collection are those it observed before. A callback may record, remove, register and
+    /// collect; a collection inside a callback shows observable instruments without values.
     ///
-    /// A collection waits as long as its callbacks take. A callback must not wait for another thread that
-    /// collects the same registry: that one would wait for the callback. It goes on without the values of
-    /// this name after 5 s, which is counted in [`Stats::callback_timeouts`](crate::stats::Stats).
+    /// A collection waits as long as its callbacks take. A callback must not wait for another thread
+    /// that collects the same registry: that collection would wait for the callback. It continues
+    /// without the values of this name after 5 s, which is counted in
+    /// [`Stats::callback_timeouts`](crate::stats::Stats).
     ///
     /// # Errors
     /// [`RegisterError`] when the name is invalid, or another family has it.

@@ -1,4 +1,4 @@
-//! Registries: where families are made, found again, and collected.
+//! Registries: sets of families that are registered, found again, and collected.
 
 mod entries;
 mod instruments;
@@ -30,8 +30,8 @@ use crate::updown::UpDownCounter;
 
 /// A set of families that is collected as one. Clones share it.
 ///
-/// Registries are isolated from each other. One is there for the whole process,
-/// [`global`](Self::global): the macros record in it.
+/// Registries are isolated from each other. The process has one, [`global`](Self::global), that the
+/// macros record into.
 ///
 /// ```
 /// use barograph_core::registry::Registry;
@@ -58,23 +58,23 @@ impl Default for Registry {
 }
 
 impl Registry {
-    /// A registry with the default limits and without prefixes.
+    /// Returns a registry with the default limits and without prefixes.
     pub fn new() -> Self {
         Self::of(Config::default(), ExemplarFilter::default())
     }
 
-    /// A registry with limits, prefixes or constant labels of its own.
+    /// Returns a builder of a registry with custom limits, prefixes or constant labels.
     pub fn builder() -> RegistryBuilder {
         RegistryBuilder::default()
     }
 
-    /// The registry of the process. It is always there and never replaced.
+    /// Returns the registry of the process. It always exists and is never replaced.
     pub fn global() -> &'static Registry {
         static GLOBAL: OnceLock<Registry> = OnceLock::new();
         GLOBAL.get_or_init(Registry::new)
     }
 
-    /// The place of the registry in memory: the same for its clones, and for no other registry.
+    /// Returns the address of the registry: the same for its clones, and for no other registry.
     #[doc(hidden)]
     pub fn address(&self) -> usize {
         Arc::as_ptr(&self.inner).addr()
@@ -89,49 +89,49 @@ impl Registry {
         }
     }
 
-    /// A counter of whole numbers.
+    /// Returns a builder of a counter of integers.
     #[track_caller]
     pub fn counter(&self, name: &str) -> Builder<'_, Counter<u64>> {
         Builder::new(self, name)
     }
 
-    /// A counter of any numbers that are not negative.
+    /// Returns a builder of a counter of non-negative floats.
     #[track_caller]
     pub fn counter_f64(&self, name: &str) -> Builder<'_, Counter<f64>> {
         Builder::new(self, name)
     }
 
-    /// An up-down counter of whole numbers.
+    /// Returns a builder of an up-down counter of integers.
     #[track_caller]
     pub fn up_down_counter(&self, name: &str) -> Builder<'_, UpDownCounter<i64>> {
         Builder::new(self, name)
     }
 
-    /// An up-down counter of any numbers.
+    /// Returns a builder of an up-down counter of floats.
     #[track_caller]
     pub fn up_down_counter_f64(&self, name: &str) -> Builder<'_, UpDownCounter<f64>> {
         Builder::new(self, name)
     }
 
-    /// A gauge of any numbers.
+    /// Returns a builder of a gauge of floats.
     #[track_caller]
     pub fn gauge(&self, name: &str) -> Builder<'_, Gauge<f64>> {
         Builder::new(self, name)
     }
 
-    /// A gauge of whole numbers.
+    /// Returns a builder of a gauge of integers.
     #[track_caller]
     pub fn gauge_i64(&self, name: &str) -> Builder<'_, Gauge<i64>> {
         Builder::new(self, name)
     }
 
-    /// A histogram with explicit buckets.
+    /// Returns a builder of a histogram with explicit buckets.
     #[track_caller]
     pub fn histogram(&self, name: &str) -> Builder<'_, Histogram> {
         Builder::new(self, name)
     }
 
-    /// A set of states, at most 63, all off at first.
+    /// Returns a builder of a set of states, at most 63, all off at first.
     #[track_caller]
     pub fn state_set<const N: usize>(
         &self,
@@ -141,40 +141,40 @@ impl Registry {
         Builder::new(self, name).with_states(&states)
     }
 
-    /// Facts as labels.
+    /// Returns a builder of an info: facts as labels.
     #[track_caller]
     pub fn info(&self, name: &str) -> InfoBuilder<'_> {
         InfoBuilder::new(self, name)
     }
 
-    /// A counter whose value a callback knows, in whole numbers.
+    /// Returns a builder of a counter of integers whose value a callback provides.
     #[track_caller]
     pub fn observable_counter(&self, name: &str) -> ObservableBuilder<'_, u64> {
         ObservableBuilder::counter(self, name)
     }
 
-    /// A counter whose value a callback knows.
+    /// Returns a builder of a counter of floats whose value a callback provides.
     #[track_caller]
     pub fn observable_counter_f64(&self, name: &str) -> ObservableBuilder<'_, f64> {
         ObservableBuilder::counter(self, name)
     }
 
-    /// A gauge whose value a callback knows.
+    /// Returns a builder of a gauge of floats whose value a callback provides.
     #[track_caller]
     pub fn observable_gauge(&self, name: &str) -> ObservableBuilder<'_, f64> {
         ObservableBuilder::gauge(self, name)
     }
 
-    /// A gauge whose value a callback knows, in whole numbers.
+    /// Returns a builder of a gauge of integers whose value a callback provides.
     #[track_caller]
     pub fn observable_gauge_i64(&self, name: &str) -> ObservableBuilder<'_, i64> {
         ObservableBuilder::gauge(self, name)
     }
 
-    /// Says what a family of this name measures and in which unit, whether it exists already or
-    /// comes later. Other than at registration, what was said before is replaced.
+    /// Sets the unit and the help text of the family with this name, whether it exists already or is
+    /// registered later. Unlike at registration, earlier values are replaced.
     ///
-    /// For families that macros make. Bucket bounds follow the unit only when it is known before the
+    /// For families that macros make. Bucket bounds follow the unit only if it is known before the
     /// first use.
     pub fn describe(&self, name: &str, unit: &str, help: &str) {
         let mut entries = self.entries();
@@ -203,7 +203,7 @@ impl Registry {
         }
     }
 
-    /// Sets how many series the family of this name may have, whether it exists already or comes
+    /// Sets the series limit of the family with this name, whether it exists already or is registered
     /// later.
     pub fn set_family_limit(&self, name: &str, limit: usize) {
         let full: Box<str> = self.full_name(name).into();
@@ -222,7 +222,7 @@ impl Registry {
         config.limits.insert(full, limit);
     }
 
-    /// Sets which measurements may become exemplars.
+    /// Sets the filter for measurements that may become exemplars.
     pub fn set_exemplar_filter(&self, filter: ExemplarFilter) {
         self.inner.shared.set_filter(filter);
         for storage in self.storages() {
@@ -230,21 +230,22 @@ impl Registry {
         }
     }
 
-    /// Records and shows nothing from now on: families that are made later keep one series that nobody
-    /// collects, whatever their labels. Those that are there already are collected no more.
+    /// Stops recording and collection: families that are registered later keep one series that is never
+    /// collected, whatever their labels are. Existing families are no longer collected.
     pub fn disable(&self) {
         self.inner.shared.disabled.store(true, Ordering::Relaxed);
     }
 
-    /// Whether it was [disabled](Self::disable).
+    /// Returns true if the registry was [disabled](Self::disable).
     #[inline]
     pub fn is_disabled(&self) -> bool {
         self.inner.shared.disabled.load(Ordering::Relaxed)
     }
 
-    /// The value of one series now: of a histogram, its count. For tests.
+    /// Returns the current value of one series; for a histogram, its count. For tests.
     ///
-    /// `labels` are all labels but the constant ones, in any order. A label without a value is none.
+    /// `labels` are all labels except the constant ones, in any order. Labels with an empty value are
+    /// ignored.
     pub fn value(&self, name: &str, labels: &[(&str, &str)]) -> Option<f64> {
         let families = self.collect();
         let family = families.iter().find(|f| *f.descriptor().name == *name)?;
@@ -268,7 +269,7 @@ impl Registry {
         }
     }
 
-    /// What the registry holds and what it turned away.
+    /// Returns statistics of what the registry holds and what it refused.
     pub fn stats(&self) -> Stats {
         let entries = self.entries();
         let shared = &self.inner.shared;
@@ -303,12 +304,12 @@ impl Registry {
         entries.all.iter().filter_map(recorded).collect()
     }
 
-    /// The name with the registry's prefixes.
+    /// Returns the name with the registry's prefixes.
     fn full_name(&self, name: &str) -> String {
         let config = self.inner.shared.config();
         let parts = [&*config.namespace, &*config.subsystem, name];
         let parts: Vec<&str> = parts.into_iter().filter(|part| !part.is_empty()).collect();
-        // An empty name stays one, so that it is refused.
+        // An empty name stays empty, so that it is refused.
         if name.is_empty() {
             String::new()
         } else {
@@ -318,7 +319,7 @@ impl Registry {
 }
 
 impl Source for Registry {
-    /// Runs the callbacks of observable instruments, and looks after removed and idle series.
+    /// Runs the callbacks of observable instruments, and maintains removed and idle series.
     fn collect(&self) -> Vec<Arc<dyn FamilyView>> {
         exemplar::advance();
         if self.inner.shared.disabled.load(Ordering::Relaxed) {
@@ -345,7 +346,7 @@ impl Source for Registry {
     }
 }
 
-/// Labels sorted, those without a value left out.
+/// Sorts labels, and removes those without a value.
 fn in_order<'a>(mut labels: Vec<(&'a str, &'a str)>) -> Vec<(&'a str, &'a str)> {
     labels.retain(|(_, value)| !value.is_empty());
     labels.sort_unstable();
@@ -363,9 +364,10 @@ fn number(point: &Point<'_>) -> f64 {
     }
 }
 
-/// Sets how many bytes the cells that threads own may take in the whole process. 64 MiB by default.
+/// Sets how many bytes the cells owned by threads may take in the whole process. 64 MiB by default.
 ///
-/// Past it threads share cells: as exact, but slower where several record the same series at once.
+/// Past the budget threads share cells: just as exact, but slower if several record into the same
+/// series at once.
 pub fn set_thread_cell_budget(bytes: u64) {
     POOL.set_budget(bytes);
 }

@@ -1,4 +1,4 @@
-//! What a registry is told when it is made.
+//! The builder of a registry.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::clock::Clock;
 use crate::config::Config;
 use crate::exemplar::ExemplarFilter;
 
-/// Makes a [`Registry`].
+/// A builder of a [`Registry`].
 #[derive(Clone, Default)]
 pub struct RegistryBuilder {
     config: Config,
@@ -19,21 +19,21 @@ pub struct RegistryBuilder {
 }
 
 impl RegistryBuilder {
-    /// A first part of all names: `shop` makes `orders` into `shop_orders`.
+    /// Sets the first part of all names: `shop` makes `orders` into `shop_orders`.
     #[must_use]
     pub fn with_namespace(mut self, namespace: &str) -> Self {
         self.config.namespace = namespace.into();
         self
     }
 
-    /// A part of all names between namespace and name.
+    /// Sets a part of all names between the namespace and the name.
     #[must_use]
     pub fn with_subsystem(mut self, subsystem: &str) -> Self {
         self.config.subsystem = subsystem.into();
         self
     }
 
-    /// A label with the same value on every series.
+    /// Adds a label with the same value on every series.
     #[must_use]
     pub fn with_constant_label(mut self, name: &str, value: &str) -> Self {
         self.config
@@ -42,49 +42,50 @@ impl RegistryBuilder {
         self
     }
 
-    /// The instrumentation scope of all families. Without one, no `otel_scope_*` labels are written.
+    /// Sets the instrumentation scope of all families. Without one, no `otel_scope_*` labels are
+    /// written.
     #[must_use]
     pub fn with_scope(mut self, scope: Scope) -> Self {
         self.config.scope = Some(Arc::new(scope));
         self
     }
 
-    /// How many series a family may have where nothing else is said. 2,000 by default.
+    /// Sets the default series limit of a family. 2,000 by default.
     #[must_use]
     pub fn with_family_limit(mut self, limit: usize) -> Self {
         self.config.family_limit = limit;
         self
     }
 
-    /// How many series the family of this name may have.
+    /// Sets the series limit of the family with this name.
     #[must_use]
     pub fn with_limit_of(mut self, name: &str, limit: usize) -> Self {
         self.config.limits.insert(name.into(), limit);
         self
     }
 
-    /// How many series all families together may have. Not limited by default.
+    /// Sets the series limit of all families together. Unlimited by default.
     #[must_use]
     pub fn with_total_limit(mut self, limit: usize) -> Self {
         self.config.total_limit = limit;
         self
     }
 
-    /// How many labels a series may have, 64 at most. 32 by default.
+    /// Sets how many labels a series may have, at most 64. 32 by default.
     #[must_use]
     pub fn with_most_labels(mut self, most: usize) -> Self {
         self.config.most_labels = most.min(64);
         self
     }
 
-    /// How long a label value may be, in bytes. 1,024 by default.
+    /// Sets how long a label value may be, in bytes. 1,024 by default.
     #[must_use]
     pub fn with_longest_value(mut self, longest: usize) -> Self {
         self.config.longest_value = longest;
         self
     }
 
-    /// Label names that must not be used, such as `user_id`.
+    /// Forbids label names, such as `user_id`.
     #[must_use]
     pub fn with_forbidden_labels(mut self, names: &[&str]) -> Self {
         self.config
@@ -93,28 +94,29 @@ impl RegistryBuilder {
         self
     }
 
-    /// Removes every series whose value did not change between collections for so long.
+    /// Removes every series whose value did not change between collections for this time.
     #[must_use]
     pub fn with_idle_time_to_live(mut self, idle: Duration) -> Self {
         self.config.idle = Some(idle);
         self
     }
 
-    /// Which measurements may become exemplars. By default those inside of a sampled trace.
+    /// Sets the filter for measurements that may become exemplars. By default those inside a sampled
+    /// trace.
     #[must_use]
     pub fn with_exemplar_filter(mut self, filter: ExemplarFilter) -> Self {
         self.filter = filter;
         self
     }
 
-    /// The clock for start times and exemplars. By default that of the machine.
+    /// Sets the clock for start times and exemplars. By default the clock of the operating system.
     #[must_use]
     pub fn with_clock(mut self, clock: impl Clock + 'static) -> Self {
         self.config.clock = Arc::new(clock);
         self
     }
 
-    /// Looks labels up without wide vector instructions, to measure what those bring.
+    /// Looks labels up without wide vector instructions, to measure their benefit.
     #[doc(hidden)]
     #[must_use]
     pub fn with_portable_lookup(mut self) -> Self {
@@ -122,10 +124,10 @@ impl RegistryBuilder {
         self
     }
 
-    /// The registry.
+    /// Builds the registry.
     ///
     /// # Errors
-    /// [`InvalidLabel`] when a constant label has a name that no label can have.
+    /// [`InvalidLabel`] if a constant label has an invalid name.
     pub fn build(self) -> Result<Registry, InvalidLabel> {
         for (label, _) in &self.config.constant_labels {
             name::check_label(label)?;

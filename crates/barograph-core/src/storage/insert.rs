@@ -1,4 +1,5 @@
-//! How a label set gets a series: under the lock, within the limits, or else the overflow series.
+//! Insertion of label sets: a new series under the lock and within the limits, or else the overflow
+//! series.
 
 #![expect(
     unsafe_code,
@@ -15,17 +16,17 @@ use crate::series::{Chunk, Series, State};
 use crate::stats::{LabelsRefused, Refusal, Rejection};
 use crate::sync::Ordering;
 
-/// Why a label set is refused, what of it, and what was expected.
+/// The reason why a label set is refused, the offending part, and what was expected.
 struct Offense(Refusal, String, String);
 
 impl Storage {
-    /// The series with these labels, made if there is none, with a handle counted for the caller.
-    /// The labels are in canonical order, or sorted by name where each series brings its own.
+    /// Returns the series with these labels, made if there is none, with a handle counted for the
+    /// caller. The labels are in canonical order, or sorted by name in a free-form family.
     pub(crate) fn hold(&self, labels: &PackedLabels) -> Result<&Series, LabelsRefused> {
         self.check(labels).map_err(|offense| self.refuse(offense))?;
         let hash = self.hash(labels.ends(), labels.text());
         let mut writer = self.writer();
-        // Nothing is released while the lock is held, so the count comes in time.
+        // Nothing is released while the lock is held, so the handle is counted in time.
         let found = self.find_text(hash, labels);
         if let Some(series) = found.or_else(|| self.restore(&mut writer, hash, labels)) {
             series.hold();
@@ -34,13 +35,13 @@ impl Storage {
         let warning = match self.admit(&mut writer) {
             Ok(warning) => warning,
             Err(offense) => {
-                // Reports are made without the lock: whoever receives them may record into this family.
+                // Reports are made without the lock: their receiver may record into this family.
                 drop(writer);
                 return Err(self.refuse(offense));
             }
         };
         let series = self.make(&mut writer);
-        // SAFETY: nobody can reach it: it is new, or was released.
+        // SAFETY: nothing else can reach it: it is new, or was released.
         unsafe { series.set_key(labels.ends(), labels.text()) };
         self.link(&mut writer, hash, series);
         series.hold();
@@ -53,7 +54,7 @@ impl Storage {
         Ok(series)
     }
 
-    /// Whether these labels may make a series at all.
+    /// Checks that these labels may have a series.
     fn check(&self, labels: &PackedLabels) -> Result<(), Offense> {
         let config = self.shared.config();
         let refuse = |reason, offender, expected| Err(Offense(reason, offender, expected));
@@ -81,14 +82,14 @@ impl Storage {
         Ok(())
     }
 
-    /// Takes room for one series more. Gives what is to be reported then.
+    /// Takes room for one more series. Returns a report to make, if there is one.
     fn admit(&self, writer: &mut Writer) -> Result<Option<String>, Offense> {
         let limit = self.limit();
         self.check_limit(limit)?;
         let most = limit.saturating_mul(4);
         if writer.free.is_empty() && writer.len >= most {
             self.release_unheld(writer);
-            // Some may have come back.
+            // Some may have been revived.
             self.check_limit(limit)?;
             if writer.free.is_empty() {
                 let expected = format!("at most {most}");
@@ -117,7 +118,7 @@ impl Storage {
         Err(Offense(Refusal::FamilyFull, (live + 1).to_string(), most))
     }
 
-    /// The sentence that a family is nearly full, once.
+    /// Returns the report that a family is nearly full, once for each level.
     fn warning(&self, writer: &mut Writer, live: usize) -> Option<String> {
         let limit = self.limit();
         let mut warning = None;
@@ -134,7 +135,7 @@ impl Storage {
         warning
     }
 
-    /// Counts a refusal and says why.
+    /// Counts a refusal and returns it as an error.
     fn refuse(&self, Offense(reason, offender, expected): Offense) -> LabelsRefused {
         let refused = LabelsRefused {
             family: self.name.clone(),
@@ -164,7 +165,7 @@ impl Storage {
         }
     }
 
-    /// Reports the first negative value that a histogram of the family observed, unless its bounds say
+    /// Reports the first negative value that a histogram of the family observed, unless its bounds show
     /// that such values are expected.
     #[cold]
     pub(crate) fn report_negative(&self, value: f64) {
@@ -181,7 +182,7 @@ impl Storage {
         }
     }
 
-    /// A series that nobody can reach, with everything at zero.
+    /// Returns a series that no other thread can reach, with everything at zero.
     fn make<'a>(&'a self, writer: &mut Writer) -> &'a Series {
         let series = writer.free.pop().unwrap_or_else(|| {
             let index = writer.len;
@@ -212,8 +213,8 @@ impl Storage {
         series
     }
 
-    /// The overflow series, when the family is full: told without a lock, since a full family is
-    /// asked for new label sets again and again.
+    /// Returns the overflow series if the family is full. Takes no lock, since a full family is asked
+    /// for new label sets again and again.
     pub(crate) fn overflow_if_full(&self) -> Option<&Series> {
         let limit = self.limit();
         if self.live.load(Ordering::Relaxed) < limit {
@@ -229,7 +230,7 @@ impl Storage {
         Some(self.overflow())
     }
 
-    /// The series for all label sets that have none of their own.
+    /// Returns the series for all label sets that have no series of their own.
     pub(crate) fn overflow(&self) -> &Series {
         // Acquire: pairs with the Release in `make_overflow`.
         let overflow = self.overflow.load(Ordering::Acquire);
@@ -246,7 +247,7 @@ impl Storage {
         self.overflow_under(&mut writer)
     }
 
-    /// The same, for the holder of the lock.
+    /// Returns the overflow series to the holder of the lock.
     pub(super) fn overflow_under(&self, writer: &mut Writer) -> &Series {
         let there = self.overflow.load(Ordering::Relaxed);
         // SAFETY: as in `make`.
@@ -263,7 +264,7 @@ impl Storage {
     }
 }
 
-/// Whether a label may have this name; if not, what was expected.
+/// Checks that a label may have this name; the error is what was expected.
 pub(crate) fn check_label(label: &str, forbidden: &[Box<str>]) -> Result<(), String> {
     if forbidden.iter().any(|f| &**f == label) {
         return Err("a label that is not forbidden here".into());

@@ -1,13 +1,13 @@
-//! The one value that a cell cannot hold by itself: the mark of a removed one.
+//! The only value that a cell cannot hold by itself: the mark of a removed gauge or state set.
 //!
-//! A removed gauge or state set has [`REMOVED_BITS`] in its cell, so that whoever sets or changes it
-//! brings it back by that alone, with one store. Those bits are a legal value too, of whole numbers and
-//! as a NaN. A gauge whose value they are is therefore noted in [`Writer::at_mark`].
+//! A removed gauge or state set has [`REMOVED_BITS`] in its cell, so that setting or changing it brings
+//! it back with one store. Those bits are a legal value too, as an integer and as a NaN. A gauge that
+//! has this value is therefore noted in [`Writer::at_mark`].
 //!
-//! Under the family's lock a cell *becomes* the mark: by a removal, which takes the note away, or by
-//! a gauge that is set to it, which makes the note. So under the lock the mark has one meaning, and who
-//! meets it there can exchange it for another value. Without the lock a cell only ever becomes
-//! something else.
+//! A cell *becomes* the mark only under the family's lock: by a removal, which removes the note, or by
+//! a gauge that is set to it, which makes the note. So under the lock the mark has one meaning, and
+//! code that finds it there can exchange it for another value. Without the lock a cell only ever
+//! becomes something else.
 
 use super::{REMOVED_BITS, Storage, Total, Writer};
 use crate::series::Series;
@@ -43,7 +43,7 @@ impl Storage {
         }
     }
 
-    /// Whether a gauge that was seen to have the mark has it as its value.
+    /// Returns true if a gauge that was seen with the mark has it as its value.
     #[cold]
     #[inline(never)]
     pub(crate) fn is_at_mark(&self, series: &Series) -> bool {
@@ -56,7 +56,7 @@ impl Writer {
         self.at_mark.contains(&series.index())
     }
 
-    /// Marks a value as removed; with a total, only if it still has that. Returns whether it did.
+    /// Marks a value as removed; with a total, only if it still has that total. Returns true if it did.
     pub(super) fn mark(&mut self, series: &Series, only_if: Option<&Total>) -> bool {
         let cell = &series.cold().cell;
         let is_marked = match only_if {
@@ -77,7 +77,7 @@ impl Writer {
         is_marked
     }
 
-    /// Whether a value was not set since its series was removed.
+    /// Returns true if a value was not set since its series was removed.
     pub(super) fn is_marked(&self, series: &Series) -> bool {
         series.cold().cell.load(Ordering::Relaxed) == REMOVED_BITS && !self.is_at_mark(series)
     }

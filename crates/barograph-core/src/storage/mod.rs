@@ -1,8 +1,8 @@
-//! A family's series: found, made, counted, removed and shown.
+//! The series of a family: found, made, counted, removed and shown.
 //!
-//! [`Storage`] knows nothing of instruments' types; those are thin handles on it. Its hot part is
-//! [`find`](Storage::find) and what the handles do with a [`Series`]. Everything else happens under
-//! one lock, the [`Writer`]'s, which no recording on a known series takes.
+//! [`Storage`] does not know the types of instruments; those are thin handles on it. Its hot path is
+//! [`find`](Storage::find) and what the handles do with a [`Series`]. Everything else happens under one
+//! lock, that of the [`Writer`], which no recording into a known series takes.
 
 #![expect(
     unsafe_code,
@@ -42,10 +42,10 @@ use crate::thread::{self, POOL};
 #[cfg(all(target_arch = "x86_64", not(loom)))]
 use crate::wide;
 
-/// What the numbers of a family are and where they lie.
+/// The kind of numbers that a family has, and how they are stored.
 #[doc(hidden)]
 pub enum Layout {
-    /// Sums that several cells add up to.
+    /// Sums over several cells.
     Sum(Number),
     /// One cell with the bits of a value that is set.
     Value(Number),
@@ -74,9 +74,10 @@ pub(crate) enum Total {
     Row(Vec<u64>, u64),
 }
 
-/// Told of series that are taken out of the table, so that other ways to them are closed too.
+/// Notified of series that are taken out of the table, so that other references to them are removed
+/// too.
 pub(crate) trait Unlink: Send + Sync {
-    /// Forgets these series. What can be freed only when no thread is pinned goes to `garbage`.
+    /// Forgets these series. Memory that can be freed only when no thread is pinned goes to `garbage`.
     fn unlink(&self, series: &[*const Series], garbage: &mut Vec<Box<dyn Send>>);
 }
 
@@ -84,12 +85,12 @@ pub(crate) trait Unlink: Send + Sync {
 pub(crate) struct Storage {
     pub(crate) table: Table,
     pub(crate) seed: u64,
-    /// Whether labels are looked up with wide vector instructions.
+    /// True if labels are looked up with wide vector instructions.
     #[cfg(all(target_arch = "x86_64", not(loom)))]
     is_wide: bool,
     pub(crate) layout: Layout,
     pub(crate) shared: Arc<Shared>,
-    /// Label names in canonical order; empty where each series brings its own.
+    /// Label names in canonical order; empty in a free-form family.
     pub(crate) label_names: Box<[Box<str>]>,
     pub(crate) free_form: bool,
     pub(crate) counts: Counts,
@@ -108,23 +109,23 @@ unsafe impl Send for Storage {}
 // SAFETY: as above.
 unsafe impl Sync for Storage {}
 
-/// What only the holder of the lock may touch.
+/// State that only the holder of the lock may access.
 struct Writer {
     chunks: Vec<Chunk>,
-    /// Series ever made.
+    /// The number of series ever made.
     len: usize,
-    /// The birth of the youngest.
+    /// The birth of the youngest series.
     births: u32,
-    /// Series that can be made anew.
+    /// Released series that can be used again.
     free: Vec<*const Series>,
-    /// Removed series, and those that came back, with what they had counted before.
+    /// Removed series, and revived ones, with what they had counted before.
     removed: BTreeMap<usize, Removed>,
-    /// Values that were set to the very bits that mark a removed one.
+    /// Gauges that were set to the very bits that mark a removed one.
     at_mark: BTreeSet<usize>,
     limbo: Vec<Limbo>,
     seen: Vec<Seen>,
     warned: u8,
-    /// To be reported when the lock is given back.
+    /// A report to make when the lock is released.
     unreported: Option<String>,
 }
 
@@ -139,7 +140,7 @@ impl Storage {
         let idle = shared.config().idle;
         Storage {
             table: Table::new(),
-            // In the model checker each run has to take the same way.
+            // In the model checker each run has to take the same path.
             seed: if cfg!(loom) { 0 } else { hash::seed() },
             #[cfg(all(target_arch = "x86_64", not(loom)))]
             is_wide: !shared.config().portable && wide::is_there(),
@@ -177,7 +178,7 @@ impl Storage {
             .clone()
     }
 
-    /// Changes what is said about the family, from the next snapshot on.
+    /// Changes the descriptor of the family, from the next snapshot on.
     pub(crate) fn describe(&self, change: impl FnOnce(&mut Descriptor)) {
         let mut descriptor = self
             .descriptor
@@ -190,12 +191,12 @@ impl Storage {
         self.limit.load(Ordering::Relaxed)
     }
 
-    /// Sets how many series there may be, from now on.
+    /// Sets the series limit, from now on.
     pub(crate) fn set_limit(&self, limit: usize) {
         self.limit.store(limit, Ordering::Relaxed);
     }
 
-    /// Removes series whose value did not change for so long, from now on.
+    /// Sets the time after which a series without a change is removed, from now on.
     pub(crate) fn set_idle(&self, idle: Option<Duration>) {
         *self.idle.write().unwrap_or_else(PoisonError::into_inner) = idle;
     }
@@ -206,13 +207,13 @@ impl Storage {
         fronts.push(front);
     }
 
-    /// The series with exactly these pieces of text. The caller is pinned.
+    /// Returns the series with exactly these pieces of text. The caller is pinned.
     #[inline(always)]
     pub(crate) fn find<const N: usize>(&self, pieces: &[&str; N]) -> Option<&Series> {
         #[cfg(all(target_arch = "x86_64", not(loom)))]
         if self.is_wide {
-            // SAFETY: `is_wide` is what `wide::is_there` said, and the table holds series that live
-            // as long as the storage.
+            // SAFETY: `is_wide` implies that `wide::is_there` returned true, and the table holds series
+            // that live as long as the storage.
             return unsafe { wide::find(&self.table, pieces, self.seed) };
         }
         let hash = hash::pieces(pieces, self.seed);
@@ -225,7 +226,7 @@ impl Storage {
         None
     }
 
-    /// The same for pieces that lie packed already.
+    /// Returns the series with these labels, which are packed already.
     pub(crate) fn find_packed(&self, labels: &PackedLabels) -> Option<&Series> {
         let hash = self.hash(labels.ends(), labels.text());
         self.find_text(hash, labels)
@@ -262,7 +263,7 @@ impl Storage {
         lock(&self.writer)
     }
 
-    /// The row of a histogram that all threads share.
+    /// Returns the row of a histogram that all threads share.
     pub(crate) fn shared_row(&self, series: &Series, buckets: usize) -> Row<'_> {
         let address = series.cold().cell.load(Ordering::Relaxed);
         let row = std::ptr::with_exposed_provenance::<AtomicU64>(address as usize);
@@ -270,11 +271,11 @@ impl Storage {
         unsafe { Row::at(row, buckets) }
     }
 
-    /// Gives a busy series cells of its own for each thread. Never waits: who finds no slot, or the lock
-    /// taken, leaves the series as it is, and it is tried again when it is busy.
+    /// Gives a busy series its own cells for each thread. Never waits: if there is no slot, or the lock
+    /// is taken, the series stays as it is, and the promotion is tried again while it is busy.
     ///
-    /// Under the lock, so that [`watch`](Self::watch) comes before it, and the filter is seen, or after it,
-    /// and the slot is.
+    /// It holds the lock, so that [`watch`](Self::watch) comes before it, and the filter is seen, or
+    /// after it, and the slot is.
     #[cold]
     pub(crate) fn promote(&self, series: &Series) {
         let is_needless =
@@ -294,7 +295,8 @@ impl Storage {
         };
         let Some(slot) = slot else { return };
         if series.cold().claim_slot(slot) {
-            // Release: pairs with the Acquire in the handles; who sees the slot sees its cells zero.
+            // Release: pairs with the Acquire in the handles; a thread that sees the slot sees its
+            // cells zero.
             let publish = if is_left_out(Step::PublishSlot) {
                 Ordering::Relaxed
             } else {
@@ -302,14 +304,14 @@ impl Storage {
             };
             series.hot.store(slot, publish);
         } else if is_row {
-            // SAFETY: nobody but this thread knows the slot, and it has no rows yet.
+            // SAFETY: no other thread knows the slot, and it has no rows yet.
             unsafe { POOL.give_back_row_slot(slot, 0) };
         } else {
             POOL.give_back_cell_slot(slot);
         }
     }
 
-    /// The bits of a sum now, what was before a removal left out.
+    /// Returns the bits of a sum, without what was counted before a removal.
     pub(crate) fn sum_bits(&self, series: &Series) -> u64 {
         // Under the lock, so that no removal comes between the base and the total.
         let writer = self.writer();
@@ -326,7 +328,7 @@ impl Storage {
         }
     }
 
-    /// What a series has counted in all.
+    /// Returns the total that a series has counted.
     pub(crate) fn total(&self, series: &Series, blocks: &[&'static Block]) -> Total {
         match &self.layout {
             Layout::Sum(number) => Total::Bits(sum_of(*number, series.cold(), blocks)),
@@ -341,7 +343,8 @@ impl Storage {
         }
     }
 
-    /// Reads a histogram's buckets into `counts` and gives its sum. `room` is as long, to work in.
+    /// Reads a histogram's buckets into `counts` and returns its sum. `room` is scratch space of the
+    /// same length.
     pub(crate) fn read_row(
         &self,
         series: &Series,
@@ -354,8 +357,8 @@ impl Storage {
         let slot = series.cold().slot();
         if slot != 0 {
             for row in blocks.iter().filter_map(|block| block.row(slot)) {
-                // SAFETY: the slot belongs to this series, whose rows have as many buckets; it is
-                // given back only when no reader can come here.
+                // SAFETY: the slot belongs to this series, whose rows have as many buckets; it is given
+                // back only when no reader can come here.
                 sum += unsafe { Row::at(row, counts.len()) }.read(counts, room);
             }
         }
@@ -372,7 +375,7 @@ impl Storage {
         }
     }
 
-    /// Keeps an exemplar, if the filter and the gate let it in.
+    /// Stores an exemplar, if the filter and the gate accept it.
     #[inline(always)]
     pub(crate) fn offer(&self, series: &Series, slot: usize, value: f64) {
         if thread::may_offer() {
@@ -382,7 +385,8 @@ impl Storage {
         }
     }
 
-    /// The same inside of a trace that is sampled or may be kept.
+    /// Stores an exemplar inside a trace that is sampled or a tail-sampling candidate, if it is
+    /// accepted.
     #[inline(always)]
     pub(crate) fn offer_inside(&self, series: &Series, slot: usize, value: f64) {
         if !thread::offers_again(thing(series, slot), exemplar::epoch()) {
@@ -398,7 +402,7 @@ impl Storage {
         }
     }
 
-    /// False when the trace refused.
+    /// Returns false if the trace refused.
     #[cold]
     fn offer_anew(&self, series: &Series, slot: usize, value: f64) -> bool {
         let filter = self.shared.filter();
@@ -414,7 +418,7 @@ impl Storage {
         agrees
     }
 
-    /// Keeps an exemplar whatever the filter says.
+    /// Stores an exemplar, whatever the filter is.
     #[cold]
     pub(crate) fn keep(
         &self,
@@ -432,11 +436,11 @@ impl Storage {
         exemplars.put(slot, value, context, self.shared.clock.unix_nanos());
     }
 
-    /// Sends all recordings the long way from now on, where each may become an exemplar, if the filter
-    /// lets all of them in; else none.
+    /// Sends all recordings through the slow path from now on, where each may become an exemplar, if
+    /// the filter accepts all of them; otherwise through the fast path.
     pub(crate) fn watch(&self) {
         let writer = self.writer();
-        // Under the lock, so that of two changes of the filter the last one holds.
+        // Under the lock, so that the last of two filter changes takes effect.
         let all = self.shared.filter() == ExemplarFilter::AlwaysOn;
         for_each(&writer, |series| {
             let slot = if all { 0 } else { series.cold().slot() };
@@ -446,7 +450,7 @@ impl Storage {
     }
 }
 
-/// The bits of a sum: the cell that all threads share, and those that threads own.
+/// Returns the bits of a sum: the cell that all threads share, and those that threads own.
 #[inline]
 fn sum_of(number: Number, cold: &Cold, blocks: &[&'static Block]) -> u64 {
     let (shared, slot) = (cold.cell.load(Ordering::Relaxed), cold.slot());
@@ -464,7 +468,7 @@ fn sum_of(number: Number, cold: &Cold, blocks: &[&'static Block]) -> u64 {
     }
 }
 
-/// The series at an address from the table.
+/// Returns the series at an address from the table.
 #[inline(always)]
 pub(crate) fn series_at<'a>(address: u64) -> &'a Series {
     let series = std::ptr::with_exposed_provenance::<Series>(address as usize);
@@ -473,13 +477,13 @@ pub(crate) fn series_at<'a>(address: u64) -> &'a Series {
     unsafe { &*series }
 }
 
-/// A slot of a series as a number, for `thread::offers_again`.
+/// Returns the exemplar key of a slot of a series, for `thread::offers_again`.
 #[inline(always)]
 fn thing(series: &Series, slot: usize) -> u64 {
     (&raw const *series).addr() as u64 + slot as u64
 }
 
-/// Shows each series ever made.
+/// Calls `show` with each series ever made.
 fn for_each(writer: &Writer, mut show: impl FnMut(&Series)) {
     for chunk in &writer.chunks {
         let made = (writer.len - chunk.first()).min(chunk.len());
@@ -492,7 +496,7 @@ fn for_each(writer: &Writer, mut show: impl FnMut(&Series)) {
 
 impl Drop for Storage {
     fn drop(&mut self) {
-        // No handle is left and no family, so nobody records or reads any more.
+        // No handle and no family is left, so no thread records or reads any longer.
         let writer = lock(&self.writer);
         self.shared
             .live
@@ -504,7 +508,7 @@ impl Drop for Storage {
                 Layout::Histogram(buckets) => {
                     let address = series.cold().cell.load(Ordering::Relaxed);
                     let row = std::ptr::with_exposed_provenance_mut(address as usize);
-                    // SAFETY: `make` put it there, and nobody refers to it any more.
+                    // SAFETY: `make` put it there, and nothing refers to it any longer.
                     unsafe { row::free(row, row::words(buckets.len())) };
                     if slot != 0 {
                         // SAFETY: as above.

@@ -1,29 +1,28 @@
-//! Series that leave: removal, coming back, and release of what nobody holds.
+//! Removal of series, their revival, and the release of those that have no handle.
 //!
 //! # Protocol
 //!
-//! * **Removal** takes the series off the page and out of the limits, and notes what it has counted
-//!   until then, its *base*. Cells are not touched: other threads write them. Handles go on working.
-//!   Between the two steps stands a barrier: a reader that still saw the series on the page read
-//!   nothing that is not in the base. So no update is shown in two lives.
-//! * Whoever records into a removed series **brings it back**: the next collection sees that the
-//!   total has left the base, and shows the difference, with a start time at which it had not. A value
-//!   that is set, a gauge's, is marked as removed in its cell and comes back when it is set (see
-//!   [`mark`](super::mark)). What comes back is born again: readers whose snapshot is older do not
+//! * **Removal** takes the series out of snapshots and limits, and notes what it has counted until
+//!   then, its *base*. Cells are not touched: other threads write them. Handles continue to work.
+//!   Between the two steps is a barrier: a reader that still saw the series as live read nothing that
+//!   is not in the base. So no update is shown in two lives.
+//! * Recording into a removed series **brings it back**: the next collection sees that the total has
+//!   left the base, and shows the difference, with a start time at which it had not. A value that is
+//!   set, a gauge's, is marked as removed in its cell and comes back when it is set (see
+//!   [`mark`](super::mark)). A revived series gets a new birth: readers whose snapshot is older do not
 //!   show it.
-//! * Where the limits leave **no room** for it, it stays removed: what it has counted since its base is
-//!   added to the overflow series, and its base is what it has counted by now.
-//! * A removed series that no handle is bound to is **unlinked** from the table. Threads that found
-//!   it before may still record into it. It waits in **limbo** until each thread was seen without a pin.
-//! * Then it is looked at once more. If somebody bound it or recorded into it meanwhile, it is linked
-//!   again. If not, nobody can reach it: its cells are set to zero, its slot is given back, and the next
-//!   new label set takes its place.
-//! * Somebody who looks for the labels of a series in limbo finds it there, under the lock, and links
-//!   it again. So there are never two series with the same labels.
-//! * What is in limbo is not on the page. Readers reach series by number and not through the table, so
-//!   one that comes back **leaves limbo at once**: the threads that limbo waits for are those of its
-//!   beginning, and a reader that pins later is none of them. If the series is removed again, it waits
-//!   anew.
+//! * If the limits leave **no room** for it, it stays removed: what it has counted since its base is
+//!   added to the overflow series, and its total becomes the new base.
+//! * A removed series that no handle is bound to is **unlinked** from the table. Threads that found it
+//!   before may still record into it. It waits in **limbo** until each thread was seen without a pin.
+//! * Then it is checked once more. If a thread bound it or recorded into it meanwhile, it is linked
+//!   again. If not, no thread can reach it: its cells are set to zero, its slot is given back, and the
+//!   next new label set takes its place.
+//! * A lookup of the labels of a series in limbo finds it there, under the lock, and links it again. So
+//!   there are never two series with the same labels.
+//! * A series in limbo is not in snapshots. Readers reach series by number and not through the table,
+//!   so a revived one **leaves limbo at once**: limbo waits only for the threads of its beginning, and
+//!   a reader that pins later is not one of them. If the series is removed again, it waits anew.
 
 use std::sync::atomic::AtomicUsize;
 use std::sync::{PoisonError, Weak};
@@ -41,14 +40,14 @@ use crate::thread::{POOL, Pin, Quiescence};
 
 /// A series that was removed.
 pub(super) struct Removed {
-    /// What it had counted by then. A gauge has none: its cell is marked.
+    /// What it had counted by then. `None` for a gauge: its cell is marked.
     base: Option<Total>,
-    /// When it was last seen at its base, in milliseconds since the Unix epoch.
+    /// The time at which it was last seen at its base, in milliseconds since the Unix epoch.
     unchanged_at: u64,
     is_in_limbo: bool,
 }
 
-/// What a series was seen to have, to tell when it is idle.
+/// The last observation of a series, to detect when it is idle.
 #[derive(Clone, PartialEq)]
 pub(super) struct Seen {
     birth: u32,
@@ -56,7 +55,7 @@ pub(super) struct Seen {
     since: u64,
 }
 
-/// Things out of reach that threads may still refer to.
+/// Unlinked objects that threads may still refer to.
 pub(super) struct Limbo {
     quiescence: Option<Quiescence>,
     series: Vec<*const Series>,
@@ -64,7 +63,7 @@ pub(super) struct Limbo {
 }
 
 impl Storage {
-    /// Removes the series with these labels from the page and the limits. False when it was not
+    /// Removes the series with these labels from snapshots and limits. Returns false if it was not
     /// there.
     pub(crate) fn remove(&self, labels: &PackedLabels) -> bool {
         let hash = self.hash(labels.ends(), labels.text());
@@ -74,7 +73,7 @@ impl Storage {
             return false;
         };
         if series.state() == State::Removed {
-            // Recorded into since, it is back though nobody has looked yet.
+            // It was recorded into since, so it is back although no collection has seen it.
             let note = writer.removed.get(&series.index());
             if note.is_none_or(|note| self.is_untouched(&writer, series, note, &POOL.blocks())) {
                 return false;
@@ -88,14 +87,14 @@ impl Storage {
         was_there
     }
 
-    /// Removes the series for which `keep` says no.
+    /// Removes the series for which `keep` returns false.
     pub(crate) fn retain(&self, mut keep: impl FnMut(&Series) -> bool) {
-        // While this thread is pinned, no series that is shown now is given to other labels.
+        // While this thread is pinned, no series that is shown now is reused for other labels.
         let _pin = Pin::new();
         let mut gone = Vec::new();
         {
             let mut writer = self.writer();
-            // Those that were recorded into since they were removed are on the page again.
+            // Series that were recorded into since their removal are shown again.
             self.release_unheld(&mut writer);
             for_each(&writer, |series| {
                 if is_shown(series) && !series.is_overflow() {
@@ -103,7 +102,7 @@ impl Storage {
                 }
             });
         }
-        // Without the lock: it may record, remove or collect.
+        // Without the lock: `keep` may record, remove or collect.
         gone.retain(|series| !keep(series));
         let mut writer = self.writer();
         gone.retain(|series| is_shown(series));
@@ -114,7 +113,8 @@ impl Storage {
         super::series_at((series.expose_provenance()) as u64)
     }
 
-    /// Removes series that are shown. With totals, one for each: only if it still has that.
+    /// Removes series that are shown. With totals, one for each: only those that still have their
+    /// total.
     fn remove_shown(&self, writer: &mut Writer, gone: &[&Series], totals: Option<&[Total]>) {
         if gone.is_empty() {
             return;
@@ -126,8 +126,9 @@ impl Storage {
             for series in gone {
                 series.set_state(State::Removed);
             }
-            // Pairs with the barrier in `View::show`. Also where there is none for running threads:
-            // then it orders the two steps on this one, which is all that most processors need.
+            // Pairs with the barrier in `View::show`. Also needed on systems without a barrier for
+            // running threads: there it orders the two steps on this thread, which is all that most
+            // processors need.
             if !is_left_out(Step::RemovalBarrier) {
                 Barrier::heavy();
             }
@@ -171,8 +172,8 @@ impl Storage {
             .fetch_add(change.cast_unsigned(), Ordering::Relaxed);
     }
 
-    /// What is done once for each collection: idle series go, those recorded into come back, those
-    /// that nobody holds are released.
+    /// Maintains the series once for each collection: removes idle ones, revives those recorded into,
+    /// and releases those that have no handle.
     pub(crate) fn maintain(&self) {
         let mut writer = self.writer();
         let idle = *self.idle.read().unwrap_or_else(PoisonError::into_inner);
@@ -219,12 +220,12 @@ impl Storage {
             }
         });
         writer.seen = seen;
-        // What is recorded from here on was never shown, so it must not go with the series.
+        // Values recorded from here on were never shown, so they must not be removed with the series.
         self.remove_shown(writer, &gone, Some(&totals));
     }
 
-    /// Brings back what was recorded into, unlinks what nobody holds, and releases what nobody can
-    /// reach any more.
+    /// Revives series that were recorded into, unlinks those that have no handle, and releases those
+    /// that no thread can reach any longer.
     pub(super) fn release_unheld(&self, writer: &mut Writer) {
         if writer.removed.is_empty() && writer.limbo.is_empty() {
             return;
@@ -260,7 +261,7 @@ impl Storage {
         self.drain(writer);
     }
 
-    /// Whether nothing was recorded since the removal.
+    /// Returns true if nothing was recorded since the removal.
     fn is_untouched(
         &self,
         writer: &Writer,
@@ -274,7 +275,7 @@ impl Storage {
         }
     }
 
-    /// Puts a removed series on the page again. It counts from when it was last seen unchanged.
+    /// Shows a removed series again. It counts from when it was last seen unchanged.
     fn bring_back(&self, writer: &mut Writer, series: &Series) {
         let index = series.index();
         let Some(note) = writer.removed.get(&index) else {
@@ -298,7 +299,7 @@ impl Storage {
         self.count(1);
     }
 
-    /// Which limit leaves no room for a series more.
+    /// Returns the limit that leaves no room for another series, if there is one.
     fn full(&self) -> Option<Refusal> {
         let is_full = |live: &AtomicUsize, limit| live.load(Ordering::Relaxed) >= limit;
         if is_full(&self.live, self.limit()) {
@@ -342,8 +343,8 @@ impl Storage {
                 let sum = f64::from_bits(*sum) - f64::from_bits(*sum_before);
                 self.shared_row(overflow, counts.len()).add_all(since, sum);
             }
-            // The value of whoever sets it last, as of all that share the overflow series. One that is
-            // set at this moment is met by the next collection.
+            // The last value set counts, as for all label sets that share the overflow series. A value
+            // that is set at this moment is found by the next collection.
             (_, Total::Bits(bits), _) => {
                 let bits = *bits;
                 if writer.mark(series, Some(&now)) {
@@ -371,7 +372,7 @@ impl Storage {
         }
     }
 
-    /// Closes all ways to some series and sends them to limbo.
+    /// Removes all references to some series and sends them to limbo.
     fn unlink(&self, writer: &mut Writer, series: Vec<*const Series>) {
         for &series in &series {
             let hash = self.hash_of(self.series(series));
@@ -390,7 +391,7 @@ impl Storage {
         });
     }
 
-    /// Frees what no thread can refer to any more.
+    /// Frees what no thread can refer to any longer.
     pub(super) fn drain(&self, writer: &mut Writer) {
         let mut over = Vec::new();
         writer.limbo.retain_mut(|limbo| {
@@ -401,7 +402,7 @@ impl Storage {
             }
             !is_over
         });
-        // The handles first: what was recorded through the last one is in the total then.
+        // The handles first: the total then includes what was recorded through the last one.
         let over: Vec<(&Series, bool)> = over
             .into_iter()
             .map(|series| self.series(series))
@@ -422,7 +423,7 @@ impl Storage {
         }
     }
 
-    /// Makes a series that nobody can reach as if it had never been.
+    /// Resets a series that no thread can reach, so that it can be used again.
     fn release(&self, writer: &mut Writer, series: &Series) {
         debug_assert_eq!(
             series.state(),
@@ -437,8 +438,8 @@ impl Storage {
             Layout::Histogram(buckets) => {
                 self.shared_row(series, buckets.len()).clear();
                 if slot != 0 {
-                    // SAFETY: the rows have as many buckets. Nobody records or reads the series any
-                    // more: it was unlinked, and all threads were seen without a pin since.
+                    // SAFETY: the rows have as many buckets. No thread records into or reads the series
+                    // any longer: it was unlinked, and all threads were seen without a pin since.
                     unsafe { POOL.give_back_row_slot(slot, buckets.len()) };
                 }
             }
@@ -456,7 +457,7 @@ impl Storage {
         writer.free.push(series);
     }
 
-    /// The series with these labels in limbo, linked again.
+    /// Takes the series with these labels out of limbo, and links it again.
     pub(super) fn restore(
         &self,
         writer: &mut Writer,
@@ -491,8 +492,8 @@ impl Storage {
         }
     }
 
-    /// Runs `remember` unless the series is on its way out, and keeps what it leaves behind until no
-    /// thread can refer to it any more.
+    /// Runs `remember` unless the series is being released, and keeps what it leaves behind until no
+    /// thread can refer to it any longer.
     pub(crate) fn while_linked(
         &self,
         series: &Series,
@@ -512,7 +513,7 @@ impl Storage {
         }
     }
 
-    /// What a series that came back had counted before. None for any other.
+    /// Returns what a revived series had counted before. `None` for any other.
     pub(super) fn base(&self, series: &Series) -> Option<Total> {
         self.writer().base(series).cloned()
     }
@@ -530,7 +531,7 @@ impl Writer {
         super::series_at(series.expose_provenance() as u64)
     }
 
-    /// Begins a life: the youngest of all. Readers whose snapshot is older do not show it.
+    /// Begins a life, the youngest of all. Readers whose snapshot is older do not show it.
     pub(super) fn bear(&mut self, series: &Series) {
         self.births = self.births.wrapping_add(1);
         series.set_birth(self.births);
@@ -551,7 +552,7 @@ impl Writer {
         }
     }
 
-    /// Takes the series that is meant out of limbo. The caller links it.
+    /// Takes the series for which `is_meant` returns true out of limbo. The caller links it.
     fn take_from_limbo(&mut self, is_meant: impl Fn(&Series) -> bool) -> Option<*const Series> {
         let at = |series: &*const Series| super::series_at(series.expose_provenance() as u64);
         let found = self.limbo.iter_mut().find_map(|limbo| {

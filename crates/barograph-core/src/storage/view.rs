@@ -1,4 +1,4 @@
-//! A family in a snapshot.
+//! The view of a family in a snapshot.
 
 use std::sync::Arc;
 
@@ -13,20 +13,20 @@ use crate::series::{Series, State};
 use crate::sync::{Ordering, Step, is_left_out};
 use crate::thread::{POOL, Pin};
 
-/// Series shown in one call.
+/// The number of series shown in one call.
 const BATCH: usize = 256;
 
-/// The series of a family that there were when the snapshot was made, with the values of the moment
-/// in which they are read.
+/// The series that a family had when the snapshot was made, with their values at the moment in which
+/// they are read.
 pub(crate) struct View {
     storage: Arc<Storage>,
     descriptor: Arc<Descriptor>,
-    /// The birth of the youngest series. One that takes a place later is not shown: its labels may
-    /// have been shown already, in another place. Nor is one that was removed and came back later.
+    /// The birth of the youngest series. One that takes a place later is not shown: its labels may have
+    /// been shown already, in another place. Nor is one that was removed and revived later.
     births: u32,
 }
 
-/// Room for what a batch needs, made once.
+/// Buffers for a batch, made once.
 struct Room {
     blocks: Arc<Vec<&'static Block>>,
     counts: Vec<u64>,
@@ -35,7 +35,7 @@ struct Room {
 }
 
 impl View {
-    /// The family at this moment.
+    /// Returns a view of the family at this moment.
     pub(crate) fn new(storage: Arc<Storage>) -> Self {
         storage.maintain();
         let births = storage.writer().births;
@@ -51,12 +51,12 @@ impl View {
         let life = (series.state(), series.birth());
         let (state, birth) = life;
         let is_shown = matches!(state, State::Live | State::Revived);
-        // Births wrap around after four billion; half of that tells before from after.
+        // Births wrap around after four billion; half of that range distinguishes before from after.
         let is_younger = birth.wrapping_sub(self.births).cast_signed() > 0;
         if !is_shown || is_younger {
             return;
         }
-        // Exemplars first and the value then: no exemplar of an observation not yet counted.
+        // Exemplars are read before the value: none belongs to an observation that is not yet counted.
         room.exemplars.clear();
         if let Some(exemplars) = series.exemplars() {
             exemplars.read(&mut room.exemplars);
@@ -100,14 +100,14 @@ impl View {
                     bounds: buckets.bounds(),
                     buckets: counts,
                     sum,
-                    // After the row: whatever is in the sum is known here.
+                    // After the row: every value that is in the sum is noted by now.
                     has_negative: cold.has_negative(),
                 })
             }
         };
         let began = cold.began();
-        // Pairs with the barrier in `remove_shown`: if the series is still what it was, all that was
-        // read above is in the base of any removal to come, and so is shown in one life only.
+        // Pairs with the barrier in `remove_shown`: if the series is unchanged, all that was read above
+        // is in the base of any later removal, and so is shown in one life only.
         Barrier::light();
         let is_same = life == (series.state(), series.birth());
         if !is_same && !is_left_out(Step::LookAgain) {
@@ -151,12 +151,12 @@ impl FamilyView for View {
             Layout::Histogram(buckets) => buckets.len(),
             _ => 0,
         };
-        // While this thread is pinned, no series that it can see is given to other labels.
+        // While this thread is pinned, no series that it can see is reused for other labels.
         let _pin = (!is_left_out(Step::ReaderPin)).then(Pin::new);
         let (series, end) = self.storage.some_series(from, BATCH);
         let mut room = Room {
-            // Those of now and not of the snapshot: what is read late does not go back, and no base is
-            // newer.
+            // The current blocks and not those of the snapshot: a late read does not go back, and no
+            // base is newer.
             blocks: POOL.blocks(),
             counts: vec![0; buckets],
             copy: vec![0; buckets],
@@ -174,7 +174,8 @@ impl FamilyView for View {
 }
 
 impl Storage {
-    /// The addresses of some series from a number on, and the number after them if there are more.
+    /// Returns the addresses of some series from a number on, and the number after them if there are
+    /// more.
     fn some_series(
         &self,
         from: usize,
