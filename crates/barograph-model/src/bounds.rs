@@ -4,20 +4,20 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-/// The upper bounds of a histogram's buckets: finite, rising, each inclusive (`le`).
+/// The upper bounds of a histogram's buckets: finite, increasing, each inclusive (`le`).
 ///
-/// One more bucket, up to infinity, follows the last. Clones share storage.
+/// One more bucket, up to infinity, follows the last bound. Clones share storage.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Bounds(Arc<[f64]>);
 
 impl Bounds {
-    /// The most buckets a histogram can have, the one up to infinity included.
+    /// The most buckets that a histogram can have, including the one up to infinity.
     pub const MAX_BUCKETS: usize = 1024;
 
-    /// Bounds of one's own.
+    /// Returns custom bounds.
     ///
     /// # Errors
-    /// [`InvalidBounds`] when a bound is not finite or does not rise, or there are too many.
+    /// [`InvalidBounds`] if a bound is not finite or does not increase, or there are too many.
     ///
     /// ```
     /// use barograph_model::bounds::Bounds;
@@ -41,22 +41,22 @@ impl Bounds {
                 after: pair[0],
             });
         }
-        // -0.0 and 0.0 are one bound; the page must not show two spellings of it.
+        // -0.0 and 0.0 are one bound, which must not be written in two ways.
         Ok(Bounds(bounds.into_iter().map(|b| b + 0.0).collect()))
     }
 
-    /// `count` bounds from `start` on, `width` apart.
+    /// Returns `count` bounds from `start` on, `width` apart.
     ///
     /// # Errors
-    /// As [`Bounds::new`], for a `width` that is not positive.
+    /// As [`Bounds::new`], such as for a `width` that is not positive.
     pub fn linear(start: f64, width: f64, count: usize) -> Result<Self, InvalidBounds> {
         Self::generate(count, |i| start + width * i as f64)
     }
 
-    /// `count` bounds from `start` on, each `factor` times the one before.
+    /// Returns `count` bounds from `start` on, each `factor` times the one before.
     ///
     /// # Errors
-    /// As [`Bounds::new`], for a `factor` that is not greater than one.
+    /// As [`Bounds::new`], such as for a `factor` that is not greater than one.
     pub fn exponential(start: f64, factor: f64, count: usize) -> Result<Self, InvalidBounds> {
         Self::generate(count, |i| start * factor.powi(i as i32))
     }
@@ -68,21 +68,21 @@ impl Bounds {
         Self::new((0..count).map(bound).collect::<Vec<_>>())
     }
 
-    /// Seconds, for requests: the 14 bounds of the HTTP semantic conventions.
+    /// Returns bounds in seconds, for requests: the 14 bounds of the HTTP semantic conventions.
     pub fn http_seconds() -> Self {
         Self::known(&[
             0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0,
         ])
     }
 
-    /// Seconds, from 1 ms to 10 s.
+    /// Returns bounds in seconds, from 1 ms to 10 s.
     pub fn latency() -> Self {
         Self::known(&[
             0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
         ])
     }
 
-    /// Bytes, from 1 KiB to 100 MiB.
+    /// Returns bounds in bytes, from 1 KiB to 100 MiB.
     pub fn sizes() -> Self {
         const KIB: f64 = 1024.0;
         const MIB: f64 = 1024.0 * KIB;
@@ -100,12 +100,12 @@ impl Bounds {
         ])
     }
 
-    /// Things a second, from 1 to 100,000.
+    /// Returns bounds for rates per second, from 1 to 100,000.
     pub fn throughput() -> Self {
         Self::known(&[1.0, 5.0, 10.0, 50.0, 100.0, 500.0, 1e3, 5e3, 1e4, 5e4, 1e5])
     }
 
-    /// The default of OpenTelemetry, for values of any unit but seconds.
+    /// Returns the default bounds of OpenTelemetry, for values of any unit but seconds.
     pub fn otel_default() -> Self {
         Self::known(&[
             0.0, 5.0, 10.0, 25.0, 50.0, 75.0, 100.0, 250.0, 500.0, 750.0, 1e3, 2.5e3, 5e3, 7.5e3,
@@ -117,28 +117,28 @@ impl Bounds {
         Bounds(bounds.into())
     }
 
-    /// The bounds, rising.
+    /// Returns the bounds, in increasing order.
     #[inline]
     pub fn as_slice(&self) -> &[f64] {
         &self.0
     }
 
-    /// How many buckets there are: one more than bounds.
+    /// Returns the number of buckets: one more than bounds.
     pub fn buckets(&self) -> usize {
         self.0.len() + 1
     }
 
-    /// The bucket that `value` falls into: the first whose bound is not less.
+    /// Returns the bucket that `value` falls into: the first whose bound is not less.
     pub fn bucket_of(&self, value: f64) -> usize {
         self.0.partition_point(|bound| *bound < value)
     }
 }
 
-/// Bounds that no histogram can have.
+/// The error of invalid bounds.
 #[derive(Clone, Copy, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum InvalidBounds {
-    /// A bound is NaN or infinite; the bucket up to infinity is always there.
+    /// A bound is NaN or infinite; the bucket up to infinity always exists.
     NotFinite {
         /// The offending bound.
         bound: f64,
@@ -150,9 +150,9 @@ pub enum InvalidBounds {
         /// The one before it.
         after: f64,
     },
-    /// More bounds than [`Bounds::MAX_BUCKETS`] leaves room for.
+    /// There are more bounds than [`Bounds::MAX_BUCKETS`] leaves room for.
     TooMany {
-        /// How many were given.
+        /// The number of bounds.
         count: usize,
     },
 }

@@ -1,8 +1,8 @@
-//! Why a connection has failed, in one word, as a value of `error.type`.
+//! Causes of failed connections, as values of `error.type`.
 
 use std::io::ErrorKind;
 
-/// What the system says of a connection. None where its kind says nothing about one.
+/// Returns the cause for an error kind of the system, or `None` if the kind is not about a connection.
 ///
 /// ```
 /// use barograph_model::cause;
@@ -26,14 +26,14 @@ pub fn of_io(kind: ErrorKind) -> Option<&'static str> {
     })
 }
 
-/// No connection could be made, for a reason that has no word of its own.
+/// No connection could be made, for a reason without its own value.
 pub const CONNECTION_FAILED: &str = "connection_failed";
 
 /// The name of a host could not be resolved.
 pub const NAME_RESOLUTION: &str = "name_resolution";
 
-/// A limit of time was over.
+/// A time limit was exceeded.
 pub const TIMEOUT: &str = "timeout";
 
-/// The other side cannot be trusted, or speaks no TLS.
+/// The peer cannot be trusted, or does not speak TLS.
 pub const TLS: &str = "tls";

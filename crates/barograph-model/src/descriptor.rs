@@ -1,28 +1,28 @@
-//! What a family of series is: one object that describes it whole.
+//! The description of a family of series.
 
 use std::sync::Arc;
 
 use crate::bounds::Bounds;
 
-/// Everything about a family but its series.
+/// The properties of a family, without its series.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Descriptor {
-    /// The instrument's name with its prefixes, as it was registered: no suffix, not escaped.
+    /// The name with its prefixes, as it was registered: no suffix, not escaped.
     pub name: Box<str>,
-    /// What it measures, for people. Empty when nobody said.
+    /// The help text: what it measures, for people. Empty if none was set.
     pub help: Box<str>,
-    /// The unit in UCUM (`s`, `By`, `{request}`). Empty when it has none.
+    /// The unit in UCUM (`s`, `By`, `{request}`). Empty if it has none.
     pub unit: Box<str>,
-    /// What kind of numbers its series hold.
+    /// The kind of its series.
     pub kind: Kind,
-    /// Whether its values are asked for when somebody reads, not recorded as they come.
+    /// True if its values are observed when it is collected, and not recorded as they occur.
     pub is_observable: bool,
-    /// Names of the labels that every series has, in the order of their values. Empty where each
-    /// series brings its own.
+    /// Names of the labels that every series has, in the order of their values. Empty if each series
+    /// has its own.
     pub label_names: Box<[Box<str>]>,
     /// Labels with the same value on every series.
     pub constant_labels: Arc<[(Box<str>, Box<str>)]>,
-    /// The instrumentation scope, where one was given.
+    /// The instrumentation scope, if one was set.
     pub scope: Option<Arc<Scope>>,
     /// Bucket bounds of a histogram.
     pub bounds: Option<Bounds>,
@@ -31,7 +31,7 @@ pub struct Descriptor {
 }
 
 impl Descriptor {
-    /// A family without help, unit, labels or scope.
+    /// Returns a family without help, unit, labels or scope.
     pub fn new(name: &str, kind: Kind) -> Self {
         Descriptor {
             name: name.into(),
@@ -48,7 +48,7 @@ impl Descriptor {
     }
 }
 
-/// What kind of numbers the series of a family hold.
+/// The kind of the series of a family.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Kind {
@@ -56,20 +56,20 @@ pub enum Kind {
     Counter,
     /// A sum that grows and shrinks.
     UpDownCounter,
-    /// A value of the moment.
+    /// A current value.
     Gauge,
     /// Observations counted in buckets.
     Histogram,
     /// Facts about something, as labels; the value is always 1.
     Info,
-    /// Some of a fixed list of states are on, the others off.
+    /// A fixed list of states that are on or off.
     StateSet,
-    /// A number of which nothing is known, from a foreign source.
+    /// A number of unknown kind, from a foreign source.
     Unknown,
 }
 
 impl Kind {
-    /// The word for it in messages.
+    /// Returns its name in messages.
     pub fn as_str(self) -> &'static str {
         match self {
             Kind::Counter => "counter",

@@ -1,4 +1,4 @@
-//! One measurement that stands for many, with the trace it was made in.
+//! Exemplars: single measurements with the trace they were made in.
 
 use crate::context::TraceContext;
 
@@ -7,12 +7,12 @@ use crate::context::TraceContext;
 /// Source: OpenMetrics 1.0 "Exemplars"; OpenTelemetry metrics data model "Exemplars".
 #[derive(Clone, Debug, PartialEq)]
 pub struct Exemplar {
-    /// What was measured: the increment, or the observed value.
+    /// The measured value: the increment, or the observation.
     pub value: f64,
-    /// When, in nanoseconds since the Unix epoch.
+    /// The time of the measurement, in nanoseconds since the Unix epoch.
     pub time_unix_nano: Option<u64>,
-    /// The trace and span it was measured in.
+    /// The trace and span of the measurement.
     pub context: Option<TraceContext>,
-    /// Further labels, of foreign sources only.
+    /// Further labels, only from foreign sources.
     pub labels: Vec<(Box<str>, Box<str>)>,
 }

@@ -1,6 +1,6 @@
-//! How a call of gRPC has ended.
+//! The status codes of gRPC calls.
 
-/// A status code of gRPC.
+/// A gRPC status code.
 ///
 /// ```
 /// use barograph_model::grpc::Code;
@@ -13,43 +13,43 @@
 /// Source: gRPC, "Status codes and their use in gRPC".
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Code {
-    /// It went well.
+    /// The call succeeded.
     Ok,
-    /// The caller did not want it any more.
+    /// The call was cancelled, typically by the caller.
     Cancelled,
-    /// It failed, and nobody says how.
+    /// The call failed with an unknown error.
     Unknown,
-    /// What was asked for makes no sense, whatever the state of the server is.
+    /// An argument is invalid, whatever the state of the server is.
     InvalidArgument,
-    /// It took longer than the caller would wait.
+    /// The deadline of the caller passed before the call completed.
     DeadlineExceeded,
-    /// What was asked for is not there.
+    /// The requested entity was not found.
     NotFound,
-    /// What was to be made is there.
+    /// The entity to be created already exists.
     AlreadyExists,
-    /// The caller is known, and may not do that.
+    /// The caller is identified, but not permitted to make the call.
     PermissionDenied,
-    /// There is no more of something: of a quota, of room.
+    /// A resource is exhausted, such as a quota or storage.
     ResourceExhausted,
-    /// The server is in no state to do it; trying again does not help.
+    /// The server is not in the required state; a retry does not help.
     FailedPrecondition,
-    /// Others were in the way; the whole may be tried again.
+    /// The call conflicted with others; the whole operation may be retried.
     Aborted,
-    /// It was tried beyond the end of something.
+    /// The call went past the valid range.
     OutOfRange,
-    /// The server does not know the method.
+    /// The server does not implement the method.
     Unimplemented,
-    /// Something that must hold does not.
+    /// An invariant of the server is broken.
     Internal,
-    /// The server is not there at this moment.
+    /// The server is unavailable at this moment.
     Unavailable,
-    /// Something is lost or broken for good.
+    /// Data is lost or corrupted for good.
     DataLoss,
-    /// Nobody knows who the caller is.
+    /// The caller is not authenticated.
     Unauthenticated,
 }
 
-/// By number, with their names.
+/// All codes in the order of their numbers, with their names.
 const ALL: [(Code, &str); 17] = [
     (Code::Ok, "OK"),
     (Code::Cancelled, "CANCELLED"),
@@ -71,7 +71,7 @@ const ALL: [(Code, &str); 17] = [
 ];
 
 impl Code {
-    /// The code in the value of a `grpc-status`. What is none is [`Unknown`](Code::Unknown).
+    /// Parses the value of a `grpc-status`. Any other value is [`Unknown`](Code::Unknown).
     pub fn parse(value: &[u8]) -> Self {
         let text = std::str::from_utf8(value).ok();
         let number = text.and_then(|text| text.trim().parse::<usize>().ok());
@@ -79,7 +79,7 @@ impl Code {
         found.map_or(Code::Unknown, |(code, _)| *code)
     }
 
-    /// The code of a name as the libraries of gRPC for Rust show it: `NotFound`. What is none is
+    /// Parses a name as the gRPC libraries for Rust show it: `NotFound`. Any other name is
     /// [`Unknown`](Code::Unknown).
     pub fn parse_name(name: &str) -> Self {
         let letters = |name: &'static str| name.bytes().filter(|byte| *byte != b'_');
@@ -90,7 +90,7 @@ impl Code {
         found.map_or(Code::Unknown, |(code, _)| *code)
     }
 
-    /// Its name: `NOT_FOUND`.
+    /// Returns its name: `NOT_FOUND`.
     pub fn as_str(self) -> &'static str {
         ALL[self as usize].1
     }

@@ -1,23 +1,23 @@
 //! Lower-case hexadecimal digits, eight at a time.
 //!
-//! Eight digits are the bytes of one word: they are read, checked and written with the arithmetic
-//! of words, without a table and without a branch. No step carries from one byte into the next.
+//! Eight digits are the bytes of one word: they are read, checked and written with word arithmetic,
+//! without a table and without a branch. No step carries from one byte into the next.
 
-/// Eight digits as a number, and whether they are digits.
+/// Reads eight digits as a number. The second value is zero if all of them are valid.
 #[inline]
 fn read8(digits: [u8; 8]) -> (u32, u64) {
     let text = u64::from_be_bytes(digits);
-    // Of all that is a digit, the letters are those with the bit of 0x40.
+    // Among valid digits, the letters are those with the bit of 0x40.
     let letters = text >> 6 & ONES;
     let nibbles = (text & (0x0f * ONES)) + 9 * letters;
-    // Digits are what is spelled again as it was read; a `g` would be, were it not more than 15.
+    // Valid digits are spelled again as they were read; a `g` would be, too, were it not more than 15.
     let wrong = (spell(nibbles) ^ text) | (nibbles & (0xf0 * ONES));
     let pairs = (nibbles | nibbles >> 4) & 0x00ff_00ff_00ff_00ff;
     let quads = (pairs | pairs >> 8) & 0x0000_ffff_0000_ffff;
     ((quads | quads >> 16) as u32, wrong)
 }
 
-/// The digits of a number.
+/// Returns the digits of a number.
 #[inline]
 fn write8(number: u32) -> [u8; 8] {
     let quads = u64::from(number);
@@ -26,7 +26,7 @@ fn write8(number: u32) -> [u8; 8] {
     spell((pairs | pairs << 4) & (0x0f * ONES)).to_be_bytes()
 }
 
-/// The digits of numbers below 16, one in each byte. Of numbers below 25 nothing carries.
+/// Returns the digits of numbers below 16, one in each byte. Nothing carries for numbers below 25.
 #[inline]
 fn spell(nibbles: u64) -> u64 {
     let letters = (nibbles + 6 * ONES) >> 4 & ONES;
@@ -36,7 +36,7 @@ fn spell(nibbles: u64) -> u64 {
 /// A one in each byte.
 const ONES: u64 = u64::MAX / 0xff;
 
-/// A number out of digits, which remembers whether all were digits. One branch asks in the end.
+/// A reader of digits that remembers whether all were valid, so that one branch at the end is enough.
 #[derive(Clone, Copy)]
 pub(crate) struct Digits {
     wrong: u64,
@@ -66,14 +66,14 @@ impl Digits {
         u128::from(self.read16(high)) << 64 | u128::from(self.read16(low))
     }
 
-    /// Whether all that was read were lower-case digits.
+    /// Returns true if everything that was read was a lower-case digit.
     #[inline]
     pub(crate) fn are_fine(self) -> bool {
         self.wrong == 0
     }
 }
 
-/// One to as many digits as a number of 128 bits has, in any case.
+/// Reads one digit to as many as a number of 128 bits has, in any case.
 pub(crate) fn read_short(digits: &[u8]) -> Option<u128> {
     if !(1..=32).contains(&digits.len()) {
         return None;
@@ -84,7 +84,7 @@ pub(crate) fn read_short(digits: &[u8]) -> Option<u128> {
     })
 }
 
-/// The sixteen digits of a number.
+/// Returns the sixteen digits of a number.
 #[inline]
 pub(crate) fn write16(number: u64) -> [u8; 16] {
     let mut digits = [0; 16];
@@ -94,7 +94,7 @@ pub(crate) fn write16(number: u64) -> [u8; 16] {
     digits
 }
 
-/// The thirty-two digits of a number.
+/// Returns the thirty-two digits of a number.
 #[inline]
 pub(crate) fn write32(number: u128) -> [u8; 32] {
     let mut digits = [0; 32];

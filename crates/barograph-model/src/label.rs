@@ -1,13 +1,13 @@
-//! The labels of one series, as an encoder sees them.
+//! The labels of one series, as an encoder reads them.
 
 /// The labels of one series: names and values, borrowed from the series itself.
 ///
-/// Values lie one behind the other in one text, so that an encoder copies them without chasing a
-/// pointer for each.
+/// Values are concatenated in one text, so that an encoder copies them without following a pointer for
+/// each.
 #[derive(Clone, Copy, Debug)]
 pub struct Labels<'a> {
     names: Names<'a>,
-    /// Where each piece of `text` ends.
+    /// The end of each piece of `text`.
     ends: &'a [u16],
     text: &'a str,
     clean: bool,
@@ -17,7 +17,7 @@ pub struct Labels<'a> {
 enum Names<'a> {
     /// The same for every series of the family, in the order of the values.
     Fixed(&'a [Box<str>]),
-    /// In the text itself, each in front of its value.
+    /// In the text itself, each before its value.
     Inline,
 }
 
@@ -30,14 +30,15 @@ impl<'a> Labels<'a> {
         clean: true,
     };
 
-    /// Values of a family whose `names` are fixed: `ends[i]` is where value `i` ends in `text`.
+    /// Returns the values of a family whose `names` are fixed: `ends[i]` is the end of value `i` in
+    /// `text`.
     ///
-    /// `clean` promises that no value holds `\`, `"` or a line feed, the characters that a text
+    /// `clean` promises that no value contains `\`, `"` or a line feed, the characters that a text
     /// format has to escape.
     ///
     /// # Panics
-    /// When there are not as many values as names. Ends that do not rise, or lie outside of the
-    /// text, panic when the labels are read.
+    /// If there are not as many values as names. Ends that do not increase, or are outside the text,
+    /// panic when the labels are read.
     #[inline]
     pub fn fixed(names: &'a [Box<str>], ends: &'a [u16], text: &'a str, clean: bool) -> Self {
         assert_eq!(names.len(), ends.len(), "one value for each label name");
@@ -49,10 +50,11 @@ impl<'a> Labels<'a> {
         }
     }
 
-    /// Name, value, name, value ... one behind the other in `text`; names are free for each series.
+    /// Returns labels of name, value, name, value ... concatenated in `text`; each series has its own
+    /// names.
     ///
     /// # Panics
-    /// When a name has no value.
+    /// If a name has no value.
     #[inline]
     pub fn inline(ends: &'a [u16], text: &'a str) -> Self {
         assert_eq!(ends.len() % 2, 0, "a value for each label name");
@@ -64,7 +66,7 @@ impl<'a> Labels<'a> {
         }
     }
 
-    /// How many labels there are.
+    /// Returns the number of labels.
     pub fn len(&self) -> usize {
         match self.names {
             Names::Fixed(names) => names.len(),
@@ -72,24 +74,24 @@ impl<'a> Labels<'a> {
         }
     }
 
-    /// Whether there are none.
+    /// Returns true if there are no labels.
     pub fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
-    /// Whether the names are the family's, `Descriptor::label_names`, in that order.
+    /// Returns true if the names are the family's, `Descriptor::label_names`, in that order.
     #[inline]
     pub fn names_are_fixed(&self) -> bool {
         matches!(self.names, Names::Fixed(_))
     }
 
-    /// Whether no value holds a character that a text format has to escape.
+    /// Returns true if no value contains a character that a text format has to escape.
     #[inline]
     pub fn is_clean(&self) -> bool {
         self.clean
     }
 
-    /// The names that all series of the family share; none where each series brings its own.
+    /// Returns the names that all series of the family share, or `None` if each series has its own.
     #[inline]
     pub fn names(&self) -> Option<&'a [Box<str>]> {
         match self.names {
@@ -98,20 +100,21 @@ impl<'a> Labels<'a> {
         }
     }
 
-    /// The text of all pieces, one behind the other.
+    /// Returns the concatenated text of all pieces.
     #[inline]
     pub fn text(&self) -> &'a str {
         self.text
     }
 
-    /// Where each piece ends in [`Labels::text`]. Nothing has checked that they rise, lie inside of
-    /// the text, and fall between characters: a reader who must not panic checks for himself.
+    /// Returns the end of each piece in [`Labels::text`]. Nothing has checked that they increase, are
+    /// inside the text, and are between characters: a caller that must not panic has to check.
     #[inline]
     pub fn ends(&self) -> &'a [u16] {
         self.ends
     }
 
-    /// The pieces of text in order: values where names are fixed, else name, value, name, value ...
+    /// Returns the pieces of text in order: values if names are fixed, otherwise names and values in
+    /// turn.
     #[inline]
     pub fn pieces(&self) -> impl Iterator<Item = &'a str> + use<'a> {
         let (text, mut from) = (self.text, 0);
@@ -122,7 +125,7 @@ impl<'a> Labels<'a> {
         })
     }
 
-    /// Name and value of each label.
+    /// Returns an iterator over the name and value of each label.
     pub fn iter(&self) -> impl Iterator<Item = (&'a str, &'a str)> + use<'a> {
         let mut pieces = self.pieces();
         let mut names = match self.names {
@@ -149,7 +152,7 @@ pub struct PackedLabels {
 impl PackedLabels {
     /// Adds a piece: a value, or a name and then its value.
     ///
-    /// Text past 65,535 bytes in all is cut off at a character's start.
+    /// Text past 65,535 bytes in total is cut off at a character boundary.
     pub fn push(&mut self, piece: &str) {
         let mut cut = piece.len().min(usize::from(u16::MAX) - self.text.len());
         while !piece.is_char_boundary(cut) {
@@ -160,28 +163,28 @@ impl PackedLabels {
             .push(u16::try_from(self.text.len()).unwrap_or(u16::MAX));
     }
 
-    /// Where each piece ends.
+    /// Returns the end of each piece.
     pub fn ends(&self) -> &[u16] {
         &self.ends
     }
 
-    /// The text of all pieces.
+    /// Returns the text of all pieces.
     pub fn text(&self) -> &str {
         &self.text
     }
 
-    /// These values under a family's names.
+    /// Returns these values under the names of a family.
     ///
     /// # Panics
-    /// When there are not as many values as names.
+    /// If there are not as many values as names.
     pub fn fixed<'a>(&'a self, names: &'a [Box<str>]) -> Labels<'a> {
         Labels::fixed(names, &self.ends, &self.text, is_clean(&self.text))
     }
 
-    /// These pieces as names and values.
+    /// Returns these pieces as names and values.
     ///
     /// # Panics
-    /// When a name has no value.
+    /// If a name has no value.
     pub fn inline(&self) -> Labels<'_> {
         Labels::inline(&self.ends, &self.text)
     }
@@ -199,7 +202,7 @@ impl<'a> FromIterator<(&'a str, &'a str)> for PackedLabels {
     }
 }
 
-/// Whether `text` holds none of the characters that a text format has to escape.
+/// Returns true if `text` contains none of the characters that a text format has to escape.
 pub fn is_clean(text: &str) -> bool {
     !text.bytes().any(|b| matches!(b, b'\\' | b'"' | b'\n'))
 }

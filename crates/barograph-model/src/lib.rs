@@ -1,17 +1,17 @@
 //! The plain values of telemetry, and the snapshot that every encoder reads.
 //!
-//! This room is a crate of its own so that encoders and bridges can be written without any
-//! instrument: it has no clock, no atomics, no I/O and no dependencies. It changes rarely.
+//! This is a separate crate so that encoders and bridges can be written without any instrument: it has
+//! no clock, no atomics, no I/O and no dependencies. It changes rarely.
 //!
-//! * [`name`], [`label`], [`descriptor`]: what a family of series is called and how it is described.
-//! * [`context`], [`exemplar`]: which trace a number came from, and what travels with a request.
-//! * [`carrier`], [`propagator`]: the headers that hold it on its way, and what is written in them.
-//! * [`span`], [`log`], [`value`]: what was done and said, with its attributes.
-//! * [`grpc`]: how a call has ended.
-//! * [`bounds`]: histogram bucket bounds, ready-made and made to measure.
-//! * [`snapshot`]: [`Source`](snapshot::Source) and what it shows.
-//! * [`text`]: which characters are not shown as they are.
-//! * [`suppression`]: the flag of threads that export, which are not traced.
+//! * [`name`], [`label`], [`descriptor`]: the names and the description of a family of series.
+//! * [`context`], [`exemplar`]: the trace of a measurement, and the data propagated with a request.
+//! * [`carrier`], [`propagator`]: the headers that hold a context in transit, and their formats.
+//! * [`span`], [`log`], [`value`]: spans and log records, with their attributes.
+//! * [`grpc`]: the status codes of gRPC calls.
+//! * [`bounds`]: histogram bucket bounds, ready-made and custom.
+//! * [`snapshot`]: [`Source`](snapshot::Source) and the snapshots that it returns.
+//! * [`text`]: characters that must not be shown as they are, and counts.
+//! * [`suppression`]: the flag of threads that export, whose work is not traced.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

@@ -5,50 +5,50 @@
 use crate::context::TraceContext;
 use crate::value::{AnyValue, Attribute, Text};
 
-/// Something that a program said.
+/// A record of something that a program logged.
 #[derive(Clone, Debug, PartialEq)]
 pub struct LogRecord {
-    /// When it happened, in nanoseconds since the Unix epoch; 0 when nobody knows.
+    /// The time of the event, in nanoseconds since the Unix epoch; 0 if unknown.
     pub time_unix_nano: u64,
-    /// When it was seen here, in nanoseconds since the Unix epoch.
+    /// The time at which it was observed here, in nanoseconds since the Unix epoch.
     pub observed_unix_nano: u64,
-    /// How important it is.
+    /// The severity.
     pub severity: Severity,
-    /// What it is about; unlike the others, many records say the same.
+    /// The name of the event, which many records have in common.
     pub event_name: Option<Text>,
-    /// What was said.
+    /// The body: the message.
     pub body: Option<AnyValue>,
-    /// The part of the program that said it, the name of its instrumentation scope: the target of a
+    /// The part of the program that logged it, the name of its instrumentation scope: the target of a
     /// `tracing` event.
     pub scope: Text,
-    /// What is known about it, each key once.
+    /// The attributes, each key once.
     pub attributes: Vec<Attribute>,
-    /// Attributes left out because of a limit.
+    /// The number of attributes dropped because of a limit.
     pub dropped_attributes: u32,
-    /// The span in which it was said.
+    /// The span in which it was logged.
     pub context: Option<TraceContext>,
 }
 
-/// How important a log record is.
+/// The severity of a log record.
 ///
 /// Source: OpenTelemetry 1.60, "Severity fields"; of the four numbers of each name the lowest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 #[repr(u8)]
 pub enum Severity {
-    /// For whoever follows each step.
+    /// A fine-grained step, for tracing.
     Trace = 1,
-    /// For whoever looks for a mistake.
+    /// A detail for debugging.
     Debug = 5,
-    /// Something happened as it should.
+    /// An event that is expected.
     Info = 9,
-    /// Something should be looked at.
+    /// An event that should be looked at.
     Warn = 13,
-    /// Something failed.
+    /// A failure.
     Error = 17,
 }
 
 impl Severity {
-    /// Its name: `WARN`.
+    /// Returns its name: `WARN`.
     pub fn as_str(self) -> &'static str {
         match self {
             Severity::Trace => "TRACE",

@@ -1,19 +1,18 @@
-//! Names of metrics and labels, and what makes one acceptable.
+//! Names of metrics and labels, and the checks of their validity.
 //!
-//! Any UTF-8 text may be a name, as in Prometheus 3 and OpenTelemetry; an encoder writes it in the
-//! form its reader understands. What no reader could make sense of is refused when it is registered.
+//! Any UTF-8 text may be a name, as in Prometheus 3 and OpenTelemetry; an encoder writes it in the form
+//! its reader understands. Names that no reader understands are refused at registration.
 
 use std::error::Error;
 use std::fmt;
 
-/// The longest name that is accepted, in bytes (OpenTelemetry: instrument names, 255 characters).
+/// The maximum length of a name, in bytes (OpenTelemetry: instrument names, 255 characters).
 pub const MAX_NAME_LEN: usize = 255;
 
 /// Checks the name of a metric.
 ///
 /// # Errors
-/// [`InvalidName`] when it is empty, longer than [`MAX_NAME_LEN`] bytes, or holds a control
-/// character.
+/// [`InvalidName`] if it is empty, longer than [`MAX_NAME_LEN`] bytes, or contains a control character.
 ///
 /// ```
 /// use barograph_model::name::check_metric;
@@ -38,11 +37,11 @@ pub fn check_metric(name: &str) -> Result<(), InvalidName> {
 
 /// Checks the name of a label.
 ///
-/// `le` and `quantile` belong to histograms and summaries, `__...` to Prometheus, and
-/// `otel.metric.overflow` to the overflow series.
+/// `le` and `quantile` are reserved for histograms and summaries, `__...` for Prometheus, and
+/// `otel.metric.overflow` for the overflow series.
 ///
 /// # Errors
-/// [`InvalidLabel`] when it is empty, too long, holds a control character, or is reserved.
+/// [`InvalidLabel`] if it is empty, too long, contains a control character, or is reserved.
 ///
 /// ```
 /// use barograph_model::name::check_label;
@@ -71,7 +70,7 @@ pub fn check_label(label: &str) -> Result<(), InvalidLabel> {
 /// (OpenTelemetry metrics SDK, "Overflow attribute").
 pub const OVERFLOW: &str = "otel.metric.overflow";
 
-/// A name that no metric can have.
+/// The error of an invalid metric name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidName {
     /// The name as it was given.
@@ -79,7 +78,7 @@ pub struct InvalidName {
     why: Why,
 }
 
-/// A name that no label can have.
+/// The error of an invalid label name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidLabel {
     /// The label name as it was given.

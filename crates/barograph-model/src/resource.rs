@@ -1,4 +1,4 @@
-//! Who is speaking: the attributes of the process that all its telemetry shares.
+//! The resource: attributes of the process that all its telemetry shares.
 
 /// The attributes of a service, in the order in which they were given, each key once.
 ///
@@ -9,7 +9,7 @@ pub struct Resource {
 }
 
 impl Resource {
-    /// No attributes.
+    /// Returns a resource without attributes.
     pub fn new() -> Self {
         Self::default()
     }
@@ -24,12 +24,12 @@ impl Resource {
         self
     }
 
-    /// The value of one attribute.
+    /// Returns the value of one attribute.
     pub fn value(&self, key: &str) -> Option<&str> {
         self.iter().find(|(k, _)| *k == key).map(|(_, v)| v)
     }
 
-    /// Key and value of each attribute.
+    /// Returns an iterator over the key and value of each attribute.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.attributes.iter().map(|(k, v)| (&**k, &**v))
     }

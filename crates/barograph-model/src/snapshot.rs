@@ -1,12 +1,12 @@
-//! All families at an instant, as a stream: what a source shows and every encoder reads.
+//! Snapshots of all families, as streams: sources provide them and every encoder reads them.
 //!
-//! A million series are never made into a million objects. A [`Source`] gives its families, one
-//! shared pointer each; a reader then walks the series of a family in batches and keeps a cursor of
-//! its own, so it can stop between two batches, for as long as a slow client needs, without holding
-//! anything but those pointers.
+//! A million series are never made into a million objects. A [`Source`] returns its families, one
+//! shared pointer each; a reader then walks the series of a family in batches and keeps its own cursor.
+//! So it can stop between two batches, for as long as a slow client needs, without holding anything but
+//! those pointers.
 //!
 //! **Invariant:** reading changes nothing. Any number of readers may walk at once, and a reader that
-//! wants differences keeps the values it saw last.
+//! needs deltas keeps the values it saw last.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::descriptor::Descriptor;
 use crate::exemplar::Exemplar;
 use crate::label::Labels;
 
-/// Gives snapshots. Whoever implements it is on the page and in the push.
+/// A source of snapshots. Its families are part of scrapes and of exports.
 ///
 /// ```
 /// use std::sync::Arc;
@@ -44,27 +44,27 @@ use crate::label::Labels;
 /// assert_eq!(Answer.collect()[0].descriptor().name, "answer".into());
 /// ```
 pub trait Source: Send + Sync {
-    /// Shows every family there is now, in the order in which they were registered.
+    /// Returns every family there is now, in the order in which they were registered.
     ///
-    /// Called once for each scrape or push, from any thread, also from several at once. This is
-    /// where callbacks run; it may take as long as they take.
+    /// Called once for each scrape or export, from any thread, also from several at once. Callbacks run
+    /// here; it may take as long as they take.
     fn collect(&self) -> Vec<Arc<dyn FamilyView>>;
 }
 
 /// One family in a snapshot.
 pub trait FamilyView: Send + Sync {
-    /// What it is.
+    /// Returns its descriptor.
     fn descriptor(&self) -> Arc<Descriptor>;
 
-    /// Shows some series from the cursor `from` on (0 at the start), and gives the cursor for those
-    /// that follow, or none at the end.
+    /// Shows some series from the cursor `from` on (0 at the start), and returns the cursor for those
+    /// that follow, or `None` at the end.
     ///
-    /// A call shows few enough series (some hundreds) that whatever it holds on to is let go soon.
-    /// Series that come later than the first call may be shown or not. No series is shown twice.
+    /// A call shows few enough series (some hundreds) that whatever it holds is released soon. Series
+    /// that are added after the first call may be shown or not. No series is shown twice.
     fn read(&self, from: usize, show: &mut dyn FnMut(&Point<'_>)) -> Option<usize>;
 
-    /// Whether it is known that no two series have the same labels, and no label name stands twice
-    /// in one. Readers check the others.
+    /// Returns true if it is known that no two series have the same labels, and that no label name
+    /// occurs twice in one. Readers check the other families.
     fn labels_are_unique(&self) -> bool {
         false
     }
@@ -74,25 +74,25 @@ pub trait FamilyView: Send + Sync {
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct Point<'a> {
-    /// A small number that stays with a series as long as it lives; no other series of the family
-    /// has it meanwhile. A reader that keeps last values can use it as an index. When a series
-    /// comes back after its removal, or another takes its place, `start_unix_nano` has grown.
+    /// A small number that stays with a series as long as it lives; no other series of the family has
+    /// it meanwhile. A reader that keeps last values can use it as an index. When a series comes back
+    /// after its removal, or another takes its place, `start_unix_nano` has increased.
     pub index: usize,
     /// Its labels, without the family's constant ones.
     pub labels: Labels<'a>,
     /// Its value.
     pub value: Value<'a>,
-    /// When it began to count, in nanoseconds since the Unix epoch. None when unknown.
+    /// The time at which it began to count, in nanoseconds since the Unix epoch. `None` if unknown.
     pub start_unix_nano: Option<u64>,
-    /// Exemplars; of a histogram at most one for each bucket, in the order of the buckets.
+    /// Exemplars; for a histogram at most one for each bucket, in the order of the buckets.
     pub exemplars: &'a [Exemplar],
-    /// Whether this is the family's overflow series, which stands for all label sets past the
-    /// limit. It has no labels of its own but `otel.metric.overflow="true"`, which encoders write.
+    /// True if this is the family's overflow series, which stands for all label sets past the limit.
+    /// Its only label is `otel.metric.overflow="true"`, which encoders write.
     pub is_overflow: bool,
 }
 
 impl<'a> Point<'a> {
-    /// A point without start time and exemplars.
+    /// Returns a point without start time and exemplars.
     #[inline]
     pub fn new(index: usize, labels: Labels<'a>, value: Value<'a>) -> Self {
         Point {
@@ -105,7 +105,7 @@ impl<'a> Point<'a> {
         }
     }
 
-    /// With the time at which it began to count, in nanoseconds since the Unix epoch.
+    /// Sets the time at which it began to count, in nanoseconds since the Unix epoch.
     #[must_use]
     #[inline]
     pub fn with_start(mut self, start_unix_nano: u64) -> Self {
@@ -113,7 +113,7 @@ impl<'a> Point<'a> {
         self
     }
 
-    /// With exemplars.
+    /// Sets the exemplars.
     #[must_use]
     #[inline]
     pub fn with_exemplars(mut self, exemplars: &'a [Exemplar]) -> Self {
@@ -121,7 +121,7 @@ impl<'a> Point<'a> {
         self
     }
 
-    /// As the family's overflow series.
+    /// Marks the point as the family's overflow series.
     #[must_use]
     #[inline]
     pub fn as_overflow(mut self) -> Self {
@@ -130,55 +130,56 @@ impl<'a> Point<'a> {
     }
 }
 
-/// What a series holds.
+/// The value of a series.
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub enum Value<'a> {
-    /// A whole number that is not negative.
+    /// An integer that is not negative.
     U64(u64),
-    /// A whole number.
+    /// An integer.
     I64(i64),
-    /// Any number.
+    /// A float.
     F64(f64),
     /// A histogram's buckets and sum.
     Histogram(HistogramValue<'a>),
-    /// An info: its labels say it all.
+    /// An info, which consists of its labels.
     Info,
-    /// Which states are on: bit `i` stands for `Descriptor::states[i]`.
+    /// The states that are on: bit `i` stands for `Descriptor::states[i]`.
     StateSet(u64),
 }
 
-/// Buckets and sum of a histogram, seen at one instant.
+/// The buckets and the sum of a histogram, read at one moment.
 #[derive(Clone, Copy, Debug)]
 pub struct HistogramValue<'a> {
     /// The family's bounds.
     pub bounds: &'a Bounds,
-    /// Observations in each bucket, not accumulated; one more than there are bounds.
+    /// The number of observations in each bucket, not cumulative; one more than there are bounds.
     pub buckets: &'a [u64],
     /// The sum of all observations.
     pub sum: f64,
-    /// Whether an observation below zero was ever made, so that the sum has fallen. Once it is set it
+    /// True if a negative value was ever observed, so that the sum has decreased. Once it is set it
     /// stays set for this series.
     pub has_negative: bool,
 }
 
 impl HistogramValue<'_> {
-    /// How many observations there are: always the sum of the buckets.
+    /// Returns the number of observations: always the sum of the buckets.
     pub fn count(&self) -> u64 {
         self.buckets.iter().fold(0, |sum, n| sum.wrapping_add(*n))
     }
 
-    /// The sum, unless it may fall: unless an observation was negative, or a bound is, which says that
-    /// some are expected to be. Readers of OTLP and OpenMetrics treat the sum as a counter.
+    /// Returns the sum, unless it can decrease because an observation was negative, or because a bound
+    /// is negative, which shows that negative values are expected. Readers of OTLP and OpenMetrics
+    /// treat the sum as a counter.
     ///
-    /// What was observed decides and not the sign of the total, so a sum that is left out once does
-    /// not come back.
+    /// The observations decide and not the sign of the total, so a sum that is once left out does not
+    /// come back.
     ///
     /// Source: OpenTelemetry metrics data model, "Histogram"; OpenMetrics 1.0, "Histogram".
     pub fn growing_sum(&self) -> Option<f64> {
         let first = self.bounds.as_slice().first();
         let has_negative_bound = first.is_some_and(|bound| *bound < 0.0);
-        // A source other than ours may have summed up NaN, or not know what was observed.
+        // A foreign source may have summed up NaN, or not know what was observed.
         let grows = !self.has_negative && !has_negative_bound && self.sum >= 0.0;
         grows.then_some(self.sum)
     }

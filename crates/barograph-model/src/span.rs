@@ -1,48 +1,48 @@
-//! Spans: what a process did for a trace, from when to when.
+//! Spans: operations of a process in a trace, with their start and end.
 //!
 //! Source: OpenTelemetry 1.60, trace API and SDK.
 
 use crate::context::{SpanId, TraceContext, TraceState};
 use crate::value::{Attribute, Text};
 
-/// A span that has ended, or is told as it stands because its process ends.
+/// A span that has ended, or that is exported with its current state because its process ends.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SpanRecord {
-    /// Its trace, its own id and the flags.
+    /// The trace id, the span id and the flags.
     pub context: TraceContext,
-    /// The span that it is a part of; none at the root of a trace.
+    /// The parent span; `None` at the root of a trace.
     pub parent: Option<Parent>,
-    /// What other tracing systems say about the trace.
+    /// The data of other tracing systems about the trace.
     pub trace_state: TraceState,
-    /// What was done, with few different names: `GET /orders/{id}`.
+    /// The name, of low cardinality: `GET /orders/{id}`.
     pub name: Text,
-    /// Its place between services.
+    /// The role of the span between services.
     pub kind: SpanKind,
-    /// When it began, in nanoseconds since the Unix epoch.
+    /// The start time, in nanoseconds since the Unix epoch.
     pub start_unix_nano: u64,
-    /// When it ended, in nanoseconds since the Unix epoch.
+    /// The end time, in nanoseconds since the Unix epoch.
     pub end_unix_nano: u64,
     /// The part of the program that made it, the name of its instrumentation scope: the target of a
     /// `tracing` span.
     pub scope: Text,
-    /// What is known about it, each key once.
+    /// The attributes, each key once.
     pub attributes: Vec<Attribute>,
-    /// Attributes left out because of a limit.
+    /// The number of attributes dropped because of a limit.
     pub dropped_attributes: u32,
-    /// What happened in it, in order.
+    /// The events, in order.
     pub events: Vec<SpanEvent>,
-    /// Events left out because of a limit.
+    /// The number of events dropped because of a limit.
     pub dropped_events: u32,
-    /// Other spans that it has to do with.
+    /// The links to other spans.
     pub links: Vec<SpanLink>,
-    /// Links left out because of a limit.
+    /// The number of links dropped because of a limit.
     pub dropped_links: u32,
-    /// How it ended.
+    /// The status.
     pub status: Status,
 }
 
 impl SpanRecord {
-    /// A span of which nothing more is known: a root of unset status, at the beginning of time.
+    /// Returns a span with only a context and a name: a root of unset status, with times of zero.
     #[inline]
     pub fn new(context: TraceContext, name: impl Into<Text>) -> Self {
         SpanRecord {
@@ -65,36 +65,36 @@ impl SpanRecord {
     }
 }
 
-/// The span that another is a part of.
+/// The parent of a span.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parent {
-    /// Its id, in the same trace.
+    /// The span id, in the same trace.
     pub span_id: SpanId,
-    /// Whether it is in another process.
+    /// True if it is in another process.
     pub is_remote: bool,
 }
 
-/// The place of a span between services.
+/// The role of a span between services.
 ///
 /// Source: OpenTelemetry 1.60, "SpanKind"; the numbers are those of OTLP.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[repr(u8)]
 pub enum SpanKind {
-    /// Work inside of the process.
+    /// An operation inside the process.
     #[default]
     Internal = 1,
-    /// It answers a request of another service.
+    /// The span handles a request of another service.
     Server = 2,
-    /// It asks another service, and waits for the answer.
+    /// The span calls another service, and waits for the response.
     Client = 3,
-    /// It hands a message on, and does not wait for whoever takes it.
+    /// The span sends a message, and does not wait for its consumer.
     Producer = 4,
-    /// It takes a message.
+    /// The span receives a message.
     Consumer = 5,
 }
 
 impl SpanKind {
-    /// The kind of that name, whatever the case of its letters.
+    /// Returns the kind with that name, in any case.
     pub fn from_name(name: &str) -> Option<Self> {
         [
             SpanKind::Internal,
@@ -107,7 +107,7 @@ impl SpanKind {
         .find(|kind| kind.as_str().eq_ignore_ascii_case(name))
     }
 
-    /// Its name: `server`.
+    /// Returns its name: `server`.
     pub fn as_str(self) -> &'static str {
         match self {
             SpanKind::Internal => "internal",
@@ -119,49 +119,49 @@ impl SpanKind {
     }
 }
 
-/// How a span ended.
+/// The status of a span.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Status {
-    /// Nobody said so.
+    /// No status was set.
     #[default]
     Unset,
-    /// Somebody who knows says that it went well.
+    /// The operation was explicitly marked as successful.
     Ok,
-    /// It failed.
+    /// The operation failed.
     Error {
-        /// Why, for people; may be empty.
+        /// The reason, for people; may be empty.
         description: Text,
     },
 }
 
-/// Something that happened in a span.
+/// An event in a span.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SpanEvent {
-    /// What.
+    /// The name.
     pub name: Text,
-    /// When, in nanoseconds since the Unix epoch.
+    /// The time, in nanoseconds since the Unix epoch.
     pub time_unix_nano: u64,
-    /// What is known about it.
+    /// The attributes.
     pub attributes: Vec<Attribute>,
-    /// Attributes left out because of a limit.
+    /// The number of attributes dropped because of a limit.
     pub dropped_attributes: u32,
 }
 
-/// Another span, mostly of another trace, that a span has to do with.
+/// A link to another span, mostly of another trace.
 #[derive(Clone, Debug, PartialEq)]
 pub struct SpanLink {
     /// The other span.
     pub context: TraceContext,
-    /// What came with it.
+    /// The tracestate of the other span.
     pub trace_state: TraceState,
-    /// What the two have to do with each other.
+    /// Attributes of the link.
     pub attributes: Vec<Attribute>,
-    /// Attributes left out because of a limit.
+    /// The number of attributes dropped because of a limit.
     pub dropped_attributes: u32,
 }
 
 impl SpanLink {
-    /// A link about which nothing more is known.
+    /// Returns a link without tracestate and attributes.
     pub fn new(context: TraceContext) -> Self {
         SpanLink {
             context,

@@ -1,14 +1,14 @@
 //! Marks a thread that exports telemetry, so that its work is not traced.
 //!
-//! An exporter uses libraries that trace: `h2` has some hundred events for one request. Where these are
-//! exported, each request is a reason for the next one. So what exports suppresses telemetry on its
-//! thread, and the layers that make spans, log records and log lines ask [`is_suppressed`] first.
+//! An exporter uses libraries that trace: `h2` has some hundred events for one request. If these were
+//! exported, each request would cause the next one. So export code suppresses telemetry on its thread,
+//! and the layers that make spans, log records and log lines check [`is_suppressed`] first.
 //!
-//! *Why not a scoped subscriber of `tracing`?* As long as one thread has one, every thread looks for the
-//! subscriber of its own, which costs each event some nanoseconds and drops events that are made while
-//! another is formatted or while the thread ends. And a callsite asks the subscriber of the thread that
-//! comes by first and may keep the answer for all of them: a library that the exporter uses before the
-//! service does would then stay silent for both. A flag changes nothing for anybody else.
+//! *Why not a scoped `tracing` subscriber?* As long as one thread has one, every thread looks for its
+//! own subscriber, which costs each event some nanoseconds and drops events that are made while another
+//! is formatted or while the thread ends. And a callsite asks the subscriber of the thread that reaches
+//! it first and may keep the answer for all of them: a library that the exporter uses before the
+//! service does would then stay silent for both. A flag affects no other thread.
 //!
 //! It is here because the exporter sets it and the layers read it, and neither knows the other.
 
@@ -19,7 +19,7 @@ thread_local! {
     static IS_SUPPRESSED: Cell<bool> = const { Cell::new(false) };
 }
 
-/// Whether telemetry is suppressed on this thread. Never panics, also while the thread ends.
+/// Returns true if telemetry is suppressed on this thread. Never panics, also while the thread ends.
 #[inline]
 pub fn is_suppressed() -> bool {
     IS_SUPPRESSED.with(Cell::get)
@@ -38,17 +38,17 @@ pub fn suppress() -> Guard {
     Guard::new(true)
 }
 
-/// Allows telemetry on this thread until the guard is dropped: for what an exporter has to report.
+/// Allows telemetry on this thread until the guard is dropped, for the reports of an exporter.
 pub fn allow() -> Guard {
     Guard::new(false)
 }
 
-/// Restores the state of before when it is dropped.
+/// A guard that restores the previous state when dropped.
 #[derive(Debug)]
 #[must_use = "the state of before is restored when it is dropped"]
 pub struct Guard {
     before: bool,
-    /// The state is that of a thread.
+    /// The state belongs to a thread.
     not_send: PhantomData<*const ()>,
 }
 

@@ -1,15 +1,15 @@
-//! What texts for people have in common: characters that are not shown as they are, and counts.
+//! Helpers for text that people read: invisible characters, and counts.
 
 use std::fmt;
 
-/// Whether a character is none that is seen: a control, the end of a line or of a paragraph, a mark that
-/// turns the direction of writing around, one of no width, or a tag.
+/// Returns true if a character is invisible: a control, the end of a line or of a paragraph, a mark
+/// that changes the direction of writing, one of no width, or a tag.
 ///
-/// In a line for people such a character makes the line another one than it seems: it ends it, commands
-/// the terminal, or shows its parts in another order.
+/// In a line for people such a character makes the line different from what it seems to be: it ends it,
+/// commands the terminal, or shows its parts in another order.
 ///
-/// Source: Unicode 16.0, general categories Cc, Cf, Zl and Zp; of Cf all but the signs that are seen,
-/// such as U+0600. Source: Unicode Technical Standard 55, "Source Code Handling", for the directions.
+/// Source: Unicode 16.0, general categories Cc, Cf, Zl and Zp; of Cf all but the visible signs, such as
+/// U+0600. Source: Unicode Technical Standard 55, "Source Code Handling", for the directions.
 #[inline]
 pub fn is_invisible(character: char) -> bool {
     character.is_control()
@@ -22,14 +22,14 @@ pub fn is_invisible(character: char) -> bool {
             | '\u{2028}'..='\u{202e}'
             | '\u{2060}'..='\u{206f}'
             | '\u{feff}'
-            | '\u{fff9}'..='\u{fffb}' // of ruby
-            | '\u{1bca0}'..='\u{1bca3}' // of shorthand
-            | '\u{1d173}'..='\u{1d17a}' // of music
+            | '\u{fff9}'..='\u{fffb}' // ruby
+            | '\u{1bca0}'..='\u{1bca3}' // shorthand
+            | '\u{1d173}'..='\u{1d17a}' // music
             | '\u{e0000}'..='\u{e007f}' // tags
         )
 }
 
-/// A count and what is counted, as in "1 span" or "2 spans".
+/// Returns a count with the word for what is counted, as in "1 span" or "2 spans".
 ///
 /// ```
 /// use barograph_model::text::counted;
@@ -41,7 +41,7 @@ pub fn counted(count: u64, one: &'static str, many: &'static str) -> Counted {
     Counted { count, one, many }
 }
 
-/// What [`counted`] returns: displayed, the count and the word that fits it.
+/// The result of [`counted`]: displays the count and the word that fits it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counted {
     count: u64,

@@ -1,8 +1,8 @@
-//! Attributes of spans and log records: keys with values of a type.
+//! Attributes of spans and log records: keys with typed values.
 
 use std::borrow::Cow;
 
-/// A text that is mostly known when the program is compiled.
+/// Text that is mostly known at compile time.
 pub type Text = Cow<'static, str>;
 
 /// A value of an attribute, or the body of a log record.
@@ -11,15 +11,15 @@ pub type Text = Cow<'static, str>;
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub enum AnyValue {
-    /// A text.
+    /// Text.
     Str(Text),
-    /// Yes or no.
+    /// A Boolean.
     Bool(bool),
-    /// A whole number.
+    /// An integer.
     I64(i64),
-    /// Any other number.
+    /// A float.
     F64(f64),
-    /// Bytes that are no text.
+    /// Bytes that are not text.
     Bytes(Box<[u8]>),
     /// Values in order.
     Array(Box<[AnyValue]>),
@@ -28,7 +28,7 @@ pub enum AnyValue {
 }
 
 impl AnyValue {
-    /// The text, where it is one.
+    /// Returns the text, if it is one.
     pub fn as_str(&self) -> Option<&str> {
         match self {
             AnyValue::Str(text) => Some(text),
@@ -36,8 +36,8 @@ impl AnyValue {
         }
     }
 
-    /// The same with texts and bytes that are no longer than this, in characters and in bytes; those
-    /// in arrays too.
+    /// Truncates text to this many characters, and bytes to this many bytes; also inside arrays and
+    /// maps.
     ///
     /// Source: OpenTelemetry 1.60, "Attribute limits", `AttributeValueLengthLimit`.
     pub fn truncate(&mut self, length: usize) {
@@ -78,14 +78,14 @@ impl AnyValue {
 /// ```
 #[derive(Clone, Debug, PartialEq)]
 pub struct Attribute {
-    /// What it says something about.
+    /// The key.
     pub key: Text,
-    /// What it says.
+    /// The value.
     pub value: AnyValue,
 }
 
 impl Attribute {
-    /// An attribute.
+    /// Returns an attribute.
     pub fn new(key: impl Into<Text>, value: impl Into<AnyValue>) -> Self {
         Attribute {
             key: key.into(),
@@ -124,7 +124,8 @@ impl From<f64> for AnyValue {
     }
 }
 
-/// Whole numbers; those that an `i64` cannot hold become texts, since a wrong number is worse.
+/// Implements the conversion of integers. Those that an `i64` cannot hold become text, since a wrong
+/// number is worse.
 macro_rules! whole_numbers {
     ($($type:ty)*) => {$(
         impl From<$type> for AnyValue {

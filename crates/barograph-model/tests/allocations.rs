@@ -1,4 +1,4 @@
-//! Reading and writing what travels allocates the shared text of a list, and nothing else.
+//! Reading and writing a propagated context allocates the shared text of a list, and nothing else.
 
 #![expect(unsafe_code, reason = "a counting allocator")]
 
@@ -15,7 +15,7 @@ thread_local! {
 
 struct Counting;
 
-// SAFETY: everything is handed on to the system's allocator.
+// SAFETY: everything is passed to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.with(|count| count.set(count.get() + 1));
@@ -43,7 +43,7 @@ const HEADER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
 #[test]
 fn a_traceparent_is_read_and_written_without_an_allocation() {
-    // The test would see one.
+    // The check sees an allocation.
     check(1, || Box::new(1));
 
     let context = TraceContext::parse_traceparent(HEADER).unwrap();

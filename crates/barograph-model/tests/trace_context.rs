@@ -1,4 +1,4 @@
-//! Cases from the text of W3C Trace Context level 2: what comes in, and what goes on.
+//! Cases from the text of W3C Trace Context level 2: incoming headers, and those that are propagated.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -9,8 +9,8 @@ const TRACE: &str = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT: &str = "00f067aa0ba902b7";
 const OWN: u64 = 0xb7ad_6b71_6920_3331;
 
-/// Headers that a service is given, and those that it gives to the next with a span of its own.
-/// Without a parent it would begin a trace, which is not what this is about.
+/// Returns the headers that a service propagates with its own span, for the headers that it receives.
+/// Without a parent it would begin a trace, which is not tested here.
 fn next(headers: &[(&str, &[u8])]) -> Option<Vec<(String, String)>> {
     let propagators = Propagators::parse("tracecontext").0;
     let received = propagators.extract(&headers);
@@ -20,7 +20,7 @@ fn next(headers: &[(&str, &[u8])]) -> Option<Vec<(String, String)>> {
     Some(sent)
 }
 
-/// What becomes of a `traceparent`: the flags of the next one, or nothing.
+/// Checks the flags of the `traceparent` that is propagated, or that none is.
 #[track_caller]
 fn traceparent(header: &str, expected: Option<&str>) {
     let sent = next(&[("traceparent", header.as_bytes())]);
@@ -32,7 +32,7 @@ fn traceparent(header: &str, expected: Option<&str>) {
     assert_eq!(sent, expected, "{header:?}");
 }
 
-/// What becomes of `tracestate` headers beside a valid `traceparent`.
+/// Checks the `tracestate` that is propagated for headers beside a valid `traceparent`.
 #[track_caller]
 fn tracestate(headers: &[&str], expected: Option<&str>) {
     let parent = format!("00-{TRACE}-{PARENT}-01");
@@ -227,7 +227,7 @@ fn tracestate_members() {
 
 #[test]
 fn tracestate_limits() {
-    // 512 characters are to be passed on whole.
+    // 512 characters have to be propagated completely.
     let member = |key: &str, length: usize| format!("{key}={}", "v".repeat(length - key.len() - 1));
     let exact = [
         member("a", 127),
@@ -238,7 +238,8 @@ fn tracestate_limits() {
     let exact = exact.join(",");
     assert_eq!(exact.len(), 512);
     tracestate(&[&exact], Some(&exact));
-    // Above that, members longer than 128 go first, then those at the end; never a part of one.
+    // Above that, members longer than 128 are dropped first, then those at the end; never a part of
+    // one.
     let long = format!("{},{exact}", member("l", 129));
     tracestate(&[&long], Some(&exact));
     tracestate(&[&exact, "e=1"], Some(&exact));

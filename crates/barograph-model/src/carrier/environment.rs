@@ -1,16 +1,16 @@
-//! Variables of the environment, by which a process gives its context to those that it starts.
+//! Environment variables, through which a process passes its context to those that it starts.
 
 use std::ffi::OsString;
 use std::fmt;
 
 use super::{Carrier, CarrierMut, Values};
 
-/// The variables of a process that may carry a context, by names in their own spelling:
-/// `TRACEPARENT` for `traceparent`, `X_B3_TRACEID` for `x-b3-traceid`.
+/// The environment variables of a process as a carrier, with names in their own spelling: `TRACEPARENT`
+/// for `traceparent`, `X_B3_TRACEID` for `x-b3-traceid`.
 ///
-/// It is made from the variables that the program was started with, and read at the beginning; or
-/// made empty, and given to a process that is started. Who may look at a process sees its
-/// environment: baggage is no place for secrets.
+/// It is made from the variables that the program was started with, and read at startup; or made empty,
+/// and passed to a process that is started. The environment is visible to everyone who may inspect the
+/// process: baggage must not hold secrets.
 ///
 /// Source: OpenTelemetry, "Environment Variables as Context Propagation Carriers".
 ///
@@ -54,9 +54,9 @@ impl CarrierMut for Environment {
     }
 }
 
-/// Takes the variables that are text and whose names any system allows; the others carry nothing.
+/// Takes the variables that are text and whose names are valid on any system, and ignores the others.
 ///
-/// `std::env::vars_os()` gives them.
+/// `std::env::vars_os()` returns them.
 impl<N: Into<OsString>, V: Into<OsString>> FromIterator<(N, V)> for Environment {
     fn from_iter<T: IntoIterator<Item = (N, V)>>(variables: T) -> Self {
         let text = |(name, value): (N, V)| {
@@ -80,7 +80,7 @@ impl<'a> IntoIterator for &'a Environment {
     }
 }
 
-/// Name and value of each variable.
+/// An iterator over the name and value of each variable.
 #[derive(Clone)]
 pub struct Variables<'a>(std::slice::Iter<'a, (String, String)>);
 
@@ -92,7 +92,7 @@ impl<'a> Iterator for Variables<'a> {
     }
 }
 
-/// Says how many there are: an environment is full of secrets.
+/// Shows only the number of variables: an environment is full of secrets.
 impl fmt::Debug for Environment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Environment({} variables)", self.variables.len())
@@ -105,7 +105,8 @@ impl fmt::Debug for Variables<'_> {
     }
 }
 
-/// A name as a variable has it: upper case, what is no letter or digit is `_`, no digit first.
+/// Converts a name to that of a variable: upper case, `_` for all but letters and digits, no digit
+/// first.
 fn normalized(name: &str) -> impl Iterator<Item = char> {
     let first = match name.chars().next() {
         Some('0'..='9') | None => Some('_'),

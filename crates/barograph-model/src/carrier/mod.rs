@@ -1,8 +1,8 @@
-//! What holds a context on its way: headers of requests, records and messages, the environment.
+//! Carriers of a context in transit: headers of requests, records and messages, and the environment.
 //!
-//! Reading and writing are two traits, because they are done to two things: what came in is only
-//! read, what goes out is only written. Maps and lists of plain text are carriers here; carriers
-//! of other crates are in the room that knows them.
+//! Reading and writing are two traits, because they apply to different objects: incoming headers are
+//! only read, outgoing headers are only written. Maps and lists of plain text are carriers here;
+//! carriers of other libraries are in the crates that depend on them.
 
 mod values;
 mod plain;
@@ -11,13 +11,13 @@ mod environment;
 pub use environment::{Environment, Variables};
 pub use values::Values;
 
-/// The most entries of a list that are read: whoever may write to a topic decides how many headers
-/// a record has, and each name is looked for among all of them.
+/// The most entries of a list that are read: the producer of a record decides how many headers it has,
+/// and each name is searched among all of them.
 pub const MAX_ENTRIES: usize = 1024;
 
-/// Headers that are read.
+/// A carrier that is read.
 ///
-/// Names are asked for in lower case. A carrier whose names have no case finds them in any.
+/// Names are requested in lower case. A carrier with case-insensitive names finds them in any case.
 ///
 /// ```
 /// use barograph_model::carrier::{Carrier, Values};
@@ -32,40 +32,40 @@ pub const MAX_ENTRIES: usize = 1024;
 /// assert!(metadata.values_of("baggage").into_iter().eq([b"a=1", b"b=2"]));
 /// ```
 pub trait Carrier {
-    /// All values of a name, in their order.
+    /// Returns all values of a name, in their order.
     fn values_of(&self, name: &str) -> Values<'_>;
 
-    /// The value of a name, where there is exactly one.
+    /// Returns the value of a name, if there is exactly one.
     ///
-    /// A header that stands for one thing and comes twice says nothing: whom to believe?
+    /// A header that must be unique and occurs twice is ambiguous, and is ignored.
     fn value_of(&self, name: &str) -> Option<&[u8]> {
         self.values_of(name).one()
     }
 
-    /// Shows each name at least once. A carrier that cannot list them shows none; then only headers
-    /// whose names are known are found in it.
+    /// Calls `see` with each name at least once. A carrier that cannot list its names does not call it;
+    /// then only headers with known names are found in it.
     fn each_name<'a>(&'a self, see: &mut dyn FnMut(&'a str)) {
         let _ = see;
     }
 }
 
-/// Headers that are written.
+/// A carrier that is written.
 pub trait CarrierMut {
-    /// Sets the one value of a name, in place of all that it has, in whatever case.
+    /// Sets the only value of a name, and replaces all values that it has, in any case.
     ///
-    /// Name and value are ASCII that fits into a header of HTTP. Names are in lower case but for
-    /// those that hold a name of the application; a carrier whose names have no case may write it
-    /// as it likes.
+    /// Name and value are ASCII that fits into an HTTP header. Names are in lower case, except for
+    /// those that contain a name of the application; a carrier with case-insensitive names may change
+    /// their case.
     fn set(&mut self, name: &str, value: &str);
 
-    /// The same with a value that is at hand as bytes, for carriers that hold bytes.
+    /// Sets a value that is available as bytes, for carriers that hold bytes.
     fn set_bytes(&mut self, name: &str, value: &[u8]) {
         if let Ok(value) = str::from_utf8(value) {
             self.set(name, value);
         }
     }
 
-    /// Removes a name with all its values, in whatever case.
+    /// Removes a name with all its values, in any case.
     fn unset(&mut self, name: &str);
 }
 

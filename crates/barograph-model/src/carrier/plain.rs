@@ -1,4 +1,4 @@
-//! Maps and lists of plain text, whose names are found in any case.
+//! Maps and lists of plain text as carriers, whose names are found in any case.
 
 use std::borrow::Borrow;
 use std::collections::{BTreeMap, HashMap};
@@ -6,7 +6,7 @@ use std::hash::{BuildHasher, Hash};
 
 use super::{Carrier, CarrierMut, MAX_ENTRIES, Values};
 
-/// Pairs as a Kafka record or a message has them; a name may come several times. The first
+/// Pairs, such as the headers of a Kafka record or a message; a name may occur several times. The first
 /// [`MAX_ENTRIES`] are read.
 impl<N: AsRef<str>, V: AsRef<[u8]>> Carrier for [(N, V)] {
     fn values_of(&self, name: &str) -> Values<'_> {
@@ -111,7 +111,7 @@ where
     }
 }
 
-/// The values of a name as others spell it: looked for only where the name itself is not there.
+/// Returns the values of a name in other spellings, only if the name itself was not found.
 fn otherwise<'a, K: Borrow<str> + 'a, V: 'a>(
     pairs: impl Iterator<Item = (&'a K, &'a V)>,
     name: &str,
@@ -187,7 +187,7 @@ mod tests {
             list.values_of("a").into_iter().collect::<Vec<_>>(),
             [b"1".as_slice(), b"\xff"]
         );
-        // What spells the name exactly is meant before what does not.
+        // The exact spelling of a name takes precedence over others.
         let map = BTreeMap::from([("A", "1"), ("a", "2")]);
         assert_eq!(read(&map, "a"), ["2"]);
     }

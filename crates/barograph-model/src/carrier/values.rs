@@ -4,8 +4,8 @@ use std::fmt;
 
 /// All values of one name in a carrier, in their order.
 ///
-/// There may be several: `tracestate` and `baggage` are lists that may be spread over headers. A
-/// few of them are held without an allocation.
+/// There may be several: `tracestate` and `baggage` are lists that may be split over headers. A few of
+/// them are held without an allocation.
 #[derive(Clone, Default)]
 pub struct Values<'a> {
     few: [&'a [u8]; FEW],
@@ -14,7 +14,7 @@ pub struct Values<'a> {
 }
 
 impl<'a> Values<'a> {
-    /// The value, where there is exactly one.
+    /// Returns the value, if there is exactly one.
     #[inline]
     pub fn one(&self) -> Option<&'a [u8]> {
         match self.count {
@@ -23,7 +23,7 @@ impl<'a> Values<'a> {
         }
     }
 
-    /// Whether there is no value.
+    /// Returns true if there is no value.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.count == 0
@@ -66,7 +66,7 @@ impl<'a> IntoIterator for Values<'a> {
 
 const FEW: usize = 4;
 
-/// Says how many there are: headers may hold secrets.
+/// Shows only the number of values: headers may hold secrets.
 impl fmt::Debug for Values<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Values({})", self.count)

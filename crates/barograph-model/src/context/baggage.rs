@@ -1,4 +1,4 @@
-//! What the application gives every request that follows from this one.
+//! Baggage: data of the application that is propagated with its requests.
 
 use std::borrow::Cow;
 use std::error::Error;
@@ -7,14 +7,14 @@ use std::sync::Arc;
 
 use super::READ_AT_MOST;
 
-/// Names and values that travel with a request, for whoever handles it later.
+/// Names and values that are propagated with a request to the services that handle it later.
 ///
-/// It is kept as the text of the `baggage` header, so that a service that only passes it on copies
-/// nothing but a pointer. Names are unique and as they are on the wire; values are any text. A
-/// value may have properties, which nobody has given a meaning and which are kept as they are.
-/// What is held is valid, has at most 64 members and at most 8,192 bytes.
+/// It is kept as the text of the `baggage` header, so that a service that only passes it on copies just
+/// a pointer. Names are unique and as they are on the wire; values are any text. A value may have
+/// properties, which have no defined meaning and are kept as they are. The text is valid, has at most
+/// 64 members and at most 8,192 bytes.
 ///
-/// Clones share the text; to hold none costs nothing.
+/// Clones share the text; empty baggage costs nothing.
 ///
 /// Source: W3C Baggage, "Baggage HTTP Header Format".
 ///
@@ -35,26 +35,26 @@ pub struct Baggage(Option<Arc<str>>);
 pub struct BaggageEntry<'a> {
     /// Its name, unique in the baggage.
     pub name: &'a str,
-    /// Its value. Bytes that were no UTF-8 are replaced by U+FFFD.
+    /// Its value. Bytes that were not UTF-8 are replaced by U+FFFD.
     pub value: Cow<'a, str>,
     /// Its properties as they are on the wire, `a=1;b`; mostly empty.
     pub properties: &'a str,
 }
 
 impl Baggage {
-    /// The most members there are.
+    /// The most members that baggage can have.
     pub const MAX_MEMBERS: usize = 64;
 
-    /// The most bytes there are, commas counted.
+    /// The most bytes that baggage can have, including commas.
     pub const MAX_LENGTH: usize = 8_192;
 
-    /// No member.
+    /// Baggage without members.
     pub const EMPTY: Baggage = Baggage(None);
 
-    /// Reads the values of all `baggage` headers of a request, in their order.
+    /// Parses the values of all `baggage` headers of a request, in their order.
     ///
-    /// What is not valid, or has no place any more, is left out member by member. Of members with
-    /// the same name the last value is kept.
+    /// Members that are invalid or do not fit are left out, each by itself. Of several members with the
+    /// same name the last value is kept.
     pub fn parse<'a, V: AsRef<[u8]> + ?Sized + 'a>(
         headers: impl IntoIterator<Item = &'a V>,
     ) -> Self {
@@ -73,25 +73,25 @@ impl Baggage {
             room -= read.len();
             let mut members = read.split(|byte| *byte == b',');
             if read.len() < header.len() {
-                // The last one may have been cut through.
+                // The last one may have been cut off.
                 members.next_back();
             }
             for member in members.filter_map(Received::parse) {
-                // What has no place is left out.
+                // Members that do not fit are left out.
                 let _ = list.put(member);
             }
         }
         list.into()
     }
 
-    /// The value of one member.
+    /// Returns the value of one member.
     pub fn get(&self, name: &str) -> Option<Cow<'_, str>> {
         let mut all = self.iter();
         all.find(|entry| entry.name == name)
             .map(|entry| entry.value)
     }
 
-    /// Each member.
+    /// Returns an iterator over the members.
     pub fn iter(&self) -> impl Iterator<Item = BaggageEntry<'_>> {
         members(self.as_str()).map(|member| BaggageEntry {
             name: member.name,
@@ -100,40 +100,40 @@ impl Baggage {
         })
     }
 
-    /// Name and value of each member as they are on the wire.
+    /// Returns an iterator over the name and value of each member, as they are on the wire.
     pub(crate) fn encoded(&self) -> impl Iterator<Item = (&str, &str)> {
         members(self.as_str()).map(|member| (member.name, member.value))
     }
 
-    /// How many members there are.
+    /// Returns the number of members.
     pub fn len(&self) -> usize {
         members(self.as_str()).count()
     }
 
-    /// Whether there is no member.
+    /// Returns true if there is no member.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
     }
 
-    /// The value of a `baggage` header; empty where none is to be sent.
+    /// Returns the value of a `baggage` header; empty if none is to be sent.
     #[inline]
     pub fn as_str(&self) -> &str {
         self.0.as_deref().unwrap_or_default()
     }
 
-    /// This baggage with one member set: an earlier value goes, with its properties.
+    /// Returns this baggage with one member set: an earlier value is replaced, with its properties.
     ///
     /// # Errors
-    /// [`InvalidBaggage`] when the name is no token of HTTP, or there is no room.
+    /// [`InvalidBaggage`] if the name is not an HTTP token, or the member does not fit.
     pub fn with(&self, name: &str, value: &str) -> Result<Self, InvalidBaggage> {
         self.with_properties(name, value, "")
     }
 
-    /// This baggage with one member and its properties set, `a=1;b`.
+    /// Returns this baggage with one member and its properties set, `a=1;b`.
     ///
     /// # Errors
-    /// [`InvalidBaggage`] when name or properties are not valid, or there is no room.
+    /// [`InvalidBaggage`] if name or properties are invalid, or the member does not fit.
     pub fn with_properties(
         &self,
         name: &str,
@@ -156,7 +156,7 @@ impl Baggage {
         Ok(list.into())
     }
 
-    /// This baggage with more members; those that are not valid or have no place are left out.
+    /// Returns this baggage with more members; those that are invalid or do not fit are left out.
     pub(crate) fn with_all<'a>(&self, new: impl Iterator<Item = (&'a str, Cow<'a, str>)>) -> Self {
         let mut list = List::default();
         for member in members(self.as_str()) {
@@ -168,7 +168,7 @@ impl Baggage {
                 Cow::Borrowed(value) => encode(value),
                 Cow::Owned(value) => Cow::Owned(encode(&value).into_owned()),
             };
-            // What has no place is left out.
+            // Members that do not fit are left out.
             let _ = list.put(Received {
                 name,
                 value,
@@ -178,7 +178,7 @@ impl Baggage {
         list.into()
     }
 
-    /// This baggage without one member.
+    /// Returns this baggage without one member.
     #[must_use]
     pub fn without(&self, name: &str) -> Self {
         let mut list = List::default();
@@ -190,14 +190,14 @@ impl Baggage {
     }
 }
 
-/// Says how much there is, not what: it may be about somebody, and has no place in a log line.
+/// Shows the number of members, but not their content: it may be personal data, and must not be logged.
 impl fmt::Debug for Baggage {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Baggage({} members)", self.len())
     }
 }
 
-/// A member as it stands in a text that was put together here.
+/// A member of a text that this module put together.
 #[derive(Clone, Copy)]
 struct Member<'a> {
     name: &'a str,
@@ -217,8 +217,8 @@ fn members(text: &str) -> impl Iterator<Item = Member<'_>> {
     })
 }
 
-/// A header that is kept as it is, because it is what would be written: the rule, which is why its
-/// text is the one thing to be allocated.
+/// Returns a header that is kept as it is, because it is what would be written. That is the common
+/// case, in which the text is the only allocation.
 fn clean_header(header: &[u8]) -> Option<&str> {
     if header.len() > Baggage::MAX_LENGTH {
         return None;
@@ -248,7 +248,7 @@ fn is_clean_property(property: &str) -> bool {
     is_token(name) && value.bytes().all(is_octet)
 }
 
-/// A member on its way into a baggage.
+/// A member that is to be added to a baggage.
 struct Received<'a> {
     name: &'a str,
     value: Cow<'a, str>,
@@ -256,7 +256,7 @@ struct Received<'a> {
 }
 
 impl<'a> Received<'a> {
-    /// A member of a header; none when it is not valid.
+    /// Parses a member of a header. Returns `None` if it is invalid.
     fn parse(text: &'a [u8]) -> Option<Self> {
         let text = str::from_utf8(text).ok()?;
         let (pair, properties) = text.split_once(';').unwrap_or((text, ""));
@@ -291,16 +291,16 @@ impl<'a> From<Member<'a>> for Received<'a> {
     }
 }
 
-/// Members with different names that are no more than there may be.
+/// Members with different names, within the limits.
 #[derive(Default)]
 struct List<'a> {
     members: Vec<Received<'a>>,
-    /// Bytes of all members, each with a comma.
+    /// The bytes of all members, each with a comma.
     length: usize,
 }
 
 impl<'a> List<'a> {
-    /// Adds a member, or puts it in the place of that with its name.
+    /// Adds a member, or replaces the one with its name.
     fn put(&mut self, member: Received<'a>) -> Result<(), InvalidBaggage> {
         let place = self.members.iter().position(|m| m.name == member.name);
         let before = place.map_or(0, |at| self.members[at].length() + 1);
@@ -335,7 +335,7 @@ impl From<List<'_>> for Baggage {
     }
 }
 
-/// Properties without spaces around their parts; none when one is not valid.
+/// Returns the properties without spaces around their parts, or `None` if one is invalid.
 fn clean(properties: &str) -> Option<Cow<'_, str>> {
     let mut clean = String::new();
     for property in properties.split(';') {
@@ -364,18 +364,18 @@ fn trimmed(text: &str) -> &str {
     text.trim_matches([' ', '\t'])
 }
 
-/// `token` of RFC 9110, section 5.6.2.
+/// Returns true for a `token` of RFC 9110, section 5.6.2.
 fn is_token(text: &str) -> bool {
     let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(is_token)
 }
 
-/// `baggage-octet`.
+/// Returns true for a `baggage-octet`.
 fn is_octet(byte: u8) -> bool {
     matches!(byte, b'!'..=b'~') && !matches!(byte, b'"' | b',' | b';' | b'\\')
 }
 
-/// Any text as octets, `%` and what is none spelled as `%XX`.
+/// Encodes any text as octets, with `%` and all other bytes spelled as `%XX`.
 fn encode(value: &str) -> Cow<'_, str> {
     let stays = |byte: u8| is_octet(byte) && byte != b'%';
     if value.bytes().all(stays) {
@@ -393,7 +393,8 @@ fn encode(value: &str) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// The text behind octets, which is also that of percent-encoding anywhere else. A `%` that no two digits follow stands for itself.
+/// Decodes octets to text, as with percent-encoding elsewhere. A `%` without two digits after it stays
+/// as it is.
 pub(crate) fn decode(value: &str) -> Cow<'_, str> {
     if !value.contains('%') {
         return Cow::Borrowed(value);
@@ -416,13 +417,13 @@ pub(crate) fn decode(value: &str) -> Cow<'_, str> {
     })
 }
 
-/// What cannot be baggage. It holds no value: that may be about somebody.
+/// The error of invalid baggage. It does not hold the value, which may be personal data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum InvalidBaggage {
-    /// The name is no token of HTTP: letters, digits and some marks, at least one.
+    /// The name is not an HTTP token: letters, digits and some marks, at least one.
     Name(String),
-    /// The properties are not `a=1;b`.
+    /// The properties do not have the form `a=1;b`.
     Properties,
     /// There are 64 members already, or 8,192 bytes are not enough.
     Full,
@@ -510,7 +511,7 @@ mod tests {
             check(&[baggage.as_str()], baggage.as_str());
         }
         let got = |text| Baggage::parse([text]).get("n").map(Cow::into_owned);
-        // As the specification asks: what is no UTF-8 is replaced.
+        // As the specification requires: bytes that are not UTF-8 are replaced.
         assert_eq!(got("n=a%ffb").as_deref(), Some("a\u{fffd}b"));
         assert_eq!(got("n=%4a%4A%zz%4").as_deref(), Some("JJ%zz%4"));
         assert_eq!(got("n=%C3%AF").as_deref(), Some("ï"));
@@ -564,7 +565,7 @@ mod tests {
             full.with("k", &format!("{value}v")),
             Err(InvalidBaggage::Full)
         );
-        // What does not fit is left out, what comes after it and fits is not.
+        // A member that does not fit is left out; one after it that fits is not.
         check(&["a=1", &format!("b={value}"), "c=3"], "a=1,c=3");
         let cut = format!("a=1,{},b=2", "x".repeat(READ_AT_MOST));
         check(&[&cut], "a=1");

@@ -1,9 +1,9 @@
-//! Which trace and span something happened in, and what travels with them from service to service.
+//! The trace and span of an operation, and the data that is propagated with them between services.
 //!
-//! [`TraceContext`] is the part that numbers and log lines need: small, copied freely. What travels
-//! is a [`Propagation`]: that, the [`TraceState`] of the systems on the way and the [`Baggage`] of
-//! the application. What came from a network is bounded here, once; what a value holds may go out
-//! as it is.
+//! [`TraceContext`] is the part that metrics and log records need: small, copied freely. A
+//! [`Propagation`] is all that is propagated: the trace context, the [`TraceState`] of other tracing
+//! systems and the [`Baggage`] of the application. Data from the network is limited here, once; the
+//! values of these types may be sent as they are.
 
 mod trace;
 mod tracestate;
@@ -16,13 +16,12 @@ pub use propagation::{Boundary, Propagation, Sampling};
 pub use trace::{InvalidTraceparent, SpanId, TraceContext, TraceFlags, TraceId, Traceparent};
 pub use tracestate::{InvalidTraceState, TraceState};
 
-/// The most bytes that are read of the values of one header, however many there are.
+/// The most bytes that are read of the values of one header, however many values there are.
 ///
-/// It is more than any valid `tracestate` or `baggage` needs, and bounds what somebody who sends
-/// nonsense may cost.
+/// It is more than any valid `tracestate` or `baggage` needs, and limits the cost of malformed headers.
 const READ_AT_MOST: usize = 32 * 1024;
 
-/// The text without the spaces and tabs around it (`OWS` of RFC 9110, section 5.6.3).
+/// Returns the text without the spaces and tabs around it (`OWS` of RFC 9110, section 5.6.3).
 #[inline]
 pub(crate) fn trim(mut text: &[u8]) -> &[u8] {
     while let [b' ' | b'\t', rest @ ..] = text {

@@ -1,11 +1,11 @@
-//! All that goes from one service to the next.
+//! The data that is propagated from one service to the next.
 
 use super::{Baggage, TraceContext, TraceFlags, TraceState};
 
-/// What a carrier brings, and what is given to the next one: trace context, tracestate, baggage.
+/// The propagated data of a carrier: trace context, tracestate, baggage.
 ///
-/// Each may be missing. Without tracestate and baggage a clone is a copy of some words; with them
-/// it shares their text.
+/// Each may be missing. Without tracestate and baggage a clone is a copy of some words; with them it
+/// shares their text.
 ///
 /// ```
 /// use barograph_model::context::{Baggage, Propagation, TraceContext, TraceFlags};
@@ -24,71 +24,71 @@ pub struct Propagation {
     baggage: Baggage,
 }
 
-/// What a caller says about recording a trace.
+/// The sampling decision of a caller.
 ///
-/// The sampled flag tells two of these apart; B3 knows all four.
+/// The sampled flag distinguishes two of these; B3 has all four.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Sampling {
-    /// Whoever receives it decides.
+    /// The receiver decides.
     #[default]
     Deferred,
-    /// Not recorded.
+    /// The trace is not recorded.
     NotSampled,
-    /// Recorded.
+    /// The trace is recorded.
     Sampled,
-    /// Recorded because a person asked for this very request, whatever a sampler says.
+    /// The trace is recorded because a person asked for this request, whatever a sampler decides.
     Debug,
 }
 
-/// What stands between a service and whoever calls it.
+/// The trust boundary between a service and its callers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Boundary {
-    /// Callers are believed: their traces go on, what they send along is passed on.
+    /// Callers are trusted: their traces are continued, and their data is propagated.
     #[default]
     Trusted,
-    /// Callers may be anybody. Nothing of theirs goes on: a trace of our own begins, and names the
-    /// span of the caller in a link.
+    /// Callers are not trusted. Nothing that they send is propagated: a new trace begins, with a link
+    /// to the span of the caller.
     Untrusted,
 }
 
 impl Propagation {
-    /// The trace and the span in it.
+    /// Returns the trace context.
     #[inline]
     pub fn trace(&self) -> Option<TraceContext> {
         self.trace
     }
 
-    /// What is said about recording: with a trace, its sampled flag agrees. There may be a decision
-    /// without a trace.
+    /// Returns the sampling decision. With a trace, its sampled flag agrees with it. There may be a
+    /// decision without a trace.
     #[inline]
     pub fn sampling(&self) -> Sampling {
         self.sampling
     }
 
-    /// What other tracing systems say about the trace.
+    /// Returns the data of other tracing systems about the trace.
     #[inline]
     pub fn tracestate(&self) -> &TraceState {
         &self.tracestate
     }
 
-    /// What the application sends along.
+    /// Returns the data of the application.
     #[inline]
     pub fn baggage(&self) -> &Baggage {
         &self.baggage
     }
 
-    /// Whether there is nothing to send.
+    /// Returns true if there is nothing to send.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.trace.is_none() && self.sampling == Sampling::Deferred && self.baggage.is_empty()
     }
 
-    /// The same in another span, mostly the one that goes on with the trace.
+    /// Replaces the span, mostly by the next one of the trace.
     ///
-    /// Its sampled flag decides; a request for debugging stays one while it is sampled. That and the
-    /// tracestate belong to their trace, and are left behind where another begins.
+    /// Its sampled flag decides; a debug request is kept while it is sampled. The debug request and the
+    /// tracestate belong to their trace, and are dropped if another one begins.
     #[inline]
     #[must_use]
     pub fn with_trace(mut self, trace: TraceContext) -> Self {
@@ -100,7 +100,7 @@ impl Propagation {
         self
     }
 
-    /// What goes on behind a boundary, and the span to be linked where that is not its parent.
+    /// Returns what is propagated across a boundary, and the span to link if it is not the parent.
     ///
     /// ```
     /// use barograph_model::context::{Boundary, Propagation, TraceContext};
@@ -119,8 +119,8 @@ impl Propagation {
         }
     }
 
-    /// Puts a trace of another process in the place of what is known of any. It is written where it
-    /// stands: every request does this, and moving the parts around takes as long as reading them.
+    /// Replaces any known trace with one of another process. It is written in place: every request does
+    /// this, and moving the parts around takes as long as reading them.
     #[inline]
     pub(crate) fn receive(&mut self, trace: TraceContext, tracestate: TraceState) {
         self.sampling = self.sampling_in(trace);
@@ -128,7 +128,7 @@ impl Propagation {
         self.tracestate = tracestate;
     }
 
-    /// Sets what is said about recording, and the sampled flag of the trace with it.
+    /// Sets the sampling decision, and with it the sampled flag of the trace.
     #[must_use]
     pub fn with_sampling(self, sampling: Sampling) -> Self {
         let flags = |flags: TraceFlags| match sampling {
@@ -145,19 +145,19 @@ impl Propagation {
         }
     }
 
-    /// Sets what other tracing systems say about the trace.
+    /// Sets the data of other tracing systems about the trace.
     #[must_use]
     pub fn with_tracestate(self, tracestate: TraceState) -> Self {
         Propagation { tracestate, ..self }
     }
 
-    /// Sets what the application sends along.
+    /// Sets the data of the application.
     #[must_use]
     pub fn with_baggage(self, baggage: Baggage) -> Self {
         Propagation { baggage, ..self }
     }
 
-    /// Whether this trace is the one that is known, if any is.
+    /// Returns true if this trace is the known one, or none is known.
     #[inline]
     fn goes_on_in(&self, trace: TraceContext) -> bool {
         self.trace

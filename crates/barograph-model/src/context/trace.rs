@@ -1,4 +1,4 @@
-//! The two ids and the flags, and the `traceparent` that carries them.
+//! Trace and span ids, trace flags, and the `traceparent` header that carries them.
 
 use std::error::Error;
 use std::fmt;
@@ -7,14 +7,14 @@ use std::num::NonZero;
 use super::trim;
 use crate::hex::{self, Digits};
 
-/// The part of a trace context that numbers and log lines need: two ids and the flags.
+/// The part of a trace context that metrics and log records need: two ids and the flags.
 ///
-/// Besides it remembers whether it came from another process: OpenTelemetry's `IsRemote`. Only what
-/// is extracted from a carrier is remote; contexts that are made, or read from text, are not. Two
-/// contexts are equal when ids and flags are: a span is the same, from wherever it is looked at.
+/// It also records whether it came from another process, OpenTelemetry's `IsRemote`. Only contexts that
+/// are extracted from a carrier are remote; contexts that are made, or parsed from text, are not. Two
+/// contexts are equal if ids and flags are: a span is the same, wherever it is seen from.
 ///
-/// Source: W3C Trace Context level 2. A valid context has ids that are not all zero; there is no
-/// way to make another.
+/// Source: W3C Trace Context level 2. A valid context has ids that are not all zero; no other context
+/// can be made.
 #[derive(Clone, Copy, Debug)]
 pub struct TraceContext {
     trace_id: TraceId,
@@ -24,14 +24,14 @@ pub struct TraceContext {
 }
 
 impl TraceContext {
-    /// A context of a trace and a span in it; none when an id is zero.
+    /// Returns the context of a span in a trace, or `None` if an id is zero.
     #[inline]
     pub fn new(trace_id: u128, span_id: u64, flags: TraceFlags) -> Option<Self> {
         let (trace_id, span_id) = (TraceId::new(trace_id)?, SpanId::new(span_id)?);
         Some(Self::from_ids(trace_id, span_id, flags))
     }
 
-    /// A context of a trace and a span in it.
+    /// Returns the context of a span in a trace.
     #[inline]
     pub const fn from_ids(trace_id: TraceId, span_id: SpanId, flags: TraceFlags) -> Self {
         TraceContext {
@@ -42,13 +42,13 @@ impl TraceContext {
         }
     }
 
-    /// Reads the value of a `traceparent` header.
+    /// Parses the value of a `traceparent` header.
     ///
-    /// Versions newer than `00` are read as far as `00` goes, as the specification asks. Flags that
-    /// it does not define are left out.
+    /// Versions newer than `00` are read as far as `00` goes, as the specification requires. Flags that
+    /// it does not define are dropped.
     ///
     /// # Errors
-    /// [`InvalidTraceparent`] when it is anything but that.
+    /// [`InvalidTraceparent`] if the value is not valid.
     ///
     /// ```
     /// use barograph_model::context::TraceContext;
@@ -63,9 +63,9 @@ impl TraceContext {
         Self::read(trim(header.as_ref())).ok_or(InvalidTraceparent)
     }
 
-    /// The value of the `traceparent` header that carries this context, without an allocation.
+    /// Returns the value of the `traceparent` header for this context, without an allocation.
     ///
-    /// It is of version `00`; flags that this does not define are zero.
+    /// It has version `00`; flags that are not defined are zero.
     ///
     /// ```
     /// use barograph_model::context::{TraceContext, TraceFlags};
@@ -80,7 +80,7 @@ impl TraceContext {
         let mut text = *b"00-00000000000000000000000000000000-0000000000000000-00";
         text[3..35].copy_from_slice(&hex::write32(self.trace_id.get()));
         text[36..52].copy_from_slice(&hex::write16(self.span_id.get()));
-        // All flags that are defined fit into the last digit.
+        // All defined flags fit into the last digit.
         text[54] = b'0' + self.flags.defined().bits();
         Traceparent(text)
     }
@@ -108,44 +108,44 @@ impl TraceContext {
         TraceContext::new(trace_id, span_id, TraceFlags(flags).defined())
     }
 
-    /// The trace.
+    /// Returns the trace id.
     #[inline]
     pub fn trace_id(&self) -> TraceId {
         self.trace_id
     }
 
-    /// The span.
+    /// Returns the span id.
     #[inline]
     pub fn span_id(&self) -> SpanId {
         self.span_id
     }
 
-    /// The flags.
+    /// Returns the flags.
     #[inline]
     pub fn flags(&self) -> TraceFlags {
         self.flags
     }
 
-    /// Whether the trace is recorded somewhere.
+    /// Returns true if the trace is sampled, that is, recorded somewhere.
     #[inline]
     pub fn is_sampled(&self) -> bool {
         self.flags.contains(TraceFlags::SAMPLED)
     }
 
-    /// Whether it came from another process.
+    /// Returns true if it came from another process.
     #[inline]
     pub fn is_remote(&self) -> bool {
         self.remote
     }
 
-    /// This context with other flags.
+    /// Returns this context with other flags.
     #[inline]
     #[must_use]
     pub fn with_flags(self, flags: TraceFlags) -> Self {
         TraceContext { flags, ..self }
     }
 
-    /// Another span of this process in the same trace, with the same flags.
+    /// Returns the context of another span of this process in the same trace, with the same flags.
     #[inline]
     #[must_use]
     pub fn with_span(self, span_id: SpanId) -> Self {
@@ -156,7 +156,7 @@ impl TraceContext {
         }
     }
 
-    /// This context as one that came from another process.
+    /// Returns this context as one that came from another process.
     #[inline]
     #[must_use]
     pub fn as_remote(self) -> Self {
@@ -177,7 +177,7 @@ impl PartialEq for TraceContext {
 
 impl Eq for TraceContext {}
 
-/// A piece of a `traceparent`, at a place that is known.
+/// Returns a part of a `traceparent`, at a fixed position.
 #[inline]
 fn part<const N: usize>(text: &[u8; Traceparent::LENGTH], from: usize) -> [u8; N] {
     let mut part = [0; N];
@@ -190,16 +190,16 @@ fn part<const N: usize>(text: &[u8; Traceparent::LENGTH], from: usize) -> [u8; N
 pub struct Traceparent([u8; Self::LENGTH]);
 
 impl Traceparent {
-    /// Characters of a header of version `00`.
+    /// The length of a header of version `00`.
     pub const LENGTH: usize = 55;
 
-    /// The characters.
+    /// Returns the characters.
     #[inline]
     pub fn as_bytes(&self) -> &[u8; Self::LENGTH] {
         &self.0
     }
 
-    /// The text.
+    /// Returns the text.
     #[inline]
     pub fn as_str(&self) -> &str {
         ascii(&self.0)
@@ -238,13 +238,13 @@ pub struct SpanId(NonZero<u64>);
 pub struct TraceFlags(u8);
 
 impl TraceId {
-    /// The id of this number; none for zero.
+    /// Returns the id with this number, or `None` for zero.
     #[inline]
     pub fn new(number: u128) -> Option<Self> {
         NonZero::new(number).map(TraceId)
     }
 
-    /// The number behind the digits.
+    /// Returns the id as a number.
     #[inline]
     pub fn get(self) -> u128 {
         self.0.get()
@@ -252,13 +252,13 @@ impl TraceId {
 }
 
 impl SpanId {
-    /// The id of this number; none for zero.
+    /// Returns the id with this number, or `None` for zero.
     #[inline]
     pub fn new(number: u64) -> Option<Self> {
         NonZero::new(number).map(SpanId)
     }
 
-    /// The number behind the digits.
+    /// Returns the id as a number.
     #[inline]
     pub fn get(self) -> u64 {
         self.0.get()
@@ -266,47 +266,47 @@ impl SpanId {
 }
 
 impl TraceFlags {
-    /// The trace is recorded somewhere.
+    /// The trace is sampled, that is, recorded somewhere.
     pub const SAMPLED: TraceFlags = TraceFlags(1);
 
     /// At least the right-most 56 bits of the trace id are random.
     ///
-    /// It goes with the trace id: set where this is made, and copied unchanged.
+    /// It belongs to the trace id: it is set where the id is made, and copied unchanged.
     pub const RANDOM: TraceFlags = TraceFlags(2);
 
-    /// Flags as they stand on the wire.
+    /// Returns the flags with these bits, as on the wire.
     #[inline]
     pub const fn from_bits(bits: u8) -> Self {
         TraceFlags(bits)
     }
 
-    /// Flags as they stand on the wire.
+    /// Returns the bits of the flags, as on the wire.
     #[inline]
     pub const fn bits(self) -> u8 {
         self.0
     }
 
-    /// These flags and others.
+    /// Returns these flags and others.
     #[inline]
     #[must_use]
     pub const fn with(self, others: TraceFlags) -> Self {
         TraceFlags(self.0 | others.0)
     }
 
-    /// These flags but for others.
+    /// Returns these flags without others.
     #[inline]
     #[must_use]
     pub const fn without(self, others: TraceFlags) -> Self {
         TraceFlags(self.0 & !others.0)
     }
 
-    /// Whether these flags hold all others.
+    /// Returns true if these flags contain all others.
     #[inline]
     pub const fn contains(self, others: TraceFlags) -> bool {
         self.0 & others.0 == others.0
     }
 
-    /// The flags that the specification defines; the others are to be zero.
+    /// Returns the flags that the specification defines; the others have to be zero.
     #[inline]
     const fn defined(self) -> Self {
         TraceFlags(self.0 & (Self::SAMPLED.0 | Self::RANDOM.0))
@@ -329,9 +329,9 @@ fn ascii(text: &[u8]) -> &str {
     str::from_utf8(text).expect("digits and dashes are ASCII")
 }
 
-/// A `traceparent` header that is not one.
+/// The error of an invalid `traceparent` header.
 ///
-/// It does not hold the header: what an unknown client sent has no place in a log line.
+/// It does not hold the header: data of an unknown client must not be logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidTraceparent;
 
@@ -405,7 +405,7 @@ mod tests {
         assert_eq!(child.trace_id(), parent.trace_id());
         assert_eq!(child.flags(), parent.flags());
         assert_ne!(child, parent);
-        // It is copied everywhere, and lies in the room that alignment leaves.
+        // It is copied everywhere; the flag lies in padding and takes no space.
         assert_eq!(size_of::<Option<TraceContext>>(), 32);
     }
 

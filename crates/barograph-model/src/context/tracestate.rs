@@ -1,4 +1,4 @@
-//! What other tracing systems on the way have to say about a trace.
+//! Tracestate: data of other tracing systems about a trace.
 
 use std::error::Error;
 use std::fmt;
@@ -8,11 +8,11 @@ use super::{READ_AT_MOST, trim};
 
 /// The `tracestate` of a trace: a value for each tracing system that took part, the last one first.
 ///
-/// What is held is valid, has no empty members, at most 32 others and at most 512 characters: what
-/// the specification wants to be passed on. When there is more, members of more than 128
-/// characters go first, then those at the end.
+/// The text is valid, has no empty members, at most 32 others and at most 512 characters: the amount
+/// that the specification requires to be propagated. If there is more, members of more than 128
+/// characters are dropped first, then those at the end.
 ///
-/// Clones share the text; to hold none costs nothing.
+/// Clones share the text; an empty tracestate costs nothing.
 ///
 /// Source: W3C Trace Context level 2, "Tracestate Header".
 ///
@@ -28,22 +28,22 @@ use super::{READ_AT_MOST, trim};
 pub struct TraceState(Option<Arc<str>>);
 
 impl TraceState {
-    /// The most members there are.
+    /// The most members that a tracestate can have.
     pub const MAX_MEMBERS: usize = 32;
 
-    /// The most characters there are, commas counted.
+    /// The most characters that a tracestate can have, including commas.
     pub const MAX_LENGTH: usize = 512;
 
-    /// No member.
+    /// A tracestate without members.
     pub const EMPTY: TraceState = TraceState(None);
 
-    /// Reads the values of all `tracestate` headers of a request, in their order.
+    /// Parses the values of all `tracestate` headers of a request, in their order.
     ///
-    /// Of members with the same key the first is kept: it is the latest.
+    /// Of several members with the same key the first is kept: it is the latest.
     ///
     /// # Errors
-    /// [`InvalidTraceState`] when a member is not valid or there are more than 32. Whoever receives
-    /// it goes on without a tracestate; the `traceparent` stays what it is.
+    /// [`InvalidTraceState`] if a member is invalid, or there are more than 32 members or 32 KiB. The
+    /// receiver continues without a tracestate; the `traceparent` is not affected.
     pub fn parse<'a, V: AsRef<[u8]> + ?Sized + 'a>(
         headers: impl IntoIterator<Item = &'a V>,
     ) -> Result<Self, InvalidTraceState> {
@@ -76,41 +76,41 @@ impl TraceState {
         Ok(list.into())
     }
 
-    /// The value of one system.
+    /// Returns the value of one system.
     pub fn get(&self, key: &str) -> Option<&str> {
         let mut all = members(self.as_str());
         all.find(|member| member.key == key).map(Member::value)
     }
 
-    /// Key and value of each member, the latest first.
+    /// Returns an iterator over the key and value of each member, the latest first.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         members(self.as_str()).map(|member| (member.key, member.value()))
     }
 
-    /// The value of a `tracestate` header; empty where none is to be sent.
+    /// Returns the value of a `tracestate` header; empty if none is to be sent.
     #[inline]
     pub fn as_str(&self) -> &str {
         self.0.as_deref().unwrap_or_default()
     }
 
-    /// Whether there is no member.
+    /// Returns true if there is no member.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.0.is_none()
     }
 
-    /// This tracestate with one member set, which comes first then.
+    /// Returns this tracestate with one member set, which then comes first.
     ///
-    /// What has no place beside it is left out.
+    /// Members that no longer fit are dropped.
     ///
     /// # Errors
-    /// [`InvalidTraceState`] when key or value are not valid, or longer than all the room there is.
+    /// [`InvalidTraceState`] if key or value are invalid, or together longer than the limit.
     pub fn with(&self, key: &str, value: &str) -> Result<Self, InvalidTraceState> {
         let text = format!("{key}={value}");
         let fits = text.len() <= Self::MAX_LENGTH && !value.ends_with(' ');
         let new = Member::parse(text.as_bytes()).filter(|new| fits && new.key == key);
         let new = new.ok_or(InvalidTraceState)?;
-        // The new member has its place; the others share what it leaves.
+        // The new member has its place; the others share the remaining room.
         let others = members(self.as_str()).filter(|member| member.key != key);
         let mut rest = List::new();
         for member in others.take(Self::MAX_MEMBERS - 1) {
@@ -125,7 +125,7 @@ impl TraceState {
         Ok(list.into())
     }
 
-    /// This tracestate without one member.
+    /// Returns this tracestate without one member.
     #[must_use]
     pub fn without(&self, key: &str) -> Self {
         if self.get(key).is_none() {
@@ -139,14 +139,14 @@ impl TraceState {
     }
 }
 
-/// Says how much there is, not what: it is somebody else's, and has no place in a log line.
+/// Shows the number of members, but not their content: it belongs to others, and must not be logged.
 impl fmt::Debug for TraceState {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "TraceState({} members)", members(self.as_str()).count())
     }
 }
 
-/// One member of the list, checked.
+/// A checked member of the list.
 #[derive(Clone, Copy)]
 struct Member<'a> {
     key: &'a str,
@@ -160,7 +160,7 @@ impl<'a> Member<'a> {
         let key_fits = matches!(key, [first, rest @ ..] if is_first(*first)
             && rest.len() < LONGEST_KEY
             && rest.iter().all(|byte| is_first(*byte) || b"_-*/@".contains(byte)));
-        // Spaces at the end are gone already; those at the beginning are part of the value.
+        // Spaces at the end are already removed; those at the beginning are part of the value.
         let value_fits = (1..=LONGEST_VALUE).contains(&value.len())
             && value
                 .iter()
@@ -182,7 +182,7 @@ fn is_first(byte: u8) -> bool {
     matches!(byte, b'a'..=b'z' | b'0'..=b'9')
 }
 
-/// The members of a text that was put together here.
+/// Returns the members of a text that this module put together.
 fn members(text: &str) -> impl Iterator<Item = Member<'_>> {
     text.split(',').filter_map(|text| {
         let (key, _) = text.split_once('=')?;
@@ -190,7 +190,7 @@ fn members(text: &str) -> impl Iterator<Item = Member<'_>> {
     })
 }
 
-/// Members on their way into a tracestate.
+/// Members that are to form a tracestate.
 struct List<'a> {
     members: [Member<'a>; TraceState::MAX_MEMBERS],
     count: usize,
@@ -213,7 +213,7 @@ impl<'a> List<'a> {
         self.members().iter().any(|member| member.key == key)
     }
 
-    /// Adds a member at the end; what has no place is left out.
+    /// Adds a member at the end; one that does not fit is left out.
     fn push(&mut self, member: Member<'a>) {
         if let Some(place) = self.members.get_mut(self.count) {
             *place = member;
@@ -221,14 +221,14 @@ impl<'a> List<'a> {
         }
     }
 
-    /// Characters of all members, and the commas between them.
+    /// Returns the number of characters of all members, and the commas between them.
     fn length(&self) -> usize {
         let texts = self.members().iter().map(|member| member.text.len());
         texts.sum::<usize>() + self.count.saturating_sub(1)
     }
 
-    /// Leaves out whole members until no more than `length` characters are left: first the long
-    /// ones, then the others, both beginning at the end.
+    /// Leaves out whole members until at most `length` characters are left: first the long ones, then
+    /// the others, both beginning at the end.
     fn fit(&mut self, length: usize) {
         for shortest in [LONG_MEMBER + 1, 0] {
             for at in (0..self.count).rev() {
@@ -246,7 +246,7 @@ impl<'a> List<'a> {
 
 impl From<List<'_>> for TraceState {
     fn from(list: List<'_>) -> Self {
-        // Put together where nothing is allocated, so that the shared text is all that is.
+        // Put together on the stack, so that the shared text is the only allocation.
         let mut text = [b','; TraceState::MAX_LENGTH + 1];
         let mut length = 0;
         for member in list.members() {
@@ -263,9 +263,9 @@ const LONGEST_KEY: usize = 256;
 const LONGEST_VALUE: usize = 256;
 const LONG_MEMBER: usize = 128;
 
-/// A `tracestate` that is not one.
+/// The error of an invalid `tracestate`.
 ///
-/// It does not hold the header: what an unknown client sent has no place in a log line.
+/// It does not hold the header: data of an unknown client must not be logged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct InvalidTraceState;
 
@@ -339,7 +339,7 @@ mod tests {
         let (a, b) = (long("a", 255), long("b", 256));
         let whole = format!("{a},{b}");
         check(&[&whole], Some(&whole));
-        // One more, and the last long member goes; the short ones do not.
+        // One more, and the last long member is dropped; the short ones are not.
         check(&[&whole, "c=1"], Some(&format!("{a},c=1")));
         // No more long ones than have to.
         let (a, b, c) = (long("a", 200), long("b", 200), long("c", 200));

@@ -1,4 +1,4 @@
-//! The convention of Zipkin, in one header or in several.
+//! The B3 format of Zipkin, in one header or in several.
 
 use std::mem;
 
@@ -7,11 +7,12 @@ use crate::carrier::{Carrier, CarrierMut};
 use crate::context::{Propagation, Sampling, SpanId, TraceContext, TraceFlags, TraceId, trim};
 use crate::hex::{self, Digits};
 
-/// B3: what is written is told by the variant; read are both, the single header first.
+/// The B3 format. The variant selects the headers that are written; both kinds are read, the single
+/// header first.
 ///
-/// It knows more about sampling than the others: [`Sampling`] without a trace, a decision that is
-/// left to the receiver, and a request for debugging. Ids are lower-case; a trace id of 64 bits is
-/// read as one whose upper half is zero. The id of the parent's parent is not read and not sent.
+/// It has more sampling states than the other formats: [`Sampling`] without a trace, a decision that is
+/// left to the receiver, and a debug request. Ids are lower-case; a trace id of 64 bits is read as one
+/// whose upper half is zero. The parent span id is not read and not sent.
 ///
 /// Source: openzipkin/b3-propagation; OpenTelemetry, "B3 Requirements".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -59,7 +60,7 @@ impl Propagator for B3 {
                     let mut text = Text::default();
                     text.push(&hex::write16(trace.span_id().get()));
                     carrier.set(SPAN_ID, text.as_str());
-                    // It would be that of another span.
+                    // It would belong to another span.
                     carrier.unset(PARENT_SPAN_ID);
                 }
                 match sampling {
@@ -93,7 +94,7 @@ impl Propagator for B3 {
                     .with_trace(trace.as_remote())
                     .with_sampling(sampling)
             }
-            // A decision about no trace says nothing about the one that another header told.
+            // A decision without a trace says nothing about a trace that another header set.
             None if propagation.trace().is_some() => return,
             None => mem::take(propagation).with_sampling(sampling),
         };
@@ -173,7 +174,7 @@ struct Text {
 }
 
 impl Text {
-    /// Two ids, a decision, and what is between them.
+    /// Two ids, a decision, and the dashes between them.
     const LENGTH: usize = 32 + 1 + 16 + 1 + 1;
 
     fn push(&mut self, bytes: &[u8]) {
@@ -280,7 +281,7 @@ mod tests {
             assert_eq!((received.trace(), received.sampling()), (None, sampling));
             let sent = written(B3::Single, &received);
             assert_eq!(sent, [("b3".to_owned(), text.to_owned())]);
-            // It does not change a trace that was told otherwise.
+            // It does not change a trace that another header set.
             let trace = TraceContext::new(1, 2, TraceFlags::default()).unwrap();
             let mut told = Propagation::from(trace);
             B3::Single.extract(&vec![("b3", text)], &mut told);
@@ -292,7 +293,7 @@ mod tests {
             written(B3::Multi, &old).last().unwrap(),
             &("x-b3-sampled".to_owned(), "1".to_owned())
         );
-        // Nothing to say: what stands there stays.
+        // There is nothing to write: existing headers stay.
         assert_eq!(written(B3::Multi, &Propagation::default()).len(), 3);
     }
 

@@ -1,4 +1,4 @@
-//! The convention of Jaeger's own clients, which are no more.
+//! The format of Jaeger's own clients, which are discontinued.
 
 use std::mem;
 
@@ -9,12 +9,12 @@ use crate::context::{
 };
 use crate::hex;
 
-/// `uber-trace-id: {trace id}:{span id}:{parent id}:{flags}`, and `uberctx-{name}` for each member
-/// of the baggage.
+/// The header `uber-trace-id: {trace id}:{span id}:{parent id}:{flags}`, and `uberctx-{name}` for each
+/// member of the baggage.
 ///
-/// Ids may be without the zeros at their beginning, and colons be spelled `%3A`. The parent id is
-/// not used any more, and written as zero. In the environment there is no baggage: a variable does
-/// not tell what its name was.
+/// Ids may omit leading zeros, and colons may be encoded as `%3A`. The parent id is no longer used, and
+/// written as zero. Environment variables have no baggage: the name of a variable does not show the
+/// original name.
 ///
 /// Source: Jaeger, "Client Library Propagation Format"; OpenTelemetry, "Propagators API".
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -54,7 +54,7 @@ impl Propagator for Jaeger {
         carrier.each_name(&mut |name| {
             let prefix = name.get(..PREFIX.len());
             let has_prefix = prefix.is_some_and(|prefix| prefix.eq_ignore_ascii_case(PREFIX));
-            // More have no place.
+            // Further members do not fit.
             if has_prefix && members.len() < Baggage::MAX_MEMBERS {
                 members.push(name);
             }
@@ -89,7 +89,7 @@ fn read(header: &[u8]) -> Option<(TraceContext, Sampling)> {
     Some((trace, sampling))
 }
 
-/// What is before the next colon, which is taken with it.
+/// Returns the part before the next colon, and removes both from `rest`.
 fn part<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
     let at = rest.iter().position(|byte| matches!(byte, b':' | b'%'))?;
     let (part, after) = rest.split_at(at);

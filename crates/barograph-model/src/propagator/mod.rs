@@ -1,8 +1,8 @@
-//! How a context is written into headers, and read from them: one propagator for each convention.
+//! Propagators, which write a context into headers and read it from them: one for each format.
 //!
-//! [`Propagators`] are those that a service uses, one after the other; `OTEL_PROPAGATORS` names
-//! them. Whatever a header holds, reading it costs a bounded time and never fails: what is not
-//! valid is as if it were not there.
+//! [`Propagators`] are those that a service uses, one after the other; `OTEL_PROPAGATORS` names them.
+//! Reading takes a bounded time and never fails, whatever a header holds: invalid values count as
+//! missing.
 
 mod w3c;
 mod b3;
@@ -19,18 +19,18 @@ pub use w3c::{W3cBaggage, W3cTraceContext};
 use crate::carrier::{Carrier, CarrierMut};
 use crate::context::Propagation;
 
-/// A convention of headers that hold a context.
+/// A format of headers that hold a context.
 ///
 /// Source: OpenTelemetry, "Propagators API".
 pub trait Propagator: fmt::Debug + Send + Sync {
-    /// The names of all headers that are written, in lower case.
+    /// Returns the names of all headers that are written, in lower case.
     fn fields(&self) -> &[&str];
 
-    /// Writes what there is into a carrier. Without a trace, headers of a trace that the carrier
-    /// may have already are left as they are.
+    /// Writes a context into a carrier. Without a trace, headers of a trace that the carrier may have
+    /// already are left as they are.
     fn inject(&self, propagation: &Propagation, carrier: &mut dyn CarrierMut);
 
-    /// Reads what a carrier holds, in place of what was read before it. What is missing or not
-    /// valid changes nothing. The trace that is read [is remote](crate::context::TraceContext::is_remote).
+    /// Reads a context from a carrier, in place of what was read before it. Missing or invalid headers
+    /// change nothing. The trace that is read [is remote](crate::context::TraceContext::is_remote).
     fn extract(&self, carrier: &dyn Carrier, propagation: &mut Propagation);
 }

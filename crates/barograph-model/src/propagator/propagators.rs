@@ -1,4 +1,4 @@
-//! The propagators of a service, as `OTEL_PROPAGATORS` names them.
+//! The propagators of a service, as named by `OTEL_PROPAGATORS`.
 
 use std::error::Error;
 use std::fmt;
@@ -10,8 +10,8 @@ use crate::context::Propagation;
 
 /// Several propagators, used one after the other.
 ///
-/// Each writes what it knows. When reading, what a later one finds takes the place of what those
-/// before it found. By default they are `tracecontext` and `baggage`. Clones share them.
+/// Each writes its own headers. When reading, the result of a later one replaces that of those before
+/// it. By default they are `tracecontext` and `baggage`. Clones share them.
 ///
 /// ```
 /// use barograph_model::propagator::Propagators;
@@ -27,21 +27,20 @@ use crate::context::Propagation;
 pub struct Propagators(Arc<[Arc<dyn Propagator>]>);
 
 impl Propagators {
-    /// These propagators, in this order.
+    /// Returns these propagators, in this order.
     pub fn new(propagators: impl IntoIterator<Item = Arc<dyn Propagator>>) -> Self {
         Propagators(propagators.into_iter().collect())
     }
 
-    /// No propagator: nothing is read or written.
+    /// Returns an empty list: nothing is read or written.
     pub fn none() -> Self {
         Propagators::new([])
     }
 
-    /// Reads the value of `OTEL_PROPAGATORS`: a list with commas, `none` for none.
+    /// Parses the value of `OTEL_PROPAGATORS`: a comma-separated list, `none` for no propagator.
     ///
-    /// A name that comes again counts once; `none` beside others counts for nothing. Names that are
-    /// not known are given back, to be warned of. When nothing is left of the list, the default
-    /// stands.
+    /// A repeated name counts once; `none` beside others is ignored. Unknown names are returned, so
+    /// that the caller can log a warning. If nothing is left of the list, the default is used.
     ///
     /// Source: OpenTelemetry, "General SDK Configuration".
     pub fn parse(list: &str) -> (Self, Vec<UnknownPropagator>) {
@@ -70,25 +69,25 @@ impl Propagators {
         (Propagators::new(all), unknown)
     }
 
-    /// The names of all headers that are written, in lower case.
+    /// Returns the names of all headers that are written, in lower case.
     pub fn fields(&self) -> impl Iterator<Item = &str> {
         self.0.iter().flat_map(|one| one.fields().iter().copied())
     }
 
-    /// Whether there is none.
+    /// Returns true if there is no propagator.
     #[inline]
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Writes all that there is into a carrier.
+    /// Writes a context into a carrier, with all propagators.
     pub fn inject(&self, propagation: &Propagation, carrier: &mut dyn CarrierMut) {
         for one in &*self.0 {
             one.inject(propagation, carrier);
         }
     }
 
-    /// Reads all that a carrier holds.
+    /// Reads a context from a carrier, with all propagators.
     pub fn extract(&self, carrier: &dyn Carrier) -> Propagation {
         let mut propagation = Propagation::default();
         for one in &*self.0 {
@@ -111,7 +110,7 @@ impl fmt::Debug for Propagators {
     }
 }
 
-/// A name in `OTEL_PROPAGATORS` that is not known.
+/// An unknown name in `OTEL_PROPAGATORS`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownPropagator(pub String);
 

@@ -1,4 +1,4 @@
-//! The conventions of the W3C: `traceparent` with `tracestate`, and `baggage`.
+//! The W3C formats: `traceparent` with `tracestate`, and `baggage`.
 
 use std::mem;
 
@@ -6,10 +6,10 @@ use super::Propagator;
 use crate::carrier::{Carrier, CarrierMut};
 use crate::context::{Baggage, Propagation, TraceContext, TraceState};
 
-/// `traceparent` and `tracestate`.
+/// The headers `traceparent` and `tracestate`.
 ///
-/// A `traceparent` that is not valid, or comes twice, is none, and then there is no tracestate. A
-/// `tracestate` that is not valid is none, and changes nothing about the `traceparent`.
+/// A `traceparent` that is invalid, or occurs twice, counts as missing, and then there is no
+/// tracestate. An invalid `tracestate` counts as missing, and does not affect the `traceparent`.
 ///
 /// Source: W3C Trace Context level 2.
 ///
@@ -40,7 +40,7 @@ impl Propagator for W3cTraceContext {
         };
         carrier.set_bytes(TRACEPARENT, trace.to_traceparent().as_bytes());
         match propagation.tracestate().as_str() {
-            // It would be that of another span.
+            // It would belong to another span.
             "" => carrier.unset(TRACESTATE),
             state => carrier.set(TRACESTATE, state),
         }
@@ -66,7 +66,7 @@ impl Propagator for W3cTraceContext {
 const TRACEPARENT: &str = "traceparent";
 const TRACESTATE: &str = "tracestate";
 
-/// `baggage`.
+/// The header `baggage`.
 ///
 /// Source: W3C Baggage.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
