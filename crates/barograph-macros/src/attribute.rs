@@ -4,13 +4,13 @@ use syn::{Attribute, Error, LitStr, Path, Result, parse_quote};
 
 use crate::name::Name;
 
-/// The name that `#[label(name = "...")]` gives a field or variant.
+/// Returns the name that `#[label(name = "...")]` gives a field or variant.
 pub(crate) fn name(attributes: &[Attribute]) -> Result<Option<Name>> {
     let literal = only(attributes, "name")?;
     Ok(literal.as_ref().map(Name::from))
 }
 
-/// The crate that the output refers to: `#[label(crate = "...")]`, else `::barograph`.
+/// Returns the crate that the output refers to: `#[label(crate = "...")]`, else `::barograph`.
 pub(crate) fn root(attributes: &[Attribute]) -> Result<Path> {
     match only(attributes, "crate")? {
         Some(literal) => literal.parse_with(Path::parse_mod_style).map_err(|_| {
@@ -23,7 +23,7 @@ pub(crate) fn root(attributes: &[Attribute]) -> Result<Path> {
     }
 }
 
-/// The value of the one key that `#[label(...)]` takes at this place.
+/// Returns the value of the only key that `#[label(...)]` takes in this position.
 fn only(attributes: &[Attribute], key: &str) -> Result<Option<LitStr>> {
     let mut found = None;
     for attribute in attributes {

@@ -1,4 +1,5 @@
-//! What a field of a label set is, told from the tokens of its type, and how its value is read.
+//! Fields of a label set: their kind, derived from the tokens of the type, and the code that reads
+//! them.
 
 use proc_macro2::{Span, TokenStream, TokenTree};
 use quote::{quote, quote_spanned};
@@ -10,16 +11,16 @@ use syn::{
 use crate::attribute;
 use crate::name::Name;
 
-/// One field: one label.
+/// A field, which is one label.
 pub(crate) struct LabelField {
     pub(crate) name: Name,
     pub(crate) kind: Kind,
     ident: Ident,
-    /// How many references lie around the value.
+    /// The number of references around the value.
     references: usize,
 }
 
-/// How the value of a field is found and written.
+/// The way in which the value of a field is looked up and written.
 pub(crate) enum Kind {
     /// Compared as text.
     Text,
@@ -32,7 +33,7 @@ pub(crate) enum Kind {
 }
 
 impl LabelField {
-    /// Reads a named field of a struct.
+    /// Parses a named field of a struct.
     pub(crate) fn parse(field: &Field) -> Result<Self> {
         let ident = field.ident.clone().ok_or_else(|| {
             Error::new_spanned(
@@ -51,17 +52,17 @@ impl LabelField {
         })
     }
 
-    /// Whether the label has a fixed number of values, known when the program is compiled.
+    /// Returns true if the label has a fixed number of values, known at compile time.
     pub(crate) fn is_countable(&self) -> bool {
         matches!(self.kind, Kind::Bool | Kind::Choice(_))
     }
 
-    /// Whether the value is text.
+    /// Returns true if the value is text.
     pub(crate) fn is_text(&self) -> bool {
         matches!(self.kind, Kind::Text)
     }
 
-    /// The type that has to be a `LabelValue` for the sake of the struct's type parameters.
+    /// Returns the type that has to be a `LabelValue` because of the struct's type parameters.
     pub(crate) fn generic_choice(&self, generics: &Generics) -> Option<&Type> {
         match &self.kind {
             Kind::Choice(ty) if mentions_parameter(quote!(#ty), generics) => Some(ty),
@@ -69,7 +70,7 @@ impl LabelField {
         }
     }
 
-    /// How many values there are, a constant of type `usize`; only of countable fields.
+    /// Returns the number of values, a constant of type `usize`; only for countable fields.
     pub(crate) fn count(&self, root: &Path) -> TokenStream {
         match &self.kind {
             Kind::Choice(ty) => {
@@ -80,7 +81,7 @@ impl LabelField {
         }
     }
 
-    /// Which of the values it is, of type `usize`; only of countable fields.
+    /// Returns the index of the value, of type `usize`; only for countable fields.
     pub(crate) fn index(&self, root: &Path) -> TokenStream {
         let place = self.place();
         match &self.kind {
@@ -92,7 +93,7 @@ impl LabelField {
         }
     }
 
-    /// The value as a `u64` that no other value has; not of text.
+    /// Returns the value as a `u64` that no other value has; not for text.
     pub(crate) fn word(&self, root: &Path) -> TokenStream {
         let place = self.place();
         match &self.kind {
@@ -105,13 +106,13 @@ impl LabelField {
         }
     }
 
-    /// The value as a `&str` that lives as long as `self`; only of text.
+    /// Returns the value as a `&str` that lives as long as `self`; only for text.
     pub(crate) fn text(&self) -> TokenStream {
         let ident = &self.ident;
         quote!(::core::convert::AsRef::<::core::primitive::str>::as_ref(&self.#ident))
     }
 
-    /// The value as it is written on a page, an expression of type `&str`.
+    /// Returns the value as it is exported, an expression of type `&str`.
     pub(crate) fn written(&self, root: &Path) -> TokenStream {
         let place = self.place();
         match &self.kind {
@@ -128,7 +129,7 @@ impl LabelField {
         }
     }
 
-    /// The value behind the references.
+    /// Returns the value behind the references.
     fn place(&self) -> TokenStream {
         let ident = &self.ident;
         match self.references {
@@ -141,7 +142,7 @@ impl LabelField {
     }
 }
 
-/// `<ty as LabelValue>`, where the compiler reports an enum without the derive at the field's type.
+/// Returns `<ty as LabelValue>`; the compiler reports an enum without the derive at the field's type.
 fn label_value(root: &Path, ty: &Type) -> TokenStream {
     let span = ty.span().resolved_at(Span::call_site());
     quote_spanned!(span=> <#ty as #root::labels::LabelValue>)
@@ -165,7 +166,7 @@ fn kind(ty: &Type) -> Result<Kind> {
     }) = ty
     else {
         return match ty {
-            // A qualified path or a macro may name an enum; let the compiler look.
+            // A qualified path or a macro may name an enum; the compiler decides.
             Type::Path(_) | Type::Macro(_) => Ok(Kind::Choice(Box::new(ty.clone()))),
             _ => Err(Error::new_spanned(ty, EXPECTED)),
         };

@@ -1,12 +1,12 @@
-//! Derives and call-site macros of barograph.
+//! Derives and callsite macros of barograph.
 //!
-//! A crate of its own because Rust wants procedural macros in one; nothing but syntax lives here.
-//! The traits that the output implements, what they mean and how they are used is told where they
-//! are defined: `barograph_core::labels` for the derives, `barograph_core::site` for call sites,
-//! `barograph_edge::observe` for functions that are operations.
-//! Users take the macros from `barograph`, which re-exports them.
+//! This is a separate crate because Rust requires one for procedural macros; it handles only syntax.
+//! The traits that the output implements are documented where they are defined:
+//! `barograph_core::labels` for the derives, `barograph_core::site` for callsites,
+//! `barograph_edge::observe` for observed functions. Users take the macros from `barograph`, which
+//! re-exports them.
 //!
-//! Whatever a macro can see to be wrong is a compile error at the tokens that are wrong.
+//! A mistake that a macro can see is a compile error at the offending tokens.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
@@ -23,7 +23,7 @@ use proc_macro::TokenStream;
 
 /// Implements `LabelValue` for an enum whose variants have no fields.
 ///
-/// A variant is written as its name in snake case, or as `#[label(name = "...")]` says.
+/// The value of a variant is its name in snake case, or the name given with `#[label(name = "...")]`.
 /// `#[label(crate = "...")]` on the enum is the path of the crate that has the `labels` module, by
 /// default `::barograph`.
 ///
@@ -45,10 +45,10 @@ pub fn label_value(input: TokenStream) -> TokenStream {
 
 /// Implements `LabelSet` for a struct with named fields: one label for each field.
 ///
-/// A field is text (`&str`, `String`, `Cow<str>`, `Box<str>`, `Rc<str>`, `Arc<str>`), an integer of
-/// up to 64 bits, `bool`, or an enum with `#[derive(LabelValue)]`, told from how its type is
-/// written; behind a type alias only such an enum is understood. The label is named like the field,
-/// or as `#[label(name = "...")]` says. `#[label(crate = "...")]` on the struct is the path of the
+/// A field is text (`&str`, `String`, `Cow<str>`, `Box<str>`, `Rc<str>`, `Arc<str>`), an integer of up
+/// to 64 bits, `bool`, or an enum with `#[derive(LabelValue)]`. Its kind is derived from how its type
+/// is written; a type alias is taken for such an enum. The label has the name of the field, or the name
+/// given with `#[label(name = "...")]`. `#[label(crate = "...")]` on the struct is the path of the
 /// crate that has the `labels` module, by default `::barograph`.
 ///
 /// ```text
@@ -66,12 +66,12 @@ pub fn label_set(input: TokenStream) -> TokenStream {
         .into()
 }
 
-/// The instrument of one call site: what `counter!` and its siblings expand to.
+/// Returns the instrument of one callsite; `counter!` and the similar macros expand to it.
 ///
 /// Takes the path of the crate that has the `site` module, the type of the instrument, its name (a
-/// constant), and labels: `key = value` or `"key" => value`, values being any expression. Values
-/// are evaluated in the order they are written in, and borrowed. Where all of them are literals, or
-/// there are none, the series is resolved once; else it is looked up at each call.
+/// constant), and labels: `key = value` or `"key" => value`, values being any expression. Values are
+/// evaluated in the order they are written in, and borrowed. If all of them are literals, or there are
+/// none, the series is resolved once; otherwise it is looked up at each call.
 ///
 /// ```text
 /// site!($crate, $crate::counter::Counter<u64>, "orders", kind = "web", "http.route" => route)
@@ -83,23 +83,23 @@ pub fn site(input: TokenStream) -> TokenStream {
         .into()
 }
 
-/// Observes a function: a span, a duration, and what went wrong of its `Result`.
+/// Observes a function: a span, a duration, and the error of its `Result`.
 ///
-/// Goes before functions, `async` or not, alone or in an `impl`; before an `impl` it takes all
-/// methods with a `self`. A function that gives a future by `async move { ... }` at its end, or by
-/// `Box::pin` of that, is an operation while that runs. Arguments are never recorded unless `fields`
-/// names them.
+/// It is placed before functions, `async` or not, free or in an `impl`; before an `impl` it applies to
+/// all methods with a `self`. If a function returns a future by `async move { ... }` at its end, or by
+/// `Box::pin` of that, the operation lasts while the future runs. Arguments are never recorded unless
+/// `fields` names them.
 ///
-/// * `service = "..."`: the part of the program, by default the module; of an `impl` its type.
-/// * `name = "..."`: what is done, by default the name of the function.
+/// * `service = "..."`: the part of the program, by default the module; for an `impl` its type.
+/// * `name = "..."`: the operation, by default the name of the function.
 /// * `kind = "client"`: or `internal`, `server`, `producer`, `consumer`.
-/// * `level = "debug"`: of the span, by default `info`; `error_level` of the line that tells of a
-///   failure, by default `error`, without one `off`.
+/// * `level = "debug"`: of the span, by default `info`; `error_level`: of the event that reports a
+///   failure, by default `error`, `off` for no event.
 /// * `fields(user.id = id, order, total = %total, items = ?items)`: attributes of the span, as they
-///   are, by `Display` and by `Debug`. What is a text literal can be a label, too.
+///   are, by `Display` and by `Debug`. A text literal can be a label, too.
 /// * `err = code`: a function from a reference to the error to its type, text that is `'static` or
 ///   owned.
-/// * `skip`: not this method of an observed `impl`.
+/// * `skip`: excludes this method of an observed `impl`.
 /// * `crate = "..."`: the path of the crate that has the `observe` module, by default `::barograph`.
 ///
 /// ```text

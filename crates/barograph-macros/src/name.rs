@@ -1,4 +1,4 @@
-//! Names of labels and of label values, and where they were written.
+//! Names of labels and of label values, with their position in the source.
 
 use std::collections::HashMap;
 
@@ -8,7 +8,7 @@ use syn::{Error, Ident, LitStr, Result};
 
 use crate::report;
 
-/// A name and where it was written.
+/// A name and its position in the source.
 #[derive(Clone)]
 pub(crate) struct Name {
     pub(crate) text: String,
@@ -34,7 +34,7 @@ impl From<&LitStr> for Name {
 }
 
 impl Name {
-    /// Refuses what no series can have as the name of a label.
+    /// Refuses names that no label can have.
     pub(crate) fn check_label(&self) -> Result<()> {
         let refused = match self.text.as_str() {
             "" => "the name of a label is empty, expected at least one character".to_owned(),
@@ -52,7 +52,7 @@ impl Name {
         Err(Error::new(self.span, refused))
     }
 
-    /// In snake case, as the name of a variant is written in a label.
+    /// Converts the name of a variant to snake case, as it is written in a label.
     pub(crate) fn snake_case(self) -> Self {
         Name {
             text: snake_case(&self.text),
@@ -61,7 +61,7 @@ impl Name {
     }
 }
 
-/// Refuses names that are there twice, each at its later place; `what` they are the names of.
+/// Refuses duplicate names, each at its later position; `what` says what they are the names of.
 pub(crate) fn check_distinct<'a>(
     what: &str,
     names: impl IntoIterator<Item = &'a Name>,
@@ -81,7 +81,7 @@ pub(crate) fn check_distinct<'a>(
     .map(drop)
 }
 
-/// `PhoneCall` to `phone_call`, `HTTPServer` to `http_server`, `Http2` to `http2`.
+/// Converts `PhoneCall` to `phone_call`, `HTTPServer` to `http_server`, `Http2` to `http2`.
 fn snake_case(camel: &str) -> String {
     let mut snake = String::with_capacity(camel.len() + 4);
     let mut before: Option<char> = None;

@@ -1,8 +1,8 @@
-//! All errors of an input at once, so that a user mends them in one go.
+//! Collects all errors of an input, so that a user sees them at once.
 
 use syn::{Error, Result};
 
-/// All values, or all errors.
+/// Returns all values, or all errors.
 pub(crate) fn all<T>(results: impl IntoIterator<Item = Result<T>>) -> Result<Vec<T>> {
     let mut values = Vec::new();
     let mut errors: Option<Error> = None;

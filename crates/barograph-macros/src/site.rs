@@ -1,4 +1,4 @@
-//! `site!`: the instrument of one call site.
+//! `site!`: the instrument of one callsite.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -10,7 +10,7 @@ use syn::{Error, Expr, Lit, LitStr, Path, Result, Token, Type};
 use crate::name::{self, Name};
 use crate::report;
 
-/// An expression for the instrument.
+/// Expands to an expression for the instrument.
 pub(crate) fn expand(input: TokenStream) -> Result<TokenStream> {
     let Call {
         root,
@@ -44,8 +44,8 @@ pub(crate) fn expand(input: TokenStream) -> Result<TokenStream> {
         .unzip();
     let texts = by_name.iter().map(|label| label.value.text(&root));
     let found = Ident::new("found", Span::mixed_site());
-    // The statement ends the life of whatever the values borrow, a lock's guard for one, before the
-    // instrument is used.
+    // The statement drops what the values borrow, such as the guard of a lock, before the instrument is
+    // used.
     Ok(quote! {{
         static #site: #root::site::Site<#instrument, #count> =
             #root::site::Site::new(#name, &[#(#names),*], #place);
@@ -56,7 +56,7 @@ pub(crate) fn expand(input: TokenStream) -> Result<TokenStream> {
     }})
 }
 
-/// What `site!` expands to where its input is wrong: one expression, however many errors there are.
+/// Returns the expansion of an invalid `site!`: one expression, however many errors there are.
 pub(crate) fn reject(error: &Error) -> TokenStream {
     let error = error.to_compile_error();
     quote!({ #error })
@@ -77,7 +77,7 @@ struct Label {
 }
 
 enum Value {
-    /// Known now.
+    /// Known at expansion.
     Literal(String),
     /// Computed at each call, then held by reference in the variable.
     Computed { variable: Ident, expression: Expr },
@@ -147,13 +147,13 @@ fn parse_labels(root: &Path, input: ParseStream<'_>) -> Result<Vec<Label>> {
 }
 
 impl Value {
-    /// The value of the label at `position` in the call.
+    /// Returns the value of the label at `position` in the call.
     fn new(root: &Path, position: usize, expression: Expr) -> Self {
         if let Some(text) = literal(&expression) {
             return Value::Literal(text);
         }
-        // The compiler reports what is no label at the value, and not at the whole call, only where
-        // all of the tokens that it reports come from the same macro: here the one of `root`.
+        // The compiler reports an invalid label at the value, and not at the whole call, only if all of
+        // the tokens that it reports come from the same macro: here the one of `root`.
         let macro_rules = root
             .segments
             .first()
@@ -179,7 +179,7 @@ impl Value {
         }
     }
 
-    /// An expression of type `&str`.
+    /// Returns an expression of type `&str`.
     fn text(&self, root: &Path) -> TokenStream {
         match self {
             Value::Literal(text) => quote!(#text),
@@ -197,7 +197,7 @@ impl Value {
     }
 }
 
-/// What a literal is written as in a label.
+/// Returns the text that a literal has in a label.
 fn literal(expression: &Expr) -> Option<String> {
     match lit(expression)? {
         Lit::Str(text) => Some(text.value()),
@@ -218,7 +218,7 @@ fn string(expression: &Expr) -> Option<String> {
 fn lit(expression: &Expr) -> Option<&Lit> {
     match expression {
         Expr::Lit(literal) if literal.attrs.is_empty() => Some(&literal.lit),
-        // Around what a `macro_rules!` of the user passed on.
+        // The group around tokens that a `macro_rules!` of the user passed on.
         Expr::Group(group) => lit(&group.expr),
         _ => None,
     }

@@ -8,7 +8,7 @@ use crate::attribute;
 use crate::name::{self, Name};
 use crate::report;
 
-/// The implementation of `LabelValue` for the enum `input`.
+/// Expands to the implementations of `LabelValue` and `ToLabel` for the enum `input`.
 pub(crate) fn expand(input: TokenStream) -> Result<TokenStream> {
     let input: DeriveInput = syn::parse2(input)?;
     let root = attribute::root(&input.attrs)?;

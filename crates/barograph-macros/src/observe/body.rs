@@ -9,7 +9,7 @@ use syn::{
 
 use super::options::Options;
 
-/// The function, whose body is an operation.
+/// Expands to the function with its body as an operation.
 pub(super) fn expand(options: &Options, mut function: ItemFn) -> Result<TokenStream> {
     let signature = &function.sig;
     if let Some(constant) = signature.constness {
@@ -73,24 +73,24 @@ pub(super) fn expand(options: &Options, mut function: ItemFn) -> Result<TokenStr
     })
 }
 
-/// What all kinds of functions have in common.
+/// The parts that all kinds of functions have in common.
 struct Parts<'o> {
     options: &'o Options,
     begin: TokenStream,
 }
 
 impl Parts<'_> {
-    /// Runs a block at once.
+    /// Expands to code that runs a block at once.
     fn call(&self, returned: &Type, block: &syn::Block) -> TokenStream {
         let (private, begin, judge) = (self.options.private(), &self.begin, self.judge());
-        // By the function that runs it the compiler knows that the closure is called once, and so
-        // may give away what it borrows from its arguments.
+        // From the function that runs it the compiler knows that the closure is called once, and so may
+        // return what it borrows from its arguments.
         quote! {
             #private::run(#begin, move || -> #returned #block, #judge)
         }
     }
 
-    /// Awaits a block.
+    /// Expands to code that awaits a block.
     fn future(&self, capture: &TokenStream, block: &TokenStream) -> TokenStream {
         let (private, begin, judge) = (self.options.private(), &self.begin, self.judge());
         quote! {
@@ -98,7 +98,7 @@ impl Parts<'_> {
         }
     }
 
-    /// A closure from the output to how it failed.
+    /// Expands to a closure from the output to its failure.
     fn judge(&self) -> TokenStream {
         let private = self.options.private();
         let traits = quote! {
@@ -125,7 +125,7 @@ impl Parts<'_> {
     }
 }
 
-/// What a function returns, as a closure can say it.
+/// Returns the return type of a function, as a closure can spell it.
 fn returned(output: &ReturnType) -> Type {
     match output {
         ReturnType::Default => parse_quote!(()),
@@ -137,7 +137,7 @@ fn returned(output: &ReturnType) -> Type {
     }
 }
 
-/// Leaves to the compiler what it alone can name.
+/// Replaces types that only the compiler can name.
 fn infer_opaque(returned: &mut Type) {
     match returned {
         Type::ImplTrait(_) => *returned = parse_quote!(_),
@@ -159,7 +159,7 @@ fn infer_opaque(returned: &mut Type) {
     }
 }
 
-/// The future that a function that is not `async` gives: `async move { ... }` at its end, or
+/// Returns the future of a function that is not `async`: `async move { ... }` at its end, or
 /// `Box::pin(async move { ... })` as macros for traits write it.
 fn returned_future(statements: &mut [Stmt]) -> Option<&mut ExprAsync> {
     let Some(Stmt::Expr(last, None)) = statements.last_mut() else {

@@ -1,4 +1,4 @@
-//! `#[observe]`: a function as an operation.
+//! `#[observe]`: functions as operations.
 
 mod options;
 mod body;
@@ -10,7 +10,7 @@ use syn::{Attribute, Error, FnArg, ImplItem, ItemFn, ItemImpl, Meta, Result, Tok
 
 use self::options::Options;
 
-/// The function or the methods, each an operation.
+/// Expands to the function or the methods, each as an operation.
 pub(crate) fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStream> {
     let options: Options = syn::parse2(options)?;
     if let Some(skip) = options.skip {
@@ -25,7 +25,7 @@ pub(crate) fn expand(options: TokenStream, item: TokenStream) -> Result<TokenStr
     }
 }
 
-/// What the attribute goes before.
+/// The item that the attribute is placed before.
 enum Item {
     Function(Box<ItemFn>),
     Implementation(Box<ItemImpl>),
@@ -48,7 +48,7 @@ impl Parse for Item {
     }
 }
 
-/// All methods with a receiver, and whatever says so itself.
+/// Expands all methods with a receiver, and those that have the attribute themselves.
 fn methods(common: &Options, mut implementation: ItemImpl) -> Result<TokenStream> {
     common.check_common()?;
     let mut common = common.clone();
@@ -92,7 +92,7 @@ fn is_observe(attribute: &Attribute) -> bool {
     last.is_some_and(|segment| segment.ident == "observe")
 }
 
-/// What a type is called, without path and parameters.
+/// Returns the name of a type, without path and parameters.
 fn type_name(of: &Type) -> Option<String> {
     match of {
         Type::Path(path) => Some(path.path.segments.last()?.ident.to_string()),

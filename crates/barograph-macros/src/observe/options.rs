@@ -1,4 +1,4 @@
-//! What stands in the parentheses of `#[observe(...)]`.
+//! The options of `#[observe(...)]`.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
@@ -7,7 +7,7 @@ use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned as _;
 use syn::{Error, Expr, ExprLit, Lit, LitStr, Path, Result, Token, parenthesized};
 
-/// What stands in the parentheses of `#[observe(...)]`.
+/// The options of `#[observe(...)]`.
 #[derive(Clone, Default)]
 pub(super) struct Options {
     pub(super) service: Option<String>,
@@ -19,11 +19,11 @@ pub(super) struct Options {
     pub(super) err: Option<Expr>,
     pub(super) skip: Option<Span>,
     root: Option<Path>,
-    /// What was given already.
+    /// The keys that were already given.
     given: Vec<String>,
 }
 
-/// `key = value`, `key = %value`, `key = ?value`; without a value that of the variable of that name.
+/// `key = value`, `key = %value`, `key = ?value`; without a value, the variable with that name.
 #[derive(Clone)]
 pub(super) struct Field {
     key: String,
@@ -104,7 +104,7 @@ impl Options {
         Ok(())
     }
 
-    /// Refuses what makes no sense for all methods of an `impl`.
+    /// Refuses options that are invalid for all methods of an `impl`.
     pub(super) fn check_common(&self) -> Result<()> {
         if self.name.is_some() {
             let message = "expected `name` at a method, because each has its own";
@@ -113,7 +113,7 @@ impl Options {
         Ok(())
     }
 
-    /// These, and what they do not say from `common`.
+    /// Returns these options, with those that are not set taken from `common`.
     pub(super) fn over(mut self, common: &Options) -> Self {
         let common = common.clone();
         self.service = self.service.or(common.service);
@@ -129,7 +129,7 @@ impl Options {
         self
     }
 
-    /// The crate that has the `observe` module.
+    /// Returns the crate that has the `observe` module.
     pub(super) fn root(&self) -> TokenStream {
         match &self.root {
             Some(root) => quote!(#root),
@@ -137,7 +137,7 @@ impl Options {
         }
     }
 
-    /// The static that knows the operation.
+    /// Expands to the static that describes the operation.
     pub(super) fn site(&self, function: &Ident) -> TokenStream {
         let private = self.private();
         let name = self
@@ -179,7 +179,8 @@ impl Options {
         }
     }
 
-    /// What follows the conventions of databases and messaging is called by what it is done to.
+    /// Returns the name of the span. Operations that follow the conventions of databases and messaging
+    /// are named after their target.
     fn span_name(&self, name: &str) -> String {
         let has = |key: &str| self.fields.iter().any(|field| field.key == key);
         let constant = |key: &str| {
@@ -199,7 +200,7 @@ impl Options {
         target.map_or_else(|| name.to_owned(), |target| format!("{name} {target}"))
     }
 
-    /// What each call says of its fields, in the order of the site's keys.
+    /// Expands to the values of the fields at each call, in the order of the site's keys.
     pub(super) fn values(&self) -> TokenStream {
         let private = self.private();
         let values = self.computed().map(|field| {
@@ -228,7 +229,7 @@ impl Options {
 }
 
 impl Field {
-    /// Its text, if that is known now.
+    /// Returns its text, if that is known at expansion.
     fn constant(&self) -> Option<String> {
         match &self.value {
             Expr::Lit(ExprLit {
@@ -281,7 +282,7 @@ impl Shown {
     }
 }
 
-/// A key, and the variable that it is where it has no dots.
+/// Parses a key, and the variable that it names if it has no dots.
 fn parse_key(input: ParseStream<'_>) -> Result<(String, Option<Ident>)> {
     if input.peek(LitStr) {
         return Ok((input.parse::<LitStr>()?.value(), None));
@@ -331,14 +332,14 @@ fn one_of(key: &Ident, input: ParseStream<'_>, all: &[&str]) -> Result<Ident> {
     Ok(Ident::new(&given, key.span()))
 }
 
-/// `client` as `Client`.
+/// Converts `client` to `Client`.
 fn variant(given: Option<&Ident>, otherwise: &str) -> Ident {
     let name = given.map_or_else(|| otherwise.to_owned(), Ident::to_string);
     let (first, rest) = name.split_at(1);
     Ident::new(&(first.to_uppercase() + rest), Span::call_site())
 }
 
-/// `info` as `INFO`.
+/// Converts `info` to `INFO`.
 fn upper(given: Option<&Ident>, otherwise: &str) -> Ident {
     let name = given.map_or_else(|| otherwise.to_owned(), Ident::to_string);
     Ident::new(&name.to_uppercase(), Span::call_site())

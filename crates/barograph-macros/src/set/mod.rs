@@ -9,10 +9,10 @@ use crate::field::LabelField;
 use crate::name;
 use crate::report;
 
-/// Up to this many label sets a family keeps an array of series instead of a table.
+/// The most label sets for which a family keeps an array of series instead of a table.
 const MAX_DENSE: usize = 1024;
 
-/// The implementations of `Key` and `LabelSet` for the struct `input`.
+/// Expands to the implementations of `Key` and `LabelSet` for the struct `input`.
 pub(crate) fn expand(input: TokenStream) -> Result<TokenStream> {
     let mut input: DeriveInput = syn::parse2(input)?;
     let root = attribute::root(&input.attrs)?;
@@ -78,7 +78,7 @@ fn fields(input: &DeriveInput) -> Result<Vec<LabelField>> {
     Ok(fields)
 }
 
-/// How the family keeps its series, and the expression that finds the one of `self`.
+/// Returns the shape of the family's lookup, and the expression that finds the series of `self`.
 fn lookup(
     root: &Path,
     fields: &[LabelField],
@@ -88,7 +88,7 @@ fn lookup(
         .iter()
         .filter(|field| field.is_text())
         .map(|field| field.text());
-    // Beside numbers a text says which of the names it belongs to.
+    // Beside numbers, each text comes with the index of its name.
     let placed = by_name
         .iter()
         .enumerate()
@@ -112,7 +112,7 @@ fn lookup(
         return (quote!(#root::labels::Shape::Typed), typed);
     }
 
-    // How many values an enum has is known only to the compiler, so it has to choose.
+    // The number of values of an enum is known only to the compiler, so it has to choose.
     let counts = fields.iter().map(|field| field.count(root));
     let shape = quote! {{
         let product = 1usize #(.saturating_mul(#counts))*;

@@ -2,9 +2,9 @@
 
 use super::*;
 
-/// What differs from one expansion to the next.
+/// The parts in which expansions differ.
 struct Expected {
-    /// What the traits are implemented for, and the generics of the implementations.
+    /// The type that the traits are implemented for, and the generics of the implementations.
     ident: TokenStream,
     parameters: TokenStream,
     shape: TokenStream,
