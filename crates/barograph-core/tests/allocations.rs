@@ -1,4 +1,4 @@
-//! Recording to an existing series allocates nothing, wherever its cells are.
+//! Recording into an existing series allocates nothing, wherever its cells are.
 
 #![expect(unsafe_code, reason = "a counting allocator")]
 
@@ -15,7 +15,7 @@ thread_local! {
 
 struct Counting;
 
-// SAFETY: everything is handed on to the system's allocator.
+// SAFETY: everything is passed to the system's allocator.
 unsafe impl GlobalAlloc for Counting {
     unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
         COUNT.with(|count| count.set(count.get() + 1));
@@ -40,7 +40,7 @@ fn allocations(f: impl FnOnce()) -> u64 {
 
 #[test]
 fn recording_allocates_nothing() {
-    // The test would see one.
+    // The check sees an allocation.
     assert_eq!(allocations(|| drop(Box::new(1))), 1);
 
     let registry = Registry::new();
@@ -62,7 +62,7 @@ fn recording_allocates_nothing() {
         counter!("allocations.looked_up", k = route, code = 200).inc();
         float.add(-1.0);
     };
-    // The first time makes series, exemplars and, once they are busy, cells.
+    // The first recordings make series, exemplars and, once they are busy, cells.
     let warm_up = || {
         for _ in 0..20_000 {
             record();

@@ -1,5 +1,5 @@
-//! Past the budget of bytes threads share cells, and nothing is lost. The budget is the process's, so
-//! this test has a process of its own.
+//! Past the budget of bytes threads share cells, and nothing is lost. The budget belongs to the
+//! process, so this test has its own process.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -8,7 +8,7 @@ use barograph_core::registry::{Registry, set_thread_cell_budget};
 const THREADS: u64 = 8;
 const EACH: u64 = 20_000;
 
-/// Records in many threads at once and gives the bytes of thread-owned cells behind it.
+/// Records in many threads at once and returns the bytes of thread-owned cells after it.
 fn record(registry: &Registry, name: &str) -> u64 {
     let counters = registry.counter(name).labels(["k"]).unwrap();
     let histogram = registry.histogram(&format!("{name}.h")).register().unwrap();

@@ -1,8 +1,8 @@
-//! Exemplars come by themselves, from sampled traces only, one for each collection.
+//! Exemplars are taken automatically, from sampled traces only, one for each collection.
 //!
-//! The epochs in which a slot takes one exemplar are counted for the whole process, and each
-//! collection begins one. A test that says which of two measurements is kept therefore needs a
-//! process in which nobody else collects: this one, whose tests run one after the other.
+//! The epochs in which a slot takes one exemplar are counted for the whole process, and each collection
+//! begins one. A test of which measurement is kept therefore needs a process in which nothing else
+//! collects: this one, whose tests run one after the other.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
@@ -45,7 +45,7 @@ fn a_sampled_trace_leaves_an_exemplar_on_counters_and_buckets() {
     let registry = Registry::new();
     let counter = registry.counter("c").register().unwrap();
     let histogram = registry.histogram("h").with_unit("s").register().unwrap();
-    // Both when cold and when each thread has a cell of its own.
+    // Both when cold and when each thread has its own cell.
     for round in 1..=3u128 {
         for _ in 0..3000 {
             counter.inc();
@@ -81,7 +81,7 @@ fn other_traces_leave_none() {
     }
     {
         let _guard = current::enter(trace(2, true));
-        // A thread that is spawned inherits nothing.
+        // A spawned thread inherits nothing.
         std::thread::scope(|scope| {
             scope.spawn(|| counter.inc());
         });
@@ -118,7 +118,7 @@ fn filters_and_exemplars_by_hand() {
     assert_eq!(counter.get(), 3006);
 }
 
-/// A trace that agrees so many times.
+/// A trace that agrees a limited number of times.
 struct Agrees(AtomicU32);
 
 impl Candidate for Agrees {
@@ -148,7 +148,7 @@ fn a_trace_that_is_not_sampled_leaves_one_if_it_agrees() {
             let _guard = current::enter(root.clone());
             counter.inc();
             counter.inc();
-            // A child, on a thread that was handed the context.
+            // A child, on a thread that was given the context.
             let child = Current::capture().with_trace(trace(trace_id, false));
             std::thread::scope(|scope| {
                 scope.spawn(|| {
@@ -161,7 +161,7 @@ fn a_trace_that_is_not_sampled_leaves_one_if_it_agrees() {
         let (first, others) = (ids(&registry)[..2].to_vec(), ids(&registry)[2..].to_vec());
         assert_eq!(first, [trace_id; 2]);
         assert!(!others.contains(&trace_id), "the third was refused");
-        // What was refused left its place to others of this epoch, on the same thread too.
+        // A refused exemplar leaves its place to others of this epoch, also on the same thread.
         let _guard = current::enter(root);
         histogram.observe(30.0);
         let _inner = current::enter(Current::capture().with_trace(trace(9, true)));
@@ -179,7 +179,7 @@ fn only_the_trace_of_a_candidate_asks_it() {
     let asked = || 9 - agrees.0.load(Ordering::Relaxed);
     let current = Current::from(trace(1, false)).with_candidate(agrees.clone());
     for (context, times) in [
-        // Another trace begins; a span of this one is sampled; a span is not.
+        // First another trace begins; then a span of this one is sampled; then a span is not.
         (trace(2, false), 0),
         (trace(1, true), 0),
         (trace(1, false), 1),

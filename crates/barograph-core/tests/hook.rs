@@ -1,4 +1,4 @@
-//! A report hook that records. The hook is the process's, so this test has a process of its own.
+//! A report hook that records. The hook belongs to the process, so this test has its own process.
 
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};

@@ -1,4 +1,4 @@
-//! Exact totals while threads come and go, series too, and readers read.
+//! Exact totals while threads and series come and go, and readers read.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -14,7 +14,7 @@ fn random(state: &mut u64) -> u64 {
     *state
 }
 
-/// Records once more when its thread's other thread-locals are gone.
+/// Records once more after the other thread-locals of its thread were dropped.
 struct Late(Counter<u64>);
 
 impl Drop for Late {
@@ -76,7 +76,7 @@ fn short_lived_threads_count_exactly_concurrently() {
                         }
                         for _ in 0..3000 {
                             let i = random(&mut state) as usize % COUNTERS;
-                            // A few are busy, and get cells of their own.
+                            // A few are busy, and get their own cells.
                             let i = i * i / COUNTERS;
                             let n = 1 + (i as u64 & 1);
                             if n == 1 {
@@ -92,8 +92,8 @@ fn short_lived_threads_count_exactly_concurrently() {
                 };
                 let spawned: Vec<_> = (0..8).map(spawn).collect();
                 for thread in spawned {
-                    // The end of the scope would wait for what the threads run, but not for their
-                    // thread-locals.
+                    // The end of the scope would wait for the closures of the threads, but not for the
+                    // destructors of their thread-locals.
                     thread.join().unwrap();
                 }
             });
@@ -108,8 +108,8 @@ fn short_lived_threads_count_exactly_concurrently() {
     assert_eq!(count, observed.load(Ordering::Relaxed) as f64);
 }
 
-/// Series are made, recorded, removed and released by several threads; what the page showed last of
-/// each life, and what came after it, adds up to what was recorded.
+/// Several threads make, record into, remove and release series; the last value shown of each life, and
+/// what came after it, add up to what was recorded.
 #[test]
 fn series_that_come_and_go_lose_nothing_concurrently() {
     const LABELS: u64 = 24;

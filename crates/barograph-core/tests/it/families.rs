@@ -1,4 +1,4 @@
-//! Lookups: every way to give labels finds the same series, whatever the process can do.
+//! Lookups: every form of labels finds the same series, whatever the processor supports.
 
 use barograph_core::labels::{LabelSet, LabelValue};
 use barograph_core::registry::Registry;
@@ -125,7 +125,7 @@ fn free_labels_are_a_set() {
     let family = registry.counter("hits").free_form().unwrap();
     family.with(&[("a", "1"), ("b", "2")]).inc();
     family.with(&[("b", "2"), ("a", "1")]).inc();
-    // Of a name that stands twice the last value counts.
+    // If a name occurs twice, the last value counts.
     family.with(&[("b", "0"), ("b", "2"), ("a", "1")]).inc();
     family.with(&[("a", "1")]).inc();
     family.with(&[]).inc();
@@ -144,14 +144,14 @@ fn bound_handles_and_their_clones_share_a_series() {
     bound.inc();
     clone.inc();
     assert_eq!(bound.get(), 2);
-    // Handles go on after their registry.
+    // Handles continue to work after their registry.
     drop(registry);
     clone.inc();
     assert_eq!(bound.get(), 3);
 }
 
 proptest! {
-    /// Text of any length and content, in a process that takes wide loads and one that does not.
+    /// Text of any length and content, with wide loads and without.
     #[test]
     fn any_text_finds_its_own_series(
         sets in prop::collection::vec([".{0,40}", "[ab]{0,3}", "(x|y{16}|z{31}|w{32}|v{33}|u{70}){0,2}"], 1..60)

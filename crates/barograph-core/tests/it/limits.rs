@@ -41,13 +41,13 @@ fn exactly_the_limit_needs_no_overflow_series() {
     family.with(&["a"]).inc();
     family.with(&["b"]).inc();
     assert_eq!(registry.value("hits", &OVERFLOW), None);
-    // What the operator says by name beats what the code says, also later.
+    // A limit that the operator sets by name takes precedence over the code, also later.
     assert!(family.try_with(&["c"]).is_err());
     registry.set_family_limit("hits", 3);
     assert!(family.try_with(&["c"]).is_ok());
 }
 
-/// Shows each point of a page.
+/// Shows each point of a snapshot.
 fn each(registry: &Registry, mut show: impl FnMut(&Point<'_>)) {
     for family in registry.collect() {
         let mut from = Some(0);
@@ -57,7 +57,7 @@ fn each(registry: &Registry, mut show: impl FnMut(&Point<'_>)) {
     }
 }
 
-/// How many series a page has, the overflow series left out.
+/// Returns the number of series in a snapshot, without the overflow series.
 fn shown(registry: &Registry) -> usize {
     let mut shown = 0;
     each(registry, |point| shown += usize::from(!point.is_overflow));
@@ -105,7 +105,7 @@ fn removed_series_that_are_recorded_into_do_not_pass_the_limit() {
         }
         assert_eq!(shown(&registry), 4 * LIMIT);
     }
-    // Those that came back first have their room, and nothing is lost of the others.
+    // Those that came back first have room, and nothing of the others is lost.
     let overflowed = (3 * LIMIT * rounds) as f64;
     assert_eq!(registry.value("hits", &OVERFLOW), Some(2.0 * overflowed));
     assert_eq!(registry.value("level", &OVERFLOW), Some(0.5 * overflowed));
@@ -141,7 +141,7 @@ fn the_registry_has_a_limit_of_its_own() {
         registry.stats().families[1].refused,
         [(Refusal::RegistryFull, 1)]
     );
-    // Removal leaves the limit.
+    // A removal makes room within the limit.
     assert!(first.remove(&["a"]));
     second.with(&["b"]).inc();
     assert_eq!(registry.value("second", &[("k", "b")]), Some(1.0));

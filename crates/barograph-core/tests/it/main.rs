@@ -1,4 +1,4 @@
-//! The room through its public API.
+//! The crate through its public API.
 
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 

@@ -30,7 +30,7 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]
 }
 
-/// What a reader sees: each series that is shown, by its label.
+/// The view of a reader: each series that is shown, by its label.
 fn page(registry: &Registry) -> BTreeMap<String, u64> {
     let mut all = BTreeMap::new();
     for family in registry.collect() {
@@ -55,7 +55,7 @@ proptest! {
         let family = registry.counter("c").labels(["k"]).unwrap();
         let mut model: BTreeMap<String, u64> = BTreeMap::new();
         let mut handles = BTreeMap::new();
-        // A series that is on the page stays with its value, one that is not comes back.
+        // A series that is shown keeps its value, one that is not is revived.
         let add = |model: &mut BTreeMap<String, u64>, label: &str, n: u64| {
             *model.entry(label.to_owned()).or_insert(0) += n;
         };
@@ -78,7 +78,8 @@ proptest! {
                 Operation::Bind(k) => {
                     let label = k.to_string();
                     let handle = family.bind(&[&label]);
-                    // A new series is shown at zero; a removed one stays away until it is recorded to.
+                    // A new series is shown at zero; a removed one is not shown until it is recorded
+                    // into.
                     if let Some(shown) = page(&registry).get(&label) {
                         model.entry(label).or_insert(*shown);
                         prop_assert_eq!(handle.get(), *shown);

@@ -5,7 +5,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use barograph_core::registry::Registry;
 use barograph_model::snapshot::{Source as _, Value};
 
-/// The sum of the only series of the first family: all of it, and what may be shown as a counter.
+/// Returns the sum of the only series of the first family: all of it, and the part that may be shown as
+/// a counter.
 fn sums(registry: &Registry) -> (f64, Option<f64>) {
     let mut sums = None;
     registry.collect()[0].read(0, &mut |point| {
@@ -35,7 +36,7 @@ fn a_negative_observation_ends_the_growing_sum_for_good() {
 fn what_threads_observed_that_are_gone_stays_known() {
     let registry = Registry::new();
     let histogram = registry.histogram("lag").register().unwrap();
-    // Enough of them for rows of their own.
+    // Enough of them for the threads' own rows.
     for _ in 0..2000 {
         histogram.observe(1.0);
     }
@@ -62,7 +63,7 @@ fn a_series_that_comes_back_knows_it_and_one_made_anew_does_not() {
     assert_eq!(sums(&registry), (5.0, None));
     drop(held);
     assert!(histograms.remove(&["a"]));
-    // It is released when all threads, those of other tests too, were seen without a pin.
+    // It is released once all threads, also those of other tests, were seen without a pin.
     let is_anew = (0..100_000).any(|_| {
         registry.collect();
         histograms.with(&["a"]).observe(5.0);

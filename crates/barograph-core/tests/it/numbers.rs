@@ -1,4 +1,4 @@
-//! What instruments do at the limits of their numbers.
+//! Instruments at the limits of their numbers.
 
 use barograph_core::registry::Registry;
 use barograph_model::snapshot::{Source, Value};
@@ -10,7 +10,7 @@ enum Shown {
     F64(f64),
 }
 
-/// The values of all points of the only family.
+/// Returns the values of all points of the only family.
 fn values(registry: &Registry) -> Vec<Shown> {
     let mut values = Vec::new();
     registry.collect()[0].read(0, &mut |point| {
@@ -103,7 +103,7 @@ fn sums_of_floats_become_infinite_and_stay() {
     counter.add(f64::MAX);
     counter.add(1.0);
     assert_eq!(values(&registry), [Shown::F64(f64::INFINITY)]);
-    // Past 2^53 a float has no place for a one more.
+    // Past 2^53 a float cannot represent one more.
     let registry = Registry::new();
     let counter = registry.counter_f64("c").register().unwrap();
     counter.add(9_007_199_254_740_992.0);

@@ -8,7 +8,7 @@ use barograph_core::registry::Registry;
 use barograph_core::spec::{Difference, RegisterError};
 use barograph_model::snapshot::Source;
 
-/// Fails instead of waiting for ever.
+/// Fails instead of waiting forever.
 fn in_time(test: impl FnOnce() + Send + 'static) {
     let (done, is_done) = channel();
     std::thread::spawn(move || {

@@ -1,4 +1,4 @@
-//! Registration: the same is the same, anything else an error that says where.
+//! Registration: an equal one returns the same family, any other is an error with the source location.
 
 use barograph_core::registry::Registry;
 use barograph_model::bounds::Bounds;

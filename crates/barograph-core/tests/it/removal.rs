@@ -1,4 +1,4 @@
-//! Removal: off the page and out of the limits, and back at zero.
+//! Removal: series leave snapshots and limits, and come back at zero.
 
 use std::time::Duration;
 
@@ -111,7 +111,7 @@ fn series_that_nobody_holds_make_room_for_others() {
     // Far more label sets than four times the limit, one after the other.
     for round in 0..200 {
         let label = format!("a label of round {round}, too long for a line of a cache");
-        // Each may have to wait for the threads of other tests.
+        // Each release may have to wait for the threads of other tests.
         let has_room = (0..100_000).any(|_| {
             std::thread::yield_now();
             registry.collect();
@@ -145,7 +145,7 @@ fn what_is_held_is_not_given_to_others() {
         handles.push(handle);
         registry.collect();
     }
-    // Four times the limit is held: there is no room, and that is said.
+    // Four times the limit is held: there is no room, and that is reported.
     family.with(&["new"]).inc();
     assert_eq!(
         registry.value("c", &[("otel.metric.overflow", "true")]),
@@ -230,10 +230,10 @@ fn a_series_that_comes_back_while_another_is_made_is_counted() {
         }
         handles.truncate(1);
         handles[0].inc();
-        // Makes room by a release, and meets the one that was recorded into.
+        // Makes room by a release, and finds the series that was recorded into.
         let has_room = family.try_with(&["new"]).is_ok();
         assert_eq!(family.len(), 1 + usize::from(has_room));
-        // Other tests' threads may hold up the release.
+        // The threads of other tests may delay the release.
         has_room
     });
     assert!(has_room);

@@ -1,4 +1,4 @@
-//! What is reported once, to people.
+//! Reports for people, each made once.
 
 use std::sync::{Mutex, Once, PoisonError};
 
@@ -8,7 +8,8 @@ use barograph_model::bounds::Bounds;
 
 static REPORTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
-/// Hears all reports from now on. Whoever comes first: when this returns, those that waited are there.
+/// Collects all reports from now on. It may be called several times: when it returns, the reports kept
+/// until then have arrived.
 fn hear() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
@@ -19,7 +20,8 @@ fn hear() {
     });
 }
 
-/// Reports about families whose names begin so. Other tests of the process report as well.
+/// Returns the reports about families whose names have this prefix. Other tests of the process report
+/// as well.
 fn reports_about(start: &str) -> Vec<String> {
     let start = format!("\"{start}");
     let reports = REPORTS.lock().unwrap_or_else(PoisonError::into_inner);

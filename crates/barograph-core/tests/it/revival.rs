@@ -56,7 +56,7 @@ fn value_of(value: &Value<'_>) -> f64 {
     }
 }
 
-/// Shows every point of a family, however many batches that takes.
+/// Shows every point of a family, in as many batches as needed.
 fn read_all(view: &dyn FamilyView, show: &mut dyn FnMut(&str, &Value<'_>)) {
     let mut from = Some(0);
     while let Some(at) = from {
@@ -67,8 +67,8 @@ fn read_all(view: &dyn FamilyView, show: &mut dyn FnMut(&str, &Value<'_>)) {
     }
 }
 
-/// A thread that holds a reference records while the series waits for its release, and so brings it
-/// back. It is removed again, and the thread lets go, while a reader reads its labels.
+/// A thread that holds a reference records while the series waits for its release, and so revives it.
+/// It is removed again, and the thread drops its reference, while a reader reads its labels.
 fn removed_again_beside_a_reader(remove_again: fn(&Registry, &ManualClock)) {
     let clock = ManualClock::at(0);
     let registry = Registry::builder()
@@ -159,7 +159,7 @@ fn a_late_read_shows_nothing_of_a_life_that_began_after_its_snapshot() {
     };
     record(1);
     let late = registry.collect();
-    // In cells that came after the snapshot.
+    // In cells that were made after the snapshot.
     thread::scope(|scope| {
         scope.spawn(|| record(10_000));
     });
@@ -246,8 +246,8 @@ fn random(state: &mut u64) -> u64 {
     *state
 }
 
-/// A label that does not fit into a series' own line, so that a reader of freed text is found out; it
-/// says itself whether it is whole.
+/// A label that does not fit into the line of a series, so that a read of freed text is detected; its
+/// content shows whether it is complete.
 fn label(number: u64) -> String {
     format!("{number}-").repeat(16)
 }
@@ -257,9 +257,9 @@ fn assert_whole(shown: &str) {
     assert_eq!(shown, label(number.parse().unwrap()));
 }
 
-/// Everything at once: references held over a removal, recorded through late, expiry, removal by name
-/// and by rule, readers that take their time, threads that come and go, and label sets that take the
-/// places of others.
+/// Everything at once: references held over a removal, late recordings through them, expiry, removal by
+/// name and by rule, slow readers, threads that come and go, and label sets that take the places of
+/// others.
 #[test]
 fn series_leave_and_come_back_under_readers_concurrently() {
     const ROUNDS: u64 = 60;
@@ -275,7 +275,7 @@ fn series_leave_and_come_back_under_readers_concurrently() {
     let up_downs = registry.up_down_counter("u").labels(["k"]).unwrap();
     let (done, newest) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
-        // Recorders: some label sets of late, so that those before them die out.
+        // Recorders: they use recent label sets, so that older ones expire.
         let recorder = |seed: u64| {
             let (counters, histograms, up_downs) = (&counters, &histograms, &up_downs);
             let newest = &newest;

@@ -1,4 +1,4 @@
-//! Instruments of call sites: what keys, values and names may be.
+//! Instruments of callsites: valid keys, values and names.
 
 use std::cell::RefCell;
 use std::sync::Mutex;
@@ -13,7 +13,7 @@ fn check(name: &str, labels: &[(&str, &str)], expected: f64) {
     assert_eq!(Registry::global().value(name, labels), Some(expected), "{name}{labels:?}");
 }
 
-/// As users wrap it.
+/// A wrapper as users write it.
 macro_rules! order {
     ($kind:literal, $($key:ident = $value:expr),*) => {
         counter!("wrapped", kind = $kind, $($key = $value),*).inc()
@@ -73,7 +73,7 @@ fn main() {
     assert_eq!(order.into_inner(), ["1", "2", "3"]);
     check("ordered", &[("a", "2"), ("m", "3"), ("z", "1")], 1.0);
 
-    // What a value borrows is free again when the instrument is used.
+    // What a value borrows is released before the instrument is used.
     let locked = Mutex::new(String::from("text"));
     let used = counter!("locked", text = locked.lock().unwrap().as_str());
     assert!(locked.try_lock().is_ok());

@@ -7,7 +7,7 @@ use barograph::family::Family;
 use barograph::labels::{Key, LabelSet, LabelValue, Shape};
 use barograph::registry::Registry;
 
-/// So many values that no array of series is kept for two of them.
+/// An enum with so many values that no array of series is kept for two of them.
 struct Many(usize);
 
 impl LabelValue for Many {

@@ -1,4 +1,4 @@
-//! The output names nothing by a name that a user may have taken.
+//! The output refers to nothing by a name that a user may have taken.
 
 extern crate barograph_core as barograph;
 

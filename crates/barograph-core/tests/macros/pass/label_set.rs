@@ -1,4 +1,4 @@
-//! Structs as label sets: each way of finding a series, and what is on the page.
+//! Structs as label sets: each lookup method, and the labels in a snapshot.
 
 extern crate barograph_core as barograph;
 

@@ -1,9 +1,9 @@
-//! Enums as the values of a label: how each variant is written.
+//! Enums as the values of a label: the text of each variant.
 
 use barograph_core::labels::LabelValue;
 
 mod elsewhere {
-    // Nothing of the library is imported here but the derive.
+    // Only the derive is imported from the library here.
     #[derive(barograph_core::labels::LabelValue)]
     #[label(crate = "barograph_core")]
     #[allow(dead_code)]
@@ -35,6 +35,6 @@ fn main() {
     assert_eq!(Kind::Web.index(), 0);
     assert_eq!(Kind::Partner.index(), 3);
     assert_eq!(Status::NAMES, ["ok", "gone"]);
-    // The place in `NAMES`, whatever the discriminants are.
+    // The position in `NAMES`, whatever the discriminants are.
     assert_eq!([Status::Ok.index(), Status::Gone.index()], [0, 1]);
 }
