@@ -58,7 +58,7 @@ impl Buckets {
         let bounds = self.bounds.as_slice();
         let key = |value: f64| value.to_bits() as i64 >> shift;
         let Some(first) = bounds.iter().copied().find(|bound| *bound > 0.0).map(key) else {
-            // No bound is positive: such a histogram is rare enough to be searched.
+            // No bound is positive: rare enough to fall back to the search.
             return false;
         };
         let last = key(bounds[bounds.len() - 1]) + 1;

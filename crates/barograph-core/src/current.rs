@@ -116,7 +116,7 @@ impl Current {
         }
     }
 
-    /// Replaces the span. Propagated data is kept.
+    /// Replaces the trace context by that of another span. Propagated data is kept.
     #[inline]
     #[must_use]
     pub fn with_trace(self, context: TraceContext) -> Self {

@@ -1,7 +1,7 @@
 //! Macros that record into the global registry with one line at the callsite.
 
-/// Returns the counter with a name and labels in the global registry: `counter!("orders", kind =
-/// "web").inc()`.
+/// Returns the counter with a name and labels in the global registry:
+/// `counter!("orders", kind = "web").inc()`.
 ///
 /// Keys are names or text, values are text, integers, `bool`, `char` or enums that derive
 /// [`LabelValue`](crate::labels::LabelValue). If all values are constant, the counter is found once and
@@ -31,8 +31,8 @@ macro_rules! counter {
     };
 }
 
-/// Returns the counter of non-negative floats with a name and labels: `counter_f64!("cost", currency =
-/// "EUR").add(1.5)`.
+/// Returns the counter of non-negative floats with a name and labels:
+/// `counter_f64!("cost", currency = "EUR").add(1.5)`.
 ///
 /// Arguments as in [`counter!`](crate::counter!).
 #[macro_export]
@@ -44,8 +44,8 @@ macro_rules! counter_f64 {
     };
 }
 
-/// Returns the up-down counter with a name and labels: `up_down_counter!("queue", name =
-/// "mail").dec()`.
+/// Returns the up-down counter with a name and labels:
+/// `up_down_counter!("queue", name = "mail").dec()`.
 ///
 /// Arguments as in [`counter!`](crate::counter!).
 #[macro_export]
@@ -81,8 +81,8 @@ macro_rules! gauge_i64 {
     };
 }
 
-/// Returns the histogram with a name and labels: `histogram!("job.duration", job =
-/// "mail").observe(0.3)`.
+/// Returns the histogram with a name and labels:
+/// `histogram!("job.duration", job = "mail").observe(0.3)`.
 ///
 /// Arguments as in [`counter!`](crate::counter!). Its bounds are those for seconds if
 /// [`describe!`](crate::describe!) gave it the unit `s` before, or its name ends in `_seconds`.
@@ -93,8 +93,8 @@ macro_rules! histogram {
     };
 }
 
-/// Sets the unit and the help text of a family used by the macros: `describe!("orders", "{order}",
-/// "Orders placed.")`.
+/// Sets the unit and the help text of a family used by the macros:
+/// `describe!("orders", "{order}", "Orders placed.")`.
 ///
 /// Best called before the first use. A family without a description has its name as its help.
 #[macro_export]

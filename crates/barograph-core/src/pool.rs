@@ -4,8 +4,8 @@
 //!
 //! * A **slot** is a number that a busy series is given. Every block has a place for every slot, so
 //!   a thread finds its own cell of a series by the slot alone.
-//! * A **block** is leased by one thread, and only the lessee writes its cells: plain loads and
-//!   stores. A dying thread gives its block back and the next thread goes on adding to it. Nothing is
+//! * A **block** is leased by one thread, and only the lessee writes its cells: plain loads and stores.
+//!   A thread that ends gives its block back and the next lessee continues to add to it. Nothing is
 //!   flushed, reset or freed on the way, so there is no moment at which a value is in two places or in
 //!   none. The lock around the lists hands over: what the last lessee wrote, the next one sees.
 //! * A **reader** adds up the cells of a slot over all blocks, with relaxed loads. Each cell only
@@ -110,7 +110,7 @@ impl Barrier {
     #[inline(always)]
     pub(crate) fn light() {
         // SeqCst: pairs with the system call in `heavy`, which is a fence on this thread; only the
-        // compiler has to be held.
+        // compiler has to be restrained.
         #[cfg(all(target_os = "linux", not(loom)))]
         std::sync::atomic::compiler_fence(Ordering::SeqCst);
         // SeqCst: pairs with the fence in `heavy`.
@@ -152,7 +152,7 @@ pub(crate) struct Pool {
 }
 
 struct Blocks {
-    /// Shared with readers, which need not copy it for each batch. None before the first block.
+    /// Shared with readers, which need not copy it for each batch. `None` before the first block.
     all: Option<Arc<Vec<&'static Block>>>,
     free: Vec<&'static Block>,
     limit: usize,

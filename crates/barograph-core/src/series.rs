@@ -26,7 +26,7 @@ pub(crate) struct Series {
     pub(crate) hot: AtomicU32,
     /// The number of handles that are bound to it; see [`hold`](Self::hold).
     handles: AtomicU32,
-    /// Grows with each series of the family. A reader shows no series younger than itself.
+    /// Grows with each series of the family. A reader shows no series younger than its snapshot.
     birth: AtomicU32,
     /// Its position in the chunk.
     place: u16,

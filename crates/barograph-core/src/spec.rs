@@ -8,7 +8,7 @@ use barograph_model::bounds::Bounds;
 use barograph_model::descriptor::Kind;
 use barograph_model::name::{InvalidLabel, InvalidName};
 
-/// The requested properties of a family. Those that are not set are left to the family.
+/// The requested properties of a family. Properties that are not set follow the family or its defaults.
 #[derive(Clone, Debug)]
 pub struct Spec {
     pub(crate) name: Box<str>,

@@ -77,7 +77,7 @@ pub struct LabelsRefused {
     pub reason: Refusal,
     /// The offending value, label name or number.
     pub offender: Box<str>,
-    /// What was expected: the limit, or another name.
+    /// The expectation: the limit, or another name.
     pub expected: Box<str>,
 }
 

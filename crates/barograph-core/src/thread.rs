@@ -332,7 +332,7 @@ pub(crate) fn restore(words: Words, rest: Option<Arc<Rest>>) {
     });
 }
 
-/// A trace context in words, all zero when there is none.
+/// A trace context in words, all zero if there is no context.
 #[derive(Clone, Copy, Default)]
 pub(crate) struct Words {
     trace_high: u64,

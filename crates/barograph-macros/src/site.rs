@@ -25,7 +25,7 @@ pub(crate) fn expand(input: TokenStream) -> Result<TokenStream> {
     by_name.sort_by(|a, b| a.name.text.cmp(&b.name.text));
     let names = by_name.iter().map(|label| &label.name.text);
     let place = quote!(#root::site::Place { file: ::core::file!(), line: ::core::line!() });
-    // Items are not hygienic: the user's expressions see this one, so its name is unlikely.
+    // Items are not hygienic: the user's expressions see this one, so its name is unlikely to clash.
     let site = format_ident!("__BAROGRAPH_SITE");
 
     if labels.iter().all(|label| label.value.is_literal()) {

@@ -90,9 +90,9 @@ impl Kind {
 pub struct Scope {
     /// The library's name.
     pub name: Box<str>,
-    /// The library's version, empty when unknown.
+    /// The library's version; empty if unknown.
     pub version: Box<str>,
-    /// The schema its telemetry follows, empty when unknown.
+    /// The schema URL that its telemetry follows; empty if unknown.
     pub schema_url: Box<str>,
     /// Further attributes.
     pub attributes: Vec<(Box<str>, Box<str>)>,

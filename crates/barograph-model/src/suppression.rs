@@ -10,7 +10,7 @@
 //! it first and may keep the answer for all of them: a library that the exporter uses before the
 //! service does would then stay silent for both. A flag affects no other thread.
 //!
-//! It is here because the exporter sets it and the layers read it, and neither knows the other.
+//! It is here because the exporter sets it and the layers read it, and neither depends on the other.
 
 use std::cell::Cell;
 use std::marker::PhantomData;

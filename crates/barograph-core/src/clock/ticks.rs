@@ -49,7 +49,8 @@ struct Begin {
 const COUNTED: u64 = 1 << 19;
 /// The ticks that a reading may take. One that takes longer was interrupted.
 const LOOK: u64 = 1 << 13;
-/// The least number of ticks in a measurement, and the number after which the length is measured again.
+/// The least number of ticks in a measurement (`FIRST`), and the number of ticks after which the length
+/// is measured again (`AGAIN`).
 const FIRST: u64 = 1 << 25;
 const AGAIN: u64 = 1 << 32;
 /// The fraction by which two measurements may differ, as its denominator: more than clocks are slewed,

@@ -150,7 +150,7 @@ fn negative_control_a_reader_that_does_not_look_twice_sees_a_torn_row() {
                 }
             })
         };
-        // Without the sequence: the result of a reader that has stopped to retry.
+        // Without the sequence: the result of a reader that has given up retrying.
         let reader = {
             let row = row.clone();
             thread::spawn(move || {

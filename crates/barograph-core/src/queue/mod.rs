@@ -34,7 +34,7 @@ use std::mem::MaybeUninit;
 
 use crate::sync::{AtomicBool, AtomicU64, Ordering, UnsafeCell};
 
-/// A queue of bounded length for any number of threads at both ends.
+/// A bounded queue for any number of threads at both ends.
 ///
 /// ```
 /// use barograph_core::queue::{Queue, Refused};
@@ -60,7 +60,7 @@ pub struct Queue<T> {
 pub struct Counts {
     /// Pushes that were accepted.
     pub accepted: u64,
-    /// Of these, how many were popped.
+    /// Accepted values that were popped.
     pub taken: u64,
     /// Pushes that were refused because there was no room.
     pub refused_full: u64,

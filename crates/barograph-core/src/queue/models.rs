@@ -203,7 +203,7 @@ fn look_at_the_length(order: Ordering) {
                 queue.push(1).expect("there is room");
             })
         };
-        // Runs after the other, or in the middle of it.
+        // Runs after the other thread, or in the middle of it.
         let reader = thread::spawn(move || {
             let (tail, head) = queue.positions_with(order);
             assert!(tail - head <= 1, "more than there is room for");
@@ -237,7 +237,7 @@ fn look_whether_it_is_empty(order: Ordering) {
                 queue.pop();
             })
         };
-        // Runs after the other, or in the middle of it.
+        // Runs after the other thread, or in the middle of it.
         let reader = thread::spawn(move || {
             let (tail, head) = queue.positions_with(order);
             assert_ne!(tail, head, "it never was empty");

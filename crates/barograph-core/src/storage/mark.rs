@@ -23,7 +23,7 @@ impl Storage {
         series.cold().cell.store(REMOVED_BITS, Ordering::Relaxed);
     }
 
-    /// Changes a gauge that has the mark, or gets it. A removed one has no bits.
+    /// Changes a gauge that has the mark, or gets it. `change` receives `None` for a removed gauge.
     #[cold]
     #[inline(never)]
     pub(crate) fn change_at_mark(&self, series: &Series, change: impl Fn(Option<u64>) -> u64) {
@@ -61,7 +61,7 @@ impl Writer {
         let cell = &series.cold().cell;
         let is_marked = match only_if {
             Some(Total::Bits(bits)) => {
-                // Relaxed: the cell is all that there is, and it changes at once.
+                // Relaxed: there is no other data than the cell, and it changes atomically.
                 let order = Ordering::Relaxed;
                 let swap = cell.compare_exchange(*bits, REMOVED_BITS, order, order);
                 swap.is_ok()

@@ -40,7 +40,7 @@ use crate::thread::{POOL, Pin, Quiescence};
 
 /// A series that was removed.
 pub(super) struct Removed {
-    /// What it had counted by then. `None` for a gauge: its cell is marked.
+    /// The total at that time. `None` for a gauge: its cell is marked.
     base: Option<Total>,
     /// The time at which it was last seen at its base, in milliseconds since the Unix epoch.
     unchanged_at: u64,

@@ -19,7 +19,8 @@ fn in_time(test: impl FnOnce() + Send + 'static) {
     result.expect("it panicked, or waits for itself");
 }
 
-/// A registry that its own callbacks may hold: dropped, it would not be freed.
+/// Returns a static registry, which its own callbacks may hold: an owned one would hold itself, and
+/// never be freed.
 fn for_ever(registry: &'static OnceLock<Registry>) -> &'static Registry {
     registry.get_or_init(Registry::new)
 }

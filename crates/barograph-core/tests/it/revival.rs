@@ -198,7 +198,7 @@ fn a_counter_is_never_below_zero_beside_removals_concurrently() {
             }
         }
     });
-    // One is recorded between two removals, and never more.
+    // One is recorded between two removals, never more.
     assert!(got <= 1 && shown <= 1.0, "{got} {shown}");
 }
 

@@ -20,7 +20,7 @@ pub(super) fn expand(options: &Options, mut function: ItemFn) -> Result<TokenStr
     }
     let site = options.site(&signature.ident);
     let private = options.private();
-    // Items are not hygienic: the user's expressions see this one, so its name is unlikely.
+    // Items are not hygienic: the user's expressions see this one, so its name is unlikely to clash.
     let name = format_ident!("__BAROGRAPH_SITE");
     let parts = Parts {
         options,

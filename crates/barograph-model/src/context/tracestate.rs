@@ -341,13 +341,13 @@ mod tests {
         check(&[&whole], Some(&whole));
         // One more, and the last long member is dropped; the short ones are not.
         check(&[&whole, "c=1"], Some(&format!("{a},c=1")));
-        // No more long ones than have to.
+        // No more long ones are dropped than necessary.
         let (a, b, c) = (long("a", 200), long("b", 200), long("c", 200));
         check(
             &["x=1", &a, &b, &c, "y=1"],
             Some(&format!("x=1,{a},{b},y=1")),
         );
-        // Exactly 128 characters are not long.
+        // Members of exactly 128 characters are not long.
         let members: Vec<_> = ["a", "b", "c", "d", "e"].map(|key| long(key, 128)).into();
         check(&[&members.join(",")], Some(&members[..3].join(",")));
         let read_too_much = ",".repeat(READ_AT_MOST + 1);

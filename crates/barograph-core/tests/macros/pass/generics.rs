@@ -34,7 +34,7 @@ impl<T: LabelValue> LabelValue for Wrapped<T> {
     }
 }
 
-// Neither parameter needs a bound; `'__at` and `T` clash with nothing of the output.
+// Neither parameter needs a bound; `'__at` and `T` clash with nothing in the output.
 #[derive(LabelSet)]
 struct Pair<'c, T, U: 'c = Few>
 where
