@@ -40,7 +40,9 @@ fn directory() -> PathBuf {
     given("BAROGRAPH_BACKENDS").unwrap_or_else(|| {
         given("XDG_CACHE_HOME")
             .or_else(|| given("HOME").map(|home| home.join(".cache")))
-            .expect("one of BAROGRAPH_BACKENDS, XDG_CACHE_HOME and HOME says where the backends are")
+            .expect(
+                "one of BAROGRAPH_BACKENDS, XDG_CACHE_HOME and HOME says where the backends are",
+            )
             .join("barograph/backends")
     })
 }

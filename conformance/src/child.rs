@@ -32,7 +32,8 @@ impl Child {
     /// Panics if the program cannot be started.
     #[track_caller]
     pub fn start(name: &'static str, command: impl FnOnce(&Path) -> Command) -> Self {
-        let directory = TempDir::with_prefix("barograph-conformance-").expect("a temporary directory");
+        let directory =
+            TempDir::with_prefix("barograph-conformance-").expect("a temporary directory");
         let log = File::create(directory.path().join("log")).expect("a log file");
         let mut command = command(directory.path());
         let process = command

@@ -114,7 +114,9 @@ fn test() -> Result {
     ))?;
     // Tests that the benchmarks parse pages and reports correctly, and that our layer works beside
     // that of OpenTelemetry.
-    run(&mut cargo("test --package benchmarks --package request-cost"))
+    run(&mut cargo(
+        "test --package benchmarks --package request-cost",
+    ))
 }
 
 fn doc() -> Result {

@@ -135,7 +135,8 @@ fn round(number: u64, nothing: f64) -> Value {
 /// Makes spans that take their parent from the thread, with events, links and records of every
 /// level.
 fn nested(number: u64) -> (Value, Value) {
-    let sibling = info_span!(target: "conformance::deep", "sibling", otel.kind = "producer", number);
+    let sibling =
+        info_span!(target: "conformance::deep", "sibling", otel.kind = "producer", number);
     let child = info_span!(target: "conformance::deep", "child", otel.kind = "client", number);
     child.follows_from(&sibling);
     let (far, state) = caller();
@@ -176,8 +177,7 @@ fn failing(number: u64, root: &Span) -> Value {
 /// Makes a span whose parent is in another process, and which ends on a different thread than it
 /// began on.
 fn continued(number: u64) -> Value {
-    let span =
-        info_span!(target: "conformance", parent: None, "continued", number, otel.status_code = "ok");
+    let span = info_span!(target: "conformance", parent: None, "continued", number, otel.status_code = "ok");
     let (caller, state) = caller();
     span.set_parent(Propagation::from(caller).with_tracestate(state));
     let ids = ids(&span);

@@ -76,16 +76,14 @@ use crate::telemetry::{Flush, Telemetry};
 /// | `BAROGRAPH_EXIT_TIMEOUT` | the time in milliseconds that an exit of the process waits until pending telemetry is exported and written; 0 does not wait | 2000 |
 ///
 /// An invalid value is ignored, with a warning: through `tracing` with the target `barograph`, or on
-/// stderr where no subscriber prints it, as with [`Builder::without_subscriber`],
-/// [`Builder::without_logs`] or a filter that drops it. Empty and blank values count as unset; values
-/// that are not UTF-8 or longer than 32 KiB are invalid. No variable keeps a service from starting,
-/// except `BAROGRAPH_PUSH_JOURNAL_REQUIRED`, which asks for that.
+/// stderr where no subscriber prints it. Empty and blank values count as unset; values that are not
+/// UTF-8 or longer than 32 KiB are invalid. No variable keeps a service from starting, except
+/// `BAROGRAPH_PUSH_JOURNAL_REQUIRED`, which asks for that.
 ///
 /// A port that is taken does not keep a service from starting either: one warning is logged, and the
-/// port is tried every second until it is free, for example when the previous process has ended. So
-/// of two processes on one machine both start, and the second one has no pages until the first one
-/// ends; give each its own port. Only an address that the program sets with [`Builder::with_address`]
-/// has to be free.
+/// port is tried every second until it is free. Of two processes on one machine the second one has no
+/// pages until the first one ends; give each its own port. Only an address that the program sets with
+/// [`Builder::with_address`] has to be free.
 ///
 /// # The end of the process
 ///
@@ -99,17 +97,15 @@ use crate::telemetry::{Flush, Telemetry};
 /// | by [`std::process::abort`], or an unhandled signal, such as SIGTERM without [`Telemetry::serve`] | those of the last milliseconds are lost, errors too: call [`Telemetry::flush`] first | queued telemetry is lost |
 /// | by `_exit`, `quick_exit`, SIGKILL, or the out-of-memory killer | the same | the same |
 ///
-/// An exit waits for `BAROGRAPH_EXIT_TIMEOUT` at most. Telemetry that a receiver has not accepted by
-/// then is lost, unless it is in a persistent queue, and so are log lines while the reader of stderr
-/// is stalled. A thread that logs never waits for the reader of its lines, except for a tenth of a
-/// second once the process has begun to end.
+/// Telemetry that a receiver has not accepted after `BAROGRAPH_EXIT_TIMEOUT` is lost, unless it is in
+/// a persistent queue, and so are log lines while the reader of stderr is stalled. A thread that logs
+/// waits for that reader only once the process has begun to end, for a tenth of a second.
 ///
 /// # Forks
 ///
-/// Fork before the telemetry is started. The child of a process that has started it has none of its
-/// threads: it serves no pages and exports nothing, neither what it records nor what was queued in
-/// the parent. Its log lines are written by the threads that log. Dropping the telemetry there does
-/// nothing, and an exit does not wait.
+/// Fork before the telemetry is started. A child forked later has none of its threads: it serves no
+/// pages and exports nothing. Its log lines are written by the threads that log. Dropping the
+/// telemetry there does nothing, and an exit does not wait.
 ///
 /// # Errors
 /// [`StartError`], if a thread cannot be created or a required persistent queue cannot be opened.
@@ -237,8 +233,7 @@ impl Builder {
         self
     }
 
-    /// Serves the pages on this address unless the environment sets another. Port 0 picks a free
-    /// port.
+    /// Serves the pages on this address unless the environment sets another. Port 0 picks a free port.
     pub fn with_address(mut self, address: SocketAddr) -> Self {
         self.pages_at = PagesAt::Address(address);
         self
@@ -290,8 +285,7 @@ impl Builder {
         self
     }
 
-    /// Sets the maximum number of bytes of thread-owned cells in the whole process; 64 MiB by
-    /// default.
+    /// Sets the maximum number of bytes of thread-owned cells in the whole process; 64 MiB by default.
     pub fn with_thread_cell_budget(mut self, bytes: u64) -> Self {
         self.thread_cell_budget = Some(bytes);
         self
@@ -375,8 +369,7 @@ impl Builder {
 
     /// Sets no panic hook. By default one is set where panics end the process at once, which is with
     /// `panic = "abort"`: after the previous hook, it ends open spans with their current state and
-    /// exports queued telemetry, for a second at most. Where panics unwind, none is needed and none
-    /// is set.
+    /// exports queued telemetry, for a second at most. Where panics unwind, none is needed and none is set.
     pub fn without_panic_hook(mut self) -> Self {
         self.panic_hook = Part::Off;
         self

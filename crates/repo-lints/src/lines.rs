@@ -43,7 +43,12 @@ pub fn forbids_unsafe(root: &[Line]) -> Vec<String> {
 pub fn summaries(lines: &[Line]) -> Vec<String> {
     const CLAUSES: [&str; 5] = ["What", "Who", "How", "Whether", "Where"];
     // What follows the two slashes of a doc comment begins with one of these.
-    let kind = |line: &Line| line.comment.chars().next().filter(|c| matches!(c, '/' | '!'));
+    let kind = |line: &Line| {
+        line.comment
+            .chars()
+            .next()
+            .filter(|c| matches!(c, '/' | '!'))
+    };
     let mut before = None;
     let mut found = Vec::new();
     for (number, line) in lines.iter().enumerate() {
@@ -52,7 +57,10 @@ pub fn summaries(lines: &[Line]) -> Vec<String> {
             let summary = line.comment[1..].trim();
             let first = words(summary).next().unwrap_or_default();
             if CLAUSES.contains(&first) {
-                found.push(format!("line {}: a summary begins with {first}: {summary}", number + 1));
+                found.push(format!(
+                    "line {}: a summary begins with {first}: {summary}",
+                    number + 1
+                ));
             }
         }
         before = kind;
@@ -80,7 +88,7 @@ pub fn orderings(lines: &[Line]) -> Vec<String> {
     explained(
         lines,
         "pairs with",
-        "an ordering without a "pairs with" comment",
+        "an ordering without a comment that says what it pairs with",
         |code| {
             words(code).any(|word| strong.contains(&word)) && !code.trim_start().starts_with("use ")
         },

@@ -127,8 +127,8 @@ fn files_are_short() {
         let found = lines::length(&source::lines(&read(&path)));
         (path, found)
     };
-    let beside =
-        ["conformance", "xtask", "examples", "crates/repo-lints"].map(|place| workspace().join(place));
+    let beside = ["conformance", "xtask", "examples", "crates/repo-lints"]
+        .map(|place| workspace().join(place));
     let beside = beside
         .iter()
         .filter(|place| place.exists())
