@@ -48,7 +48,7 @@ impl Acceptor {
     pub(crate) fn new(listener: TcpListener, of: Listener, own: Option<Arc<Own>>) -> Self {
         // Raises a backlog that is too small. The system may cap it, and some do not accept a second
         // call.
-        let _ = SockRef::from(&listener).listen(BACKLOG);
+        let _ = SockRef::from(&listener).listen(of.backlog());
         Acceptor {
             listener,
             of,
@@ -150,6 +150,21 @@ impl Acceptor {
     }
 }
 
+impl Listener {
+    /// Returns the length of the accept queue; the system's own limit is 4096 on Linux, 128 on macOS.
+    ///
+    /// A connection that finds the queue full is retried by its client a second later. A long queue
+    /// takes long to drain: the one thread of the admin port accepts some 80,000 connections a second,
+    /// and `/health` has to be answered in 50 ms during a flood of connections.
+    fn backlog(self) -> i32 {
+        match self {
+            Listener::Admin => 2048,
+            #[cfg(feature = "axum")]
+            Listener::Service => 4096,
+        }
+    }
+}
+
 impl fmt::Display for Listener {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
@@ -233,8 +248,6 @@ impl Drop for Borrowed {
     }
 }
 
-/// The length of the accept queue; the system's own limit is 4096 on Linux, 128 on macOS.
-const BACKLOG: i32 = 4096;
 /// The pause after an accept error.
 const PAUSE: Duration = Duration::from_millis(50);
 /// The time without accept errors after which the failure counts as over.
