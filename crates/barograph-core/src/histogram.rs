@@ -25,7 +25,7 @@ use crate::thread::{self, POOL};
 /// Negative values are counted in their bucket like others. Once a series has observed one, its sum can
 /// decrease, so from then on the sum is omitted from OTLP and, together with the count, from
 /// OpenMetrics, where `le="+Inf"` has the count; the Prometheus text format continues to show both.
-/// That holds until the series is removed and released.
+/// The sum stays left out until the series is removed and released.
 ///
 /// # Limits
 /// Bucket counts wrap around to 0 past `u64::MAX`. The sum is a float: past `f64::MAX` it becomes

@@ -48,7 +48,7 @@ impl Bounds {
     /// Returns `count` bounds from `start` on, `width` apart.
     ///
     /// # Errors
-    /// As [`Bounds::new`], such as for a `width` that is not positive.
+    /// Fails like [`Bounds::new`], for example if `width` is not positive.
     pub fn linear(start: f64, width: f64, count: usize) -> Result<Self, InvalidBounds> {
         Self::generate(count, |i| start + width * i as f64)
     }
@@ -56,7 +56,7 @@ impl Bounds {
     /// Returns `count` bounds from `start` on, each `factor` times the one before.
     ///
     /// # Errors
-    /// As [`Bounds::new`], such as for a `factor` that is not greater than one.
+    /// Fails like [`Bounds::new`], for example if `factor` is not greater than one.
     pub fn exponential(start: f64, factor: f64, count: usize) -> Result<Self, InvalidBounds> {
         Self::generate(count, |i| start * factor.powi(i as i32))
     }

@@ -53,7 +53,7 @@ pub(crate) fn info(message: &dyn Display) {
     }
 }
 
-/// As [`warn`], for a thread that must not wait for stderr, such as one that records.
+/// Logs a warning like [`warn`], from a thread that must not wait for stderr, such as one that records.
 pub(crate) fn warn_without_waiting(message: &str) {
     if is_shown(|| tracing::warn!(target: TARGET, "{message}")) {
         return;

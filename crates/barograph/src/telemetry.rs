@@ -138,8 +138,8 @@ impl Telemetry {
         self.heard.layer()
     }
 
-    /// As [`layer`](Self::layer), for a subscriber that is in use already and has a `reload::Layer`,
-    /// into which no layer with a filter of `tracing_subscriber` may be loaded later.
+    /// Returns a layer like [`layer`](Self::layer), for a subscriber that is in use already and has a
+    /// `reload::Layer`, into which no layer with a filter of `tracing_subscriber` may be loaded later.
     ///
     /// It costs a little more: the subscriber does not learn which levels the layer wants, so events
     /// of all levels are examined.
@@ -256,8 +256,8 @@ impl Telemetry {
         let _: Result<(), _> = all_done.await;
     }
 
-    /// As [`shutdown`](Self::shutdown), for programs without a runtime: it blocks. Also works inside
-    /// any runtime, even one whose only thread it blocks.
+    /// Shuts down like [`shutdown`](Self::shutdown), but blocks, for programs without a runtime. It also
+    /// works inside any runtime, even one whose only thread it blocks.
     pub fn shutdown_blocking(mut self) {
         if self.is_of_a_parent() {
             return;
@@ -284,10 +284,10 @@ impl Telemetry {
         }
     }
 
-    /// As [`flush`](Self::flush), without blocking. The future needs no runtime.
+    /// Flushes like [`flush`](Self::flush), without blocking. The future needs no runtime.
     ///
     /// # Errors
-    /// As [`flush`](Self::flush).
+    /// Fails like [`flush`](Self::flush).
     #[cfg(feature = "otlp")]
     pub async fn flush_async(&self, limit: Duration) -> Result<(), Unfinished> {
         match &self.pushing {

@@ -81,7 +81,7 @@ impl<'r, I: Instrument> Builder<'r, I> {
     /// Registers a family whose label sets are structs that derive [`LabelSet`].
     ///
     /// # Errors
-    /// As [`register`](Self::register), and when a label is invalid.
+    /// Fails like [`register`](Self::register), and if a label is invalid.
     pub fn family<L: LabelSet>(self) -> Result<Family<I, L>, RegisterError> {
         let names = L::names();
         let storage = self
@@ -93,7 +93,7 @@ impl<'r, I: Instrument> Builder<'r, I> {
     /// Registers a family whose label sets are arrays of values, in the order of these names.
     ///
     /// # Errors
-    /// As [`family`](Self::family).
+    /// Fails like [`family`](Self::family).
     pub fn labels<const N: usize>(
         self,
         names: [&str; N],
@@ -108,7 +108,7 @@ impl<'r, I: Instrument> Builder<'r, I> {
     /// series.
     ///
     /// # Errors
-    /// As [`register`](Self::register). Labels are checked when they are used.
+    /// Fails like [`register`](Self::register). Labels are checked when they are used.
     pub fn free_form(self) -> Result<Family<I, FreeForm>, RegisterError> {
         let storage = self
             .registry

@@ -9,7 +9,7 @@ use super::sampler::{Sampler, SpanStart, Verdict};
 
 /// Delegates to the sampler of the first rule that matches.
 ///
-/// As the root of [`ParentBased`](super::ParentBased) it decides about traces by their root span.
+/// Used as the root of [`ParentBased`](super::ParentBased), it decides about traces by their root span.
 /// Rules see the data that is known when a span starts.
 ///
 /// ```
