@@ -4,6 +4,7 @@
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::process::{Child, ChildStdout, Command, Stdio};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::thread::sleep;
 use std::time::{Duration, Instant};
 
@@ -11,8 +12,12 @@ use std::time::{Duration, Instant};
 const ASKED: &str = "BAROGRAPH_TEST_IS_ASKED";
 /// The beginning of the line in which the child prints its addresses.
 const HERE: &str = "LISTENS ON ";
+/// Held by the only child process that runs at a time: others would delay its end.
+static ONLY: Mutex<()> = Mutex::new(());
+
 /// A child process that can be asked to end; killed if the test fails.
 pub(crate) struct Process {
+    _only: MutexGuard<'static, ()>,
     child: Child,
     out: BufReader<ChildStdout>,
     pub(crate) service: SocketAddr,
@@ -38,6 +43,7 @@ pub(crate) fn start_by(shell: &str, test: &str) -> Option<Process> {
     if std::env::var_os(ASKED).is_some() {
         return None;
     }
+    let only = ONLY.lock().unwrap_or_else(PoisonError::into_inner);
     let mut child = Command::new("sh")
         .args(["-c", shell])
         .arg(std::env::current_exe().unwrap())
@@ -64,6 +70,7 @@ pub(crate) fn start_by(shell: &str, test: &str) -> Option<Process> {
     };
     let (service, admin) = addresses.split_once(' ').unwrap();
     Some(Process {
+        _only: only,
         child,
         out,
         service: service.parse().unwrap(),
