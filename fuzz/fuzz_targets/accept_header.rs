@@ -2,7 +2,7 @@
 //! same page.
 #![no_main]
 
-use barograph_export::prometheus::{Config, negotiate};
+use barograph_encode::prometheus::{Config, negotiate};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|headers: (&str, &str)| {

@@ -3,8 +3,8 @@
 #![no_main]
 
 use arbitrary::Arbitrary;
-use barograph_export::otlp::Signal;
-use barograph_export::push::client::{
+use barograph_encode::otlp::Signal;
+use barograph_export::client::{
     Client, ClientConfig, InvalidClient, Protocol, ProxyConfig, TlsConfig,
 };
 use libfuzzer_sys::fuzz_target;

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use arbitrary::Arbitrary;
-use barograph_export::prometheus::{
+use barograph_encode::prometheus::{
     Config, Escaping, Exposition, Format, Negotiated, Switch, Translation,
 };
 use barograph_model::bounds::Bounds;

@@ -1,7 +1,7 @@
 //! Any directives are either refused and change nothing, or take effect.
 #![no_main]
 
-use barograph_edge::filter::Filter;
+use barograph_tracing::filter::Filter;
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (&str, &str)| {

@@ -9,8 +9,8 @@ use std::time::Duration;
 use std::{fs, io};
 
 use arbitrary::Arbitrary;
-use barograph_export::otlp::{Encoding, Request, Signal};
-use barograph_export::push::journal::{Journal, JournalConfig, SyncPolicy};
+use barograph_encode::otlp::{Encoding, Request, Signal};
+use barograph_export::journal::{Journal, JournalConfig, SyncPolicy};
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug)]

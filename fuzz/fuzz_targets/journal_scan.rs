@@ -1,7 +1,7 @@
 //! Any bytes are split into records and damage, without gaps and without overlap.
 #![no_main]
 
-use barograph_export::push::journal::{Found, scan};
+use barograph_export::journal::{Found, scan};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|input: (u64, &[u8])| {

@@ -2,7 +2,7 @@
 //! was parsed is parsed again from its plain encoding.
 #![no_main]
 
-use barograph_export::otlp::{ExportResponse, RpcStatus};
+use barograph_encode::otlp::{ExportResponse, RpcStatus};
 use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|bytes: &[u8]| {

@@ -10,9 +10,9 @@ use std::thread;
 use std::time::Duration;
 
 use arbitrary::Arbitrary;
-use barograph_export::otlp::{Request, Signal};
-use barograph_export::push::client::{Client, ClientConfig, Protocol, ProxyConfig};
-use barograph_export::push::{Outcome, Transport};
+use barograph_encode::otlp::{Request, Signal};
+use barograph_export::client::{Client, ClientConfig, Protocol, ProxyConfig};
+use barograph_export::{Outcome, Transport};
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::{Builder, Runtime};
 

@@ -11,7 +11,7 @@ use std::task::{Context, Poll, Waker};
 
 use arbitrary::Arbitrary;
 use barograph::core::queue::Queue;
-use barograph::edge::trace::TraceLayer;
+use barograph::trace::TraceLayer;
 use barograph::http::{HttpClientLayer, HttpLayer, TrustedProxies};
 use barograph::model::span::SpanRecord;
 use barograph::model::value::AnyValue;

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, SystemTime};
 
 use arbitrary::Arbitrary;
-use barograph_export::otlp::{Encoding, Request, RpcStatus, Signal};
-use barograph_export::push::{
+use barograph_encode::otlp::{Encoding, Request, RpcStatus, Signal};
+use barograph_export::{
     Driver, Fate, Feed, Ledger, Outcome, PartialSuccess, Pipeline, Refusal, RetryPolicy, Setback,
     Target, Transport,
 };

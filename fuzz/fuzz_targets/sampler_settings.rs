@@ -2,7 +2,7 @@
 //! value is named.
 #![no_main]
 
-use barograph_edge::sampling::{Sampler, configured};
+use barograph_tracing::sampling::{Sampler, configured};
 use libfuzzer_sys::fuzz_target;
 
 const NAMES: [&str; 12] = [

@@ -5,8 +5,8 @@ use std::ops::Range;
 use std::time::Duration;
 
 use barograph_core::current;
-use barograph_edge::log::{Format, Terminal};
 use barograph_model::context::{TraceContext, TraceFlags};
+use barograph_tracing::log::{Format, Terminal};
 use tracing::{Dispatch, info, info_span};
 use tracing_subscriber::layer::SubscriberExt as _;
 

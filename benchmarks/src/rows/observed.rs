@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::Instant;
 
 use barograph_core::registry::Registry;
-use barograph_edge::observe;
+use barograph_tracing::observe;
 use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
 use opentelemetry::KeyValue;
 use tracing::Instrument as _;
@@ -129,7 +129,7 @@ fn function(service: &'static str) -> impl Work {
 }
 
 fn attribute() -> impl Work {
-    #[observe::observe(crate = "barograph_edge", service = "Attribute", name = "GetUser")]
+    #[observe::observe(crate = "barograph_tracing", service = "Attribute", name = "GetUser")]
     async fn observed(at: u64) -> Result<u64, std::num::ParseIntError> {
         operation(at).await
     }

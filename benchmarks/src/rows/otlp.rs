@@ -7,7 +7,7 @@
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
 
-use barograph_export::otlp::MetricReader;
+use barograph_encode::otlp::MetricReader;
 use barograph_model::resource::Resource;
 use barograph_model::snapshot::Source;
 use opentelemetry::metrics::MeterProvider;

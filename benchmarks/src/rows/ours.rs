@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use barograph_core::registry::{Registry, RegistryBuilder};
-use barograph_export::prometheus::{
+use barograph_encode::prometheus::{
     Compression, Config, Escaping, Exposition, Format, Negotiated, Switch,
 };
 use barograph_model::resource::Resource;

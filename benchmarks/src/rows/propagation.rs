@@ -8,9 +8,9 @@ use std::ops::Range;
 use std::sync::Mutex;
 
 use barograph_core::current;
-use barograph_edge::carrier::{Headers, HeadersMut};
 use barograph_model::context::{Propagation, TraceContext, TraceFlags};
 use barograph_model::propagator::{Propagator as _, W3cTraceContext};
+use barograph_tower::carrier::{Headers, HeadersMut};
 use http::{HeaderMap, HeaderName, HeaderValue};
 use opentelemetry::Context;
 use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};

@@ -3,7 +3,7 @@
 //! Each library reuses the buffer of the previous scrape if its API permits it, as if the response
 //! could be reused. barograph passes its chunks on one by one, as to a socket.
 
-use barograph_export::prometheus::Compression;
+use barograph_encode::prometheus::Compression;
 use barograph_model::bounds::Bounds;
 use fastmetrics::derive::LabelSet;
 use measured::metric::MetricFamilyEncoding;

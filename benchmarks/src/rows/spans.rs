@@ -11,10 +11,10 @@ use std::thread;
 use std::time::Duration;
 
 use barograph_core::queue::Queue;
-use barograph_edge::sampling::keep::{Keep, KeepConfig};
-use barograph_edge::sampling::{AlwaysOff, Decision, ParentBased};
-use barograph_edge::trace::{TraceHandle, TraceLayer, give_back};
 use barograph_model::span::SpanRecord;
+use barograph_tracing::sampling::keep::{Keep, KeepConfig};
+use barograph_tracing::sampling::{AlwaysOff, Decision, ParentBased};
+use barograph_tracing::trace::{TraceHandle, TraceLayer, give_back};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{

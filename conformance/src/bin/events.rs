@@ -18,11 +18,11 @@ use axum::{Router, extract::Path, routing::get};
 use barograph::{
     Telemetry,
     context::{Propagation, TraceContext, TraceState},
-    edge::trace::SpanExt as _,
     model::{
         span::SpanLink,
         value::{AnyValue, Attribute},
     },
+    trace::SpanExt as _,
 };
 use serde_json::{Value, json};
 use tracing::{Span, field::Empty, info_span};

@@ -7,13 +7,12 @@ use std::time::Duration;
 
 use axum::{Router, extract::Path, routing::get};
 use barograph::{
-    Telemetry, counter,
-    edge::sampling::{
+    Telemetry, counter, histogram, http,
+    registry::Registry,
+    sampling::{
         Rule,
         keep::{Keep, KeepConfig, KeepCounts},
     },
-    histogram, http,
-    registry::Registry,
 };
 
 /// One in `FAILING` orders fails.

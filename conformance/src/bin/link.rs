@@ -22,12 +22,8 @@ use axum::{
 };
 use barograph::{
     current,
-    edge::{
-        carrier::kafka::{KafkaHeaders, KafkaHeadersMut},
-        http::client::HttpClient,
-        kafka::{Kafka, Record, Relation},
-    },
-    http::{self, HttpClientLayer, Route},
+    http::{self, HttpClientLayer, Route, client::HttpClient},
+    kafka::{Kafka, KafkaHeaders, KafkaHeadersMut, Record, Relation},
 };
 use http_body_util::BodyExt as _;
 use hyper_util::{

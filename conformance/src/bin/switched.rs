@@ -5,7 +5,7 @@
 use axum::{Router, extract::Path, routing::get};
 use barograph::{
     Telemetry, counter,
-    export::prometheus::{Config, Switch, Translation},
+    encode::prometheus::{Config, Switch, Translation},
     http,
 };
 

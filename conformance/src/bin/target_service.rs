@@ -35,13 +35,11 @@ use axum::{
 };
 use barograph::{
     Telemetry, counter,
+    encode::otlp::{Encoding, Signal},
     export::{
-        otlp::{Encoding, Signal},
-        push::{
-            RetryPolicy, Schedule,
-            client::{Client, ClientConfig, Protocol},
-            journal::JournalConfig,
-        },
+        RetryPolicy, Schedule,
+        client::{Client, ClientConfig, Protocol},
+        journal::JournalConfig,
     },
     histogram, http,
     push::Push,

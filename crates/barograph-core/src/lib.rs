@@ -27,6 +27,7 @@ pub mod exemplar;
 mod hash;
 mod thread;
 pub mod current;
+pub mod propagation;
 pub mod process;
 pub mod ids;
 pub mod clock;

@@ -1,21 +1,51 @@
-//! Encoders for telemetry: Prometheus pages, OTLP requests and Zipkin spans.
+//! Export of telemetry: the pipelines, the OTLP client, the persistent queue, and the account of every
+//! item.
 //!
-//! This is a separate crate because of the weight of its dependencies, and so that it cannot depend
-//! on the instruments: it uses only the snapshot of [`barograph_model`], and can encode anything
-//! that implements [`Source`](barograph_model::snapshot::Source).
+//! A [`Feed`] builds the requests of one signal and a [`Transport`] makes single attempts to send
+//! them. The [`Pipeline`] between them decides when, how often and for how long. Metrics are read from
+//! their sources; spans and log records are taken from a queue, the [`Inflow`], which accepts records
+//! while the pipeline is busy. A [`Driver`] runs all pipelines of a process, in any runtime.
 //!
-//! * [`prometheus`]: pages for Prometheus and compatible scrapers.
-//! * [`otlp`]: requests for OTLP receivers.
-//! * [`zipkin`]: spans for Zipkin.
-//! * `push` (a feature): sends those requests, retries them, and accounts for them.
+//! This is a separate crate because it does I/O: its dependencies for HTTP, TLS and files are those that
+//! a service which is only scraped does not need. The bytes of a request come from
+//! [`barograph_encode`].
+//!
+//! Times, sizes and counts come from configuration, receivers, proxies and persistent queues. So no
+//! sum, difference or product in this crate may panic, which a lint enforces.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
+#![cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 
-mod steps;
-mod json;
+mod moment;
+mod outcome;
+mod transport;
+mod inflow;
+mod feed;
+mod records;
+mod wake;
+mod ledger;
+mod retry;
 mod report;
-pub mod prometheus;
-pub mod otlp;
-pub mod zipkin;
-#[cfg(feature = "push")]
-pub mod push;
+mod regular_file;
+#[allow(
+    clippy::arithmetic_side_effects,
+    reason = "lengths are checked against the file"
+)]
+pub mod journal;
+mod pipeline;
+mod driver;
+#[cfg(test)]
+mod tests;
+pub mod client;
+
+pub use driver::{Driver, Handle, Unfinished};
+pub use feed::{Fate, Feed, Oversized};
+pub use inflow::{Backlog, Inflow};
+pub use ledger::{Ledger, LedgerSource, Reason, Totals};
+pub use outcome::{Outcome, PartialSuccess, Refusal, Setback};
+pub use pipeline::{Pipeline, Schedule};
+pub use records::{LogFeed, RecordFeed, SpanFeed};
+pub use report::{Event, Report};
+pub use retry::RetryPolicy;
+pub use transport::{Target, Transport};
+pub use wake::Wake;

@@ -1,204 +1,243 @@
-//! Reports of the data that an encoder left out of a page or a request, and of the reasons.
-//!
-//! A page is valid whatever its sources supply, so the encoder leaves out whatever the format
-//! cannot represent. The report lists it; the server of the page counts and logs it.
+//! Events of a pipeline that operators should know about. They are brief, and are not repeated.
 
+use std::borrow::Cow;
 use std::fmt;
+use std::time::Duration;
 
-/// The counts of what one page or export cycle contains, and of what was left out. Complete once
-/// the page has been read to its end.
-#[derive(Clone, Debug, Default)]
+use barograph_model::text::counted;
+
+use barograph_encode::otlp::Signal;
+
+/// An event of a pipeline. Its `Display` output is a sentence for a log line.
+///
+/// An outage is reported when it begins and when it ends. Any other event is reported once, and again
+/// only when an export cycle without it, and an hour, have passed.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Report {
-    families: u64,
-    series: u64,
-    left_out: Vec<LeftOut>,
-    reasons: [u64; Reason::ALL.len()],
-    rejections: [(u64, Box<str>); Rejection::ALL.len()],
+    /// The signal of the pipeline.
+    pub signal: Signal,
+    /// The name of the reader that the pipeline exports for.
+    pub reader: Box<str>,
+    /// The URL of the receiver, without credentials.
+    pub url: Box<str>,
+    /// The event.
+    pub event: Event,
 }
 
-impl Report {
-    /// Returns the number of families with at least one series on the page.
-    pub fn families(&self) -> u64 {
-        self.families
-    }
-
-    /// Returns the number of series on the page; a histogram counts as one.
-    pub fn series(&self) -> u64 {
-        self.series
-    }
-
-    /// Returns true if nothing was left out.
-    pub fn is_clean(&self) -> bool {
-        self.reasons().next().is_none() && self.rejections().next().is_none()
-    }
-
-    /// Returns the families and sources that were left out, in part or entirely; at most the first
-    /// [`MAX_LEFT_OUT`](Self::MAX_LEFT_OUT).
-    pub fn left_out(&self) -> &[LeftOut] {
-        &self.left_out
-    }
-
-    /// Returns each reason that occurred, and the number of families and sources left out for it.
-    pub fn reasons(&self) -> impl Iterator<Item = (Reason, u64)> {
-        let counted = Reason::ALL.into_iter().zip(self.reasons);
-        counted.filter(|(_, count)| *count > 0)
-    }
-
-    /// Returns each reason for which points were left out, the number of those points, and the
-    /// first family affected.
-    pub fn rejections(&self) -> impl Iterator<Item = (Rejection, u64, &str)> {
-        let counted = Rejection::ALL.into_iter().zip(&self.rejections);
-        let named = counted.map(|(rejection, (count, family))| (rejection, *count, &**family));
-        named.filter(|(_, count, _)| *count > 0)
-    }
-
-    /// The maximum number of entries in [`Report::left_out`]; the counts are not limited.
-    pub const MAX_LEFT_OUT: usize = 256;
-
-    pub(crate) fn count_family(&mut self) {
-        self.families += 1;
-    }
-
-    pub(crate) fn count_series(&mut self, count: u64) {
-        self.series += count;
-    }
-
-    pub(crate) fn leave_out(&mut self, left_out: LeftOut) {
-        self.reasons[left_out.reason as usize] += 1;
-        if self.left_out.len() < Self::MAX_LEFT_OUT {
-            self.left_out.push(left_out);
-        }
-    }
-
-    pub(crate) fn reject(&mut self, rejection: Rejection, family: &str) {
-        let (count, first) = &mut self.rejections[rejection as usize];
-        if *count == 0 {
-            *first = family.into();
-        }
-        *count += 1;
-    }
-}
-
-/// A family or a source of which some or all data is missing from the page.
+/// The kind of an event. Texts from a receiver are bounded, and escaped by the transport.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct LeftOut {
-    /// The index of the family's source among the page's sources, from 0; `None` for the page's own
-    /// `target_info`.
-    pub source: Option<usize>,
-    /// The instrument's name; empty if it is not known.
-    pub family: Box<str>,
-    /// The family that keeps the name; only set for [`Reason::NameTaken`], otherwise empty.
-    pub by: Box<str>,
-    /// The reason why it was left out.
-    pub reason: Reason,
+pub enum Event {
+    /// The receiver cannot be reached, or asks clients to wait.
+    Away {
+        /// The reason why the last attempt failed.
+        message: String,
+        /// The longest time between two attempts.
+        longest_pause: Duration,
+    },
+    /// The receiver answers requests again.
+    Back {
+        /// The duration of the outage.
+        outage: Duration,
+        /// The number of items that were lost, or superseded by newer ones, during the outage.
+        dropped: u64,
+    },
+    /// The receiver refused a request permanently.
+    Refused {
+        /// The kind of error, as in `error.type`.
+        error_type: Cow<'static, str>,
+        /// The receiver's message.
+        message: String,
+        /// The number of items in the request.
+        items: u64,
+    },
+    /// The receiver accepted a request except for a part of it.
+    Partial {
+        /// The number of rejected items.
+        rejected: u64,
+        /// The receiver's message.
+        message: String,
+    },
+    /// The receiver accepted a request, with a warning.
+    Warning {
+        /// The receiver's message.
+        message: String,
+    },
+    /// A request exceeds the maximum size.
+    TooLarge {
+        /// Its size in bytes.
+        bytes: usize,
+        /// The number of items in it.
+        items: u64,
+    },
+    /// The time of an export cycle was up before everything was sent, although the receiver answers.
+    Slow {
+        /// The time limit of the cycle.
+        limit: Duration,
+    },
+    /// Collection did not end in time, usually because a callback hangs.
+    Stuck {
+        /// The time that the pipeline waited for it.
+        limit: Duration,
+    },
+    /// Collection, the transport or the pipeline itself panicked. The pipeline continues.
+    Panicked {
+        /// The part that panicked.
+        part: &'static str,
+    },
+    /// The record queue was full, and new records were lost.
+    QueueFull {
+        /// The number of items that the queue refused since it was last checked.
+        items: u64,
+    },
+    /// The persistent queue is full, and requests that are not delivered are lost.
+    JournalFull,
+    /// The persistent queue cannot be opened, read or written at present. Its contents stay there, new
+    /// requests wait in memory, and the operation is retried.
+    PersistentQueueFailed {
+        /// The kind of error, as in `error.type`.
+        error_type: Cow<'static, str>,
+        /// The operation that failed, and the reason.
+        message: String,
+    },
+    /// The persistent queue can be used again after a failure.
+    PersistentQueueUsable {
+        /// The number of items that wait in it.
+        items: u64,
+    },
+    /// Files of the persistent queue were removed, replaced or damaged. The queue continues without
+    /// their contents.
+    PersistentQueueDamaged {
+        /// The number of items in them that can no longer be read.
+        items: u64,
+    },
+    /// The program ended before everything was delivered.
+    Left {
+        /// The number of items that were neither delivered nor in the persistent queue.
+        items: u64,
+        /// The reason why the last attempt failed; empty if a later one succeeded, or if none failed.
+        message: String,
+    },
+    /// The account does not balance at shutdown, which is a bug in this library.
+    Unaccounted {
+        /// The number of items that were produced.
+        produced: u64,
+        /// The number of items that were delivered, dropped or left in the persistent queue.
+        accounted: u64,
+    },
 }
 
-impl fmt::Display for LeftOut {
+impl Event {
+    /// Returns true if the event is a recovery.
+    pub fn is_good(&self) -> bool {
+        matches!(
+            self,
+            Event::Back { .. } | Event::PersistentQueueUsable { .. }
+        )
+    }
+}
+
+impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.reason {
-            Reason::NameTaken => write!(
+        let (signal, url) = (self.signal.as_str(), &*self.url);
+        let counted = |count: u64| {
+            let (one, many) = items_of(self.signal);
+            counted(count, one, many)
+        };
+        match &self.event {
+            Event::Away {
+                message,
+                longest_pause,
+            } => write!(
                 f,
-                "family {:?} is left out: its name is taken by {:?}",
-                self.family, self.by
+                "{signal} do not reach {url}: {message}; tried again at least every {longest_pause:?}"
             ),
-            Reason::Nameless => f.write_str("a family without a name is left out"),
-            Reason::SourcePanicked => f.write_str("a source is left out: it panicked"),
-            Reason::FamilyPanicked => {
-                write!(f, "family {:?} is cut short: it panicked", self.family)
+            Event::Back { outage, dropped } => write!(
+                f,
+                "{signal} reach {url} again after {} s; {} dropped meanwhile",
+                outage.as_secs(),
+                counted(*dropped)
+            ),
+            Event::Refused {
+                error_type,
+                message,
+                items,
+            } => {
+                write!(f, "{url} refused {}: ", counted(*items))?;
+                // The message of an answer may begin with its status, which is also the error type.
+                match message.starts_with(&**error_type) {
+                    true => f.write_str(message),
+                    false => write!(f, "{error_type}: {message}"),
+                }
             }
-            Reason::Stuck => write!(
+            Event::Partial { rejected, message } => {
+                write!(f, "{url} rejected {}: {message}", counted(*rejected))
+            }
+            Event::Warning { message } => write!(f, "{url} takes {signal}, but warns: {message}"),
+            Event::TooLarge { bytes, items } => write!(
                 f,
-                "family {:?} is cut short: its cursor did not grow",
-                self.family
+                "{} not sent to {url}: a request of {bytes} bytes is too large",
+                counted(*items)
+            ),
+            Event::Slow { limit } => write!(
+                f,
+                "not all {signal} could be sent to {url} within {limit:?}"
+            ),
+            Event::Stuck { limit } => write!(
+                f,
+                "{signal} for {url} could not be collected within {limit:?}: a callback hangs"
+            ),
+            Event::Panicked { part } => write!(f, "{signal} for {url}: the {part} panicked"),
+            Event::QueueFull { items } => write!(
+                f,
+                "{} for {url} dropped: the queue was full",
+                counted(*items)
+            ),
+            Event::JournalFull => write!(
+                f,
+                "{signal} for {url} that are not delivered are dropped: the persistent queue is full"
+            ),
+            Event::PersistentQueueFailed { message, .. } => write!(
+                f,
+                "{signal} for {url} wait in memory only, and it is tried again: {message}"
+            ),
+            Event::PersistentQueueUsable { items } => write!(
+                f,
+                "the persistent queue of {signal} for {url} can be used now, with {} in it",
+                counted(*items)
+            ),
+            Event::PersistentQueueDamaged { items } => write!(
+                f,
+                "files of the persistent queue of {signal} for {url} were removed, replaced or \
+                 damaged; {} lost with them",
+                counted(*items)
+            ),
+            Event::Left { items, message } => {
+                let items = counted(*items);
+                write!(f, "{items} could not be delivered to {url} before the end")?;
+                match message.is_empty() {
+                    true => Ok(()),
+                    false => write!(f, ": {message}"),
+                }
+            }
+            Event::Unaccounted {
+                produced,
+                accounted,
+            } => write!(
+                f,
+                "{signal} for {url}: {} made, but {accounted} accounted for",
+                counted(*produced)
             ),
         }
     }
 }
 
-/// The reason why a family or a source is missing from a page, in part or entirely.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Reason {
-    /// One of the family's names on the page is already used by an earlier family.
-    NameTaken,
-    /// The family has no name.
-    Nameless,
-    /// The source panicked while its families were collected.
-    SourcePanicked,
-    /// The family panicked while it was described or read. Points that it had supplied before are
-    /// on the page.
-    FamilyPanicked,
-    /// The family returned a cursor that did not advance. Points that it had supplied before are on
-    /// the page.
-    Stuck,
-}
-
-impl Reason {
-    /// All reasons.
-    pub const ALL: [Reason; 5] = [
-        Reason::NameTaken,
-        Reason::Nameless,
-        Reason::SourcePanicked,
-        Reason::FamilyPanicked,
-        Reason::Stuck,
-    ];
-
-    /// Returns the reason's name in snake case, suitable as a label value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Reason::NameTaken => "name_taken",
-            Reason::Nameless => "nameless",
-            Reason::SourcePanicked => "source_panicked",
-            Reason::FamilyPanicked => "family_panicked",
-            Reason::Stuck => "stuck",
-        }
-    }
-}
-
-/// The reason why a point is missing from a page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Rejection {
-    /// The value does not match the family's kind.
-    WrongValue,
-    /// The value of a counter is negative or NaN.
-    NotACount,
-    /// The number of buckets does not match the histogram's bounds, or the total count overflows.
-    WrongBuckets,
-    /// The labels are not those of the family, or the label text is malformed.
-    WrongLabels,
-    /// A label uses a name that the format reserves, such as `le`.
-    ReservedLabel,
-    /// The page already has a series with the same labels.
-    Duplicate,
-    /// The series index is too large for a reader that stores previous values (delta temporality).
-    IndexTooLarge,
-}
-
-impl Rejection {
-    /// All rejections.
-    pub const ALL: [Rejection; 7] = [
-        Rejection::WrongValue,
-        Rejection::NotACount,
-        Rejection::WrongBuckets,
-        Rejection::WrongLabels,
-        Rejection::ReservedLabel,
-        Rejection::Duplicate,
-        Rejection::IndexTooLarge,
-    ];
-
-    /// Returns the rejection's name in snake case, suitable as a label value.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Rejection::WrongValue => "wrong_value",
-            Rejection::NotACount => "not_a_count",
-            Rejection::WrongBuckets => "wrong_buckets",
-            Rejection::WrongLabels => "wrong_labels",
-            Rejection::ReservedLabel => "reserved_label",
-            Rejection::Duplicate => "duplicate",
-            Rejection::IndexTooLarge => "index_too_large",
-        }
+/// Returns the singular and the plural name of a signal's items.
+fn items_of(signal: Signal) -> (&'static str, &'static str) {
+    match signal {
+        Signal::Metrics => ("data point", "data points"),
+        Signal::Traces => ("span", "spans"),
+        Signal::Logs => ("log record", "log records"),
     }
 }
 
@@ -207,40 +246,118 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_go_on_where_the_list_ends() {
-        let mut report = Report::default();
-        for _ in 0..1000 {
-            report.leave_out(LeftOut {
-                source: Some(3),
-                family: "b".into(),
-                by: "a".into(),
-                reason: Reason::NameTaken,
-            });
-        }
-        report.reject(Rejection::Duplicate, "first");
-        report.reject(Rejection::Duplicate, "second");
-        assert_eq!(report.left_out().len(), Report::MAX_LEFT_OUT);
+    fn reports_are_sentences() {
+        let report = |event| {
+            let report = Report {
+                signal: Signal::Metrics,
+                reader: "otlp".into(),
+                url: "http://collector:4318".into(),
+                event,
+            };
+            report.to_string()
+        };
         assert_eq!(
-            report.reasons().collect::<Vec<_>>(),
-            [(Reason::NameTaken, 1000)]
+            report(Event::Away {
+                message: "connection refused".into(),
+                longest_pause: Duration::from_secs(300)
+            }),
+            "metrics do not reach http://collector:4318: connection refused; tried again at least \
+             every 300s"
         );
         assert_eq!(
-            report.rejections().collect::<Vec<_>>(),
-            [(Rejection::Duplicate, 2, "first")]
+            report(Event::Back {
+                outage: Duration::from_millis(90_400),
+                dropped: 7
+            }),
+            "metrics reach http://collector:4318 again after 90 s; 7 data points dropped meanwhile"
         );
         assert_eq!(
-            report.left_out()[0].to_string(),
-            r#"family "b" is left out: its name is taken by "a""#
+            report(Event::Refused {
+                error_type: "400".into(),
+                message: "bad data".into(),
+                items: 3
+            }),
+            "http://collector:4318 refused 3 data points: 400: bad data"
+        );
+        assert_eq!(
+            report(Event::Refused {
+                error_type: "404".into(),
+                message: "404 Not Found".into(),
+                items: 3
+            }),
+            "http://collector:4318 refused 3 data points: 404 Not Found"
+        );
+        let left = |message: &str| Event::Left {
+            items: 2,
+            message: message.to_owned(),
+        };
+        assert_eq!(
+            report(left("connection refused")),
+            "2 data points could not be delivered to http://collector:4318 before the end: \
+             connection refused"
+        );
+        assert_eq!(
+            report(left("")),
+            "2 data points could not be delivered to http://collector:4318 before the end"
         );
     }
 
     #[test]
-    fn every_reason_has_its_own_place() {
-        for (i, reason) in Reason::ALL.into_iter().enumerate() {
-            assert_eq!(reason as usize, i);
-        }
-        for (i, rejection) in Rejection::ALL.into_iter().enumerate() {
-            assert_eq!(rejection as usize, i);
+    fn what_is_one_is_told_of_as_one() {
+        let told = |signal, count| {
+            let message = String::from("busy");
+            [
+                Event::Back {
+                    outage: Duration::from_secs(1),
+                    dropped: count,
+                },
+                Event::Refused {
+                    error_type: "400".into(),
+                    message: message.clone(),
+                    items: count,
+                },
+                Event::Partial {
+                    rejected: count,
+                    message: message.clone(),
+                },
+                Event::TooLarge {
+                    bytes: 100,
+                    items: count,
+                },
+                Event::QueueFull { items: count },
+                Event::PersistentQueueUsable { items: count },
+                Event::PersistentQueueDamaged { items: count },
+                Event::Left {
+                    items: count,
+                    message,
+                },
+                Event::Unaccounted {
+                    produced: count,
+                    accounted: 0,
+                },
+            ]
+            .map(|event| {
+                let report = Report {
+                    signal,
+                    reader: "otlp".into(),
+                    url: "http://collector:4318".into(),
+                    event,
+                };
+                report.to_string()
+            })
+        };
+        for (signal, one, many) in [
+            (Signal::Metrics, "1 data point ", "2 data points "),
+            (Signal::Traces, "1 span ", "2 spans "),
+            (Signal::Logs, "1 log record ", "2 log records "),
+        ] {
+            for (count, expected) in [(1, one), (2, many)] {
+                for text in told(signal, count) {
+                    let text = text.replace(':', " ");
+                    assert!(text.contains(expected), "{text}");
+                    assert!(!text.contains("were dropped"), "{text}");
+                }
+            }
         }
     }
 }

@@ -3,7 +3,7 @@
 //! This is a separate crate because Rust requires one for procedural macros; it handles only syntax.
 //! The traits that the output implements are documented where they are defined:
 //! `barograph_core::labels` for the derives, `barograph_core::site` for callsites,
-//! `barograph_edge::observe` for observed functions. Users take the macros from `barograph`, which
+//! `barograph_tracing::observe` for observed functions. Users take the macros from `barograph`, which
 //! re-exports them.
 //!
 //! A mistake that a macro can see is a compile error at the offending tokens.

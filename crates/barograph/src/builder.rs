@@ -6,19 +6,19 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::process::ProcessSource;
 use barograph_core::exemplar::ExemplarFilter;
 use barograph_core::process;
+use barograph_core::propagation;
 use barograph_core::registry::{self, Registry};
-use barograph_edge::http;
-use barograph_edge::log::RateLimit;
-use barograph_edge::process::ProcessSource;
-use barograph_edge::propagation;
-use barograph_edge::redact::Redaction;
-use barograph_edge::sampling::Sampler;
-use barograph_edge::sampling::keep::Keep;
-use barograph_export::prometheus;
+use barograph_encode::prometheus;
 use barograph_model::propagator::Propagators;
 use barograph_model::snapshot::Source;
+use barograph_tower::http;
+use barograph_tracing::log::RateLimit;
+use barograph_tracing::redact::Redaction;
+use barograph_tracing::sampling::Sampler;
+use barograph_tracing::sampling::keep::Keep;
 
 use crate::admin::{Admin, Hosts, Routes};
 use crate::config::Config;

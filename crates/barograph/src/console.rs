@@ -4,8 +4,8 @@ use std::future::Future;
 use std::io::{self, Write as _};
 use std::pin::Pin;
 
-use barograph_export::otlp::{Request, Signal};
-use barograph_export::push::{Outcome, Refusal, Target, Transport};
+use barograph_encode::otlp::{Request, Signal};
+use barograph_export::{Outcome, Refusal, Target, Transport};
 use tokio::task::spawn_blocking;
 
 /// A transport that prints on stdout.

@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use barograph_core::spec::RegisterError;
 use barograph_core::stats::LabelsRefused;
 #[cfg(feature = "otlp")]
-use barograph_export::push::journal::JournalError;
+use barograph_export::journal::JournalError;
 use barograph_model::name::InvalidLabel;
 
 /// The return type of `main`: nothing, or an [`Error`] that prints as a sentence.

@@ -22,9 +22,9 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use barograph_core::process;
-use barograph_edge::log::Terminal;
-use barograph_edge::trace::TraceHandle;
 use barograph_model::suppression;
+use barograph_tracing::log::Terminal;
+use barograph_tracing::trace::TraceHandle;
 
 use crate::push::Sender;
 use crate::stderr::Stderr;

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use barograph_export::otlp::{Encoding, Signal, Temporalities};
-use barograph_export::push::Transport;
-use barograph_export::push::client::{
+use barograph_encode::otlp::{Encoding, Signal, Temporalities};
+use barograph_encode::zipkin::DEFAULT_ENDPOINT;
+use barograph_export::Transport;
+use barograph_export::client::{
     Client, ClientConfig, InvalidClient, InvalidUrl, Protocol, ProxyConfig, TlsConfig,
 };
-use barograph_export::push::journal::JournalConfig;
-use barograph_export::zipkin::DEFAULT_ENDPOINT;
+use barograph_export::journal::JournalConfig;
 
 use crate::config::Config;
 use crate::console::Console;

@@ -4,7 +4,7 @@
 //! built: a filtered layer that is put into a `reload::Layer` later has no filter id, and panics. So
 //! this layer asks its filter itself.
 
-use barograph_edge::filter::Filter;
+use barograph_tracing::filter::Filter;
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Subscriber};
 use tracing_subscriber::layer::{self, Context, Layer};

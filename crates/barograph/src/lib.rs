@@ -10,7 +10,7 @@
 //! ```
 //!
 //! This crate is the facade, which services depend on. It alone reads the environment, starts threads
-//! and sets globals. The crates below it are re-exported as [`core`], [`export`], [`edge`] and
+//! and sets globals. The crates below it are re-exported as [`core`], [`encode`], `export` and
 //! [`model`].
 //!
 //! * [`init()`] starts everything; [`Telemetry::builder`] configures each part.
@@ -49,6 +49,7 @@ mod config;
 mod listen;
 #[cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 mod supervise;
+mod process;
 mod own;
 mod page;
 mod readiness;
@@ -79,8 +80,10 @@ pub mod testing;
 pub mod serve;
 
 pub use barograph_core as core;
-pub use barograph_edge as edge;
+pub use barograph_encode as encode;
+#[cfg(feature = "otlp")]
 pub use barograph_export as export;
+pub use barograph_kafka as kafka;
 pub use barograph_model as model;
 
 pub use barograph_core::labels::{LabelSet, LabelValue};
@@ -90,9 +93,10 @@ pub use barograph_core::{
     counter, counter_f64, describe, gauge, gauge_i64, histogram, up_down_counter,
 };
 pub use barograph_core::{current, labels, registry};
-pub use barograph_edge::observe::{self, observe};
-pub use barograph_edge::{carrier, grpc, http, kafka};
 pub use barograph_model::{context, propagator};
+pub use barograph_tower::{carrier, grpc, http};
+pub use barograph_tracing::observe::{self, observe};
+pub use barograph_tracing::{filter, log as logs, redact, sampling, trace};
 
 pub use crate::builder::{Builder, init};
 pub use crate::error::{Error, Result, StartError};

@@ -5,13 +5,13 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
-use barograph_edge::log::LogSink;
-use barograph_edge::trace::{SpanSink, TraceHandle};
-use barograph_export::otlp::Signal;
+use barograph_encode::otlp::Signal;
 use barograph_model::log::LogRecord;
 use barograph_model::resource::Resource;
 use barograph_model::snapshot::Source;
 use barograph_model::span::SpanRecord;
+use barograph_tracing::log::LogSink;
+use barograph_tracing::trace::{SpanSink, TraceHandle};
 
 use crate::error::StartError;
 use crate::own::Own;

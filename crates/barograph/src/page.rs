@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use barograph_export::prometheus::{self, Config, Exposition, Negotiated};
+use barograph_encode::prometheus::{self, Config, Exposition, Negotiated};
 use barograph_model::resource::Resource;
 use barograph_model::snapshot::Source;
 use bytes::Bytes;

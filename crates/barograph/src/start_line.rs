@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use barograph_export::otlp::Signal;
+use barograph_encode::otlp::Signal;
 
 use crate::config::DISABLED;
 

@@ -10,15 +10,15 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use barograph_core::report;
-use barograph_edge::filter::{Filter, InvalidFilter, LevelHandle};
-use barograph_edge::log::{
+use barograph_model::suppression;
+use barograph_tracing::filter::{Filter, InvalidFilter, LevelHandle};
+use barograph_tracing::log::{
     Colors, Format, LogLayer, LogLimits, RateLimit, Terminal, TerminalLayer,
 };
-use barograph_edge::redact::Redaction;
-use barograph_edge::sampling::Sampler;
-use barograph_edge::sampling::keep::Keep;
-use barograph_edge::trace::{Events, SpanLimits, SpanMetrics, TraceHandle, TraceLayer};
-use barograph_model::suppression;
+use barograph_tracing::redact::Redaction;
+use barograph_tracing::sampling::Sampler;
+use barograph_tracing::sampling::keep::Keep;
+use barograph_tracing::trace::{Events, SpanLimits, SpanMetrics, TraceHandle, TraceLayer};
 use tracing::subscriber::NoSubscriber;
 use tracing::{Subscriber, dispatcher};
 use tracing_subscriber::Layer;

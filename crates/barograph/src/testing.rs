@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use barograph_core::registry::Registry;
-use barograph_export::prometheus;
+use barograph_encode::prometheus;
 use barograph_model::resource::Resource;
 use barograph_model::snapshot::Source;
 

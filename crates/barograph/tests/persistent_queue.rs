@@ -12,9 +12,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use barograph::export::otlp::Request;
-use barograph::export::push::journal::{Journal, JournalConfig};
-use barograph::export::push::{Outcome, RetryPolicy, Schedule, Setback, Target, Transport};
+use barograph::encode::otlp::Request;
+use barograph::export::journal::{Journal, JournalConfig};
+use barograph::export::{Outcome, RetryPolicy, Schedule, Setback, Target, Transport};
 use barograph::push::Push;
 use barograph::registry::Registry;
 use barograph::{Builder, StartError, Telemetry};

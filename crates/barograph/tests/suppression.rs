@@ -10,8 +10,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use barograph::Telemetry;
-use barograph::export::push::Schedule;
-use barograph::export::push::client::Protocol;
+use barograph::export::Schedule;
+use barograph::export::client::Protocol;
 use barograph::model::suppression;
 use barograph::registry::Registry;
 use tracing::{Event, Subscriber};

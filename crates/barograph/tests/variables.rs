@@ -9,7 +9,7 @@ use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use barograph::core::report;
-use barograph::edge::log::RateLimit;
+use barograph::logs::RateLimit;
 use barograph::registry::Registry;
 use barograph::{Builder, Telemetry};
 use tracing::level_filters::LevelFilter;

@@ -20,9 +20,9 @@ use std::process::Command;
 use std::time::Duration;
 
 use barograph::Telemetry;
-use barograph::export::otlp::Request;
-use barograph::export::push::client::Protocol;
-use barograph::export::push::{Outcome, Target, Transport};
+use barograph::encode::otlp::Request;
+use barograph::export::client::Protocol;
+use barograph::export::{Outcome, Target, Transport};
 use barograph::push::Push;
 use serde_json::Value;
 use tracing::{info, info_span};
@@ -368,7 +368,7 @@ async fn sent_on(
     telemetry: &Telemetry,
 ) -> (http::HeaderMap, String) {
     use barograph::carrier::HeadersMut;
-    use barograph::edge::propagation::propagators;
+    use barograph::core::propagation::propagators;
     use http::HeaderMap;
     use tower_service::Service as _;
     let handler = || async {

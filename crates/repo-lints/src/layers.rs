@@ -1,13 +1,17 @@
 //! Crates depend on crates of lower layers only.
 
 /// The layer of each crate, from the lowest on. Crates of one layer do not depend on each other.
-pub const LAYERS: [(&str, u32); 6] = [
+pub const LAYERS: [(&str, u32); 10] = [
     ("barograph-model", 0),
     ("barograph-macros", 0),
     ("barograph-core", 1),
-    ("barograph-export", 1),
-    ("barograph-edge", 2),
-    ("barograph", 3),
+    ("barograph-encode", 1),
+    ("barograph-export", 2),
+    ("barograph-tracing", 2),
+    ("barograph-kafka", 3),
+    ("barograph-tower", 3),
+    ("test-support", 3),
+    ("barograph", 4),
 ];
 
 /// Returns the dependencies of a manifest that are of the crate's own layer or of a higher one.
@@ -89,9 +93,9 @@ mod tests {
         for (name, dependency) in [
             (
                 "barograph-core",
-                "barograph-export = { workspace = true }\n",
+                "barograph-encode = { workspace = true }\n",
             ),
-            ("barograph-export", "barograph-core.workspace = true\n"),
+            ("barograph-encode", "barograph-core.workspace = true\n"),
             ("barograph-model", "barograph-macros = \"1\"\n"),
             (
                 "barograph-core",
@@ -99,13 +103,13 @@ mod tests {
             ),
             (
                 "barograph-core",
-                "[build-dependencies]\nbarograph-edge = \"1\"\n",
+                "[build-dependencies]\nbarograph-tracing = \"1\"\n",
             ),
             (
                 "barograph-core",
-                "[dependencies.barograph-edge]\npath = \"x\"\n",
+                "[dependencies.barograph-tracing]\npath = \"x\"\n",
             ),
-            ("barograph-edge", "barograph-unknown = \"1\"\n"),
+            ("barograph-tower", "barograph-unknown = \"1\"\n"),
         ] {
             assert_eq!(
                 check(&manifest(name, dependency)).len(),

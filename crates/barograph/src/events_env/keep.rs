@@ -4,8 +4,8 @@
 
 use std::time::Duration;
 
-use barograph_edge::sampling::Rule;
-use barograph_edge::sampling::keep::{Keep, KeepConfig};
+use barograph_tracing::sampling::Rule;
+use barograph_tracing::sampling::keep::{Keep, KeepConfig};
 
 use crate::env::Environment;
 

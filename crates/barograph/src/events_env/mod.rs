@@ -7,8 +7,8 @@
 
 use std::sync::Arc;
 
-use barograph_edge::sampling::{self, Sampler};
 use barograph_model::propagator::Propagators;
+use barograph_tracing::sampling::{self, Sampler};
 
 use crate::env::Environment;
 

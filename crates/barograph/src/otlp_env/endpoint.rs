@@ -2,8 +2,8 @@
 
 use std::fmt;
 
-use barograph_export::otlp::Signal;
-use barograph_export::push::client::{self, ClientConfig, InvalidUrl, Protocol};
+use barograph_encode::otlp::Signal;
+use barograph_export::client::{self, ClientConfig, InvalidUrl, Protocol};
 
 /// The endpoint for the requests of one signal. Its `Debug` and `Display` hide userinfo and query,
 /// which may contain secrets.

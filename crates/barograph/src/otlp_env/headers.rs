@@ -1,6 +1,6 @@
 //! The headers of requests, which are secrets.
 
-use barograph_export::push::client::ClientConfig;
+use barograph_export::client::ClientConfig;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
 use crate::env::percent_decode;

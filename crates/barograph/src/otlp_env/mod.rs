@@ -12,8 +12,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use barograph_export::otlp::Signal;
-use barograph_export::push::client::{InvalidUrl, Protocol};
+use barograph_encode::otlp::Signal;
+use barograph_export::client::{InvalidUrl, Protocol};
 
 use crate::env::Environment;
 

@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use barograph_export::push::client::{InvalidUrl, ProxyConfig};
+use barograph_export::client::{InvalidUrl, ProxyConfig};
 
 use crate::env::Environment;
 

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use barograph_export::push::client::{Compression, InvalidUrl, Protocol};
+use barograph_export::client::{Compression, InvalidUrl, Protocol};
 use http::HeaderMap;
 
 use crate::env::Environment;

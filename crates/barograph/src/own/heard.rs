@@ -3,10 +3,10 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use barograph_edge::log::Terminal;
-use barograph_edge::sampling::keep::Keep;
-use barograph_edge::trace::TraceHandle;
 use barograph_model::descriptor::Kind;
+use barograph_tracing::log::Terminal;
+use barograph_tracing::sampling::keep::Keep;
+use barograph_tracing::trace::TraceHandle;
 
 use super::table::Table;
 

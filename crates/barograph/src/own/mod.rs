@@ -14,11 +14,11 @@ use barograph_core::exemplar::ExemplarFilter;
 use barograph_core::histogram::Histogram;
 use barograph_core::registry::Registry;
 use barograph_core::stats::Stats;
-use barograph_edge::trace::SpanMetrics;
-use barograph_export::prometheus::{Reason, Rejection, Report};
+use barograph_encode::prometheus::{Reason, Rejection, Report};
 use barograph_model::bounds::Bounds;
 use barograph_model::descriptor::Kind;
 use barograph_model::snapshot::{FamilyView, Source};
+use barograph_tracing::trace::SpanMetrics;
 
 use crate::supervise::Supervised;
 

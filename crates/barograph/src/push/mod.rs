@@ -43,11 +43,11 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use barograph_export::otlp::{Encoding, Signal, Temporalities};
-use barograph_export::push::journal::JournalConfig;
-use barograph_export::push::{RetryPolicy, Schedule, Transport};
+use barograph_encode::otlp::{Encoding, Signal, Temporalities};
+use barograph_export::journal::JournalConfig;
+use barograph_export::{RetryPolicy, Schedule, Transport};
 
-pub use barograph_export::push::Unfinished;
+pub use barograph_export::Unfinished;
 pub(crate) use pushes::{Need, Pushes, Pushing, Sender};
 
 /// A push of one signal to one receiver, for [`Builder::with_push`](crate::Builder::with_push).
@@ -183,7 +183,7 @@ impl Push {
         self
     }
 
-    /// Stores undelivered requests in a [persistent queue](barograph_export::push::journal) in this
+    /// Stores undelivered requests in a [persistent queue](barograph_export::journal) in this
     /// directory, which is created if needed. They survive an outage of the receiver and the end of
     /// the process, and are sent when the receiver answers. Each push needs its own directory.
     ///

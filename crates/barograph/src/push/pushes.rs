@@ -7,18 +7,18 @@ use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use barograph_edge::trace::{TraceHandle, give_back};
-use barograph_export::otlp::{LogWriter, MetricReader, Signal, SpanWriter};
-use barograph_export::push::journal::Journal;
-use barograph_export::push::{
+use barograph_encode::otlp::{LogWriter, MetricReader, Signal, SpanWriter};
+use barograph_encode::zipkin::ZipkinWriter;
+use barograph_export::journal::Journal;
+use barograph_export::{
     Driver, Feed, Handle, Ledger, LedgerSource, LogFeed, Pipeline, Report, SpanFeed, Wake,
 };
-use barograph_export::zipkin::ZipkinWriter;
 use barograph_model::log::LogRecord;
 use barograph_model::resource::Resource;
 use barograph_model::snapshot::Source;
 use barograph_model::span::SpanRecord;
 use barograph_model::suppression;
+use barograph_tracing::trace::{TraceHandle, give_back};
 use tokio::runtime::Runtime;
 
 use crate::diagnostics;

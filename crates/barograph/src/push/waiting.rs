@@ -5,11 +5,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::vec::Drain;
 
 use barograph_core::queue::Queue;
-use barograph_edge::log::LogSink;
-use barograph_edge::trace::SpanSink;
-use barograph_export::push::{Backlog, Inflow, Wake};
+use barograph_export::{Backlog, Inflow, Wake};
 use barograph_model::log::LogRecord;
 use barograph_model::span::SpanRecord;
+use barograph_tracing::log::LogSink;
+use barograph_tracing::trace::SpanSink;
 
 /// A record queue that one pipeline reads.
 pub(crate) struct Waiting<T> {

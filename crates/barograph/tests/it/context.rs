@@ -6,7 +6,7 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request};
 use axum::routing::get;
 use barograph::carrier::HeadersMut;
-use barograph::edge::propagation::propagators;
+use barograph::core::propagation::propagators;
 use barograph::registry::Registry;
 use barograph::{Telemetry, current};
 use tower_service::Service as _;

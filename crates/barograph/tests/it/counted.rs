@@ -3,9 +3,9 @@
 use std::time::Duration;
 
 use barograph::Telemetry;
-use barograph::edge::log::RateLimit;
-use barograph::export::push::Schedule;
-use barograph::export::push::client::Protocol;
+use barograph::export::Schedule;
+use barograph::export::client::Protocol;
+use barograph::logs::RateLimit;
 use barograph::registry::Registry;
 use tracing::{Dispatch, info, info_span};
 use tracing_subscriber::layer::SubscriberExt as _;

@@ -6,7 +6,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use barograph::Telemetry;
-use barograph::export::push::client::Protocol;
+use barograph::export::client::Protocol;
 use barograph::registry::Registry;
 use tracing::instrument::WithSubscriber as _;
 use tracing::{Dispatch, Instrument as _, Span, info, info_span};

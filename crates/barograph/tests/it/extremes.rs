@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use barograph::Telemetry;
 use barograph::core::queue::Queue;
-use barograph::edge::log::{RateLimit, Terminal};
-use barograph::edge::sampling::keep::KeepConfig;
+use barograph::logs::{RateLimit, Terminal};
 use barograph::registry::Registry;
+use barograph::sampling::keep::KeepConfig;
 
 use crate::service::builder;
 
@@ -83,7 +83,7 @@ fn no_size_or_time_given_to_what_makes_lines_and_spans_makes_it_panic() {
 #[cfg(feature = "otlp")]
 #[test]
 fn no_size_or_time_given_to_a_push_makes_it_panic_or_ends_it() {
-    use barograph::export::push::{RetryPolicy, Schedule};
+    use barograph::export::{RetryPolicy, Schedule};
 
     use crate::receiver::{Mood, PROTOCOLS, Receiver};
 

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex};
 
 use barograph::Telemetry;
-use barograph::export::push::client::Protocol;
+use barograph::export::client::Protocol;
 use barograph::registry::Registry;
 use tracing::{Dispatch, Event, Subscriber, debug, debug_span, info, info_span};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};

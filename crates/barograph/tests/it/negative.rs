@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use barograph::export::otlp::{Encoding, MetricReader, Temporalities};
+use barograph::encode::otlp::{Encoding, MetricReader, Temporalities};
 use barograph::model::resource::Resource;
 use barograph::model::snapshot::Source;
 use barograph::testing::Capture;

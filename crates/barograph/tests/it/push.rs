@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use barograph::Telemetry;
-use barograph::export::push::client::Protocol;
+use barograph::export::client::Protocol;
 use barograph::push::Unfinished;
 use barograph::registry::Registry;
 

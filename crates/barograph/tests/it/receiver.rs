@@ -5,8 +5,8 @@ use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 
-use barograph::export::otlp::Signal;
-use barograph::export::push::client::{Client, ClientConfig, Protocol};
+use barograph::encode::otlp::Signal;
+use barograph::export::client::{Client, ClientConfig, Protocol};
 use barograph::push::Push;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Full};

@@ -489,7 +489,7 @@ fn half_a_preface_does_not_keep_the_end() -> Result<(), barograph::Error> {
 #[test]
 fn receivers_that_are_dead_or_hang_do_not_keep_the_end() -> Result<(), barograph::Error> {
     use crate::receiver::{Mood, Receiver};
-    use barograph::export::push::client::Protocol;
+    use barograph::export::client::Protocol;
     for mood in [Mood::Hangs, Mood::Takes] {
         let mut receiver = Receiver::start(Protocol::HttpProtobuf, mood);
         if mood == Mood::Takes {

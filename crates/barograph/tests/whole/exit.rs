@@ -7,9 +7,9 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use barograph::Telemetry;
-use barograph::export::otlp::Request;
-use barograph::export::push::client::Protocol;
-use barograph::export::push::{Outcome, Target, Transport};
+use barograph::encode::otlp::Request;
+use barograph::export::client::Protocol;
+use barograph::export::{Outcome, Target, Transport};
 use barograph::push::Push;
 use tracing::{error, info, info_span};
 

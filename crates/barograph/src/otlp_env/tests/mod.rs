@@ -4,7 +4,7 @@ mod endpoints;
 
 use std::collections::BTreeMap;
 
-use barograph_export::push::client::Compression;
+use barograph_export::client::Compression;
 
 use super::endpoint::Endpoint;
 use super::proxy::Proxy;

@@ -1,0 +1,18 @@
+//! Encoders for telemetry: Prometheus pages, OTLP requests and Zipkin spans.
+//!
+//! This is a separate crate because it does no I/O and must not depend on the instruments: it uses only
+//! the snapshot of [`barograph_model`], and can encode anything that implements
+//! [`Source`](barograph_model::snapshot::Source).
+//!
+//! * [`prometheus`]: pages for Prometheus and compatible scrapers.
+//! * [`otlp`]: requests for OTLP receivers.
+//! * [`zipkin`]: spans for Zipkin.
+#![forbid(unsafe_code)]
+#![warn(missing_docs)]
+
+mod steps;
+mod json;
+mod report;
+pub mod prometheus;
+pub mod otlp;
+pub mod zipkin;

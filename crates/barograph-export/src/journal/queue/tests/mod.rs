@@ -1,0 +1,510 @@
+//! Tests of a persistent queue whose files are cut, corrupted, removed and found again.
+
+#[cfg(unix)]
+mod faults;
+mod model;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use super::*;
+use crate::journal::config::{SyncPolicy, WhenFull};
+use crate::journal::lost::Count;
+use crate::journal::record::{HEADER, SEGMENT_HEADER};
+use barograph_encode::otlp::{Encoding, Signal};
+
+/// Returns a configuration under which nothing is synced unless the test calls `sync`.
+fn config() -> JournalConfig {
+    JournalConfig::new().with_sync(SyncPolicy::Every(Duration::MAX))
+}
+
+/// Returns a request whose contents are different for each number.
+fn request(number: u64, length: usize) -> Request {
+    let mut state = number.wrapping_mul(0x9E37_79B9_7F4A_7C15) | 1;
+    let byte = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    };
+    Request {
+        signal: [Signal::Metrics, Signal::Traces, Signal::Logs][number as usize % 3],
+        encoding: [Encoding::Protobuf, Encoding::Json][number as usize % 2],
+        body: std::iter::repeat_with(byte).take(length).collect(),
+        items: number % 7 + 1,
+    }
+}
+
+fn totals(produced: u64, exported: u64) -> Totals {
+    Totals {
+        produced,
+        exported,
+        ..Totals::default()
+    }
+}
+
+fn open(directory: &TempDir, config: &JournalConfig) -> Journal {
+    Journal::open(directory.path(), config.clone()).unwrap()
+}
+
+/// Drops a queue as kill -9 does: what is not in a file is lost.
+fn kill(mut journal: Journal) {
+    journal.is_dirty = false;
+    journal.spent.clear();
+}
+
+/// Returns the names and the bytes of the segments, the oldest first.
+fn segments(directory: &TempDir) -> BTreeMap<String, Vec<u8>> {
+    let names = files::segments(directory.path()).unwrap().into_iter();
+    let names = names.map(|name| name.to_string());
+    names
+        .map(|name| {
+            (
+                name.clone(),
+                fs::read(directory.path().join(&name)).unwrap(),
+            )
+        })
+        .collect()
+}
+
+/// Returns the number of bytes of all files.
+fn taken(directory: &TempDir) -> u64 {
+    let files = fs::read_dir(directory.path()).unwrap();
+    files
+        .map(|file| file.unwrap().metadata().unwrap().len())
+        .sum()
+}
+
+fn drain(journal: &mut Journal) -> Vec<Request> {
+    let mut drained = Vec::new();
+    while let Some(request) = journal.oldest().unwrap() {
+        drained.push(request);
+        journal.remove_oldest();
+    }
+    assert_eq!((journal.pending_items(), journal.pending_bytes()), (0, 0));
+    drained
+}
+
+#[test]
+fn requests_come_back_in_order_from_every_start() {
+    let directory = TempDir::new().unwrap();
+    let mut next = 0;
+    for start in 0..20 {
+        let mut journal = open(&directory, &config().with_max_bytes(1 << 20));
+        let before = start * 3;
+        for number in before..before + 10 {
+            if number >= next {
+                journal.append(&request(number, 3000)).unwrap();
+                next += 1;
+            }
+        }
+        for number in before..before + 3 {
+            assert_eq!(journal.oldest().unwrap(), Some(request(number, 3000)));
+            assert_eq!(journal.oldest().unwrap(), Some(request(number, 3000)));
+            journal.remove_oldest();
+        }
+        assert_eq!(journal.pending_requests(), next - before - 3);
+        assert_eq!(journal.taken_bytes(), taken(&directory));
+    }
+    let mut journal = open(&directory, &config());
+    let rest: Vec<_> = (60..next).map(|number| request(number, 3000)).collect();
+    assert_eq!(drain(&mut journal), rest);
+    journal.sync().unwrap();
+    assert_eq!(
+        segments(&directory).len(),
+        0,
+        "what is delivered takes no room"
+    );
+    assert_eq!(journal.lost(), Lost::default());
+}
+
+#[test]
+fn place_and_sums_are_written_together() {
+    let directory = TempDir::new().unwrap();
+    let mut journal = open(&directory, &config());
+    for number in 0..4 {
+        journal.append(&request(number, 10)).unwrap();
+    }
+    journal.remove_oldest();
+    journal.set_totals(&totals(10, 1)).unwrap();
+    journal.remove_oldest();
+    kill(journal);
+    let mut journal = open(&directory, &config());
+    assert_eq!(journal.totals(), totals(10, 1));
+    assert_eq!(
+        journal.oldest().unwrap(),
+        Some(request(1, 10)),
+        "as the sums say"
+    );
+    assert_eq!(journal.pending_items(), (2 + 3 + 4));
+    journal.remove_oldest();
+    drop(journal);
+    let mut journal = open(&directory, &config());
+    assert_eq!(journal.oldest().unwrap(), Some(request(2, 10)));
+    // The file is removed with the write of the state that no longer needs it.
+    drain(&mut journal);
+    assert_eq!(segments(&directory).len(), 1);
+    kill(journal);
+    let mut journal = open(&directory, &config());
+    assert_eq!(drain(&mut journal).len(), 2);
+    journal.set_totals(&totals(10, 10)).unwrap();
+    assert_eq!(segments(&directory).len(), 0);
+    kill(journal);
+    let mut journal = open(&directory, &config());
+    assert_eq!(journal.totals(), totals(10, 10));
+    journal.append(&request(9, 10)).unwrap();
+    kill(journal);
+    assert_eq!(drain(&mut open(&directory, &config())), [request(9, 10)]);
+}
+
+#[test]
+fn without_its_state_everything_comes_again() {
+    let directory = TempDir::new().unwrap();
+    let mut journal = open(&directory, &config());
+    for number in 0..3 {
+        journal.append(&request(number, 10)).unwrap();
+    }
+    journal.remove_oldest();
+    drop(journal);
+    fs::write(directory.path().join("state"), b"nonsense").unwrap();
+    let mut journal = open(&directory, &config());
+    assert_eq!(drain(&mut journal).len(), 3);
+    assert_eq!(journal.totals(), Totals::default());
+}
+
+#[test]
+fn past_its_size_the_newest_is_refused() {
+    let directory = TempDir::new().unwrap();
+    let max = 100_000;
+    let config = config()
+        .with_max_bytes(max)
+        .with_when_full(WhenFull::RefuseNewest);
+    let mut journal = open(&directory, &config);
+    let (mut appended, mut removed) = (0, 0);
+    for round in 0..50 {
+        let error = loop {
+            match journal.append(&request(appended, 1000)) {
+                Ok(()) => appended += 1,
+                Err(error) => break error,
+            }
+        };
+        assert!(
+            matches!(error, AppendError::Full { max: 100_000, .. }),
+            "{error}"
+        );
+        assert_eq!(journal.taken_bytes(), taken(&directory));
+        assert!(taken(&directory) <= max && taken(&directory) > max * 3 / 4);
+        for _ in 0..round {
+            assert_eq!(journal.oldest().unwrap(), Some(request(removed, 1000)));
+            journal.remove_oldest();
+            removed += 1;
+        }
+        assert_eq!(journal.pending_requests(), appended - removed);
+    }
+    assert!(appended > 500, "room came back: {appended}");
+    assert_eq!(journal.lost(), Lost::default());
+}
+
+#[test]
+fn past_its_size_the_oldest_gives_way() {
+    let directory = TempDir::new().unwrap();
+    let config = config().with_max_bytes(100_000);
+    let mut journal = open(&directory, &config);
+    let (mut items, appended) = (0, 1000);
+    for number in 0..appended {
+        let request = request(number, 1000);
+        items += request.items;
+        journal.append(&request).unwrap();
+        assert!(taken(&directory) <= 100_000);
+        assert_eq!(journal.taken_bytes(), taken(&directory));
+        assert_eq!(
+            journal.pending_items() + journal.lost().overflow.items,
+            items
+        );
+    }
+    let lost = journal.lost().overflow.records;
+    let kept = journal.pending_requests();
+    assert!(kept > 70, "{kept}");
+    assert_eq!(lost + kept, appended);
+    let rest: Vec<_> = (lost..appended)
+        .map(|number| request(number, 1000))
+        .collect();
+    assert_eq!(drain(&mut journal), rest);
+}
+
+#[test]
+fn what_is_being_sent_does_not_give_way_before_its_fate_is_known() {
+    for is_delivered in [true, false] {
+        let directory = TempDir::new().unwrap();
+        let config = config().with_max_bytes(100_000);
+        let mut journal = open(&directory, &config);
+        journal.append(&request(0, 1000)).unwrap();
+        assert_eq!(journal.oldest().unwrap(), Some(request(0, 1000)));
+        let mut items = request(0, 1000).items;
+        for number in 1..500 {
+            journal.append(&request(number, 1000)).unwrap();
+            items += request(number, 1000).items;
+            assert_eq!(
+                journal.pending_items() + journal.lost().overflow.items,
+                items
+            );
+        }
+        let overflow = journal.lost().overflow;
+        if is_delivered {
+            journal.remove_oldest();
+            assert_eq!(journal.lost().overflow, overflow);
+            assert_eq!(journal.pending_items() + overflow.items, items - 1);
+        }
+        let first = 500 - journal.pending_requests() + u64::from(!is_delivered);
+        assert_eq!(journal.oldest().unwrap(), Some(request(first, 1000)));
+        if !is_delivered {
+            assert_eq!(journal.lost().overflow.records, overflow.records + 1);
+            assert_eq!(
+                journal.pending_items() + journal.lost().overflow.items,
+                items
+            );
+        }
+        assert_eq!(drain(&mut journal).len() as u64, 500 - first);
+    }
+}
+
+#[test]
+fn what_never_fits_makes_nobody_give_way() {
+    let directory = TempDir::new().unwrap();
+    let mut journal = open(&directory, &config().with_max_bytes(20_000));
+    journal.append(&request(1, 1000)).unwrap();
+    let error = journal.append(&request(2, 20_000)).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "the persistent queue is full: 5652 bytes of 20000 are taken, 20044 are needed"
+    );
+    // The request is longer than a segment and shorter than the queue, so it gets its own segment.
+    journal.append(&request(3, 10_000)).unwrap();
+    assert_eq!(segments(&directory).len(), 2);
+    let error = journal.append(&request(4, MAX_BODY + 1)).unwrap_err();
+    assert!(matches!(error, AppendError::TooLarge { .. }), "{error}");
+    assert_eq!(drain(&mut journal), [request(1, 1000), request(3, 10_000)]);
+    assert_eq!(journal.lost(), Lost::default());
+}
+
+#[test]
+fn a_torn_end_is_cut_off_and_gone_on_from() {
+    let cut_to = HEADER + 50;
+    for missing in 1..=HEADER + 100 {
+        let directory = TempDir::new().unwrap();
+        let mut journal = open(&directory, &config());
+        for number in 0..3 {
+            journal.append(&request(number, 100)).unwrap();
+        }
+        kill(journal);
+        let (name, bytes) = segments(&directory).pop_first().unwrap();
+        let path = directory.path().join(name);
+        fs::write(&path, &bytes[..bytes.len() - missing]).unwrap();
+        let mut journal = open(&directory, &config());
+        let lost = journal.lost();
+        assert_eq!(
+            lost.torn.records,
+            u64::from(missing < HEADER + 100),
+            "{missing}"
+        );
+        if missing <= 100 {
+            assert_eq!(lost.torn.items, request(2, 100).items, "{missing}");
+        }
+        assert_eq!(journal.taken_bytes(), taken(&directory));
+        journal.append(&request(3, cut_to)).unwrap();
+        drop(journal);
+        let mut journal = open(&directory, &config());
+        assert_eq!(journal.lost(), Lost::default(), "told once");
+        let expected = [request(0, 100), request(1, 100), request(3, cut_to)];
+        assert_eq!(drain(&mut journal), expected, "{missing}");
+        assert!(segments(&directory).len() <= 1);
+    }
+}
+
+#[test]
+fn a_bit_that_flips_under_an_open_journal_costs_one_record() {
+    let directory = TempDir::new().unwrap();
+    let mut journal = open(&directory, &config());
+    for number in 0..5 {
+        journal.append(&request(number, 100)).unwrap();
+    }
+    let (name, mut bytes) = segments(&directory).pop_first().unwrap();
+    let record = |number: usize| SEGMENT_HEADER + number * (HEADER + 100);
+    bytes[record(1) + HEADER + 7] ^= 1;
+    fs::write(directory.path().join(&name), &bytes).unwrap();
+    assert_eq!(journal.oldest().unwrap(), Some(request(0, 100)));
+    assert_eq!(journal.lost().corrupt.records, 1, "found when it was read");
+    bytes[record(3) + 5] ^= 1;
+    fs::write(directory.path().join(&name), &bytes).unwrap();
+    let expected = [request(0, 100), request(2, 100), request(4, 100)];
+    assert_eq!(drain(&mut journal), expected);
+    let lost = journal.lost();
+    let items = request(1, 100).items + request(3, 100).items;
+    assert_eq!((lost.corrupt.records, lost.corrupt.items), (2, items));
+    assert_eq!((lost.damaged_records(), lost.damaged_items()), (2, items));
+}
+
+#[test]
+fn files_that_go_away_are_counted() {
+    let directory = TempDir::new().unwrap();
+    let config = config().with_max_bytes(64 << 10);
+    let mut journal = open(&directory, &config);
+    for number in 0..20 {
+        journal.append(&request(number, 2000)).unwrap();
+    }
+    let names: Vec<_> = segments(&directory).into_keys().collect();
+    assert_eq!(names.len(), 5, "four in each");
+    fs::remove_file(directory.path().join(&names[1])).unwrap();
+    let expected: Vec<_> = (0..4).chain(8..20).map(|n| request(n, 2000)).collect();
+    let items: u64 = (4..8).map(|number| request(number, 2000).items).sum();
+    assert_eq!(drain(&mut journal), expected);
+    let lost = journal.lost().unreadable;
+    assert_eq!((lost.records, lost.items), (4, items));
+}
+
+#[test]
+fn what_is_not_ours_is_left_alone() {
+    let directory = TempDir::new().unwrap();
+    let mut journal = open(&directory, &config());
+    for number in 0..2 {
+        journal.append(&request(number, 100)).unwrap();
+    }
+    drop(journal);
+    // A newer version wrote the segments before and after this one.
+    let (name, bytes) = segments(&directory).pop_first().unwrap();
+    let mut newer = bytes.clone();
+    newer[8] = 2;
+    let crc = crc32c::crc32c(&newer[..12]);
+    newer[12..16].copy_from_slice(&crc.to_le_bytes());
+    let strangers = [
+        ("readme.txt".to_owned(), b"hello".to_vec()),
+        (format!("{}.bak", name), bytes.clone()),
+        ("0-0.segment".to_owned(), bytes.clone()),
+        (Name::new(0).to_string(), newer.clone()),
+        (Name::new(7).to_string(), newer),
+    ];
+    for (name, bytes) in &strangers {
+        fs::write(directory.path().join(name), bytes).unwrap();
+    }
+    fs::create_dir(directory.path().join("folder")).unwrap();
+    let mut journal = open(&directory, &config());
+    assert_eq!(journal.lost().newer_segments, 2);
+    assert_eq!(journal.lost().damaged_records(), 0);
+    journal.append(&request(2, 100)).unwrap();
+    let expected = [request(0, 100), request(1, 100), request(2, 100)];
+    assert_eq!(drain(&mut journal), expected);
+    drop(journal);
+    for (name, bytes) in &strangers {
+        assert_eq!(
+            &fs::read(directory.path().join(name)).unwrap(),
+            bytes,
+            "{name}"
+        );
+    }
+    let left = fs::read_dir(directory.path()).unwrap().count();
+    assert_eq!(left, strangers.len() + 3, "and lock, state, folder");
+}
+
+#[test]
+fn a_segment_that_was_only_begun_is_nothing() {
+    for length in 0..SEGMENT_HEADER {
+        let directory = TempDir::new().unwrap();
+        let header = &crate::journal::record::segment_header()[..length];
+        fs::write(directory.path().join(Name::new(1).to_string()), header).unwrap();
+        let mut journal = open(&directory, &config());
+        assert_eq!(journal.lost(), Lost::default());
+        journal.append(&request(0, 10)).unwrap();
+        assert_eq!(drain(&mut journal), [request(0, 10)]);
+        drop(journal);
+        assert_eq!(segments(&directory).len(), 0);
+    }
+}
+
+#[test]
+fn a_number_is_never_given_twice() {
+    let directory = TempDir::new().unwrap();
+    let mut journal = open(&directory, &config());
+    journal.append(&request(0, 10)).unwrap();
+    journal.append(&request(1, 10)).unwrap();
+    journal.remove_oldest();
+    journal.set_totals(&Totals::default()).unwrap();
+    kill(journal);
+    // The waiting request is removed, and with it the segment that the position refers to.
+    let (name, _) = segments(&directory).pop_first().unwrap();
+    fs::remove_file(directory.path().join(name)).unwrap();
+    for number in 2..4 {
+        let mut journal = open(&directory, &config());
+        journal.append(&request(number, 10)).unwrap();
+        kill(journal);
+    }
+    let expected = [request(2, 10), request(3, 10)];
+    assert_eq!(drain(&mut open(&directory, &config())), expected);
+}
+
+#[test]
+fn one_at_a_time_has_it() {
+    let directory = TempDir::new().unwrap();
+    let journal = open(&directory, &config());
+    let error = Journal::open(directory.path(), config()).unwrap_err();
+    assert!(matches!(error, JournalError::Locked { .. }));
+    assert_eq!(
+        error.to_string(),
+        format!(
+            "another process holds the lock of the persistent queue in {:?}; each needs a directory of its \
+             own",
+            directory.path()
+        )
+    );
+    drop(journal);
+    open(&directory, &config());
+}
+
+#[cfg(unix)]
+#[test]
+fn nobody_else_can_read_it() {
+    use std::os::unix::fs::PermissionsExt;
+
+    let outside = TempDir::new().unwrap();
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    let directory = outside.path().join("a/b");
+    fs::create_dir_all(&directory).unwrap();
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o755)).unwrap();
+    for directory in [directory, outside.path().join("c/d")] {
+        let mut journal = Journal::open(&directory, config()).unwrap();
+        journal.append(&request(0, 10)).unwrap();
+        assert_eq!(mode(&directory), 0o700);
+        let files = fs::read_dir(&directory)
+            .unwrap()
+            .map(|file| file.unwrap().path());
+        let files: Vec<_> = files.collect();
+        assert_eq!(files.len(), 3);
+        for file in files {
+            assert_eq!(mode(&file), 0o600, "{file:?}");
+        }
+    }
+}
+
+#[test]
+fn every_policy_of_syncing_keeps_the_same() {
+    for sync in [SyncPolicy::Each, SyncPolicy::Every(Duration::ZERO)] {
+        let directory = TempDir::new().unwrap();
+        let config = config().with_sync(sync).with_max_bytes(100_000);
+        let mut journal = open(&directory, &config);
+        for number in 0..60 {
+            journal.append(&request(number, 1000)).unwrap();
+            if number % 2 == 1 {
+                assert_eq!(journal.oldest().unwrap(), Some(request(number / 2, 1000)));
+                journal.remove_oldest();
+                journal.set_totals(&totals(number, 0)).unwrap();
+            }
+        }
+        kill(journal);
+        let mut journal = open(&directory, &config);
+        assert_eq!(journal.totals(), totals(59, 0));
+        let rest: Vec<_> = (30..60).map(|number| request(number, 1000)).collect();
+        assert_eq!(drain(&mut journal), rest);
+    }
+}

@@ -1,0 +1,391 @@
+//! The metrics of ledgers.
+//!
+//! The `otel.sdk.*` metrics follow OpenTelemetry's conventions. The `barograph.push.*` metrics show
+//! the account itself, so that it can be checked in a scrape: produced = exported + queued + dropped.
+//!
+//! Source: OpenTelemetry semantic conventions 1.44, "SDK metrics" (development).
+
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use barograph_model::bounds::Bounds;
+use barograph_model::descriptor::{Descriptor, Kind};
+use barograph_model::label::PackedLabels;
+use barograph_model::snapshot::{FamilyView, HistogramValue, Point, Source, Value};
+
+use super::kinds::{Durations, ErrorType, Kinds};
+use super::{Account, Ledger, QueueOperation, Reason, Totals};
+use barograph_encode::otlp::Signal;
+
+/// A metric source that shows ledgers. All ledgers of a process belong in one source, because a family
+/// may appear only once in a scrape.
+#[derive(Clone, Debug)]
+pub struct LedgerSource {
+    ledgers: Arc<[Ledger]>,
+}
+
+impl LedgerSource {
+    /// Creates a source that shows these ledgers.
+    pub fn new(ledgers: impl IntoIterator<Item = Ledger>) -> Self {
+        LedgerSource {
+            ledgers: ledgers.into_iter().collect(),
+        }
+    }
+
+    fn account(&self, families: &mut Vec<Family>) {
+        let family = |name, kind, help| Family::new(name, "{item}", kind, help);
+        let mut produced = family(
+            "barograph.push.produced",
+            Kind::Counter,
+            "Data points, spans and log records that were made to be pushed. With a persistent queue it \
+             goes on over a restart; after a kill it goes on without what was in memory only.",
+        );
+        let mut exported = family(
+            "barograph.push.exported",
+            Kind::Counter,
+            "Of those, what a receiver has taken.",
+        );
+        let mut queued = family(
+            "barograph.push.queued",
+            Kind::UpDownCounter,
+            "Of those, what waits, in a queue, in memory or in the persistent queue.",
+        );
+        let mut dropped = family(
+            "barograph.push.dropped",
+            Kind::Counter,
+            "Of those, what will not be delivered, by reason.",
+        );
+        let mut restarts = Family::new(
+            "barograph.push.restarts",
+            "{restart}",
+            Kind::Counter,
+            "How often a pipeline panicked and was begun again.",
+        );
+        for ledger in &*self.ledgers {
+            let labels = [
+                ("signal", ledger.signal().as_str()),
+                ("reader", ledger.reader()),
+            ];
+            let Account {
+                totals,
+                queued: waiting,
+                ..
+            } = ledger.account();
+            let start = start(&totals);
+            produced.count(&labels, totals.produced, start);
+            exported.count(&labels, totals.exported, start);
+            queued.count(&labels, waiting, None);
+            restarts.count(
+                &labels,
+                ledger.restarts(),
+                Some(ledger.inner.born).filter(|born| *born > 0),
+            );
+            for (reason, count) in Reason::ALL.into_iter().zip(totals.dropped) {
+                let labels = [labels[0], labels[1], ("reason", reason.as_str())];
+                dropped.count(&labels, count, start);
+            }
+        }
+        families.extend([produced, exported, queued, dropped, restarts]);
+    }
+
+    fn persistent_queues(&self, families: &mut Vec<Family>) {
+        let mut usable = Family::new(
+            "barograph.push.persistent_queue.usable",
+            "",
+            Kind::Gauge,
+            "1 where the persistent queue can be used, 0 where requests wait in memory only: it cannot be \
+             opened, read or written, or its directory was removed and cannot be made again.",
+        );
+        let mut failures = Family::new(
+            "barograph.push.persistent_queue.failures",
+            "{failure}",
+            Kind::Counter,
+            "Failed attempts to open, read or write the persistent queue.",
+        );
+        for ledger in &*self.ledgers {
+            let Some(queue) = ledger.inner.queue.get() else {
+                continue;
+            };
+            let labels = [
+                ("signal", ledger.signal().as_str()),
+                ("reader", ledger.reader()),
+            ];
+            let is_usable = queue.is_usable.load(Ordering::Relaxed);
+            usable.count(&labels, is_usable.into(), None);
+            let start = Some(ledger.inner.born).filter(|born| *born > 0);
+            for (operation, kinds) in QueueOperation::ALL.iter().zip(&queue.failures) {
+                kinds.read(|kind, count| {
+                    let labels = [
+                        labels[0],
+                        labels[1],
+                        ("operation", operation.as_str()),
+                        ("error.type", kind.as_deref().unwrap_or_default()),
+                    ];
+                    failures.count(&labels, *count, start);
+                });
+            }
+        }
+        families.extend([usable, failures]);
+    }
+
+    /// Adds the exporter families of one signal.
+    fn exporter(&self, signal: Signal, names: [&str; 2], unit: &str, families: &mut Vec<Family>) {
+        let mut exported = Family::new(
+            names[0],
+            unit,
+            Kind::Counter,
+            "Items whose export has finished; with error.type those that did not arrive.",
+        );
+        let mut inflight = Family::new(
+            names[1],
+            unit,
+            Kind::UpDownCounter,
+            "Items whose export is under way.",
+        );
+        for ledger in self.of(signal) {
+            let totals = ledger.snapshot();
+            let start = start(&totals);
+            let labels = exporter_labels(ledger, &None);
+            exported.count(&refs(&labels), totals.exported, start);
+            inflight.count(&refs(&labels), ledger.inflight(), None);
+            ledger.inner.failed.read(|kind, count| {
+                let labels = exporter_labels(ledger, kind);
+                exported.count(&refs(&labels), *count, start);
+            });
+        }
+        if !exported.rows.is_empty() {
+            families.extend([exported, inflight]);
+        }
+    }
+
+    /// Adds the queue families of one signal.
+    fn processor(&self, signal: Signal, kind: &str, families: &mut Vec<Family>) {
+        let unit = match signal {
+            Signal::Traces => "{span}",
+            _ => "{log_record}",
+        };
+        let family = |name: &str, of, help| {
+            Family::new(&format!("otel.sdk.processor.{kind}.{name}"), unit, of, help)
+        };
+        let mut size = family("queue.size", Kind::UpDownCounter, "Items in the queue.");
+        let mut capacity = family(
+            "queue.capacity",
+            Kind::UpDownCounter,
+            "Items that the queue can hold.",
+        );
+        let mut processed = family(
+            "processed",
+            Kind::Counter,
+            "Items that were handed to the exporter; with error.type those that never were.",
+        );
+        let component = match signal {
+            Signal::Traces => "batching_span_processor",
+            _ => "batching_log_processor",
+        };
+        for ledger in self.of(signal) {
+            let Some(backlog) = ledger.inner.backlog.get() else {
+                continue;
+            };
+            let account = ledger.account();
+            let start = Some(ledger.inner.born).filter(|born| *born > 0);
+            let name = format!("{component}/{}", ledger.reader());
+            let labels = [
+                ("otel.component.type", component),
+                ("otel.component.name", &name),
+            ];
+            size.count(&labels, account.waiting, None);
+            capacity.count(&labels, backlog.capacity(), None);
+            processed.count(&labels, account.taken, start);
+            for (error, count) in [
+                ("queue_full", account.refused),
+                ("already_shutdown", account.too_late),
+            ] {
+                let labels = [labels[0], labels[1], ("error.type", error)];
+                processed.count(&labels, count, start);
+            }
+        }
+        families.extend([size, capacity, processed]);
+    }
+
+    fn durations(&self, families: &mut Vec<Family>) {
+        let mut operations = Family::new(
+            "otel.sdk.exporter.operation.duration",
+            "s",
+            Kind::Histogram,
+            "How long the export of a request took, all its tries together.",
+        );
+        let mut collections = Family::new(
+            "otel.sdk.metric_reader.collection.duration",
+            "s",
+            Kind::Histogram,
+            "How long it took to collect and encode all metrics for a reader.",
+        );
+        for ledger in &*self.ledgers {
+            let inner = &ledger.inner;
+            operations.durations(&inner.operations, ledger, |kind| {
+                exporter_labels(ledger, kind)
+            });
+            if ledger.signal() != Signal::Metrics {
+                continue;
+            }
+            let name = format!("periodic_metric_reader/{}", ledger.reader());
+            collections.durations(&inner.collections, ledger, |kind| {
+                let mut labels = vec![
+                    ("otel.component.type", "periodic_metric_reader".to_owned()),
+                    ("otel.component.name", name.clone()),
+                ];
+                labels.extend(error_label(kind));
+                labels
+            });
+        }
+        families.extend([operations, collections]);
+    }
+
+    fn of(&self, signal: Signal) -> impl Iterator<Item = &Ledger> {
+        let ledgers = self.ledgers.iter();
+        ledgers.filter(move |ledger| ledger.signal() == signal)
+    }
+}
+
+impl Source for LedgerSource {
+    fn collect(&self) -> Vec<Arc<dyn FamilyView>> {
+        let mut families = Vec::new();
+        self.account(&mut families);
+        self.persistent_queues(&mut families);
+        let points = [
+            "otel.sdk.exporter.metric_data_point.exported",
+            "otel.sdk.exporter.metric_data_point.inflight",
+        ];
+        self.exporter(Signal::Metrics, points, "{data_point}", &mut families);
+        let spans = [
+            "otel.sdk.exporter.span.exported",
+            "otel.sdk.exporter.span.inflight",
+        ];
+        self.exporter(Signal::Traces, spans, "{span}", &mut families);
+        let records = [
+            "otel.sdk.exporter.log.exported",
+            "otel.sdk.exporter.log.inflight",
+        ];
+        self.exporter(Signal::Logs, records, "{log_record}", &mut families);
+        self.processor(Signal::Traces, "span", &mut families);
+        self.processor(Signal::Logs, "log", &mut families);
+        self.durations(&mut families);
+        let filled = families
+            .into_iter()
+            .filter(|family| !family.rows.is_empty());
+        filled
+            .map(|family| Arc::new(family) as Arc<dyn FamilyView>)
+            .collect()
+    }
+}
+
+/// Returns the time at which the totals begin, if it is known.
+fn start(totals: &Totals) -> Option<u64> {
+    (totals.start_unix_nano > 0).then_some(totals.start_unix_nano)
+}
+
+fn exporter_labels(ledger: &Ledger, kind: &ErrorType) -> Vec<(&'static str, String)> {
+    let target = &ledger.inner.target;
+    let mut labels = vec![
+        ("otel.component.type", target.component_type.to_owned()),
+        (
+            "otel.component.name",
+            format!("{}/{}", target.component_type, ledger.reader()),
+        ),
+        ("server.address", target.host.clone()),
+    ];
+    labels.extend(target.port.map(|port| ("server.port", port.to_string())));
+    labels.extend(error_label(kind));
+    labels
+}
+
+fn error_label(kind: &ErrorType) -> Option<(&'static str, String)> {
+    kind.as_ref().map(|kind| ("error.type", kind.to_string()))
+}
+
+fn refs<'a>(labels: &'a [(&'static str, String)]) -> Vec<(&'a str, &'a str)> {
+    labels
+        .iter()
+        .map(|(name, value)| (*name, &**value))
+        .collect()
+}
+
+/// A family at the moment it was collected.
+struct Family {
+    descriptor: Arc<Descriptor>,
+    rows: Vec<Row>,
+}
+
+struct Row {
+    labels: PackedLabels,
+    cells: Cells,
+    start_unix_nano: Option<u64>,
+}
+
+enum Cells {
+    Count(u64),
+    Durations(Durations),
+}
+
+impl Family {
+    fn new(name: &str, unit: &str, kind: Kind, help: &str) -> Self {
+        let mut descriptor = Descriptor::new(name, kind);
+        descriptor.unit = unit.into();
+        descriptor.help = help.into();
+        descriptor.bounds = (kind == Kind::Histogram).then(Bounds::http_seconds);
+        Family {
+            descriptor: Arc::new(descriptor),
+            rows: Vec::new(),
+        }
+    }
+
+    fn count(&mut self, labels: &[(&str, &str)], count: u64, start_unix_nano: Option<u64>) {
+        self.rows.push(Row {
+            labels: labels.iter().copied().collect(),
+            cells: Cells::Count(count),
+            start_unix_nano,
+        });
+    }
+
+    fn durations(
+        &mut self,
+        kinds: &Kinds<Durations>,
+        ledger: &Ledger,
+        labels: impl Fn(&ErrorType) -> Vec<(&'static str, String)>,
+    ) {
+        let start = start(&ledger.snapshot());
+        kinds.read(|kind, durations| {
+            self.rows.push(Row {
+                labels: refs(&labels(kind)).into_iter().collect(),
+                cells: Cells::Durations(durations.clone()),
+                start_unix_nano: start,
+            });
+        });
+    }
+}
+
+impl FamilyView for Family {
+    fn descriptor(&self) -> Arc<Descriptor> {
+        Arc::clone(&self.descriptor)
+    }
+
+    fn read(&self, from: usize, show: &mut dyn FnMut(&Point<'_>)) -> Option<usize> {
+        // There is a row for each pipeline and reason or kind of error: few enough to show at once.
+        for (index, row) in self.rows.iter().enumerate().skip(from) {
+            let value = match (&row.cells, &self.descriptor.bounds) {
+                (Cells::Count(count), _) => Value::U64(*count),
+                (Cells::Durations(durations), Some(bounds)) => Value::Histogram(HistogramValue {
+                    bounds,
+                    buckets: &durations.buckets,
+                    sum: durations.sum,
+                    has_negative: false,
+                }),
+                (Cells::Durations(_), None) => continue,
+            };
+            let mut point = Point::new(index, row.labels.inline(), value);
+            point.start_unix_nano = row.start_unix_nano;
+            show(&point);
+        }
+        None
+    }
+}

@@ -1,0 +1,207 @@
+//! The pipeline, which exports one signal to one receiver.
+//!
+//! A pipeline begins an export cycle every interval: its feed collects, and it sends one request after
+//! the other. A request that could not be sent is handled according to its contents:
+//!
+//! * **State of metrics** is superseded: the next cycle reports it again, and its items are then
+//!   dropped as [`Superseded`](crate::Reason::Superseded).
+//! * **Deltas that may have arrived** are sent again unchanged, before anything newer. The receiver
+//!   may see them twice; as part of a newer request they would certainly be counted twice.
+//! * **Spans and log records**, which are reported only once, are also sent again unchanged.
+//! * **With a persistent queue** all of these are written to it, and are sent from there, in order,
+//!   when the receiver is back.
+//!
+//! While the receiver is unavailable nothing is collected, except for the one request that shows
+//! whether it is back; with a persistent queue, collection continues. Memory holds one request at a
+//! time, and one that is kept to be sent again.
+//!
+//! A cycle starts early when a batch waits in the queue of its feed and the producer notifies the
+//! pipeline.
+//!
+//! Whatever panics in a pipeline, its task continues: see [`task`].
+
+mod caught;
+mod orders;
+mod tell;
+mod send;
+mod store;
+mod worker;
+mod line;
+mod round;
+mod task;
+
+use std::fmt;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::feed::Feed;
+use crate::journal::{Journal, JournalConfig};
+use crate::ledger::Ledger;
+use crate::moment::LONGEST;
+use crate::retry::RetryPolicy;
+use crate::transport::Transport;
+use crate::wake::Wake;
+
+use store::Persistent;
+
+pub(super) use orders::{Order, OrderKind};
+pub(super) use store::Store;
+#[cfg(test)]
+pub(super) use store::{Appended, Extent, Files, StoreError};
+pub(super) use task::Task;
+pub(super) use tell::Hook;
+
+/// The times at which a pipeline acts, and its time limits.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Schedule {
+    interval: Duration,
+    timeout: Duration,
+    request_timeout: Duration,
+}
+
+impl Schedule {
+    /// Creates the default schedule: a cycle every 60 s, which may take 30 s; a request may take 10 s,
+    /// including all its attempts.
+    ///
+    /// Source: OpenTelemetry 1.60, `OTEL_METRIC_EXPORT_INTERVAL`, `OTEL_METRIC_EXPORT_TIMEOUT` and
+    /// `OTEL_EXPORTER_OTLP_TIMEOUT`.
+    pub fn new() -> Self {
+        Schedule {
+            interval: Duration::from_secs(60),
+            timeout: Duration::from_secs(30),
+            request_timeout: Duration::from_secs(10),
+        }
+    }
+
+    /// Sets the time between two cycles. The first cycle begins at a random moment within the first
+    /// interval, so that a fleet that starts at once does not push at once.
+    #[must_use]
+    pub fn with_interval(mut self, interval: Duration) -> Self {
+        self.interval = interval.clamp(SHORTEST, LONGEST);
+        self
+    }
+
+    /// Sets the time limit of a cycle.
+    #[must_use]
+    pub fn with_timeout(mut self, timeout: Duration) -> Self {
+        self.timeout = timeout.clamp(SHORTEST, LONGEST);
+        self
+    }
+
+    /// Sets the time limit of a request, which covers all its attempts and the pauses between them.
+    #[must_use]
+    pub fn with_request_timeout(mut self, timeout: Duration) -> Self {
+        self.request_timeout = timeout.clamp(SHORTEST, LONGEST);
+        self
+    }
+}
+
+impl Default for Schedule {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// A feed and a transport, with the schedule, the retry policy and the persistent queue between them.
+#[must_use = "nothing is pushed until a driver runs it"]
+pub struct Pipeline {
+    ledger: Ledger,
+    feed: Box<dyn Feed>,
+    transport: Box<dyn Transport>,
+    schedule: Schedule,
+    retry: RetryPolicy,
+    store: Option<Box<dyn Store>>,
+    wake: Option<Wake>,
+}
+
+impl Pipeline {
+    /// Creates a pipeline with the default schedule and retry policy. It records everything it does in
+    /// the ledger, which also counts the queue that its feed takes from.
+    pub fn new(ledger: Ledger, feed: Box<dyn Feed>, transport: Box<dyn Transport>) -> Self {
+        if let Some(backlog) = feed.backlog() {
+            ledger.attach(backlog);
+        }
+        Pipeline {
+            ledger,
+            feed,
+            transport,
+            schedule: Schedule::new(),
+            retry: RetryPolicy::new(),
+            store: None,
+            wake: None,
+        }
+    }
+
+    /// Sets the schedule.
+    pub fn with_schedule(mut self, schedule: Schedule) -> Self {
+        self.schedule = schedule;
+        self
+    }
+
+    /// Sets the retry policy.
+    pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
+        self.retry = retry;
+        self
+    }
+
+    /// Sets a notification that starts a cycle.
+    pub fn with_wake(mut self, wake: Wake) -> Self {
+        self.wake = Some(wake);
+        self
+    }
+
+    /// Stores requests that cannot be delivered in this persistent queue, and continues from the
+    /// totals stored in it.
+    pub fn with_journal(self, journal: Journal) -> Self {
+        self.ledger
+            .restore(&journal.totals(), journal.pending_items());
+        self.with_store(Box::new(Persistent::from(journal)))
+    }
+
+    /// Does the same as [`with_journal`](Self::with_journal), with the persistent queue in this
+    /// directory. If it cannot be opened, requests that cannot be delivered wait in memory, as far as
+    /// there is room, until it can: a read-only disk, or another process that uses the directory, does
+    /// not prevent the start. The failure is reported, and counted in
+    /// `barograph.push.persistent_queue.failures`.
+    ///
+    /// When a service is replaced by its next version, both use the same directory for a while. The
+    /// new process takes it over within a minute after the old one has ended, with everything that
+    /// waits in it.
+    pub fn with_journal_in(self, directory: impl Into<PathBuf>, config: JournalConfig) -> Self {
+        let directory = directory.into();
+        match Journal::open(&directory, config.clone()) {
+            Ok(journal) => self.with_journal(journal),
+            Err(error) => self.with_store(Box::new(Persistent::closed(directory, config, &error))),
+        }
+    }
+
+    /// Stores requests that cannot be delivered in this store.
+    pub(super) fn with_store(mut self, store: Box<dyn Store>) -> Self {
+        let closed_by = store.closed_by();
+        self.ledger.set_queue_usable(closed_by.is_none());
+        if let Some(error) = closed_by {
+            self.ledger.queue_failed(error.operation, error.error_type);
+        }
+        self.store = Some(store);
+        self
+    }
+
+    /// Returns the account of the pipeline.
+    pub fn ledger(&self) -> &Ledger {
+        &self.ledger
+    }
+}
+
+impl fmt::Debug for Pipeline {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pipeline")
+            .field("ledger", &self.ledger)
+            .field("target", self.transport.target())
+            .field("schedule", &self.schedule)
+            .field("retry", &self.retry)
+            .finish_non_exhaustive()
+    }
+}
+
+/// The shortest time that a schedule can contain.
+const SHORTEST: Duration = Duration::from_millis(1);

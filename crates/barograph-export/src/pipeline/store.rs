@@ -1,0 +1,230 @@
+//! The persistent queue of a pipeline, in which requests survive an outage and the end of the process.
+//!
+//! A pipeline never depends on it. If it cannot be opened, read or written at present, the pipeline
+//! works without it: requests wait in memory as far as there is room, and the operation is retried.
+//! Such an error says nothing about the contents of the disk, so nothing is dropped because of it.
+
+use crate::ledger::{QueueOperation, Totals};
+use crate::report::Event;
+use barograph_encode::otlp::Request;
+
+use std::error::Error as _;
+use std::io;
+use std::path::PathBuf;
+
+use crate::journal::{AppendError, Integrity, Journal, JournalConfig, JournalError, io_error_type};
+
+/// Stores requests during an outage.
+pub(crate) trait Store: Send {
+    /// Opens the store, if it is not open. Takes as long as it takes to read all its contents.
+    fn open(&mut self) -> Result<(), StoreError>;
+    /// Returns the reason why it is not open, or `None` if it is open. A store that is not open holds
+    /// nothing.
+    fn closed_by(&self) -> Option<&StoreError>;
+    /// Detects files that were removed or replaced, and recreates them.
+    fn check(&mut self, extent: Extent) -> Result<Files, StoreError>;
+    /// Appends a request.
+    fn append(&mut self, request: &Request) -> Appended;
+    /// Returns the oldest request.
+    fn oldest(&mut self) -> Result<Option<Request>, StoreError>;
+    /// Removes the oldest request.
+    fn remove_oldest(&mut self);
+    /// Ensures that everything is on the disk.
+    fn sync(&mut self) -> Result<(), StoreError>;
+    /// Returns the number of items in all requests.
+    fn pending_items(&self) -> u64;
+    /// Returns the number of items in requests that were dropped to make room for newer ones, so far.
+    fn overflowed_items(&self) -> u64;
+    /// Returns the number of items in requests that others put there while it was open, so far.
+    fn found_items(&self) -> u64;
+    /// Returns the stored totals.
+    fn totals(&self) -> Totals;
+    /// Stores the totals along with the requests.
+    fn set_totals(&mut self, totals: &Totals) -> Result<(), StoreError>;
+}
+
+/// The result of appending a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Appended {
+    Kept,
+    /// There is no room for it.
+    Full,
+    /// It could not be written at present.
+    Failed(StoreError),
+}
+
+/// The files of a persistent queue to check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// The files that are being written.
+    Written,
+    /// All files.
+    All,
+}
+
+/// The result of checking the files of a persistent queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Files {
+    Unchanged,
+    /// Some files were removed or replaced.
+    Changed,
+}
+
+/// The reason why the persistent queue cannot be used at present.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct StoreError {
+    /// The operation that failed.
+    pub(crate) operation: QueueOperation,
+    /// The kind of error, as in `error.type`.
+    pub(crate) error_type: &'static str,
+    /// A message for people.
+    pub(crate) message: String,
+}
+
+impl StoreError {
+    /// Returns the event that reports this error.
+    pub(super) fn event(&self) -> Event {
+        let tried = match self.operation {
+            QueueOperation::Open => "opened",
+            QueueOperation::Read => "read",
+            QueueOperation::Write => "written",
+        };
+        Event::PersistentQueueFailed {
+            error_type: self.error_type.into(),
+            message: format!("the persistent queue cannot be {tried}: {}", self.message),
+        }
+    }
+}
+
+/// A queue in a directory, which is opened as soon as that is possible.
+pub(super) struct Persistent {
+    directory: PathBuf,
+    config: JournalConfig,
+    journal: Result<Journal, StoreError>,
+}
+
+impl Persistent {
+    /// Creates a queue that could not be opened.
+    pub(super) fn closed(directory: PathBuf, config: JournalConfig, error: &JournalError) -> Self {
+        Persistent {
+            directory,
+            config,
+            journal: Err(failed(QueueOperation::Open, error)),
+        }
+    }
+}
+
+impl From<Journal> for Persistent {
+    fn from(journal: Journal) -> Self {
+        Persistent {
+            directory: journal.directory().to_owned(),
+            config: journal.config().clone(),
+            journal: Ok(journal),
+        }
+    }
+}
+
+impl Store for Persistent {
+    fn open(&mut self) -> Result<(), StoreError> {
+        if self.journal.is_err() {
+            let opened = Journal::open(&self.directory, self.config.clone());
+            self.journal = opened.map_err(|error| failed(QueueOperation::Open, &error));
+        }
+        self.journal.as_ref().map(|_| ()).map_err(Clone::clone)
+    }
+
+    fn closed_by(&self) -> Option<&StoreError> {
+        self.journal.as_ref().err()
+    }
+
+    fn check(&mut self, extent: Extent) -> Result<Files, StoreError> {
+        let Ok(journal) = &mut self.journal else {
+            return Ok(Files::Unchanged);
+        };
+        let checked = match extent {
+            Extent::Written => journal.check_written_files(),
+            Extent::All => journal.check(),
+        };
+        match checked {
+            Ok(Integrity::Intact) => Ok(Files::Unchanged),
+            Ok(Integrity::Repaired) => Ok(Files::Changed),
+            Err(error) => Err(failed(QueueOperation::Write, &error)),
+        }
+    }
+
+    fn append(&mut self, request: &Request) -> Appended {
+        match self.journal.as_mut().map(|journal| journal.append(request)) {
+            Ok(Ok(())) => Appended::Kept,
+            Ok(Err(AppendError::Full { .. } | AppendError::TooLarge { .. })) => Appended::Full,
+            Ok(Err(AppendError::Unusable { source })) => {
+                Appended::Failed(failed(QueueOperation::Write, &source))
+            }
+            Ok(Err(AppendError::Io { source })) => {
+                Appended::Failed(failed_io(QueueOperation::Write, &source))
+            }
+            Err(error) => Appended::Failed(error.clone()),
+        }
+    }
+
+    fn oldest(&mut self) -> Result<Option<Request>, StoreError> {
+        let oldest = self.journal.as_mut().map_or(Ok(None), Journal::oldest);
+        oldest.map_err(|error| failed(QueueOperation::Read, &error))
+    }
+
+    fn remove_oldest(&mut self) {
+        if let Ok(journal) = &mut self.journal {
+            journal.remove_oldest();
+        }
+    }
+
+    fn sync(&mut self) -> Result<(), StoreError> {
+        let synced = self.journal.as_mut().map_or(Ok(()), Journal::sync);
+        synced.map_err(|error| failed(QueueOperation::Write, &error))
+    }
+
+    fn pending_items(&self) -> u64 {
+        self.journal.as_ref().map_or(0, Journal::pending_items)
+    }
+
+    fn overflowed_items(&self) -> u64 {
+        let lost = self.journal.as_ref().map(Journal::lost);
+        lost.unwrap_or_default().overflow.items
+    }
+
+    fn found_items(&self) -> u64 {
+        self.journal.as_ref().map_or(0, Journal::found_items)
+    }
+
+    fn totals(&self) -> Totals {
+        self.journal
+            .as_ref()
+            .map(Journal::totals)
+            .unwrap_or_default()
+    }
+
+    fn set_totals(&mut self, totals: &Totals) -> Result<(), StoreError> {
+        let journal = self.journal.as_mut();
+        let kept = journal.map_or(Ok(()), |journal| journal.set_totals(totals));
+        kept.map_err(|error| failed_io(QueueOperation::Write, &error))
+    }
+}
+
+fn failed(operation: QueueOperation, error: &JournalError) -> StoreError {
+    let message = match error.source() {
+        Some(cause) => format!("{error}: {cause}"),
+        None => error.to_string(),
+    };
+    StoreError {
+        operation,
+        error_type: error.error_type(),
+        message,
+    }
+}
+
+fn failed_io(operation: QueueOperation, error: &io::Error) -> StoreError {
+    StoreError {
+        operation,
+        error_type: io_error_type(error),
+        message: error.to_string(),
+    }
+}

@@ -1,0 +1,143 @@
+//! Builds requests from the records of a queue.
+
+use std::fmt;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use barograph_model::log::LogRecord;
+use barograph_model::span::SpanRecord;
+
+use crate::feed::{Fate, Feed, Oversized};
+use crate::inflow::{Backlog, Inflow};
+use barograph_encode::otlp::{Request, Signal, WriteRecords, Written};
+
+/// Builds requests from spans.
+pub type SpanFeed = RecordFeed<SpanRecord>;
+
+/// Builds requests from log records.
+pub type LogFeed = RecordFeed<LogRecord>;
+
+/// Builds requests from the records in a queue, in the order in which they arrived.
+///
+/// An export cycle takes everything that is in the queue when it begins, one request at a time, and
+/// takes nothing while a request is in flight. So memory is bounded by the queue and one request;
+/// while the receiver is unavailable, the queue is what refuses new records.
+pub struct RecordFeed<T> {
+    inflow: Arc<dyn Inflow<T>>,
+    writer: Box<dyn WriteRecords<T>>,
+    /// Records that were taken out of the queue and are not in a request yet.
+    batch: Vec<Box<T>>,
+    /// The number of records taken out so far.
+    taken: u64,
+    /// The value of `taken` at which this cycle ends.
+    until: u64,
+    oversized: Oversized,
+    given: Option<Request>,
+    /// True if `next` must return the last request again.
+    is_undone: bool,
+}
+
+impl<T: Send + 'static> RecordFeed<T> {
+    /// Creates a feed for this queue, which must have no other consumer.
+    pub fn new(inflow: Arc<dyn Inflow<T>>, writer: impl WriteRecords<T> + 'static) -> Self {
+        RecordFeed {
+            inflow,
+            writer: Box::new(writer),
+            batch: Vec::new(),
+            taken: 0,
+            until: 0,
+            oversized: Oversized::default(),
+            given: None,
+            is_undone: false,
+        }
+    }
+
+    /// Fills the batch from the queue, up to the end of this cycle.
+    fn fill(&mut self) {
+        let room = self.writer.at_most().saturating_sub(self.batch.len());
+        let left = self.until.saturating_sub(self.taken);
+        let most = room.min(usize::try_from(left).unwrap_or(usize::MAX));
+        if most == 0 {
+            return;
+        }
+        let before = self.batch.len();
+        for _ in 0..LOOKS {
+            self.inflow.take(most, &mut self.batch);
+            if !self.batch.is_empty() {
+                break;
+            }
+            // A producer was interrupted while putting a record in; see `Backlog::accepted`.
+            std::thread::sleep(A_MOMENT);
+        }
+        let taken = self.batch.len().saturating_sub(before);
+        self.taken = self.taken.saturating_add(taken as u64);
+    }
+}
+
+impl<T: Send + 'static> Feed for RecordFeed<T> {
+    fn signal(&self) -> Signal {
+        self.writer.signal()
+    }
+
+    fn begin(&mut self, _now: SystemTime) {
+        self.until = self.inflow.accepted();
+    }
+
+    fn next(&mut self) -> Option<Request> {
+        if !std::mem::take(&mut self.is_undone) {
+            self.given = None;
+        }
+        while self.given.is_none() {
+            self.fill();
+            let Some(written) = self.writer.write(&self.batch) else {
+                break;
+            };
+            let records = self.batch.drain(..written.records());
+            self.inflow.give_back(records, written.bytes());
+            match written {
+                Written::Request(request) => self.given = Some(request),
+                Written::TooLarge { bytes } => {
+                    self.oversized.items = self.oversized.items.saturating_add(1);
+                    self.oversized.bytes = self.oversized.bytes.max(bytes);
+                }
+            }
+        }
+        self.given.clone()
+    }
+
+    fn settle(&mut self, fate: Fate) {
+        match fate {
+            Fate::Settled => self.given = None,
+            Fate::Undone => self.is_undone = self.given.is_some(),
+        }
+    }
+
+    fn is_overtaken(&self) -> bool {
+        false
+    }
+
+    fn backlog(&self) -> Option<Arc<dyn Backlog>> {
+        Some(Arc::clone(&self.inflow) as Arc<dyn Backlog>)
+    }
+
+    fn batch(&self) -> u64 {
+        self.writer.at_most() as u64
+    }
+
+    fn oversized(&mut self) -> Oversized {
+        std::mem::take(&mut self.oversized)
+    }
+}
+
+/// The number of attempts to take a record that was accepted but is not stored yet.
+const LOOKS: u32 = 20;
+const A_MOMENT: Duration = Duration::from_millis(1);
+
+impl<T> fmt::Debug for RecordFeed<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RecordFeed")
+            .field("signal", &self.writer.signal())
+            .field("taken", &self.taken)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,436 @@
+//! Records that are taken from a queue: each of them once, whatever happens to the receiver.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use barograph_model::snapshot::{Source as _, Value};
+use proptest::prelude::*;
+use tokio::time::{Instant, sleep};
+
+use super::queue::{BATCH, Queue, Ranges, arrived, pipeline};
+use super::world::{Act, MINUTE, Memory, SECOND, Telling, World};
+use crate::pipeline::Store as _;
+use crate::{
+    Event, Inflow, Ledger, LedgerSource, Reason, RecordFeed, Schedule, Target, Unfinished,
+};
+use barograph_encode::otlp::Signal;
+
+const MILLI: Duration = Duration::from_millis(1);
+
+fn world(script: impl FnMut(usize) -> Act + Send + 'static) -> World {
+    World::new(Telling::Events, script)
+}
+
+/// Returns a schedule whose regular cycles are a year apart.
+fn rarely() -> Schedule {
+    Schedule::new().with_interval(Duration::MAX)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_batch_is_sent_at_once_and_less_waits_for_the_round() {
+    let (world, queue) = (world(|_| Act::Take), Queue::new(100));
+    let (handle, _task) = world.run(pipeline(&world, &queue).with_schedule(rarely()));
+    queue.push(9);
+    sleep(MINUTE).await;
+    assert_eq!(world.tries(), 0);
+    assert_eq!(world.ledger.queued(), 9);
+    queue.push(1);
+    sleep(10 * MILLI).await;
+    assert_eq!(world.texts(), ["0:0:0:10"]);
+    // All of these are sent, including the last ones, which are less than a batch.
+    queue.push(25);
+    sleep(20 * MILLI).await;
+    assert_eq!(
+        world.texts()[1..],
+        ["10:0:10:20", "20:0:20:30", "30:0:30:35"]
+    );
+    queue.push(3);
+    sleep(MINUTE).await;
+    assert_eq!(world.tries(), 4);
+    assert_eq!(handle.flush_async(SECOND).await, Ok(()));
+    assert_eq!(arrived(&world).len(), 38);
+    assert_eq!(world.totals().exported, 38);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_comes_while_a_round_is_under_way_is_not_forgotten() {
+    let (world, queue) = (world(|_| Act::Take), Queue::new(100));
+    let (_handle, _task) = world.run(pipeline(&world, &queue).with_schedule(rarely()));
+    // A request takes 5 ms.
+    for _ in 0..400 {
+        queue.push(1);
+        sleep(MILLI / 3).await;
+    }
+    sleep(SECOND).await;
+    assert!(queue.waiting() < BATCH, "{} wait", queue.waiting());
+    assert_eq!(queue.numbers().refused, 0);
+    world.totals();
+}
+
+#[tokio::test(start_paused = true)]
+async fn batches_that_never_cease_to_wait_are_sent_one_after_the_other() {
+    let (world, queue) = (world(|_| Act::Take), Queue::new(60));
+    let (_handle, _task) = world.run(pipeline(&world, &queue).with_schedule(rarely()));
+    // One notification is enough: from then on, more than a batch waits at all times, for a second.
+    for _ in 0..200 {
+        queue.push(if queue.waiting() < 30 { 30 } else { 0 });
+        sleep(5 * MILLI).await;
+    }
+    assert!(world.totals().exported > 1000, "{:?}", world.totals());
+    sleep(SECOND).await;
+    assert!(queue.waiting() < BATCH);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_receiver_that_is_away_for_a_day_costs_the_queue_and_one_request() {
+    let is_up = Arc::new(AtomicBool::new(false));
+    let up = Arc::clone(&is_up);
+    let world = world(move |_| match up.load(Ordering::Relaxed) {
+        true => Act::Take,
+        false => Act::Setback(None),
+    });
+    let queue = Queue::new(200);
+    let schedule = Schedule::new().with_interval(5 * SECOND);
+    let (handle, task) = world.run(pipeline(&world, &queue).with_schedule(schedule));
+    for _ in 0..24 * 3600 {
+        queue.push(3);
+        sleep(SECOND).await;
+        world.totals();
+    }
+    // There is an attempt every five minutes: notifications do not cause any.
+    assert!((280..310).contains(&world.tries()), "{}", world.tries());
+    assert_eq!(queue.numbers().most, 200);
+    let accepted = queue.numbers().accepted;
+    assert!(
+        accepted <= 200 + 2 * BATCH as u64,
+        "{accepted} were taken in"
+    );
+    assert_eq!(world.ledger.queued(), accepted);
+    assert_eq!(world.dropped(Reason::QueueFull), 3 * 24 * 3600 - accepted);
+    is_up.store(true, Ordering::Relaxed);
+    sleep(6 * MINUTE).await;
+    assert_eq!(arrived(&world), Vec::from_iter(0..accepted));
+    let dropped = world.totals().dropped_in_all();
+    assert_eq!(dropped, world.dropped(Reason::QueueFull));
+    let events = world.events();
+    let [
+        Event::Away { .. },
+        Event::QueueFull { .. },
+        Event::Back { dropped: told, .. },
+    ] = &events[..]
+    else {
+        panic!("{events:?}");
+    };
+    assert_eq!(*told, dropped);
+    assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
+    task.await.unwrap();
+    assert_eq!(world.totals().produced, 3 * 24 * 3600);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_under_load_brings_what_was_there_and_ends() {
+    let (world, queue) = (world(|_| Act::Take), Queue::new(500));
+    let (handle, _task) = world.run(pipeline(&world, &queue).with_schedule(rarely()));
+    let load = tokio::spawn({
+        let queue = Arc::clone(&queue);
+        async move {
+            loop {
+                queue.push(2);
+                sleep(MILLI).await;
+            }
+        }
+    });
+    for _ in 0..20 {
+        sleep(33 * MILLI).await;
+        let before = queue.numbers().accepted;
+        let began = Instant::now();
+        assert_eq!(handle.flush_async(10 * SECOND).await, Ok(()));
+        assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
+        let arrived = arrived(&world);
+        assert!(arrived.len() as u64 >= before, "{before} were there");
+        world.totals();
+    }
+    load.abort();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_flush_is_complete_though_the_queue_was_full() {
+    let (world, queue) = (world(|_| Act::Take), Queue::new(30));
+    let (handle, _task) = world.run(pipeline(&world, &queue).with_schedule(rarely()));
+    queue.push(50);
+    assert_eq!(handle.flush_async(SECOND).await, Ok(()));
+    assert_eq!(world.totals().exported, 30);
+    assert_eq!(world.dropped(Reason::QueueFull), 20);
+    assert_eq!(world.events(), [Event::QueueFull { items: 20 }]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_sends_all_that_waits() {
+    let (world, queue) = (world(|_| Act::Take), Queue::new(100));
+    let (handle, task) = world.run(pipeline(&world, &queue).with_schedule(rarely()));
+    queue.push(95);
+    assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
+    task.await.unwrap();
+    assert_eq!(world.totals().exported, 95);
+    assert_eq!(world.events(), []);
+    // These come after the shutdown.
+    queue.push(5);
+    assert_eq!(world.totals().produced, 100);
+    assert_eq!(world.dropped(Reason::Shutdown), 5);
+    assert_eq!(world.dropped(Reason::QueueFull), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_left_in_the_queue_at_the_end_is_accounted_for() {
+    for (act, expected) in [(Act::Hang, "no answer"), (Act::Setback(None), "busy")] {
+        let world = world(move |_| act.clone());
+        let queue = Queue::new(100);
+        let (handle, task) = world.run(pipeline(&world, &queue));
+        queue.push(95);
+        let began = Instant::now();
+        assert_eq!(
+            handle.shutdown_async(2 * SECOND).await,
+            Err(Unfinished::Undelivered)
+        );
+        assert!(began.elapsed() <= 2 * SECOND);
+        task.await.unwrap();
+        assert_eq!(world.ledger.queued(), 0);
+        assert_eq!(world.dropped(Reason::Shutdown), 95);
+        assert_eq!(queue.waiting(), 0, "the queue is closed and empty");
+        let events = world.events();
+        let Some(Event::Left { items: 95, message }) = events.last() else {
+            panic!("{events:?}")
+        };
+        assert!(message.contains(expected), "{message}");
+        queue.push(1);
+        assert_eq!(world.totals().produced, 96);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn with_a_journal_an_outage_costs_no_record() {
+    let world = world(|_| Act::Setback(None));
+    // The queue has room for what arrives during the time limit of a request.
+    let (queue, memory) = (Queue::new(150), Memory::default());
+    let pipeline = pipeline(&world, &queue).with_store(Box::new(memory.clone()));
+    let schedule = Schedule::new().with_interval(5 * SECOND);
+    let (handle, task) = world.run(pipeline.with_schedule(schedule));
+    for _ in 0..3600 {
+        queue.push(12);
+        sleep(SECOND).await;
+    }
+    assert_eq!(queue.numbers().refused, 0);
+    // Notifications cause writes to the persistent queue, not attempts to send.
+    assert!(world.tries() < 30, "{}", world.tries());
+    assert!(memory.kept().requests.len() > 3600);
+    world.totals();
+    memory.check();
+    world.state().script = Box::new(|_| Act::Take);
+    sleep(10 * MINUTE).await;
+    assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
+    task.await.unwrap();
+    assert_eq!(arrived(&world), Vec::from_iter(0..12 * 3600));
+    assert_eq!(world.totals().dropped_in_all(), 0);
+    memory.check();
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_record_too_large_is_dropped_alone() {
+    let (world, queue) = (world(|_| Act::Take), Queue::new(100));
+    let inflow = Arc::clone(&queue) as Arc<dyn Inflow<u64>>;
+    let feed = RecordFeed::new(inflow, Ranges { too_large: 15 });
+    let (handle, _task) = world.run(world.pipeline_of(feed).with_schedule(rarely()));
+    queue.push(35);
+    assert_eq!(
+        handle.flush_async(SECOND).await,
+        Err(Unfinished::Undelivered)
+    );
+    let totals = world.totals();
+    assert_eq!((totals.produced, totals.exported), (35, 32));
+    assert_eq!(world.dropped(Reason::TooLarge), 3);
+    assert!(matches!(
+        world.events()[..],
+        [Event::TooLarge { bytes: 5000, .. }]
+    ));
+}
+
+#[derive(Clone, Debug)]
+enum Step {
+    Push(u64),
+    Wait(u64),
+    Flush(u64),
+}
+
+fn step() -> impl Strategy<Value = Step> {
+    prop_oneof![
+        5 => (0..60_u64).prop_map(Step::Push),
+        3 => (1..90_000_u64).prop_map(Step::Wait),
+        1 => (1..30_u64).prop_map(Step::Flush),
+    ]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn every_record_has_one_fate_whatever_the_receiver_does(
+        acts in prop::collection::vec(super::model::act(), 1..40),
+        steps in prop::collection::vec(step(), 1..30),
+        capacity in 1..80_usize,
+        journal in prop::option::of(0..6_usize),
+        too_large in prop_oneof![3 => Just(0), 1 => 7..40_u64],
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
+            .start_paused(true)
+            .build()
+            .unwrap();
+        runtime.block_on(check(acts, steps, capacity, journal, too_large));
+    }
+}
+
+async fn check(
+    acts: Vec<Act>,
+    steps: Vec<Step>,
+    capacity: usize,
+    room: Option<usize>,
+    too_large: u64,
+) {
+    let script = acts.clone();
+    let world = world(move |nth| script.get(nth).cloned().unwrap_or(Act::Take));
+    let (queue, memory) = (Queue::new(capacity), Memory::default());
+    let inflow = Arc::clone(&queue) as Arc<dyn Inflow<u64>>;
+    let feed = RecordFeed::new(inflow, Ranges { too_large });
+    let schedule = Schedule::new().with_interval(5 * SECOND);
+    let mut pipeline = world
+        .pipeline_of(feed)
+        .with_wake(queue.wake.clone())
+        .with_schedule(schedule);
+    if let Some(room) = room {
+        memory.kept().room = room;
+        pipeline = pipeline.with_store(Box::new(memory.clone()));
+    }
+    let (handle, task) = world.run(pipeline);
+    let mut pushed = 0;
+    for step in steps {
+        match step {
+            Step::Push(count) => {
+                queue.push(count);
+                pushed += count;
+            }
+            Step::Wait(millis) => sleep(Duration::from_millis(millis)).await,
+            Step::Flush(limit) => {
+                let _ = handle.flush_async(Duration::from_secs(limit)).await;
+            }
+        }
+        assert_eq!(world.totals().produced, pushed);
+    }
+    let _ = handle.shutdown_async(5 * SECOND).await;
+    task.await.unwrap();
+    let totals = world.totals();
+    memory.check();
+    assert_eq!(world.ledger.queued(), memory.pending_items());
+    assert_eq!(world.dropped(Reason::QueueFull), queue.numbers().refused);
+    assert_eq!(world.dropped(Reason::Superseded), 0);
+    let events = world.events();
+    let is_unaccounted = |event: &Event| matches!(event, Event::Unaccounted { .. });
+    assert!(!events.iter().any(is_unaccounted), "{events:?}");
+    // A request may arrive without an answer, and then is not exported. No record is in two requests.
+    let arrived = arrived(&world).len() as u64;
+    assert!(arrived >= totals.exported, "{totals:?}");
+}
+
+#[test]
+fn the_account_is_even_at_every_moment_concurrently() {
+    let ledger = Ledger::new(Signal::Traces, "test", &Target::default());
+    let queue = Queue::new(64);
+    ledger.attach(Arc::clone(&queue) as _);
+    let is_over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        let pushers: Vec<_> = (0..2)
+            .map(|_| scope.spawn(|| (0..20_000).for_each(|_| queue.push(1))))
+            .collect();
+        scope.spawn(|| {
+            let mut taken = Vec::new();
+            while !is_over.load(Ordering::Relaxed) {
+                queue.take(10, &mut taken);
+                let items = taken.drain(..).count() as u64;
+                ledger.produce(items);
+                ledger.export(items / 2);
+                ledger.drop(items - items / 2, Reason::Rejected);
+            }
+        });
+        scope.spawn(|| {
+            let mut before = 0;
+            while !is_over.load(Ordering::Relaxed) {
+                let (totals, queued) = ledger.balance();
+                assert_eq!(totals.produced, totals.settled() + queued);
+                assert!(totals.produced >= before);
+                before = totals.produced;
+            }
+        });
+        for pusher in pushers {
+            pusher.join().unwrap();
+        }
+        is_over.store(true, Ordering::Relaxed);
+    });
+    ledger.end(0);
+    let (totals, queued) = ledger.balance();
+    assert_eq!((totals.produced, queued), (40_000, 0));
+    assert_eq!(totals.settled(), 40_000);
+}
+
+/// Returns the values of a family, by the value of `error.type`.
+fn shown(ledger: &Ledger, name: &str) -> Vec<(String, u64)> {
+    let mut shown = Vec::new();
+    for family in LedgerSource::new([ledger.clone()]).collect() {
+        if &*family.descriptor().name != name {
+            continue;
+        }
+        family.read(0, &mut |point| {
+            let error = point.labels.iter().find(|(name, _)| *name == "error.type");
+            let Value::U64(value) = point.value else {
+                panic!("{:?}", point.value);
+            };
+            shown.push((error.map_or("", |(_, error)| error).to_owned(), value));
+        });
+    }
+    shown
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_queue_is_shown_as_the_conventions_name_it() {
+    let target = Target {
+        component_type: "otlp_http_span_exporter",
+        ..Target::default()
+    };
+    let ledger = Ledger::new(Signal::Traces, "test", &target);
+    let queue = Queue::new(30);
+    ledger.attach(Arc::clone(&queue) as _);
+    queue.push(35);
+    let mut taken = Vec::new();
+    queue.take(10, &mut taken);
+    ledger.produce(10);
+    let of = |name: &str| shown(&ledger, &format!("otel.sdk.processor.span.{name}"));
+    let row = |error: &str, value| (error.to_owned(), value);
+    assert_eq!(of("queue.size"), [row("", 20)]);
+    assert_eq!(of("queue.capacity"), [row("", 30)]);
+    let processed = [
+        row("", 10),
+        row("queue_full", 5),
+        row("already_shutdown", 0),
+    ];
+    assert_eq!(of("processed"), processed);
+    assert_eq!(ledger.end(0), 30);
+    let processed = [
+        row("", 10),
+        row("queue_full", 5),
+        row("already_shutdown", 20),
+    ];
+    assert_eq!(of("processed"), processed);
+    assert_eq!(of("queue.size"), [row("", 0)]);
+    // Collection is measured for metric readers only.
+    let collection = "otel.sdk.metric_reader.collection.duration";
+    assert_eq!(shown(&ledger, collection), []);
+}

@@ -1,0 +1,184 @@
+//! The state that all calls of one layer share.
+
+use barograph_core::family::Family;
+use barograph_core::histogram::Histogram;
+use barograph_core::labels::LabelSet;
+use barograph_core::registry::Registry;
+use barograph_core::report;
+use barograph_core::spec::RegisterError;
+use barograph_model::bounds::Bounds;
+use barograph_model::propagator::Propagators;
+use http::header::CONTENT_TYPE;
+use http::request::Parts;
+use http::{HeaderMap, Uri};
+
+use super::methods::Methods;
+use crate::http::TrustedProxies;
+use crate::http::settings::{Peer, peer_of};
+use crate::http::words::{host_and_port, port_text};
+use crate::lifecycle::Layers;
+use barograph_core::propagation::propagators;
+
+/// A predicate that returns true for calls that are recorded.
+type Filter = dyn Fn(&Parts) -> bool + Send + Sync;
+
+/// The settings of a layer.
+pub(super) struct Settings {
+    pub(super) filter: Option<Box<Filter>>,
+    pub(super) propagators: Option<Propagators>,
+    pub(super) methods: Methods,
+    pub(super) peer: Box<Peer>,
+    /// The proxies whose headers are trusted to name the client.
+    pub(super) proxies: Option<TrustedProxies>,
+    /// The called server, if it was configured.
+    pub(super) server: Option<Server>,
+}
+
+/// The address and port of a called server, with the port as a label value too.
+pub(super) struct Server {
+    pub(super) address: Box<str>,
+    pub(super) port: u16,
+    port_text: Box<str>,
+}
+
+impl Server {
+    pub(super) fn new(address: Box<str>, port: u16) -> Self {
+        Server {
+            address,
+            port,
+            port_text: port.to_string().into(),
+        }
+    }
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Settings {
+            filter: None,
+            propagators: None,
+            methods: Methods::default(),
+            peer: Box::new(peer_of),
+            proxies: None,
+            server: None,
+        }
+    }
+}
+
+impl Settings {
+    pub(super) fn propagators(&self) -> &Propagators {
+        let own = self.propagators.as_ref();
+        own.unwrap_or_else(|| propagators())
+    }
+
+    /// Returns true if this is a gRPC call that is to be recorded.
+    pub(super) fn wants(&self, request: &Parts) -> bool {
+        is_grpc(&request.headers) && self.filter.as_ref().is_none_or(|filter| filter(request))
+    }
+
+    /// Returns address and port of the called server: the configured ones, else those of the URI, else "".
+    pub(super) fn called<'a>(&'a self, uri: &'a Uri) -> (&'a str, &'a str) {
+        if let Some(server) = &self.server {
+            return (&server.address, &server.port_text);
+        }
+        let authority = uri.authority().map_or("", |authority| authority.as_str());
+        match host_and_port(authority) {
+            Some((address, _)) => (address, port_text(authority, uri.scheme_str())),
+            None => ("", ""),
+        }
+    }
+}
+
+/// Returns true if the content type is that of gRPC.
+pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
+    let kind = headers.get(CONTENT_TYPE);
+    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+}
+
+/// The side of the connection on which calls are recorded.
+#[derive(Clone, Copy, PartialEq)]
+pub(super) enum Side {
+    Server,
+    Client,
+}
+
+/// The labels of a call that a server answered. Labels that do not apply are empty.
+#[derive(LabelSet)]
+#[label(crate = "barograph_core")]
+pub(super) struct Answered<'a> {
+    #[label(name = "rpc.system.name")]
+    pub(super) system: &'a str,
+    #[label(name = "rpc.method")]
+    pub(super) method: &'a str,
+    #[label(name = "rpc.response.status_code")]
+    pub(super) status: &'a str,
+    #[label(name = "error.type")]
+    pub(super) error: &'a str,
+}
+
+/// The labels of a call that a client made. Labels that do not apply are empty.
+#[derive(LabelSet)]
+#[label(crate = "barograph_core")]
+pub(super) struct Made<'a> {
+    #[label(name = "rpc.system.name")]
+    pub(super) system: &'a str,
+    #[label(name = "rpc.method")]
+    pub(super) method: &'a str,
+    #[label(name = "rpc.response.status_code")]
+    pub(super) status: &'a str,
+    #[label(name = "error.type")]
+    pub(super) error: &'a str,
+    #[label(name = "server.address")]
+    pub(super) address: &'a str,
+    #[label(name = "server.port")]
+    pub(super) port: &'a str,
+}
+
+/// The duration histogram of one side. None if it could not be registered; then nothing is recorded.
+pub(super) enum Duration {
+    Server(Option<Family<Histogram, Answered<'static>>>),
+    Client(Option<Family<Histogram, Made<'static>>>),
+}
+
+/// The state that all calls of one layer share.
+pub(super) struct Recorder {
+    pub(super) settings: Settings,
+    pub(super) side: Side,
+    pub(super) duration: Duration,
+    pub(super) layers: Layers,
+}
+
+impl Recorder {
+    pub(super) fn new(registry: &Registry, settings: Settings, side: Side) -> Self {
+        let (name, help) = match side {
+            Side::Server => (
+                "rpc.server.call.duration",
+                "Duration of calls that were answered.",
+            ),
+            Side::Client => (
+                "rpc.client.call.duration",
+                "Duration of calls that were made.",
+            ),
+        };
+        let duration = registry
+            .histogram(name)
+            .with_help(help)
+            .with_unit("s")
+            .with_bounds(Bounds::http_seconds());
+        let duration = match side {
+            Side::Server => Duration::Server(reported(duration.family())),
+            Side::Client => Duration::Client(reported(duration.family())),
+        };
+        Recorder {
+            layers: Layers::new(registry),
+            settings,
+            side,
+            duration,
+        }
+    }
+}
+
+fn reported<T>(result: Result<T, RegisterError>) -> Option<T> {
+    result
+        .inspect_err(|error| report::report(format!("calls are not recorded: {error}")))
+        .ok()
+}

@@ -1,0 +1,168 @@
+//! One attempt to send a request, from the call of the service to the end of its response.
+
+use std::any::Any;
+use std::sync::Arc;
+
+use barograph_core::clock::Stopwatch;
+use http::header::HOST;
+use http::request::Parts;
+use http::{HeaderMap, StatusCode, Uri, Version, response};
+
+use super::attempts::Attempts;
+use super::recorder::{Recorder, Request};
+use crate::http::methods::Kind;
+use crate::http::spans::{self, Sent};
+use crate::http::words::{Server, port_text, version};
+use crate::lifecycle::{self, End};
+use barograph_tracing::instrument::OTHER;
+use barograph_tracing::instrument::OperationSpan;
+
+/// A request whose response a client is waiting for.
+pub struct Exchange {
+    recorder: Arc<Recorder>,
+    span: OperationSpan,
+    start: Stopwatch,
+    method: usize,
+    kind: Kind,
+    uri: Uri,
+    // The header `Host`, if the URL names no server.
+    host: HeaderMap,
+    status: Option<StatusCode>,
+    version: Option<Version>,
+    passed: u64,
+    /// Returns the kind of an error, if it is better known than by its type.
+    errors: fn(&dyn Any) -> Option<&'static str>,
+    ended: bool,
+}
+
+impl Exchange {
+    /// Begins one attempt. Returns none for requests that are not recorded.
+    ///
+    /// The current span is the parent of the new one.
+    pub(crate) fn begin(recorder: &Arc<Recorder>, request: &Parts) -> Option<Self> {
+        let settings = &recorder.settings;
+        if let Some(filter) = &settings.filter
+            && !filter(request)
+        {
+            return None;
+        }
+        let method = settings.methods.place(&request.method);
+        let template = (settings.template)(request);
+        let attempts = request.extensions.get::<Attempts>();
+        let span = spans::client(&Sent {
+            request,
+            methods: &settings.methods,
+            method,
+            template: template.as_ref(),
+            server: Server::of(&request.uri, &request.headers),
+            query: settings.query.as_deref(),
+            resends: attempts.map_or(0, Attempts::next),
+        });
+        let mut host = HeaderMap::new();
+        if request.uri.authority().is_none()
+            && let Some(value) = request.headers.get(HOST)
+        {
+            host.insert(HOST, value.clone());
+        }
+        Some(Exchange {
+            recorder: recorder.clone(),
+            span,
+            start: Stopwatch::start(),
+            method,
+            kind: Kind::of(&request.method),
+            uri: request.uri.clone(),
+            host,
+            status: None,
+            version: None,
+            passed: 0,
+            errors: |_| None,
+            ended: false,
+        })
+    }
+
+    /// Sets the function that names the kinds of errors.
+    #[cfg_attr(
+        not(feature = "reqwest-middleware"),
+        allow(dead_code, reason = "services of any kind have errors of any kind")
+    )]
+    pub(super) fn with_errors(mut self, errors: fn(&dyn Any) -> Option<&'static str>) -> Self {
+        self.errors = errors;
+        self
+    }
+
+    fn record(&mut self, end: End) {
+        self.ended = true;
+        let status = self.status.as_ref().map_or("", StatusCode::as_str);
+        let is_bad = |status: StatusCode| status.is_client_error() || status.is_server_error();
+        let error = match end {
+            End::Complete | End::Dropped if self.status.is_some_and(is_bad) => status,
+            End::Complete | End::Dropped => "",
+            End::Panic => "panic",
+            End::ServiceError(error) | End::BodyError(error) => error,
+            End::Upgrade => return,
+        };
+        if !error.is_empty() {
+            self.span.fail(error);
+        }
+        let Some(family) = &self.recorder.duration else {
+            return;
+        };
+        let server = Server::of(&self.uri, &self.host);
+        let (address, port) = match self.recorder.settings.known_hosts.have(server.address) {
+            true => (
+                server.address,
+                port_text(server.authority, Some(server.scheme)),
+            ),
+            false => (OTHER, ""),
+        };
+        let _entered = self.span.enter();
+        let request = Request {
+            method: self.recorder.settings.methods.name(self.method),
+            address,
+            port,
+            status,
+            version: self.version.and_then(version).unwrap_or_default(),
+            error,
+        };
+        let seconds = self.start.elapsed().as_secs_f64();
+        family.with(&request).observe(seconds);
+    }
+}
+
+impl lifecycle::Exchange for Exchange {
+    fn enter(&self) -> impl Sized + '_ {
+        self.span.enter()
+    }
+
+    fn respond(&mut self, head: &mut response::Parts) -> Option<End> {
+        let status = head.status.as_u16().into();
+        self.span.number("http.response.status_code", status);
+        if let Some(version) = version(head.version) {
+            self.span.text("network.protocol.version", version);
+        }
+        self.status = Some(head.status);
+        self.version = Some(head.version);
+        self.kind.end(head.status)
+    }
+
+    fn pass(&mut self, bytes: usize) -> u64 {
+        self.passed = self.passed.saturating_add(bytes as u64);
+        self.passed
+    }
+
+    fn fail(&mut self, error: &dyn Any) -> Option<&'static str> {
+        (self.errors)(error)
+    }
+
+    fn end(mut self, end: End) {
+        self.record(end);
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.record(End::of_drop());
+        }
+    }
+}

@@ -1,0 +1,143 @@
+//! The layer and its builder.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+
+use barograph_core::registry::Registry;
+use barograph_model::propagator::Propagators;
+use http::request::Parts;
+use tower_layer::Layer;
+
+use super::recorder::{Recorder, Settings};
+use super::service::HttpClient;
+use crate::http::route::Route;
+
+/// A layer that records the requests of the clients that it wraps. Clones share all state.
+#[derive(Clone)]
+pub struct HttpClientLayer {
+    pub(super) recorder: Arc<Recorder>,
+}
+
+impl HttpClientLayer {
+    /// Returns a builder with default settings.
+    pub fn builder() -> HttpClientLayerBuilder {
+        HttpClientLayerBuilder::default()
+    }
+}
+
+impl<S> Layer<S> for HttpClientLayer {
+    type Service = HttpClient<S>;
+
+    fn layer(&self, inner: S) -> HttpClient<S> {
+        HttpClient::new(inner, self.recorder.clone())
+    }
+}
+
+impl fmt::Debug for HttpClientLayer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpClientLayer").finish_non_exhaustive()
+    }
+}
+
+/// Configures and builds an [`HttpClientLayer`].
+#[derive(Default)]
+#[must_use = "nothing is recorded until `build`"]
+pub struct HttpClientLayerBuilder {
+    registry: Option<Registry>,
+    settings: Settings,
+}
+
+impl HttpClientLayerBuilder {
+    /// Records into this registry instead of the global one.
+    pub fn with_registry(mut self, registry: &Registry) -> Self {
+        self.registry = Some(registry.clone());
+        self
+    }
+
+    /// Records only the requests for which `filter` returns true. A later call replaces the filter.
+    ///
+    /// The current context is injected into the headers of the other requests too.
+    pub fn with_filter(mut self, filter: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
+        self.settings.filter = Some(Box::new(filter));
+        self
+    }
+
+    /// Sets the function that returns the template of a request's path, which spans are named after.
+    ///
+    /// By default it is a [`Route`] in the extensions of the request. It must never be derived from the
+    /// path.
+    pub fn with_template(
+        mut self,
+        template: impl Fn(&Parts) -> Option<Route> + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.template = Box::new(template);
+        self
+    }
+
+    /// Sets the methods that are label values; every other one is `_OTHER`. Case matters.
+    ///
+    /// By default they are those [set](crate::http::set_known_methods) for the process, else those of
+    /// RFC 9110, PATCH and QUERY.
+    pub fn with_known_methods(
+        mut self,
+        methods: impl IntoIterator<Item = impl Into<Box<str>>>,
+    ) -> Self {
+        self.settings.methods = methods.into_iter().collect();
+        self
+    }
+
+    /// Injects contexts with these propagators instead of
+    /// [those of the process](barograph_core::propagation::propagators).
+    pub fn with_propagators(mut self, propagators: Propagators) -> Self {
+        self.settings.propagators = Some(propagators);
+        self
+    }
+
+    /// Injects contexts only into requests to these hosts, instead of all. `*.example` matches every
+    /// host below `example`.
+    pub fn with_hosts(mut self, hosts: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
+        self.settings.hosts = hosts.into_iter().collect();
+        self
+    }
+
+    /// Sets the hosts that are label values as `server.address`; every other one is `_OTHER`, without a
+    /// port. `*.example` matches every host below `example`. By default all hosts are label values.
+    ///
+    /// This is for programs whose users choose where requests go. Spans show every host.
+    pub fn with_known_hosts(
+        mut self,
+        hosts: impl IntoIterator<Item = impl Into<Box<str>>>,
+    ) -> Self {
+        self.settings.known_hosts = hosts.into_iter().collect();
+        self
+    }
+
+    /// Sets the function that redacts the query of `url.full` in spans. By default parameters with the
+    /// name of a secret, and the signatures of signed URLs, become `REDACTED`.
+    pub fn with_query(
+        mut self,
+        query: impl Fn(&str) -> Cow<'_, str> + Send + Sync + 'static,
+    ) -> Self {
+        self.settings.query = Some(Box::new(query));
+        self
+    }
+
+    /// Registers the family and builds the layer.
+    ///
+    /// If the name is already registered with another definition, the conflict is reported and nothing
+    /// is recorded there.
+    pub fn build(self) -> HttpClientLayer {
+        let registry = self.registry.as_ref().unwrap_or_else(|| Registry::global());
+        HttpClientLayer {
+            recorder: Arc::new(Recorder::new(registry, self.settings)),
+        }
+    }
+}
+
+impl fmt::Debug for HttpClientLayerBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpClientLayerBuilder")
+            .finish_non_exhaustive()
+    }
+}

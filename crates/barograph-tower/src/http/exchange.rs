@@ -1,0 +1,229 @@
+//! One request, from the call of the service to the end of its response.
+
+use std::sync::Arc;
+
+use barograph_core::clock::Stopwatch;
+use barograph_model::context::TraceContext;
+use http::request::Parts;
+use http::{StatusCode, response};
+use http_body::Body;
+
+use super::axum::{self, Passed};
+use super::instruments::{Instruments, Request};
+use super::methods::Kind;
+use super::route::Route;
+use super::scheme::Scheme;
+use super::settings::Settings;
+use super::spans;
+use crate::lifecycle::{self, End, Layers, announced};
+use barograph_tracing::instrument::OperationSpan;
+
+/// The state that all requests of a layer share.
+pub(super) struct Recorder {
+    pub(super) settings: Settings,
+    pub(super) instruments: Instruments,
+    pub(super) layers: Layers,
+}
+
+/// A request that a server is processing.
+pub struct Exchange {
+    recorder: Arc<Recorder>,
+    span: OperationSpan,
+    start: Stopwatch,
+    method: usize,
+    scheme: Scheme,
+    kind: Kind,
+    route: Option<Route>,
+    request_size: RequestSize,
+    status: Option<StatusCode>,
+    response_size: u64,
+    /// True if an outer layer records the request.
+    is_nested: bool,
+    ended: bool,
+}
+
+impl Exchange {
+    /// Begins an exchange when a service is called. Returns none for requests that are not recorded.
+    ///
+    /// The current span is the parent of the new one; `linked` is another span context to link to.
+    pub(super) fn begin<B: Body + 'static>(
+        recorder: &Arc<Recorder>,
+        linked: Option<TraceContext>,
+        request: &Parts,
+        body: &mut B,
+    ) -> Option<Self> {
+        let settings = &recorder.settings;
+        if let Some(filter) = &settings.filter
+            && !filter(request)
+        {
+            return None;
+        }
+        let method = settings.methods.place(&request.method);
+        let route = (settings.route)(request);
+        let origin = settings.origin(request);
+        let scheme = settings.scheme(request, origin.as_ref());
+        let span = spans::server(&spans::Received {
+            settings,
+            request,
+            method,
+            route: route.as_ref(),
+            scheme,
+            origin,
+        });
+        if let Some(linked) = linked {
+            span.link(linked);
+        }
+        let exchange = Exchange {
+            span,
+            start: Stopwatch::start(),
+            method,
+            scheme,
+            kind: Kind::of(&request.method),
+            route,
+            request_size: RequestSize {
+                announced: announced(body, &request.headers),
+                passed: axum::count(body),
+            },
+            status: None,
+            response_size: 0,
+            is_nested: false,
+            ended: false,
+            recorder: recorder.clone(),
+        };
+        exchange.active(1);
+        Some(exchange)
+    }
+
+    /// Returns an exchange that records nothing, and only passes the route on to the outer layer.
+    pub(super) fn nested(recorder: &Arc<Recorder>, request: &Parts) -> Self {
+        Exchange {
+            span: OperationSpan::none(),
+            start: Stopwatch::start(),
+            method: 0,
+            scheme: recorder.settings.scheme,
+            kind: Kind::of(&request.method),
+            route: (recorder.settings.route)(request),
+            request_size: RequestSize {
+                announced: None,
+                passed: None,
+            },
+            status: None,
+            response_size: 0,
+            is_nested: true,
+            ended: true,
+            recorder: recorder.clone(),
+        }
+    }
+
+    fn record(&mut self, end: End) {
+        self.ended = true;
+        self.active(-1);
+        let end = match end {
+            End::Complete => None,
+            End::Dropped => Some("client_disconnect"),
+            End::Panic => Some("panic"),
+            End::ServiceError(_) => Some("service_error"),
+            End::BodyError(_) => Some("body_error"),
+            End::Upgrade => return,
+        };
+        let seconds = self.start.elapsed().as_secs_f64();
+        let (settings, instruments) = (&self.recorder.settings, &self.recorder.instruments);
+        let status = self.status.as_ref().map_or("", StatusCode::as_str);
+        let request = Request {
+            method: settings.methods.name(self.method),
+            route: self.route.as_ref().map_or("", Route::as_str),
+            status,
+            scheme: self.scheme.as_str(),
+            error: match end {
+                Some(error) => error,
+                None if self.status.is_some_and(|s| s.is_server_error()) => status,
+                None => "",
+            },
+        };
+        if !request.error.is_empty() {
+            self.span.fail(request.error);
+        }
+        let _entered = self.span.enter();
+        if let Some(family) = &instruments.duration {
+            family.with(&request).observe(seconds);
+        }
+        if let (Some(family), Some(size)) = (&instruments.request_size, self.request_size.get()) {
+            family.with(&request).observe(size as f64);
+        }
+        // Without a response there is no size, which differs from an empty response.
+        if let (Some(family), Some(_)) = (&instruments.response_size, self.status) {
+            family.with(&request).observe(self.response_size as f64);
+        }
+    }
+
+    fn active(&self, change: i64) {
+        let Recorder {
+            settings,
+            instruments,
+            ..
+        } = &*self.recorder;
+        if let Some(active) = instruments.active(settings, self.method, self.scheme) {
+            active.add(change);
+        }
+    }
+}
+
+impl lifecycle::Exchange for Exchange {
+    fn enter(&self) -> impl Sized + '_ {
+        self.span.enter()
+    }
+
+    fn respond(&mut self, head: &mut response::Parts) -> Option<End> {
+        if self.is_nested {
+            if let Some(route) = self.route.take() {
+                head.extensions.get_or_insert_with(|| route);
+            }
+            return None;
+        }
+        let status = head.status;
+        self.status = Some(status);
+        self.span
+            .number("http.response.status_code", status.as_u16().into());
+        if self.route.is_none()
+            && let Some(route) = head.extensions.get::<Route>()
+        {
+            let method = self.recorder.settings.methods.known(self.method);
+            spans::name_late(&self.span, method, route);
+            self.route = Some(route.clone());
+        }
+        self.kind.end(status)
+    }
+
+    fn pass(&mut self, bytes: usize) -> u64 {
+        self.response_size = self.response_size.saturating_add(bytes as u64);
+        self.response_size
+    }
+
+    fn end(mut self, end: End) {
+        if !self.ended {
+            self.record(end);
+        }
+    }
+}
+
+impl Drop for Exchange {
+    fn drop(&mut self) {
+        if !self.ended {
+            self.record(End::of_drop());
+        }
+    }
+}
+
+/// The size of a request body: the bytes that were read, else the announced length.
+struct RequestSize {
+    announced: Option<u64>,
+    passed: Option<Passed>,
+}
+
+impl RequestSize {
+    /// Returns the size, or none if the length was not announced and the bytes were not counted.
+    fn get(&self) -> Option<u64> {
+        let passed = self.passed.as_ref().and_then(Passed::get);
+        passed.or(self.announced)
+    }
+}

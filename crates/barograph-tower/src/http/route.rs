@@ -1,0 +1,63 @@
+//! Routes as label values.
+
+use std::fmt;
+use std::sync::Arc;
+
+use super::axum::Matched;
+
+/// The pattern of a route, such as `/orders/{id}`. Clones are cheap.
+///
+/// The number of routes must not depend on what clients request: do not derive one from the path.
+///
+/// ```
+/// use barograph_tower::http::Route;
+/// assert_eq!(Route::from("/orders/{id}").as_str(), "/orders/{id}");
+/// ```
+#[derive(Clone)]
+pub struct Route(Text);
+
+#[derive(Clone)]
+enum Text {
+    Static(&'static str),
+    Shared(Arc<str>),
+    Matched(Matched),
+}
+
+impl Route {
+    /// Returns the text of the route.
+    pub fn as_str(&self) -> &str {
+        match &self.0 {
+            Text::Static(route) => route,
+            Text::Shared(route) => route,
+            Text::Matched(route) => route.as_str(),
+        }
+    }
+
+    pub(super) fn matched(route: Matched) -> Self {
+        Route(Text::Matched(route))
+    }
+}
+
+impl fmt::Debug for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Route").field(&self.as_str()).finish()
+    }
+}
+
+impl From<&'static str> for Route {
+    fn from(route: &'static str) -> Self {
+        Route(Text::Static(route))
+    }
+}
+
+impl From<Arc<str>> for Route {
+    fn from(route: Arc<str>) -> Self {
+        Route(Text::Shared(route))
+    }
+}
+
+impl From<String> for Route {
+    fn from(route: String) -> Self {
+        Route(Text::Shared(route.into()))
+    }
+}

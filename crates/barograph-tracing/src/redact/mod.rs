@@ -1,0 +1,240 @@
+//! Hides secrets in fields and texts, by the names of fields and keys.
+//!
+//! The last words of a name decide: `password`, `DB_PASSWORD`, `newPassword`, `api-key` and `session_id`
+//! are names of secrets; `token_count`, `max_tokens`, `password_reset_enabled` and `key` are not. Of a
+//! field's name only the part after its last dot counts, so OpenTelemetry's `session.id` is kept.
+//! [`Redaction::default`] has the list.
+//!
+//! A field with such a name is hidden completely. Texts that contain names are searched: messages,
+//! errors, queries, URLs, and every value recorded in its `Debug` or `Display` form (`?value`,
+//! `%value`). In these texts the following is hidden:
+//!
+//! | where | examples |
+//! |---|---|
+//! | after `=`, `:`, `=>` or `:=` | `token=…`, `db password: …`, `a=1%26token%3D…` |
+//! | in quotes, also escaped | `"secret": "…"`, `{\"secret\":\"…\"}`, `token: b"…"` |
+//! | in brackets, all of it | `password: Some("…")`, `{"token":["…"]}`, `credentials: Login { … }` |
+//! | headers, with scheme and parameters | `Authorization: Bearer …`, `{"cookie": "a=…; b=…"}` |
+//! | arguments | `--password=…`, `--password …`, `["--password", "…"]` |
+//! | the user and password of a URL | `postgres://…:…@db`, `redirect=//…@host`, `http:\/\/…@host` |
+//!
+//! JSON stays valid JSON: a number, array or object becomes a string. Percent-encoding is decoded up to
+//! three times for the search, and stays in the text.
+//!
+//! The following is not hidden, because that would also hide too much that is not secret:
+//!
+//! * a secret under another name, alone in a sentence, or in a tuple of a name and a value without a
+//!   separator sign between them: `("password", "…")`;
+//! * a value passed to `record_str` under a name that belongs neither to a secret nor to a text that is
+//!   searched;
+//! * `true`, `false`, `null` and `None`; a number of up to four digits followed by words
+//!   (`token: 5 tokens left`); a path under the name `pwd` alone; paths of code (`token::parse`);
+//! * anything after a comma, semicolon or space in a value without quotes, except in headers.
+//!
+//! In a sentence the word after a name and a colon is hidden even if it is not a secret:
+//! `invalid token: expired`.
+
+mod names;
+mod view;
+mod value;
+mod scan;
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use barograph_model::value::{AnyValue, Attribute, Text};
+
+use self::names::{Before, Names, Place};
+use self::scan::Kind;
+
+/// The replacement for a secret.
+pub const REDACTED: &str = "REDACTED";
+
+/// A redactor of secrets, with a list of their names. Clones share the list.
+///
+/// ```
+/// use barograph_tracing::redact::Redaction;
+/// let redaction = Redaction::default();
+/// assert_eq!(redaction.redact("db.Password", "hunter2"), "REDACTED");
+/// assert_eq!(redaction.redact("url.query", "page=2&token=abc"), "page=2&token=REDACTED");
+/// assert_eq!(
+///     redaction.text("cannot reach postgres://app:hunter2@db/orders"),
+///     "cannot reach postgres://REDACTED:REDACTED@db/orders",
+/// );
+/// ```
+#[derive(Clone, Debug)]
+pub struct Redaction {
+    names: Arc<Names>,
+}
+
+/// The treatment of a field's value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Treatment {
+    /// It is exported unchanged.
+    Keep,
+    /// It is hidden, whatever its type.
+    Hide,
+    /// It is searched, and secrets in it are hidden.
+    Read,
+}
+
+impl Treatment {
+    /// Returns the treatment of a field that is recorded in its `Debug` form, which may contain names.
+    #[inline]
+    pub(crate) fn of_debug(self) -> Self {
+        match self {
+            Treatment::Keep => Treatment::Read,
+            treatment => treatment,
+        }
+    }
+}
+
+impl Redaction {
+    /// Returns a redaction that hides nothing.
+    pub fn none() -> Self {
+        Redaction {
+            names: Arc::new(Names::default()),
+        }
+    }
+
+    /// Also hides values whose name ends with these words. Case, `_` and `-` are ignored.
+    #[must_use]
+    pub fn with_name(self, name: &str) -> Self {
+        let mut names = Names::clone(&self.names);
+        names.add(name, Before::Words, Place::Anywhere);
+        Redaction {
+            names: Arc::new(names),
+        }
+    }
+
+    /// Returns the treatment of a field with this name. Takes a few nanoseconds.
+    #[inline]
+    pub fn treatment(&self, key: &str) -> Treatment {
+        if self.names.is_empty() {
+            return Treatment::Keep;
+        }
+        let last = last_part(key);
+        if self.names.has(last.as_bytes(), Place::Anywhere) {
+            Treatment::Hide
+        } else if is_read(key, last) {
+            Treatment::Read
+        } else {
+            Treatment::Keep
+        }
+    }
+
+    /// Returns the redacted value of a field.
+    pub fn redact<'a>(&self, key: &str, value: &'a str) -> Cow<'a, str> {
+        match self.treatment(key) {
+            Treatment::Keep => Cow::Borrowed(value),
+            Treatment::Hide => Cow::Borrowed(REDACTED),
+            Treatment::Read if key == "url.query" => self.read(value, Kind::Query),
+            Treatment::Read => self.text(value),
+        }
+    }
+
+    /// Returns the redacted value of an attribute. Texts in arrays and maps are redacted too.
+    pub fn value(&self, key: &str, value: AnyValue) -> AnyValue {
+        match (self.treatment(key), value) {
+            (Treatment::Hide, _) => AnyValue::from(REDACTED),
+            (treatment, value) => self.inner(treatment, value),
+        }
+    }
+
+    fn inner(&self, treatment: Treatment, value: AnyValue) -> AnyValue {
+        match value {
+            AnyValue::Str(text) if treatment == Treatment::Read => AnyValue::Str(self.told(text)),
+            AnyValue::Array(values) => {
+                let values = values.into_iter();
+                AnyValue::Array(values.map(|value| self.inner(treatment, value)).collect())
+            }
+            AnyValue::Map(attributes) => {
+                let told = |Attribute { key, value }| {
+                    let value = self.value(&key, value);
+                    Attribute { key, value }
+                };
+                AnyValue::Map(attributes.into_iter().map(told).collect())
+            }
+            value => value,
+        }
+    }
+
+    /// Redacts an owned text, as [`text`](Redaction::text) does for a borrowed one.
+    #[inline]
+    pub fn told(&self, text: Text) -> Text {
+        match self.redacted(&text, Kind::Text) {
+            Some(told) => Cow::Owned(told),
+            None => text,
+        }
+    }
+
+    /// Redacts a text in place, as [`text`](Redaction::text) does.
+    #[inline]
+    pub(crate) fn hide(&self, text: &mut String) {
+        if let Some(told) = self.redacted(text, Kind::Text) {
+            *text = told;
+        }
+    }
+
+    /// Returns a text without its secrets: values after names of the list, also percent-encoded ones,
+    /// and the user and password of URLs.
+    pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
+        self.read(text, Kind::Text)
+    }
+
+    fn read<'a>(&self, text: &'a str, kind: Kind) -> Cow<'a, str> {
+        match self.redacted(text, kind) {
+            Some(told) => Cow::Owned(told),
+            None => Cow::Borrowed(text),
+        }
+    }
+
+    #[inline]
+    fn redacted(&self, text: &str, kind: Kind) -> Option<String> {
+        match self.names.is_empty() {
+            true => None,
+            false => scan::redacted(text, &self.names, kind),
+        }
+    }
+}
+
+impl Default for Redaction {
+    /// Hides values whose name ends with `password`, `passwd`, `passphrase`, `secret`, `secret_key`,
+    /// `private_key`, `access_key`, `signing_key`, `api_key`, `token`, `authorization`, `credential`,
+    /// `credentials`, `cookie`, `session_id` or `sessid`, or with the word `pwd`, `jwt` or `session`; in
+    /// texts also with the word `sig`, `signature` or `access_key_id`, as in signed URLs. Case, `_`, `-`
+    /// and a number at the end are ignored: `accessToken`, `PGPASSWORD`, `password_2`.
+    ///
+    /// Source: OpenTelemetry semantic conventions 1.44, `url.query`, for the signatures.
+    fn default() -> Self {
+        Redaction {
+            names: Arc::new(Names::of_secrets()),
+        }
+    }
+}
+
+#[inline]
+fn last_part(key: &str) -> &str {
+    let dot = key.as_bytes().iter().rposition(|byte| *byte == b'.');
+    // In UTF-8 the byte of a dot is never part of another character.
+    dot.and_then(|dot| key.get(dot + 1..)).unwrap_or(key)
+}
+
+/// Returns true if the values of a field contain names, or messages from other code.
+#[inline]
+fn is_read(key: &str, last: &str) -> bool {
+    match last.len() {
+        3 => matches!(last, "url" | "uri" | "err" | "dsn"),
+        4 => matches!(key, "url.full" | "url.path"),
+        5 => matches!(last, "error" | "query" | "cause"),
+        6 => matches!(key, "http.target" | "error.source") || last == "source",
+        7 => matches!(last, "message" | "details"),
+        9 => last == "exception",
+        10 => last == "stacktrace",
+        11 => last == "description",
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests;

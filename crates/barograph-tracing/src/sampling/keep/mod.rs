@@ -1,0 +1,100 @@
+//! Tail sampling: traces that are exported although head sampling dropped them.
+//!
+//! A service that samples one trace in a hundred misses most of its failures. So the spans of a
+//! local trace are buffered until its root ends. A local trace is the part of a trace in one
+//! process, from a root without a local parent to the end of that root. Then it is known whether a
+//! span failed, whether the root was slow, and whether a measurement became an exemplar, which has
+//! to refer to an exported trace. In these cases the spans are exported; otherwise they are
+//! dropped.
+//!
+//! The number of kept traces per second and the bytes of buffered spans are limited, so that a
+//! burst of failures does not become a burst of spans. Everything beyond the limits is counted by
+//! reason; every span that is handed in is exported, buffered, or counted as dropped.
+//!
+//! # How a layer uses it
+//!
+//! A span that is not sampled and has no parent in this process begins a [`KeepTrace`]; its
+//! descendants that are not sampled share it. While one of them is current, the
+//! [`candidate`](KeepTrace::candidate) of the trace is current too. Ended spans are handed in with
+//! [`KeepTrace::add`] or, for the root, [`KeepTrace::end`]; the spans that these return go to the
+//! queue of sampled spans.
+//!
+//! # Limits of a kept trace
+//!
+//! A kept trace is incomplete. Its context was propagated with a cleared sampled flag, and other
+//! services acted on that. So its spans carry `barograph.kept`, with the reason, and their flags
+//! are unchanged.
+//!
+//! A kept trace is not a statistical sample. The probability with which it was kept is unknown: it
+//! depends on the outcome of the trace, and on the other traces of that second. With a `th`, a
+//! backend that counts spans would count a failure once for itself, and once more as part of the
+//! spans that a sampled span represents. So a kept span has no `th`, which means that its adjusted
+//! count is unknown; its `rv` is unchanged. The sum of the adjusted counts of all spans with a `th`
+//! is the same as without tail sampling.
+//!
+//! Source: OpenTelemetry 1.60, "TraceState: Probability Sampling", "General requirements": stages
+//! of unknown probability erase the threshold; and "Converting threshold to an adjusted count".
+
+mod cost;
+mod counts;
+mod config;
+mod trace;
+
+use std::fmt;
+use std::sync::Arc;
+
+use barograph_core::clock::{Clock, SystemClock};
+
+use self::trace::Shared;
+
+pub use config::KeepConfig;
+pub use counts::{KeepCounts, Reason};
+pub use trace::KeepTrace;
+
+/// Tail sampling of traces that were not sampled. All clones share the same state.
+///
+/// ```
+/// use std::time::Duration;
+/// use barograph_tracing::sampling::Rule;
+/// use barograph_tracing::sampling::keep::{Keep, KeepConfig};
+/// let config = KeepConfig::new(10.0)?
+///     .with_slow(Rule::new().with_route("/reports/*"), Duration::from_secs(30))
+///     .with_slow(Rule::new(), Duration::from_secs(1));
+/// let keep = Keep::new(config);
+/// let trace = keep.begin();
+/// assert_eq!(keep.counts().pending_traces, 1);
+/// # Ok::<(), barograph_tracing::sampling::InvalidRate>(())
+/// ```
+#[derive(Clone)]
+pub struct Keep(Arc<Shared>);
+
+impl Keep {
+    /// Creates tail sampling with this configuration.
+    pub fn new(config: KeepConfig) -> Self {
+        Keep::with_clock(config, SystemClock)
+    }
+
+    /// Creates tail sampling with a custom clock.
+    pub fn with_clock(config: KeepConfig, clock: impl Clock + 'static) -> Self {
+        Keep(Arc::new(Shared::new(config, Box::new(clock))))
+    }
+
+    /// Starts buffering a local trace whose root is not sampled.
+    pub fn begin(&self) -> KeepTrace {
+        KeepTrace::new(Arc::clone(&self.0))
+    }
+
+    /// Returns the counts of traces and spans by outcome.
+    pub fn counts(&self) -> KeepCounts {
+        self.0.counts()
+    }
+}
+
+impl fmt::Debug for Keep {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Keep").field(&self.counts()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

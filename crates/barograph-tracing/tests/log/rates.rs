@@ -1,0 +1,58 @@
+use std::time::Duration;
+
+use barograph_core::clock::ManualClock;
+use barograph_tracing::log::{Colors, Format, RateLimit, Terminal};
+use tracing::info;
+
+use crate::sheet::{NOW, TIME, terminal, written};
+
+#[test]
+fn each_callsite_has_a_limit_of_its_own() {
+    let limit = RateLimit::per_second(2).with_burst(3);
+    let clock = ManualClock::at(NOW);
+    let builder = Terminal::builder()
+        .with_format(Format::Json)
+        .with_clock(clock.clone())
+        .with_rate_limit(limit);
+    let told = written(builder, || {
+        let talk = |n: u32| {
+            for n in 0..n {
+                info!(n, "much");
+            }
+        };
+        talk(10);
+        info!("little");
+        clock.advance(Duration::from_millis(500));
+        talk(10);
+        clock.advance(Duration::from_secs(10));
+        talk(1);
+    });
+    let of = |message: &str| {
+        let message = format!("\"message\":\"{message}\"");
+        told.lines().filter(|line| line.contains(&message)).count()
+    };
+    assert_eq!((of("much"), of("little")), (5, 1), "{told}");
+    let suppressed: Vec<_> = told
+        .lines()
+        .filter_map(|line| line.split_once("\"suppressed\":"))
+        .map(|(_, number)| number)
+        .collect();
+    assert_eq!(suppressed, ["7}", "9}"], "{told}");
+}
+
+#[test]
+fn what_is_silent_since_is_told_of_too() {
+    let builder = terminal(Format::Pretty(Colors::Off)).with_rate_limit(RateLimit::per_second(1));
+    let mut line = 0;
+    let told = written(builder, || {
+        for _ in 0..5 {
+            line = line!() + 1;
+            info!(target: "shop", "much");
+        }
+    });
+    let notice = format!("4 more like the line of {}:{line}", file!());
+    assert_eq!(
+        told,
+        format!("{TIME}  INFO shop: much\n{TIME}  WARN shop: {notice}\n")
+    );
+}

@@ -1,0 +1,136 @@
+//! Lines and records together with the layer that creates spans.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use barograph_core::queue::Queue;
+use barograph_model::context::TraceContext;
+use barograph_model::span::SpanRecord;
+use barograph_tracing::filter::Filter;
+use barograph_tracing::log::Format;
+use barograph_tracing::trace::{SpanExt as _, TraceLayer};
+use tracing::{Span, debug_span, info, info_span, warn};
+use tracing_subscriber::Registry;
+use tracing_subscriber::layer::{Layer, SubscriberExt as _};
+
+use crate::sheet::{Sheet, terminal};
+
+/// Returns the lines and spans of `f` with the terminal at `level` and the spans at `info`, for
+/// both orders of the layers.
+fn lines(level: &str, f: impl Fn()) -> [(Vec<serde_json::Value>, Vec<SpanRecord>); 2] {
+    [true, false].map(|lines_first| {
+        let queue = Arc::new(Queue::new(64));
+        let (terminal, writer) = terminal(Format::Json).build();
+        let sheet = Sheet::default();
+        let out = sheet.clone();
+        let thread = std::thread::spawn(|| writer.run(out));
+        let lines: Box<dyn Layer<Registry> + Send + Sync> = {
+            let filter: Filter = level.parse().unwrap();
+            terminal.layer().with_filter(filter).boxed()
+        };
+        let spans = {
+            let filter: Filter = "info".parse().unwrap();
+            TraceLayer::new(queue.clone()).with_filter(filter).boxed()
+        };
+        let layers = match lines_first {
+            true => vec![lines, spans],
+            false => vec![spans, lines],
+        };
+        tracing::subscriber::with_default(tracing_subscriber::registry().with(layers), &f);
+        terminal.shutdown(Duration::from_secs(20)).unwrap();
+        thread.join().unwrap();
+        let parse = |line: &str| serde_json::from_str(line).unwrap();
+        let lines = sheet.text().lines().map(parse).collect();
+        let spans = std::iter::from_fn(|| queue.pop()).map(|span| *span);
+        (lines, spans.collect())
+    })
+}
+
+fn has_ids_of(line: &serde_json::Value, context: &TraceContext) -> bool {
+    line["trace_id"] == context.trace_id().to_string()
+        && line["span_id"] == context.span_id().to_string()
+}
+
+#[test]
+fn a_line_has_the_ids_of_the_span_that_is_exported() {
+    let told = lines("info", || {
+        let span = info_span!("request", id = 7);
+        span.in_scope(|| {
+            info!("inside");
+            // The layer of spans does not see this span, so the ids are those of the enclosing
+            // span.
+            debug_span!("detail").in_scope(|| info!("deeper"));
+        });
+        info!("outside");
+    });
+    for (lines, spans) in told {
+        assert_eq!((lines.len(), spans.len()), (3, 1));
+        assert!(has_ids_of(&lines[0], &spans[0].context), "{lines:?}");
+        assert!(has_ids_of(&lines[1], &spans[0].context), "{lines:?}");
+        assert!(lines[2].get("trace_id").is_none());
+        assert_eq!(lines[0]["spans"][0]["id"], 7);
+    }
+}
+
+#[test]
+fn fewer_lines_leave_the_spans() {
+    let told = lines("warn", || {
+        info_span!("request").in_scope(|| {
+            info!("not told");
+            warn!("told");
+        });
+    });
+    for (lines, spans) in told {
+        assert_eq!((lines.len(), spans.len()), (1, 1));
+        assert!(has_ids_of(&lines[0], &spans[0].context));
+    }
+}
+
+#[test]
+fn an_event_that_names_its_parent_has_the_ids_of_that() {
+    let told = lines("warn", || {
+        let (one, other) = (info_span!("one"), info_span!("other"));
+        let detail = other.in_scope(|| debug_span!("detail"));
+        let _guard = one.entered();
+        warn!(parent: &other, "of the other");
+        warn!(parent: &detail, "of what is not told of");
+        warn!(parent: Span::none().id(), "of none");
+        let wanted = other.trace_context().unwrap();
+        warn!(span = %wanted.span_id(), "of one");
+    });
+    for (lines, spans) in told {
+        let of = |name: &str| spans.iter().find(|span| span.name == name).unwrap().context;
+        assert!(has_ids_of(&lines[0], &of("other")), "{lines:?}");
+        assert!(lines[2].get("trace_id").is_none(), "{lines:?}");
+        assert!(has_ids_of(&lines[3], &of("one")), "{lines:?}");
+        assert_eq!(lines[3]["span"], lines[0]["span_id"]);
+    }
+}
+
+#[test]
+fn spans_hide_the_same_secrets() {
+    let told = lines("off", || {
+        let span = info_span!("login", password = "hunter2", pin.token = 42, late = "x");
+        span.set_attribute("http.request.header.cookie", "a=hunter2");
+        span.set_attribute("url.query", "token=hunter2");
+        span.record("late", "y");
+        span.in_scope(|| {
+            let error = std::io::Error::other("cannot reach redis://me:hunter2@db");
+            info!(secret = ?"hunter2", error = &error as &dyn std::error::Error, "password=hunter2");
+        });
+    });
+    for (_, spans) in told {
+        let all = format!("{spans:?}");
+        assert!(
+            !all.contains("hunter2") && !all.contains("I64(42)"),
+            "{all}"
+        );
+        for there in [
+            "token=REDACTED",
+            "redis://REDACTED:REDACTED@db",
+            "password=REDACTED",
+        ] {
+            assert!(all.contains(there), "{there}: {all}");
+        }
+    }
+}
