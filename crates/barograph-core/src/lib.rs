@@ -16,46 +16,29 @@
 //! code.
 #![warn(missing_docs)]
 
-// The modules are in dependency order: each uses only those above it.
+// The modules are in dependency order: each uses only those above it. A folder is a layer; what it has
+// for other crates is exported here.
 mod sync;
-pub mod cache;
-mod row;
-mod pool;
-mod table;
 pub mod queue;
-pub mod exemplar;
-mod hash;
-mod thread;
-pub mod current;
-pub mod propagation;
 pub mod process;
-pub mod ids;
 pub mod clock;
 pub mod report;
 pub mod stats;
-mod config;
-mod buckets;
 mod series;
-#[cfg(all(target_arch = "x86_64", not(loom)))]
-mod wide;
-mod storage;
-mod key;
+mod context;
 pub mod labels;
-pub mod spec;
-pub mod handle;
-pub mod number;
-pub mod counter;
-pub mod updown;
-pub mod gauge;
-pub mod histogram;
-pub mod state_set;
-pub mod family;
-pub mod info;
-pub mod observable;
+mod instruments;
 pub mod registry;
-#[doc(hidden)]
-pub mod site;
 mod macros;
+
+pub use crate::context::{current, ids, propagation};
+pub use crate::instruments::{
+    counter, family, gauge, handle, histogram, info, number, observable, spec, state_set, updown,
+};
+#[doc(hidden)]
+pub use crate::registry::site;
+pub use crate::series::exemplar;
+pub use crate::sync::cache;
 
 #[cfg(all(test, loom))]
 mod models;

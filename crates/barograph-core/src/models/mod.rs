@@ -15,11 +15,11 @@ mod removal;
 use loom::sync::Arc;
 use loom::thread;
 
-use crate::exemplar::Slot;
-use crate::pool::{Barrier, Block, Pool};
-use crate::row::{self, Row};
+use crate::series::exemplar::Slot;
+use crate::sync::pool::{Barrier, Block, Pool};
+use crate::sync::row::{self, Row};
+use crate::sync::table::Table;
 use crate::sync::{AtomicU32, AtomicU64, Ordering, fence};
-use crate::table::Table;
 
 /// Checks every interleaving with at most three preemptions: enough for every fault in the negative
 /// controls, in seconds instead of hours.
@@ -30,7 +30,7 @@ fn model(case: impl Fn() + Sync + Send + 'static) {
 }
 
 /// The first slot that has cells.
-const SLOT: u32 = crate::pool::CHUNK as u32;
+const SLOT: u32 = crate::sync::pool::CHUNK as u32;
 
 fn sum(pool: &Pool, slot: u32) -> u64 {
     let blocks = pool.blocks();

@@ -16,13 +16,13 @@ use barograph_model::snapshot::{FamilyView, Source, Value};
 use loom::thread::{self, JoinHandle};
 
 use crate::clock::ManualClock;
-use crate::counter::Counter;
-use crate::exemplar::ExemplarFilter;
-use crate::family::Family;
-use crate::gauge::Gauge;
+use crate::instruments::counter::Counter;
+use crate::instruments::family::Family;
+use crate::instruments::gauge::Gauge;
 use crate::registry::{Registry, set_thread_cell_budget};
+use crate::series::exemplar::ExemplarFilter;
+use crate::series::thread::end_lease;
 use crate::sync::{Ordering, Step, leave_out};
-use crate::thread::end_lease;
 
 const IDLE: Duration = Duration::from_secs(60);
 

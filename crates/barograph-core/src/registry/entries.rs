@@ -8,13 +8,13 @@ use barograph_model::descriptor::{Descriptor, Kind};
 use barograph_model::name;
 
 use super::Registry;
-use crate::config::{Config, Shared};
-use crate::exemplar::ExemplarFilter;
-use crate::info::{Facts, Info};
-use crate::observable::Observable;
+use crate::instruments::info::{Facts, Info};
+use crate::instruments::observable::Observable;
+use crate::instruments::spec::{Difference, Place, RegisterError, Spec};
 use crate::report::report;
-use crate::spec::{Difference, Place, RegisterError, Spec};
-use crate::storage::{Layout, Number, Storage};
+use crate::series::config::{Config, Shared};
+use crate::series::exemplar::ExemplarFilter;
+use crate::series::storage::{Layout, Number, Storage};
 
 #[derive(Default)]
 pub(super) struct Entries {

@@ -7,15 +7,15 @@ use barograph_model::bounds::Bounds;
 use barograph_model::descriptor::Kind;
 
 use super::Registry;
-use crate::family::Family;
-use crate::handle::Instrument;
-use crate::histogram::Histogram;
-use crate::info::Info;
+use crate::instruments::family::Family;
+use crate::instruments::handle::Instrument;
+use crate::instruments::histogram::Histogram;
+use crate::instruments::info::Info;
+use crate::instruments::number::Number;
+use crate::instruments::observable::Observer;
 use crate::labels::LabelSet;
-use crate::number::Number;
-use crate::observable::Observer;
 
-use crate::spec::{Place, RegisterError, Spec};
+use crate::instruments::spec::{Place, RegisterError, Spec};
 
 /// A free-form label set: any names and values, in any order.
 pub type FreeForm = [(&'static str, &'static str)];

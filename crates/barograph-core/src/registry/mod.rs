@@ -3,6 +3,8 @@
 mod entries;
 mod instruments;
 mod settings;
+#[doc(hidden)]
+pub mod site;
 
 pub(crate) use self::entries::nowhere;
 pub use self::instruments::{Builder, FreeForm, InfoBuilder, ObservableBuilder};
@@ -16,17 +18,17 @@ use barograph_model::name;
 use barograph_model::snapshot::{FamilyView, Point, Source, Value};
 
 use self::entries::{Entries, Entry, Family};
-use crate::config::{Config, Shared};
-use crate::counter::Counter;
-use crate::exemplar::{self, ExemplarFilter};
-use crate::gauge::Gauge;
-use crate::histogram::Histogram;
+use crate::instruments::counter::Counter;
+use crate::instruments::gauge::Gauge;
+use crate::instruments::histogram::Histogram;
+use crate::instruments::state_set::StateSet;
+use crate::instruments::updown::UpDownCounter;
 use crate::report::report;
-use crate::state_set::StateSet;
+use crate::series::config::{Config, Shared};
+use crate::series::exemplar::{self, ExemplarFilter};
+use crate::series::storage::{Storage, View};
+use crate::series::thread::POOL;
 use crate::stats::Stats;
-use crate::storage::{Storage, View};
-use crate::thread::POOL;
-use crate::updown::UpDownCounter;
 
 /// A set of families that is collected as one. Clones share it.
 ///

@@ -8,8 +8,8 @@ use barograph_model::name::{self, InvalidLabel};
 
 use super::Registry;
 use crate::clock::Clock;
-use crate::config::Config;
-use crate::exemplar::ExemplarFilter;
+use crate::series::config::Config;
+use crate::series::exemplar::ExemplarFilter;
 
 /// A builder of a [`Registry`].
 #[derive(Clone, Default)]

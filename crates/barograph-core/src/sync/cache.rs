@@ -10,7 +10,7 @@ mod hint {
     const MOST: usize = 6;
 
     #[inline(always)]
-    pub(super) fn expect_write<T: ?Sized>(value: &T) {
+    pub(crate) fn expect_write<T: ?Sized>(value: &T) {
         let start = std::ptr::from_ref(value).cast::<u8>();
         let before = start.addr() % LINE;
         for line in 0..(before + size_of_val(value)).div_ceil(LINE).min(MOST) {

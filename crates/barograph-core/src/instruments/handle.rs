@@ -9,9 +9,9 @@ use std::ptr::NonNull;
 use std::sync::Arc;
 
 use crate::series::Series;
-use crate::storage::{Layout, Storage};
+use crate::series::storage::{Layout, Storage};
+use crate::series::thread::Pin;
 use crate::sync::is_failed_model;
-use crate::thread::Pin;
 
 /// A counted reference to a series and its family. While it exists, the series is not reused for other
 /// labels. Clones refer to the same series.
@@ -90,7 +90,7 @@ pub trait Instrument: Sized + Sealed {
 
     /// Returns the layout of its families for the bounds and states in `spec`.
     #[doc(hidden)]
-    fn layout(spec: &crate::spec::Spec) -> Layout;
+    fn layout(spec: &crate::instruments::spec::Spec) -> Layout;
 
     /// Returns its kind, for descriptors.
     #[doc(hidden)]
@@ -103,7 +103,7 @@ pub trait Sealed {}
 /// An instrument that was just looked up, for one or a few recordings.
 ///
 /// It is not counted, which makes it cheap; while it lives, its thread delays the release of removed
-/// series. [`bind`](crate::family::Family::bind) returns an instrument to keep.
+/// series. [`bind`](crate::instruments::family::Family::bind) returns an instrument to keep.
 pub struct Ref<'f, I> {
     instrument: ManuallyDrop<I>,
     _pin: Pin,

@@ -16,9 +16,9 @@
 
 use std::arch::x86_64::*;
 
-use crate::hash;
 use crate::series::{Series, packed_ends};
-use crate::table::Table;
+use crate::sync::hash;
+use crate::sync::table::Table;
 
 /// Returns true if this processor has the instructions that this module needs.
 pub(crate) fn is_there() -> bool {

@@ -24,6 +24,8 @@
 //! # }
 //! ```
 
+pub(crate) mod key;
+
 use std::borrow::Cow;
 
 pub use barograph_macros::{LabelSet, LabelValue};
@@ -31,7 +33,7 @@ pub use barograph_macros::{LabelSet, LabelValue};
 pub use barograph_model::label::PackedLabels;
 
 #[doc(hidden)]
-pub use crate::key::{Found, Key, Lookup, Shape};
+pub use crate::labels::key::{Found, Key, Lookup, Shape};
 
 /// A struct whose fields are labels. Implemented by `#[derive(LabelSet)]`.
 ///

@@ -7,10 +7,10 @@ use std::ptr::NonNull;
 
 use barograph_model::descriptor::Kind;
 
-use crate::handle::{Handle, Instrument, Sealed};
-use crate::number::Number;
-use crate::spec::Spec;
-use crate::storage::{Layout, REMOVED_BITS};
+use crate::instruments::handle::{Handle, Instrument, Sealed};
+use crate::instruments::number::Number;
+use crate::instruments::spec::Spec;
+use crate::series::storage::{Layout, REMOVED_BITS};
 use crate::sync::{AtomicU64, Ordering};
 
 /// A current value that can be set, such as a temperature. Clones share storage.

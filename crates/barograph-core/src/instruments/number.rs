@@ -1,8 +1,8 @@
 //! The numbers that counters and gauges hold: `u64`, `i64` and `f64`.
 
-use crate::row;
+use crate::series::storage;
 use crate::stats::Rejection;
-use crate::storage;
+use crate::sync::row;
 use crate::sync::{AtomicU64, Ordering};
 
 /// A number that an instrument can hold. Implemented for `u64`, `i64` and `f64`.

@@ -2,11 +2,11 @@
 
 use barograph_model::descriptor::Kind;
 
-use crate::counter::Sum;
-use crate::handle::{Handle, Instrument, Sealed};
-use crate::number::Number;
-use crate::spec::Spec;
-use crate::storage::Layout;
+use crate::instruments::counter::Sum;
+use crate::instruments::handle::{Handle, Instrument, Sealed};
+use crate::instruments::number::Number;
+use crate::instruments::spec::Spec;
+use crate::series::storage::Layout;
 
 /// A sum that grows and shrinks, such as a number of items in a queue. Clones share storage.
 ///

@@ -2,9 +2,9 @@
 
 use barograph_model::descriptor::Kind;
 
-use crate::handle::{Handle, Instrument, Sealed};
-use crate::spec::Spec;
-use crate::storage::{Layout, REMOVED_BITS};
+use crate::instruments::handle::{Handle, Instrument, Sealed};
+use crate::instruments::spec::Spec;
+use crate::series::storage::{Layout, REMOVED_BITS};
 use crate::sync::Ordering;
 
 /// A fixed list of states that are on or off. Clones share storage.

@@ -8,10 +8,10 @@ use barograph_model::label::Labels;
 use barograph_model::snapshot::{FamilyView, HistogramValue, Point, Value};
 
 use super::{Layout, Number, REMOVED_BITS, Storage, Total, sum_of};
-use crate::pool::{Barrier, Block};
+use crate::series::thread::{POOL, Pin};
 use crate::series::{Series, State};
+use crate::sync::pool::{Barrier, Block};
 use crate::sync::{Ordering, Step, is_left_out};
-use crate::thread::{POOL, Pin};
 
 /// The number of series shown in one call.
 const BATCH: usize = 256;

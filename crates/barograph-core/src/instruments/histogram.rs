@@ -7,15 +7,15 @@ use std::ptr::NonNull;
 use barograph_model::context::TraceContext;
 use barograph_model::descriptor::Kind;
 
-use crate::buckets::Buckets;
 use crate::clock::Stopwatch;
-use crate::handle::{Handle, Instrument, Sealed};
-use crate::row;
-use crate::spec::Spec;
+use crate::instruments::handle::{Handle, Instrument, Sealed};
+use crate::instruments::spec::Spec;
+use crate::series::buckets::Buckets;
+use crate::series::storage::Layout;
+use crate::series::thread::{self, POOL};
 use crate::stats::Rejection;
-use crate::storage::Layout;
 use crate::sync::Ordering;
-use crate::thread::{self, POOL};
+use crate::sync::row;
 
 /// Observations counted in buckets, with their sum. Clones share storage.
 ///

@@ -26,21 +26,21 @@ use barograph_model::descriptor::Descriptor;
 use barograph_model::label::PackedLabels;
 
 use self::release::{Limbo, Removed, Seen};
-use crate::buckets::Buckets;
-use crate::config::Shared;
-use crate::exemplar::{self, ExemplarFilter};
-use crate::hash;
-use crate::pool::Block;
-use crate::row::{self, Row};
+use crate::series::buckets::Buckets;
+use crate::series::config::Shared;
+use crate::series::exemplar::{self, ExemplarFilter};
+use crate::series::thread::{self, POOL};
+#[cfg(all(target_arch = "x86_64", not(loom)))]
+use crate::series::wide;
 use crate::series::{Chunk, Cold, Series};
 use crate::stats::{Counts, FamilyStats};
+use crate::sync::hash;
+use crate::sync::pool::Block;
+use crate::sync::row::{self, Row};
+use crate::sync::table::Table;
 use crate::sync::{
     AtomicPtr, AtomicU64, Mutex, MutexGuard, Ordering, Step, is_left_out, lock, try_lock,
 };
-use crate::table::Table;
-use crate::thread::{self, POOL};
-#[cfg(all(target_arch = "x86_64", not(loom)))]
-use crate::wide;
 
 /// The kind of numbers that a family has, and how they are stored.
 #[doc(hidden)]

@@ -24,7 +24,7 @@
 
 use std::sync::Arc;
 
-use crate::row;
+use crate::sync::row;
 use crate::sync::{AtomicPtr, AtomicU64, Mutex, Ordering, fence, lock};
 
 /// The cells in a chunk: 4 KiB.

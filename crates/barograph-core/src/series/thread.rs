@@ -20,8 +20,8 @@ use std::sync::Arc;
 
 use barograph_model::context::{Propagation, TraceContext, TraceFlags};
 
-use crate::exemplar::Candidate;
-use crate::pool::{Barrier, Block, Pool};
+use crate::series::exemplar::Candidate;
+use crate::sync::pool::{Barrier, Block, Pool};
 use crate::sync::{AtomicU64, Ordering, Step, is_failed_model, is_left_out};
 
 /// The pool of this process.

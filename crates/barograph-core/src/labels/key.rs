@@ -16,11 +16,11 @@ use std::sync::Arc;
 
 use barograph_model::label::PackedLabels;
 
-use crate::hash;
 use crate::series::Series;
-use crate::storage::{Storage, Unlink};
+use crate::series::storage::{Storage, Unlink};
+use crate::sync::hash;
+use crate::sync::table::Table;
 use crate::sync::{AtomicPtr, Mutex, Ordering, lock};
-use crate::table::Table;
 
 /// The lookup method of a kind of label set.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -5,12 +5,12 @@ use std::marker::PhantomData;
 use barograph_model::context::TraceContext;
 use barograph_model::descriptor::Kind;
 
-use crate::handle::{Handle, Instrument, Sealed};
-use crate::number::Number;
-use crate::spec::Spec;
-use crate::storage::Layout;
+use crate::instruments::handle::{Handle, Instrument, Sealed};
+use crate::instruments::number::Number;
+use crate::instruments::spec::Spec;
+use crate::series::storage::Layout;
+use crate::series::thread::{self, POOL};
 use crate::sync::{AtomicU64, Ordering};
-use crate::thread::{self, POOL};
 
 /// A sum that only grows. Clones share storage.
 ///

@@ -8,7 +8,7 @@ use std::time::Duration;
 use barograph_model::descriptor::Scope;
 
 use crate::clock::{Clock, SystemClock};
-use crate::exemplar::ExemplarFilter;
+use crate::series::exemplar::ExemplarFilter;
 
 /// The number of series that a family may have by default (OpenTelemetry metrics SDK, "Cardinality
 /// limits").

@@ -11,10 +11,10 @@ use barograph_model::name;
 
 use super::{Layout, Storage, Writer};
 use crate::report::report;
-use crate::row;
 use crate::series::{Chunk, Series, State};
 use crate::stats::{LabelsRefused, Refusal, Rejection};
 use crate::sync::Ordering;
+use crate::sync::row;
 
 /// The reason why a label set is refused, the offending part, and what was expected.
 struct Offense(Refusal, String, String);

@@ -30,13 +30,13 @@ use std::sync::{PoisonError, Weak};
 use barograph_model::label::PackedLabels;
 
 use super::{Layout, Number, REMOVED_BITS, Storage, Total, Writer, for_each};
-use crate::pool::{Barrier, Block};
 use crate::report::report;
-use crate::row;
+use crate::series::thread::{POOL, Pin, Quiescence};
 use crate::series::{Series, State};
 use crate::stats::Refusal;
+use crate::sync::pool::{Barrier, Block};
+use crate::sync::row;
 use crate::sync::{Ordering, Step, is_left_out, lock};
-use crate::thread::{POOL, Pin, Quiescence};
 
 /// A series that was removed.
 pub(super) struct Removed {

@@ -2,14 +2,14 @@
 
 use std::sync::OnceLock;
 
+pub use crate::instruments::spec::Place;
 pub use crate::labels::{LabelBuffer, ToLabel};
-pub use crate::spec::Place;
 
-use crate::family::Family;
-use crate::handle::{Instrument, Ref};
+use crate::instruments::family::Family;
+use crate::instruments::handle::{Instrument, Ref};
+use crate::instruments::spec::Spec;
 use crate::registry::{self, Registry};
 use crate::report::report;
-use crate::spec::Spec;
 
 /// A callsite whose labels are constant: one instrument, bound at first use.
 pub struct Fixed<I: 'static> {
@@ -80,7 +80,7 @@ impl<I: Instrument, const N: usize> Site<I, N> {
 }
 
 /// Returns the family in the global registry, or a no-op family if it cannot be registered.
-fn resolve<I: Instrument, K: crate::key::Key + ?Sized>(
+fn resolve<I: Instrument, K: crate::labels::key::Key + ?Sized>(
     name: &str,
     names: &[&str],
     place: Place,

@@ -14,8 +14,8 @@ use std::sync::Arc;
 
 use barograph_model::context::{Propagation, Sampling, TraceContext};
 
-use crate::exemplar::Candidate;
-use crate::thread::{self, Rest, Words};
+use crate::series::exemplar::Candidate;
+use crate::series::thread::{self, Rest, Words};
 
 /// Makes a [`TraceContext`], a [`Propagation`] or a [`Current`] the current context of this thread
 /// until the guard is dropped.

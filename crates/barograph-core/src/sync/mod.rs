@@ -1,7 +1,14 @@
-//! The atomics and locks of the lock-free protocols: the standard ones, or loom's under `--cfg loom`.
+//! The lock-free protocols, and the atomics and locks that they use: the standard ones, or loom's under
+//! `--cfg loom`.
 //!
 //! The same code runs in production and in the model checker. Only the modules that a model runs use
-//! this one; statics and thread-locals, which loom cannot have, are elsewhere.
+//! these atomics; statics and thread-locals, which loom cannot have, are elsewhere.
+
+pub mod cache;
+pub(crate) mod hash;
+pub(crate) mod row;
+pub(crate) mod pool;
+pub(crate) mod table;
 
 #[cfg(loom)]
 pub(crate) use loom::cell::UnsafeCell;

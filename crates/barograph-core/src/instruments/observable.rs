@@ -13,12 +13,12 @@ use barograph_model::descriptor::Descriptor;
 use barograph_model::label::PackedLabels;
 use barograph_model::snapshot::{FamilyView, Point, Value};
 
-use crate::config::Shared;
-use crate::key::Key;
-use crate::number::Number;
+use crate::instruments::number::Number;
+use crate::labels::key::Key;
 use crate::report::report;
+use crate::series::config::Shared;
+use crate::series::storage::{self, check_label};
 use crate::stats::{Counts, FamilyStats, Refusal, Rejection};
-use crate::storage::{self, check_label};
 
 /// A family whose values come from a callback.
 pub(crate) struct Observable {

@@ -6,7 +6,7 @@ use barograph_model::descriptor::Descriptor;
 use barograph_model::label::PackedLabels;
 use barograph_model::snapshot::{FamilyView, Point, Value};
 
-use crate::key::Key;
+use crate::labels::key::Key;
 
 /// An info metric: facts that rarely change, as labels. Clones share storage.
 ///

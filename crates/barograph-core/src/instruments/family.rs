@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use barograph_model::label::Labels;
 
-use crate::handle::{Handle, Instrument, Ref};
-use crate::key::{Front, Key, Lookup};
+use crate::instruments::handle::{Handle, Instrument, Ref};
+use crate::labels::key::{Front, Key, Lookup};
+use crate::series::storage::Storage;
+use crate::series::thread::Pin;
 use crate::stats::LabelsRefused;
-use crate::storage::Storage;
-use crate::thread::Pin;
 
 /// Instruments with one name, distinguished by labels. Clones share storage.
 ///
