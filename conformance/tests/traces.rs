@@ -228,7 +228,7 @@ fn with_keep_on_unsampled_exemplars_are_found_too() {
             let spans = found(&mut jaeger, exemplar, 2);
             let root = spans.iter().find(|span| span.parent().is_none());
             let root = root.expect("a root");
-            let reason = |span: &Span| span.tag("barograph.kept").cloned();
+            let reason = |span: &Span| span.tag("barograph.tail_sampling.reason").cloned();
             assert!(spans.iter().all(|span| reason(span) == reason(root)));
             kept.extend(
                 reason(root)

@@ -121,7 +121,7 @@ fuzz_target!(|input: Input| {
         assert!(is_kept, "never kept, or not here: {oldest:?}");
         journal.remove_oldest();
     }
-    assert_eq!((journal.pending_items(), journal.pending_bytes()), (0, 0));
+    assert_eq!((journal.pending_items(), journal.buffered_bytes()), (0, 0));
     let target = fs::read(target.path()).expect("it is there still");
     assert!(target.is_empty(), "a link was followed");
 });

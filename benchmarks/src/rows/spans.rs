@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use barograph_core::queue::Queue;
 use barograph_model::span::SpanRecord;
-use barograph_tracing::sampling::keep::{Keep, KeepConfig};
+use barograph_tracing::sampling::tail::{TailSampling, TailSamplingConfig};
 use barograph_tracing::sampling::{AlwaysOff, Decision, ParentBased};
 use barograph_tracing::trace::{TraceHandle, TraceLayer, give_back};
 use opentelemetry::trace::TracerProvider as _;
@@ -167,8 +167,8 @@ fn ours(sampled: Sampled, one: fn(u64)) -> Box<dyn Subject> {
         builder = builder.with_sampler(ParentBased::new(AlwaysOff));
     }
     if sampled == Sampled::Perhaps {
-        let config = KeepConfig::new(10.0).expect("a rate that can be kept to");
-        builder = builder.with_keep(Keep::new(config));
+        let config = TailSamplingConfig::new(10.0).expect("a rate that can be kept to");
+        builder = builder.with_tail_sampling(TailSampling::new(config));
     }
     let layer = builder.build();
     let handle = layer.handle();

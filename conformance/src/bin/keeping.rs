@@ -11,7 +11,7 @@ use barograph::{
     registry::Registry,
     sampling::{
         Rule,
-        keep::{Keep, KeepConfig, KeepCounts},
+        tail::{TailSampling, TailSamplingConfig, TailSamplingCounts},
     },
 };
 
@@ -45,10 +45,10 @@ async fn main() -> barograph::Result {
     let mut arguments = std::env::args().skip(1);
     if let (Some("keep"), Some(rate)) = (arguments.next().as_deref(), arguments.next()) {
         let rate = rate.parse().expect("`keep` takes a number");
-        let config = KeepConfig::new(rate).expect("`keep` takes a rate that is possible");
-        let keep = Keep::new(config.with_slow(Rule::new(), LONG));
+        let config = TailSamplingConfig::new(rate).expect("`keep` takes a rate that is possible");
+        let keep = TailSampling::new(config.with_slow(Rule::new(), LONG));
         tell(&keep, Registry::global())?;
-        builder = builder.with_keep(keep);
+        builder = builder.with_tail_sampling(keep);
     }
     let telemetry = builder.start()?;
     let app = Router::new()
@@ -58,13 +58,13 @@ async fn main() -> barograph::Result {
     telemetry.serve(app, address).await
 }
 
-fn tell(keep: &Keep, registry: &Registry) -> barograph::Result {
-    type Count = fn(KeepCounts) -> u64;
+fn tell(keep: &TailSampling, registry: &Registry) -> barograph::Result {
+    type Count = fn(TailSamplingCounts) -> u64;
     let counts: [(&str, Count); 4] = [
-        ("keep.error", |counts| counts.kept_error),
-        ("keep.slow", |counts| counts.kept_slow),
-        ("keep.exemplar", |counts| counts.kept_exemplar),
-        ("keep.refused", |counts| counts.refused_exemplars),
+        ("tail_sampling.error", |counts| counts.sampled_error),
+        ("tail_sampling.slow", |counts| counts.sampled_slow),
+        ("tail_sampling.exemplar", |counts| counts.sampled_exemplar),
+        ("tail_sampling.refused", |counts| counts.refused_exemplars),
     ];
     for (name, count) in counts {
         let keep = keep.clone();

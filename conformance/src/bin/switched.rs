@@ -25,7 +25,7 @@ async fn main() -> barograph::Result {
         };
     }
     let telemetry = Telemetry::builder("shop")
-        .with_page_config(config)
+        .with_prometheus_config(config)
         .start()?;
     let app = Router::new()
         .route("/orders/{id}", get(order))

@@ -36,7 +36,7 @@ pub use crate::instruments::{
     counter, family, gauge, handle, histogram, info, number, observable, spec, state_set, updown,
 };
 #[doc(hidden)]
-pub use crate::registry::site;
+pub use crate::registry::callsite;
 pub use crate::series::exemplar;
 pub use crate::sync::cache;
 
@@ -46,5 +46,5 @@ mod models;
 #[doc(hidden)]
 pub mod __private {
     //! For the macros of this crate only.
-    pub use barograph_macros::site;
+    pub use barograph_macros::callsite;
 }

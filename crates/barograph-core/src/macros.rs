@@ -25,7 +25,7 @@
 #[macro_export]
 macro_rules! counter {
     ($($args:tt)*) => {
-        $crate::__private::site!(
+        $crate::__private::callsite!(
             $crate, $crate::counter::Counter<::core::primitive::u64>, $($args)*
         )
     };
@@ -38,7 +38,7 @@ macro_rules! counter {
 #[macro_export]
 macro_rules! counter_f64 {
     ($($args:tt)*) => {
-        $crate::__private::site!(
+        $crate::__private::callsite!(
             $crate, $crate::counter::Counter<::core::primitive::f64>, $($args)*
         )
     };
@@ -51,7 +51,7 @@ macro_rules! counter_f64 {
 #[macro_export]
 macro_rules! up_down_counter {
     ($($args:tt)*) => {
-        $crate::__private::site!(
+        $crate::__private::callsite!(
             $crate, $crate::updown::UpDownCounter<::core::primitive::i64>, $($args)*
         )
     };
@@ -63,7 +63,7 @@ macro_rules! up_down_counter {
 #[macro_export]
 macro_rules! gauge {
     ($($args:tt)*) => {
-        $crate::__private::site!(
+        $crate::__private::callsite!(
             $crate, $crate::gauge::Gauge<::core::primitive::f64>, $($args)*
         )
     };
@@ -75,7 +75,7 @@ macro_rules! gauge {
 #[macro_export]
 macro_rules! gauge_i64 {
     ($($args:tt)*) => {
-        $crate::__private::site!(
+        $crate::__private::callsite!(
             $crate, $crate::gauge::Gauge<::core::primitive::i64>, $($args)*
         )
     };
@@ -89,7 +89,7 @@ macro_rules! gauge_i64 {
 #[macro_export]
 macro_rules! histogram {
     ($($args:tt)*) => {
-        $crate::__private::site!($crate, $crate::histogram::Histogram, $($args)*)
+        $crate::__private::callsite!($crate, $crate::histogram::Histogram, $($args)*)
     };
 }
 

@@ -18,7 +18,7 @@ fn a_report_hook_may_record_into_the_family_that_it_is_told_of() {
     let (done, is_done) = channel();
     std::thread::spawn(move || {
         let registry = Registry::builder()
-            .with_limit_of("c", 20)
+            .with_series_limit("c", 20)
             .with_longest_value(300)
             .build()
             .unwrap();

@@ -119,7 +119,7 @@ impl LabelField {
             Kind::Text => self.text(),
             Kind::Bool => quote!(if #place { "true" } else { "false" }),
             Kind::Integer { .. } => quote! {
-                #root::site::ToLabel::to_label(&#place, &mut #root::site::LabelBuffer::new())
+                #root::callsite::ToLabel::to_label(&#place, &mut #root::callsite::LabelBuffer::new())
             },
             Kind::Choice(ty) => {
                 let label_value = label_value(root, ty);

@@ -2,7 +2,7 @@
 //!
 //! This is a separate crate because Rust requires one for procedural macros; it handles only syntax.
 //! The traits that the output implements are documented where they are defined:
-//! `barograph_core::labels` for the derives, `barograph_core::site` for callsites,
+//! `barograph_core::labels` for the derives, `barograph_core::callsite` for callsites,
 //! `barograph_tracing::observe` for observed functions. Users take the macros from `barograph`, which
 //! re-exports them.
 //!
@@ -16,7 +16,7 @@ mod attribute;
 mod field;
 mod value;
 mod set;
-mod site;
+mod callsite;
 mod observe;
 
 use proc_macro::TokenStream;
@@ -68,18 +68,18 @@ pub fn label_set(input: TokenStream) -> TokenStream {
 
 /// Returns the instrument of one callsite; `counter!` and the similar macros expand to it.
 ///
-/// Takes the path of the crate that has the `site` module, the type of the instrument, its name (a
+/// Takes the path of the crate that has the `callsite` module, the type of the instrument, its name (a
 /// constant), and labels: `key = value` or `"key" => value`, values being any expression. Values are
 /// evaluated in the order they are written in, and borrowed. If all of them are literals, or there are
 /// none, the series is resolved once; otherwise it is looked up at each call.
 ///
 /// ```text
-/// site!($crate, $crate::counter::Counter<u64>, "orders", kind = "web", "http.route" => route)
+/// callsite!($crate, $crate::counter::Counter<u64>, "orders", kind = "web", "http.route" => route)
 /// ```
 #[proc_macro]
-pub fn site(input: TokenStream) -> TokenStream {
-    site::expand(input.into())
-        .unwrap_or_else(|error| site::reject(&error))
+pub fn callsite(input: TokenStream) -> TokenStream {
+    callsite::expand(input.into())
+        .unwrap_or_else(|error| callsite::reject(&error))
         .into()
 }
 

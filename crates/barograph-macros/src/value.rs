@@ -46,10 +46,10 @@ pub(crate) fn expand(input: TokenStream) -> Result<TokenStream> {
         }
 
         #[automatically_derived]
-        impl #parameters #root::site::ToLabel for #ident #arguments #bounds {
+        impl #parameters #root::callsite::ToLabel for #ident #arguments #bounds {
             fn to_label<'label>(
                 &'label self,
-                _: &'label mut #root::site::LabelBuffer,
+                _: &'label mut #root::callsite::LabelBuffer,
             ) -> &'label ::core::primitive::str {
                 <Self as #root::labels::LabelValue>::NAMES
                     [#root::labels::LabelValue::index(self)]
@@ -109,10 +109,10 @@ mod tests {
             }
 
             #[automatically_derived]
-            impl<const N: usize> crate::core::site::ToLabel for Kind<N> {
+            impl<const N: usize> crate::core::callsite::ToLabel for Kind<N> {
                 fn to_label<'label>(
                     &'label self,
-                    _: &'label mut crate::core::site::LabelBuffer,
+                    _: &'label mut crate::core::callsite::LabelBuffer,
                 ) -> &'label ::core::primitive::str {
                     <Self as crate::core::labels::LabelValue>::NAMES
                         [crate::core::labels::LabelValue::index(self)]
@@ -165,7 +165,7 @@ mod tests {
                 enum Kind {
                     Web,
                     #[label(name = "web")]
-                    Site,
+                    Callsite,
                 }
             ),
             twice,

@@ -17,13 +17,13 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::time::sleep;
 
 use crate::diagnostics;
-use crate::own::{Listener, Own};
+use crate::self_metrics::{Listener, SelfMetrics};
 
 /// A listener that handles accept errors.
 pub(crate) struct Acceptor {
     listener: TcpListener,
     of: Listener,
-    own: Option<Arc<Own>>,
+    own: Option<Arc<SelfMetrics>>,
     reserve: Option<Reserve>,
     trouble: Option<Trouble>,
 }
@@ -45,7 +45,7 @@ pub(crate) struct Accepted {
 }
 
 impl Acceptor {
-    pub(crate) fn new(listener: TcpListener, of: Listener, own: Option<Arc<Own>>) -> Self {
+    pub(crate) fn new(listener: TcpListener, of: Listener, own: Option<Arc<SelfMetrics>>) -> Self {
         // Raises a backlog that is too small. The system may cap it, and some do not accept a second
         // call.
         let _ = SockRef::from(&listener).listen(of.backlog());

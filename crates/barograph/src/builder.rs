@@ -18,7 +18,7 @@ use barograph_tower::http;
 use barograph_tracing::log::RateLimit;
 use barograph_tracing::redact::Redaction;
 use barograph_tracing::sampling::Sampler;
-use barograph_tracing::sampling::keep::Keep;
+use barograph_tracing::sampling::tail::TailSampling;
 
 use crate::admin::{Admin, Hosts, Routes};
 use crate::config::Config;
@@ -27,15 +27,15 @@ use crate::error::StartError;
 use crate::exit::EXIT_TIMEOUT;
 use crate::exports;
 use crate::listen::{Listening, listen};
-use crate::own::{AdminFailure, Own};
 use crate::page::Pages;
 use crate::push::Pushes;
 #[cfg(feature = "otlp")]
 use crate::push::{Need, Push};
 use crate::readiness::Readiness;
 use crate::resource;
-use crate::start_line::{Hearing, StartLine};
-use crate::subscriber::{self, EventsOf, Lines, Wishes};
+use crate::self_metrics::{AdminFailure, SelfMetrics};
+use crate::start_line::{StartLine, SubscriberOwner};
+use crate::subscriber::{self, ConsoleOutput, EventDestination, SubscriberOptions};
 use crate::telemetry::{Flush, Telemetry};
 
 /// Starts the telemetry of a service with the defaults, configured by the environment.
@@ -60,8 +60,8 @@ use crate::telemetry::{Flush, Telemetry};
 /// | `OTEL_LOGS_EXPORTER` | the exporters of log records: `otlp`, `console` and `none` | `otlp` where an endpoint is set for it |
 /// | `OTEL_METRICS_EXEMPLAR_FILTER` | the measurements that become exemplars: `trace_based`, `always_on`, `always_off` | `trace_based` |
 /// | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | the sampler: `always_on`, `always_off`, `traceidratio`, `parentbased_always_on` and the other parent-based ones; and its argument, such as a ratio from 0 to 1 | `parentbased_always_on` |
-/// | `BAROGRAPH_KEEP` | tail sampling: the number of unsampled traces exported per second because they failed, were slow, or have an exemplar; 0 for none | none |
-/// | `BAROGRAPH_KEEP_SLOW` | tail sampling: the number of milliseconds from which a trace counts as slow | no trace is slow |
+/// | `BAROGRAPH_TAIL_SAMPLING_TRACES_PER_SECOND` | tail sampling: the number of unsampled traces exported per second because they failed, were slow, or have an exemplar; 0 for none | none |
+/// | `BAROGRAPH_TAIL_SAMPLING_SLOW_THRESHOLD` | tail sampling: the number of milliseconds from which a trace counts as slow | no trace is slow |
 /// | `OTEL_PROPAGATORS` | the propagation formats: `tracecontext`, `baggage`, `b3`, `b3multi`, `jaeger` and `none` | `tracecontext,baggage` |
 /// | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT`, `OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT`, `OTEL_LINK_ATTRIBUTE_COUNT_LIMIT` | the maximum number of attributes of each | `OTEL_ATTRIBUTE_COUNT_LIMIT`, else 128 |
 /// | `OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT`, `OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT` | the maximum number of characters of a text value | `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`, else no limit in spans, 65536 in log records |
@@ -125,7 +125,7 @@ impl Telemetry {
 /// ```
 /// let telemetry = barograph::Telemetry::builder("shop")
 ///     .with_version(env!("CARGO_PKG_VERSION"))
-///     .with_limit_of("orders", 100_000)
+///     .with_series_limit("orders", 100_000)
 ///     .without_listener()
 ///     .start()?;
 /// assert_eq!(telemetry.resource().value("service.name"), Some("shop"));
@@ -134,7 +134,7 @@ impl Telemetry {
 /// ```
 #[must_use = "nothing is started until `start`"]
 pub struct Builder {
-    own: resource::Own,
+    own: resource::ProgramResource,
     lookup: Box<Lookup>,
     pages_at: PagesAt,
     allowed_hosts: Vec<Box<str>>,
@@ -146,7 +146,7 @@ pub struct Builder {
     page_config: prometheus::Config,
     process: Part,
     subscriber: Part,
-    heard: Wishes,
+    heard: SubscriberOptions,
     propagators: Option<Propagators>,
     start_line: Part,
     panic_hook: Part,
@@ -180,7 +180,7 @@ enum Part {
 impl Builder {
     fn new(name: &str) -> Self {
         Builder {
-            own: resource::Own {
+            own: resource::ProgramResource {
                 name: name.into(),
                 attributes: Vec::new(),
             },
@@ -195,7 +195,7 @@ impl Builder {
             page_config: prometheus::Config::new(),
             process: Part::On,
             subscriber: Part::On,
-            heard: Wishes::default(),
+            heard: SubscriberOptions::default(),
             propagators: None,
             start_line: Part::On,
             panic_hook: Part::On,
@@ -274,7 +274,7 @@ impl Builder {
     }
 
     /// Sets the maximum number of series of the family with this name; 2,000 by default.
-    pub fn with_limit_of(mut self, family: &str, limit: usize) -> Self {
+    pub fn with_series_limit(mut self, family: &str, limit: usize) -> Self {
         self.limits.push((family.into(), limit));
         self
     }
@@ -292,7 +292,7 @@ impl Builder {
     }
 
     /// Sets how names and lines are written on the pages.
-    pub fn with_page_config(mut self, config: prometheus::Config) -> Self {
+    pub fn with_prometheus_config(mut self, config: prometheus::Config) -> Self {
         self.page_config = config;
         self
     }
@@ -306,7 +306,7 @@ impl Builder {
     /// Prints no log lines. By default they go to stderr, unless a subscriber is already set.
     /// Warnings of the library itself still go to stderr.
     pub fn without_logs(mut self) -> Self {
-        self.heard.lines = Lines::Off;
+        self.heard.lines = ConsoleOutput::Off;
         self
     }
 
@@ -326,8 +326,8 @@ impl Builder {
     }
 
     /// Enables tail sampling: exports unsampled traces that failed, were slow or have an exemplar,
-    /// within this budget, unless `BAROGRAPH_KEEP` sets another. Off by default.
-    pub fn with_keep(mut self, keep: Keep) -> Self {
+    /// within this budget, unless `BAROGRAPH_TAIL_SAMPLING_TRACES_PER_SECOND` sets another. Off by default.
+    pub fn with_tail_sampling(mut self, keep: TailSampling) -> Self {
         self.heard.keep = Some(keep);
         self
     }
@@ -357,7 +357,7 @@ impl Builder {
     /// Exports an event inside a recorded span twice: as a log record, and in its span. By default it
     /// is in its span only where no log records are pushed.
     pub fn with_events_in_spans(mut self) -> Self {
-        self.heard.events = EventsOf::Both;
+        self.heard.events = EventDestination::Both;
         self
     }
 
@@ -418,7 +418,7 @@ impl Builder {
 
     /// Runs this at shutdown, before the pages are closed, on its own thread. Its argument is the
     /// deadline, 5 s later, after which shutdown no longer waits for it.
-    pub fn with_flush(mut self, flush: impl FnOnce(Instant) + Send + 'static) -> Self {
+    pub fn on_shutdown(mut self, flush: impl FnOnce(Instant) + Send + 'static) -> Self {
         self.flushes.push(Box::new(flush));
         self
     }
@@ -470,7 +470,7 @@ impl Builder {
             exports::add(&mut self.pushes, &mut config);
             sources.extend(self.pushes.accounts());
             pushes = self.pushes;
-            let own = Arc::new(Own::new(vec![("default".into(), self.registry)]));
+            let own = Arc::new(SelfMetrics::new(vec![("default".into(), self.registry)]));
             span_metrics = Some(own.spans());
             all_sources.clone_from(&sources);
             all_sources.push(Arc::clone(&own) as Arc<dyn Source>);
@@ -480,13 +480,13 @@ impl Builder {
                 own,
             ))
         };
-        let hearing = hearing(self.subscriber, self.heard.lines);
-        if hearing != Hearing::Printing {
-            self.heard.lines = Lines::Off;
+        let subscriber_owner = subscriber_owner(self.subscriber, self.heard.lines);
+        if subscriber_owner != SubscriberOwner::Printing {
+            self.heard.lines = ConsoleOutput::Off;
         }
         let (layers, heard) = subscriber::layers(self.heard, &mut config, &pushes, span_metrics);
         let pages = pages.map(|(pages, own)| {
-            own.watch(heard.watched());
+            own.watch(heard.stats());
             admin_own = Some(own);
             pages
         });
@@ -508,13 +508,13 @@ impl Builder {
         let ready = pushes.ready(&resource, &all_sources)?;
         // Nothing that follows fails for a reason that the user can fix, so globals are set from here
         // on.
-        let hearing = match hearing {
-            Hearing::Service | Hearing::Somebody | Hearing::Earlier => {
+        let subscriber_owner = match subscriber_owner {
+            SubscriberOwner::Service | SubscriberOwner::Somebody | SubscriberOwner::Earlier => {
                 layers.wait(&heard);
-                hearing
+                subscriber_owner
             }
-            Hearing::Printing | Hearing::Silent => match layers.install() {
-                true => hearing,
+            SubscriberOwner::Printing | SubscriberOwner::Silent => match layers.install() {
+                true => subscriber_owner,
                 // Another thread has set a subscriber meanwhile.
                 false => heard_by(),
             },
@@ -529,7 +529,7 @@ impl Builder {
                 is_disabled: config.disabled,
                 is_served,
                 targets: &targets,
-                hearing,
+                subscriber_owner,
             };
             heard.settle_lines();
             diagnostics::print(&line);
@@ -554,20 +554,20 @@ impl Builder {
 }
 
 /// Returns which subscriber the process uses, before anything is installed.
-fn hearing(subscriber: Part, lines: Lines) -> Hearing {
+fn subscriber_owner(subscriber: Part, lines: ConsoleOutput) -> SubscriberOwner {
     match subscriber {
-        Part::Off => Hearing::Service,
-        Part::On if subscriber::is_heard() => heard_by(),
-        Part::On if lines == Lines::Off => Hearing::Silent,
-        Part::On => Hearing::Printing,
+        Part::Off => SubscriberOwner::Service,
+        Part::On if subscriber::is_subscriber_set() => heard_by(),
+        Part::On if lines == ConsoleOutput::Off => SubscriberOwner::Silent,
+        Part::On => SubscriberOwner::Printing,
     }
 }
 
 /// Returns whether the installed subscriber is that of an earlier telemetry or the service's.
-fn heard_by() -> Hearing {
+fn heard_by() -> SubscriberOwner {
     match diagnostics::is_ours() {
-        true => Hearing::Earlier,
-        false => Hearing::Somebody,
+        true => SubscriberOwner::Earlier,
+        false => SubscriberOwner::Somebody,
     }
 }
 
@@ -584,7 +584,7 @@ fn set_globals(config: &mut Config, propagators: Option<Propagators>) {
     {
         diagnostics::warn(&"methods of HTTP are set already, those that were first stay");
     }
-    subscriber::hear_reports();
+    subscriber::log_reports();
     for notice in &config.notices {
         diagnostics::warn(notice);
     }

@@ -8,13 +8,13 @@ use crate::env::{Environment, Lookup, Notice};
 use crate::error::{HOST, PORT};
 use crate::events_env::Events;
 use crate::otlp_env::Otlp;
-use crate::resource::{self, Outside};
+use crate::resource::{self, EnvResource};
 
 /// The values of all variables that are read. An unset variable leaves the choice to the program.
 #[derive(Debug, Default)]
 pub(crate) struct Config {
     pub(crate) disabled: bool,
-    pub(crate) resource: Outside,
+    pub(crate) resource: EnvResource,
     pub(crate) host: Option<String>,
     pub(crate) port: Option<u16>,
     /// The host names by which the pages may be requested on a loopback address.
@@ -39,7 +39,7 @@ impl Config {
         );
         Config {
             disabled: environment.is_true(DISABLED),
-            resource: Outside {
+            resource: EnvResource {
                 name: environment.text("OTEL_SERVICE_NAME"),
                 attributes: attributes.unwrap_or_default(),
             },

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use barograph_core::process;
 use barograph_model::suppression;
-use barograph_tracing::log::Terminal;
+use barograph_tracing::log::ConsoleWriter;
 use barograph_tracing::trace::TraceHandle;
 
 use crate::push::Sender;
@@ -55,14 +55,14 @@ const A_LINE: Duration = Duration::from_millis(100);
 
 /// The handles to export and write what is left before a process ends.
 #[derive(Clone, Debug)]
-pub(crate) struct Last {
+pub(crate) struct PanicFlush {
     pub(crate) sender: Option<Sender>,
     pub(crate) spans: Option<TraceHandle>,
-    pub(crate) terminal: Option<Terminal>,
+    pub(crate) terminal: Option<ConsoleWriter>,
 }
 
 /// The telemetry to export and write if the process exits.
-static PENDING: Mutex<Vec<(u64, Last)>> = Mutex::new(Vec::new());
+static PENDING: Mutex<Vec<(u64, PanicFlush)>> = Mutex::new(Vec::new());
 
 /// The generation of the process in which anything is pending; 0 if nothing is.
 static PENDING_IN: AtomicU64 = AtomicU64::new(0);
@@ -77,7 +77,7 @@ pub(crate) struct AtExit {
     generation: u64,
 }
 
-impl Last {
+impl PanicFlush {
     /// Exports and writes it if the process exits before the returned guard is dropped. The exit
     /// waits for that no longer than `timeout`.
     pub(crate) fn at_exit(self, timeout: Duration) -> AtExit {
@@ -174,7 +174,7 @@ fn flush_at_exit() {
 /// exiting thread no longer has.
 fn within(
     timeout: Duration,
-    pending: impl FnOnce() -> Vec<Last> + Send + 'static,
+    pending: impl FnOnce() -> Vec<PanicFlush> + Send + 'static,
 ) -> io::Result<()> {
     // An exporting thread cannot wait for itself.
     let exporting = match suppression::is_suppressed() {
@@ -202,7 +202,7 @@ enum Exporting {
     Never,
 }
 
-fn flush(pending: &[Last], deadline: Instant, exporting: Exporting) {
+fn flush(pending: &[PanicFlush], deadline: Instant, exporting: Exporting) {
     let left = || deadline.saturating_duration_since(Instant::now());
     let terminals = || pending.iter().filter_map(|last| last.terminal.as_ref());
     // Lines logged from here on, while the process exits, are not flushed again.

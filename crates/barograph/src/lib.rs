@@ -50,7 +50,7 @@ mod listen;
 #[cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 mod supervise;
 mod process;
-mod own;
+mod self_metrics;
 mod page;
 mod readiness;
 mod accept;
@@ -68,7 +68,7 @@ mod exports;
 #[cfg(not(feature = "otlp"))]
 #[path = "no_exports.rs"]
 mod exports;
-mod late;
+mod reload_layer;
 mod subscriber;
 mod exit;
 mod signals;
@@ -86,9 +86,9 @@ pub use barograph_export as export;
 pub use barograph_kafka as kafka;
 pub use barograph_model as model;
 
-pub use barograph_core::labels::{LabelSet, LabelValue};
 #[doc(hidden)]
-pub use barograph_core::site;
+pub use barograph_core::callsite;
+pub use barograph_core::labels::{LabelSet, LabelValue};
 pub use barograph_core::{
     counter, counter_f64, describe, gauge, gauge_i64, histogram, up_down_counter,
 };

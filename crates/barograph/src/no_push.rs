@@ -14,7 +14,7 @@ use barograph_tracing::log::LogSink;
 use barograph_tracing::trace::{SpanSink, TraceHandle};
 
 use crate::error::StartError;
-use crate::own::Own;
+use crate::self_metrics::Own;
 
 #[derive(Default)]
 pub(crate) struct Pushes {}

@@ -8,7 +8,7 @@ use barograph_model::resource::Resource;
 use barograph_model::snapshot::Source;
 use bytes::Bytes;
 
-use crate::own::{Outcome, Own};
+use crate::self_metrics::{Outcome, SelfMetrics};
 
 /// A renderer of pages. Clones share the same sources.
 ///
@@ -21,7 +21,7 @@ pub struct Pages {
 struct Inner {
     config: Config,
     exposition: Exposition,
-    own: Arc<Own>,
+    own: Arc<SelfMetrics>,
 }
 
 /// A rendered page with its content type.
@@ -39,7 +39,7 @@ impl Pages {
         config: Config,
         resource: &Resource,
         sources: Vec<Arc<dyn Source>>,
-        own: Arc<Own>,
+        own: Arc<SelfMetrics>,
     ) -> Self {
         let sources = sources
             .into_iter()
@@ -56,7 +56,7 @@ impl Pages {
 
     /// Returns a renderer of empty pages.
     pub(crate) fn empty() -> Self {
-        let own = Arc::new(Own::new(Vec::new()));
+        let own = Arc::new(SelfMetrics::new(Vec::new()));
         let exposition = Exposition::new(Config::new(), &Resource::new(), []);
         Pages {
             inner: Arc::new(Inner {
@@ -111,7 +111,7 @@ impl Pages {
 
     /// Returns the self metrics.
     #[cfg(feature = "axum")]
-    pub(crate) fn own(&self) -> Arc<Own> {
+    pub(crate) fn own(&self) -> Arc<SelfMetrics> {
         Arc::clone(&self.inner.own)
     }
 
@@ -140,7 +140,7 @@ impl axum::response::IntoResponse for Page {
 /// The chunks of one page, counted when the page is complete or dropped.
 pub(crate) struct Scrape {
     page: prometheus::Page,
-    own: Arc<Own>,
+    own: Arc<SelfMetrics>,
     spent: Duration,
     bytes: u64,
     outcome: Outcome,

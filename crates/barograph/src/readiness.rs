@@ -10,9 +10,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 /// ```
 /// let telemetry = barograph::Telemetry::builder("shop").without_listener().start()?;
 /// let readiness = telemetry.readiness();
-/// readiness.set(false);
+/// readiness.not_ready();
 /// // ... fill caches ...
-/// readiness.set(true);
+/// readiness.ready();
 /// assert!(telemetry.readiness().is_ready());
 /// # Ok::<(), barograph::StartError>(())
 /// ```
@@ -24,9 +24,14 @@ impl Readiness {
         Readiness(Arc::new(AtomicBool::new(true)))
     }
 
-    /// Sets whether the service is ready. While it is not, `/ready` answers 503.
-    pub fn set(&self, ready: bool) {
-        self.0.store(ready, Ordering::Relaxed);
+    /// Marks the service as ready: `/ready` answers 200.
+    pub fn ready(&self) {
+        self.0.store(true, Ordering::Relaxed);
+    }
+
+    /// Marks the service as not ready: `/ready` answers 503.
+    pub fn not_ready(&self) {
+        self.0.store(false, Ordering::Relaxed);
     }
 
     /// Returns true if the service is ready.

@@ -7,14 +7,14 @@ use crate::env::percent_decode;
 
 /// The service name and attributes that the program sets.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Own {
+pub(crate) struct ProgramResource {
     pub(crate) name: String,
     pub(crate) attributes: Vec<(String, String)>,
 }
 
 /// The service name and attributes that the environment sets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Outside {
+pub(crate) struct EnvResource {
     pub(crate) name: Option<String>,
     pub(crate) attributes: Vec<(String, String)>,
 }
@@ -23,7 +23,7 @@ pub(crate) struct Outside {
 /// gets a unique one.
 ///
 /// Nothing is taken from the command line: arguments may contain secrets.
-pub(crate) fn resource(own: &Own, outside: &Outside) -> Resource {
+pub(crate) fn resource(own: &ProgramResource, outside: &EnvResource) -> Resource {
     let own_name = match own.name.trim() {
         "" => UNKNOWN,
         name => name,
@@ -115,11 +115,11 @@ mod tests {
 
     #[test]
     fn the_outside_beats_the_program_and_the_name_beats_the_attributes() {
-        let own = Own {
+        let own = ProgramResource {
             name: "shop".into(),
             attributes: pairs(&[(VERSION, "1.0"), ("region", "eu")]),
         };
-        let mut outside = Outside {
+        let mut outside = EnvResource {
             name: None,
             attributes: pairs(&[(NAME, "store"), (VERSION, "2.0"), (INSTANCE, "i-7")]),
         };
@@ -144,12 +144,12 @@ mod tests {
             ("", None, Some(""), UNKNOWN),
             (" ", None, None, UNKNOWN),
         ] {
-            let own = Own {
+            let own = ProgramResource {
                 name: own.into(),
                 attributes: pairs(&[(INSTANCE, " ")]),
             };
             let attribute = attribute.map(|name| (NAME.into(), name.into()));
-            let outside = Outside {
+            let outside = EnvResource {
                 name: outside.map(Into::into),
                 attributes: attribute.into_iter().collect(),
             };
@@ -161,7 +161,7 @@ mod tests {
 
     #[test]
     fn every_start_has_an_instance_id_of_its_own() {
-        let start = || resource(&Own::default(), &Outside::default());
+        let start = || resource(&ProgramResource::default(), &EnvResource::default());
         let (first, second) = (start(), start());
         assert_eq!(first.value(NAME), Some(UNKNOWN));
         let id = first.value(INSTANCE).expect("an id was made");

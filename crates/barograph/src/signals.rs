@@ -54,7 +54,7 @@ impl Requested {
         let ours = Arc::downgrade(&requested);
         follow(move |_| match ours.upgrade() {
             Some(requested) if !requested.0.send_replace(true) => {
-                readiness.set(false);
+                readiness.not_ready();
                 Follows::InOrder
             }
             Some(_) | None => Follows::NoMore,

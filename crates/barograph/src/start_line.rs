@@ -17,12 +17,12 @@ pub(crate) struct StartLine<'a> {
     pub(crate) is_disabled: bool,
     pub(crate) is_served: bool,
     pub(crate) targets: &'a [(Signal, String)],
-    pub(crate) hearing: Hearing,
+    pub(crate) subscriber_owner: SubscriberOwner,
 }
 
 /// The owner of the `tracing` subscriber.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Hearing {
+pub(crate) enum SubscriberOwner {
     /// This library, which prints lines.
     Printing,
     /// This library, which prints nothing.
@@ -62,17 +62,17 @@ impl fmt::Display for StartLine<'_> {
             };
             write!(f, "; {what} pushed to {}", target.escape_debug())?;
         }
-        match self.hearing {
-            Hearing::Printing => f.write_str("; logs on stderr"),
-            Hearing::Somebody => f.write_str(
+        match self.subscriber_owner {
+            SubscriberOwner::Printing => f.write_str("; logs on stderr"),
+            SubscriberOwner::Somebody => f.write_str(
                 "; another subscriber for tracing is set, so spans and logs are not ours: give it \
-                 Telemetry::late_layer",
+                 Telemetry::reload_layer",
             ),
-            Hearing::Earlier => f.write_str(
+            SubscriberOwner::Earlier => f.write_str(
                 "; telemetry was started in this process before, and spans and logs stay with that: \
                  call init once, and share what it returns",
             ),
-            Hearing::Silent | Hearing::Service => Ok(()),
+            SubscriberOwner::Silent | SubscriberOwner::Service => Ok(()),
         }
     }
 }
@@ -91,7 +91,7 @@ mod tests {
             is_disabled: false,
             is_served: true,
             targets: &[],
-            hearing: Hearing::Printing,
+            subscriber_owner: SubscriberOwner::Printing,
         };
         assert_eq!(
             line.to_string(),

@@ -13,11 +13,11 @@ use barograph_core::report;
 use barograph_model::suppression;
 use barograph_tracing::filter::{Filter, InvalidFilter, LevelHandle};
 use barograph_tracing::log::{
-    Colors, Format, LogLayer, LogLimits, RateLimit, Terminal, TerminalLayer,
+    Colors, ConsoleWriter, Format, LogLayer, LogLimits, RateLimit, TerminalLayer,
 };
 use barograph_tracing::redact::Redaction;
 use barograph_tracing::sampling::Sampler;
-use barograph_tracing::sampling::keep::Keep;
+use barograph_tracing::sampling::tail::TailSampling;
 use barograph_tracing::trace::{Events, SpanLimits, SpanMetrics, TraceHandle, TraceLayer};
 use tracing::subscriber::NoSubscriber;
 use tracing::{Subscriber, dispatcher};
@@ -31,33 +31,33 @@ use crate::diagnostics::{self, Witness, hide_probe};
 use crate::env::Notice;
 use crate::events_env::limits::Limits;
 use crate::events_env::output::{self, Output};
-use crate::late::Late;
-use crate::own::Watched;
 use crate::push::Pushes;
+use crate::reload_layer::ReloadLayer;
+use crate::self_metrics::SignalStats;
 use crate::stderr::{self, Stderr};
 
 /// Returns true if a `tracing` subscriber is already set: for the whole process, or on this thread.
 ///
 /// `has_been_set` alone is not enough: it may have been set for a moment, on one thread.
-pub(crate) fn is_heard() -> bool {
+pub(crate) fn is_subscriber_set() -> bool {
     let is_somebody = |heard: &tracing::Dispatch| !heard.is::<NoSubscriber>();
     dispatcher::has_been_set() && dispatcher::get_default(is_somebody)
 }
 
 /// Subscriber options set by the program. Environment variables take precedence.
 #[derive(Default)]
-pub(crate) struct Wishes {
+pub(crate) struct SubscriberOptions {
     pub(crate) sampler: Option<Box<dyn Sampler>>,
-    pub(crate) keep: Option<Keep>,
+    pub(crate) keep: Option<TailSampling>,
     pub(crate) redaction: Redaction,
-    pub(crate) events: EventsOf,
-    pub(crate) lines: Lines,
+    pub(crate) events: EventDestination,
+    pub(crate) lines: ConsoleOutput,
     pub(crate) rate: Option<RateLimit>,
 }
 
 /// The destination of `tracing` events inside spans.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum EventsOf {
+pub(crate) enum EventDestination {
     /// Log records where these are pushed, else their spans.
     #[default]
     One,
@@ -67,7 +67,7 @@ pub(crate) enum EventsOf {
 
 /// True if lines are printed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Lines {
+pub(crate) enum ConsoleOutput {
     #[default]
     Printed,
     Off,
@@ -82,11 +82,11 @@ pub(crate) struct Layers {
 
 /// The handles of the layers, which remain after they are installed.
 #[derive(Debug)]
-pub(crate) struct Heard {
+pub(crate) struct InstalledLayers {
     pub(crate) spans: Option<TraceHandle>,
-    pub(crate) keep: Option<Keep>,
+    pub(crate) keep: Option<TailSampling>,
     pub(crate) suppressed: Option<Arc<AtomicU64>>,
-    pub(crate) terminal: Option<Terminal>,
+    pub(crate) terminal: Option<ConsoleWriter>,
     pub(crate) filters: Filters,
     /// Layers for a subscriber of the service, until it takes them.
     waiting: Mutex<Option<Layers>>,
@@ -108,11 +108,11 @@ pub struct Filters {
 
 /// Builds the layers.
 pub(crate) fn layers(
-    wishes: Wishes,
+    options: SubscriberOptions,
     config: &mut Config,
     pushes: &Pushes,
     metrics: Option<SpanMetrics>,
-) -> (Layers, Heard) {
+) -> (Layers, InstalledLayers) {
     let Config {
         events: config,
         notices,
@@ -133,26 +133,26 @@ pub(crate) fn layers(
         lines: lines_of.handle(),
     };
     let outlets = pushes.log_records();
-    let events = match wishes.events {
-        EventsOf::One if !outlets.is_empty() => Events::AsLogs,
-        EventsOf::One | EventsOf::Both => Events::InSpans,
+    let events = match options.events {
+        EventDestination::One if !outlets.is_empty() => Events::AsLogs,
+        EventDestination::One | EventDestination::Both => Events::InSpans,
     };
-    let keep = std::mem::take(&mut config.keep).or(wishes.keep);
+    let keep = std::mem::take(&mut config.keep).or(options.keep);
     let keep = keep.filter(|_| metrics.is_some());
     // Where telemetry is disabled there are no metrics, and no spans.
     let trace = metrics.map(|metrics| {
         let mut builder = TraceLayer::builder(pushes.spans())
             .with_limits(span_limits(&config.limits))
-            .with_redaction(wishes.redaction.clone())
+            .with_redaction(options.redaction.clone())
             .with_metrics(metrics)
             .with_events(events);
         if let Some(sampler) = &config.sampler {
             builder = builder.with_sampler(sampler.clone());
-        } else if let Some(sampler) = wishes.sampler {
+        } else if let Some(sampler) = options.sampler {
             builder = builder.with_sampler(sampler);
         }
         if let Some(keep) = &keep {
-            builder = builder.with_keep(keep.clone());
+            builder = builder.with_tail_sampling(keep.clone());
         }
         builder.build()
     });
@@ -160,23 +160,23 @@ pub(crate) fn layers(
     let record = (!outlets.is_empty()).then(|| {
         let builder = LogLayer::builder(outlets)
             .with_limits(log_limits(&config.limits))
-            .with_redaction(wishes.redaction.clone());
-        match wishes.rate {
+            .with_redaction(options.redaction.clone());
+        match options.rate {
             Some(rate) => builder.with_rate_limit(rate).build(),
             None => builder.build(),
         }
     });
     let suppressed = record.is_some().then(|| pushes.suppressed_records());
-    let terminal = match wishes.lines {
-        Lines::Printed => terminal(&config.output, wishes.redaction, wishes.rate),
-        Lines::Off => None,
+    let terminal = match options.lines {
+        ConsoleOutput::Printed => terminal(&config.output, options.redaction, options.rate),
+        ConsoleOutput::Off => None,
     };
     let layers = Layers {
         spans: trace.map(|layer| (layer, spans_of)),
         records: record.map(|layer| (layer, records_of)),
         lines: terminal.as_ref().map(|t| (t.layer(), lines_of)),
     };
-    let heard = Heard {
+    let heard = InstalledLayers {
         spans: heard_of_spans,
         keep,
         suppressed,
@@ -210,15 +210,15 @@ impl Layers {
     }
 
     /// Stores them for the subscriber of the service.
-    pub(crate) fn wait(self, heard: &Heard) {
+    pub(crate) fn wait(self, heard: &InstalledLayers) {
         *heard.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(self);
     }
 }
 
-impl Heard {
+impl InstalledLayers {
     /// Returns the handles that the self metrics read.
-    pub(crate) fn watched(&self) -> Watched {
-        Watched {
+    pub(crate) fn stats(&self) -> SignalStats {
+        SignalStats {
             spans: self.spans.clone(),
             keep: self.keep.clone(),
             suppressed: self.suppressed.clone(),
@@ -239,13 +239,13 @@ impl Heard {
     }
 
     /// Takes the stored layers, for a subscriber that is already in use.
-    pub(crate) fn late_layer<S>(&self) -> Option<Box<dyn Layer<S> + Send + Sync>>
+    pub(crate) fn reload_layer<S>(&self) -> Option<Box<dyn Layer<S> + Send + Sync>>
     where
         S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
     {
         let Layers { spans, records, .. } = self.take()?;
-        let spans = spans.map(|(layer, filter)| Late::new(layer, filter).boxed());
-        let records = records.map(|(layer, filter)| Late::new(layer, filter).boxed());
+        let spans = spans.map(|(layer, filter)| ReloadLayer::new(layer, filter).boxed());
+        let records = records.map(|(layer, filter)| ReloadLayer::new(layer, filter).boxed());
         all(spans.into_iter().chain(records))
     }
 
@@ -298,7 +298,7 @@ fn set_global<S: Subscriber + Send + Sync>(subscriber: S) -> bool {
 const A_LINE: Duration = Duration::from_millis(100);
 
 /// Logs the reports of the crates below.
-pub(crate) fn hear_reports() {
+pub(crate) fn log_reports() {
     report::set_hook(|report| diagnostics::warn_without_waiting(&report.message));
 }
 
@@ -315,7 +315,11 @@ fn filter(notices: &mut Vec<Notice>, variable: &'static str, directives: Option<
 }
 
 /// Starts the terminal, whose lines are written by its own thread.
-fn terminal(output: &Output, redaction: Redaction, rate: Option<RateLimit>) -> Option<Terminal> {
+fn terminal(
+    output: &Output,
+    redaction: Redaction,
+    rate: Option<RateLimit>,
+) -> Option<ConsoleWriter> {
     let colors = match io::stderr().is_terminal() && !output.is_plain {
         true => Colors::On,
         false => Colors::Off,
@@ -325,7 +329,7 @@ fn terminal(output: &Output, redaction: Redaction, rate: Option<RateLimit>) -> O
         Some(output::Format::TracingJson) => Format::SubscriberJson,
         Some(output::Format::Pretty) | None => Format::Pretty(colors),
     };
-    let mut builder = Terminal::builder()
+    let mut builder = ConsoleWriter::builder()
         .with_format(format)
         .with_redaction(redaction)
         .with_child_output(stderr::write_in_child);

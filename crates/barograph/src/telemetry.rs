@@ -13,16 +13,16 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::admin::Admin;
 use crate::diagnostics;
-use crate::exit::{AtExit, Last};
-#[cfg(feature = "axum")]
-use crate::own::Own;
+use crate::exit::{AtExit, PanicFlush};
 use crate::page::{Page, Pages};
 use crate::push::Pushing;
 #[cfg(feature = "otlp")]
 use crate::push::Unfinished;
 use crate::readiness::Readiness;
+#[cfg(feature = "axum")]
+use crate::self_metrics::SelfMetrics;
 use crate::signals::Requested;
-use crate::subscriber::{Filters, Heard};
+use crate::subscriber::{Filters, InstalledLayers};
 
 /// The running telemetry of a service, from [`init`](crate::init()) until it is shut down.
 ///
@@ -37,7 +37,7 @@ pub struct Telemetry {
     admin: Option<Admin>,
     /// None if nothing is pushed, and after shutdown.
     pushing: Option<Pushing>,
-    heard: Arc<Heard>,
+    heard: Arc<InstalledLayers>,
     /// In a mutex only to make `Telemetry` `Sync`; the lock is never contended.
     flushes: Mutex<Vec<Flush>>,
     /// While set, an exit of the process exports what is left. Cleared by an orderly shutdown.
@@ -59,7 +59,7 @@ impl Telemetry {
         resource: Resource,
         admin: Option<Admin>,
         pushing: Option<Pushing>,
-        heard: Heard,
+        heard: InstalledLayers,
         flushes: Vec<Flush>,
     ) -> Self {
         Telemetry {
@@ -153,15 +153,15 @@ impl Telemetry {
     ///     .without_subscriber()
     ///     .without_listener()
     ///     .start()?;
-    /// handle.reload(telemetry.late_layer())?;
+    /// handle.reload(telemetry.reload_layer())?;
     /// # drop(subscriber);
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn late_layer<S>(&self) -> Option<Box<dyn Layer<S> + Send + Sync>>
+    pub fn reload_layer<S>(&self) -> Option<Box<dyn Layer<S> + Send + Sync>>
     where
         S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
     {
-        self.heard.late_layer()
+        self.heard.reload_layer()
     }
 
     /// Returns the filters of spans, log records and lines, which can be changed while the service
@@ -262,7 +262,7 @@ impl Telemetry {
         if self.is_of_a_parent() {
             return;
         }
-        self.readiness.set(false);
+        self.readiness.not_ready();
         self.send_last();
         if let Some(admin) = self.admin.take() {
             admin.stop(CLOSE_TIME);
@@ -299,13 +299,13 @@ impl Telemetry {
 
     /// Returns the self metrics.
     #[cfg(feature = "axum")]
-    pub(crate) fn own(&self) -> Arc<Own> {
+    pub(crate) fn own(&self) -> Arc<SelfMetrics> {
         self.pages.own()
     }
 
     /// Returns what a panic hook or an exit of the process still has to export.
-    pub(crate) fn last(&self) -> Last {
-        Last {
+    pub(crate) fn last(&self) -> PanicFlush {
+        PanicFlush {
             sender: self.pushing.as_ref().map(Pushing::sender),
             spans: self.heard.spans.clone(),
             terminal: self.heard.terminal.clone(),

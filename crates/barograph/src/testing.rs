@@ -7,8 +7,8 @@ use barograph_encode::prometheus;
 use barograph_model::resource::Resource;
 use barograph_model::snapshot::Source;
 
-use crate::own::Own;
 use crate::page::Pages;
+use crate::self_metrics::SelfMetrics;
 
 /// A registry and its pages.
 ///
@@ -45,7 +45,7 @@ impl Capture {
 
     /// Captures this registry, which may have custom limits or prefixes.
     pub fn of(registry: Registry) -> Self {
-        let own = Own::new(vec![("default".into(), registry.clone())]);
+        let own = SelfMetrics::new(vec![("default".into(), registry.clone())]);
         let source: Arc<dyn Source> = Arc::new(registry.clone());
         let config = prometheus::Config::new();
         let pages = Pages::new(config, &Resource::new(), vec![source], Arc::new(own));

@@ -44,7 +44,7 @@ impl End {
 }
 
 fn telemetry() -> Telemetry {
-    let telemetry = Telemetry::builder("shop").with_flush(|_| eprintln!("{FLUSHED}"));
+    let telemetry = Telemetry::builder("shop").on_shutdown(|_| eprintln!("{FLUSHED}"));
     telemetry.start().unwrap()
 }
 

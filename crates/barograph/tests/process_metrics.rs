@@ -18,7 +18,7 @@ fn alone() -> MutexGuard<'static, ()> {
 
 fn telemetry(config: Config) -> Telemetry {
     let builder = Telemetry::builder("shop").without_listener();
-    builder.with_page_config(config).start().unwrap()
+    builder.with_prometheus_config(config).start().unwrap()
 }
 
 /// Returns the values of the process metrics on a page, by name.

@@ -219,7 +219,7 @@ fn a_subscriber_that_was_set_before_stays_and_takes_the_layer() {
         tracing::subscriber::set_global_default(subscriber).unwrap();
         let telemetry = barograph::init("shop").unwrap();
         info!("not heard");
-        handle.reload(telemetry.late_layer()).unwrap();
+        handle.reload(telemetry.reload_layer()).unwrap();
         info_span!("charge").in_scope(|| info!("taken"));
         drop(telemetry);
         return;

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use barograph_model::label::Labels;
 
 use crate::instruments::handle::{Handle, Instrument, Ref};
-use crate::labels::key::{Front, Key, Lookup};
+use crate::labels::key::{Key, LabelIndex, Lookup};
 use crate::series::storage::Storage;
 use crate::series::thread::Pin;
 use crate::stats::LabelsRefused;
@@ -31,7 +31,7 @@ use crate::stats::LabelsRefused;
 /// ```
 pub struct Family<I, K: ?Sized> {
     storage: Arc<Storage>,
-    front: Arc<Front>,
+    index: Arc<LabelIndex>,
     instrument: PhantomData<fn() -> I>,
     // Covariant in K, so that a family of `Order<'static>` accepts an `Order<'_>`.
     labels: PhantomData<*const K>,
@@ -48,7 +48,7 @@ impl<I, K: ?Sized> Clone for Family<I, K> {
     fn clone(&self) -> Self {
         Family {
             storage: self.storage.clone(),
-            front: self.front.clone(),
+            index: self.index.clone(),
             instrument: PhantomData,
             labels: PhantomData,
         }
@@ -58,12 +58,12 @@ impl<I, K: ?Sized> Clone for Family<I, K> {
 impl<I: Instrument, K: Key + ?Sized> Family<I, K> {
     /// Returns a family whose values are given under `names`, in that order.
     pub(crate) fn new(storage: Arc<Storage>, names: &[&str]) -> Self {
-        let front = Front::new(K::SHAPE, names, &storage);
-        let weak: std::sync::Weak<Front> = Arc::downgrade(&front);
+        let index = LabelIndex::new(K::SHAPE, names, &storage);
+        let weak: std::sync::Weak<LabelIndex> = Arc::downgrade(&index);
         storage.add_front(weak);
         Family {
             storage,
-            front,
+            index,
             instrument: PhantomData,
             labels: PhantomData,
         }
@@ -79,7 +79,7 @@ impl<I: Instrument, K: Key + ?Sized> Family<I, K> {
     #[inline(always)]
     pub(crate) fn lookup<Q: Key + ?Sized>(&self, labels: &Q) -> Ref<'_, I> {
         let pin = Pin::new();
-        match labels.find(Lookup::new(&self.storage, &self.front)).0 {
+        match labels.find(Lookup::new(&self.storage, &self.index)).0 {
             Some(series) => Ref::new(&self.storage, series, pin),
             None => {
                 drop(pin);
@@ -95,7 +95,7 @@ impl<I: Instrument, K: Key + ?Sized> Family<I, K> {
     /// [`LabelsRefused`] past a limit, and for free-form labels with invalid names.
     pub fn try_with(&self, labels: &K) -> Result<Ref<'_, I>, LabelsRefused> {
         let pin = Pin::new();
-        match labels.find(Lookup::new(&self.storage, &self.front)).0 {
+        match labels.find(Lookup::new(&self.storage, &self.index)).0 {
             Some(series) => Ok(Ref::new(&self.storage, series, pin)),
             None => {
                 drop(pin);
@@ -107,7 +107,7 @@ impl<I: Instrument, K: Key + ?Sized> Family<I, K> {
     /// Returns an instrument with these labels that can be kept. While it exists, its series is not
     /// reused for other labels.
     pub fn bind(&self, labels: &K) -> I {
-        let packed = self.front.pack(labels);
+        let packed = self.index.pack(labels);
         I::from_handle(match self.storage.hold(&packed) {
             Ok(series) => Handle::adopt(&self.storage, series),
             Err(_) => Handle::new(&self.storage, self.storage.overflow()),
@@ -120,7 +120,7 @@ impl<I: Instrument, K: Key + ?Sized> Family<I, K> {
     /// goes to the overflow series if the limits leave no room. The cells are not cleared: a sum of
     /// floats is then the difference of two totals, and as exact as they are.
     pub fn remove(&self, labels: &K) -> bool {
-        self.storage.remove(&self.front.pack(labels))
+        self.storage.remove(&self.index.pack(labels))
     }
 
     /// Removes the series for whose labels `keep` returns false. `keep` may record into the family,
@@ -150,7 +150,7 @@ impl<I: Instrument, K: Key + ?Sized> Family<I, K> {
     /// Returns the slot of the cells of a series; 0 if it has none.
     #[cfg(all(test, loom))]
     pub(crate) fn slot_of(&self, labels: &K) -> u32 {
-        let found = self.storage.find_packed(&self.front.pack(labels));
+        let found = self.storage.find_packed(&self.index.pack(labels));
         found.map_or(0, |series| series.cold().slot())
     }
 
@@ -175,13 +175,13 @@ impl<I: Instrument, K: Key + ?Sized> Family<I, K> {
     #[cold]
     #[inline(never)]
     fn insert<Q: Key + ?Sized>(&self, labels: &Q) -> Result<Ref<'_, I>, LabelsRefused> {
-        let packed = self.front.pack(labels);
+        let packed = self.index.pack(labels);
         // Held by a handle until it is held by the pin. A pin around all of this would delay the
         // release of what the insertion itself wants to free.
         let series = self.storage.hold(&packed)?;
         let held = Handle::adopt(&self.storage, series);
         let pin = Pin::new();
-        self.front.remember(labels, &self.storage, series);
+        self.index.remember(labels, &self.storage, series);
         drop(held);
         Ok(Ref::new(&self.storage, series, pin))
     }

@@ -18,11 +18,11 @@ pub struct Spec {
     pub(crate) states: Box<[Box<str>]>,
     pub(crate) limit: Option<usize>,
     pub(crate) idle: Option<Duration>,
-    pub(crate) place: Place,
+    pub(crate) place: SourceLocation,
 }
 
 impl Spec {
-    pub(crate) fn new(name: &str, place: Place) -> Self {
+    pub(crate) fn new(name: &str, place: SourceLocation) -> Self {
         Spec {
             name: name.into(),
             help: None,
@@ -72,25 +72,25 @@ const TIMES: [&str; 7] = [
 
 /// A line of source code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
+pub struct SourceLocation {
     /// The file, as it was passed to the compiler.
     pub file: &'static str,
     /// The line, counted from 1.
     pub line: u32,
 }
 
-impl Place {
+impl SourceLocation {
     #[track_caller]
     pub(crate) fn caller() -> Self {
         let location = Location::caller();
-        Place {
+        SourceLocation {
             file: location.file(),
             line: location.line(),
         }
     }
 }
 
-impl fmt::Display for Place {
+impl fmt::Display for SourceLocation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}:{}", self.file, self.line)
     }
@@ -141,9 +141,9 @@ pub enum RegisterError {
         /// The difference between the two.
         difference: Difference,
         /// The source location of the first registration.
-        first: Place,
+        first: SourceLocation,
         /// The source location of the refused registration.
-        second: Place,
+        second: SourceLocation,
     },
 }
 

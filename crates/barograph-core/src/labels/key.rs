@@ -2,8 +2,8 @@
 //!
 //! A family has one table, keyed by the text of the labels: two label sets are the same if their text
 //! is, whatever types they were given in. Text is not the fastest key, though. A family that is used
-//! with numbers and enums gets a [`Front`] for that shape: an array indexed by the enums, or a table
-//! keyed by numbers and the remaining text. A front that does not know a label set asks the table of
+//! with numbers and enums gets a [`LabelIndex`] for that shape: an array indexed by the enums, or a table
+//! keyed by numbers and the remaining text. An index that does not know a label set asks the table of
 //! the family and remembers the answer.
 
 #![expect(
@@ -89,7 +89,7 @@ impl Key for [&str] {
     const SHAPE: Shape = Shape::Strs;
 
     fn find<'c>(&self, at: Lookup<'c>) -> Found<'c> {
-        Found(at.storage.find_packed(&at.front.pack(self)))
+        Found(at.storage.find_packed(&at.index.pack(self)))
     }
 
     fn render(&self, out: &mut PackedLabels) {
@@ -124,7 +124,7 @@ impl Key for [(&str, &str)] {
 }
 
 /// An index of a family's series for one shape of label set.
-pub(crate) struct Front {
+pub(crate) struct LabelIndex {
     /// The position of each value of the shape in the family's order. `None` if both orders are the
     /// same.
     order: Option<Box<[u8]>>,
@@ -141,10 +141,10 @@ enum Kind {
     },
 }
 
-// SAFETY: series and records are shared by atomics, and live as long as the front is in use.
-unsafe impl Send for Front {}
+// SAFETY: series and records are shared by atomics, and live as long as the index is in use.
+unsafe impl Send for LabelIndex {}
 // SAFETY: as above.
-unsafe impl Sync for Front {}
+unsafe impl Sync for LabelIndex {}
 
 /// The numbers of a label set, and its series, whose text has the other values.
 #[repr(align(64))]
@@ -169,8 +169,8 @@ impl Drop for RetiredRecord {
     }
 }
 
-impl Front {
-    /// Returns a front for label sets of a shape whose values are given under `names`, in that order.
+impl LabelIndex {
+    /// Returns an index for label sets of a shape whose values are given under `names`, in that order.
     pub(crate) fn new(shape: Shape, names: &[&str], storage: &Storage) -> Arc<Self> {
         let place = |name: &&str| {
             let place = storage.label_names.iter().position(|n| **n == **name);
@@ -186,7 +186,7 @@ impl Front {
                 records: Mutex::new(Vec::new()),
             },
         };
-        Arc::new(Front {
+        Arc::new(LabelIndex {
             order: (!is_same).then_some(order),
             kind,
         })
@@ -224,7 +224,7 @@ impl Front {
             };
             key.find(Lookup {
                 storage,
-                front: self,
+                index: self,
                 learn: Some(&learn),
             });
             learn.garbage.into_inner()
@@ -248,7 +248,7 @@ struct Learn<'c> {
     garbage: RefCell<Vec<Box<dyn Send>>>,
 }
 
-impl Unlink for Front {
+impl Unlink for LabelIndex {
     fn unlink(&self, series: &[*const Series], garbage: &mut Vec<Box<dyn Send>>) {
         match &self.kind {
             Kind::None => {}
@@ -277,7 +277,7 @@ impl Unlink for Front {
     }
 }
 
-impl Drop for Front {
+impl Drop for LabelIndex {
     fn drop(&mut self) {
         if let Kind::Typed { records, .. } = &mut self.kind {
             for record in lock(records).drain(..) {
@@ -287,11 +287,11 @@ impl Drop for Front {
     }
 }
 
-/// A family and a front of it, for one lookup.
+/// A family and an index of it, for one lookup.
 #[derive(Clone, Copy)]
 pub struct Lookup<'c> {
     pub(crate) storage: &'c Storage,
-    pub(crate) front: &'c Front,
+    pub(crate) index: &'c LabelIndex,
     learn: Option<&'c Learn<'c>>,
 }
 
@@ -300,10 +300,10 @@ pub struct Found<'c>(pub(crate) Option<&'c Series>);
 
 impl<'c> Lookup<'c> {
     #[inline(always)]
-    pub(crate) fn new(storage: &'c Storage, front: &'c Front) -> Self {
+    pub(crate) fn new(storage: &'c Storage, index: &'c LabelIndex) -> Self {
         Lookup {
             storage,
-            front,
+            index,
             learn: None,
         }
     }
@@ -314,7 +314,7 @@ impl<'c> Lookup<'c> {
     pub fn strs<const N: usize>(self, values: &[&str; N]) -> Found<'c> {
         // By reference all the way: a copy would read with wide loads what was just written with narrow
         // stores, and stall.
-        match &self.front.order {
+        match &self.index.order {
             None => Found(self.storage.find(values)),
             Some(order) => self.strs_in(order, values),
         }
@@ -333,7 +333,7 @@ impl<'c> Lookup<'c> {
     #[doc(hidden)]
     #[inline(always)]
     pub fn dense(self, index: usize) -> Found<'c> {
-        let Kind::Dense(places) = &self.front.kind else {
+        let Kind::Dense(places) = &self.index.kind else {
             return Found(None);
         };
         let Some(place) = places.get(index) else {
@@ -365,7 +365,7 @@ impl<'c> Lookup<'c> {
                 "at most 6 labels that are numbers or enums, where others are text"
             );
         }
-        let Kind::Typed { table, records } = &self.front.kind else {
+        let Kind::Typed { table, records } = &self.index.kind else {
             return Found(None);
         };
         let hash = hash::placed(texts, self.storage.seed);
@@ -407,12 +407,12 @@ impl<'c> Lookup<'c> {
         let same_words = (0..W).all(|i| record.words[i] == words[i]);
         same_words
             && texts.iter().all(|(index, text)| {
-                hash::equal(series.piece(self.front.place(*index)), text.as_bytes())
+                hash::equal(series.piece(self.index.place(*index)), text.as_bytes())
             })
     }
 }
 
-/// Returns the record at an address from a front's table.
+/// Returns the record at an address from an index's table.
 #[inline(always)]
 fn record_at<'a>(address: u64) -> &'a Record {
     let record = std::ptr::with_exposed_provenance::<Record>(address as usize);

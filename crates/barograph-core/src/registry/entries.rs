@@ -10,7 +10,7 @@ use barograph_model::name;
 use super::Registry;
 use crate::instruments::info::{Facts, Info};
 use crate::instruments::observable::Observable;
-use crate::instruments::spec::{Difference, Place, RegisterError, Spec};
+use crate::instruments::spec::{Difference, RegisterError, SourceLocation, Spec};
 use crate::report::report;
 use crate::series::config::{Config, Shared};
 use crate::series::exemplar::ExemplarFilter;
@@ -27,7 +27,7 @@ pub(super) struct Entries {
 
 pub(super) struct Entry {
     pub(super) family: Family,
-    place: Place,
+    place: SourceLocation,
 }
 
 pub(super) enum Family {
@@ -48,7 +48,7 @@ impl Registry {
         let free_form = names.is_none();
         let names = names.unwrap_or_default();
         if self.inner.shared.disabled.load(Ordering::Relaxed) {
-            return Ok(nowhere(layout(&spec), names, &spec));
+            return Ok(noop(layout(&spec), names, &spec));
         }
         let mut guess = None;
         let result = self.checked_name(&spec, names).and_then(|full| {
@@ -211,7 +211,7 @@ impl Registry {
 }
 
 impl Entries {
-    fn add(&mut self, name: String, family: Family, place: Place) {
+    fn add(&mut self, name: String, family: Family, place: SourceLocation) {
         self.by_name.insert(name.into(), self.all.len());
         self.all.push(Entry { family, place });
     }
@@ -259,7 +259,7 @@ impl Entry {
         Err(self.differs(difference, full, spec.place))
     }
 
-    fn differs(&self, difference: Difference, full: &str, second: Place) -> RegisterError {
+    fn differs(&self, difference: Difference, full: &str, second: SourceLocation) -> RegisterError {
         RegisterError::AlreadyRegistered {
             name: full.into(),
             difference,
@@ -278,7 +278,7 @@ fn number_of(layout: &Layout) -> Option<Number> {
 
 /// Returns a family that belongs to no registry, for macros that conflict with another registration and
 /// for disabled registries.
-pub(crate) fn nowhere(layout: Layout, names: &[&str], spec: &Spec) -> Arc<Storage> {
+pub(crate) fn noop(layout: Layout, names: &[&str], spec: &Spec) -> Arc<Storage> {
     static SHARED: OnceLock<Arc<Shared>> = OnceLock::new();
     let shared =
         SHARED.get_or_init(|| Arc::new(Shared::new(Config::default(), ExemplarFilter::AlwaysOff)));

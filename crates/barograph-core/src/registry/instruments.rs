@@ -15,7 +15,7 @@ use crate::instruments::number::Number;
 use crate::instruments::observable::Observer;
 use crate::labels::LabelSet;
 
-use crate::instruments::spec::{Place, RegisterError, Spec};
+use crate::instruments::spec::{RegisterError, SourceLocation, Spec};
 
 /// A free-form label set: any names and values, in any order.
 pub type FreeForm = [(&'static str, &'static str)];
@@ -33,7 +33,7 @@ impl<'r, I: Instrument> Builder<'r, I> {
     pub(crate) fn new(registry: &'r Registry, name: &str) -> Self {
         Builder {
             registry,
-            spec: Spec::new(name, Place::caller()),
+            spec: Spec::new(name, SourceLocation::caller()),
             instrument: PhantomData,
         }
     }
@@ -140,7 +140,7 @@ impl<'r> InfoBuilder<'r> {
     pub(crate) fn new(registry: &'r Registry, name: &str) -> Self {
         InfoBuilder {
             registry,
-            spec: Spec::new(name, Place::caller()),
+            spec: Spec::new(name, SourceLocation::caller()),
         }
     }
 
@@ -183,7 +183,7 @@ impl<'r, N: Number> ObservableBuilder<'r, N> {
     fn new(registry: &'r Registry, name: &str, kind: Kind) -> Self {
         ObservableBuilder {
             registry,
-            spec: Spec::new(name, Place::caller()),
+            spec: Spec::new(name, SourceLocation::caller()),
             kind,
             number: PhantomData,
         }

@@ -4,9 +4,9 @@ mod entries;
 mod instruments;
 mod settings;
 #[doc(hidden)]
-pub mod site;
+pub mod callsite;
 
-pub(crate) use self::entries::nowhere;
+pub(crate) use self::entries::noop;
 pub use self::instruments::{Builder, FreeForm, InfoBuilder, ObservableBuilder};
 pub use self::settings::RegistryBuilder;
 

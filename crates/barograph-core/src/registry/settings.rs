@@ -59,7 +59,7 @@ impl RegistryBuilder {
 
     /// Sets the series limit of the family with this name.
     #[must_use]
-    pub fn with_limit_of(mut self, name: &str, limit: usize) -> Self {
+    pub fn with_series_limit(mut self, name: &str, limit: usize) -> Self {
         self.config.limits.insert(name.into(), limit);
         self
     }

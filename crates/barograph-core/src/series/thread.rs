@@ -53,7 +53,7 @@ struct Local {
     rest: ManuallyDrop<Cell<Option<Arc<Rest>>>>,
     /// The number of recordings that went to a shared cell.
     ticks: Cell<u32>,
-    /// Exemplars that were offered recently; see [`offers_again`].
+    /// Exemplars that were offered recently; see [`has_recorded_exemplar`].
     offered: [Cell<u64>; OFFERED],
 }
 
@@ -460,12 +460,12 @@ pub(crate) fn is_exported() -> bool {
 /// Returns true if this thread has already offered an exemplar with this key in this epoch. `thing` is
 /// the exemplar key.
 #[inline(always)]
-pub(crate) fn offers_again(thing: u64, epoch: u64) -> bool {
+pub(crate) fn has_recorded_exemplar(thing: u64, epoch: u64) -> bool {
     LOCAL.with(|local| place_of(local, thing).get() == mark(thing, epoch))
 }
 
 /// Notes that it offers one now. Returns false for a candidate that was already refused in this epoch.
-pub(crate) fn begin_offer(thing: u64, epoch: u64) -> bool {
+pub(crate) fn begin_exemplar(thing: u64, epoch: u64) -> bool {
     LOCAL.with(|local| {
         let (place, mark) = (place_of(local, thing), mark(thing, epoch));
         let is_sampled = local.flags.get() & SAMPLED != 0;
@@ -478,7 +478,7 @@ pub(crate) fn begin_offer(thing: u64, epoch: u64) -> bool {
 }
 
 /// Notes that the exemplar it offered was refused. Sampled traces may still offer one.
-pub(crate) fn note_refusal(thing: u64, epoch: u64) {
+pub(crate) fn note_refused_exemplar(thing: u64, epoch: u64) {
     LOCAL.with(|local| place_of(local, thing).set(mark(thing, epoch) ^ REFUSED));
 }
 

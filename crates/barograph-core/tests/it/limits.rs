@@ -30,7 +30,7 @@ fn past_the_family_limit_there_is_one_overflow_series() {
 #[test]
 fn exactly_the_limit_needs_no_overflow_series() {
     let registry = Registry::builder()
-        .with_limit_of("hits", 2)
+        .with_series_limit("hits", 2)
         .build()
         .unwrap();
     let family = registry

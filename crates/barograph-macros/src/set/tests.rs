@@ -64,9 +64,9 @@ fn as_str(ident: &str) -> TokenStream {
 
 fn to_label(place: TokenStream) -> TokenStream {
     quote! {
-        ::barograph::site::ToLabel::to_label(
+        ::barograph::callsite::ToLabel::to_label(
             &#place,
-            &mut ::barograph::site::LabelBuffer::new()
+            &mut ::barograph::callsite::LabelBuffer::new()
         )
     }
 }

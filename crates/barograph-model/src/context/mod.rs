@@ -12,7 +12,7 @@ mod propagation;
 
 pub(crate) use baggage::decode;
 pub use baggage::{Baggage, BaggageEntry, InvalidBaggage};
-pub use propagation::{Boundary, Propagation, Sampling};
+pub use propagation::{Propagation, Sampling, TrustBoundary};
 pub use trace::{InvalidTraceparent, SpanId, TraceContext, TraceFlags, TraceId, Traceparent};
 pub use tracestate::{InvalidTraceState, TraceState};
 

@@ -44,7 +44,7 @@ pub enum Sampling {
 /// The trust boundary between a service and its callers.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]
-pub enum Boundary {
+pub enum TrustBoundary {
     /// Callers are trusted: their traces are continued, and their data is propagated.
     #[default]
     Trusted,
@@ -103,19 +103,19 @@ impl Propagation {
     /// Returns what is propagated across a boundary, and the span to link if it is not the parent.
     ///
     /// ```
-    /// use barograph_model::context::{Boundary, Propagation, TraceContext};
+    /// use barograph_model::context::{TrustBoundary, Propagation, TraceContext};
     /// let header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     /// let received = Propagation::from(TraceContext::parse_traceparent(header)?);
-    /// let (parent, link) = received.clone().across(Boundary::Untrusted);
+    /// let (parent, link) = received.clone().across(TrustBoundary::Untrusted);
     /// assert!(parent.is_empty());
     /// assert_eq!(link, received.trace());
     /// # Ok::<(), barograph_model::context::InvalidTraceparent>(())
     /// ```
     #[must_use]
-    pub fn across(self, boundary: Boundary) -> (Self, Option<TraceContext>) {
+    pub fn across(self, boundary: TrustBoundary) -> (Self, Option<TraceContext>) {
         match boundary {
-            Boundary::Trusted => (self, None),
-            Boundary::Untrusted => (Propagation::default(), self.trace),
+            TrustBoundary::Trusted => (self, None),
+            TrustBoundary::Untrusted => (Propagation::default(), self.trace),
         }
     }
 
@@ -210,14 +210,14 @@ mod tests {
             .with_tracestate(TraceState::parse(["a=1"]).unwrap())
             .with_baggage(Baggage::parse(["b=2"]));
         assert_eq!(
-            received.clone().across(Boundary::Trusted),
+            received.clone().across(TrustBoundary::Trusted),
             (received.clone(), None)
         );
-        let (parent, link) = received.across(Boundary::Untrusted);
+        let (parent, link) = received.across(TrustBoundary::Untrusted);
         assert_eq!(parent, Propagation::default());
         assert_eq!(link, Some(trace));
         assert_eq!(
-            Propagation::default().across(Boundary::Untrusted),
+            Propagation::default().across(TrustBoundary::Untrusted),
             Default::default()
         );
     }

@@ -15,7 +15,7 @@ use http::{HeaderMap, Uri};
 use super::methods::Methods;
 use crate::http::TrustedProxies;
 use crate::http::settings::{Peer, peer_of};
-use crate::http::words::{host_and_port, port_text};
+use crate::http::url::{host_and_port, port_text};
 use crate::lifecycle::Layers;
 use barograph_core::propagation::propagators;
 

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 
 use barograph_core::registry::Registry;
-use barograph_model::context::Boundary;
+use barograph_model::context::TrustBoundary;
 use barograph_model::propagator::Propagators;
 use http::request::Parts;
 use http::{Request, Response};
@@ -28,7 +28,7 @@ use barograph_tracing::instrument::ReceivedContext;
 #[derive(Clone)]
 pub struct GrpcServerLayer {
     recorder: Arc<Recorder>,
-    boundary: Boundary,
+    boundary: TrustBoundary,
 }
 
 impl GrpcServerLayer {
@@ -62,7 +62,7 @@ impl fmt::Debug for GrpcServerLayer {
 pub struct GrpcServerLayerBuilder {
     registry: Option<Registry>,
     settings: Settings,
-    boundary: Boundary,
+    boundary: TrustBoundary,
 }
 
 impl GrpcServerLayerBuilder {
@@ -110,9 +110,9 @@ impl GrpcServerLayerBuilder {
 
     /// Sets the trust boundary between the service and its callers. By default callers are trusted.
     ///
-    /// Behind an [untrusted](Boundary::Untrusted) boundary each call begins a new trace, with a link to
+    /// Behind an [untrusted](TrustBoundary::Untrusted) boundary each call begins a new trace, with a link to
     /// the caller's span; the caller's sampling decision and baggage are ignored.
-    pub fn with_boundary(mut self, boundary: Boundary) -> Self {
+    pub fn with_boundary(mut self, boundary: TrustBoundary) -> Self {
         self.boundary = boundary;
         self
     }
@@ -165,7 +165,7 @@ impl fmt::Debug for GrpcServerLayerBuilder {
 pub struct GrpcServer<S> {
     inner: S,
     recorder: Arc<Recorder>,
-    boundary: Boundary,
+    boundary: TrustBoundary,
 }
 
 impl<S, Q, B> Service<Request<Q>> for GrpcServer<S>

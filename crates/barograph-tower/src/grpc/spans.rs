@@ -9,7 +9,7 @@ use tracing::{Level, info_span, span_enabled};
 
 use super::recorder::{Settings, Side};
 use crate::http::forwarded::origin;
-use crate::http::words::host_and_port;
+use crate::http::url::host_and_port;
 use barograph_tracing::instrument::{OperationSpan, bounded};
 
 /// Returns the span of a call that begins.

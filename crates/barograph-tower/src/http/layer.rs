@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use barograph_core::registry::Registry;
-use barograph_model::context::Boundary;
+use barograph_model::context::TrustBoundary;
 use barograph_model::propagator::Propagators;
 use http::request::Parts;
 use tower_layer::Layer;
@@ -117,9 +117,9 @@ impl HttpLayerBuilder {
 
     /// Sets the trust boundary between the service and its callers. By default callers are trusted.
     ///
-    /// Behind an [untrusted](Boundary::Untrusted) boundary each request begins a new trace, with a link
+    /// Behind an [untrusted](TrustBoundary::Untrusted) boundary each request begins a new trace, with a link
     /// to the caller's span; the caller's sampling decision and baggage are ignored.
-    pub fn with_boundary(mut self, boundary: Boundary) -> Self {
+    pub fn with_boundary(mut self, boundary: TrustBoundary) -> Self {
         self.settings.boundary = boundary;
         self
     }

@@ -64,7 +64,7 @@ mod axum;
 #[path = "no_axum.rs"]
 mod axum;
 mod route;
-pub(crate) mod words;
+pub(crate) mod url;
 mod scheme;
 pub(crate) mod forwarded;
 mod methods;

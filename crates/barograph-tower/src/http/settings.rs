@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::net::SocketAddr;
 
-use barograph_model::context::{Boundary, TraceContext};
+use barograph_model::context::{TraceContext, TrustBoundary};
 use barograph_model::propagator::Propagators;
 use http::HeaderMap;
 use http::request::Parts;
@@ -42,7 +42,7 @@ pub(super) struct Settings {
     pub(super) filter: Option<Box<Filter>>,
     pub(super) route: Box<RouteOf>,
     pub(super) propagators: Option<Propagators>,
-    pub(super) boundary: Boundary,
+    pub(super) boundary: TrustBoundary,
     pub(super) peer: Box<Peer>,
     pub(super) proxies: Option<TrustedProxies>,
     pub(super) spans: SpanSettings,
@@ -63,7 +63,7 @@ impl Default for Settings {
             filter: None,
             route: Box::new(|request| axum::matched(request).map(Route::matched)),
             propagators: None,
-            boundary: Boundary::default(),
+            boundary: TrustBoundary::default(),
             peer: Box::new(peer_of),
             proxies: None,
             spans: SpanSettings {

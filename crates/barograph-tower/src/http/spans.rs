@@ -17,7 +17,7 @@ use super::methods::Methods;
 use super::route::Route;
 use super::scheme::Scheme;
 use super::settings::{Query, Settings};
-use super::words::{Server, host_and_port, version};
+use super::url::{Server, host_and_port, version};
 use barograph_tracing::instrument::{OperationSpan, bounded};
 use barograph_tracing::redact::Redaction;
 

@@ -7,7 +7,7 @@ use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::task::{Context, Poll, Waker};
 
 use barograph_core::current;
-use barograph_model::context::{Boundary, TraceContext};
+use barograph_model::context::{TraceContext, TrustBoundary};
 use barograph_model::propagator::Propagators;
 use barograph_tower::http::{HttpLayerBuilder, Route};
 use http::header::{HOST, USER_AGENT};
@@ -183,7 +183,7 @@ fn an_untrusted_caller_decides_nothing() {
         ("tracestate", "a=1"),
         ("baggage", "b=2"),
     ];
-    let untrusted = |builder: HttpLayerBuilder| builder.with_boundary(Boundary::Untrusted);
+    let untrusted = |builder: HttpLayerBuilder| builder.with_boundary(TrustBoundary::Untrusted);
     let seen = span_with(untrusted, with_headers(&headers), || {
         let sent = current::propagation();
         assert!(sent.tracestate().is_empty() && sent.baggage().is_empty());

@@ -1,7 +1,7 @@
 //! The context that a request or message arrived with, made current while the request is processed.
 
 use barograph_core::current::{self, ContextGuard, Current};
-use barograph_model::context::{Boundary, Propagation, TraceContext};
+use barograph_model::context::{Propagation, TraceContext, TrustBoundary};
 
 /// The propagated context of a request that applies to its processing. The default is empty and
 /// changes nothing.
@@ -14,8 +14,8 @@ impl ReceivedContext {
     ///
     /// If a trusted caller sends nothing, the current context is left unchanged. Behind an
     /// untrusted boundary the current context is cleared.
-    pub fn of(received: Propagation, boundary: Boundary) -> (Self, Option<TraceContext>) {
-        let clears = boundary != Boundary::Trusted;
+    pub fn of(received: Propagation, boundary: TrustBoundary) -> (Self, Option<TraceContext>) {
+        let clears = boundary != TrustBoundary::Trusted;
         let (propagation, linked) = received.across(boundary);
         let context = (clears || !propagation.is_empty()).then(|| Current::from(propagation));
         (ReceivedContext(context), linked)

@@ -12,7 +12,7 @@ use barograph_model::text::is_invisible;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Escape {
     /// A person: `\n`, `\u{1b}`.
-    Terminal,
+    ConsoleWriter,
     /// A person, with the text inside of `"`.
     Quoted,
     /// No reader yet: the text is left unescaped.
@@ -176,7 +176,7 @@ mod tests {
             ),
             ("x\u{e0041}", r"x\u{e0041}", r"x\udb40\udc41"),
         ] {
-            assert_eq!(escaped(text, Escape::Terminal), terminal);
+            assert_eq!(escaped(text, Escape::ConsoleWriter), terminal);
             assert_eq!(escaped(text, Escape::Json), json);
             let read: String = serde_json::from_str(&format!("\"{json}\"")).unwrap();
             assert_eq!(read, text);
@@ -199,7 +199,7 @@ mod tests {
             assert_eq!(format!("\"{}\"", escaped(&text, Escape::Serde)), serde);
             let json = format!("\"{}\"", escaped(&text, Escape::Json));
             assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
-            let terminal = escaped(&text, Escape::Terminal);
+            let terminal = escaped(&text, Escape::ConsoleWriter);
             assert!(!terminal.chars().any(is_invisible), "{character:?}");
             assert!(!json.chars().any(is_invisible), "{character:?}");
         }
@@ -209,7 +209,7 @@ mod tests {
     fn a_text_is_cut_where_there_is_no_more_room() {
         for text in ["plain text", "a\u{1b}b\u{1b}c", "äöüäöüäöü", "\"\"\"\"\""] {
             for escape in [
-                Escape::Terminal,
+                Escape::ConsoleWriter,
                 Escape::Quoted,
                 Escape::Json,
                 Escape::Serde,

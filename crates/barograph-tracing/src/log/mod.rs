@@ -1,6 +1,6 @@
 //! Log lines on the terminal, and log records for export.
 //!
-//! * [`Terminal`] writes events as lines, for people or for machines, and never blocks the threads
+//! * [`ConsoleWriter`] writes events as lines, for people or for machines, and never blocks the threads
 //!   that log on a slow reader.
 //! * [`LogLayer`] turns events into log records and offers them to a [`LogSink`].
 //!
@@ -16,17 +16,19 @@ mod origin;
 mod rate;
 mod buffer;
 mod format;
-mod terminal;
+mod console_writer;
 mod record;
 
 use barograph_model::log::Severity;
 use tracing::Level;
 
 pub use self::buffer::{TerminalCounts, Unwritten};
+pub use self::console_writer::{
+    ConsoleWriter, ConsoleWriterBuilder, TerminalLayer, TerminalWriter,
+};
 pub use self::format::{Colors, Format};
 pub use self::rate::RateLimit;
 pub use self::record::{LogLayer, LogLayerBuilder, LogLimits, LogSink};
-pub use self::terminal::{Terminal, TerminalBuilder, TerminalLayer, TerminalWriter};
 
 /// Returns the severity of a level.
 #[inline]

@@ -18,7 +18,7 @@ use super::format::MOST_CAUSES;
 use super::origin::{self, Origin};
 use super::rate::{Limiter, RateLimit, Verdict};
 use super::severity;
-use crate::redact::{REDACTED, Redaction, Treatment};
+use crate::redact::{REDACTED, Redaction, RedactionRule};
 
 /// A destination of log records. It must not block, because it runs on the thread that logs.
 pub trait LogSink: Send + Sync {
@@ -213,7 +213,7 @@ impl Records<'_> {
     fn field<V: Into<AnyValue>>(
         &mut self,
         field: &Field,
-        value: impl FnOnce(&LogLayer, Treatment, usize) -> V,
+        value: impl FnOnce(&LogLayer, RedactionRule, usize) -> V,
     ) {
         let name = field.name();
         if self.origin.is_own(name) {
@@ -223,12 +223,12 @@ impl Records<'_> {
         let LogLimits { body, .. } = self.layer.limits;
         // A second `message` becomes an attribute.
         if name == "message" && self.record.body.is_none() {
-            let value = value(self.layer, Treatment::Read, body);
+            let value = value(self.layer, RedactionRule::Read, body);
             self.record.body = Some(value.into());
             return;
         }
         match self.layer.redaction.treatment(name) {
-            Treatment::Hide => self.add(name, REDACTED),
+            RedactionRule::Hide => self.add(name, REDACTED),
             treatment => {
                 // A character has at most four bytes.
                 let most = self.layer.limits.value_length.saturating_mul(4).min(body);
@@ -324,9 +324,9 @@ impl Visit for Records<'_> {
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         self.field(field, |layer, _, most| {
             let message = bounded(format_args!("{value}"), most);
-            text(layer, Treatment::Read, message)
+            text(layer, RedactionRule::Read, message)
         });
-        if self.layer.redaction.treatment(field.name()) != Treatment::Hide {
+        if self.layer.redaction.treatment(field.name()) != RedactionRule::Hide {
             self.add_error(value);
         }
     }
@@ -339,9 +339,9 @@ impl Visit for Records<'_> {
     }
 }
 
-fn text(layer: &LogLayer, treatment: Treatment, value: String) -> AnyValue {
+fn text(layer: &LogLayer, treatment: RedactionRule, value: String) -> AnyValue {
     match treatment {
-        Treatment::Read => AnyValue::from(layer.redaction.told(value.into())),
+        RedactionRule::Read => AnyValue::from(layer.redaction.told(value.into())),
         _ => AnyValue::from(value),
     }
 }

@@ -22,7 +22,7 @@ const MOST_FIELDS: usize = MOST_ATTRIBUTES + 12;
 
 /// A `tracing` callsite that is created at run time.
 pub(super) struct Callsite {
-    place: Place,
+    place: SourceLocation,
     state: OnceLock<State>,
     registered: Once,
     interest: AtomicU8,
@@ -30,7 +30,7 @@ pub(super) struct Callsite {
 
 /// The data of a callsite that is known when it is created.
 #[derive(Clone, Copy)]
-pub(super) struct Place {
+pub(super) struct SourceLocation {
     pub(super) name: &'static str,
     pub(super) target: &'static str,
     pub(super) level: Level,
@@ -54,7 +54,7 @@ const SOMETIMES: u8 = 2;
 pub(super) struct Wanted(&'static State);
 
 impl Callsite {
-    pub(super) const fn new(place: Place) -> Self {
+    pub(super) const fn new(place: SourceLocation) -> Self {
         Callsite {
             place,
             state: OnceLock::new(),
@@ -91,7 +91,7 @@ impl Callsite {
 
     fn describe(&'static self, mut names: Vec<&'static str>) -> State {
         names.truncate(MOST_FIELDS);
-        let Place {
+        let SourceLocation {
             name,
             target,
             level,

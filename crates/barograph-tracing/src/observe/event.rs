@@ -7,7 +7,7 @@ use tracing::level_filters::LevelFilter;
 use tracing::{Id, Level, Value};
 
 use super::attribute::AttributeValue;
-use super::callsite::{Callsite, Place, Wanted};
+use super::callsite::{Callsite, SourceLocation, Wanted};
 use super::site::TARGET;
 use super::sites::MOST_SITES;
 
@@ -46,7 +46,7 @@ fn callsite(mut keys: Vec<&'static str>) -> Option<Wanted> {
         keys.truncate(1);
     }
     let callsite: &'static Callsite = all.entry(keys.clone()).or_insert_with(|| {
-        Box::leak(Box::new(Callsite::new(Place {
+        Box::leak(Box::new(Callsite::new(SourceLocation {
             name: "event",
             target: TARGET,
             level: Level::INFO,

@@ -12,27 +12,27 @@ pub use tracing::field::{debug, display};
 pub use tracing::{Level, Value};
 
 pub use super::outcome::{Failure, Outcome};
-pub use super::running::Running;
+pub use super::running::ActiveOperation;
 pub use super::site::{Declaration, Site};
 
 use super::future::Observed;
-use super::observer::Chosen;
+use super::observer::ObserverRef;
 use super::outcome::ErrorType;
 
 /// Begins an operation with the values of its site's keys. None when observation is off.
 #[inline]
-pub fn begin(site: &'static Site, values: &[&dyn Value]) -> Option<Running<()>> {
-    let observer = Chosen::default();
+pub fn begin(site: &'static Site, values: &[&dyn Value]) -> Option<ActiveOperation<()>> {
+    let observer = ObserverRef::default();
     if observer.is_off() {
         return None;
     }
-    Some(Running::begin(site, observer, (), values))
+    Some(ActiveOperation::begin(site, observer, (), values))
 }
 
 /// Runs a function as an operation.
 #[inline]
 pub fn run<T>(
-    running: Option<Running<()>>,
+    running: Option<ActiveOperation<()>>,
     function: impl FnOnce() -> T,
     judge: impl FnOnce(&T) -> Option<Failure<'_>>,
 ) -> T {
@@ -42,7 +42,7 @@ pub fn run<T>(
 /// Wraps a future as an operation.
 #[inline]
 pub fn future<F: Future>(
-    running: Option<Running<()>>,
+    running: Option<ActiveOperation<()>>,
     future: F,
     judge: impl FnOnce(&F::Output) -> Option<Failure<'_>>,
 ) -> impl Future<Output = F::Output> {

@@ -9,12 +9,12 @@ use tracing::Span;
 
 use super::attribute::Carried;
 use super::outcome::Failure;
-use super::running::{Rest, Running};
+use super::running::{ActiveOperation, Rest};
 
 /// A function that derives a failure from the output of an operation.
-pub(super) trait Judge<T>: FnOnce(&T) -> Option<Failure<'_>> {}
+pub(super) trait Classify<T>: FnOnce(&T) -> Option<Failure<'_>> {}
 
-impl<T, J: FnOnce(&T) -> Option<Failure<'_>>> Judge<T> for J {}
+impl<T, J: FnOnce(&T) -> Option<Failure<'_>>> Classify<T> for J {}
 
 pin_project! {
     /// A future that is an operation. The operation begins at the first poll; a future that is never
@@ -22,7 +22,7 @@ pin_project! {
     pub(super) struct Observed<B, A: Carried, F, J> {
         begin: Option<B>,
         // None until it begins, and when observation is off.
-        running: Option<Running<A>>,
+        running: Option<ActiveOperation<A>>,
         // None once it has finished, so that its data is dropped inside the span.
         #[pin]
         future: Option<F>,
@@ -45,10 +45,10 @@ pin_project! {
 
 impl<B, A, F, J> Observed<B, A, F, J>
 where
-    B: FnOnce() -> Option<Running<A>>,
+    B: FnOnce() -> Option<ActiveOperation<A>>,
     A: Carried,
     F: Future,
-    J: Judge<F::Output>,
+    J: Classify<F::Output>,
 {
     pub(super) fn new(begin: B, future: F, judge: J) -> Self {
         Observed {
@@ -62,10 +62,10 @@ where
 
 impl<B, A, F, J> Future for Observed<B, A, F, J>
 where
-    B: FnOnce() -> Option<Running<A>>,
+    B: FnOnce() -> Option<ActiveOperation<A>>,
     A: Carried,
     F: Future,
-    J: Judge<F::Output>,
+    J: Classify<F::Output>,
 {
     type Output = F::Output;
 
@@ -99,9 +99,9 @@ where
 /// Runs a function that is an operation, if it has begun.
 #[inline]
 pub(super) fn run<A: Carried, T>(
-    running: Option<Running<A>>,
+    running: Option<ActiveOperation<A>>,
     function: impl FnOnce() -> T,
-    judge: impl Judge<T>,
+    judge: impl Classify<T>,
 ) -> T {
     let Some(mut running) = running else {
         return function();

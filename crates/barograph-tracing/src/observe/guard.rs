@@ -7,7 +7,7 @@ use tracing::Span;
 use super::attribute::{AttributeValue, Carried};
 use super::event;
 use super::outcome::{ErrorType, Failure, Outcome};
-use super::running::Running;
+use super::running::ActiveOperation;
 
 /// An operation that runs until it is finished.
 ///
@@ -30,12 +30,12 @@ use super::running::Running;
 #[must_use = "an operation that is dropped at once was canceled"]
 pub struct Guard<A: Carried = ()> {
     /// None when observation is off.
-    running: Option<Running<A>>,
+    running: Option<ActiveOperation<A>>,
     noted: Option<ErrorType>,
 }
 
 impl<A: Carried> Guard<A> {
-    pub(super) fn new(running: Option<Running<A>>) -> Self {
+    pub(super) fn new(running: Option<ActiveOperation<A>>) -> Self {
         Guard {
             running,
             noted: None,

@@ -39,7 +39,7 @@ struct Messaging {
 }
 
 /// An operation that has ended.
-pub(super) struct Over<'a> {
+pub(super) struct Completion<'a> {
     pub(super) service: &'a str,
     pub(super) name: &'a str,
     /// The attributes that are the same for all operations of the site.
@@ -74,7 +74,7 @@ impl Instruments {
         Some(family.bind(&[service, name, ""]))
     }
 
-    pub(super) fn record(&self, convention: Convention, over: &Over<'_>) {
+    pub(super) fn record(&self, convention: Convention, over: &Completion<'_>) {
         let seconds = over.duration.as_secs_f64();
         match convention {
             Convention::General => self.record_general(seconds, over),
@@ -92,7 +92,7 @@ impl Instruments {
         }
     }
 
-    fn record_general(&self, seconds: f64, over: &Over<'_>) {
+    fn record_general(&self, seconds: f64, over: &Completion<'_>) {
         let General { duration, errors } = self.general();
         let labels = [over.service, over.name, over.error_type];
         if let Some(family) = duration {
@@ -107,7 +107,7 @@ impl Instruments {
         }
     }
 
-    fn record_messaging(&self, seconds: f64, over: &Over<'_>) {
+    fn record_messaging(&self, seconds: f64, over: &Completion<'_>) {
         let Messaging {
             duration,
             sent,
@@ -204,7 +204,7 @@ impl Instruments {
     }
 }
 
-impl Over<'_> {
+impl Completion<'_> {
     /// Passes the values of these labels to a function.
     fn labels<const N: usize>(&self, names: &[&'static str; N], use_them: impl FnOnce(&[&str; N])) {
         let mut buffers: [LabelBuffer; N] = std::array::from_fn(|_| LabelBuffer::new());

@@ -88,7 +88,7 @@ pub use sites::MOST_SITES;
 pub use states::{States, Window};
 
 use self::future::Observed;
-use self::running::Running;
+use self::running::ActiveOperation;
 
 /// Observes a future as an operation: a span, a duration, and its error.
 ///
@@ -116,7 +116,7 @@ where
     F: Future<Output: Outcome>,
 {
     Observed::new(
-        move || Running::named(service, name),
+        move || ActiveOperation::named(service, name),
         future,
         Outcome::failure,
     )
@@ -129,7 +129,7 @@ pub fn observe_infallible<F: Future>(
     future: F,
 ) -> impl Future<Output = F::Output> {
     Observed::new(
-        move || Running::named(service, name),
+        move || ActiveOperation::named(service, name),
         future,
         |_: &F::Output| None,
     )
@@ -137,5 +137,5 @@ pub fn observe_infallible<F: Future>(
 
 /// Begins an operation that the caller ends through the guard.
 pub fn begin(service: &str, name: &str) -> Guard {
-    Guard::new(Running::named(service, name))
+    Guard::new(ActiveOperation::named(service, name))
 }

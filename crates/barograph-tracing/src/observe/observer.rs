@@ -60,9 +60,9 @@ impl fmt::Debug for Observer {
 
 /// The observer of an operation: a custom one, or that of the process.
 #[derive(Clone, Default)]
-pub(super) struct Chosen(pub(super) Option<Observer>);
+pub(super) struct ObserverRef(pub(super) Option<Observer>);
 
-impl Chosen {
+impl ObserverRef {
     #[inline]
     pub(super) fn instruments(&self) -> &Instruments {
         match &self.0 {

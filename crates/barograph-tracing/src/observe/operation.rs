@@ -11,9 +11,9 @@ use tracing::{Level, Value};
 use super::attribute::{AttributeValue, Attributes, Carried as _, MOST_ATTRIBUTES};
 use super::future::{self, Observed};
 use super::guard::Guard;
-use super::observer::{Chosen, Observer};
+use super::observer::{Observer, ObserverRef};
 use super::outcome::{Failure, Outcome};
-use super::running::Running;
+use super::running::ActiveOperation;
 use super::sites::{self, Key};
 
 /// An operation that is described at the call: with a kind, attributes and levels.
@@ -48,7 +48,7 @@ pub struct Operation<'a> {
     level: Level,
     error_level: Option<Level>,
     attributes: Attributes<'a>,
-    observer: Chosen,
+    observer: ObserverRef,
 }
 
 impl<'a> Operation<'a> {
@@ -61,7 +61,7 @@ impl<'a> Operation<'a> {
             level: Level::INFO,
             error_level: Some(Level::ERROR),
             attributes: Attributes::default(),
-            observer: Chosen::default(),
+            observer: ObserverRef::default(),
         }
     }
 
@@ -111,7 +111,7 @@ impl<'a> Operation<'a> {
 
     /// Records the operation with this observer instead of in the global registry.
     pub fn with_observer(mut self, observer: &Observer) -> Self {
-        self.observer = Chosen(Some(observer.clone()));
+        self.observer = ObserverRef(Some(observer.clone()));
         self
     }
 
@@ -155,7 +155,7 @@ impl<'a> Operation<'a> {
     }
 
     /// Begins the operation. None when observation is off.
-    fn start(self) -> Option<Running<Attributes<'a>>> {
+    fn start(self) -> Option<ActiveOperation<Attributes<'a>>> {
         if self.observer.is_off() {
             return None;
         }
@@ -186,7 +186,12 @@ impl<'a> Operation<'a> {
             *value = attribute.value.as_field();
         }
         let values = &values[..attributes.len()];
-        Some(Running::begin(site, self.observer, self.attributes, values))
+        Some(ActiveOperation::begin(
+            site,
+            self.observer,
+            self.attributes,
+            values,
+        ))
     }
 }
 

@@ -9,14 +9,14 @@ use tracing::{Level, Span, Value};
 
 use super::attribute::Carried;
 use super::chain::{Call, Ended};
-use super::instruments::Over;
-use super::observer::Chosen;
+use super::instruments::Completion;
+use super::observer::ObserverRef;
 use super::outcome::{ErrorType, Failure};
 use super::site::{Site, TARGET};
 use super::sites::{self, Key};
 
 /// An operation that has begun.
-pub struct Running<A: Carried> {
+pub struct ActiveOperation<A: Carried> {
     /// Separate from `rest`, so that the span can be entered while `rest` is ended.
     pub(super) span: Span,
     pub(super) rest: Rest<A>,
@@ -25,7 +25,7 @@ pub struct Running<A: Carried> {
 /// All state but the span.
 pub(super) struct Rest<A: Carried> {
     site: &'static Site,
-    observer: Chosen,
+    observer: ObserverRef,
     attributes: A,
     /// None when it has ended, or when there is nothing to record.
     since: Option<Stopwatch>,
@@ -33,11 +33,11 @@ pub(super) struct Rest<A: Carried> {
     began_unwinding: bool,
 }
 
-impl Running<()> {
+impl ActiveOperation<()> {
     /// Begins an operation that has only names. None when observation is off.
     #[inline]
     pub(super) fn named(service: &str, name: &str) -> Option<Self> {
-        let observer = Chosen::default();
+        let observer = ObserverRef::default();
         if observer.is_off() {
             return None;
         }
@@ -50,20 +50,20 @@ impl Running<()> {
             error_level: Some(Level::ERROR),
             attributes: &[],
         });
-        Some(Running::begin(site, observer, (), &[]))
+        Some(ActiveOperation::begin(site, observer, (), &[]))
     }
 }
 
-impl<A: Carried> Running<A> {
+impl<A: Carried> ActiveOperation<A> {
     /// Begins an operation with the values of its site's keys.
     #[inline]
     pub(super) fn begin(
         site: &'static Site,
-        observer: Chosen,
+        observer: ObserverRef,
         attributes: A,
         values: &[&dyn Value],
     ) -> Self {
-        let mut running = Running {
+        let mut running = ActiveOperation {
             span: Span::none(),
             rest: Rest {
                 site,
@@ -73,7 +73,7 @@ impl<A: Carried> Running<A> {
                 began_unwinding: std::thread::panicking(),
             },
         };
-        let Running { span, rest } = &mut running;
+        let ActiveOperation { span, rest } = &mut running;
         // A disabled span stays where it is: moving a span costs more than all the work that finds it
         // disabled.
         if let Some(wanted) = site.span(values) {
@@ -208,7 +208,7 @@ impl<A: Carried> Rest<A> {
         let known = self.site.known();
         self.observer.instruments().record(
             known.convention,
-            &Over {
+            &Completion {
                 service: declared.service,
                 name: declared.name,
                 constants: &known.constants,
@@ -269,7 +269,7 @@ impl Display for Alternate<'_> {
     }
 }
 
-impl<A: Carried> Drop for Running<A> {
+impl<A: Carried> Drop for ActiveOperation<A> {
     #[inline]
     fn drop(&mut self) {
         if self.rest.since.is_some() {

@@ -6,7 +6,7 @@ use barograph_core::histogram::Histogram;
 use barograph_model::span::SpanKind;
 use tracing::{Level, Span, Value};
 
-use super::callsite::{Callsite, Place, Wanted};
+use super::callsite::{Callsite, SourceLocation, Wanted};
 use super::convention::Convention;
 use super::instruments::Instruments;
 
@@ -19,7 +19,7 @@ pub struct Site {
     pub(super) subject: Option<&'static str>,
     pub(super) declared: Declaration,
     callsite: Callsite,
-    known: OnceLock<Known>,
+    known: OnceLock<SiteInfo>,
     /// The histogram for successful operations in the global registry, if all its labels are known.
     histogram: OnceLock<Option<Histogram>>,
 }
@@ -50,7 +50,7 @@ pub struct Declaration {
 }
 
 /// The data that is derived from a declaration.
-pub(super) struct Known {
+pub(super) struct SiteInfo {
     pub(super) convention: Convention,
     /// The attributes that all its spans have.
     pub(super) constants: Vec<(&'static str, &'static str)>,
@@ -68,7 +68,7 @@ impl Site {
         };
         Site {
             subject: None,
-            callsite: Callsite::new(Place {
+            callsite: Callsite::new(SourceLocation {
                 name: declared.span,
                 target: declared.target,
                 level: declared.level,
@@ -90,7 +90,7 @@ impl Site {
         }
     }
 
-    pub(super) fn known(&self) -> &Known {
+    pub(super) fn known(&self) -> &SiteInfo {
         self.known.get_or_init(|| self.declared.know())
     }
 
@@ -135,7 +135,7 @@ impl Site {
 }
 
 impl Declaration {
-    fn know(&self) -> Known {
+    fn know(&self) -> SiteInfo {
         let given: Vec<&str> = self
             .constants
             .iter()
@@ -158,7 +158,7 @@ impl Declaration {
         let implied = implied.iter().filter(|(key, _)| !given.contains(key));
         constants.extend(implied.copied());
         constants.extend(self.constants);
-        Known {
+        SiteInfo {
             convention,
             constants,
         }

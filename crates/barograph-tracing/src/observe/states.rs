@@ -4,7 +4,7 @@ use std::fmt;
 
 use super::attribute::AttributeValue;
 use super::guard::Guard;
-use super::running::Running;
+use super::running::ActiveOperation;
 
 /// A thing with a sequence of states: a connection, a circuit breaker, a job.
 ///
@@ -80,7 +80,7 @@ impl fmt::Debug for States {
 }
 
 fn stay(thing: &str, state: &str) -> Guard {
-    Guard::new(Running::named(thing, state))
+    Guard::new(ActiveOperation::named(thing, state))
 }
 
 /// A period of time in which items are collected: a minute of orders, a batch that fills.
@@ -106,7 +106,7 @@ impl Window {
     /// Opens a window.
     pub fn open(service: &str, name: &str) -> Self {
         Window {
-            guard: Guard::new(Running::named(service, name)),
+            guard: Guard::new(ActiveOperation::named(service, name)),
             items: 0,
         }
     }

@@ -69,7 +69,7 @@ pub struct Redaction {
 
 /// The treatment of a field's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Treatment {
+pub enum RedactionRule {
     /// It is exported unchanged.
     Keep,
     /// It is hidden, whatever its type.
@@ -78,12 +78,12 @@ pub enum Treatment {
     Read,
 }
 
-impl Treatment {
+impl RedactionRule {
     /// Returns the treatment of a field that is recorded in its `Debug` form, which may contain names.
     #[inline]
     pub(crate) fn of_debug(self) -> Self {
         match self {
-            Treatment::Keep => Treatment::Read,
+            RedactionRule::Keep => RedactionRule::Read,
             treatment => treatment,
         }
     }
@@ -109,41 +109,43 @@ impl Redaction {
 
     /// Returns the treatment of a field with this name. Takes a few nanoseconds.
     #[inline]
-    pub fn treatment(&self, key: &str) -> Treatment {
+    pub fn treatment(&self, key: &str) -> RedactionRule {
         if self.names.is_empty() {
-            return Treatment::Keep;
+            return RedactionRule::Keep;
         }
         let last = last_part(key);
         if self.names.has(last.as_bytes(), Place::Anywhere) {
-            Treatment::Hide
+            RedactionRule::Hide
         } else if is_read(key, last) {
-            Treatment::Read
+            RedactionRule::Read
         } else {
-            Treatment::Keep
+            RedactionRule::Keep
         }
     }
 
     /// Returns the redacted value of a field.
     pub fn redact<'a>(&self, key: &str, value: &'a str) -> Cow<'a, str> {
         match self.treatment(key) {
-            Treatment::Keep => Cow::Borrowed(value),
-            Treatment::Hide => Cow::Borrowed(REDACTED),
-            Treatment::Read if key == "url.query" => self.read(value, Kind::Query),
-            Treatment::Read => self.text(value),
+            RedactionRule::Keep => Cow::Borrowed(value),
+            RedactionRule::Hide => Cow::Borrowed(REDACTED),
+            RedactionRule::Read if key == "url.query" => self.read(value, Kind::Query),
+            RedactionRule::Read => self.text(value),
         }
     }
 
     /// Returns the redacted value of an attribute. Texts in arrays and maps are redacted too.
     pub fn value(&self, key: &str, value: AnyValue) -> AnyValue {
         match (self.treatment(key), value) {
-            (Treatment::Hide, _) => AnyValue::from(REDACTED),
+            (RedactionRule::Hide, _) => AnyValue::from(REDACTED),
             (treatment, value) => self.inner(treatment, value),
         }
     }
 
-    fn inner(&self, treatment: Treatment, value: AnyValue) -> AnyValue {
+    fn inner(&self, treatment: RedactionRule, value: AnyValue) -> AnyValue {
         match value {
-            AnyValue::Str(text) if treatment == Treatment::Read => AnyValue::Str(self.told(text)),
+            AnyValue::Str(text) if treatment == RedactionRule::Read => {
+                AnyValue::Str(self.told(text))
+            }
             AnyValue::Array(values) => {
                 let values = values.into_iter();
                 AnyValue::Array(values.map(|value| self.inner(treatment, value)).collect())

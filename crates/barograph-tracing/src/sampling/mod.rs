@@ -24,7 +24,7 @@ mod rate;
 mod pattern;
 mod rules;
 mod configured;
-pub mod keep;
+pub mod tail;
 
 pub use always::{AlwaysOff, AlwaysOn, AlwaysRecord};
 pub use bucket::InvalidRate;

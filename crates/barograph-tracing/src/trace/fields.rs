@@ -16,7 +16,7 @@ use super::limits::{SpanLimits, put};
 use super::open::{Outcome, set_outcome};
 use super::settings::Settings;
 use super::spare;
-use crate::redact::{REDACTED, Redaction, Treatment};
+use crate::redact::{REDACTED, Redaction, RedactionRule};
 
 /// The maximum number of causes of an error that are recorded.
 const MOST_CAUSES: usize = 16;
@@ -390,7 +390,7 @@ impl<C: Collect> Visitor<'_, C> {
     #[inline]
     fn value(&mut self, field: &Field, value: impl Into<AnyValue>) {
         let value = match self.1.treatment(field.name()) {
-            Treatment::Hide => REDACTED.into(),
+            RedactionRule::Hide => REDACTED.into(),
             _ => value.into(),
         };
         self.0.value(field.name(), value);
@@ -402,14 +402,19 @@ impl<C: Collect> Visitor<'_, C> {
         self.treated(field, self.1.treatment(field.name()), write);
     }
 
-    fn treated(&mut self, field: &Field, treatment: Treatment, write: impl FnOnce(&mut String)) {
+    fn treated(
+        &mut self,
+        field: &Field,
+        treatment: RedactionRule,
+        write: impl FnOnce(&mut String),
+    ) {
         let name = field.name();
         self.0.text(name, |text| {
             match treatment {
-                Treatment::Hide => return text.push_str(REDACTED),
+                RedactionRule::Hide => return text.push_str(REDACTED),
                 _ => write(text),
             }
-            if treatment == Treatment::Read || is_sentence(name) {
+            if treatment == RedactionRule::Read || is_sentence(name) {
                 self.1.hide(text);
             }
         });
@@ -450,7 +455,7 @@ impl<C: Collect> Visit for Visitor<'_, C> {
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         match self.1.treatment(field.name()) {
-            Treatment::Hide => self.text(field, |_| {}),
+            RedactionRule::Hide => self.text(field, |_| {}),
             _ => self.0.error(field.name(), Chain::of(value, self.1)),
         }
     }

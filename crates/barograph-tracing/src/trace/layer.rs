@@ -23,7 +23,7 @@ use super::stack;
 use super::table::Table;
 use super::tracer::{Tracer, announce, registry_of};
 use crate::redact::Redaction;
-use crate::sampling::keep::Keep;
+use crate::sampling::tail::TailSampling;
 use crate::sampling::{ParentBased, Sampler};
 
 /// A layer that creates OpenTelemetry spans from the spans of `tracing`, and passes the sampled
@@ -84,7 +84,7 @@ impl TraceLayer {
 pub struct TraceLayerBuilder {
     sink: Box<dyn SpanSink>,
     sampler: Box<dyn Sampler>,
-    keep: Option<Keep>,
+    keep: Option<TailSampling>,
     settings: Settings,
     clock: Arc<dyn Clock>,
     metrics: Option<SpanMetrics>,
@@ -99,7 +99,7 @@ impl TraceLayerBuilder {
     }
 
     /// Turns on tail sampling for traces that the sampler does not sample, as configured by `keep`.
-    pub fn with_keep(mut self, keep: Keep) -> Self {
+    pub fn with_tail_sampling(mut self, keep: TailSampling) -> Self {
         self.keep = Some(keep);
         self
     }

@@ -4,7 +4,7 @@ use barograph_model::span::{SpanRecord, Status};
 use barograph_model::value::Text;
 
 use super::limits::SpanLimits;
-use crate::sampling::keep::KeepTrace;
+use crate::sampling::tail::BufferedTrace;
 
 /// A span that is recorded and has not ended. It is two words in size, so that it is moved in
 /// registers.
@@ -24,7 +24,7 @@ struct Rare {
 
 /// The buffered local trace that a span belongs to, for tail sampling.
 pub(super) struct Kept {
-    pub(super) trace: KeepTrace,
+    pub(super) trace: BufferedTrace,
     pub(super) is_root: bool,
 }
 

@@ -18,7 +18,7 @@ use super::spare;
 use super::stack;
 use super::table::Slot;
 use super::tracer::Tracer;
-use crate::sampling::keep::KeepTrace;
+use crate::sampling::tail::BufferedTrace;
 use crate::sampling::{Decision, SpanStart, Verdict};
 
 /// The parent of a span that starts.
@@ -247,7 +247,7 @@ impl Tracer {
         let trace = parent.and_then(|slot| {
             let body = slot.body();
             let kept = body.open.as_ref()?.kept()?;
-            Some(KeepTrace::clone(&kept.trace))
+            Some(BufferedTrace::clone(&kept.trace))
         });
         Some(Kept {
             is_root: trace.is_none(),

@@ -18,7 +18,7 @@ use super::settings::{ErrorEvents, Events, Settings};
 use super::sink::SpanSink;
 use super::table::{Slot, Table};
 use crate::sampling::Sampler;
-use crate::sampling::keep::Keep;
+use crate::sampling::tail::TailSampling;
 
 /// The state that a layer, its handles and its spans share.
 pub(super) struct Tracer {
@@ -30,7 +30,7 @@ pub(super) struct Tracer {
     pub(super) records: bool,
     pub(super) sampler: Box<dyn Sampler>,
     pub(super) needs_attributes: bool,
-    pub(super) keep: Option<Keep>,
+    pub(super) keep: Option<TailSampling>,
     pub(super) settings: Settings,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) metrics: SpanMetrics,

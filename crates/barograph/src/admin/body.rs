@@ -21,11 +21,11 @@ pub(super) enum Answer {
     /// A short text, sent at once.
     Words(Option<Bytes>),
     /// A page.
-    Page(Paging),
+    Page(StreamingBody),
 }
 
 /// A page that is being sent.
-pub(super) struct Paging {
+pub(super) struct StreamingBody {
     chunks: mpsc::Receiver<Made>,
     deadline: Instant,
     /// Frees the slot of this page when dropped.
@@ -53,7 +53,7 @@ impl Answer {
         // One chunk is being sent while the next one is rendered.
         let (made, chunks) = mpsc::channel(1);
         tokio::spawn(make(scrape, made, makers));
-        Answer::Page(Paging {
+        Answer::Page(StreamingBody {
             chunks,
             deadline,
             _place: place,

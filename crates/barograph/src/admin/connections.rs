@@ -19,10 +19,10 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use crate::accept::Accepted;
-use crate::admin::patience::Patience;
 use crate::admin::places::{self, Activity};
 use crate::admin::routes::{On, Routes};
-use crate::own::AdminFailure;
+use crate::admin::write_timeout::WriteTimeout;
+use crate::self_metrics::AdminFailure;
 
 /// Serves connections, up to a limit.
 pub(super) struct Connections {
@@ -81,20 +81,20 @@ impl Connections {
             let (routes, on) = (routes.clone(), on.clone());
             async move { Ok::<_, Infallible>(routes.answer(request, &on).await) }
         });
-        let stream = Patience::new(stream, WRITE_TIME, Arc::clone(&activity));
+        let stream = WriteTimeout::new(stream, WRITE_TIME, Arc::clone(&activity));
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD_TIME)
             .max_buf_size(BUFFER)
             .keep_alive(!is_last)
             .serve_connection(TokioIo::new(stream), service);
-        let watched = self.graceful.watch(connection);
+        let stats = self.graceful.watch(connection);
         let until_cut = Arc::clone(&activity);
         let task = tokio::spawn(async move {
             // The client left, or was too slow; the scrape has counted it.
             let served = async {
                 tokio::select! {
-                    _ = watched => {}
+                    _ = stats => {}
                     () = until_cut.cut() => {}
                 }
             };

@@ -11,7 +11,7 @@
 
 mod places;
 mod body;
-mod patience;
+mod write_timeout;
 mod hosts;
 mod routes;
 mod connections;
@@ -33,7 +33,7 @@ use crate::accept::{Acceptor, Reserve};
 use crate::admin::connections::Connections;
 use crate::error::StartError;
 use crate::listen::Listening;
-use crate::own::{AdminFailure, Listener};
+use crate::self_metrics::{AdminFailure, Listener};
 use crate::supervise::{Supervised, supervise};
 
 pub(crate) use crate::admin::hosts::Hosts;

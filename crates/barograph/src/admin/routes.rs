@@ -17,9 +17,9 @@ use tokio::sync::Semaphore;
 use crate::admin::body::Answer;
 use crate::admin::hosts::Hosts;
 use crate::admin::places::{Activity, Places};
-use crate::own::{AdminFailure, Own};
 use crate::page::Pages;
 use crate::readiness::Readiness;
+use crate::self_metrics::{AdminFailure, SelfMetrics};
 
 /// The state that responses are made from. Clones share it.
 #[derive(Clone)]
@@ -30,7 +30,7 @@ pub(crate) struct Routes {
     hosts: Hosts,
     places: Places,
     makers: Arc<Semaphore>,
-    own: Option<Arc<Own>>,
+    own: Option<Arc<SelfMetrics>>,
 }
 
 /// The connection on which a request arrived.
@@ -47,7 +47,7 @@ impl Routes {
         pages: Option<Pages>,
         readiness: Readiness,
         hosts: Hosts,
-        own: Option<Arc<Own>>,
+        own: Option<Arc<SelfMetrics>>,
     ) -> Self {
         Routes {
             pages,
@@ -60,7 +60,7 @@ impl Routes {
     }
 
     /// Returns the self metrics.
-    pub(super) fn own(&self) -> Option<&Arc<Own>> {
+    pub(super) fn own(&self) -> Option<&Arc<SelfMetrics>> {
         self.own.as_ref()
     }
 

@@ -5,7 +5,7 @@
 use std::time::Duration;
 
 use barograph_tracing::sampling::Rule;
-use barograph_tracing::sampling::keep::{Keep, KeepConfig};
+use barograph_tracing::sampling::tail::{TailSampling, TailSamplingConfig};
 
 use crate::env::Environment;
 
@@ -18,7 +18,7 @@ pub(crate) enum Kept {
     /// No tail sampling.
     Off,
     /// Tail sampling with this budget and these rules.
-    On(KeepConfig),
+    On(TailSamplingConfig),
 }
 
 impl Kept {
@@ -27,7 +27,7 @@ impl Kept {
         let kept = environment.parsed(KEEP, expected, |value| {
             match value.trim().parse::<f64>().ok()? {
                 0.0 => Some(Kept::Off),
-                rate => KeepConfig::new(rate).ok().map(Kept::On),
+                rate => TailSamplingConfig::new(rate).ok().map(Kept::On),
             }
         });
         let slow = environment.interval(SLOW);
@@ -36,7 +36,11 @@ impl Kept {
             (kept, slow) => {
                 if let Some(slow) = slow.filter(|_| kept.is_none()) {
                     let slow = Duration::as_millis(&slow).to_string();
-                    environment.ignore(SLOW, &slow, "BAROGRAPH_KEEP beside it");
+                    environment.ignore(
+                        SLOW,
+                        &slow,
+                        "BAROGRAPH_TAIL_SAMPLING_TRACES_PER_SECOND beside it",
+                    );
                 }
                 kept.unwrap_or_default()
             }
@@ -44,17 +48,17 @@ impl Kept {
     }
 
     /// Returns the tail sampler that applies, given the one that the program sets.
-    pub(crate) fn or(self, program: Option<Keep>) -> Option<Keep> {
+    pub(crate) fn or(self, program: Option<TailSampling>) -> Option<TailSampling> {
         match self {
             Kept::Unsaid => program,
             Kept::Off => None,
-            Kept::On(config) => Some(Keep::new(config)),
+            Kept::On(config) => Some(TailSampling::new(config)),
         }
     }
 }
 
-const KEEP: &str = "BAROGRAPH_KEEP";
-const SLOW: &str = "BAROGRAPH_KEEP_SLOW";
+const KEEP: &str = "BAROGRAPH_TAIL_SAMPLING_TRACES_PER_SECOND";
+const SLOW: &str = "BAROGRAPH_TAIL_SAMPLING_SLOW_THRESHOLD";
 
 #[cfg(test)]
 mod tests {
@@ -75,7 +79,7 @@ mod tests {
 
     #[test]
     fn what_is_kept_is_a_rate_and_a_threshold() {
-        let config = |rate| KeepConfig::new(rate).unwrap();
+        let config = |rate| TailSamplingConfig::new(rate).unwrap();
         let second = Duration::from_secs(1);
         for (keep, slow, expected, notices) in [
             ("", "", Kept::Unsaid, 0),
@@ -103,10 +107,10 @@ mod tests {
 
     #[test]
     fn the_environment_beats_the_program() {
-        let program = || Some(Keep::new(KeepConfig::default()));
+        let program = || Some(TailSampling::new(TailSamplingConfig::default()));
         assert!(Kept::Unsaid.or(None).is_none());
         assert!(Kept::Unsaid.or(program()).is_some());
         assert!(Kept::Off.or(program()).is_none());
-        assert!(Kept::On(KeepConfig::default()).or(None).is_some());
+        assert!(Kept::On(TailSamplingConfig::default()).or(None).is_some());
     }
 }

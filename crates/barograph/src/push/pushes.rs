@@ -23,16 +23,16 @@ use tokio::runtime::Runtime;
 
 use crate::diagnostics;
 use crate::error::StartError;
-use crate::own::Own;
 use crate::push::waiting::{Notes, Outlets, Waiting};
 use crate::push::{Push, Unfinished, What};
+use crate::self_metrics::SelfMetrics;
 use crate::supervise::{Supervised, supervise};
 
 /// All configured pushes.
 #[derive(Default)]
 pub(crate) struct Pushes {
     all: Vec<Prepared>,
-    own: Option<Arc<Own>>,
+    own: Option<Arc<SelfMetrics>>,
     of_spans: Notes,
     of_records: Notes,
     persistent_queues: Need,
@@ -136,7 +136,7 @@ impl Pushes {
     }
 
     /// Counts in `own` what is left out of exports.
-    pub(crate) fn tell_left_out(&mut self, own: &Arc<Own>) {
+    pub(crate) fn tell_left_out(&mut self, own: &Arc<SelfMetrics>) {
         self.own = Some(Arc::clone(own));
     }
 
@@ -191,7 +191,7 @@ impl Prepared {
         &self,
         resource: &Resource,
         sources: &[Arc<dyn Source>],
-        own: Option<Arc<Own>>,
+        own: Option<Arc<SelfMetrics>>,
     ) -> Box<dyn Feed> {
         let Push {
             what,

@@ -128,7 +128,7 @@ impl Ending {
                 _ = &mut has_returned => return None,
             }
             let asked = Instant::now();
-            self.readiness.set(false);
+            self.readiness.not_ready();
             let again = tokio::select! {
                 () = self.in_order() => None,
                 signal = stop.again() => Some(signal),

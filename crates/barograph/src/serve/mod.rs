@@ -49,7 +49,7 @@ use tokio::net::{TcpListener, ToSocketAddrs};
 
 use crate::accept::Acceptor;
 use crate::error::{Error, Result};
-use crate::own::Listener;
+use crate::self_metrics::Listener;
 use crate::serve::connections::{Connections, Protocol};
 use crate::serve::end::{Ending, Stop, Times};
 use crate::telemetry::Telemetry;

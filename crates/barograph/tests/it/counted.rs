@@ -108,8 +108,8 @@ fn what_is_kept_and_what_is_let_go_is_counted() {
         .with_environment(|name| {
             let value = match name {
                 "OTEL_TRACES_SAMPLER" => "always_off",
-                "BAROGRAPH_KEEP" => "1000",
-                "BAROGRAPH_KEEP_SLOW" => "50",
+                "BAROGRAPH_TAIL_SAMPLING_TRACES_PER_SECOND" => "1000",
+                "BAROGRAPH_TAIL_SAMPLING_SLOW_THRESHOLD" => "50",
                 _ => return None,
             };
             Some(value.to_owned())
@@ -120,7 +120,7 @@ fn what_is_kept_and_what_is_let_go_is_counted() {
         .unwrap();
     tracing::dispatcher::with_default(&subscriber(&telemetry), || {
         for _ in 0..3 {
-            info_span!("boring").in_scope(|| drop(info_span!("below")));
+            info_span!("not_interesting").in_scope(|| drop(info_span!("below")));
         }
         info_span!("failed").in_scope(|| tracing::error!("it failed"));
         info_span!("slow").in_scope(|| std::thread::sleep(Duration::from_millis(60)));
@@ -130,16 +130,34 @@ fn what_is_kept_and_what_is_let_go_is_counted() {
     names.sort();
     assert_eq!(names, ["failed", "slow"]);
     for (line, expected) in [
-        (r#"barograph_traces_kept_total{reason="error"}"#, 1),
-        (r#"barograph_traces_kept_total{reason="slow"}"#, 1),
-        (r#"barograph_traces_kept_total{reason="exemplar"}"#, 0),
-        (r#"barograph_traces_let_go_total{reason="boring"}"#, 3),
-        (r#"barograph_traces_let_go_total{reason="over_budget"}"#, 0),
         (
-            r#"barograph_traces_held_spans_total{outcome="exported"}"#,
+            r#"barograph_tail_sampling_traces_sampled_total{reason="error"}"#,
+            1,
+        ),
+        (
+            r#"barograph_tail_sampling_traces_sampled_total{reason="slow"}"#,
+            1,
+        ),
+        (
+            r#"barograph_tail_sampling_traces_sampled_total{reason="exemplar"}"#,
+            0,
+        ),
+        (
+            r#"barograph_tail_sampling_traces_dropped_total{reason="not_interesting"}"#,
+            3,
+        ),
+        (
+            r#"barograph_tail_sampling_traces_dropped_total{reason="over_budget"}"#,
+            0,
+        ),
+        (
+            r#"barograph_tail_sampling_spans_total{outcome="exported"}"#,
             2,
         ),
-        (r#"barograph_traces_held_spans_total{outcome="boring"}"#, 6),
+        (
+            r#"barograph_tail_sampling_spans_total{outcome="not_interesting"}"#,
+            6,
+        ),
         ("barograph_spans_untracked_total", 0),
     ] {
         assert_eq!(value(&telemetry, line), expected, "{line}");

@@ -4,9 +4,9 @@ use std::time::Duration;
 
 use barograph::Telemetry;
 use barograph::core::queue::Queue;
-use barograph::logs::{RateLimit, Terminal};
+use barograph::logs::{ConsoleWriter, RateLimit};
 use barograph::registry::Registry;
-use barograph::sampling::keep::KeepConfig;
+use barograph::sampling::tail::TailSamplingConfig;
 
 use crate::service::builder;
 
@@ -27,7 +27,7 @@ fn no_size_or_time_given_to_a_registry_makes_it_panic() {
             let registry = Registry::builder()
                 .with_family_limit(size)
                 .with_total_limit(size)
-                .with_limit_of("orders", size)
+                .with_series_limit("orders", size)
                 .with_most_labels(size)
                 .with_longest_value(size)
                 .with_idle_time_to_live(time)
@@ -48,7 +48,7 @@ fn no_size_or_time_given_to_a_registry_makes_it_panic() {
             }
             let telemetry = builder(&registry)
                 .without_listener()
-                .with_limit_of("orders", size)
+                .with_series_limit("orders", size)
                 .with_thread_cell_budget(64 << 20)
                 .start()
                 .unwrap();
@@ -63,7 +63,7 @@ fn no_size_or_time_given_to_a_registry_makes_it_panic() {
 #[test]
 fn no_size_or_time_given_to_what_makes_lines_and_spans_makes_it_panic() {
     for size in SIZES {
-        let (terminal, _writer) = Terminal::builder()
+        let (terminal, _writer) = ConsoleWriter::builder()
             .with_capacity(size)
             .with_rate_limit(
                 RateLimit::per_second(u32::try_from(size).unwrap_or(u32::MAX))
@@ -71,7 +71,7 @@ fn no_size_or_time_given_to_what_makes_lines_and_spans_makes_it_panic() {
             )
             .build();
         drop(terminal);
-        let _ = KeepConfig::default()
+        let _ = TailSamplingConfig::default()
             .with_max_bytes(size)
             .with_max_spans(size);
         let queue = Queue::new(size.min(1 << 20)).with_alarm(size, || {});

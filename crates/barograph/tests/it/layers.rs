@@ -178,7 +178,7 @@ fn the_layer_may_come_late() {
     record();
     // Interests are evaluated again, on the thread that has the subscriber.
     let late = |layer| tracing::dispatcher::with_default(&subscriber, || late.reload(layer));
-    late(telemetry.late_layer()).unwrap();
+    late(telemetry.reload_layer()).unwrap();
     record();
     assert_eq!(names(&telemetry, &receiver), ["inner", "outer"]);
     let spans = receiver.spans();

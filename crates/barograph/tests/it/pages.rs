@@ -104,10 +104,10 @@ fn ready_is_what_the_service_says() -> Result<(), barograph::Error> {
     let telemetry = builder(&Registry::new()).start()?;
     let there = address(&telemetry);
     assert_eq!(get(there, "/ready").status, 200);
-    telemetry.readiness().set(false);
+    telemetry.readiness().not_ready();
     assert_eq!(get(there, "/ready").status, 503);
     assert_eq!(get(there, "/health").status, 200);
-    telemetry.readiness().set(true);
+    telemetry.readiness().ready();
     assert_eq!(get(there, "/ready").status, 200);
     Ok(())
 }
@@ -132,7 +132,7 @@ fn parts_can_be_left_out_and_added() -> Result<(), barograph::Error> {
 #[test]
 fn what_is_turned_away_is_on_the_page() -> Result<(), barograph::Error> {
     let registry = Registry::new();
-    let telemetry = builder(&registry).with_limit_of("orders", 1).start()?;
+    let telemetry = builder(&registry).with_series_limit("orders", 1).start()?;
     let orders = registry.counter_f64("orders").labels(["kind"])?;
     orders.with(&["web"]).inc();
     orders.with(&["app"]).inc();

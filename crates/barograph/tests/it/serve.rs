@@ -187,7 +187,7 @@ fn the_end_comes_in_order() -> Result<(), barograph::Error> {
         let saw_admin = Arc::clone(&saw_admin);
         builder(&Registry::new())
             .with_listener(listener)
-            .with_flush(move |_| {
+            .on_shutdown(move |_| {
                 let answers = client::get(admin, "/metrics").status == 200;
                 saw_admin.store(answers, Ordering::Relaxed);
             })
@@ -516,7 +516,7 @@ async fn a_service_that_is_dropped_sends_what_it_has() -> Result<(), barograph::
     let is_flushed = Arc::new(AtomicBool::new(false));
     let flushed = Arc::clone(&is_flushed);
     let telemetry = builder(&Registry::new())
-        .with_flush(move |_| flushed.store(true, Ordering::Relaxed))
+        .on_shutdown(move |_| flushed.store(true, Ordering::Relaxed))
         .start()?;
     let listener = tokio::net::TcpListener::bind(FREE).await?;
     let server = telemetry.server(Router::new()).without_signal_handling();

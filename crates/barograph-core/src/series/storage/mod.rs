@@ -201,10 +201,10 @@ impl Storage {
         *self.idle.write().unwrap_or_else(PoisonError::into_inner) = idle;
     }
 
-    pub(crate) fn add_front(&self, front: Weak<dyn Unlink>) {
+    pub(crate) fn add_front(&self, index: Weak<dyn Unlink>) {
         let mut fronts = lock(&self.fronts);
-        fronts.retain(|front| front.strong_count() > 0);
-        fronts.push(front);
+        fronts.retain(|index| index.strong_count() > 0);
+        fronts.push(index);
     }
 
     /// Returns the series with exactly these pieces of text. The caller is pinned.
@@ -381,7 +381,7 @@ impl Storage {
         if thread::may_offer() {
             self.offer_inside(series, slot, value);
         } else if self.shared.filter() == ExemplarFilter::AlwaysOn {
-            self.offer_anew(series, slot, value);
+            self.record_first_exemplar(series, slot, value);
         }
     }
 
@@ -389,7 +389,7 @@ impl Storage {
     /// accepted.
     #[inline(always)]
     pub(crate) fn offer_inside(&self, series: &Series, slot: usize, value: f64) {
-        if !thread::offers_again(thing(series, slot), exemplar::epoch()) {
+        if !thread::has_recorded_exemplar(thing(series, slot), exemplar::epoch()) {
             self.offer_first(series, slot, value);
         }
     }
@@ -397,14 +397,15 @@ impl Storage {
     #[cold]
     fn offer_first(&self, series: &Series, slot: usize, value: f64) {
         let (thing, epoch) = (thing(series, slot), exemplar::epoch());
-        if thread::begin_offer(thing, epoch) && !self.offer_anew(series, slot, value) {
-            thread::note_refusal(thing, epoch);
+        if thread::begin_exemplar(thing, epoch) && !self.record_first_exemplar(series, slot, value)
+        {
+            thread::note_refused_exemplar(thing, epoch);
         }
     }
 
     /// Returns false if the trace refused.
     #[cold]
-    fn offer_anew(&self, series: &Series, slot: usize, value: f64) -> bool {
+    fn record_first_exemplar(&self, series: &Series, slot: usize, value: f64) -> bool {
         let filter = self.shared.filter();
         let exemplars = series.exemplars();
         if filter == ExemplarFilter::AlwaysOff || exemplars.is_some_and(|e| !e.is_open(slot)) {
@@ -477,7 +478,7 @@ pub(crate) fn series_at<'a>(address: u64) -> &'a Series {
     unsafe { &*series }
 }
 
-/// Returns the exemplar key of a slot of a series, for `thread::offers_again`.
+/// Returns the exemplar key of a slot of a series, for `thread::has_recorded_exemplar`.
 #[inline(always)]
 fn thing(series: &Series, slot: usize) -> u64 {
     (&raw const *series).addr() as u64 + slot as u64

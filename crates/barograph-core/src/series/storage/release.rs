@@ -380,8 +380,8 @@ impl Storage {
         }
         let mut garbage = Vec::new();
         let fronts = lock(&self.fronts);
-        for front in fronts.iter().filter_map(Weak::upgrade) {
-            front.unlink(&series, &mut garbage);
+        for index in fronts.iter().filter_map(Weak::upgrade) {
+            index.unlink(&series, &mut garbage);
         }
         drop(fronts);
         writer.limbo.push(Limbo {

@@ -282,7 +282,7 @@ impl Journal {
     }
 
     /// Returns the number of bytes that they take on disk.
-    pub fn pending_bytes(&self) -> u64 {
+    pub fn buffered_bytes(&self) -> u64 {
         self.pending.bytes
     }
 

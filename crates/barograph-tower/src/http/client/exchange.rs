@@ -12,7 +12,7 @@ use super::attempts::Attempts;
 use super::recorder::{Recorder, Request};
 use crate::http::methods::Kind;
 use crate::http::spans::{self, Sent};
-use crate::http::words::{Server, port_text, version};
+use crate::http::url::{Server, port_text, version};
 use crate::lifecycle::{self, End};
 use barograph_tracing::instrument::OTHER;
 use barograph_tracing::instrument::OperationSpan;

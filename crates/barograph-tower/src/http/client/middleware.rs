@@ -12,7 +12,7 @@ use super::HttpClientLayer;
 use super::attempts::Attempts;
 use super::exchange::Exchange;
 use super::recorder::Recorder;
-use crate::http::words::Server;
+use crate::http::url::Server;
 use crate::lifecycle::{Exchange as _, Layers, Nested, ResponseFuture};
 use barograph_tracing::instrument;
 use barograph_tracing::instrument::ReceivedContext;

@@ -11,7 +11,7 @@ use tower_service::Service;
 use super::exchange::Exchange;
 use super::recorder::Recorder;
 use super::{ResponseBody, ResponseFuture};
-use crate::http::words::Server;
+use crate::http::url::Server;
 use crate::lifecycle::{Exchange as _, Nested};
 use barograph_tracing::instrument::ReceivedContext;
 

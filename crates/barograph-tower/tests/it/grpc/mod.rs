@@ -3,7 +3,7 @@
 mod service;
 
 use barograph_core::registry::Registry;
-use barograph_model::context::{Baggage, Boundary, Propagation, TraceContext};
+use barograph_model::context::{Baggage, Propagation, TraceContext, TrustBoundary};
 use barograph_model::snapshot::{Source, Value};
 use barograph_tower::grpc::{GrpcClientLayer, GrpcServerLayer, GrpcServerLayerBuilder};
 use http_body_util::BodyExt;
@@ -190,7 +190,8 @@ async fn a_call_is_one_trace_with_what_travels() {
 #[tokio::test]
 async fn an_untrusted_caller_decides_nothing() {
     let (spans, _guard) = Spans::collect();
-    let untrusted = |builder: GrpcServerLayerBuilder| builder.with_boundary(Boundary::Untrusted);
+    let untrusted =
+        |builder: GrpcServerLayerBuilder| builder.with_boundary(TrustBoundary::Untrusted);
     let Pair {
         registry,
         mut orders,

@@ -7,12 +7,12 @@ use tracing_subscriber::registry::LookupSpan;
 use super::span::Spans;
 use super::unique::{Name, Order, UniqueCallsites};
 use super::value::{FURTHER_MESSAGE, Fields, Places, Style, plain_name};
-use super::{MESSAGE, Notice, Scene};
+use super::{EventContext, MESSAGE, Notice};
 use crate::log::escape::Escape;
 use crate::log::line::Line;
 use crate::log::severity;
 
-pub(super) fn write<'a, S>(line: &mut Line, scene: &Scene<'_>, spans: &Spans<'a, S>)
+pub(super) fn write<'a, S>(line: &mut Line, scene: &EventContext<'_>, spans: &Spans<'a, S>)
 where
     S: LookupSpan<'a>,
 {

@@ -73,7 +73,7 @@ impl Format {
 
     /// Writes the line of an event, including its line end.
     #[inline]
-    pub(super) fn write<S>(self, line: &mut Line, scene: &Scene<'_>, layers: &Context<'_, S>)
+    pub(super) fn write<S>(self, line: &mut Line, scene: &EventContext<'_>, layers: &Context<'_, S>)
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
@@ -98,7 +98,7 @@ impl Format {
 }
 
 /// The context of an event for a line.
-pub(super) struct Scene<'a> {
+pub(super) struct EventContext<'a> {
     pub(super) unix_nanos: u64,
     pub(super) event: &'a Event<'a>,
     pub(super) origin: &'a Origin<'a>,

@@ -7,12 +7,16 @@ use tracing_subscriber::registry::LookupSpan;
 use super::span::{NAME, Spans};
 use super::unique::Indices;
 use super::value::{Fields, Places, Style, plain_name};
-use super::{Colors, MESSAGE, Notice, Scene};
+use super::{Colors, EventContext, MESSAGE, Notice};
 use crate::log::escape::Escape;
 use crate::log::line::Line;
 
-pub(super) fn write<'a, S>(line: &mut Line, scene: &Scene<'_>, spans: &Spans<'a, S>, colors: Colors)
-where
+pub(super) fn write<'a, S>(
+    line: &mut Line,
+    scene: &EventContext<'_>,
+    spans: &Spans<'a, S>,
+    colors: Colors,
+) where
     S: LookupSpan<'a>,
 {
     let paint = Paint(colors);
@@ -58,7 +62,7 @@ where
         line.form(paint.bold());
         match given {
             Some(given) => line.form(given),
-            None => line.text(name, Escape::Terminal),
+            None => line.text(name, Escape::ConsoleWriter),
         }
         line.form(paint.plain());
         let mut separator = "{";
@@ -90,7 +94,7 @@ pub(super) fn write_notice(line: &mut Line, notice: &Notice<'_>, colors: Colors)
     let paint = Paint(colors);
     start(line, paint, notice.unix_nanos, &Level::WARN, notice.target);
     line.form(" ");
-    line.display(&notice.message, Escape::Terminal);
+    line.display(&notice.message, Escape::ConsoleWriter);
     line.form(paint.dim());
     end(line, paint, 0);
 }
@@ -106,7 +110,7 @@ fn start(line: &mut Line, paint: Paint, unix_nanos: u64, level: &Level, target: 
     line.form(paint.plain());
     line.form(" ");
     line.form(paint.dim());
-    line.text(target, Escape::Terminal);
+    line.text(target, Escape::ConsoleWriter);
     line.form(":");
     line.form(paint.plain());
 }
@@ -160,7 +164,7 @@ impl Places for Words {
 
 fn word(line: &mut Line, paint: Paint, name: &str) {
     line.form(paint.italic());
-    line.text(plain_name(name), Escape::Terminal);
+    line.text(plain_name(name), Escape::ConsoleWriter);
     line.form(paint.plain());
     line.form(paint.dim());
     line.form("=");

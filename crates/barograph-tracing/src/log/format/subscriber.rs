@@ -13,12 +13,12 @@ use super::json::ids;
 use super::span::{Note, Spans};
 use super::unique::UniqueCallsites;
 use super::value::{Fields, Places, Style};
-use super::{Notice, Scene};
+use super::{EventContext, Notice};
 use crate::log::escape::Escape;
 use crate::log::line::Line;
 use crate::log::severity;
 
-pub(super) fn write<S>(line: &mut Line, scene: &Scene<'_>, layers: &Context<'_, S>)
+pub(super) fn write<S>(line: &mut Line, scene: &EventContext<'_>, layers: &Context<'_, S>)
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {

@@ -10,7 +10,7 @@ use super::unique::Indices;
 use crate::log::escape::Escape;
 use crate::log::line::Line;
 use crate::log::origin::Origin;
-use crate::redact::{REDACTED, Redaction, Treatment};
+use crate::redact::{REDACTED, Redaction, RedactionRule};
 
 /// The format of values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,7 +27,7 @@ impl Style {
     #[inline]
     pub(super) fn escape(self) -> Escape {
         match self {
-            Style::Pretty => Escape::Terminal,
+            Style::Pretty => Escape::ConsoleWriter,
             Style::Json => Escape::Json,
             Style::Serde => Escape::Serde,
         }
@@ -70,7 +70,7 @@ pub(super) fn plain_name(name: &str) -> &str {
 impl<P: Places> Fields<'_, P> {
     /// Writes a field, unless it is skipped. A secret is redacted.
     #[inline]
-    fn field(&mut self, field: &Field, value: impl FnOnce(&mut Self, &'static str, Treatment)) {
+    fn field(&mut self, field: &Field, value: impl FnOnce(&mut Self, &'static str, RedactionRule)) {
         let mut name = field.name();
         if self.superseded.has(field) {
             return;
@@ -90,7 +90,7 @@ impl<P: Places> Fields<'_, P> {
             return;
         }
         match self.redaction.treatment(name) {
-            Treatment::Hide => self.text(name, REDACTED),
+            RedactionRule::Hide => self.text(name, REDACTED),
             treatment => value(self, name, treatment),
         }
         self.places.end(self.line, name);
@@ -99,13 +99,13 @@ impl<P: Places> Fields<'_, P> {
     /// Writes a text with the quotes that the format requires.
     #[inline]
     fn text(&mut self, name: &str, text: &str) {
-        self.quoted(name, Treatment::Keep, |line, escape| {
+        self.quoted(name, RedactionRule::Keep, |line, escape| {
             line.text(text, escape)
         });
     }
 
     #[inline]
-    fn quoted(&mut self, name: &str, treatment: Treatment, write: impl Fn(&mut Line, Escape)) {
+    fn quoted(&mut self, name: &str, treatment: RedactionRule, write: impl Fn(&mut Line, Escape)) {
         if self.style == Style::Pretty && name != MESSAGE {
             return self.as_needed(treatment, write);
         }
@@ -116,17 +116,17 @@ impl<P: Places> Fields<'_, P> {
         self.line.form(quotes);
         let start = self.line.len();
         write(self.line, self.style.escape());
-        if treatment == Treatment::Read {
+        if treatment == RedactionRule::Read {
             self.line.redact(start, self.redaction);
         }
         self.line.form(quotes);
     }
 
     /// Writes a text, in quotes if it would otherwise be ambiguous.
-    fn as_needed(&mut self, treatment: Treatment, write: impl Fn(&mut Line, Escape)) {
+    fn as_needed(&mut self, treatment: RedactionRule, write: impl Fn(&mut Line, Escape)) {
         let mut raw = self.line.aside();
         write(&mut raw, Escape::Raw);
-        if treatment == Treatment::Read {
+        if treatment == RedactionRule::Read {
             raw.redact(0, self.redaction);
         }
         if needs_quotes(raw.as_str()) {
@@ -134,7 +134,7 @@ impl<P: Places> Fields<'_, P> {
             self.line.text(raw.as_str(), Escape::Quoted);
             self.line.form("\"");
         } else {
-            self.line.text(raw.as_str(), Escape::Terminal);
+            self.line.text(raw.as_str(), Escape::ConsoleWriter);
         }
         self.line.done(raw);
     }
@@ -191,10 +191,10 @@ impl<P: Places> Visit for Fields<'_, P> {
             // `tracing-subscriber` writes bytes of a span as numbers, and bytes of an event as a
             // text.
             (Style::Serde, None) => this.numbers(value),
-            (Style::Serde, Some(_)) => this.quoted(name, Treatment::Keep, |line, escape| {
+            (Style::Serde, Some(_)) => this.quoted(name, RedactionRule::Keep, |line, escape| {
                 line.debug(&format_args!("[{}]", Spaced(value)), escape);
             }),
-            _ => this.quoted(name, Treatment::Keep, |line, escape| {
+            _ => this.quoted(name, RedactionRule::Keep, |line, escape| {
                 for byte in value {
                     if line.is_cut() {
                         break;
@@ -209,7 +209,7 @@ impl<P: Places> Visit for Fields<'_, P> {
         self.field(field, |this, name, _| {
             let with_causes = this.style != Style::Serde;
             // Errors quote their input, which may contain secrets.
-            this.quoted(name, Treatment::Read, |line, escape| {
+            this.quoted(name, RedactionRule::Read, |line, escape| {
                 line.display(value, escape);
                 if with_causes {
                     causes(line, value, escape);

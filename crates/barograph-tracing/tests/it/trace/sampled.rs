@@ -5,7 +5,7 @@ use barograph_core::{current, ids, queue::Queue};
 use barograph_model::context::TraceFlags;
 use barograph_model::span::SpanKind;
 use barograph_model::value::Attribute;
-use barograph_tracing::sampling::keep::{Keep, KeepConfig};
+use barograph_tracing::sampling::tail::{TailSampling, TailSamplingConfig};
 use barograph_tracing::sampling::{
     AlwaysOff, AlwaysOn, AlwaysRecord, Decision, ParentBased, Probability, Rule, Rules, Sampler,
     SpanStart, TraceIdRatio, Verdict,
@@ -150,12 +150,12 @@ fn starts_are_counted_by_what_was_decided() {
 
 #[test]
 fn a_trace_that_failed_is_kept_whole() {
-    let keep = Keep::new(KeepConfig::new(1_000.0).unwrap());
+    let keep = TailSampling::new(TailSamplingConfig::new(1_000.0).unwrap());
     let spans = spans_of(
         |builder| {
             builder
                 .with_sampler(ParentBased::new(AlwaysOff))
-                .with_keep(keep.clone())
+                .with_tail_sampling(keep.clone())
         },
         |_| {
             info_span!("well").in_scope(|| drop(info_span!("inner")));
@@ -173,7 +173,7 @@ fn a_trace_that_failed_is_kept_whole() {
     assert_eq!(spans.len(), 4);
     assert_eq!(value(&bad.attributes, "order"), Some(&7.into()));
     assert!(!bad.context.is_sampled());
-    assert_eq!(keep.counts().pending_traces, 0);
+    assert_eq!(keep.counts().buffered_traces, 0);
 }
 
 #[test]

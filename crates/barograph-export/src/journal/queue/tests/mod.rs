@@ -84,7 +84,7 @@ fn drain(journal: &mut Journal) -> Vec<Request> {
         drained.push(request);
         journal.remove_oldest();
     }
-    assert_eq!((journal.pending_items(), journal.pending_bytes()), (0, 0));
+    assert_eq!((journal.pending_items(), journal.buffered_bytes()), (0, 0));
     drained
 }
 

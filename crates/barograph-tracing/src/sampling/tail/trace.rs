@@ -13,22 +13,22 @@ use barograph_core::exemplar::Candidate;
 use barograph_model::span::{SpanRecord, Status};
 use barograph_model::value::Attribute;
 
-use super::config::KeepConfig;
+use super::config::TailSamplingConfig;
 use super::cost;
-use super::counts::{Counting, KeepCounts, Reason, add, sub};
+use super::counts::{Counting, Reason, TailSamplingCounts, add, sub};
 use crate::sampling::bucket::Bucket;
 use crate::sampling::threshold::without_threshold;
 
 /// The state that all traces share.
 pub(super) struct Shared {
-    config: KeepConfig,
+    config: TailSamplingConfig,
     budget: Bucket,
     clock: Box<dyn Clock>,
     counting: Counting,
 }
 
 impl Shared {
-    pub(super) fn new(config: KeepConfig, clock: Box<dyn Clock>) -> Self {
+    pub(super) fn new(config: TailSamplingConfig, clock: Box<dyn Clock>) -> Self {
         Shared {
             budget: config.bucket(),
             config,
@@ -37,14 +37,14 @@ impl Shared {
         }
     }
 
-    pub(super) fn counts(&self) -> KeepCounts {
+    pub(super) fn counts(&self) -> TailSamplingCounts {
         self.counting.read()
     }
 
     /// Reserves bytes of the memory that all traces share. Returns false if the limit would be
     /// exceeded.
     fn reserve(&self, bytes: usize) -> bool {
-        let pending = &self.counting.pending_bytes.0;
+        let pending = &self.counting.buffered_bytes.0;
         let before = pending.fetch_add(bytes as u64, Ordering::Relaxed);
         let fits = before.saturating_add(bytes as u64) <= self.config.max_bytes as u64;
         if !fits {
@@ -56,10 +56,10 @@ impl Shared {
 
 /// A local trace that is not sampled. All clones are the same trace.
 ///
-/// The root creates it, with [`Keep::begin`](super::Keep::begin), and its descendants in this
+/// The root creates it, with [`TailSampling::begin`](super::TailSampling::begin), and its descendants in this
 /// process share it. Their spans are handed in when they end.
 #[derive(Clone)]
-pub struct KeepTrace(Arc<Inner>);
+pub struct BufferedTrace(Arc<Inner>);
 
 struct Inner {
     shared: Arc<Shared>,
@@ -92,14 +92,14 @@ struct Pending {
 
 #[derive(Clone, Copy)]
 enum Loss {
-    Boring,
+    NotInteresting,
     OverBudget,
 }
 
-impl KeepTrace {
+impl BufferedTrace {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        add(&shared.counting.here().pending_traces, 1);
-        KeepTrace(Arc::new(Inner {
+        add(&shared.counting.here().buffered_traces, 1);
+        BufferedTrace(Arc::new(Inner {
             shared,
             state: Mutex::new(State::Open(Pending::default())),
         }))
@@ -132,7 +132,7 @@ impl KeepTrace {
         let why = match pending.make_room(heap, shared) {
             Ok(()) => {
                 pending.spans.push(span);
-                add(&shared.counting.here().pending_spans, 1);
+                add(&shared.counting.here().buffered_spans, 1);
                 return None;
             }
             Err(why) => why,
@@ -170,7 +170,7 @@ impl KeepTrace {
         };
         let is_paid = pending.is_chosen;
         let outcome = match reason {
-            None => Err(Loss::Boring),
+            None => Err(Loss::NotInteresting),
             Some(reason) if is_paid || shared.budget.take(shared.clock.unix_nanos()) => Ok(reason),
             Some(_) => Err(Loss::OverBudget),
         };
@@ -185,7 +185,7 @@ impl KeepTrace {
         match outcome {
             Err(loss) => {
                 let traces = match loss {
-                    Loss::Boring => &shared.counting.here().boring,
+                    Loss::NotInteresting => &shared.counting.here().not_interesting,
                     Loss::OverBudget => &shared.counting.here().over_budget,
                 };
                 add(traces, 1);
@@ -305,18 +305,18 @@ impl Pending {
 
     /// Releases the reserved shared memory.
     fn release(&self, shared: &Shared) {
-        sub(&shared.counting.here().pending_spans, self.spans.len());
+        sub(&shared.counting.here().buffered_spans, self.spans.len());
         if self.reserved > 0 {
-            sub(&shared.counting.pending_bytes.0, self.reserved);
+            sub(&shared.counting.buffered_bytes.0, self.reserved);
         }
-        sub(&shared.counting.here().pending_traces, 1);
+        sub(&shared.counting.here().buffered_traces, 1);
     }
 }
 
 impl Shared {
     fn lose(&self, loss: Loss, spans: usize) {
         let count = match loss {
-            Loss::Boring => &self.counting.here().boring_spans,
+            Loss::NotInteresting => &self.counting.here().not_interesting_spans,
             Loss::OverBudget => &self.counting.here().over_budget_spans,
         };
         add(count, spans);
@@ -349,18 +349,18 @@ fn tell(span: &mut SpanRecord, reason: Reason) {
 }
 
 /// The attribute with the reason why a span that was not sampled is exported.
-const KEPT: &str = "barograph.kept";
+const KEPT: &str = "barograph.tail_sampling.reason";
 /// The attribute of a kept root with the number of spans that there was no room for.
-const MISSING: &str = "barograph.kept_missing_spans";
+const MISSING: &str = "barograph.tail_sampling.missing_spans";
 
-impl fmt::Debug for KeepTrace {
+impl fmt::Debug for BufferedTrace {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let state = match &*self.0.lock() {
             State::Open(pending) => format!("open, {} spans", pending.spans.len()),
             State::Kept(reason) => format!("kept, {}", reason.as_str()),
-            State::Dropped(Loss::Boring) => "boring".to_owned(),
+            State::Dropped(Loss::NotInteresting) => "not_interesting".to_owned(),
             State::Dropped(Loss::OverBudget) => "over budget".to_owned(),
         };
-        write!(f, "KeepTrace({state})")
+        write!(f, "BufferedTrace({state})")
     }
 }

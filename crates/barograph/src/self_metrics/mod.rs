@@ -3,7 +3,7 @@
 //! They are a [`Source`] like any other, with names that begin with `barograph.`.
 
 mod table;
-mod heard;
+mod signals;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -25,12 +25,12 @@ use crate::supervise::Supervised;
 use self::table::Table;
 use crate::diagnostics;
 
-pub(crate) use heard::Watched;
+pub(crate) use signals::SignalStats;
 
 /// The self metrics, counted here and exported as a source.
-pub(crate) struct Own {
+pub(crate) struct SelfMetrics {
     /// The registries whose statistics are exported, by name.
-    watched: Vec<(Box<str>, Registry)>,
+    stats: Vec<(Box<str>, Registry)>,
     /// The start time of the registries' counters, in nanoseconds since 1970.
     start: u64,
     /// The registry of the instruments below, which are exported through this source only.
@@ -46,7 +46,7 @@ pub(crate) struct Own {
     #[cfg(feature = "otlp")]
     push: LeftOut,
     /// The handles of the `tracing` layers.
-    heard: OnceLock<Watched>,
+    heard: OnceLock<SignalStats>,
     /// The sentences that were logged.
     told: Mutex<Vec<Box<str>>>,
 }
@@ -136,8 +136,8 @@ impl Listener {
     }
 }
 
-impl Own {
-    pub(crate) fn new(watched: Vec<(Box<str>, Registry)>) -> Self {
+impl SelfMetrics {
+    pub(crate) fn new(stats: Vec<(Box<str>, Registry)>) -> Self {
         // Exemplars would be useless: a scrape, or the start of a span, has no trace to look up.
         let registry = Registry::builder()
             .with_exemplar_filter(ExemplarFilter::AlwaysOff)
@@ -180,10 +180,10 @@ impl Own {
             .with_help("Failures of the admin server that it recovered from, by reason.")
             .labels(["reason"])
             .expect(FRESH);
-        Own {
+        SelfMetrics {
             accept_errors: accept_errors.collect(),
             admin_failures: AdminFailure::ALL.map(|reason| admin_failures.bind(&[reason.as_str()])),
-            watched,
+            stats,
             start,
             scrapes: Outcome::ALL.map(|outcome| scrapes.bind(&[outcome.as_str()])),
             registry,
@@ -203,7 +203,7 @@ impl Own {
     }
 
     /// Exports the counts of spans, log records and lines, too.
-    pub(crate) fn watch(&self, heard: Watched) {
+    pub(crate) fn watch(&self, heard: SignalStats) {
         // It is set only once, at the start.
         let _ = self.heard.set(heard);
     }
@@ -271,7 +271,7 @@ impl Own {
 
     fn tables(&self) -> Vec<Arc<dyn FamilyView>> {
         let stats: Vec<(&str, Stats)> = self
-            .watched
+            .stats
             .iter()
             .map(|(name, registry)| (&**name, registry.stats()))
             .collect();
@@ -407,7 +407,7 @@ impl LeftOut {
     }
 }
 
-impl Source for Own {
+impl Source for SelfMetrics {
     fn collect(&self) -> Vec<Arc<dyn FamilyView>> {
         let mut views = self.registry.collect();
         views.extend(self.tables());

@@ -13,16 +13,16 @@
 //!
 //! # How a layer uses it
 //!
-//! A span that is not sampled and has no parent in this process begins a [`KeepTrace`]; its
+//! A span that is not sampled and has no parent in this process begins a [`BufferedTrace`]; its
 //! descendants that are not sampled share it. While one of them is current, the
-//! [`candidate`](KeepTrace::candidate) of the trace is current too. Ended spans are handed in with
-//! [`KeepTrace::add`] or, for the root, [`KeepTrace::end`]; the spans that these return go to the
+//! [`candidate`](BufferedTrace::candidate) of the trace is current too. Ended spans are handed in with
+//! [`BufferedTrace::add`] or, for the root, [`BufferedTrace::end`]; the spans that these return go to the
 //! queue of sampled spans.
 //!
 //! # Limits of a kept trace
 //!
 //! A kept trace is incomplete. Its context was propagated with a cleared sampled flag, and other
-//! services acted on that. So its spans carry `barograph.kept`, with the reason, and their flags
+//! services acted on that. So its spans carry `barograph.tail_sampling.reason`, with the reason, and their flags
 //! are unchanged.
 //!
 //! A kept trace is not a statistical sample. The probability with which it was kept is unknown: it
@@ -47,52 +47,52 @@ use barograph_core::clock::{Clock, SystemClock};
 
 use self::trace::Shared;
 
-pub use config::KeepConfig;
-pub use counts::{KeepCounts, Reason};
-pub use trace::KeepTrace;
+pub use config::TailSamplingConfig;
+pub use counts::{Reason, TailSamplingCounts};
+pub use trace::BufferedTrace;
 
 /// Tail sampling of traces that were not sampled. All clones share the same state.
 ///
 /// ```
 /// use std::time::Duration;
 /// use barograph_tracing::sampling::Rule;
-/// use barograph_tracing::sampling::keep::{Keep, KeepConfig};
-/// let config = KeepConfig::new(10.0)?
+/// use barograph_tracing::sampling::tail::{TailSampling, TailSamplingConfig};
+/// let config = TailSamplingConfig::new(10.0)?
 ///     .with_slow(Rule::new().with_route("/reports/*"), Duration::from_secs(30))
 ///     .with_slow(Rule::new(), Duration::from_secs(1));
-/// let keep = Keep::new(config);
+/// let keep = TailSampling::new(config);
 /// let trace = keep.begin();
-/// assert_eq!(keep.counts().pending_traces, 1);
+/// assert_eq!(keep.counts().buffered_traces, 1);
 /// # Ok::<(), barograph_tracing::sampling::InvalidRate>(())
 /// ```
 #[derive(Clone)]
-pub struct Keep(Arc<Shared>);
+pub struct TailSampling(Arc<Shared>);
 
-impl Keep {
+impl TailSampling {
     /// Creates tail sampling with this configuration.
-    pub fn new(config: KeepConfig) -> Self {
-        Keep::with_clock(config, SystemClock)
+    pub fn new(config: TailSamplingConfig) -> Self {
+        TailSampling::with_clock(config, SystemClock)
     }
 
     /// Creates tail sampling with a custom clock.
-    pub fn with_clock(config: KeepConfig, clock: impl Clock + 'static) -> Self {
-        Keep(Arc::new(Shared::new(config, Box::new(clock))))
+    pub fn with_clock(config: TailSamplingConfig, clock: impl Clock + 'static) -> Self {
+        TailSampling(Arc::new(Shared::new(config, Box::new(clock))))
     }
 
     /// Starts buffering a local trace whose root is not sampled.
-    pub fn begin(&self) -> KeepTrace {
-        KeepTrace::new(Arc::clone(&self.0))
+    pub fn begin(&self) -> BufferedTrace {
+        BufferedTrace::new(Arc::clone(&self.0))
     }
 
     /// Returns the counts of traces and spans by outcome.
-    pub fn counts(&self) -> KeepCounts {
+    pub fn counts(&self) -> TailSamplingCounts {
         self.0.counts()
     }
 }
 
-impl fmt::Debug for Keep {
+impl fmt::Debug for TailSampling {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Keep").field(&self.counts()).finish()
+        f.debug_tuple("TailSampling").field(&self.counts()).finish()
     }
 }
 

@@ -34,9 +34,9 @@ fn failed(name: &'static str) -> SpanRecord {
     }
 }
 
-fn keep(config: KeepConfig) -> (Keep, ManualClock) {
+fn keep(config: TailSamplingConfig) -> (TailSampling, ManualClock) {
     let clock = ManualClock::at(1_700_000_000 * SECOND);
-    (Keep::with_clock(config, clock.clone()), clock)
+    (TailSampling::with_clock(config, clock.clone()), clock)
 }
 
 /// Returns the names of spans, with their reason for being kept.
@@ -48,24 +48,24 @@ fn told(spans: Option<Vec<SpanRecord>>) -> Vec<(String, Option<String>)> {
 
 fn kept(span: &SpanRecord) -> Option<String> {
     let mut all = span.attributes.iter();
-    let kept = all.find(|attribute| attribute.key == "barograph.kept")?;
+    let kept = all.find(|attribute| attribute.key == "barograph.tail_sampling.reason")?;
     kept.value.as_str().map(str::to_owned)
 }
 
 /// Returns the number of all spans that were handed in: the sum of the counts of all outcomes.
-fn accounted(counts: &KeepCounts) -> u64 {
+fn accounted(counts: &TailSamplingCounts) -> u64 {
     counts.exported_spans
-        + counts.boring_spans
+        + counts.not_interesting_spans
         + counts.over_budget_spans
         + counts.no_memory_spans
         + counts.over_limit_spans
         + counts.unended_spans
-        + counts.pending_spans
+        + counts.buffered_spans
 }
 
 #[test]
 fn a_trace_is_kept_for_a_reason() {
-    let config = KeepConfig::new(100.0)
+    let config = TailSamplingConfig::new(100.0)
         .unwrap()
         .with_slow(Rule::new().with_name("report"), Duration::from_secs(2))
         .with_slow(Rule::new(), Duration::from_secs(1));
@@ -98,18 +98,26 @@ fn a_trace_is_kept_for_a_reason() {
     assert_eq!(told(trace.end(quick("root"))).len(), 1);
     let counts = keep.counts();
     assert_eq!(
-        (counts.kept_error, counts.kept_slow, counts.kept_exemplar),
+        (
+            counts.sampled_error,
+            counts.sampled_slow,
+            counts.sampled_exemplar
+        ),
         (4, 1, 1)
     );
     assert_eq!(
-        (counts.boring, counts.boring_spans, counts.exported_spans),
+        (
+            counts.not_interesting,
+            counts.not_interesting_spans,
+            counts.exported_spans
+        ),
         (2, 4, 11)
     );
     assert_eq!(
         (
-            counts.pending_traces,
-            counts.pending_spans,
-            counts.pending_bytes
+            counts.buffered_traces,
+            counts.buffered_spans,
+            counts.buffered_bytes
         ),
         (0, 0, 0)
     );
@@ -117,7 +125,7 @@ fn a_trace_is_kept_for_a_reason() {
 
 #[test]
 fn the_budget_is_kept_to_and_half_of_it_is_not_for_exemplars() {
-    let (keep, clock) = keep(KeepConfig::new(10.0).unwrap());
+    let (keep, clock) = keep(TailSamplingConfig::new(10.0).unwrap());
     let traces: Vec<_> = (0..20).map(|_| keep.begin()).collect();
     let chosen = traces
         .iter()
@@ -135,7 +143,7 @@ fn the_budget_is_kept_to_and_half_of_it_is_not_for_exemplars() {
     let ends = traces.iter().map(|trace| trace.end(failed("root")));
     assert_eq!(ends.flatten().count(), 10);
     assert_eq!(
-        (keep.counts().kept_error, keep.counts().over_budget),
+        (keep.counts().sampled_error, keep.counts().over_budget),
         (10, 10)
     );
     clock.advance(Duration::from_millis(100));
@@ -146,38 +154,42 @@ fn the_budget_is_kept_to_and_half_of_it_is_not_for_exemplars() {
 
 #[test]
 fn what_is_late_goes_the_way_of_the_others() {
-    let (keep, _) = keep(KeepConfig::new(1.0).unwrap());
-    let (good, bad, boring) = (keep.begin(), keep.begin(), keep.begin());
+    let (keep, _) = keep(TailSamplingConfig::new(1.0).unwrap());
+    let (good, bad, not_interesting) = (keep.begin(), keep.begin(), keep.begin());
     assert_eq!(told(good.end(failed("root"))).len(), 1);
     assert_eq!(told(bad.end(failed("root"))), []);
-    assert_eq!(told(boring.end(span("root"))), []);
+    assert_eq!(told(not_interesting.end(span("root"))), []);
     let late = good.add(span("late")).expect("exported alone");
     assert_eq!(kept(&late).as_deref(), Some("error"));
     assert_eq!(bad.add(span("late")), None);
     // The failure comes after the end of the root.
-    assert_eq!(boring.add(failed("late")), None);
-    assert!(good.candidate().choose() && !bad.candidate().choose() && !boring.candidate().choose());
+    assert_eq!(not_interesting.add(failed("late")), None);
+    assert!(
+        good.candidate().choose()
+            && !bad.candidate().choose()
+            && !not_interesting.candidate().choose()
+    );
     assert_eq!(good.end(span("again")).map(|spans| spans.len()), Some(1));
     let counts = keep.counts();
     assert_eq!((counts.exported_spans, counts.over_budget_spans), (3, 2));
-    assert_eq!((counts.boring_spans, accounted(&counts)), (2, 7));
+    assert_eq!((counts.not_interesting_spans, accounted(&counts)), (2, 7));
 }
 
 #[test]
 fn a_root_that_is_forgotten_leaves_nothing_behind() {
-    let (keep, _) = keep(KeepConfig::new(1.0).unwrap());
+    let (keep, _) = keep(TailSamplingConfig::new(1.0).unwrap());
     let trace = keep.begin();
     let child = trace.clone();
     drop(trace);
     assert_eq!(child.add(span("child")), None);
-    assert!(keep.counts().pending_bytes > 0);
+    assert!(keep.counts().buffered_bytes > 0);
     drop(child);
     let counts = keep.counts();
     assert_eq!(
         (
             counts.unended_spans,
-            counts.pending_traces,
-            counts.pending_bytes
+            counts.buffered_traces,
+            counts.buffered_bytes
         ),
         (1, 0, 0)
     );
@@ -185,14 +197,14 @@ fn a_root_that_is_forgotten_leaves_nothing_behind() {
 
 #[test]
 fn one_trace_has_its_limit_and_says_what_is_missing() {
-    let (keep, _) = keep(KeepConfig::new(10.0).unwrap().with_max_spans(3));
+    let (keep, _) = keep(TailSamplingConfig::new(10.0).unwrap().with_max_spans(3));
     let trace = keep.begin();
     for _ in 0..5 {
         assert_eq!(trace.add(span("child")), None);
     }
     let spans = trace.end(failed("root")).expect("kept");
     assert_eq!(spans.len(), 4);
-    let missing = Attribute::new("barograph.kept_missing_spans", 2);
+    let missing = Attribute::new("barograph.tail_sampling.missing_spans", 2);
     let says = |span: &SpanRecord| span.attributes.contains(&missing);
     assert_eq!(
         spans.iter().map(says).collect::<Vec<_>>(),
@@ -217,16 +229,20 @@ fn memory_is_what_was_allowed() {
         attributes: vec![Attribute::new("text", "x".repeat(1000))],
         ..span("child")
     };
-    let (keep, _) = keep(KeepConfig::new(10.0).unwrap().with_max_bytes(10_000));
+    let (keep, _) = keep(
+        TailSamplingConfig::new(10.0)
+            .unwrap()
+            .with_max_bytes(10_000),
+    );
     let traces = [keep.begin(), keep.begin()];
     for trace in traces.iter().cycle().take(40) {
         assert_eq!(trace.add(record()), None);
-        assert!(keep.counts().pending_bytes <= 10_000);
+        assert!(keep.counts().buffered_bytes <= 10_000);
     }
     let counts = keep.counts();
     // The texts, and room for twice four records.
-    assert!((4..8).contains(&counts.pending_spans), "{counts:?}");
-    assert_eq!(counts.pending_spans + counts.no_memory_spans, 40);
+    assert!((4..8).contains(&counts.buffered_spans), "{counts:?}");
+    assert_eq!(counts.buffered_spans + counts.no_memory_spans, 40);
     let [first, second] = traces;
     assert!(
         first
@@ -236,7 +252,7 @@ fn memory_is_what_was_allowed() {
     assert_eq!(second.add(record()), None);
     assert_eq!(second.end(span("root")), None);
     let counts = keep.counts();
-    assert_eq!((counts.pending_bytes, accounted(&counts)), (0, 43));
+    assert_eq!((counts.buffered_bytes, accounted(&counts)), (0, 43));
 }
 
 #[test]
@@ -257,7 +273,7 @@ fn what_a_span_holds_is_counted() {
 
 #[test]
 fn a_kept_span_does_not_say_what_it_stands_for() {
-    let (keep, _) = keep(KeepConfig::new(10.0).unwrap());
+    let (keep, _) = keep(TailSamplingConfig::new(10.0).unwrap());
     let trace = keep.begin();
     let state = TraceState::parse(["ot=th:c;rv:00000000000000,a=1"]).unwrap();
     let root = SpanRecord {
@@ -273,7 +289,7 @@ fn a_kept_span_does_not_say_what_it_stands_for() {
 fn counts_are_the_same_as_without_keep() {
     const TRACES: usize = 20_000;
     let sampler = ParentBased::new(Probability::new(0.1).unwrap());
-    let (keep, clock) = keep(KeepConfig::new(1000.0).unwrap());
+    let (keep, clock) = keep(TailSamplingConfig::new(1000.0).unwrap());
     // The totals that a backend computes for all spans, and for those that failed.
     let (mut all, mut failures, mut more) = (0.0, 0.0, 0);
     let mut receive = |span: &SpanRecord| match Threshold::in_trace_state(&span.trace_state) {
@@ -308,7 +324,7 @@ fn counts_are_the_same_as_without_keep() {
     assert!(is_near(all, TRACES as f64), "{all}");
     assert!(is_near(failures, TRACES as f64 / 10.0), "{failures}");
     let counts = keep.counts();
-    assert_eq!((more, counts.over_budget), (counts.kept_error, 0));
+    assert_eq!((more, counts.over_budget), (counts.sampled_error, 0));
     assert!(more > 1500, "nearly all failures are there: {more}");
 }
 
@@ -318,7 +334,7 @@ fn a_storm_is_bounded_and_accounted_for_concurrently() {
     const TRACES: u64 = 300;
     const SPANS: u64 = 20;
     const MAX_BYTES: u64 = 60_000;
-    let config = KeepConfig::new(50.0).unwrap().with_max_spans(12);
+    let config = TailSamplingConfig::new(50.0).unwrap().with_max_spans(12);
     let (keep, clock) = keep(config.with_max_bytes(MAX_BYTES as usize));
     let exported = AtomicU64::new(0);
     let is_over = AtomicBool::new(false);
@@ -361,7 +377,7 @@ fn a_storm_is_bounded_and_accounted_for_concurrently() {
             while !is_over.load(Ordering::Relaxed) {
                 // A thread may be between reserving too much and releasing it.
                 let most = MAX_BYTES + 2 * THREADS * 12 * size_of::<SpanRecord>() as u64;
-                assert!(keep.counts().pending_bytes <= most);
+                assert!(keep.counts().buffered_bytes <= most);
                 std::thread::yield_now();
             }
         });
@@ -375,16 +391,19 @@ fn a_storm_is_bounded_and_accounted_for_concurrently() {
     assert_eq!(counts.exported_spans, exported.into_inner());
     assert_eq!(
         (
-            counts.pending_spans,
-            counts.pending_bytes,
-            counts.pending_traces
+            counts.buffered_spans,
+            counts.buffered_bytes,
+            counts.buffered_traces
         ),
         (0, 0, 0)
     );
-    let traces = counts.kept_error + counts.kept_exemplar + counts.boring + counts.over_budget;
-    assert_eq!((traces, counts.kept_slow), (THREADS * TRACES, 0));
-    assert!(counts.over_budget > 0 && counts.over_limit_spans > 0 && counts.boring > 0);
+    let traces = counts.sampled_error
+        + counts.sampled_exemplar
+        + counts.not_interesting
+        + counts.over_budget;
+    assert_eq!((traces, counts.sampled_slow), (THREADS * TRACES, 0));
+    assert!(counts.over_budget > 0 && counts.over_limit_spans > 0 && counts.not_interesting > 0);
     // The budget of one second, and that of the time that has passed on the clock.
     let budget = 50 + THREADS * TRACES / 20;
-    assert!(counts.kept_error + counts.kept_exemplar <= budget);
+    assert!(counts.sampled_error + counts.sampled_exemplar <= budget);
 }

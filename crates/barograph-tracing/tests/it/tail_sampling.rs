@@ -9,7 +9,7 @@ use barograph_core::registry::Registry;
 use barograph_model::context::{TraceContext, TraceFlags};
 use barograph_model::snapshot::Source;
 use barograph_model::span::{Parent, SpanRecord};
-use barograph_tracing::sampling::keep::{Keep, KeepConfig, KeepTrace};
+use barograph_tracing::sampling::tail::{BufferedTrace, TailSampling, TailSamplingConfig};
 use barograph_tracing::sampling::{ParentBased, Probability, Sampler, SpanStart};
 
 fn record(context: TraceContext, parent: Option<TraceContext>) -> SpanRecord {
@@ -27,7 +27,7 @@ fn record(context: TraceContext, parent: Option<TraceContext>) -> SpanRecord {
 /// Does what a layer does for a request: a root span, and a child in which a value is measured.
 fn request(
     sampler: &dyn Sampler,
-    keep: Option<&Keep>,
+    keep: Option<&TailSampling>,
     exported: &mut Vec<SpanRecord>,
     measure: impl FnOnce(),
 ) {
@@ -35,7 +35,7 @@ fn request(
     let verdict = sampler.sample(&SpanStart::new(root.trace_id(), "root"));
     let root = root.with_flags(verdict.flags(None, TraceFlags::RANDOM));
     let is_sampled = root.is_sampled();
-    let trace: Option<KeepTrace> = keep.filter(|_| !is_sampled).map(Keep::begin);
+    let trace: Option<BufferedTrace> = keep.filter(|_| !is_sampled).map(TailSampling::begin);
     let mut here = Current::from(root);
     if let Some(trace) = &trace {
         here = here.with_candidate(trace.candidate());
@@ -58,7 +58,7 @@ fn request(
 }
 
 /// Returns the number of exemplars, and the number of those whose trace is not sampled.
-fn run(keep: Option<&Keep>, clock: &ManualClock) -> (usize, usize) {
+fn run(keep: Option<&TailSampling>, clock: &ManualClock) -> (usize, usize) {
     const REQUESTS: usize = 5000;
     let registry = Registry::new();
     let counter = registry.counter("requests").register().unwrap();
@@ -109,12 +109,12 @@ fn every_exemplar_leads_to_a_trace_with_keep_off_and_on() {
         "with keep off they come from sampled traces only"
     );
     // A budget that is too small for all of them.
-    let keep = Keep::with_clock(KeepConfig::new(10.0).unwrap(), clock.clone());
+    let keep = TailSampling::with_clock(TailSamplingConfig::new(10.0).unwrap(), clock.clone());
     let (with, unsampled) = run(Some(&keep), &clock);
     assert!(unsampled > 0 && with > without, "{with} {without}");
     let counts = keep.counts();
-    assert!(counts.refused_exemplars > 0 && counts.kept_exemplar > 0);
-    assert_eq!(counts.exported_spans, 2 * counts.kept_exemplar);
-    assert_eq!(counts.boring_spans, 2 * counts.boring);
-    assert_eq!((counts.over_budget, counts.pending_bytes), (0, 0));
+    assert!(counts.refused_exemplars > 0 && counts.sampled_exemplar > 0);
+    assert_eq!(counts.exported_spans, 2 * counts.sampled_exemplar);
+    assert_eq!(counts.not_interesting_spans, 2 * counts.not_interesting);
+    assert_eq!((counts.over_budget, counts.buffered_bytes), (0, 0));
 }

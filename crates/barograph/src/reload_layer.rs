@@ -16,18 +16,18 @@ use tracing_subscriber::registry::LookupSpan;
 /// a span that the filter disabled are forwarded; the inner layer does not know the span and ignores
 /// them.
 #[derive(Debug)]
-pub(crate) struct Late<L> {
+pub(crate) struct ReloadLayer<L> {
     layer: L,
     filter: Filter,
 }
 
-impl<L> Late<L> {
+impl<L> ReloadLayer<L> {
     pub(crate) fn new(layer: L, filter: Filter) -> Self {
-        Late { layer, filter }
+        ReloadLayer { layer, filter }
     }
 }
 
-impl<S, L> Layer<S> for Late<L>
+impl<S, L> Layer<S> for ReloadLayer<L>
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
     L: Layer<S>,

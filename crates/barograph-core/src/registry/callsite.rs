@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-pub use crate::instruments::spec::Place;
+pub use crate::instruments::spec::SourceLocation;
 pub use crate::labels::{LabelBuffer, ToLabel};
 
 use crate::instruments::family::Family;
@@ -16,7 +16,7 @@ pub struct Fixed<I: 'static> {
     name: &'static str,
     names: &'static [&'static str],
     values: &'static [&'static str],
-    place: Place,
+    place: SourceLocation,
     instrument: OnceLock<I>,
 }
 
@@ -26,7 +26,7 @@ impl<I: Instrument> Fixed<I> {
         name: &'static str,
         names: &'static [&'static str],
         values: &'static [&'static str],
-        place: Place,
+        place: SourceLocation,
     ) -> Self {
         Fixed {
             name,
@@ -51,17 +51,21 @@ impl<I: Instrument> Fixed<I> {
 }
 
 /// A callsite whose label values are known only at run time.
-pub struct Site<I: 'static, const N: usize> {
+pub struct Callsite<I: 'static, const N: usize> {
     name: &'static str,
     names: &'static [&'static str; N],
-    place: Place,
+    place: SourceLocation,
     family: OnceLock<Family<I, [&'static str; N]>>,
 }
 
-impl<I: Instrument, const N: usize> Site<I, N> {
+impl<I: Instrument, const N: usize> Callsite<I, N> {
     /// Returns a callsite. The names are sorted.
-    pub const fn new(name: &'static str, names: &'static [&'static str; N], place: Place) -> Self {
-        Site {
+    pub const fn new(
+        name: &'static str,
+        names: &'static [&'static str; N],
+        place: SourceLocation,
+    ) -> Self {
+        Callsite {
             name,
             names,
             place,
@@ -83,15 +87,15 @@ impl<I: Instrument, const N: usize> Site<I, N> {
 fn resolve<I: Instrument, K: crate::labels::key::Key + ?Sized>(
     name: &str,
     names: &[&str],
-    place: Place,
+    place: SourceLocation,
 ) -> Family<I, K> {
     let spec = Spec::new(name, place);
     let storage = Registry::global().storage(spec.clone(), I::kind(), I::layout, Some(names));
     match storage {
         Ok(storage) => Family::new(storage, names),
         Err(error) => {
-            report(format!("{error}; what is recorded there goes nowhere"));
-            Family::new(registry::nowhere(I::layout(&spec), names, &spec), names)
+            report(format!("{error}; what is recorded there is dropped"));
+            Family::new(registry::noop(I::layout(&spec), names, &spec), names)
         }
     }
 }

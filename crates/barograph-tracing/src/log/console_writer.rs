@@ -16,7 +16,7 @@ use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
 use super::buffer::{self, Buffer, LeftOut, TerminalCounts, Unwritten, Urgency};
-use super::format::{self, Colors, Format, Notice, Scene};
+use super::format::{self, Colors, EventContext, Format, Notice};
 use super::line::{self, Line};
 use super::origin::{self, Origin};
 use super::rate::{Limiter, RateLimit, Verdict};
@@ -30,11 +30,11 @@ use crate::redact::Redaction;
 ///
 /// ```
 /// use barograph_tracing::filter::Filter;
-/// use barograph_tracing::log::{Format, Terminal};
+/// use barograph_tracing::log::{Format, ConsoleWriter};
 /// use std::time::Duration;
 /// use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 ///
-/// let (terminal, writer) = Terminal::builder().with_format(Format::Json).build();
+/// let (terminal, writer) = ConsoleWriter::builder().with_format(Format::Json).build();
 /// let writes = std::thread::spawn(|| writer.run(std::io::stderr()));
 /// let filter: Filter = "info".parse()?;
 /// let subscriber = tracing_subscriber::registry().with(terminal.layer().with_filter(filter));
@@ -44,14 +44,14 @@ use crate::redact::Redaction;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct Terminal {
+pub struct ConsoleWriter {
     open: Arc<Open>,
 }
 
-impl Terminal {
+impl ConsoleWriter {
     /// Returns a builder.
-    pub fn builder() -> TerminalBuilder {
-        TerminalBuilder {
+    pub fn builder() -> ConsoleWriterBuilder {
+        ConsoleWriterBuilder {
             format: Format::Pretty(Colors::Off),
             capacity: 1024 * 1024,
             redaction: Redaction::default(),
@@ -108,9 +108,9 @@ impl Terminal {
     }
 }
 
-/// A builder for a [`Terminal`].
+/// A builder for a [`ConsoleWriter`].
 #[must_use = "nothing is written before `build`"]
-pub struct TerminalBuilder {
+pub struct ConsoleWriterBuilder {
     format: Format,
     capacity: usize,
     redaction: Redaction,
@@ -119,16 +119,16 @@ pub struct TerminalBuilder {
     child_output: Option<fn(&[u8])>,
 }
 
-impl TerminalBuilder {
+impl ConsoleWriterBuilder {
     /// Sets the format of lines. The default is for people and without colors.
     pub fn with_format(self, format: Format) -> Self {
-        TerminalBuilder { format, ..self }
+        ConsoleWriterBuilder { format, ..self }
     }
 
     /// Sets the maximum number of bytes of waiting lines: 1 MiB by default, at least one line, and
     /// at most 256 MiB. Twice as much memory is used while the writer cannot keep up.
     pub fn with_capacity(self, bytes: usize) -> Self {
-        TerminalBuilder {
+        ConsoleWriterBuilder {
             capacity: bytes.clamp(line::MOST, LARGEST),
             ..self
         }
@@ -136,13 +136,13 @@ impl TerminalBuilder {
 
     /// Sets the redaction.
     pub fn with_redaction(self, redaction: Redaction) -> Self {
-        TerminalBuilder { redaction, ..self }
+        ConsoleWriterBuilder { redaction, ..self }
     }
 
     /// Sets the rate limit of each callsite. Lines are not limited by default: a rate limit can
     /// drop the line that is needed later, and a slow terminal is bounded without it.
     pub fn with_rate_limit(self, limit: RateLimit) -> Self {
-        TerminalBuilder {
+        ConsoleWriterBuilder {
             rate_limit: Some(limit),
             ..self
         }
@@ -150,7 +150,7 @@ impl TerminalBuilder {
 
     /// Sets the clock.
     pub fn with_clock(self, clock: impl Clock + 'static) -> Self {
-        TerminalBuilder {
+        ConsoleWriterBuilder {
             clock: Arc::new(clock),
             ..self
         }
@@ -161,14 +161,14 @@ impl TerminalBuilder {
     /// lines are dropped. The function must not take a lock that another thread may have held at
     /// the fork.
     pub fn with_child_output(self, write: fn(&[u8])) -> Self {
-        TerminalBuilder {
+        ConsoleWriterBuilder {
             child_output: Some(write),
             ..self
         }
     }
 
     /// Builds the terminal and its writer, which has to be run on a separate thread.
-    pub fn build(self) -> (Terminal, TerminalWriter) {
+    pub fn build(self) -> (ConsoleWriter, TerminalWriter) {
         static OWNERS: AtomicUsize = AtomicUsize::new(1);
         let shared = Arc::new(Shared {
             format: self.format,
@@ -181,7 +181,7 @@ impl TerminalBuilder {
             owner: OWNERS.fetch_add(1, Ordering::Relaxed),
         });
         let open = Arc::new(Open(shared.clone()));
-        (Terminal { open }, TerminalWriter { shared })
+        (ConsoleWriter { open }, TerminalWriter { shared })
     }
 }
 
@@ -220,7 +220,7 @@ impl Drop for Open {
     }
 }
 
-/// A layer that writes a line for each event. Created by [`Terminal::layer`].
+/// A layer that writes a line for each event. Created by [`ConsoleWriter::layer`].
 #[derive(Debug)]
 pub struct TerminalLayer {
     open: Arc<Open>,
@@ -264,7 +264,7 @@ where
                 Verdict::Suppress => return shared.suppress(),
             },
         };
-        let scene = Scene {
+        let scene = EventContext {
             unix_nanos,
             event,
             origin: &origin,
@@ -293,7 +293,7 @@ thread_local! {
     static LINE: Cell<Line> = const { Cell::new(Line::new()) };
 }
 
-/// Writes the lines of a [`Terminal`].
+/// Writes the lines of a [`ConsoleWriter`].
 ///
 /// Until it runs nothing is written: lines wait until the capacity is reached. When it is dropped,
 /// the waiting lines are dropped.

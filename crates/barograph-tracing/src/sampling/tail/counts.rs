@@ -15,7 +15,7 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Returns the value of the attribute `barograph.kept`.
+    /// Returns the value of the attribute `barograph.tail_sampling.reason`.
     pub fn as_str(self) -> &'static str {
         match self {
             Reason::Error => "error",
@@ -27,20 +27,20 @@ impl Reason {
 
 /// Counts of the traces that were not sampled, and of their spans, by outcome.
 ///
-/// Every span that was handed in is counted in exactly one of `exported_spans`, `pending_spans` and
+/// Every span that was handed in is counted in exactly one of `exported_spans`, `buffered_spans` and
 /// the five kinds of dropped spans; while other threads record, a span that moves from one count to
 /// another may be in none.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct KeepCounts {
+pub struct TailSamplingCounts {
     /// Traces that were kept because a span failed.
-    pub kept_error: u64,
+    pub sampled_error: u64,
     /// Traces that were kept because they were slow.
-    pub kept_slow: u64,
+    pub sampled_slow: u64,
     /// Traces that were kept because an exemplar refers to them.
-    pub kept_exemplar: u64,
+    pub sampled_exemplar: u64,
     /// Traces that were dropped because there was no reason to keep them.
-    pub boring: u64,
+    pub not_interesting: u64,
     /// Traces that were dropped because the budget was used up.
     pub over_budget: u64,
     /// Measurements that did not become exemplars because the budget for their traces was used up.
@@ -48,7 +48,7 @@ pub struct KeepCounts {
     /// Spans that were returned for export.
     pub exported_spans: u64,
     /// Spans of traces that there was no reason to keep.
-    pub boring_spans: u64,
+    pub not_interesting_spans: u64,
     /// Spans of traces that were dropped because the budget was used up.
     pub over_budget_spans: u64,
     /// Spans that were dropped because the memory limit was reached.
@@ -58,19 +58,19 @@ pub struct KeepCounts {
     /// Spans of traces whose root was dropped without having ended.
     pub unended_spans: u64,
     /// Spans that are buffered until their root ends.
-    pub pending_spans: u64,
+    pub buffered_spans: u64,
     /// The bytes that are reserved for buffered spans, in steps of 2 KiB per trace.
-    pub pending_bytes: u64,
+    pub buffered_bytes: u64,
     /// Traces whose root has not ended.
-    pub pending_traces: u64,
+    pub buffered_traces: u64,
 }
 
-/// The counters behind `KeepCounts`. They are sharded by thread, so that threads do not contend for
+/// The counters behind `TailSamplingCounts`. They are sharded by thread, so that threads do not contend for
 /// cache lines. Only the reserved bytes, which have a limit, are a single number.
 #[derive(Debug, Default)]
 pub(super) struct Counting {
     shards: [Shard; SHARDS],
-    pub(super) pending_bytes: Apart<AtomicU64>,
+    pub(super) buffered_bytes: Apart<AtomicU64>,
 }
 
 /// The number of shards, a power of two.
@@ -82,17 +82,17 @@ const SHARDS: usize = 16;
 #[repr(align(128))]
 pub(super) struct Shard {
     pub(super) kept: [AtomicU64; 3],
-    pub(super) boring: AtomicU64,
+    pub(super) not_interesting: AtomicU64,
     pub(super) over_budget: AtomicU64,
     pub(super) refused_exemplars: AtomicU64,
     pub(super) exported_spans: AtomicU64,
-    pub(super) boring_spans: AtomicU64,
+    pub(super) not_interesting_spans: AtomicU64,
     pub(super) over_budget_spans: AtomicU64,
     pub(super) no_memory_spans: AtomicU64,
     pub(super) over_limit_spans: AtomicU64,
     pub(super) unended_spans: AtomicU64,
-    pub(super) pending_spans: AtomicU64,
-    pub(super) pending_traces: AtomicU64,
+    pub(super) buffered_spans: AtomicU64,
+    pub(super) buffered_traces: AtomicU64,
 }
 
 /// A value on a separate cache line, and on the adjacent line that is prefetched with it.
@@ -113,7 +113,7 @@ impl Counting {
         &self.shards[SHARD.try_with(|shard| *shard).unwrap_or_default() % SHARDS]
     }
 
-    pub(super) fn read(&self) -> KeepCounts {
+    pub(super) fn read(&self) -> TailSamplingCounts {
         let sum = |count: fn(&Shard) -> &AtomicU64| {
             let counts = self
                 .shards
@@ -121,22 +121,22 @@ impl Counting {
                 .map(|shard| count(shard).load(Ordering::Relaxed));
             counts.fold(0, u64::wrapping_add)
         };
-        KeepCounts {
-            kept_error: sum(|shard| &shard.kept[Reason::Error as usize]),
-            kept_slow: sum(|shard| &shard.kept[Reason::Slow as usize]),
-            kept_exemplar: sum(|shard| &shard.kept[Reason::Exemplar as usize]),
-            boring: sum(|shard| &shard.boring),
+        TailSamplingCounts {
+            sampled_error: sum(|shard| &shard.kept[Reason::Error as usize]),
+            sampled_slow: sum(|shard| &shard.kept[Reason::Slow as usize]),
+            sampled_exemplar: sum(|shard| &shard.kept[Reason::Exemplar as usize]),
+            not_interesting: sum(|shard| &shard.not_interesting),
             over_budget: sum(|shard| &shard.over_budget),
             refused_exemplars: sum(|shard| &shard.refused_exemplars),
             exported_spans: sum(|shard| &shard.exported_spans),
-            boring_spans: sum(|shard| &shard.boring_spans),
+            not_interesting_spans: sum(|shard| &shard.not_interesting_spans),
             over_budget_spans: sum(|shard| &shard.over_budget_spans),
             no_memory_spans: sum(|shard| &shard.no_memory_spans),
             over_limit_spans: sum(|shard| &shard.over_limit_spans),
             unended_spans: sum(|shard| &shard.unended_spans),
-            pending_spans: sum(|shard| &shard.pending_spans),
-            pending_bytes: self.pending_bytes.0.load(Ordering::Relaxed),
-            pending_traces: sum(|shard| &shard.pending_traces),
+            buffered_spans: sum(|shard| &shard.buffered_spans),
+            buffered_bytes: self.buffered_bytes.0.load(Ordering::Relaxed),
+            buffered_traces: sum(|shard| &shard.buffered_traces),
         }
     }
 }

@@ -12,23 +12,23 @@ use crate::sampling::rules::Rule;
 /// Traces with an error are always kept, as far as the rate allows. The service configures the
 /// durations from which a trace counts as slow.
 #[derive(Clone, Debug)]
-pub struct KeepConfig {
+pub struct TailSamplingConfig {
     per_second: f64,
     slow: Vec<(Rule, Duration)>,
     pub(super) max_bytes: usize,
     pub(super) max_spans: usize,
 }
 
-impl KeepConfig {
+impl TailSamplingConfig {
     /// Creates a configuration that keeps at most this number of traces per second.
     ///
     /// # Errors
     /// Returns [`InvalidRate`] if the number is not from 10⁻⁶ to 10⁹.
     pub fn new(traces_per_second: f64) -> Result<Self, InvalidRate> {
         Bucket::new(traces_per_second)?;
-        Ok(KeepConfig {
+        Ok(TailSamplingConfig {
             per_second: traces_per_second,
-            ..KeepConfig::default()
+            ..TailSamplingConfig::default()
         })
     }
 
@@ -70,9 +70,9 @@ impl KeepConfig {
 }
 
 /// Keeps at most ten traces per second.
-impl Default for KeepConfig {
+impl Default for TailSamplingConfig {
     fn default() -> Self {
-        KeepConfig {
+        TailSamplingConfig {
             per_second: 10.0,
             slow: Vec::new(),
             max_bytes: 16 * 1024 * 1024,

@@ -11,7 +11,7 @@ use barograph_model::context::TraceFlags;
 use barograph_model::exemplar::Exemplar;
 use barograph_model::snapshot::Source;
 use barograph_model::span::SpanRecord;
-use barograph_tracing::sampling::keep::{Keep, KeepConfig, KeepCounts};
+use barograph_tracing::sampling::tail::{TailSampling, TailSamplingConfig, TailSamplingCounts};
 use barograph_tracing::sampling::{AlwaysOff, AlwaysOn, ParentBased, Probability};
 use barograph_tracing::trace::{SpanExt, TraceLayer};
 use tracing::{Dispatch, error, info_span};
@@ -36,9 +36,9 @@ fn exemplars(registry: &Registry, all: &mut Vec<Exemplar>) {
 }
 
 /// Returns the number of unsampled spans that are accounted for.
-fn accounted(counts: &KeepCounts) -> u64 {
+fn accounted(counts: &TailSamplingCounts) -> u64 {
     counts.exported_spans
-        + counts.boring_spans
+        + counts.not_interesting_spans
         + counts.over_budget_spans
         + counts.no_memory_spans
         + counts.over_limit_spans
@@ -50,12 +50,12 @@ const REQUESTS: u64 = 1500;
 
 /// Sends requests on several threads during scrapes, of which one in a hundred is sampled. Returns the
 /// number of exemplars of unsampled traces, and the number of unsampled spans.
-fn run(keep: Option<&Keep>) -> (usize, u64) {
+fn run(keep: Option<&TailSampling>) -> (usize, u64) {
     let spans = queue();
     let sampler = ParentBased::new(Probability::new(0.01).unwrap());
     let mut layer = TraceLayer::builder(spans.clone()).with_sampler(sampler);
     if let Some(keep) = keep {
-        layer = layer.with_keep(keep.clone());
+        layer = layer.with_tail_sampling(keep.clone());
     }
     let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer.build()));
     let registry = Registry::new();
@@ -143,16 +143,16 @@ fn through_the_layer_every_exemplar_leads_to_a_trace_concurrently() {
         unsampled, 0,
         "with keep off they come from sampled traces only"
     );
-    let keep = Keep::new(KeepConfig::new(100.0).unwrap());
+    let keep = TailSampling::new(TailSamplingConfig::new(100.0).unwrap());
     let (unsampled, spans) = run(Some(&keep));
     let counts = keep.counts();
-    assert!(unsampled > 0 && counts.kept_exemplar > 0);
+    assert!(unsampled > 0 && counts.sampled_exemplar > 0);
     assert_eq!(accounted(&counts), spans, "{counts:?}");
     assert_eq!(
         (
-            counts.pending_traces,
-            counts.pending_spans,
-            counts.pending_bytes
+            counts.buffered_traces,
+            counts.buffered_spans,
+            counts.buffered_bytes
         ),
         (0, 0, 0)
     );
@@ -166,13 +166,13 @@ fn a_trace_that_is_given_its_parent_late_is_kept_all_the_same() {
     // The span begins as the root of a trace: sampled in one service, not in the other.
     for is_root_sampled in [true, false] {
         let spans = queue();
-        let keep = Keep::new(KeepConfig::new(100.0).unwrap());
+        let keep = TailSampling::new(TailSamplingConfig::new(100.0).unwrap());
         let sampler = match is_root_sampled {
             true => ParentBased::new(AlwaysOn),
             false => ParentBased::new(AlwaysOff),
         };
         let layer = TraceLayer::builder(spans.clone()).with_sampler(sampler);
-        let layer = layer.with_keep(keep.clone()).build();
+        let layer = layer.with_tail_sampling(keep.clone()).build();
         let subscriber = tracing_subscriber::registry().with(layer);
         let mut all = Vec::new();
         tracing::subscriber::with_default(subscriber, || {
@@ -207,7 +207,7 @@ fn a_trace_that_is_given_its_parent_late_is_kept_all_the_same() {
             }
         });
         let counts = keep.counts();
-        assert_eq!((counts.kept_error, counts.kept_exemplar), (1, 1));
-        assert_eq!((counts.boring, counts.pending_traces), (1, 0));
+        assert_eq!((counts.sampled_error, counts.sampled_exemplar), (1, 1));
+        assert_eq!((counts.not_interesting, counts.buffered_traces), (1, 0));
     }
 }

@@ -1,4 +1,4 @@
-//! `site!`: the instrument of one callsite.
+//! `callsite!`: the instrument of one callsite.
 
 use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote, quote_spanned};
@@ -24,16 +24,17 @@ pub(crate) fn expand(input: TokenStream) -> Result<TokenStream> {
     let mut by_name: Vec<&Label> = labels.iter().collect();
     by_name.sort_by(|a, b| a.name.text.cmp(&b.name.text));
     let names = by_name.iter().map(|label| &label.name.text);
-    let place = quote!(#root::site::Place { file: ::core::file!(), line: ::core::line!() });
+    let place =
+        quote!(#root::callsite::SourceLocation { file: ::core::file!(), line: ::core::line!() });
     // Items are not hygienic: the user's expressions see this one, so its name is unlikely to clash.
-    let site = format_ident!("__BAROGRAPH_SITE");
+    let callsite = format_ident!("__BAROGRAPH_SITE");
 
     if labels.iter().all(|label| label.value.is_literal()) {
         let values = by_name.iter().map(|label| label.value.text(&root));
         return Ok(quote! {{
-            static #site: #root::site::Fixed<#instrument> =
-                #root::site::Fixed::new(#name, &[#(#names),*], &[#(#values),*], #place);
-            #site.get()
+            static #callsite: #root::callsite::Fixed<#instrument> =
+                #root::callsite::Fixed::new(#name, &[#(#names),*], &[#(#values),*], #place);
+            #callsite.get()
         }});
     }
 
@@ -47,22 +48,22 @@ pub(crate) fn expand(input: TokenStream) -> Result<TokenStream> {
     // The statement drops what the values borrow, such as the guard of a lock, before the instrument is
     // used.
     Ok(quote! {{
-        static #site: #root::site::Site<#instrument, #count> =
-            #root::site::Site::new(#name, &[#(#names),*], #place);
+        static #callsite: #root::callsite::Callsite<#instrument, #count> =
+            #root::callsite::Callsite::new(#name, &[#(#names),*], #place);
         let #found = match (#(&(#expressions),)*) {
-            (#(#variables,)*) => #site.with([#(#texts),*]),
+            (#(#variables,)*) => #callsite.with([#(#texts),*]),
         };
         #found
     }})
 }
 
-/// Returns the expansion of an invalid `site!`: one expression, however many errors there are.
+/// Returns the expansion of an invalid `callsite!`: one expression, however many errors there are.
 pub(crate) fn reject(error: &Error) -> TokenStream {
     let error = error.to_compile_error();
     quote!({ #error })
 }
 
-/// The input of `site!`.
+/// The input of `callsite!`.
 struct Call {
     root: Path,
     instrument: Type,
@@ -190,7 +191,7 @@ impl Value {
                     segment.ident.set_span(span);
                 }
                 quote_spanned! {span=>
-                    #root::site::ToLabel::to_label(#variable, &mut #root::site::LabelBuffer::new())
+                    #root::callsite::ToLabel::to_label(#variable, &mut #root::callsite::LabelBuffer::new())
                 }
             }
         }
@@ -243,11 +244,11 @@ mod tests {
     fn a_call_without_labels_is_fixed() {
         let instrument = quote!(Counter<u64>);
         let expected = quote! {{
-            static __BAROGRAPH_SITE: core::site::Fixed<#instrument> = core::site::Fixed::new(
+            static __BAROGRAPH_SITE: core::callsite::Fixed<#instrument> = core::callsite::Fixed::new(
                 NAME,
                 &[],
                 &[],
-                core::site::Place { file: ::core::file!(), line: ::core::line!() }
+                core::callsite::SourceLocation { file: ::core::file!(), line: ::core::line!() }
             );
             __BAROGRAPH_SITE.get()
         }};
@@ -260,11 +261,11 @@ mod tests {
         check(
             quote!(core, I, "orders", z = "1", "a.b" => 2, r#type = true,),
             quote! {{
-                static __BAROGRAPH_SITE: core::site::Fixed<I> = core::site::Fixed::new(
+                static __BAROGRAPH_SITE: core::callsite::Fixed<I> = core::callsite::Fixed::new(
                     "orders",
                     &["a.b", "type", "z"],
                     &["2", "true", "1"],
-                    core::site::Place { file: ::core::file!(), line: ::core::line!() }
+                    core::callsite::SourceLocation { file: ::core::file!(), line: ::core::line!() }
                 );
                 __BAROGRAPH_SITE.get()
             }},
@@ -276,21 +277,21 @@ mod tests {
         check(
             quote!(core, I, "orders", z = f(), "a" => x.y + 1, m = "lit"),
             quote! {{
-                static __BAROGRAPH_SITE: core::site::Site<I, 3usize> = core::site::Site::new(
+                static __BAROGRAPH_SITE: core::callsite::Callsite<I, 3usize> = core::callsite::Callsite::new(
                     "orders",
                     &["a", "m", "z"],
-                    core::site::Place { file: ::core::file!(), line: ::core::line!() }
+                    core::callsite::SourceLocation { file: ::core::file!(), line: ::core::line!() }
                 );
                 let found = match (&(f()), &(x.y + 1),) {
                     (value0, value1,) => __BAROGRAPH_SITE.with([
-                        core::site::ToLabel::to_label(
+                        core::callsite::ToLabel::to_label(
                             value1,
-                            &mut core::site::LabelBuffer::new()
+                            &mut core::callsite::LabelBuffer::new()
                         ),
                         "lit",
-                        core::site::ToLabel::to_label(
+                        core::callsite::ToLabel::to_label(
                             value0,
-                            &mut core::site::LabelBuffer::new()
+                            &mut core::callsite::LabelBuffer::new()
                         )
                     ]),
                 };
@@ -309,7 +310,10 @@ mod tests {
             quote!(b"x"),
         ] {
             let expansion = expand(quote!(core, I, "orders", code = #value)).unwrap();
-            assert!(expansion.to_string().contains("site :: Site"), "{value}");
+            assert!(
+                expansion.to_string().contains("callsite :: Callsite"),
+                "{value}"
+            );
         }
     }
 

@@ -16,7 +16,7 @@ use tokio::time::{Sleep, sleep};
 use crate::admin::places::Activity;
 
 /// A stream whose writes have a time limit.
-pub(super) struct Patience<S> {
+pub(super) struct WriteTimeout<S> {
     stream: S,
     limit: Duration,
     /// Records when the client does not read.
@@ -25,9 +25,9 @@ pub(super) struct Patience<S> {
     waiting: Option<Pin<Box<Sleep>>>,
 }
 
-impl<S> Patience<S> {
+impl<S> WriteTimeout<S> {
     pub(super) fn new(stream: S, limit: Duration, activity: Arc<Activity>) -> Self {
-        Patience {
+        WriteTimeout {
             stream,
             limit,
             activity,
@@ -52,7 +52,7 @@ impl<S> Patience<S> {
     }
 }
 
-impl<S: AsyncRead + Unpin> AsyncRead for Patience<S> {
+impl<S: AsyncRead + Unpin> AsyncRead for WriteTimeout<S> {
     fn poll_read(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -62,7 +62,7 @@ impl<S: AsyncRead + Unpin> AsyncRead for Patience<S> {
     }
 }
 
-impl<S: AsyncWrite + Unpin> AsyncWrite for Patience<S> {
+impl<S: AsyncWrite + Unpin> AsyncWrite for WriteTimeout<S> {
     fn poll_write(
         mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
@@ -108,7 +108,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reader_who_drips_is_given_up() {
         let (near, mut far) = duplex(64);
-        let mut near = Patience::new(near, Duration::from_secs(10), Arc::default());
+        let mut near = WriteTimeout::new(near, Duration::from_secs(10), Arc::default());
         let drip = async {
             let mut byte = [0];
             while far.read(&mut byte).await.is_ok_and(|n| n == 1) {
@@ -132,7 +132,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_reader_who_pauses_is_waited_for() {
         let (near, mut far) = duplex(64);
-        let mut near = Patience::new(near, Duration::from_secs(10), Arc::default());
+        let mut near = WriteTimeout::new(near, Duration::from_secs(10), Arc::default());
         let pausing = async {
             let mut part = [0; 64];
             for _ in 0..8 {

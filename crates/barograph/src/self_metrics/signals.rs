@@ -4,23 +4,23 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use barograph_model::descriptor::Kind;
-use barograph_tracing::log::Terminal;
-use barograph_tracing::sampling::keep::Keep;
+use barograph_tracing::log::ConsoleWriter;
+use barograph_tracing::sampling::tail::TailSampling;
 use barograph_tracing::trace::TraceHandle;
 
 use super::table::Table;
 
 /// The handles that count spans, log records and lines; None for a layer that is not installed.
 #[derive(Debug, Default)]
-pub(crate) struct Watched {
+pub(crate) struct SignalStats {
     pub(crate) spans: Option<TraceHandle>,
-    pub(crate) keep: Option<Keep>,
+    pub(crate) keep: Option<TailSampling>,
     /// The number of log records dropped by the rate limit.
     pub(crate) suppressed: Option<Arc<AtomicU64>>,
-    pub(crate) terminal: Option<Terminal>,
+    pub(crate) terminal: Option<ConsoleWriter>,
 }
 
-impl Watched {
+impl SignalStats {
     /// Returns the counts as metrics, with `start` as their start time.
     pub(super) fn tables(&self, start: u64) -> Vec<Table> {
         let mut tables = Vec::new();
@@ -57,40 +57,40 @@ impl Watched {
 }
 
 /// Counts traces that were not sampled, and their spans, by outcome.
-fn kept(keep: &Keep, start: u64) -> [Table; 6] {
+fn kept(keep: &TailSampling, start: u64) -> [Table; 6] {
     let counts = keep.counts();
     let counter = |name, unit, help| Table::new(name, unit, help, Kind::Counter).since(start);
     let mut kept = counter(
-        "barograph.traces.kept",
+        "barograph.tail_sampling.traces.sampled",
         "{trace}",
         "Traces that were not sampled and are exported all the same, by reason.",
     );
     for (reason, count) in [
-        ("error", counts.kept_error),
-        ("slow", counts.kept_slow),
-        ("exemplar", counts.kept_exemplar),
+        ("error", counts.sampled_error),
+        ("slow", counts.sampled_slow),
+        ("exemplar", counts.sampled_exemplar),
     ] {
         kept.row(&[("reason", reason)], count);
     }
     let mut let_go = counter(
-        "barograph.traces.let_go",
+        "barograph.tail_sampling.traces.dropped",
         "{trace}",
         "Traces that were not sampled and are not exported, by reason.",
     );
     for (reason, count) in [
-        ("boring", counts.boring),
+        ("not_interesting", counts.not_interesting),
         ("over_budget", counts.over_budget),
     ] {
         let_go.row(&[("reason", reason)], count);
     }
     let mut spans = counter(
-        "barograph.traces.held.spans",
+        "barograph.tail_sampling.spans",
         "{span}",
         "Spans of traces that were not sampled, by what became of them.",
     );
     for (outcome, count) in [
         ("exported", counts.exported_spans),
-        ("boring", counts.boring_spans),
+        ("not_interesting", counts.not_interesting_spans),
         ("over_budget", counts.over_budget_spans),
         ("no_memory", counts.no_memory_spans),
         ("over_limit", counts.over_limit_spans),
@@ -99,19 +99,19 @@ fn kept(keep: &Keep, start: u64) -> [Table; 6] {
         spans.row(&[("outcome", outcome)], count);
     }
     let mut waiting = Table::new(
-        "barograph.traces.held.spans.waiting",
+        "barograph.tail_sampling.spans.buffered",
         "{span}",
         "Spans of traces that were not sampled and have not ended.",
         Kind::Gauge,
     );
-    waiting.row(&[], counts.pending_spans);
+    waiting.row(&[], counts.buffered_spans);
     let mut memory = Table::new(
-        "barograph.traces.held.memory",
+        "barograph.tail_sampling.memory",
         "By",
         "Memory set aside for spans of traces that were not sampled and have not ended.",
         Kind::Gauge,
     );
-    memory.row(&[], counts.pending_bytes);
+    memory.row(&[], counts.buffered_bytes);
     let mut refused = counter(
         "barograph.exemplars.refused",
         "{measurement}",
@@ -122,7 +122,7 @@ fn kept(keep: &Keep, start: u64) -> [Table; 6] {
 }
 
 /// Counts log lines by outcome.
-fn lines(terminal: &Terminal, start: u64) -> [Table; 3] {
+fn lines(terminal: &ConsoleWriter, start: u64) -> [Table; 3] {
     let counts = terminal.counts();
     let mut lines = Table::new(
         "barograph.log.lines",
