@@ -306,7 +306,8 @@ mod tests {
 
     #[test]
     fn the_start_line_gives_the_page() {
-        let line = "barograph: shop, metrics at http://127.0.0.1:39001/metrics, health beside it\n";
+        let line =
+            "barograph: shop, metrics at http://127.0.0.1:39001/metrics, also /health and /ready\n";
         assert_eq!(
             page_in(line).as_deref(),
             Some("http://127.0.0.1:39001/metrics")

@@ -224,7 +224,7 @@ fn calm(log: &str, back: usize) {
     assert_eq!((count(AWAY), count(BACK)), (1, back), "{log}");
     assert_eq!(count(LOST), 1 - back, "{log}");
     // Messages about the configuration come before the start line.
-    let (_, running) = log.split_once("/metrics, beside it").expect("a start line");
+    let (_, running) = log.split_once("/metrics, also").expect("a start line");
     let lines = running.lines().skip(1).count();
     assert_eq!(lines, 2, "{log}");
 }

@@ -12,7 +12,7 @@ use std::task::{Context, Poll, Waker};
 use arbitrary::Arbitrary;
 use barograph::core::queue::Queue;
 use barograph::trace::TraceLayer;
-use barograph::http::{HttpClientLayer, HttpLayer, TrustedProxies};
+use barograph::http::{HttpClientLayer, HttpServerLayer, TrustedProxies};
 use barograph::model::span::SpanRecord;
 use barograph::model::value::AnyValue;
 use barograph::registry::Registry;
@@ -75,7 +75,7 @@ const LONGEST: usize = 2048 + 32;
 struct Setup {
     spans: Arc<Queue<Box<SpanRecord>>>,
     subscriber: Dispatch,
-    server: HttpLayer,
+    server: HttpServerLayer,
     client: HttpClientLayer,
 }
 
@@ -87,7 +87,7 @@ static SETUP: LazyLock<Setup> = LazyLock::new(|| {
     Setup {
         spans,
         subscriber: Dispatch::new(tracing_subscriber::registry().with(layer)),
-        server: HttpLayer::builder()
+        server: HttpServerLayer::builder()
             .with_registry(&registry)
             .with_trusted_proxies(proxies)
             .build(),

@@ -32,8 +32,8 @@ pub(crate) fn expand(input: TokenStream) -> Result<TokenStream> {
     if labels.iter().all(|label| label.value.is_literal()) {
         let values = by_name.iter().map(|label| label.value.text(&root));
         return Ok(quote! {{
-            static #callsite: #root::callsite::Fixed<#instrument> =
-                #root::callsite::Fixed::new(#name, &[#(#names),*], &[#(#values),*], #place);
+            static #callsite: #root::callsite::FixedCallsite<#instrument> =
+                #root::callsite::FixedCallsite::new(#name, &[#(#names),*], &[#(#values),*], #place);
             #callsite.get()
         }});
     }
@@ -244,7 +244,7 @@ mod tests {
     fn a_call_without_labels_is_fixed() {
         let instrument = quote!(Counter<u64>);
         let expected = quote! {{
-            static __BAROGRAPH_SITE: core::callsite::Fixed<#instrument> = core::callsite::Fixed::new(
+            static __BAROGRAPH_SITE: core::callsite::FixedCallsite<#instrument> = core::callsite::FixedCallsite::new(
                 NAME,
                 &[],
                 &[],
@@ -261,7 +261,7 @@ mod tests {
         check(
             quote!(core, I, "orders", z = "1", "a.b" => 2, r#type = true,),
             quote! {{
-                static __BAROGRAPH_SITE: core::callsite::Fixed<I> = core::callsite::Fixed::new(
+                static __BAROGRAPH_SITE: core::callsite::FixedCallsite<I> = core::callsite::FixedCallsite::new(
                     "orders",
                     &["a.b", "type", "z"],
                     &["2", "true", "1"],

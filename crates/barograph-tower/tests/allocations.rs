@@ -9,7 +9,7 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use barograph_core::registry::Registry;
-use barograph_tower::http::{HttpLayer, Route};
+use barograph_tower::http::{HttpServerLayer, Route};
 use bytes::Bytes;
 use http::{Extensions, HeaderMap, HeaderValue, Request, Response};
 use http_body::Body;
@@ -74,7 +74,7 @@ fn a_request_allocates_nothing_but_its_mark() {
     assert_eq!(allocations(|| drop(Box::new(1))), 1);
 
     let registry = Registry::new();
-    let layer = HttpLayer::builder()
+    let layer = HttpServerLayer::builder()
         .with_registry(&registry)
         .with_route(|_| Some(Route::from("/orders/{id}")))
         .build();

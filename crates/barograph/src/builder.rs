@@ -577,12 +577,12 @@ fn set_globals(config: &mut Config, propagators: Option<Propagators>) {
     if let Some(propagators) = config.events.propagators.take().or(propagators)
         && propagation::set_propagators(propagators).is_err()
     {
-        diagnostics::warn(&"propagators are set already, those that were first stay");
+        diagnostics::warn(&"propagators were set before; the first ones stay in effect");
     }
     if let Some(methods) = config.known_methods.take()
         && http::set_known_methods(methods).is_err()
     {
-        diagnostics::warn(&"methods of HTTP are set already, those that were first stay");
+        diagnostics::warn(&"known HTTP methods were set before; the first ones stay in effect");
     }
     subscriber::log_reports();
     for notice in &config.notices {

@@ -162,14 +162,14 @@ impl fmt::Display for StartError {
                 f,
                 "cannot serve metrics on {address}, which {HOST} and {PORT} choose"
             ),
-            StartError::Thread { .. } => f.write_str("cannot make the thread that serves metrics"),
+            StartError::Thread { .. } => f.write_str("cannot start the thread that serves metrics"),
             #[cfg(feature = "otlp")]
             StartError::Endpoint { endpoint, expected } => {
                 write!(f, "cannot push to {endpoint:?}, expected {expected}")
             }
             #[cfg(feature = "otlp")]
-            StartError::Journal { .. } => f.write_str("cannot keep what cannot be delivered"),
-            StartError::Push { .. } => f.write_str("cannot make the thread that pushes telemetry"),
+            StartError::Journal { .. } => f.write_str("cannot open the persistent queue"),
+            StartError::Push { .. } => f.write_str("cannot start the export thread"),
         }
     }
 }

@@ -151,7 +151,7 @@ fn receive() -> io::Result<()> {
     thread::Builder::new()
         .name("barograph-signals".into())
         .spawn(run)?;
-    let died = || Err(io::Error::other("the thread ended at once"));
+    let died = || Err(io::Error::other("the thread ended immediately"));
     start.recv().unwrap_or_else(|_| died())
 }
 

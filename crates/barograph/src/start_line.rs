@@ -41,7 +41,7 @@ impl fmt::Display for StartLine<'_> {
         match (self.address, self.is_disabled, self.is_served) {
             (Some(address), false, true) => write!(
                 f,
-                "metrics at http://{address}/metrics, beside it /health and /ready"
+                "metrics at http://{address}/metrics, also /health and /ready"
             )?,
             (Some(address), false, false) => {
                 write!(f, "no page of metrics; http://{address}/health and /ready")?
@@ -51,7 +51,7 @@ impl fmt::Display for StartLine<'_> {
                 "no metrics since {DISABLED} is true; http://{address}/health and /ready stay"
             )?,
             (None, _, _) if self.is_late => f.write_str("no pages until their address is free")?,
-            (None, false, _) => f.write_str("metrics at no port, the program shows them itself")?,
+            (None, false, _) => f.write_str("no listener, the program serves metrics itself")?,
             (None, true, _) => write!(f, "no metrics since {DISABLED} is true")?,
         }
         for (signal, target) in self.targets {
@@ -95,7 +95,7 @@ mod tests {
         };
         assert_eq!(
             line.to_string(),
-            "shop: metrics at http://127.0.0.1:9464/metrics, beside it /health and \
+            "shop: metrics at http://127.0.0.1:9464/metrics, also /health and \
              /ready; logs on stderr"
         );
         line.targets = &[];

@@ -347,7 +347,9 @@ fn terminal(
     match spawned {
         Ok(_) => Some(terminal),
         Err(error) => {
-            let text = format!("no log lines are printed, since there is no thread: {error}");
+            let text = format!(
+                "no log lines are printed, because their thread cannot be started: {error}"
+            );
             diagnostics::print(&text);
             None
         }

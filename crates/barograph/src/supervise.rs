@@ -85,7 +85,7 @@ pub(crate) fn supervise(
 
 fn tell(thread: Supervised, cause: &str) {
     let thread = thread.as_str();
-    let text = format!("the thread `{thread}` of telemetry ended and is begun again: {cause}");
+    let text = format!("the telemetry thread `{thread}` failed and is restarted: {cause}");
     // The subscriber may be the cause of the panic.
     let _ = catch_unwind(|| diagnostics::error(&text));
 }

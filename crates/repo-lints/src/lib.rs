@@ -7,6 +7,7 @@
 //!
 //! * [`layers`]: crates depend on crates of lower layers only, never on one of their own layer.
 //! * [`modules`]: a module uses only modules that its parent declares above it.
+//! * [`names`]: no two public types of one crate have the same name.
 //! * [`lines`]: the length of files, notes left in place of work, summaries of docs,
 //!   `unsafe`, atomic orderings.
 //!
@@ -18,3 +19,4 @@ pub mod source;
 pub mod layers;
 pub mod modules;
 pub mod lines;
+pub mod names;

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use repo_lints::{layers, lines, modules, source};
+use repo_lints::{layers, lines, modules, names, source};
 
 /// Directories without handwritten files.
 const LEFT_OUT: [&str; 4] = ["target", ".git", "corpus", "artifacts"];
@@ -119,6 +119,20 @@ fn modules_use_only_those_declared_above() {
 
 fn place_is_root(name: &str) -> bool {
     name == "lib" || name == "main"
+}
+
+#[test]
+fn names_of_public_types_are_unique_in_a_crate() {
+    report(crates().into_iter().map(|path| {
+        let src = path.join("src");
+        let files = sources().into_iter().filter(|path| path.starts_with(&src));
+        let files = files.map(|path| {
+            let name = path.strip_prefix(&src).expect("filtered");
+            (name.display().to_string(), source::lines(&read(&path)))
+        });
+        let found = names::check(&files.collect());
+        (src, found)
+    }));
 }
 
 #[test]

@@ -128,7 +128,7 @@ fn one_line_says_what_goes_where_and_the_numbers_are_there() {
     assert_eq!(
         line,
         format!(
-            "barograph: shop: metrics at http://{admin}/metrics, beside it /health and /ready; \
+            "barograph: shop: metrics at http://{admin}/metrics, also /health and /ready; \
              logs on stderr\n"
         )
     );

@@ -15,7 +15,7 @@ use std::sync::Arc;
 use barograph_model::context::{Propagation, Sampling, TraceContext};
 
 use crate::series::exemplar::Candidate;
-use crate::series::thread::{self, Rest, Words};
+use crate::series::thread::{self, Carried, Words};
 
 /// Makes a [`TraceContext`], a [`Propagation`] or a [`Current`] the current context of this thread
 /// until the guard is dropped.
@@ -83,7 +83,7 @@ pub fn has_more() -> bool {
 #[derive(Clone, Default)]
 pub struct Current {
     trace: Words,
-    rest: Option<Arc<Rest>>,
+    rest: Option<Arc<Carried>>,
 }
 
 impl Current {
@@ -141,7 +141,7 @@ impl Current {
         let rest = self.rest.as_deref().cloned().unwrap_or_default();
         Current {
             trace,
-            rest: Some(Arc::new(Rest {
+            rest: Some(Arc::new(Carried {
                 candidate: Some(candidate),
                 ..rest
             })),
@@ -196,7 +196,7 @@ impl From<Propagation> for Current {
         Current {
             trace: trace.map(Words::from).unwrap_or_default(),
             rest: (!is_plain).then(|| {
-                Arc::new(Rest {
+                Arc::new(Carried {
                     propagation,
                     candidate: None,
                 })
@@ -220,7 +220,7 @@ impl fmt::Debug for Current {
 /// Guards must be dropped in the reverse order of their creation. A guard stays on its thread.
 pub struct ContextGuard {
     trace: Words,
-    rest: Option<Arc<Rest>>,
+    rest: Option<Arc<Carried>>,
     on_this_thread: PhantomData<*const ()>,
 }
 

@@ -6,7 +6,7 @@ use crate::sync::row;
 use crate::sync::{AtomicU64, Ordering};
 
 /// A number that an instrument can hold. Implemented for `u64`, `i64` and `f64`.
-pub trait Number: Copy + Send + Sync + sealed::Number + 'static {}
+pub trait Number: Copy + Send + Sync + sealed::Representation + 'static {}
 
 impl Number for u64 {}
 impl Number for i64 {}
@@ -16,11 +16,11 @@ pub(crate) mod sealed {
     use super::{AtomicU64, Rejection, storage};
 
     /// The representation of a number in a cell.
-    pub trait Number: Sized {
+    pub trait Representation: Sized {
         const ONE: Self;
         const ZERO: Self;
         #[doc(hidden)]
-        const LAYOUT: storage::Number;
+        const LAYOUT: storage::NumberKind;
 
         fn to_bits(self) -> u64;
         fn from_bits(bits: u64) -> Self;
@@ -37,10 +37,10 @@ pub(crate) mod sealed {
 
 macro_rules! whole {
     ($number:ident, $layout:ident) => {
-        impl sealed::Number for $number {
+        impl sealed::Representation for $number {
             const ONE: Self = 1;
             const ZERO: Self = 0;
-            const LAYOUT: storage::Number = storage::Number::$layout;
+            const LAYOUT: storage::NumberKind = storage::NumberKind::$layout;
 
             #[inline(always)]
             fn to_bits(self) -> u64 {
@@ -81,10 +81,10 @@ macro_rules! whole {
 whole!(u64, U64);
 whole!(i64, I64);
 
-impl sealed::Number for f64 {
+impl sealed::Representation for f64 {
     const ONE: Self = 1.0;
     const ZERO: Self = 0.0;
-    const LAYOUT: storage::Number = storage::Number::F64;
+    const LAYOUT: storage::NumberKind = storage::NumberKind::F64;
 
     #[inline(always)]
     fn to_bits(self) -> u64 {

@@ -25,7 +25,7 @@ pub(crate) struct Observable {
     descriptor: Descriptor,
     pub(crate) shared: Arc<Shared>,
     growing: bool,
-    pub(crate) number: storage::Number,
+    pub(crate) number: storage::NumberKind,
     limit: usize,
     counts: Counts,
     /// Callbacks that run from the next collection on. Separate from those that run, so that a callback
@@ -64,10 +64,10 @@ struct State {
     panicked: bool,
 }
 
-type Callback = Box<dyn FnMut(&mut Sheet<'_>) + Send>;
+type Callback = Box<dyn FnMut(&mut Observations<'_>) + Send>;
 
 /// The values observed by the callbacks of one collection.
-pub(crate) struct Sheet<'c> {
+pub(crate) struct Observations<'c> {
     of: &'c Observable,
     values: HashMap<PackedLabels, Observed>,
     overflow: Option<Observed>,
@@ -76,15 +76,15 @@ pub(crate) struct Sheet<'c> {
 #[derive(Clone, Copy)]
 struct Observed {
     bits: u64,
-    number: storage::Number,
+    number: storage::NumberKind,
 }
 
 impl Observed {
     fn as_value(self) -> Value<'static> {
         match self.number {
-            storage::Number::U64 => Value::U64(self.bits),
-            storage::Number::I64 => Value::I64(self.bits.cast_signed()),
-            storage::Number::F64 => Value::F64(f64::from_bits(self.bits)),
+            storage::NumberKind::U64 => Value::U64(self.bits),
+            storage::NumberKind::I64 => Value::I64(self.bits.cast_signed()),
+            storage::NumberKind::F64 => Value::F64(f64::from_bits(self.bits)),
         }
     }
 }
@@ -101,7 +101,7 @@ impl Observed {
 /// # Ok::<(), barograph_core::spec::RegisterError>(())
 /// ```
 pub struct Observer<'a, 'c, N: Number> {
-    sheet: &'a mut Sheet<'c>,
+    observations: &'a mut Observations<'c>,
     number: PhantomData<N>,
 }
 
@@ -112,7 +112,7 @@ impl<N: Number> Observer<'_, '_, N> {
     /// A counter's value that is negative or not finite is dropped and counted; any other is shown as
     /// it is. Label sets past the limit add up in the overflow series, which wraps around for integers.
     pub fn observe(&mut self, value: N, labels: &[(&str, &str)]) {
-        let of = self.sheet.of;
+        let of = self.observations.of;
         if of.growing
             && let Some(reason) = value.refusal::<true>()
         {
@@ -124,20 +124,20 @@ impl<N: Number> Observer<'_, '_, N> {
         };
         let mut packed = PackedLabels::default();
         labels.render(&mut packed);
-        let is_known = self.sheet.values.contains_key(&packed);
+        let is_known = self.observations.values.contains_key(&packed);
         if let Some(reason) = of.refusal(labels) {
             of.refuse(reason);
-        } else if !is_known && self.sheet.values.len() >= of.limit {
+        } else if !is_known && self.observations.values.len() >= of.limit {
             of.refuse(Refusal::FamilyFull);
         } else {
-            self.sheet.values.insert(packed, observed);
+            self.observations.values.insert(packed, observed);
             return;
         }
-        let sum = match self.sheet.overflow {
+        let sum = match self.observations.overflow {
             Some(sum) => N::from_bits(sum.bits).plus(value).to_bits(),
             None => value.to_bits(),
         };
-        self.sheet.overflow = Some(Observed {
+        self.observations.overflow = Some(Observed {
             bits: sum,
             ..observed
         });
@@ -148,7 +148,7 @@ impl Observable {
     pub(crate) fn new(
         descriptor: Descriptor,
         growing: bool,
-        number: storage::Number,
+        number: storage::NumberKind,
         limit: usize,
         shared: Arc<Shared>,
     ) -> Self {
@@ -175,9 +175,9 @@ impl Observable {
         &self,
         mut callback: impl FnMut(&mut Observer<'_, '_, N>) + Send + 'static,
     ) {
-        self.added().push(Box::new(move |sheet| {
+        self.added().push(Box::new(move |observations| {
             callback(&mut Observer {
-                sheet,
+                observations,
                 number: PhantomData,
             });
         }));
@@ -219,7 +219,7 @@ impl Observable {
                 points: Vec::new(),
             };
         };
-        let mut sheet = Sheet {
+        let mut observations = Observations {
             of: self,
             values: HashMap::new(),
             overflow: None,
@@ -233,7 +233,7 @@ impl Observable {
         callbacks.append(&mut self.added());
         for callback in callbacks {
             INSIDE.set(true);
-            let result = catch_unwind(AssertUnwindSafe(|| callback(&mut sheet)));
+            let result = catch_unwind(AssertUnwindSafe(|| callback(&mut observations)));
             INSIDE.set(false);
             if result.is_err() {
                 self.shared.callback_panics.fetch_add(1, Ordering::Relaxed);
@@ -244,9 +244,9 @@ impl Observable {
             }
         }
         let now = self.shared.clock.unix_nanos();
-        let Sheet {
+        let Observations {
             values, overflow, ..
-        } = sheet;
+        } = observations;
         // Label sets that come and go must not accumulate.
         if known.len() > self.limit.saturating_mul(4) {
             known.retain(|labels, _| values.contains_key(labels));

@@ -191,10 +191,7 @@ impl fmt::Display for RegisterError {
                 write!(f, "{name:?}: label {label:?} is forbidden in this registry")
             }
             RegisterError::DuplicateLabel { name, label } => {
-                write!(
-                    f,
-                    "{name:?}: label {label:?} stands twice, expected it once"
-                )
+                write!(f, "{name:?}: label {label:?} is given twice, expected once")
             }
             RegisterError::TooManyLabels { name, count, limit } => {
                 write!(f, "{name:?}: {count} labels, expected at most {limit}")

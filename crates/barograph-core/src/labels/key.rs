@@ -48,7 +48,7 @@ pub trait Key {
 
     /// Finds the series, with the calls of [`Lookup`] that belong to the shape.
     #[doc(hidden)]
-    fn find<'c>(&self, at: Lookup<'c>) -> Found<'c>;
+    fn find<'c>(&self, at: Lookup<'c>) -> LookupResult<'c>;
 
     /// Writes each value as text, in the order of the names; for pairs, with each name before its
     /// value.
@@ -61,7 +61,7 @@ impl Key for () {
     const SHAPE: Shape = Shape::Strs;
 
     #[inline(always)]
-    fn find<'c>(&self, at: Lookup<'c>) -> Found<'c> {
+    fn find<'c>(&self, at: Lookup<'c>) -> LookupResult<'c> {
         at.strs(&[])
     }
 
@@ -73,7 +73,7 @@ impl<const N: usize> Key for [&str; N] {
     const SHAPE: Shape = Shape::Strs;
 
     #[inline(always)]
-    fn find<'c>(&self, at: Lookup<'c>) -> Found<'c> {
+    fn find<'c>(&self, at: Lookup<'c>) -> LookupResult<'c> {
         at.strs(self)
     }
 
@@ -88,8 +88,8 @@ impl<const N: usize> Key for [&str; N] {
 impl Key for [&str] {
     const SHAPE: Shape = Shape::Strs;
 
-    fn find<'c>(&self, at: Lookup<'c>) -> Found<'c> {
-        Found(at.storage.find_packed(&at.index.pack(self)))
+    fn find<'c>(&self, at: Lookup<'c>) -> LookupResult<'c> {
+        LookupResult(at.storage.find_packed(&at.index.pack(self)))
     }
 
     fn render(&self, out: &mut PackedLabels) {
@@ -104,10 +104,10 @@ impl Key for [(&str, &str)] {
     const SHAPE: Shape = Shape::Pairs;
 
     #[inline]
-    fn find<'c>(&self, at: Lookup<'c>) -> Found<'c> {
+    fn find<'c>(&self, at: Lookup<'c>) -> LookupResult<'c> {
         let mut packed = PackedLabels::default();
         self.render(&mut packed);
-        Found(at.storage.find_packed(&packed))
+        LookupResult(at.storage.find_packed(&packed))
     }
 
     fn render(&self, out: &mut PackedLabels) {
@@ -296,7 +296,7 @@ pub struct Lookup<'c> {
 }
 
 /// The result of a lookup.
-pub struct Found<'c>(pub(crate) Option<&'c Series>);
+pub struct LookupResult<'c>(pub(crate) Option<&'c Series>);
 
 impl<'c> Lookup<'c> {
     #[inline(always)]
@@ -311,33 +311,33 @@ impl<'c> Lookup<'c> {
     /// Returns the series with these values, in the order of the names.
     #[doc(hidden)]
     #[inline(always)]
-    pub fn strs<const N: usize>(self, values: &[&str; N]) -> Found<'c> {
+    pub fn strs<const N: usize>(self, values: &[&str; N]) -> LookupResult<'c> {
         // By reference all the way: a copy would read with wide loads what was just written with narrow
         // stores, and stall.
         match &self.index.order {
-            None => Found(self.storage.find(values)),
+            None => LookupResult(self.storage.find(values)),
             Some(order) => self.strs_in(order, values),
         }
     }
 
     #[inline(never)]
-    fn strs_in<const N: usize>(self, order: &[u8], values: &[&str; N]) -> Found<'c> {
+    fn strs_in<const N: usize>(self, order: &[u8], values: &[&str; N]) -> LookupResult<'c> {
         let mut sorted = [""; N];
         for (value, place) in values.iter().zip(order) {
             sorted[usize::from(*place)] = value;
         }
-        Found(self.storage.find(&sorted))
+        LookupResult(self.storage.find(&sorted))
     }
 
     /// Returns the series at an index that stands for all values.
     #[doc(hidden)]
     #[inline(always)]
-    pub fn dense(self, index: usize) -> Found<'c> {
+    pub fn dense(self, index: usize) -> LookupResult<'c> {
         let Kind::Dense(places) = &self.index.kind else {
-            return Found(None);
+            return LookupResult(None);
         };
         let Some(place) = places.get(index) else {
-            return Found(None);
+            return LookupResult(None);
         };
         if let Some(learn) = self.learn {
             let series: *const Series = learn.series;
@@ -347,7 +347,7 @@ impl<'c> Lookup<'c> {
         // Acquire: pairs with the Release above; the series is fully written.
         let series = place.load(Ordering::Acquire);
         // SAFETY: series live as long as the storage.
-        Found(unsafe { series.as_ref() })
+        LookupResult(unsafe { series.as_ref() })
     }
 
     /// Returns the series with these numbers, and these texts for the other values, each with its index
@@ -358,7 +358,7 @@ impl<'c> Lookup<'c> {
         self,
         words: &[u64; W],
         texts: &[(usize, &str); S],
-    ) -> Found<'c> {
+    ) -> LookupResult<'c> {
         const {
             assert!(
                 W <= MOST_WORDS,
@@ -366,7 +366,7 @@ impl<'c> Lookup<'c> {
             );
         }
         let Kind::Typed { table, records } = &self.index.kind else {
-            return Found(None);
+            return LookupResult(None);
         };
         let hash = hash::placed(texts, self.storage.seed);
         let hash = hash::words(words, hash);
@@ -374,7 +374,7 @@ impl<'c> Lookup<'c> {
         while let Some(record) = walk.next().map(record_at) {
             if self.is_typed(record, words, texts) {
                 // SAFETY: series live as long as the storage.
-                return Found(Some(unsafe { &*record.series }));
+                return LookupResult(Some(unsafe { &*record.series }));
             }
         }
         if let Some(learn) = self.learn {
@@ -392,7 +392,7 @@ impl<'c> Lookup<'c> {
             table.insert(hash, record.expose_provenance() as u64);
             records.push(record);
         }
-        Found(None)
+        LookupResult(None)
     }
 
     #[inline(always)]

@@ -33,7 +33,7 @@ pub use barograph_macros::{LabelSet, LabelValue};
 pub use barograph_model::label::PackedLabels;
 
 #[doc(hidden)]
-pub use crate::labels::key::{Found, Key, Lookup, Shape};
+pub use crate::labels::key::{Key, Lookup, LookupResult, Shape};
 
 /// A struct whose fields are labels. Implemented by `#[derive(LabelSet)]`.
 ///

@@ -12,7 +12,7 @@ use crate::registry::{self, Registry};
 use crate::report::report;
 
 /// A callsite whose labels are constant: one instrument, bound at first use.
-pub struct Fixed<I: 'static> {
+pub struct FixedCallsite<I: 'static> {
     name: &'static str,
     names: &'static [&'static str],
     values: &'static [&'static str],
@@ -20,7 +20,7 @@ pub struct Fixed<I: 'static> {
     instrument: OnceLock<I>,
 }
 
-impl<I: Instrument> Fixed<I> {
+impl<I: Instrument> FixedCallsite<I> {
     /// Returns a callsite. The names are sorted; each has its value.
     pub const fn new(
         name: &'static str,
@@ -28,7 +28,7 @@ impl<I: Instrument> Fixed<I> {
         values: &'static [&'static str],
         place: SourceLocation,
     ) -> Self {
-        Fixed {
+        FixedCallsite {
             name,
             names,
             values,

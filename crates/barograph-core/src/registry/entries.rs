@@ -14,7 +14,7 @@ use crate::instruments::spec::{Difference, RegisterError, SourceLocation, Spec};
 use crate::report::report;
 use crate::series::config::{Config, Shared};
 use crate::series::exemplar::ExemplarFilter;
-use crate::series::storage::{Layout, Number, Storage};
+use crate::series::storage::{Layout, NumberKind, Storage};
 
 #[derive(Default)]
 pub(super) struct Entries {
@@ -94,7 +94,7 @@ impl Registry {
         spec: &Spec,
         kind: Kind,
         growing: bool,
-        number: Number,
+        number: NumberKind,
     ) -> Result<Arc<Observable>, RegisterError> {
         let result = self.checked_name(spec, &[]).and_then(|full| {
             let mut entries = self.entries();
@@ -269,7 +269,7 @@ impl Entry {
     }
 }
 
-fn number_of(layout: &Layout) -> Option<Number> {
+fn number_of(layout: &Layout) -> Option<NumberKind> {
     match layout {
         Layout::Sum(number) | Layout::Value(number) => Some(*number),
         Layout::States | Layout::Histogram(_) => None,

@@ -50,7 +50,7 @@ struct Local {
     flags: Cell<u64>,
     /// Data of the current context besides the trace. Never dropped here: a destructor would make every
     /// access slower.
-    rest: ManuallyDrop<Cell<Option<Arc<Rest>>>>,
+    rest: ManuallyDrop<Cell<Option<Arc<Carried>>>>,
     /// The number of recordings that went to a shared cell.
     ticks: Cell<u32>,
     /// Exemplars that were offered recently; see [`has_recorded_exemplar`].
@@ -284,7 +284,7 @@ pub(crate) fn context() -> Option<TraceContext> {
 }
 
 /// Returns the current context of this thread.
-pub(crate) fn capture() -> (Words, Option<Arc<Rest>>) {
+pub(crate) fn capture() -> (Words, Option<Arc<Carried>>) {
     LOCAL.with(|local| {
         let rest = local.rest.take();
         let copy = rest.clone();
@@ -306,7 +306,7 @@ pub(crate) fn has_rest() -> bool {
 
 /// The data of a current context besides the trace context.
 #[derive(Clone, Default)]
-pub(crate) struct Rest {
+pub(crate) struct Carried {
     /// Propagated data that a trace context does not hold; its trace is not used.
     pub(crate) propagation: Propagation,
     /// The candidate to ask if the trace is not sampled; see [`CANDIDATE`].
@@ -315,7 +315,7 @@ pub(crate) struct Rest {
 
 /// Replaces the current context of this thread, and returns the previous one.
 #[inline(always)]
-pub(crate) fn replace(words: Words, rest: Option<Arc<Rest>>) -> (Words, Option<Arc<Rest>>) {
+pub(crate) fn replace(words: Words, rest: Option<Arc<Carried>>) -> (Words, Option<Arc<Carried>>) {
     LOCAL.with(|local| {
         let before = Words::of(local);
         words.store(local);
@@ -325,7 +325,7 @@ pub(crate) fn replace(words: Words, rest: Option<Arc<Rest>>) -> (Words, Option<A
 
 /// Replaces the current context of this thread, and drops the previous one.
 #[inline(always)]
-pub(crate) fn restore(words: Words, rest: Option<Arc<Rest>>) {
+pub(crate) fn restore(words: Words, rest: Option<Arc<Carried>>) {
     LOCAL.with(|local| {
         words.store(local);
         drop(local.rest.replace(rest));

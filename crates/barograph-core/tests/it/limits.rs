@@ -177,7 +177,7 @@ fn values_and_labels_are_held_to_their_limits() {
         (
             &[("le", "1")],
             Refusal::InvalidLabel,
-            r#""free": invalid label: "le", expected a name that is not empty, not reserved and has no control character"#,
+            r#""free": invalid label: "le", expected a name that is not empty, not reserved and without control characters"#,
         ),
         (
             &[("a", "12345")],

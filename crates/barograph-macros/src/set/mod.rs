@@ -40,7 +40,7 @@ pub(crate) fn expand(input: TokenStream) -> Result<TokenStream> {
             fn find<'__at>(
                 &self,
                 at: #root::labels::Lookup<'__at>,
-            ) -> #root::labels::Found<'__at> {
+            ) -> #root::labels::LookupResult<'__at> {
                 #find
             }
 

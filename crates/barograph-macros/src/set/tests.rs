@@ -32,7 +32,7 @@ fn check(input: TokenStream, expected: Expected) {
             fn find<'__at>(
                 &self,
                 at: ::barograph::labels::Lookup<'__at>,
-            ) -> ::barograph::labels::Found<'__at> {
+            ) -> ::barograph::labels::LookupResult<'__at> {
                 #find
             }
 

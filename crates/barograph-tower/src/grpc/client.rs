@@ -14,7 +14,7 @@ use tower_layer::Layer;
 use tower_service::Service;
 
 use super::boxed::Boxed;
-use super::exchange::Exchange;
+use super::exchange::GrpcExchange;
 use super::recorder::{Recorder, Server, Settings, Side};
 use crate::carrier::HeadersMut;
 use crate::lifecycle::{self, Exchange as _, Nested, ResponseFuture};
@@ -22,10 +22,10 @@ use barograph_tracing::instrument::BoxError;
 use barograph_tracing::instrument::ReceivedContext;
 
 /// The body of a response to a call that a client made.
-pub type ClientResponseBody<B> = lifecycle::ResponseBody<Boxed<B>, Exchange>;
+pub type GrpcClientResponseBody<B> = lifecycle::ResponseBody<Boxed<B>, GrpcExchange>;
 
 /// The future of a response to a call that a client makes.
-pub type ClientResponseFuture<F> = ResponseFuture<Boxed<F>, Exchange>;
+pub type GrpcClientResponseFuture<F> = ResponseFuture<Boxed<F>, GrpcExchange>;
 
 /// A layer that records the calls made through the channels that it wraps.
 ///
@@ -144,15 +144,15 @@ where
     S: Service<Request<Q>, Response = Response<B>, Error: Into<BoxError>>,
     B: Body<Error: Into<BoxError>>,
 {
-    type Response = Response<ClientResponseBody<B>>;
+    type Response = Response<GrpcClientResponseBody<B>>;
     type Error = BoxError;
-    type Future = ClientResponseFuture<S::Future>;
+    type Future = GrpcClientResponseFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(cx).map_err(Into::into)
     }
 
-    fn call(&mut self, request: Request<Q>) -> ClientResponseFuture<S::Future> {
+    fn call(&mut self, request: Request<Q>) -> GrpcClientResponseFuture<S::Future> {
         let (mut parts, body) = request.into_parts();
         let marked = self
             .recorder
@@ -162,9 +162,9 @@ where
             let inner = self.inner.call(Request::from_parts(parts, body));
             return ResponseFuture::new(Boxed::new(inner), ReceivedContext::default(), None);
         }
-        let exchange = Exchange::begin(&self.recorder, None, &parts);
+        let exchange = GrpcExchange::begin(&self.recorder, None, &parts);
         let inner = {
-            let _entered = exchange.as_ref().map(Exchange::enter);
+            let _entered = exchange.as_ref().map(GrpcExchange::enter);
             let propagators = self.recorder.settings.propagators();
             propagators.inject(&current::propagation(), &mut HeadersMut(&mut parts.headers));
             self.inner.call(Request::from_parts(parts, body))

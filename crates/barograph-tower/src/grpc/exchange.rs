@@ -17,7 +17,7 @@ use barograph_tracing::instrument::OperationSpan;
 use barograph_tracing::instrument::{BoxError, OTHER};
 
 /// A call that a server is answering or that a client is waiting for.
-pub struct Exchange {
+pub struct GrpcExchange {
     recorder: Arc<Recorder>,
     span: OperationSpan,
     start: Stopwatch,
@@ -32,7 +32,7 @@ pub struct Exchange {
     ended: bool,
 }
 
-impl Exchange {
+impl GrpcExchange {
     /// Begins an exchange when a service is called. Returns none for requests that are not recorded.
     ///
     /// The current span is the parent of the new one; `linked` is another span context to link to.
@@ -55,7 +55,7 @@ impl Exchange {
         if let Some(linked) = linked {
             span.link(linked);
         }
-        Some(Exchange {
+        Some(GrpcExchange {
             recorder: recorder.clone(),
             span,
             start: Stopwatch::start(),
@@ -153,7 +153,7 @@ fn name_of(uri: &Uri) -> &str {
     uri.path().strip_prefix('/').unwrap_or_default()
 }
 
-impl lifecycle::Exchange for Exchange {
+impl lifecycle::Exchange for GrpcExchange {
     fn enter(&self) -> impl Sized + '_ {
         self.span.enter()
     }
@@ -198,7 +198,7 @@ impl lifecycle::Exchange for Exchange {
     }
 }
 
-impl Drop for Exchange {
+impl Drop for GrpcExchange {
     fn drop(&mut self) {
         if !self.ended {
             self.record(End::of_drop());

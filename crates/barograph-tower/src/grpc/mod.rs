@@ -64,14 +64,15 @@ mod client;
 
 pub use boxed::Boxed;
 pub use client::{
-    ClientResponseBody, ClientResponseFuture, GrpcClient, GrpcClientLayer, GrpcClientLayerBuilder,
+    GrpcClient, GrpcClientLayer, GrpcClientLayerBuilder, GrpcClientResponseBody,
+    GrpcClientResponseFuture,
 };
 pub use server::{GrpcServer, GrpcServerLayer, GrpcServerLayerBuilder};
 
 use crate::lifecycle;
 
 /// The body of a response to a call that a server answers; the call is recorded when it ends.
-pub type ResponseBody<B> = lifecycle::ResponseBody<B, exchange::Exchange>;
+pub type GrpcResponseBody<B> = lifecycle::ResponseBody<B, exchange::GrpcExchange>;
 
 /// The future of a response to a call that a server answers.
-pub type ResponseFuture<F> = lifecycle::ResponseFuture<F, exchange::Exchange>;
+pub type GrpcResponseFuture<F> = lifecycle::ResponseFuture<F, exchange::GrpcExchange>;

@@ -14,9 +14,9 @@ use http_body::Body;
 use tower_layer::Layer;
 use tower_service::Service;
 
-use super::exchange::Exchange;
+use super::exchange::GrpcExchange;
 use super::recorder::{Recorder, Settings, Side};
-use super::{ResponseBody, ResponseFuture};
+use super::{GrpcResponseBody, GrpcResponseFuture};
 use crate::carrier::Headers;
 use crate::http::TrustedProxies;
 use crate::lifecycle::{Exchange as _, Nested};
@@ -173,15 +173,15 @@ where
     S: Service<Request<Q>, Response = Response<B>, Error: 'static>,
     B: Body,
 {
-    type Response = Response<ResponseBody<B>>;
+    type Response = Response<GrpcResponseBody<B>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = GrpcResponseFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Q>) -> ResponseFuture<S::Future> {
+    fn call(&mut self, request: Request<Q>) -> GrpcResponseFuture<S::Future> {
         let (mut parts, body) = request.into_parts();
         let marked = self
             .recorder
@@ -189,7 +189,7 @@ where
             .mark::<GrpcServer<()>>(&mut parts.extensions);
         if let Err(Nested) = marked {
             let inner = self.inner.call(Request::from_parts(parts, body));
-            return ResponseFuture::new(inner, ReceivedContext::default(), None);
+            return GrpcResponseFuture::new(inner, ReceivedContext::default(), None);
         }
         let received = self.recorder.settings.propagators();
         let received = received.extract(&Headers(&parts.headers));
@@ -197,11 +197,11 @@ where
         let exchange;
         let inner = {
             let _in_scope = scope.enter();
-            exchange = Exchange::begin(&self.recorder, linked, &parts);
-            let _entered = exchange.as_ref().map(Exchange::enter);
+            exchange = GrpcExchange::begin(&self.recorder, linked, &parts);
+            let _entered = exchange.as_ref().map(GrpcExchange::enter);
             self.inner.call(Request::from_parts(parts, body))
         };
-        ResponseFuture::new(inner, scope, exchange)
+        GrpcResponseFuture::new(inner, scope, exchange)
     }
 }
 

@@ -26,7 +26,7 @@ pub(super) struct Recorder {
 }
 
 /// A request that a server is processing.
-pub struct Exchange {
+pub struct HttpExchange {
     recorder: Arc<Recorder>,
     span: OperationSpan,
     start: Stopwatch,
@@ -42,7 +42,7 @@ pub struct Exchange {
     ended: bool,
 }
 
-impl Exchange {
+impl HttpExchange {
     /// Begins an exchange when a service is called. Returns none for requests that are not recorded.
     ///
     /// The current span is the parent of the new one; `linked` is another span context to link to.
@@ -73,7 +73,7 @@ impl Exchange {
         if let Some(linked) = linked {
             span.link(linked);
         }
-        let exchange = Exchange {
+        let exchange = HttpExchange {
             span,
             start: Stopwatch::start(),
             method,
@@ -96,7 +96,7 @@ impl Exchange {
 
     /// Returns an exchange that records nothing, and only passes the route on to the outer layer.
     pub(super) fn nested(recorder: &Arc<Recorder>, request: &Parts) -> Self {
-        Exchange {
+        HttpExchange {
             span: OperationSpan::none(),
             start: Stopwatch::start(),
             method: 0,
@@ -168,7 +168,7 @@ impl Exchange {
     }
 }
 
-impl lifecycle::Exchange for Exchange {
+impl lifecycle::Exchange for HttpExchange {
     fn enter(&self) -> impl Sized + '_ {
         self.span.enter()
     }
@@ -206,7 +206,7 @@ impl lifecycle::Exchange for Exchange {
     }
 }
 
-impl Drop for Exchange {
+impl Drop for HttpExchange {
     fn drop(&mut self) {
         if !self.ended {
             self.record(End::of_drop());

@@ -23,10 +23,10 @@ use super::scheme::Scheme;
 /// proxies write: they may pass the other one on as the client sent it.
 ///
 /// ```
-/// use barograph_tower::http::{HttpLayer, TrustedProxies};
+/// use barograph_tower::http::{HttpServerLayer, TrustedProxies};
 /// # fn main() -> Result<(), barograph_tower::http::InvalidNetwork> {
 /// let proxies = TrustedProxies::new(["10.0.0.0/8", "2001:db8:1::/48", "127.0.0.1"])?;
-/// let layer = HttpLayer::builder().with_trusted_proxies(proxies).build();
+/// let layer = HttpServerLayer::builder().with_trusted_proxies(proxies).build();
 /// # let _ = layer;
 /// # Ok(())
 /// # }

@@ -16,46 +16,46 @@ use super::forwarded::TrustedProxies;
 use super::instruments::Instruments;
 use super::route::Route;
 use super::scheme::Scheme;
-use super::service::HttpMetrics;
+use super::service::HttpServer;
 use super::settings::Settings;
 use crate::lifecycle::Layers;
 
 /// A layer that records the requests of the services that it wraps. Clones share all state.
 #[derive(Clone)]
-pub struct HttpLayer {
+pub struct HttpServerLayer {
     recorder: Arc<Recorder>,
 }
 
-impl HttpLayer {
+impl HttpServerLayer {
     /// Returns a builder with default settings.
-    pub fn builder() -> HttpLayerBuilder {
-        HttpLayerBuilder::default()
+    pub fn builder() -> HttpServerLayerBuilder {
+        HttpServerLayerBuilder::default()
     }
 }
 
-impl<S> Layer<S> for HttpLayer {
-    type Service = HttpMetrics<S>;
+impl<S> Layer<S> for HttpServerLayer {
+    type Service = HttpServer<S>;
 
-    fn layer(&self, inner: S) -> HttpMetrics<S> {
-        HttpMetrics::new(inner, self.recorder.clone())
+    fn layer(&self, inner: S) -> HttpServer<S> {
+        HttpServer::new(inner, self.recorder.clone())
     }
 }
 
-impl fmt::Debug for HttpLayer {
+impl fmt::Debug for HttpServerLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpLayer").finish_non_exhaustive()
+        f.debug_struct("HttpServerLayer").finish_non_exhaustive()
     }
 }
 
-/// Configures and builds an [`HttpLayer`].
+/// Configures and builds an [`HttpServerLayer`].
 #[derive(Default)]
 #[must_use = "nothing is recorded until `build`"]
-pub struct HttpLayerBuilder {
+pub struct HttpServerLayerBuilder {
     registry: Option<Registry>,
     settings: Settings,
 }
 
-impl HttpLayerBuilder {
+impl HttpServerLayerBuilder {
     /// Records into this registry instead of the global one.
     pub fn with_registry(mut self, registry: &Registry) -> Self {
         self.registry = Some(registry.clone());
@@ -76,8 +76,8 @@ impl HttpLayerBuilder {
     /// none. A route must never be derived from the request's path: every path would be a series.
     ///
     /// ```
-    /// use barograph_tower::http::{HttpLayer, Route};
-    /// let layer = HttpLayer::builder()
+    /// use barograph_tower::http::{HttpServerLayer, Route};
+    /// let layer = HttpServerLayer::builder()
     ///     .with_route(|request| request.extensions.get::<Route>().cloned())
     ///     .build();
     /// # let _ = layer;
@@ -128,9 +128,9 @@ impl HttpLayerBuilder {
     /// later call replaces the filter.
     ///
     /// ```
-    /// use barograph_tower::http::HttpLayer;
+    /// use barograph_tower::http::HttpServerLayer;
     /// let quiet = ["/health", "/metrics"];
-    /// let layer = HttpLayer::builder()
+    /// let layer = HttpServerLayer::builder()
     ///     .with_span_filter(move |request| !quiet.contains(&request.uri.path()))
     ///     .build();
     /// # let _ = layer;
@@ -178,10 +178,10 @@ impl HttpLayerBuilder {
     ///
     /// If a name is already registered with another definition, the conflict is reported and nothing is
     /// recorded there.
-    pub fn build(self) -> HttpLayer {
+    pub fn build(self) -> HttpServerLayer {
         let registry = self.registry.as_ref().unwrap_or_else(|| Registry::global());
         let instruments = Instruments::register(registry, &self.settings);
-        HttpLayer {
+        HttpServerLayer {
             recorder: Arc::new(Recorder {
                 settings: self.settings,
                 instruments,
@@ -191,8 +191,9 @@ impl HttpLayerBuilder {
     }
 }
 
-impl fmt::Debug for HttpLayerBuilder {
+impl fmt::Debug for HttpServerLayerBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("HttpLayerBuilder").finish_non_exhaustive()
+        f.debug_struct("HttpServerLayerBuilder")
+            .finish_non_exhaustive()
     }
 }

@@ -33,7 +33,7 @@
 //! # Context and spans
 //!
 //! A request is processed in the context that it carries, as far as the
-//! [boundary](HttpLayerBuilder::with_boundary) admits it. The context is
+//! [boundary](HttpServerLayerBuilder::with_boundary) admits it. The context is
 //! [current](barograph_core::current) whenever the handler and the response body are polled, so that
 //! exemplars and log lines lead to their trace, and clients pass it on. Spawned tasks do not inherit it.
 //!
@@ -47,9 +47,9 @@
 //!
 //! ```
 //! use barograph_core::registry::Registry;
-//! use barograph_tower::http::HttpLayer;
+//! use barograph_tower::http::HttpServerLayer;
 //!
-//! let layer = HttpLayer::builder()
+//! let layer = HttpServerLayer::builder()
 //!     .with_registry(&Registry::new())
 //!     .with_filter(|request| request.uri.path() != "/health")
 //!     .build();
@@ -78,24 +78,24 @@ pub mod client;
 
 pub use client::{HttpClientLayer, HttpClientLayerBuilder};
 pub use forwarded::{InvalidNetwork, Origin, TrustedProxies};
-pub use layer::{HttpLayer, HttpLayerBuilder};
+pub use layer::{HttpServerLayer, HttpServerLayerBuilder};
 pub use methods::set_known_methods;
 pub use route::Route;
 pub use scheme::Scheme;
-pub use service::HttpMetrics;
+pub use service::HttpServer;
 
 use crate::lifecycle;
 
 /// The body of a response; the request is recorded when it ends.
-pub type ResponseBody<B> = lifecycle::ResponseBody<B, exchange::Exchange>;
+pub type HttpResponseBody<B> = lifecycle::ResponseBody<B, exchange::HttpExchange>;
 
 /// The future of a response to a request that is recorded.
-pub type ResponseFuture<F> = lifecycle::ResponseFuture<F, exchange::Exchange>;
+pub type HttpResponseFuture<F> = lifecycle::ResponseFuture<F, exchange::HttpExchange>;
 
 /// Returns a layer that records into the global registry.
 ///
 /// It belongs around the whole service. With axum that is `Router::layer`, after the routes were
 /// added; a layer that wraps the router from outside does not see which route matches.
-pub fn layer() -> HttpLayer {
-    HttpLayer::builder().build()
+pub fn layer() -> HttpServerLayer {
+    HttpServerLayer::builder().build()
 }

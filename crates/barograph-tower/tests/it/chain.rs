@@ -8,7 +8,7 @@ use axum::routing::get;
 use barograph_core::current;
 use barograph_core::registry::Registry;
 use barograph_tower::http::client::HttpClient;
-use barograph_tower::http::{HttpClientLayer, HttpLayer, Route};
+use barograph_tower::http::{HttpClientLayer, HttpServerLayer, Route};
 use bytes::Bytes;
 use http::Request;
 use http_body_util::{BodyExt, Empty};
@@ -33,7 +33,7 @@ fn client() -> Asking {
 /// Serves on the loopback interface, until the test's runtime is dropped.
 async fn serve(router: Router) -> (SocketAddr, Registry) {
     let registry = Registry::new();
-    let layer = HttpLayer::builder().with_registry(&registry).build();
+    let layer = HttpServerLayer::builder().with_registry(&registry).build();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router.layer(layer)).await });

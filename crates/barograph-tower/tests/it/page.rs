@@ -2,7 +2,7 @@
 
 use barograph_core::registry::Registry;
 use barograph_model::snapshot::{Point, Source, Value};
-use barograph_tower::http::{HttpLayer, HttpLayerBuilder};
+use barograph_tower::http::{HttpServerLayer, HttpServerLayerBuilder};
 
 pub(crate) use test_support::metrics::exemplars;
 
@@ -12,15 +12,15 @@ pub(crate) const REQUEST_SIZE: &str = "http.server.request.body.size";
 pub(crate) const RESPONSE_SIZE: &str = "http.server.response.body.size";
 
 /// Returns a registry, and a layer that records into it.
-pub(crate) fn setup() -> (Registry, HttpLayer) {
+pub(crate) fn setup() -> (Registry, HttpServerLayer) {
     setup_with(|builder| builder)
 }
 
 pub(crate) fn setup_with(
-    f: impl FnOnce(HttpLayerBuilder) -> HttpLayerBuilder,
-) -> (Registry, HttpLayer) {
+    f: impl FnOnce(HttpServerLayerBuilder) -> HttpServerLayerBuilder,
+) -> (Registry, HttpServerLayer) {
     let registry = Registry::new();
-    let layer = f(HttpLayer::builder().with_registry(&registry)).build();
+    let layer = f(HttpServerLayer::builder().with_registry(&registry)).build();
     (registry, layer)
 }
 

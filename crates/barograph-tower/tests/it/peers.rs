@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use axum::Router;
 use axum::routing::get;
-use barograph_tower::http::{HttpLayerBuilder, TrustedProxies};
+use barograph_tower::http::{HttpServerLayerBuilder, TrustedProxies};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -14,7 +14,7 @@ use test_support::spans::{Seen, Spans};
 /// Sends a request with these headers over a real connection. Returns its span, its series and the
 /// client's address.
 async fn span(
-    f: impl FnOnce(HttpLayerBuilder) -> HttpLayerBuilder,
+    f: impl FnOnce(HttpServerLayerBuilder) -> HttpServerLayerBuilder,
     headers: &str,
 ) -> (Seen, Vec<String>, SocketAddr) {
     let (spans, _guard) = Spans::collect();
@@ -55,7 +55,7 @@ async fn the_peer_of_the_connection_is_told_and_no_header_is_believed() {
 #[tokio::test]
 async fn what_trusted_proxies_say_of_the_client_is_told() {
     let proxies = TrustedProxies::new(["127.0.0.0/8"]).unwrap();
-    let trusting = |builder: HttpLayerBuilder| builder.with_trusted_proxies(proxies);
+    let trusting = |builder: HttpServerLayerBuilder| builder.with_trusted_proxies(proxies);
     let (span, lines, _) = span(trusting, FORWARDED).await;
     assert_eq!(span.field("network.peer.address"), "127.0.0.1");
     assert_eq!(span.field("client.address"), "192.0.2.1");
@@ -68,7 +68,7 @@ async fn what_trusted_proxies_say_of_the_client_is_told() {
 #[tokio::test]
 async fn what_others_say_of_the_client_is_not_told() {
     let proxies = TrustedProxies::new(["10.0.0.0/8"]).unwrap();
-    let trusting = |builder: HttpLayerBuilder| builder.with_trusted_proxies(proxies);
+    let trusting = |builder: HttpServerLayerBuilder| builder.with_trusted_proxies(proxies);
     let (span, lines, _) = span(trusting, FORWARDED).await;
     assert_eq!(span.field("client.address"), "127.0.0.1");
     assert_eq!(span.field("server.address"), "inner");

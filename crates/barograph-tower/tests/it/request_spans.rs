@@ -9,7 +9,7 @@ use std::task::{Context, Poll, Waker};
 use barograph_core::current;
 use barograph_model::context::{TraceContext, TrustBoundary};
 use barograph_model::propagator::Propagators;
-use barograph_tower::http::{HttpLayerBuilder, Route};
+use barograph_tower::http::{HttpServerLayerBuilder, Route};
 use http::header::{HOST, USER_AGENT};
 use http::{HeaderName, Request, Response};
 use tower::{Layer, Service, service_fn};
@@ -28,7 +28,7 @@ fn empty() -> Response<Script> {
 /// Returns the span of one request that is answered like this.
 #[track_caller]
 fn span_with(
-    f: impl FnOnce(HttpLayerBuilder) -> HttpLayerBuilder,
+    f: impl FnOnce(HttpServerLayerBuilder) -> HttpServerLayerBuilder,
     request: Request<Script>,
     respond: impl Fn() -> Response<Script>,
 ) -> Seen {
@@ -66,7 +66,8 @@ fn a_span_says_what_was_asked_and_answered() {
     headers.insert(USER_AGENT, "tester/1".parse().unwrap());
     let peer: SocketAddr = "192.0.2.7:4711".parse().unwrap();
     request.extensions_mut().insert(peer);
-    let route = |builder: HttpLayerBuilder| builder.with_route(|_| Some("/orders/{id}".into()));
+    let route =
+        |builder: HttpServerLayerBuilder| builder.with_route(|_| Some("/orders/{id}".into()));
     let span = span_with(route, request, || {
         Response::builder()
             .status(404)
@@ -130,7 +131,7 @@ fn without_a_route_the_method_is_the_name_and_never_the_path() {
     assert_eq!(brewed.name(), "HTTP");
     assert_eq!(brewed.field("http.request.method"), "_OTHER");
     assert_eq!(brewed.field("http.request.method_original"), "BREW");
-    let known = |builder: HttpLayerBuilder| builder.with_known_methods(["BREW"]);
+    let known = |builder: HttpServerLayerBuilder| builder.with_known_methods(["BREW"]);
     assert_eq!(span_with(known, request("BREW"), empty).name(), "BREW");
 }
 
@@ -183,7 +184,8 @@ fn an_untrusted_caller_decides_nothing() {
         ("tracestate", "a=1"),
         ("baggage", "b=2"),
     ];
-    let untrusted = |builder: HttpLayerBuilder| builder.with_boundary(TrustBoundary::Untrusted);
+    let untrusted =
+        |builder: HttpServerLayerBuilder| builder.with_boundary(TrustBoundary::Untrusted);
     let seen = span_with(untrusted, with_headers(&headers), || {
         let sent = current::propagation();
         assert!(sent.tracestate().is_empty() && sent.baggage().is_empty());
@@ -196,7 +198,7 @@ fn an_untrusted_caller_decides_nothing() {
 
 #[test]
 fn a_layer_may_read_other_headers() {
-    let b3 = |builder: HttpLayerBuilder| builder.with_propagators(Propagators::parse("b3").0);
+    let b3 = |builder: HttpServerLayerBuilder| builder.with_propagators(Propagators::parse("b3").0);
     let header = "0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-1";
     let headers = [("b3", header), ("traceparent", &SAMPLED.replace('7', "8"))];
     let seen = span_with(b3, with_headers(&headers), empty);

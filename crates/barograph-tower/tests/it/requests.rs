@@ -6,7 +6,7 @@ use axum::Router;
 use axum::body::Body;
 use axum::extract::Request;
 use axum::routing::post;
-use barograph_tower::http::{HttpLayer, Scheme};
+use barograph_tower::http::{HttpServerLayer, Scheme};
 use bytes::Bytes;
 use http::{Response, header};
 use http_body_util::{BodyExt, Full};
@@ -20,7 +20,7 @@ fn empty() -> Response<Script> {
     Response::new(Script::new([]).with_exact_size(0))
 }
 
-fn methods(layer: &HttpLayer, methods: &[&str]) {
+fn methods(layer: &HttpServerLayer, methods: &[&str]) {
     let mut service = service(layer, empty);
     for method in methods {
         now(service.call(request(method))).unwrap();
@@ -55,7 +55,7 @@ fn the_user_may_say_which_methods_are_known() {
 
 #[test]
 fn the_scheme_is_that_of_the_request_or_the_one_that_was_set() {
-    let ask = |layer: &HttpLayer| {
+    let ask = |layer: &HttpServerLayer| {
         for uri in ["/", "http://a/", "https://a/", "gopher://a/"] {
             let mut request = request("GET");
             *request.uri_mut() = uri.parse().unwrap();
@@ -84,7 +84,7 @@ fn what_the_filter_refuses_is_left_out() {
 fn a_name_that_is_taken_is_reported_and_nothing_is_recorded_there() {
     let registry = barograph_core::registry::Registry::new();
     let taken = registry.counter(DURATION).register().unwrap();
-    let layer = HttpLayer::builder().with_registry(&registry).build();
+    let layer = HttpServerLayer::builder().with_registry(&registry).build();
     methods(&layer, &["GET"]);
     assert_eq!(taken.get(), 0);
     assert_eq!(registry.stats().conflicts, 1);
@@ -94,7 +94,7 @@ fn a_name_that_is_taken_is_reported_and_nothing_is_recorded_there() {
 #[test]
 fn layers_of_one_registry_record_into_the_same_families() {
     let (registry, first) = setup();
-    let second = HttpLayer::builder().with_registry(&registry).build();
+    let second = HttpServerLayer::builder().with_registry(&registry).build();
     methods(&first, &["GET"]);
     methods(&second, &["GET"]);
     assert_eq!(lines(&registry, DURATION), ["GET 200 http = 2"]);

@@ -9,7 +9,7 @@ use axum::response::Redirect;
 use axum::routing::get;
 use barograph_core::registry::Registry;
 use barograph_tower::http::client::HttpClientMiddleware;
-use barograph_tower::http::{HttpClientLayer, HttpLayer, Route};
+use barograph_tower::http::{HttpClientLayer, HttpServerLayer, Route};
 use http::{Extensions, StatusCode};
 use reqwest::{Request, Response};
 use reqwest_middleware::{ClientBuilder, ClientWithMiddleware, Middleware, Next};
@@ -61,7 +61,9 @@ async fn serve() -> String {
         .route("/moved", get(async || Redirect::temporary("/other")))
         .route("/other", get(async || "found"))
         .route("/slow", get(std::future::pending::<()>));
-    let layer = HttpLayer::builder().with_registry(&Registry::new()).build();
+    let layer = HttpServerLayer::builder()
+        .with_registry(&Registry::new())
+        .build();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     tokio::spawn(async move { axum::serve(listener, router.layer(layer)).await });

@@ -6,7 +6,7 @@ use axum::extract::Request;
 use axum::middleware::{Next, from_fn};
 use axum::routing::{any, get, post};
 use barograph_core::registry::Registry;
-use barograph_tower::http::{HttpLayer, Route};
+use barograph_tower::http::{HttpServerLayer, Route};
 use http::StatusCode;
 use http_body_util::BodyExt;
 use tower::{Layer, Service, ServiceBuilder, ServiceExt};
@@ -29,7 +29,7 @@ where
 
 /// Sends requests to a router, one after the other, and checks the recorded series.
 async fn check(
-    make: impl FnOnce(&Registry, HttpLayer) -> Router,
+    make: impl FnOnce(&Registry, HttpServerLayer) -> Router,
     asked: &[(&str, &str)],
     expected: &[&str],
 ) {

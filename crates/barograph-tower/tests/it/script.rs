@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use barograph_core::current;
 use barograph_model::context::TraceContext;
-use barograph_tower::http::{HttpLayer, HttpMetrics};
+use barograph_tower::http::{HttpServer, HttpServerLayer};
 use bytes::Bytes;
 use http::{HeaderMap, Request, Response};
 use http_body::{Body, Frame, SizeHint};
@@ -109,9 +109,9 @@ impl Body for Script {
 
 /// Returns a service whose responses are all created by this function.
 pub(crate) fn service<R>(
-    layer: &HttpLayer,
+    layer: &HttpServerLayer,
     respond: R,
-) -> HttpMetrics<
+) -> HttpServer<
     impl Service<
         Request<Script>,
         Response = Response<Script>,

@@ -161,7 +161,9 @@ impl Chain {
         }
         self.faults.panics.fetch_add(1, Ordering::Relaxed);
         if !self.faults.told.swap(true, Ordering::Relaxed) {
-            report::report("an interceptor panicked; the operation goes on without it".to_owned());
+            report::report(
+                "an interceptor panicked; the operation continues without it".to_owned(),
+            );
         }
     }
 }

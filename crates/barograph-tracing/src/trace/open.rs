@@ -17,13 +17,13 @@ pub(super) struct Open {
 #[derive(Default)]
 struct Rare {
     /// The tail-sampling state of a span that is not sampled.
-    kept: Option<Kept>,
+    kept: Option<TailSampledSpan>,
     /// The times that the span was entered and not entered, if they are measured.
     timing: Option<Timing>,
 }
 
 /// The buffered local trace that a span belongs to, for tail sampling.
-pub(super) struct Kept {
+pub(super) struct TailSampledSpan {
     pub(super) trace: BufferedTrace,
     pub(super) is_root: bool,
 }
@@ -73,15 +73,15 @@ impl Open {
         Open { record, rare: None }
     }
 
-    pub(super) fn kept(&self) -> Option<&Kept> {
+    pub(super) fn kept(&self) -> Option<&TailSampledSpan> {
         self.rare.as_ref()?.kept.as_ref()
     }
 
-    pub(super) fn take_kept(&mut self) -> Option<Kept> {
+    pub(super) fn take_kept(&mut self) -> Option<TailSampledSpan> {
         self.rare.as_mut()?.kept.take()
     }
 
-    pub(super) fn set_kept(&mut self, kept: Option<Kept>) {
+    pub(super) fn set_kept(&mut self, kept: Option<TailSampledSpan>) {
         if kept.is_some() || self.rare.is_some() {
             self.rare.get_or_insert_default().kept = kept;
         }

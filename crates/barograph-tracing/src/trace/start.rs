@@ -13,7 +13,7 @@ use tracing::span::Attributes;
 
 use super::fields::{Fields, NameAndKind, Visitor, has_own, location};
 use super::metrics::{IsSampled, Origin};
-use super::open::{Kept, Open, Timing};
+use super::open::{Open, TailSampledSpan, Timing};
 use super::spare;
 use super::stack;
 use super::table::Slot;
@@ -239,7 +239,7 @@ impl Tracer {
     }
 
     /// Returns the buffered trace for a span that is not sampled, if tail sampling is on.
-    fn place(&self, decision: Decision, parent: Option<&Slot>) -> Option<Kept> {
+    fn place(&self, decision: Decision, parent: Option<&Slot>) -> Option<TailSampledSpan> {
         let keep = self.keep.as_ref()?;
         if decision == Decision::RecordAndSample {
             return None;
@@ -249,7 +249,7 @@ impl Tracer {
             let kept = body.open.as_ref()?.kept()?;
             Some(BufferedTrace::clone(&kept.trace))
         });
-        Some(Kept {
+        Some(TailSampledSpan {
             is_root: trace.is_none(),
             trace: trace.unwrap_or_else(|| keep.begin()),
         })

@@ -103,9 +103,12 @@ impl Routes {
             ("/metrics", Some(pages)) => self.page(pages, &request, on).await,
             (_, Some(_)) => words(
                 StatusCode::NOT_FOUND,
-                "here are /metrics, /health and /ready\n",
+                "not found: this server has /metrics, /health and /ready\n",
             ),
-            (_, None) => words(StatusCode::NOT_FOUND, "here are /health and /ready\n"),
+            (_, None) => words(
+                StatusCode::NOT_FOUND,
+                "not found: this server has /health and /ready\n",
+            ),
         }
     }
 
@@ -123,8 +126,10 @@ impl Routes {
             };
             let Some(place) = place else {
                 pages.busy();
-                let mut response =
-                    words(StatusCode::SERVICE_UNAVAILABLE, "too many pages at once\n");
+                let mut response = words(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "too many concurrent scrapes\n",
+                );
                 set(&mut response, RETRY_AFTER, "1");
                 return response;
             };

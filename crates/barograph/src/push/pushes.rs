@@ -373,7 +373,7 @@ fn spawn(mut driver: Driver, is_ending: Arc<AtomicBool>) -> io::Result<Receiver<
     std::thread::Builder::new()
         .name("barograph-push".into())
         .spawn(run)?;
-    let died = || Err(io::Error::other("the thread ended at once"));
+    let died = || Err(io::Error::other("the thread ended immediately"));
     start.recv().unwrap_or_else(|_| died())?;
     Ok(end)
 }

@@ -149,20 +149,20 @@ impl SelfMetrics {
         let scrapes = registry
             .counter("barograph.scrapes")
             .with_unit("{scrape}")
-            .with_help("Pages that were asked for, by how that ended.")
+            .with_help("Scrapes, by outcome.")
             .labels(["outcome"])
             .expect(FRESH);
         let duration = registry
             .histogram("barograph.scrape.duration")
             .with_unit("s")
-            .with_help("Time spent on making a page, the reader's share left out.")
+            .with_help("Time spent encoding a page, without waiting for the client.")
             .with_bounds(Bounds::exponential(0.000_1, 10.0, 6).expect("six bounds that rise"))
             .register()
             .expect(FRESH);
         let sent = registry
             .counter("barograph.scrape.size")
             .with_unit("By")
-            .with_help("Bytes of pages, as they were handed over.")
+            .with_help("Size of pages as they were sent.")
             .register()
             .expect(FRESH);
         let accept_errors = registry
@@ -285,7 +285,7 @@ impl SelfMetrics {
         let mut refused = Table::new(
             "barograph.lookups.overflowed",
             "{lookup}",
-            "Label sets looked up that went to the overflow series, by family and reason.",
+            "Lookups of label sets that returned the overflow series, by family and reason.",
             Kind::Counter,
         )
         .since(self.start);
@@ -304,7 +304,7 @@ impl SelfMetrics {
         let mut conflicts = Table::new(
             "barograph.conflicts",
             "{registration}",
-            "Registrations that failed, those of macros among them.",
+            "Registrations that failed, including those of macros.",
             Kind::Counter,
         )
         .since(self.start);
@@ -318,7 +318,7 @@ impl SelfMetrics {
         let mut timeouts = Table::new(
             "barograph.callback.timeouts",
             "{timeout}",
-            "Observable instruments left out of a collection, since callbacks that another one ran did not return.",
+            "Observable instruments left out of a collection because callbacks that another collection started had not returned.",
             Kind::Counter,
         )
         .since(self.start);
@@ -342,7 +342,7 @@ impl SelfMetrics {
         let mut restarts = Table::new(
             "barograph.thread.restarts",
             "{restart}",
-            "How often a thread of this library panicked or failed and was begun again, in the whole process.",
+            "Restarts of threads of this library after a panic or a failure, in the whole process.",
             Kind::Counter,
         )
         .since(self.start);
@@ -352,7 +352,7 @@ impl SelfMetrics {
         let mut cells = Table::new(
             "barograph.thread_cells",
             "By",
-            "Memory of the cells that threads own, in the whole process.",
+            "Memory of thread-owned cells in the whole process.",
             Kind::Gauge,
         );
         cells.row(&[], stats.first().map_or(0, |(_, s)| s.thread_cell_bytes));
@@ -360,22 +360,22 @@ impl SelfMetrics {
             self.page.tables([
                 (
                     "barograph.page.families.left_out",
-                    "Families that were not on the last page, or not all of them, by reason.",
+                    "Families left out of the last page, in part or entirely, by reason.",
                 ),
                 (
                     "barograph.page.points.left_out",
-                    "Points that were not on the last page, by reason.",
+                    "Points left out of the last page, by reason.",
                 ),
             ]),
             #[cfg(feature = "otlp")]
             self.push.tables([
                 (
                     "barograph.push.families.left_out",
-                    "Families that were not in the last push, or not all of them, by reason.",
+                    "Families left out of the last export, in part or entirely, by reason.",
                 ),
                 (
                     "barograph.push.points.left_out",
-                    "Points that were not in the last push, by reason.",
+                    "Points left out of the last export, by reason.",
                 ),
             ]),
         ];

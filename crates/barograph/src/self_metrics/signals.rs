@@ -28,7 +28,7 @@ impl SignalStats {
             let mut untracked = Table::new(
                 "barograph.spans.untracked",
                 "{span}",
-                "Spans without a context, because too many were open at once.",
+                "Spans without a context because too many spans were open.",
                 Kind::Counter,
             )
             .since(start);
@@ -42,7 +42,7 @@ impl SignalStats {
             let mut records = Table::new(
                 "barograph.log.records.suppressed",
                 "{record}",
-                "Log records that were left out because too many were like them.",
+                "Log records dropped by the rate limit.",
                 Kind::Counter,
             )
             .since(start);
@@ -63,7 +63,7 @@ fn kept(keep: &TailSampling, start: u64) -> [Table; 6] {
     let mut kept = counter(
         "barograph.tail_sampling.traces.sampled",
         "{trace}",
-        "Traces that were not sampled and are exported all the same, by reason.",
+        "Traces that tail sampling exported, by reason.",
     );
     for (reason, count) in [
         ("error", counts.sampled_error),
@@ -75,7 +75,7 @@ fn kept(keep: &TailSampling, start: u64) -> [Table; 6] {
     let mut let_go = counter(
         "barograph.tail_sampling.traces.dropped",
         "{trace}",
-        "Traces that were not sampled and are not exported, by reason.",
+        "Traces that tail sampling dropped, by reason.",
     );
     for (reason, count) in [
         ("not_interesting", counts.not_interesting),
@@ -86,7 +86,7 @@ fn kept(keep: &TailSampling, start: u64) -> [Table; 6] {
     let mut spans = counter(
         "barograph.tail_sampling.spans",
         "{span}",
-        "Spans of traces that were not sampled, by what became of them.",
+        "Spans handed to tail sampling, by outcome.",
     );
     for (outcome, count) in [
         ("exported", counts.exported_spans),
@@ -101,21 +101,21 @@ fn kept(keep: &TailSampling, start: u64) -> [Table; 6] {
     let mut waiting = Table::new(
         "barograph.tail_sampling.spans.buffered",
         "{span}",
-        "Spans of traces that were not sampled and have not ended.",
+        "Spans that tail sampling buffers until their traces end.",
         Kind::Gauge,
     );
     waiting.row(&[], counts.buffered_spans);
     let mut memory = Table::new(
         "barograph.tail_sampling.memory",
         "By",
-        "Memory set aside for spans of traces that were not sampled and have not ended.",
+        "Memory reserved for spans that tail sampling buffers.",
         Kind::Gauge,
     );
     memory.row(&[], counts.buffered_bytes);
     let mut refused = counter(
         "barograph.exemplars.refused",
         "{measurement}",
-        "Measurements that are no exemplars because there was no budget for their traces.",
+        "Measurements that did not become exemplars because the budget for their traces was used up.",
     );
     refused.row(&[], counts.refused_exemplars);
     [kept, let_go, spans, waiting, memory, refused]
@@ -127,7 +127,7 @@ fn lines(terminal: &ConsoleWriter, start: u64) -> [Table; 3] {
     let mut lines = Table::new(
         "barograph.log.lines",
         "{line}",
-        "Log lines for the terminal, by what became of them.",
+        "Log lines, by outcome.",
         Kind::Counter,
     )
     .since(start);
@@ -143,7 +143,7 @@ fn lines(terminal: &ConsoleWriter, start: u64) -> [Table; 3] {
     let mut cut = Table::new(
         "barograph.log.lines.cut",
         "{line}",
-        "Log lines of which only the beginning was for the terminal.",
+        "Log lines that were truncated.",
         Kind::Counter,
     )
     .since(start);
@@ -151,7 +151,7 @@ fn lines(terminal: &ConsoleWriter, start: u64) -> [Table; 3] {
     let mut waiting = Table::new(
         "barograph.log.lines.waiting",
         "{line}",
-        "Log lines that wait to be written.",
+        "Log lines waiting to be written.",
         Kind::Gauge,
     );
     waiting.row(&[], counts.waiting);

@@ -109,7 +109,7 @@ impl Ending {
         thread::Builder::new()
             .name("barograph-end".into())
             .spawn(run)?;
-        let died = || Err(io::Error::other("the thread ended at once"));
+        let died = || Err(io::Error::other("the thread ended immediately"));
         start.await.unwrap_or_else(|_| died())?;
         Ok(ended)
     }

@@ -22,7 +22,7 @@ async fn sent_on(telemetry: &Telemetry) -> HeaderMap {
         propagators().inject(&current::propagation(), &mut HeadersMut(&mut headers));
         headers
     };
-    let layer = barograph::http::HttpLayer::builder().with_registry(&Registry::new());
+    let layer = barograph::http::HttpServerLayer::builder().with_registry(&Registry::new());
     let mut app: Router = Router::new().route("/", get(handler)).layer(layer.build());
     let request = Request::get("/")
         .header("traceparent", PARENT)

@@ -271,6 +271,8 @@ pub(crate) fn check_label(label: &str, forbidden: &[Box<str>]) -> Result<(), Str
     }
     match name::check_label(label) {
         Ok(()) => Ok(()),
-        Err(_) => Err("a name that is not empty, not reserved and has no control character".into()),
+        Err(_) => {
+            Err("a name that is not empty, not reserved and without control characters".into())
+        }
     }
 }

@@ -46,9 +46,9 @@ use crate::sync::{
 #[doc(hidden)]
 pub enum Layout {
     /// Sums over several cells.
-    Sum(Number),
+    Sum(NumberKind),
     /// One cell with the bits of a value that is set.
-    Value(Number),
+    Value(NumberKind),
     /// One cell with a bit for each state.
     States,
     /// Rows of buckets.
@@ -58,7 +58,7 @@ pub enum Layout {
 /// The type of a cell's number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[doc(hidden)]
-pub enum Number {
+pub enum NumberKind {
     U64,
     I64,
     F64,
@@ -320,7 +320,7 @@ impl Storage {
             _ => 0,
         };
         match (self.total(series, &POOL.blocks()), &self.layout) {
-            (Total::Bits(bits), Layout::Sum(Number::F64)) => {
+            (Total::Bits(bits), Layout::Sum(NumberKind::F64)) => {
                 (f64::from_bits(bits) - f64::from_bits(before)).to_bits()
             }
             (Total::Bits(bits), _) => bits.wrapping_sub(before),
@@ -453,7 +453,7 @@ impl Storage {
 
 /// Returns the bits of a sum: the cell that all threads share, and those that threads own.
 #[inline]
-fn sum_of(number: Number, cold: &Cold, blocks: &[&'static Block]) -> u64 {
+fn sum_of(number: NumberKind, cold: &Cold, blocks: &[&'static Block]) -> u64 {
     let (shared, slot) = (cold.cell.load(Ordering::Relaxed), cold.slot());
     if slot == 0 {
         return shared;
@@ -461,8 +461,8 @@ fn sum_of(number: Number, cold: &Cold, blocks: &[&'static Block]) -> u64 {
     let cells = blocks.iter().filter_map(|block| block.cell(slot));
     let cells = cells.map(|cell| cell.load(Ordering::Relaxed));
     match number {
-        Number::U64 | Number::I64 => cells.fold(shared, u64::wrapping_add),
-        Number::F64 => cells
+        NumberKind::U64 | NumberKind::I64 => cells.fold(shared, u64::wrapping_add),
+        NumberKind::F64 => cells
             .map(f64::from_bits)
             .fold(f64::from_bits(shared), |a, b| a + b)
             .to_bits(),

@@ -29,7 +29,7 @@ use std::sync::{PoisonError, Weak};
 
 use barograph_model::label::PackedLabels;
 
-use super::{Layout, Number, REMOVED_BITS, Storage, Total, Writer, for_each};
+use super::{Layout, NumberKind, REMOVED_BITS, Storage, Total, Writer, for_each};
 use crate::report::report;
 use crate::series::thread::{POOL, Pin, Quiescence};
 use crate::series::{Series, State};
@@ -325,7 +325,7 @@ impl Storage {
         };
         let now = self.total(series, blocks);
         match (&note.base, &now, &self.layout) {
-            (Some(Total::Bits(before)), Total::Bits(now), Layout::Sum(Number::F64)) => {
+            (Some(Total::Bits(before)), Total::Bits(now), Layout::Sum(NumberKind::F64)) => {
                 let since = f64::from_bits(*now) - f64::from_bits(*before);
                 row::add_f64(&overflow.cold().cell, since);
             }

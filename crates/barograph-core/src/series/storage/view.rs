@@ -7,7 +7,7 @@ use barograph_model::exemplar::Exemplar;
 use barograph_model::label::Labels;
 use barograph_model::snapshot::{FamilyView, HistogramValue, Point, Value};
 
-use super::{Layout, Number, REMOVED_BITS, Storage, Total, sum_of};
+use super::{Layout, NumberKind, REMOVED_BITS, Storage, Total, sum_of};
 use crate::series::thread::{POOL, Pin};
 use crate::series::{Series, State};
 use crate::sync::pool::{Barrier, Block};
@@ -133,11 +133,11 @@ impl View {
     }
 }
 
-fn value_of(number: Number, bits: u64, before: u64) -> Value<'static> {
+fn value_of(number: NumberKind, bits: u64, before: u64) -> Value<'static> {
     match number {
-        Number::U64 => Value::U64(bits.wrapping_sub(before)),
-        Number::I64 => Value::I64(bits.wrapping_sub(before).cast_signed()),
-        Number::F64 => Value::F64(f64::from_bits(bits) - f64::from_bits(before)),
+        NumberKind::U64 => Value::U64(bits.wrapping_sub(before)),
+        NumberKind::I64 => Value::I64(bits.wrapping_sub(before).cast_signed()),
+        NumberKind::F64 => Value::F64(f64::from_bits(bits) - f64::from_bits(before)),
     }
 }
 

@@ -18,7 +18,7 @@ use barograph_tracing::instrument::OTHER;
 use barograph_tracing::instrument::OperationSpan;
 
 /// A request whose response a client is waiting for.
-pub struct Exchange {
+pub struct HttpClientExchange {
     recorder: Arc<Recorder>,
     span: OperationSpan,
     start: Stopwatch,
@@ -35,7 +35,7 @@ pub struct Exchange {
     ended: bool,
 }
 
-impl Exchange {
+impl HttpClientExchange {
     /// Begins one attempt. Returns none for requests that are not recorded.
     ///
     /// The current span is the parent of the new one.
@@ -64,7 +64,7 @@ impl Exchange {
         {
             host.insert(HOST, value.clone());
         }
-        Some(Exchange {
+        Some(HttpClientExchange {
             recorder: recorder.clone(),
             span,
             start: Stopwatch::start(),
@@ -129,7 +129,7 @@ impl Exchange {
     }
 }
 
-impl lifecycle::Exchange for Exchange {
+impl lifecycle::Exchange for HttpClientExchange {
     fn enter(&self) -> impl Sized + '_ {
         self.span.enter()
     }
@@ -159,7 +159,7 @@ impl lifecycle::Exchange for Exchange {
     }
 }
 
-impl Drop for Exchange {
+impl Drop for HttpClientExchange {
     fn drop(&mut self) {
         if !self.ended {
             self.record(End::of_drop());

@@ -10,7 +10,7 @@ use reqwest_middleware::{Error, Middleware, Next};
 
 use super::HttpClientLayer;
 use super::attempts::Attempts;
-use super::exchange::Exchange;
+use super::exchange::HttpClientExchange;
 use super::recorder::Recorder;
 use crate::http::url::Server;
 use crate::lifecycle::{Exchange as _, Layers, Nested, ResponseFuture};
@@ -75,7 +75,7 @@ impl Middleware for HttpClientMiddleware {
         parts.headers = std::mem::take(request.headers_mut());
         extensions.get_or_insert_default::<Attempts>();
         parts.extensions = extensions.clone();
-        let exchange = Exchange::begin(&self.recorder, &parts);
+        let exchange = HttpClientExchange::begin(&self.recorder, &parts);
         let exchange = exchange.map(|exchange| exchange.with_errors(error_type));
         let sent = {
             let _entered = exchange.as_ref().map(|exchange| exchange.enter());

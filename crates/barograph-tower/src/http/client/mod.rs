@@ -73,10 +73,10 @@ pub use service::HttpClient;
 use crate::lifecycle;
 
 /// The body of a response; the request is recorded when it ends.
-pub type ResponseBody<B> = lifecycle::ResponseBody<B, exchange::Exchange>;
+pub type HttpClientResponseBody<B> = lifecycle::ResponseBody<B, exchange::HttpClientExchange>;
 
 /// The future of a response to a request that is recorded.
-pub type ResponseFuture<F> = lifecycle::ResponseFuture<F, exchange::Exchange>;
+pub type HttpClientResponseFuture<F> = lifecycle::ResponseFuture<F, exchange::HttpClientExchange>;
 
 /// Returns a layer that records into the global registry.
 pub fn layer() -> HttpClientLayer {

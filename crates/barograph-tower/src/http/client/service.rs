@@ -8,9 +8,9 @@ use http::{Request, Response};
 use http_body::Body;
 use tower_service::Service;
 
-use super::exchange::Exchange;
+use super::exchange::HttpClientExchange;
 use super::recorder::Recorder;
-use super::{ResponseBody, ResponseFuture};
+use super::{HttpClientResponseBody, HttpClientResponseFuture};
 use crate::http::url::Server;
 use crate::lifecycle::{Exchange as _, Nested};
 use barograph_tracing::instrument::ReceivedContext;
@@ -43,15 +43,15 @@ where
     S: Service<Request<Q>, Response = Response<B>, Error: 'static>,
     B: Body,
 {
-    type Response = Response<ResponseBody<B>>;
+    type Response = Response<HttpClientResponseBody<B>>;
     type Error = S::Error;
-    type Future = ResponseFuture<S::Future>;
+    type Future = HttpClientResponseFuture<S::Future>;
 
     fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
         self.inner.poll_ready(cx)
     }
 
-    fn call(&mut self, request: Request<Q>) -> ResponseFuture<S::Future> {
+    fn call(&mut self, request: Request<Q>) -> HttpClientResponseFuture<S::Future> {
         let (mut parts, body) = request.into_parts();
         let marked = self
             .recorder
@@ -59,18 +59,18 @@ where
             .mark::<HttpClient<()>>(&mut parts.extensions);
         if let Err(Nested) = marked {
             let inner = self.inner.call(Request::from_parts(parts, body));
-            return ResponseFuture::new(inner, ReceivedContext::default(), None);
+            return HttpClientResponseFuture::new(inner, ReceivedContext::default(), None);
         }
-        let exchange = Exchange::begin(&self.recorder, &parts);
+        let exchange = HttpClientExchange::begin(&self.recorder, &parts);
         let inner = {
-            let _entered = exchange.as_ref().map(Exchange::enter);
+            let _entered = exchange.as_ref().map(HttpClientExchange::enter);
             let server = Server::of(&parts.uri, &parts.headers);
             if self.recorder.injects(server.address) {
                 self.recorder.inject(&mut parts.headers);
             }
             self.inner.call(Request::from_parts(parts, body))
         };
-        ResponseFuture::new(inner, ReceivedContext::default(), exchange)
+        HttpClientResponseFuture::new(inner, ReceivedContext::default(), exchange)
     }
 }
 
