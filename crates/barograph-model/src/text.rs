@@ -29,6 +29,18 @@ pub fn is_invisible(character: char) -> bool {
         )
 }
 
+/// Escapes text into one line, so that a terminal does not interpret control characters.
+pub fn one_line(text: &str) -> String {
+    let mut line = String::with_capacity(text.len());
+    for char in text.chars() {
+        match char {
+            '"' | '\'' | '\\' => line.push(char),
+            char => line.extend(char.escape_debug()),
+        }
+    }
+    line
+}
+
 /// Returns a count with the word for what is counted, as in "1 span" or "2 spans".
 ///
 /// ```
@@ -103,5 +115,11 @@ mod tests {
         ] {
             assert!(!is_invisible(character), "{character:?}");
         }
+    }
+
+    #[test]
+    fn a_line_is_one_line() {
+        let line = one_line("a\"b\\'\n\u{1b}[31m\u{202e}é");
+        assert_eq!(line, r#"a"b\'\n\u{1b}[31m\u{202e}é"#);
     }
 }

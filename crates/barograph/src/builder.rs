@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::process::ProcessSource;
+use barograph_config::{Config, Notice};
 use barograph_core::exemplar::ExemplarFilter;
 use barograph_core::process;
 use barograph_core::propagation;
@@ -21,13 +21,14 @@ use barograph_tracing::sampling::Sampler;
 use barograph_tracing::sampling::tail::TailSampling;
 
 use crate::admin::{Admin, Hosts, Routes};
-use crate::config::Config;
 use crate::diagnostics;
 use crate::error::StartError;
 use crate::exit::EXIT_TIMEOUT;
+#[cfg(feature = "otlp")]
 use crate::exports;
 use crate::listen::{Listening, listen};
 use crate::page::Pages;
+use crate::process::ProcessSource;
 use crate::push::Pushes;
 #[cfg(feature = "otlp")]
 use crate::push::{Need, Push};
@@ -432,7 +433,7 @@ impl Builder {
         let mut config = Config::read(&*self.lookup);
         #[cfg(feature = "otlp")]
         if let Some(endpoint) = &self.otlp {
-            exports::push_to(&mut config.otlp, endpoint)?;
+            exports::push_to(&mut config.exporters, endpoint)?;
         }
         self.allowed_hosts.append(&mut config.allowed_hosts);
         self.allowed_hosts
@@ -467,6 +468,7 @@ impl Builder {
             if self.process == Part::On {
                 sources.push(Arc::new(ProcessSource::new()));
             }
+            #[cfg(feature = "otlp")]
             exports::add(&mut self.pushes, &mut config);
             sources.extend(self.pushes.accounts());
             pushes = self.pushes;
@@ -484,14 +486,15 @@ impl Builder {
         if subscriber_owner != SubscriberOwner::Printing {
             self.heard.lines = ConsoleOutput::Off;
         }
-        let (layers, heard) = subscriber::layers(self.heard, &mut config, &pushes, span_metrics);
+        let propagators = config.signals.propagators.take().or(self.propagators);
+        let (layers, heard) = subscriber::layers(self.heard, config.signals, &pushes, span_metrics);
         let pages = pages.map(|(pages, own)| {
             own.watch(heard.stats());
             admin_own = Some(own);
             pages
         });
         let readiness = Readiness::new();
-        let is_served = config.otlp.metrics.is_served();
+        let is_served = config.exporters.metrics.is_served();
         let served = pages.clone().filter(|_| is_served);
         if let (Some(own), true) = (&admin_own, is_late) {
             own.admin_failed(AdminFailure::Listen);
@@ -516,10 +519,10 @@ impl Builder {
             SubscriberOwner::Printing | SubscriberOwner::Silent => match layers.install() {
                 true => subscriber_owner,
                 // Another thread has set a subscriber meanwhile.
-                false => heard_by(),
+                false => SubscriberOwner::of_installed(),
             },
         };
-        set_globals(&mut config, self.propagators);
+        set_globals(propagators, config.known_methods, &config.notices);
         let pushing = ready.run()?;
         if self.start_line == Part::On {
             let line = StartLine {
@@ -557,35 +560,31 @@ impl Builder {
 fn subscriber_owner(subscriber: Part, lines: ConsoleOutput) -> SubscriberOwner {
     match subscriber {
         Part::Off => SubscriberOwner::Service,
-        Part::On if subscriber::is_subscriber_set() => heard_by(),
+        Part::On if subscriber::is_subscriber_set() => SubscriberOwner::of_installed(),
         Part::On if lines == ConsoleOutput::Off => SubscriberOwner::Silent,
         Part::On => SubscriberOwner::Printing,
     }
 }
 
-/// Returns whether the installed subscriber is that of an earlier telemetry or the service's.
-fn heard_by() -> SubscriberOwner {
-    match diagnostics::is_ours() {
-        true => SubscriberOwner::Earlier,
-        false => SubscriberOwner::Somebody,
-    }
-}
-
 /// Sets the process-wide values, and logs those that cannot be set and the notices about variables.
-fn set_globals(config: &mut Config, propagators: Option<Propagators>) {
+fn set_globals(
+    propagators: Option<Propagators>,
+    known_methods: Option<Vec<String>>,
+    notices: &[Notice],
+) {
     // Also where telemetry is disabled: a service propagates the contexts it receives.
-    if let Some(propagators) = config.events.propagators.take().or(propagators)
+    if let Some(propagators) = propagators
         && propagation::set_propagators(propagators).is_err()
     {
         diagnostics::warn(&"propagators were set before; the first ones stay in effect");
     }
-    if let Some(methods) = config.known_methods.take()
+    if let Some(methods) = known_methods
         && http::set_known_methods(methods).is_err()
     {
         diagnostics::warn(&"known HTTP methods were set before; the first ones stay in effect");
     }
     subscriber::log_reports();
-    for notice in &config.notices {
+    for notice in notices {
         diagnostics::warn(notice);
     }
 }

@@ -20,6 +20,7 @@ use std::thread;
 use std::time::Duration;
 
 use barograph_model::suppression;
+use barograph_model::text::one_line;
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Metadata, Subscriber, dispatcher};
 use tracing_subscriber::filter::{FilterFn, filter_fn};
@@ -151,26 +152,3 @@ impl<S: Subscriber> Layer<S> for Witness {
 
 /// True once a message was printed on stderr.
 static HAS_PRINTED: AtomicBool = AtomicBool::new(false);
-
-/// Escapes text into one line, so that a terminal does not interpret control characters.
-pub(crate) fn one_line(text: &str) -> String {
-    let mut line = String::with_capacity(text.len());
-    for char in text.chars() {
-        match char {
-            '"' | '\'' | '\\' => line.push(char),
-            char => line.extend(char.escape_debug()),
-        }
-    }
-    line
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_line_is_one_line() {
-        let line = one_line("a\"b\\'\n\u{1b}[31m\u{202e}é");
-        assert_eq!(line, r#"a"b\'\n\u{1b}[31m\u{202e}é"#);
-    }
-}

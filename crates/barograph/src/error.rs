@@ -5,6 +5,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
+use barograph_config::{HOST, PORT};
 use barograph_core::spec::RegisterError;
 use barograph_core::stats::LabelsRefused;
 #[cfg(feature = "otlp")]
@@ -204,11 +205,6 @@ fn with_causes(error: &dyn StdError, f: &mut fmt::Formatter<'_>) -> fmt::Result 
     }
     Ok(())
 }
-
-/// The variable that chooses the host of the pages.
-pub(crate) const HOST: &str = "OTEL_EXPORTER_PROMETHEUS_HOST";
-/// The variable that chooses the port of the pages.
-pub(crate) const PORT: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
 
 #[cfg(test)]
 mod tests {

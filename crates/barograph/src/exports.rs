@@ -2,56 +2,52 @@
 
 use std::time::Duration;
 
-use barograph_encode::otlp::{Encoding, Signal, Temporalities};
+use barograph_config::otlp::{Endpoint, Proxies, PushConfig, Receiver};
+use barograph_config::signals::Signals;
+use barograph_config::{Config, Exporter, Exporters, Notice};
+use barograph_encode::otlp::{Encoding, Signal};
 use barograph_encode::zipkin::DEFAULT_ENDPOINT;
 use barograph_export::Transport;
 use barograph_export::client::{
-    Client, ClientConfig, InvalidClient, InvalidUrl, Protocol, ProxyConfig, TlsConfig,
+    Client, ClientConfig, InvalidClient, InvalidUrl, ProxyConfig, TlsConfig,
 };
-use barograph_export::journal::JournalConfig;
 
-use crate::config::Config;
 use crate::console::Console;
-use crate::env::Notice;
 use crate::error::StartError;
-use crate::events_env::Events;
-use crate::otlp_env::endpoint::{Bare, Endpoint, Reading, Stands};
-use crate::otlp_env::proxy::Proxies;
-use crate::otlp_env::receiver::Receiver;
-use crate::otlp_env::{Otlp, Temporality};
 use crate::push::{Need, Push, Pushes};
 
 /// Adds all configured pushes. A receiver that cannot be used is left out, with a notice: no variable
 /// keeps a service from starting.
 pub(crate) fn add(pushes: &mut Pushes, config: &mut Config) {
     let Config {
-        otlp,
-        events,
+        exporters,
+        signals,
         notices,
         ..
     } = config;
-    match otlp.journal.is_required {
+    let config = &exporters.push;
+    match config.persistent_queue.is_required {
         Some(true) => pushes.need_persistent_queues(Need::Required),
         Some(false) => pushes.need_persistent_queues(Need::Optional),
         None => {}
     }
-    for (signal, export) in otlp.exports() {
-        let times = |push, request| with_times(push, signal, otlp, events, request);
+    for (signal, export) in exporters.signals() {
+        let times = |push, request| with_times(push, signal, config, signals, request);
         if export.is_pushed()
             && let Some((client, encoding)) =
-                client(signal, &export.receiver, &otlp.proxies, notices)
+                client(signal, &export.receiver, &config.proxies, notices)
         {
             let push = push_of(signal, "otlp", client).with_encoding(encoding);
             let push = times(push, export.receiver.timeout);
-            pushes.add(with_journal(push, otlp, signal.as_str()));
+            pushes.add(with_persistent_queue(push, config, signal.as_str()));
         }
-        if export.is_for_zipkin()
-            && let Some(client) = zipkin(otlp, notices)
+        if export.is_chosen(Exporter::Zipkin)
+            && let Some(client) = zipkin(config, notices)
         {
-            let push = times(Push::zipkin_spans("zipkin", client), otlp.zipkin.timeout);
-            pushes.add(with_journal(push, otlp, "zipkin"));
+            let push = times(Push::zipkin_spans("zipkin", client), config.zipkin.timeout);
+            pushes.add(with_persistent_queue(push, config, "zipkin"));
         }
-        if export.is_printed() {
+        if export.is_chosen(Exporter::Console) {
             let push = push_of(signal, "console", Console::new(signal));
             pushes.add(times(push.with_encoding(Encoding::Json), None));
         }
@@ -59,14 +55,14 @@ pub(crate) fn add(pushes: &mut Pushes, config: &mut Config) {
 }
 
 /// Pushes to an endpoint that the program set, unless the environment sets one.
-pub(crate) fn push_to(otlp: &mut Otlp, endpoint: &str) -> Result<(), StartError> {
-    let exports = [
-        (Signal::Metrics, &mut otlp.metrics),
-        (Signal::Traces, &mut otlp.traces),
-        (Signal::Logs, &mut otlp.logs),
+pub(crate) fn push_to(exporters: &mut Exporters, endpoint: &str) -> Result<(), StartError> {
+    let receivers = [
+        (Signal::Metrics, &mut exporters.metrics.receiver),
+        (Signal::Traces, &mut exporters.traces.receiver),
+        (Signal::Logs, &mut exporters.logs.receiver),
     ];
-    for (signal, export) in exports {
-        let given = export.push_by_default(signal, endpoint);
+    for (signal, receiver) in receivers {
+        let given = receiver.set_default_endpoint(signal, endpoint);
         given.map_err(|InvalidUrl { url, expected }| StartError::Endpoint {
             endpoint: url,
             expected,
@@ -103,17 +99,11 @@ fn client(
     Some((client, protocol.encoding()))
 }
 
-fn zipkin(otlp: &Otlp, notices: &mut Vec<Notice>) -> Option<Client> {
-    let reading = Reading {
-        signal: Signal::Traces,
-        protocol: Protocol::Zipkin,
-        stands: Stands::ForOne,
-        bare: Bare::Secure,
-    };
-    let local = || Endpoint::parse(DEFAULT_ENDPOINT, reading).ok();
-    let endpoint = otlp.zipkin.endpoint.clone().or_else(local)?;
-    let config = endpoint.config().with_proxy(proxy(&otlp.proxies));
-    made(Signal::Traces, config, &endpoint, notices)
+fn zipkin(config: &PushConfig, notices: &mut Vec<Notice>) -> Option<Client> {
+    let local = || Endpoint::zipkin(DEFAULT_ENDPOINT).ok();
+    let endpoint = config.zipkin.endpoint.clone().or_else(local)?;
+    let client = endpoint.config().with_proxy(proxy(&config.proxies));
+    made(Signal::Traces, client, &endpoint, notices)
 }
 
 /// Creates a client, and adds the notices about it.
@@ -155,15 +145,12 @@ fn made(
         .ok()
 }
 
-fn with_journal(push: Push, otlp: &Otlp, name: &str) -> Push {
-    let Some(directory) = &otlp.journal.directory else {
-        return push;
-    };
-    let mut config = JournalConfig::new();
-    if let Some(bytes) = otlp.journal.max_bytes {
-        config = config.with_max_bytes(bytes);
+fn with_persistent_queue(push: Push, config: &PushConfig, name: &str) -> Push {
+    let queue = &config.persistent_queue;
+    match &queue.directory {
+        Some(directory) => push.with_journal(directory.join(name), queue.config.clone()),
+        None => push,
     }
-    push.with_journal(directory.join(name), config)
 }
 
 fn config(receiver: &Receiver, endpoint: &Endpoint, proxies: &Proxies) -> ClientConfig {
@@ -191,7 +178,7 @@ fn proxy(proxies: &Proxies) -> ProxyConfig {
     if let Some(http) = &proxies.http {
         proxy = proxy.with_http(http.url());
     }
-    if let Some(hosts) = &proxies.none_for {
+    if let Some(hosts) = &proxies.no_proxy {
         proxy = proxy.with_no_proxy(hosts);
     }
     proxy
@@ -200,29 +187,20 @@ fn proxy(proxies: &Proxies) -> ProxyConfig {
 fn with_times(
     push: Push,
     signal: Signal,
-    otlp: &Otlp,
-    events: &Events,
+    config: &PushConfig,
+    signals: &Signals,
     request: Option<Duration>,
 ) -> Push {
-    let (interval, timeout, batch) = match signal {
-        Signal::Metrics => (otlp.interval, otlp.timeout, None),
-        Signal::Traces => (
-            events.spans.delay,
-            events.spans.timeout,
-            Some(&events.spans),
-        ),
-        Signal::Logs => (events.logs.delay, events.logs.timeout, Some(&events.logs)),
+    let batch = match signal {
+        Signal::Metrics => {
+            let push = push.with_temporalities(config.temporalities);
+            return push.with_times(config.metric_interval, config.metric_timeout, request);
+        }
+        Signal::Traces => &signals.spans,
+        Signal::Logs => &signals.logs,
     };
-    let temporalities = match otlp.temporality {
-        Some(Temporality::Delta) => Temporalities::DELTA,
-        Some(Temporality::LowMemory) => Temporalities::LOW_MEMORY,
-        Some(Temporality::Cumulative) | None => Temporalities::CUMULATIVE,
-    };
-    let push = match batch {
-        Some(batch) => push.with_queue(batch.queue(), batch.batch()),
-        None => push.with_temporalities(temporalities),
-    };
-    push.with_times(interval, timeout, request)
+    let push = push.with_queue(batch.queue(), batch.batch());
+    push.with_times(batch.delay, batch.timeout, request)
 }
 
 #[cfg(test)]
@@ -243,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_in_plain_text_are_told_about() {
+    fn credentials_in_plaintext_add_a_notice() {
         let key = ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=k");
         let tenant = ("OTEL_EXPORTER_OTLP_HEADERS", "X-Scope-OrgID=t,User-Agent=u");
         for (endpoint, header, told) in [
@@ -277,7 +255,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_that_is_not_there_yet_is_looked_for_again() {
+    fn a_missing_certificate_adds_a_notice_and_is_read_again_later() {
         let (notices, pushed) = added(&[
             ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c:4318"),
             ("OTEL_EXPORTER_OTLP_CERTIFICATE", "/absent/ca.pem"),

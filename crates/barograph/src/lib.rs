@@ -36,16 +36,7 @@
 mod error;
 mod stderr;
 mod diagnostics;
-mod env;
 mod resource;
-#[cfg(feature = "otlp")]
-mod otlp_env;
-#[cfg(not(feature = "otlp"))]
-#[path = "no_otlp_env.rs"]
-mod otlp_env;
-#[cfg_attr(not(feature = "otlp"), allow(dead_code, reason = "it is read to tell"))]
-mod events_env;
-mod config;
 mod listen;
 #[cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 mod supervise;
@@ -64,9 +55,6 @@ mod push;
 #[cfg(feature = "otlp")]
 mod console;
 #[cfg(feature = "otlp")]
-mod exports;
-#[cfg(not(feature = "otlp"))]
-#[path = "no_exports.rs"]
 mod exports;
 mod reload_layer;
 mod subscriber;

@@ -4,9 +4,9 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
 use std::sync::Arc;
 
-use crate::config::Config;
-use crate::env::Notice;
-use crate::error::{HOST, PORT, StartError};
+use barograph_config::{Config, HOST, Notice, PORT};
+
+use crate::error::StartError;
 
 /// A listener for the pages, or an address to bind later.
 #[derive(Debug)]

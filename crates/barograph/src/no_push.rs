@@ -14,7 +14,7 @@ use barograph_tracing::log::LogSink;
 use barograph_tracing::trace::{SpanSink, TraceHandle};
 
 use crate::error::StartError;
-use crate::self_metrics::Own;
+use crate::self_metrics::SelfMetrics;
 
 #[derive(Default)]
 pub(crate) struct Pushes {}
@@ -36,7 +36,7 @@ impl Pushes {
         Arc::default()
     }
 
-    pub(crate) fn tell_left_out(&mut self, _own: &Arc<Own>) {}
+    pub(crate) fn tell_left_out(&mut self, _own: &Arc<SelfMetrics>) {}
 
     pub(crate) fn accounts(&self) -> Option<Arc<dyn Source>> {
         None

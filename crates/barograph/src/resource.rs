@@ -1,21 +1,13 @@
 //! The resource: the attributes of this process.
 
+use barograph_config::EnvResource;
 use barograph_model::resource::Resource;
 use uuid::Uuid;
-
-use crate::env::percent_decode;
 
 /// The service name and attributes that the program sets.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ProgramResource {
     pub(crate) name: String,
-    pub(crate) attributes: Vec<(String, String)>,
-}
-
-/// The service name and attributes that the environment sets.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct EnvResource {
-    pub(crate) name: Option<String>,
     pub(crate) attributes: Vec<(String, String)>,
 }
 
@@ -50,22 +42,6 @@ pub(crate) fn resource(own: &ProgramResource, outside: &EnvResource) -> Resource
         .with("telemetry.sdk.version", env!("CARGO_PKG_VERSION"))
 }
 
-/// Parses `key=value,key=value`, percent-encoded like W3C baggage; the last value of a key applies.
-/// None if any part is invalid: half a resource would be a wrong one.
-///
-/// Source: OpenTelemetry resource SDK, "Specifying resource information via an environment
-/// variable".
-pub(crate) fn parse_attributes(text: &str) -> Option<Vec<(String, String)>> {
-    let members = text.split(',').filter(|member| !member.trim().is_empty());
-    let attribute = |member: &str| {
-        let (key, value) = member.split_once('=')?;
-        let key = percent_decode(key.trim())?;
-        let value = percent_decode(value.trim())?;
-        (!key.trim().is_empty()).then_some((key, value))
-    };
-    members.map(attribute).collect()
-}
-
 /// The attribute with the service's name.
 pub(crate) const NAME: &str = "service.name";
 /// The attribute with the service's version.
@@ -85,36 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn attributes_are_read_as_baggage_is() {
-        for (text, expected) in [
-            ("", Some(vec![])),
-            ("a=1", Some(pairs(&[("a", "1")]))),
-            (" a = 1 , b= 2", Some(pairs(&[("a", "1"), ("b", "2")]))),
-            ("a=1,", Some(pairs(&[("a", "1")]))),
-            ("a=x%2Cy%3Dz", Some(pairs(&[("a", "x,y=z")]))),
-            ("a=%C3%A9", Some(pairs(&[("a", "é")]))),
-            ("a=é", Some(pairs(&[("a", "é")]))),
-            ("a=b=c", Some(pairs(&[("a", "b=c")]))),
-            ("a=", Some(pairs(&[("a", "")]))),
-            ("a=1+2", Some(pairs(&[("a", "1+2")]))),
-            ("a%20b=1", Some(pairs(&[("a b", "1")]))),
-            ("a", None),
-            ("=1", None),
-            ("%20=1", None),
-            ("a=1,a=2", Some(pairs(&[("a", "1"), ("a", "2")]))),
-            ("a=%", None),
-            ("a=%2", None),
-            ("a=%zz", None),
-            ("a=%+1", None),
-            ("a=%FF", None),
-            ("good=1,bad", None),
-        ] {
-            assert_eq!(parse_attributes(text), expected, "{text:?}");
-        }
-    }
-
-    #[test]
-    fn the_outside_beats_the_program_and_the_name_beats_the_attributes() {
+    fn the_environment_precedes_the_program_and_the_name_precedes_the_attributes() {
         let own = ProgramResource {
             name: "shop".into(),
             attributes: pairs(&[(VERSION, "1.0"), ("region", "eu")]),
@@ -133,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn a_blank_name_names_nobody() {
+    fn a_blank_name_counts_as_unset() {
         for (own, outside, attribute, expected) in [
             ("shop", None, None, "shop"),
             (" shop ", None, None, "shop"),
@@ -160,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn every_start_has_an_instance_id_of_its_own() {
+    fn every_start_gets_a_unique_instance_id() {
         let start = || resource(&ProgramResource::default(), &EnvResource::default());
         let (first, second) = (start(), start());
         assert_eq!(first.value(NAME), Some(UNKNOWN));

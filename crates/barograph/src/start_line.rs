@@ -3,9 +3,10 @@
 use std::fmt;
 use std::net::SocketAddr;
 
+use barograph_config::DISABLED;
 use barograph_encode::otlp::Signal;
 
-use crate::config::DISABLED;
+use crate::diagnostics;
 
 /// The start line. It is one line for every service name.
 #[derive(Clone, Copy)]
@@ -33,6 +34,16 @@ pub(crate) enum SubscriberOwner {
     Earlier,
     /// The service, by its own choice.
     Service,
+}
+
+impl SubscriberOwner {
+    /// Returns the owner of the subscriber that is installed: earlier telemetry, or the service.
+    pub(crate) fn of_installed() -> Self {
+        match diagnostics::is_ours() {
+            true => SubscriberOwner::Earlier,
+            false => SubscriberOwner::Somebody,
+        }
+    }
 }
 
 impl fmt::Display for StartLine<'_> {

@@ -9,16 +9,15 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
+use barograph_config::signals::Signals;
 use barograph_core::report;
 use barograph_model::suppression;
-use barograph_tracing::filter::{Filter, InvalidFilter, LevelHandle};
-use barograph_tracing::log::{
-    Colors, ConsoleWriter, Format, LogLayer, LogLimits, RateLimit, TerminalLayer,
-};
+use barograph_tracing::filter::{Filter, LevelHandle};
+use barograph_tracing::log::{Colors, ConsoleWriter, Format, LogLayer, RateLimit, TerminalLayer};
 use barograph_tracing::redact::Redaction;
 use barograph_tracing::sampling::Sampler;
 use barograph_tracing::sampling::tail::TailSampling;
-use barograph_tracing::trace::{Events, SpanLimits, SpanMetrics, TraceHandle, TraceLayer};
+use barograph_tracing::trace::{Events, SpanMetrics, TraceHandle, TraceLayer};
 use tracing::subscriber::NoSubscriber;
 use tracing::{Subscriber, dispatcher};
 use tracing_subscriber::Layer;
@@ -26,11 +25,7 @@ use tracing_subscriber::filter::FilterExt;
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::registry::LookupSpan;
 
-use crate::config::Config;
 use crate::diagnostics::{self, Witness, hide_probe};
-use crate::env::Notice;
-use crate::events_env::limits::Limits;
-use crate::events_env::output::{self, Output};
 use crate::push::Pushes;
 use crate::reload_layer::ReloadLayer;
 use crate::self_metrics::SignalStats;
@@ -109,24 +104,14 @@ pub struct Filters {
 /// Builds the layers.
 pub(crate) fn layers(
     options: SubscriberOptions,
-    config: &mut Config,
+    config: Signals,
     pushes: &Pushes,
     metrics: Option<SpanMetrics>,
 ) -> (Layers, InstalledLayers) {
-    let Config {
-        events: config,
-        notices,
-        ..
-    } = config;
-    let Output {
-        lines,
-        spans,
-        records,
-        ..
-    } = &config.output;
-    let lines_of = filter(notices, output::LINES, lines.as_deref());
-    let spans_of = filter(notices, output::SPANS, spans.as_deref());
-    let records_of = filter(notices, output::RECORDS, records.as_deref());
+    let info = || Filter::level(tracing::level_filters::LevelFilter::INFO);
+    let lines_of = config.filters.lines.unwrap_or_else(info);
+    let spans_of = config.filters.spans.unwrap_or_else(info);
+    let records_of = config.filters.records.unwrap_or_else(info);
     let filters = Filters {
         spans: spans_of.handle(),
         records: records_of.handle(),
@@ -137,17 +122,17 @@ pub(crate) fn layers(
         EventDestination::One if !outlets.is_empty() => Events::AsLogs,
         EventDestination::One | EventDestination::Both => Events::InSpans,
     };
-    let keep = std::mem::take(&mut config.keep).or(options.keep);
+    let keep = config.tail_sampling.or(options.keep);
     let keep = keep.filter(|_| metrics.is_some());
     // Where telemetry is disabled there are no metrics, and no spans.
     let trace = metrics.map(|metrics| {
         let mut builder = TraceLayer::builder(pushes.spans())
-            .with_limits(span_limits(&config.limits))
+            .with_limits(config.span_limits)
             .with_redaction(options.redaction.clone())
             .with_metrics(metrics)
             .with_events(events);
-        if let Some(sampler) = &config.sampler {
-            builder = builder.with_sampler(sampler.clone());
+        if let Some(sampler) = config.sampler {
+            builder = builder.with_sampler(sampler);
         } else if let Some(sampler) = options.sampler {
             builder = builder.with_sampler(sampler);
         }
@@ -159,7 +144,7 @@ pub(crate) fn layers(
     let heard_of_spans = trace.as_ref().map(TraceLayer::handle);
     let record = (!outlets.is_empty()).then(|| {
         let builder = LogLayer::builder(outlets)
-            .with_limits(log_limits(&config.limits))
+            .with_limits(config.log_limits)
             .with_redaction(options.redaction.clone());
         match options.rate {
             Some(rate) => builder.with_rate_limit(rate).build(),
@@ -168,7 +153,7 @@ pub(crate) fn layers(
     });
     let suppressed = record.is_some().then(|| pushes.suppressed_records());
     let terminal = match options.lines {
-        ConsoleOutput::Printed => terminal(&config.output, options.redaction, options.rate),
+        ConsoleOutput::Printed => terminal(config.format, options.redaction, options.rate),
         ConsoleOutput::Off => None,
     };
     let layers = Layers {
@@ -302,32 +287,15 @@ pub(crate) fn log_reports() {
     report::set_hook(|report| diagnostics::warn_without_waiting(&report.message));
 }
 
-/// Returns the requested filter; `info` where none is set, or an invalid one.
-fn filter(notices: &mut Vec<Notice>, variable: &'static str, directives: Option<&str>) -> Filter {
-    let info = || Filter::level(tracing::level_filters::LevelFilter::INFO);
-    let Some(directives) = directives else {
-        return info();
-    };
-    directives.parse().unwrap_or_else(|error: InvalidFilter| {
-        notices.push(Notice::ignored(variable, directives, error.expected()));
-        info()
-    })
-}
-
 /// Starts the terminal, whose lines are written by its own thread.
 fn terminal(
-    output: &Output,
+    format: Format,
     redaction: Redaction,
     rate: Option<RateLimit>,
 ) -> Option<ConsoleWriter> {
-    let colors = match io::stderr().is_terminal() && !output.is_plain {
-        true => Colors::On,
-        false => Colors::Off,
-    };
-    let format = match output.format {
-        Some(output::Format::Json) => Format::Json,
-        Some(output::Format::TracingJson) => Format::SubscriberJson,
-        Some(output::Format::Pretty) | None => Format::Pretty(colors),
+    let format = match format {
+        Format::Pretty(_) if !io::stderr().is_terminal() => Format::Pretty(Colors::Off),
+        format => format,
     };
     let mut builder = ConsoleWriter::builder()
         .with_format(format)
@@ -354,28 +322,6 @@ fn terminal(
             None
         }
     }
-}
-
-fn span_limits(limits: &Limits) -> SpanLimits {
-    let mut all = SpanLimits::default();
-    set(&mut all.value_length, limits.span_value_length);
-    set(&mut all.attributes, limits.span_attributes);
-    set(&mut all.events, limits.span_events);
-    set(&mut all.links, limits.span_links);
-    set(&mut all.event_attributes, limits.event_attributes);
-    set(&mut all.link_attributes, limits.link_attributes);
-    all
-}
-
-fn log_limits(limits: &Limits) -> LogLimits {
-    let mut all = LogLimits::default();
-    set(&mut all.value_length, limits.log_value_length);
-    set(&mut all.attributes, limits.log_attributes);
-    all
-}
-
-fn set(limit: &mut usize, given: Option<usize>) {
-    *limit = given.unwrap_or(*limit);
 }
 
 impl std::fmt::Debug for Layers {

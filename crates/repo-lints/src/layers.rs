@@ -1,13 +1,14 @@
 //! Crates depend on crates of lower layers only.
 
 /// The layer of each crate, from the lowest on. Crates of one layer do not depend on each other.
-pub const LAYERS: [(&str, u32); 10] = [
+pub const LAYERS: [(&str, u32); 11] = [
     ("barograph-model", 0),
     ("barograph-macros", 0),
     ("barograph-core", 1),
     ("barograph-encode", 1),
     ("barograph-export", 2),
     ("barograph-tracing", 2),
+    ("barograph-config", 3),
     ("barograph-kafka", 3),
     ("barograph-tower", 3),
     ("test-support", 3),

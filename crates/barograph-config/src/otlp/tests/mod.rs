@@ -4,39 +4,43 @@ mod endpoints;
 
 use std::collections::BTreeMap;
 
-use barograph_export::client::Compression;
+use barograph_encode::otlp::Signal;
+use barograph_export::client::{Compression, Protocol};
 
-use super::endpoint::Endpoint;
-use super::proxy::Proxy;
 use super::*;
+use crate::exporters::{Exporter, Exporters, SignalExporters};
 
 /// Returns the configuration read from these variables, and the notices.
-fn read(variables: &[(&str, &str)]) -> (Otlp, Vec<String>) {
+fn read(variables: &[(&str, &str)]) -> (Exporters, Vec<String>) {
     let variables: BTreeMap<_, _> = variables.iter().copied().collect();
     let lookup = |name: &str| variables.get(name).map(|value| (*value).into());
     let mut environment = Environment::new(&lookup);
-    let otlp = Otlp::read(&mut environment);
+    let otlp = Exporters::read(&mut environment);
     let notices = environment.into_notices();
     (otlp, notices.iter().map(ToString::to_string).collect())
 }
 
 /// Returns the endpoints of metrics, traces and logs, as `Display` shows them.
-fn urls(otlp: &Otlp) -> [Option<String>; 3] {
+fn urls(otlp: &Exporters) -> [Option<String>; 3] {
     let exports = [&otlp.metrics, &otlp.traces, &otlp.logs];
     exports.map(|export| export.receiver.endpoint.as_ref().map(Endpoint::to_string))
 }
 
 #[test]
-fn nothing_said_is_nothing_chosen() {
+fn an_empty_environment_chooses_nothing() {
     let (otlp, notices) = read(&[]);
-    assert_eq!(otlp, Otlp::default());
+    assert_eq!(otlp, Exporters::default());
     assert_eq!(notices, [""; 0]);
-    assert!(otlp.metrics.is_served() && !otlp.metrics.is_pushed() && !otlp.metrics.is_printed());
+    assert!(
+        otlp.metrics.is_served()
+            && !otlp.metrics.is_pushed()
+            && !otlp.metrics.is_chosen(Exporter::Console)
+    );
     assert!(!otlp.traces.is_pushed() && !otlp.logs.is_pushed());
 }
 
 #[test]
-fn an_empty_value_is_none() {
+fn an_empty_value_counts_as_unset() {
     let names = [
         "OTEL_METRICS_EXPORTER",
         "OTEL_EXPORTER_OTLP_ENDPOINT",
@@ -55,7 +59,7 @@ fn an_empty_value_is_none() {
         "BAROGRAPH_PUSH_JOURNAL_REQUIRED",
     ];
     let (otlp, notices) = read(&names.map(|name| (name, "")));
-    assert_eq!(otlp, Otlp::default());
+    assert_eq!(otlp, Exporters::default());
     assert_eq!(notices, [""; 0]);
 }
 
@@ -75,11 +79,11 @@ fn exporters_are_a_list_and_unknown_words_are_left_out() {
         (" , ", None, 0),
     ] {
         let (otlp, notices) = read(&[("OTEL_METRICS_EXPORTER", value)]);
-        assert_eq!(otlp.metrics.exporters, expected, "{value:?}");
+        assert_eq!(otlp.metrics.chosen, expected, "{value:?}");
         assert_eq!(notices.len(), said, "{value:?}: {notices:?}");
     }
     let (otlp, notices) = read(&[("OTEL_LOGS_EXPORTER", "prometheus,otlp")]);
-    assert_eq!(otlp.logs.exporters, Some(vec![Otlp]));
+    assert_eq!(otlp.logs.chosen, Some(vec![Otlp]));
     assert_eq!(
         notices,
         [
@@ -108,13 +112,17 @@ fn an_endpoint_pushes_its_signals_where_no_exporter_is_chosen() {
     ] {
         let (otlp, _) = read(&variables);
         let exports = [&otlp.metrics, &otlp.traces, &otlp.logs];
-        assert_eq!(exports.map(Export::is_pushed), pushed, "{variables:?}");
+        assert_eq!(
+            exports.map(SignalExporters::is_pushed),
+            pushed,
+            "{variables:?}"
+        );
         assert_eq!(otlp.metrics.is_served(), is_served, "{variables:?}");
     }
 }
 
 #[test]
-fn the_signal_s_own_value_wins_and_one_that_makes_no_sense_gives_way() {
+fn the_variable_of_a_signal_takes_precedence_unless_it_is_invalid() {
     let (otlp, notices) = read(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://all"),
         ("OTEL_EXPORTER_OTLP_METRICS_ENDPOINT", "https://own/here"),
@@ -154,7 +162,7 @@ fn the_signal_s_own_value_wins_and_one_that_makes_no_sense_gives_way() {
     assert_eq!(fallen.timeout, Some(Duration::from_secs(7)));
     assert_eq!(own.compression, Some(Compression::None));
     assert_eq!(fallen.compression, Some(Compression::Gzip));
-    let zstd = match cfg!(feature = "zstd") {
+    let zstd = match Compression::Zstd.is_available() {
         true => Compression::Zstd,
         false => Compression::Gzip,
     };
@@ -164,7 +172,11 @@ fn the_signal_s_own_value_wins_and_one_that_makes_no_sense_gives_way() {
     // The headers of one receiver are not sent to another.
     assert_eq!(header_list(own), [("k", "own")]);
     assert_eq!(header_list(fallen), [("k", "all"), ("other", "1")]);
-    let said = if cfg!(feature = "zstd") { 5 } else { 6 };
+    let said = if Compression::Zstd.is_available() {
+        5
+    } else {
+        6
+    };
     assert_eq!(notices.len(), said, "{notices:#?}");
 }
 
@@ -191,7 +203,7 @@ fn header_list(receiver: &Receiver) -> Vec<(&str, &str)> {
 }
 
 #[test]
-fn headers_are_encoded_as_baggage_is() {
+fn headers_are_percent_encoded_pairs() {
     for (text, expected, ignored) in [
         ("a=1", vec![("a", "1")], 0),
         (" a = 1 , b=2,", vec![("a", "1"), ("b", "2")], 0),
@@ -263,7 +275,8 @@ fn no_secret_is_shown() {
     assert_eq!(urls(&otlp)[0].as_deref(), Some("http://c:4317/v1/metrics"));
     assert_eq!(header_list(&otlp.metrics.receiver), [("k", "SECRET")]);
     assert!(
-        otlp.proxies
+        otlp.push
+            .proxies
             .https
             .is_some_and(|p| p.url().contains("SECRET"))
     );
@@ -277,7 +290,7 @@ fn no_secret_is_shown() {
 }
 
 #[test]
-fn a_protocol_that_was_forgotten_is_hinted_at() {
+fn a_notice_suggests_the_protocol_that_fits_the_port() {
     for (endpoint, protocol, is_told) in [
         ("http://c:4317", "", true),
         ("http://c:4317", "http/protobuf", false),
@@ -295,7 +308,7 @@ fn a_protocol_that_was_forgotten_is_hinted_at() {
 }
 
 #[test]
-fn grpc_leaves_paths_out_and_says_so() {
+fn a_notice_says_that_grpc_ignores_paths() {
     for (endpoint, said) in [
         ("http://c:4317", 0),
         ("http://c:4317/", 0),
@@ -316,7 +329,7 @@ fn grpc_leaves_paths_out_and_says_so() {
 }
 
 #[test]
-fn readers_of_metrics_are_told_how() {
+fn metrics_have_an_interval_a_timeout_and_a_temporality() {
     let (otlp, notices) = read(&[
         ("OTEL_METRIC_EXPORT_INTERVAL", "5000"),
         ("OTEL_METRIC_EXPORT_TIMEOUT", "0"),
@@ -329,9 +342,12 @@ fn readers_of_metrics_are_told_how() {
             "base2_exponential_bucket_histogram",
         ),
     ]);
-    assert_eq!(otlp.interval, Some(Duration::from_secs(5)));
-    assert!(otlp.timeout > Some(Duration::from_secs(86_400)), "no limit");
-    assert_eq!(otlp.temporality, Some(Temporality::LowMemory));
+    assert_eq!(otlp.push.metric_interval, Some(Duration::from_secs(5)));
+    assert!(
+        otlp.push.metric_timeout > Some(Duration::from_secs(86_400)),
+        "no limit"
+    );
+    assert_eq!(otlp.push.temporalities, Temporalities::LOW_MEMORY);
     assert_eq!(
         notices,
         [
@@ -383,39 +399,45 @@ fn proxies_have_two_spellings() {
         ),
     ] {
         let (otlp, notices) = read(&variables);
-        assert_eq!(url(otlp.proxies.https), https, "{variables:?}");
-        assert_eq!(url(otlp.proxies.http), http, "{variables:?}");
+        assert_eq!(url(otlp.push.proxies.https), https, "{variables:?}");
+        assert_eq!(url(otlp.push.proxies.http), http, "{variables:?}");
         assert_eq!(notices.len(), said, "{variables:?}");
     }
     for name in ["NO_PROXY", "no_proxy"] {
         let (otlp, _) = read(&[(name, ".example,10.0.0.0/8")]);
         assert_eq!(
-            otlp.proxies.none_for.as_deref(),
+            otlp.push.proxies.no_proxy.as_deref(),
             Some(".example,10.0.0.0/8")
         );
     }
 }
 
 #[test]
-fn the_journal_has_a_place_and_a_size() {
+fn the_persistent_queue_has_a_directory_and_a_size() {
     for (value, expected, said) in [
-        ("1048576", Some(1_048_576), 0),
-        ("0", None, 1),
-        ("-1", None, 1),
-        ("1MiB", None, 1),
+        ("1048576", 1_048_576, 0),
+        ("0", 256 << 20, 1),
+        ("-1", 256 << 20, 1),
+        ("1MiB", 256 << 20, 1),
     ] {
         let (otlp, notices) = read(&[
             ("BAROGRAPH_PUSH_JOURNAL_DIR", "/var/lib/shop"),
             ("BAROGRAPH_PUSH_JOURNAL_MAX_BYTES", value),
         ]);
-        assert_eq!(otlp.journal.directory, Some("/var/lib/shop".into()));
-        assert_eq!(otlp.journal.max_bytes, expected, "{value}");
+        assert_eq!(
+            otlp.push.persistent_queue.directory,
+            Some("/var/lib/shop".into())
+        );
+        assert_eq!(
+            otlp.push.persistent_queue.config.max_bytes, expected,
+            "{value}"
+        );
         assert_eq!(notices.len(), said, "{value}");
     }
 }
 
 #[test]
-fn the_journal_may_be_required() {
+fn the_persistent_queue_may_be_required() {
     for (value, expected, said) in [
         ("true", Some(true), 0),
         ("False", Some(false), 0),
@@ -423,7 +445,7 @@ fn the_journal_may_be_required() {
         ("yes", Some(false), 1),
     ] {
         let (otlp, notices) = read(&[("BAROGRAPH_PUSH_JOURNAL_REQUIRED", value)]);
-        assert_eq!(otlp.journal.is_required, expected, "{value}");
+        assert_eq!(otlp.push.persistent_queue.is_required, expected, "{value}");
         assert_eq!(notices.len(), said, "{value}");
     }
 }

@@ -3,7 +3,7 @@
 use barograph_export::client::ClientConfig;
 use http::{HeaderMap, HeaderName, HeaderValue};
 
-use crate::env::percent_decode;
+use crate::environment::percent_decode;
 
 /// Parses `name=value,name=value`, percent-encoded like W3C baggage; the last value of a name
 /// applies. Also returns the positions of invalid members, which are left out; not their text, which

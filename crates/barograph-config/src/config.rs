@@ -4,45 +4,53 @@ use std::time::Duration;
 
 use barograph_core::exemplar::ExemplarFilter;
 
-use crate::env::{Environment, Lookup, Notice};
-use crate::error::{HOST, PORT};
-use crate::events_env::Events;
-use crate::otlp_env::Otlp;
-use crate::resource::{self, EnvResource};
+use crate::environment::{Environment, Lookup};
+use crate::exporters::Exporters;
+use crate::notice::Notice;
+use crate::resource::EnvResource;
+use crate::signals::Signals;
 
 /// The values of all variables that are read. An unset variable leaves the choice to the program.
-#[derive(Debug, Default)]
-pub(crate) struct Config {
-    pub(crate) disabled: bool,
-    pub(crate) resource: EnvResource,
-    pub(crate) host: Option<String>,
-    pub(crate) port: Option<u16>,
+#[derive(Debug)]
+pub struct Config {
+    /// True if nothing is recorded or exported.
+    pub disabled: bool,
+    /// The service name and resource attributes.
+    pub resource: EnvResource,
+    /// The host of the pages.
+    pub host: Option<String>,
+    /// The port of the pages.
+    pub port: Option<u16>,
     /// The host names by which the pages may be requested on a loopback address.
-    pub(crate) allowed_hosts: Vec<Box<str>>,
-    pub(crate) exemplars: Option<ExemplarFilter>,
-    pub(crate) otlp: Otlp,
-    pub(crate) events: Events,
+    pub allowed_hosts: Vec<Box<str>>,
+    /// The measurements that may become exemplars.
+    pub exemplars: Option<ExemplarFilter>,
+    /// The exporters of each signal, and the settings of pushes.
+    pub exporters: Exporters,
+    /// The configuration of spans, log records and log lines.
+    pub signals: Signals,
     /// The known HTTP methods.
-    pub(crate) known_methods: Option<Vec<String>>,
+    pub known_methods: Option<Vec<String>>,
     /// The time that an exit of the process waits.
-    pub(crate) exit_timeout: Option<Duration>,
-    pub(crate) notices: Vec<Notice>,
+    pub exit_timeout: Option<Duration>,
+    /// The notices about variables, most often about invalid values.
+    pub notices: Vec<Notice>,
 }
 
 impl Config {
-    pub(crate) fn read(lookup: &Lookup<'_>) -> Self {
+    /// Reads all variables.
+    pub fn read(lookup: &Lookup<'_>) -> Self {
         let mut environment = Environment::new(lookup);
-        let attributes = environment.parsed(
-            "OTEL_RESOURCE_ATTRIBUTES",
-            "key=value pairs with commas between them, percent-encoded",
-            resource::parse_attributes,
-        );
+        let resource = EnvResource::read(&mut environment);
+        let disabled = environment.is_true(DISABLED);
+        let exporters = Exporters::read(&mut environment);
+        #[cfg(not(feature = "otlp"))]
+        if !disabled {
+            exporters.note_missing_feature(&mut environment);
+        }
         Config {
-            disabled: environment.is_true(DISABLED),
-            resource: EnvResource {
-                name: environment.text("OTEL_SERVICE_NAME"),
-                attributes: attributes.unwrap_or_default(),
-            },
+            disabled,
+            resource,
             host: environment.text(HOST),
             port: environment.number(PORT, "a port from 0 to 65535"),
             allowed_hosts: allowed_hosts(&mut environment),
@@ -55,8 +63,8 @@ impl Config {
                     ("always_off", ExemplarFilter::AlwaysOff),
                 ],
             ),
-            otlp: Otlp::read(&mut environment),
-            events: Events::read(&mut environment),
+            exporters,
+            signals: Signals::read(&mut environment),
             known_methods: known_methods(&mut environment),
             exit_timeout: environment.wait(EXIT_TIMEOUT),
             notices: environment.into_notices(),
@@ -94,8 +102,14 @@ const KNOWN_METHODS: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
 
 const EXIT_TIMEOUT: &str = "BAROGRAPH_EXIT_TIMEOUT";
 
+/// The variable that sets the host of the pages.
+pub const HOST: &str = "OTEL_EXPORTER_PROMETHEUS_HOST";
+
+/// The variable that sets the port of the pages.
+pub const PORT: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
+
 /// The variable that disables telemetry.
-pub(crate) const DISABLED: &str = "OTEL_SDK_DISABLED";
+pub const DISABLED: &str = "OTEL_SDK_DISABLED";
 
 #[cfg(test)]
 mod tests {

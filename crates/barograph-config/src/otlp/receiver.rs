@@ -3,38 +3,46 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use barograph_encode::otlp::Signal;
 use barograph_export::client::{Compression, InvalidUrl, Protocol};
 use http::HeaderMap;
 
-use crate::env::Environment;
+use crate::environment::Environment;
 
-use super::endpoint::{Bare, Endpoint, GRPC_PORT, HTTP_PORT, Reading, Stands};
-use super::{Signal, headers};
+use super::endpoint::{
+    DefaultScheme, Endpoint, EndpointRules, EndpointScope, GRPC_PORT, HTTP_PORT,
+};
+use super::headers;
 
 /// The receiver of one signal. What is unset here is left to the program.
 ///
 /// Each value comes from the variable of the signal, else from the one for all signals. This includes
 /// headers as a whole: the keys of one receiver are not sent to another.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Receiver {
-    pub(crate) endpoint: Option<Endpoint>,
+pub struct Receiver {
+    /// The endpoint; a receiver on this machine if unset.
+    pub endpoint: Option<Endpoint>,
     /// `http/protobuf` if unset.
-    pub(crate) protocol: Option<Protocol>,
-    pub(crate) headers: Option<HeaderMap>,
+    pub protocol: Option<Protocol>,
+    /// The headers of requests.
+    pub headers: Option<HeaderMap>,
     /// The time limit of one export with all its retries; 10 s if unset.
-    pub(crate) timeout: Option<Duration>,
-    pub(crate) compression: Option<Compression>,
+    pub timeout: Option<Duration>,
+    /// The compression of requests; none if unset.
+    pub compression: Option<Compression>,
     /// A file of PEM certificates to trust, instead of the system's.
-    pub(crate) certificate: Option<PathBuf>,
+    pub certificate: Option<PathBuf>,
     /// The certificate of this client, for mutual TLS.
-    pub(crate) identity: Option<Identity>,
+    pub identity: Option<Identity>,
 }
 
 /// The PEM files that identify this client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Identity {
-    pub(crate) certificate: PathBuf,
-    pub(crate) key: PathBuf,
+pub struct Identity {
+    /// The certificate chain, leaf first.
+    pub certificate: PathBuf,
+    /// The private key.
+    pub key: PathBuf,
 }
 
 impl Receiver {
@@ -67,6 +75,22 @@ impl Receiver {
             certificate,
             identity: identity(environment, client_certificate, client_key),
         }
+    }
+
+    /// Sets the endpoint `text` for this signal, unless the environment sets one.
+    ///
+    /// # Errors
+    /// Returns [`InvalidUrl`] if the text is not an endpoint of the protocol.
+    pub fn set_default_endpoint(&mut self, signal: Signal, text: &str) -> Result<(), InvalidUrl> {
+        let rules = EndpointRules {
+            signal,
+            protocol: self.protocol.unwrap_or_default(),
+            scope: EndpointScope::AllSignals,
+            default_scheme: DefaultScheme::Https,
+        };
+        let parsed = Endpoint::parse(text, rules)?;
+        self.endpoint.get_or_insert(parsed);
+        Ok(())
     }
 }
 
@@ -137,25 +161,25 @@ fn endpoint(
 ) -> Option<Endpoint> {
     let insecure = environment.flag(names.insecure);
     let insecure = insecure.or_else(|| environment.flag(GENERAL.insecure));
-    let bare = match insecure {
-        Some(true) => Bare::Insecure,
-        _ => Bare::Secure,
+    let default_scheme = match insecure {
+        Some(true) => DefaultScheme::Http,
+        _ => DefaultScheme::Https,
     };
-    let places = [
-        (names.endpoint, Stands::ForOne),
-        (GENERAL.endpoint, Stands::ForAll),
+    let variables = [
+        (names.endpoint, EndpointScope::OneSignal),
+        (GENERAL.endpoint, EndpointScope::AllSignals),
     ];
-    for (variable, stands) in places {
-        let reading = Reading {
+    for (variable, scope) in variables {
+        let rules = EndpointRules {
             signal,
             protocol: protocol.unwrap_or_default(),
-            stands,
-            bare,
+            scope,
+            default_scheme,
         };
         let Some(text) = environment.text(variable) else {
             continue;
         };
-        let endpoint = match Endpoint::parse(&text, reading) {
+        let endpoint = match Endpoint::parse(&text, rules) {
             Ok(endpoint) => endpoint,
             Err(InvalidUrl { url, expected }) => {
                 environment.ignore(variable, &url, expected);
@@ -205,8 +229,8 @@ fn all_headers(environment: &mut Environment<'_>, names: &Names) -> Option<Heade
         let (headers, bad) = headers::parse(&text);
         let ignored = match &*bad {
             [] => None,
-            [place] => Some(format!("member {place} is")),
-            places => Some(format!("members {} are", places.join(", "))),
+            [member] => Some(format!("member {member} is")),
+            members => Some(format!("members {} are", members.join(", "))),
         };
         if let Some(ignored) = ignored {
             let expected = headers::EXPECTED;

@@ -8,77 +8,98 @@ use barograph_export::client::{self, ClientConfig, InvalidUrl, Protocol};
 /// The endpoint for the requests of one signal. Its `Debug` and `Display` hide userinfo and query,
 /// which may contain secrets.
 #[derive(Clone)]
-pub(crate) struct Endpoint {
+pub struct Endpoint {
     config: ClientConfig,
     read: client::Endpoint,
 }
 
 /// The scope of the variable of an endpoint, which decides about its path.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Stands {
+pub enum EndpointScope {
     /// All signals: the signal's path is appended.
-    ForAll,
+    AllSignals,
     /// One signal: the path is used as it is.
-    ForOne,
+    OneSignal,
 }
 
 /// The rules by which text is parsed as an endpoint.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Reading {
-    pub(crate) signal: Signal,
-    pub(crate) protocol: Protocol,
-    pub(crate) stands: Stands,
+pub struct EndpointRules {
+    /// The signal of the requests.
+    pub signal: Signal,
+    /// The protocol of the requests.
+    pub protocol: Protocol,
+    /// The scope of the variable.
+    pub scope: EndpointScope,
     /// The scheme that gRPC uses if the text has none.
-    pub(crate) bare: Bare,
+    pub default_scheme: DefaultScheme,
 }
 
 /// The security of a gRPC endpoint without a scheme.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Bare {
+pub enum DefaultScheme {
     /// TLS, the default.
-    Secure,
-    /// Plain text: `INSECURE` is true.
-    Insecure,
+    Https,
+    /// Plaintext: `INSECURE` is true.
+    Http,
 }
 
 impl Endpoint {
     /// Parses an endpoint.
     ///
     /// Source: OTLP exporter, "Endpoint URLs for OTLP/HTTP" and "Configuration options".
-    pub(crate) fn parse(text: &str, reading: Reading) -> Result<Self, InvalidUrl> {
-        let mut config = ClientConfig::new(reading.protocol, text);
-        if reading.stands == Stands::ForOne {
+    ///
+    /// # Errors
+    /// Returns [`InvalidUrl`] if the text is not an endpoint of the protocol.
+    pub fn parse(text: &str, rules: EndpointRules) -> Result<Self, InvalidUrl> {
+        let mut config = ClientConfig::new(rules.protocol, text);
+        if rules.scope == EndpointScope::OneSignal {
             config = config.with_exact_path();
         }
-        if reading.bare == Bare::Insecure {
+        if rules.default_scheme == DefaultScheme::Http {
             config = config.with_plaintext();
         }
-        let read = config.endpoint(reading.signal)?;
+        let read = config.endpoint(rules.signal)?;
         Ok(Endpoint { config, read })
     }
 
+    /// Parses the URL of a Zipkin receiver.
+    ///
+    /// # Errors
+    /// Returns [`InvalidUrl`] if the text is not such a URL.
+    pub fn zipkin(text: &str) -> Result<Self, InvalidUrl> {
+        let rules = EndpointRules {
+            signal: Signal::Traces,
+            protocol: Protocol::Zipkin,
+            scope: EndpointScope::OneSignal,
+            default_scheme: DefaultScheme::Https,
+        };
+        Endpoint::parse(text, rules)
+    }
+
     /// Returns the default endpoint: a collector on this machine.
-    pub(crate) fn of_this_machine(signal: Signal, protocol: Protocol) -> Self {
+    #[expect(clippy::missing_panics_doc, reason = "the text is an endpoint")]
+    pub fn of_this_machine(signal: Signal, protocol: Protocol) -> Self {
         let text = match protocol {
             Protocol::Grpc => "http://localhost:4317",
             _ => "http://localhost:4318",
         };
-        let reading = Reading {
+        let rules = EndpointRules {
             signal,
             protocol,
-            stands: Stands::ForAll,
-            bare: Bare::Secure,
+            scope: EndpointScope::AllSignals,
+            default_scheme: DefaultScheme::Https,
         };
-        Endpoint::parse(text, reading).expect("it has a scheme, a host and a port")
+        Endpoint::parse(text, rules).expect("it has a scheme, a host and a port")
     }
 
     /// Returns the configuration of a client that sends to it.
-    pub(crate) fn config(&self) -> ClientConfig {
+    pub fn config(&self) -> ClientConfig {
         self.config.clone()
     }
 
     /// Returns the endpoint as the client parses it.
-    pub(crate) fn read(&self) -> &client::Endpoint {
+    pub fn read(&self) -> &client::Endpoint {
         &self.read
     }
 }

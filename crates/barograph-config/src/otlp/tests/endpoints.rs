@@ -4,7 +4,7 @@
 use super::*;
 
 #[test]
-fn the_endpoint_for_all_gets_a_path_and_the_own_one_is_taken_as_it_is() {
+fn only_the_general_endpoint_gets_the_path_of_the_signal() {
     for (text, for_all, for_one) in [
         (
             "http://c:4318",
@@ -44,7 +44,7 @@ fn the_endpoint_for_all_gets_a_path_and_the_own_one_is_taken_as_it_is() {
 }
 
 #[test]
-fn grpc_goes_over_sockets_too() {
+fn grpc_may_use_a_unix_socket() {
     let (otlp, notices) = read(&[
         ("OTEL_EXPORTER_OTLP_PROTOCOL", "grpc"),
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "unix:/run/c.sock"),
@@ -54,7 +54,7 @@ fn grpc_goes_over_sockets_too() {
 }
 
 #[test]
-fn nothing_said_goes_to_this_machine() {
+fn the_default_endpoint_is_on_this_machine() {
     for (protocol, metrics, logs) in [
         (
             Protocol::default(),
@@ -77,7 +77,7 @@ fn nothing_said_goes_to_this_machine() {
 }
 
 #[test]
-fn without_a_scheme_insecure_decides_for_grpc_alone() {
+fn insecure_sets_the_scheme_of_grpc_endpoints_without_one() {
     let insecure = |value| ("OTEL_EXPORTER_OTLP_INSECURE", value);
     let own = |value| ("OTEL_EXPORTER_OTLP_METRICS_INSECURE", value);
     for (endpoint, flags, expected) in [

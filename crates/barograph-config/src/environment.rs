@@ -8,11 +8,10 @@
 //! Source: OpenTelemetry specification, "Environment variable specification".
 
 use std::ffi::OsString;
-use std::fmt;
 use std::str::FromStr;
 use std::time::Duration;
 
-use crate::diagnostics::one_line;
+use crate::notice::{Notice, shown_value};
 
 /// Looks variables up and collects the notices about them.
 pub(crate) struct Environment<'a> {
@@ -20,8 +19,8 @@ pub(crate) struct Environment<'a> {
     notices: Vec<Notice>,
 }
 
-/// Returns the value of a variable.
-pub(crate) type Lookup<'l> = dyn Fn(&str) -> Option<OsString> + 'l;
+/// A function that returns the value of a variable, such as [`std::env::var_os`].
+pub type Lookup<'l> = dyn Fn(&str) -> Option<OsString> + 'l;
 
 /// The maximum number of bytes of a value. Most systems allow 128 KiB, and no variable needs as many;
 /// processing a value may take more than linear time.
@@ -42,7 +41,10 @@ impl<'a> Environment<'a> {
 
     /// Adds a notice about a variable, once.
     pub(crate) fn notice(&mut self, text: String) {
-        let notice = Notice::new(text);
+        self.add(Notice::new(text));
+    }
+
+    fn add(&mut self, notice: Notice) {
         if !self.notices.contains(&notice) {
             self.notices.push(notice);
         }
@@ -51,7 +53,7 @@ impl<'a> Environment<'a> {
     /// Adds a notice that a value is invalid. The value is printed as given, so pass it without
     /// secrets.
     pub(crate) fn ignore(&mut self, variable: &str, value: &str, expected: &str) {
-        self.notice(Notice::ignored(variable, value, expected).text);
+        self.add(Notice::ignored(variable, value, expected));
     }
 
     /// Adds a notice that entries of a list are invalid, if there are any.
@@ -173,54 +175,6 @@ impl<'a> Environment<'a> {
     }
 }
 
-/// A notice about a variable, most often that its value is invalid and counts as unset. Contains no
-/// secrets.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Notice {
-    text: String,
-}
-
-impl Notice {
-    pub(crate) fn new(text: String) -> Self {
-        let mut text = one_line(&text);
-        if let Some((end, _)) = text.char_indices().nth(LONGEST_NOTICE) {
-            text.truncate(end);
-            text += "...";
-        }
-        Notice { text }
-    }
-
-    /// Creates the notice that a value is invalid.
-    pub(crate) fn ignored(variable: &str, value: &str, expected: &str) -> Self {
-        let shown = shown_value(value);
-        Notice::new(format!(
-            "{variable}={shown} is ignored, expected {expected}"
-        ))
-    }
-}
-
-/// Formats a value for a notice.
-fn shown_value(value: &str) -> String {
-    match value.char_indices().nth(MOST_SHOWN) {
-        None => format!("{value:?}"),
-        Some((end, _)) => format!("{:?}... of {} bytes", &value[..end], value.len()),
-    }
-}
-
-/// The maximum number of list entries in a notice.
-const MOST_ENTRIES: usize = 3;
-
-/// The maximum number of characters of a value in a notice.
-const MOST_SHOWN: usize = 100;
-/// The maximum number of characters of a notice.
-const LONGEST_NOTICE: usize = 500;
-
-impl fmt::Display for Notice {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
-    }
-}
-
 /// Decodes percent-encoding, which W3C baggage uses for values. A plus stays a plus.
 pub(crate) fn percent_decode(text: &str) -> Option<String> {
     let mut decoded = Vec::with_capacity(text.len());
@@ -248,8 +202,13 @@ fn milliseconds(value: &str) -> Option<Duration> {
 /// add.
 const MOST_MILLISECONDS: u64 = i32::MAX as u64;
 
+/// The maximum number of list entries in a notice.
+const MOST_ENTRIES: usize = 3;
+
 #[cfg(test)]
 mod tests {
+    use std::fmt;
+
     use super::*;
 
     #[track_caller]
@@ -282,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn a_word_that_is_neither_is_false_and_not_unset() {
+    fn another_word_than_true_and_false_is_false_and_not_unset() {
         for (value, expected, ignored) in [
             (None, None, 0),
             (Some(""), None, 0),
@@ -294,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn times_are_milliseconds_whatever_they_look_like() {
+    fn times_are_whole_milliseconds() {
         let ms = |number| Some(Duration::from_millis(number));
         for (value, interval, timeout, ignored) in [
             (None, None, None, 0),
@@ -314,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_notice_is_told_once() {
+    fn a_notice_is_added_once() {
         let lookup = |_: &str| Some("many".into());
         let mut environment = Environment::new(&lookup);
         for _ in 0..3 {
@@ -324,7 +283,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_is_none_is_ignored() {
+    fn an_invalid_number_is_ignored() {
         for (value, expected, ignored) in [
             (None, None, 0),
             (Some(""), None, 0),
@@ -339,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn words_are_read_in_any_case() {
+    fn choices_are_case_insensitive() {
         let choices = [("always_on", 1), ("always_off", 2)];
         for (value, expected, ignored) in [
             (Some("always_on"), Some(1), 0),
@@ -357,7 +316,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_ignored_is_told() {
+    fn an_ignored_value_adds_a_notice() {
         let lookup = |_: &str| Some("many".into());
         let mut environment = Environment::new(&lookup);
         assert_eq!(
@@ -371,7 +330,7 @@ mod tests {
     }
 
     #[test]
-    fn entries_of_a_list_that_are_ignored_are_told_together() {
+    fn ignored_entries_of_a_list_share_a_notice() {
         for (entries, told) in [
             (&["a"][..], r#"X="a" is ignored, expected y"#),
             (&["a", "b"], r#"X: "a", "b" are ignored, expected y"#),
@@ -391,7 +350,7 @@ mod tests {
     }
 
     #[test]
-    fn blanks_are_no_value_and_none_of_it() {
+    fn blank_values_are_unset_and_others_are_trimmed() {
         for (value, expected, ignored) in [
             (" ", None, 0),
             ("\t\n", None, 0),
@@ -422,21 +381,6 @@ mod tests {
         assert_eq!(
             environment.into_notices()[0].to_string(),
             "X is ignored, expected text in UTF-8"
-        );
-    }
-
-    #[test]
-    fn a_value_is_shown_in_one_short_line() {
-        let notice = Notice::ignored("X", "a\n\u{1b}[31m\u{202e}", "y").to_string();
-        assert_eq!(
-            notice,
-            r#"X="a\n\u{1b}[31m\u{202e}" is ignored, expected y"#
-        );
-        let notice = Notice::ignored("X", &"é".repeat(1000), "y").to_string();
-        let shown = "é".repeat(100);
-        assert_eq!(
-            notice,
-            format!("X=\"{shown}\"... of 2000 bytes is ignored, expected y")
         );
     }
 }

@@ -4,23 +4,23 @@ use std::fmt;
 
 use barograph_export::client::{InvalidUrl, ProxyConfig};
 
-use crate::env::Environment;
+use crate::environment::Environment;
 
 /// The proxies that the environment sets. The transport decides which one a host uses.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Proxies {
+pub struct Proxies {
     /// The proxy for `https` endpoints.
-    pub(crate) https: Option<Proxy>,
+    pub https: Option<Proxy>,
     /// The proxy for `http` endpoints.
-    pub(crate) http: Option<Proxy>,
+    pub http: Option<Proxy>,
     /// The hosts that are reached directly: comma-separated names, domains, addresses and networks,
     /// or `*`.
-    pub(crate) none_for: Option<String>,
+    pub no_proxy: Option<String>,
 }
 
 /// The URL of a proxy, `http` or `https`, which may contain a password.
 #[derive(Clone, PartialEq, Eq)]
-pub(crate) struct Proxy(String);
+pub struct Proxy(String);
 
 impl Proxies {
     /// Reads the proxies. Upper-case names take precedence, as in Go and therefore in the Collector.
@@ -37,11 +37,11 @@ impl Proxies {
             true => proxy(&["http_proxy"]),
             false => proxy(&["HTTP_PROXY", "http_proxy"]),
         };
-        let none_for = environment.text("NO_PROXY");
+        let no_proxy = environment.text("NO_PROXY");
         Proxies {
             https,
             http,
-            none_for: none_for.or_else(|| environment.text("no_proxy")),
+            no_proxy: no_proxy.or_else(|| environment.text("no_proxy")),
         }
     }
 }
@@ -59,7 +59,7 @@ impl Proxy {
     }
 
     /// Returns the whole URL, with its secrets.
-    pub(crate) fn url(&self) -> &str {
+    pub fn url(&self) -> &str {
         &self.0
     }
 }

@@ -4,19 +4,19 @@
 
 use std::time::Duration;
 
-use crate::env::Environment;
+use crate::environment::Environment;
 
 /// The settings of the queue of one signal and of its export cycles.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Batch {
+pub struct BatchConfig {
     /// The time between two export cycles.
-    pub(crate) delay: Option<Duration>,
+    pub delay: Option<Duration>,
     /// The time limit of a whole export cycle.
-    pub(crate) timeout: Option<Duration>,
+    pub timeout: Option<Duration>,
     /// The maximum number of queued records.
-    pub(crate) max_queue: Option<usize>,
+    pub max_queue: Option<usize>,
     /// The maximum number of records in one request.
-    pub(crate) max_batch: Option<usize>,
+    pub max_batch: Option<usize>,
 }
 
 /// The names of the variables of one signal.
@@ -42,17 +42,17 @@ pub(crate) const LOG_RECORDS: Variables = Variables {
 };
 
 /// The default maximum number of queued records.
-pub(crate) const QUEUE: usize = 2048;
+pub const DEFAULT_QUEUE: usize = 2048;
 /// The default maximum number of records in one request.
-pub(crate) const BATCH: usize = 512;
+pub const DEFAULT_BATCH: usize = 512;
 /// The limit of the queue size: at some hundred bytes a record, a larger queue takes too much memory.
-const LARGEST_QUEUE: usize = 1 << 20;
+pub const MAX_QUEUE: usize = 1 << 20;
 
-impl Batch {
+impl BatchConfig {
     pub(crate) fn read(environment: &mut Environment<'_>, variables: &Variables) -> Self {
         let max_queue = size(environment, variables.max_queue);
         let mut max_batch = size(environment, variables.max_batch);
-        let queue = max_queue.unwrap_or(QUEUE);
+        let queue = max_queue.unwrap_or(DEFAULT_QUEUE);
         if let Some(batch) = max_batch.filter(|batch| *batch > queue) {
             let text = format!(
                 "{}={batch} is more than the queue of {queue} holds; {queue} go together",
@@ -61,7 +61,7 @@ impl Batch {
             environment.notice(text);
             max_batch = Some(queue);
         }
-        Batch {
+        BatchConfig {
             delay: environment.interval(variables.delay),
             timeout: environment.timeout(variables.timeout),
             max_queue,
@@ -70,13 +70,13 @@ impl Batch {
     }
 
     /// Returns the maximum number of queued records.
-    pub(crate) fn queue(&self) -> usize {
-        self.max_queue.unwrap_or(QUEUE)
+    pub fn queue(&self) -> usize {
+        self.max_queue.unwrap_or(DEFAULT_QUEUE)
     }
 
     /// Returns the maximum number of records in one request, at most the queue size.
-    pub(crate) fn batch(&self) -> usize {
-        self.max_batch.unwrap_or(BATCH).min(self.queue())
+    pub fn batch(&self) -> usize {
+        self.max_batch.unwrap_or(DEFAULT_BATCH).min(self.queue())
     }
 }
 
@@ -84,7 +84,7 @@ fn size(environment: &mut Environment<'_>, variable: &'static str) -> Option<usi
     let expected = "a whole number from 1 to 1048576";
     environment.parsed(variable, expected, |value| {
         let size = value.trim().parse().ok()?;
-        (1..=LARGEST_QUEUE).contains(&size).then_some(size)
+        (1..=MAX_QUEUE).contains(&size).then_some(size)
     })
 }
 
@@ -101,14 +101,14 @@ mod tests {
             _ => None,
         };
         let mut environment = Environment::new(&lookup);
-        let read = Batch::read(&mut environment, &SPANS);
+        let read = BatchConfig::read(&mut environment, &SPANS);
         assert_eq!((read.queue(), read.batch()), expected, "{queue} {batch}");
         assert_eq!(read.delay, Some(Duration::from_millis(7)));
         assert_eq!(environment.into_notices().len(), notices, "{queue} {batch}");
         // The other signal has its own variables.
         let mut environment = Environment::new(&lookup);
-        let logs = Batch::read(&mut environment, &LOG_RECORDS);
-        assert_eq!(logs, Batch::default());
+        let logs = BatchConfig::read(&mut environment, &LOG_RECORDS);
+        assert_eq!(logs, BatchConfig::default());
     }
 
     #[test]

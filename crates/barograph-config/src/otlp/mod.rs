@@ -1,0 +1,137 @@
+//! The configuration of pushes: receivers of OTLP and Zipkin, proxies, persistent queues.
+//!
+//! Source: OpenTelemetry specification, "Environment variable specification" and "OpenTelemetry
+//! Protocol Exporter".
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use barograph_encode::otlp::Temporalities;
+use barograph_export::client::InvalidUrl;
+use barograph_export::journal::JournalConfig;
+
+use crate::environment::Environment;
+
+mod endpoint;
+mod headers;
+mod proxy;
+mod receiver;
+#[cfg(test)]
+mod tests;
+
+pub use endpoint::{DefaultScheme, Endpoint, EndpointRules, EndpointScope};
+pub use proxy::{Proxies, Proxy};
+pub use receiver::{Identity, Receiver};
+
+/// The settings of pushes other than the receivers.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PushConfig {
+    /// The time between two export cycles of metrics.
+    pub metric_interval: Option<Duration>,
+    /// The time limit of a whole export cycle of metrics.
+    pub metric_timeout: Option<Duration>,
+    /// The temporality of metrics.
+    pub temporalities: Temporalities,
+    /// The proxies for connections to receivers.
+    pub proxies: Proxies,
+    /// The persistent queues of undelivered requests.
+    pub persistent_queue: PersistentQueueConfig,
+    /// The Zipkin exporter.
+    pub zipkin: ZipkinConfig,
+}
+
+/// The configuration of the Zipkin exporter.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ZipkinConfig {
+    /// The URL, used as it is.
+    pub endpoint: Option<Endpoint>,
+    /// The time limit of one request with all its retries.
+    pub timeout: Option<Duration>,
+}
+
+/// The configuration of the persistent queues. Specific to barograph: OpenTelemetry has no variables
+/// for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct PersistentQueueConfig {
+    /// The directory above those of the queues; None means no persistent queue.
+    pub directory: Option<PathBuf>,
+    /// The configuration of each queue.
+    pub config: JournalConfig,
+    /// True if telemetry must not start without them.
+    pub is_required: Option<bool>,
+}
+
+impl PushConfig {
+    pub(crate) fn read(environment: &mut Environment<'_>) -> Self {
+        note_exponential(environment);
+        let temporalities = environment.choice(
+            "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
+            "cumulative, delta or lowmemory",
+            &[
+                ("cumulative", Temporalities::CUMULATIVE),
+                ("delta", Temporalities::DELTA),
+                ("lowmemory", Temporalities::LOW_MEMORY),
+            ],
+        );
+        PushConfig {
+            metric_interval: environment.interval("OTEL_METRIC_EXPORT_INTERVAL"),
+            metric_timeout: environment.timeout("OTEL_METRIC_EXPORT_TIMEOUT"),
+            temporalities: temporalities.unwrap_or_default(),
+            proxies: Proxies::read(environment),
+            persistent_queue: PersistentQueueConfig::read(environment),
+            zipkin: ZipkinConfig::read(environment),
+        }
+    }
+}
+
+impl PersistentQueueConfig {
+    fn read(environment: &mut Environment<'_>) -> Self {
+        let mut config = JournalConfig::new();
+        let max_bytes = environment.parsed(
+            "BAROGRAPH_PUSH_JOURNAL_MAX_BYTES",
+            "a whole number of bytes above 0",
+            |value| value.parse().ok().filter(|bytes| *bytes > 0),
+        );
+        if let Some(bytes) = max_bytes {
+            config = config.with_max_bytes(bytes);
+        }
+        PersistentQueueConfig {
+            directory: environment
+                .text("BAROGRAPH_PUSH_JOURNAL_DIR")
+                .map(PathBuf::from),
+            config,
+            is_required: environment.flag("BAROGRAPH_PUSH_JOURNAL_REQUIRED"),
+        }
+    }
+}
+
+impl ZipkinConfig {
+    /// Source: OpenTelemetry environment variables, "Zipkin Exporter".
+    fn read(environment: &mut Environment<'_>) -> Self {
+        let variable = "OTEL_EXPORTER_ZIPKIN_ENDPOINT";
+        let endpoint = environment.text(variable).and_then(|text| {
+            let refused =
+                |InvalidUrl { url, expected }| environment.ignore(variable, &url, expected);
+            Endpoint::zipkin(&text).map_err(refused).ok()
+        });
+        ZipkinConfig {
+            endpoint,
+            timeout: environment.timeout("OTEL_EXPORTER_ZIPKIN_TIMEOUT"),
+        }
+    }
+}
+
+/// Adds a notice if exponential buckets are requested, which are not supported; every receiver takes
+/// explicit ones.
+fn note_exponential(environment: &mut Environment<'_>) {
+    let variable = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
+    let expected = "explicit_bucket_histogram or base2_exponential_bucket_histogram";
+    let choices = [
+        ("explicit_bucket_histogram", false),
+        ("base2_exponential_bucket_histogram", true),
+    ];
+    if environment.choice(variable, expected, &choices) == Some(true) {
+        let text = format!("{variable}: histograms have explicit buckets all the same");
+        environment.notice(text);
+    }
+}

@@ -1,0 +1,112 @@
+//! The configuration of spans, log records and log lines.
+//!
+//! Source: OpenTelemetry specification 1.60, "Environment variable specification"; variables that
+//! begin with `BAROGRAPH_` are specific to barograph.
+
+use std::sync::Arc;
+
+use barograph_model::propagator::Propagators;
+use barograph_tracing::log::{Colors, Format, LogLimits};
+use barograph_tracing::sampling::{self, Sampler};
+use barograph_tracing::trace::SpanLimits;
+
+use crate::environment::Environment;
+
+pub mod batch;
+mod filters;
+mod limits;
+mod tail_sampling;
+
+pub use batch::BatchConfig;
+pub use filters::Filters;
+pub use tail_sampling::TailSamplingChoice;
+
+/// The configuration of spans, log records and log lines.
+#[derive(Debug)]
+pub struct Signals {
+    /// The sampler.
+    pub sampler: Option<Arc<dyn Sampler>>,
+    /// Tail sampling.
+    pub tail_sampling: TailSamplingChoice,
+    /// The propagation formats. They apply even if telemetry is disabled.
+    pub propagators: Option<Propagators>,
+    /// The queue and batches of spans.
+    pub spans: BatchConfig,
+    /// The queue and batches of log records.
+    pub logs: BatchConfig,
+    /// The limits of spans.
+    pub span_limits: SpanLimits,
+    /// The limits of log records.
+    pub log_limits: LogLimits,
+    /// The filters of log lines, spans and log records.
+    pub filters: Filters,
+    /// The format of log lines. Its colors are on unless `NO_COLOR` is set; whether the output is a
+    /// terminal is for the caller to find out.
+    pub format: Format,
+}
+
+impl Signals {
+    /// Reads all variables about spans, log records and log lines.
+    pub(crate) fn read(environment: &mut Environment<'_>) -> Self {
+        let sampler = sampler(environment);
+        let tail_sampling = TailSamplingChoice::read(environment);
+        let propagators = propagators(environment);
+        let spans = BatchConfig::read(environment, &batch::SPANS);
+        let logs = BatchConfig::read(environment, &batch::LOG_RECORDS);
+        let (span_limits, log_limits) = limits::read(environment);
+        Signals {
+            sampler,
+            tail_sampling,
+            propagators,
+            spans,
+            logs,
+            span_limits,
+            log_limits,
+            filters: Filters::read(environment),
+            format: format(environment),
+        }
+    }
+}
+
+fn sampler(environment: &mut Environment<'_>) -> Option<Arc<dyn Sampler>> {
+    let (name, argument) = (environment.text(SAMPLER), environment.text(SAMPLER_ARG));
+    let (sampler, ignored) = sampling::configured(name.as_deref(), argument.as_deref());
+    let is_chosen = name.is_some() && !ignored.iter().any(|ignored| ignored.variable == SAMPLER);
+    for ignored in ignored {
+        environment.ignore(ignored.variable, &ignored.value, ignored.expected);
+    }
+    is_chosen.then_some(sampler)
+}
+
+fn propagators(environment: &mut Environment<'_>) -> Option<Propagators> {
+    let list = environment.text(PROPAGATORS)?;
+    let (propagators, unknown) = Propagators::parse(&list);
+    let unknown: Vec<_> = unknown.iter().map(|unknown| &*unknown.0).collect();
+    let expected = "tracecontext, baggage, b3, b3multi, jaeger, none or a list of them";
+    environment.ignore_entries(PROPAGATORS, &unknown, expected);
+    Some(propagators)
+}
+
+fn format(environment: &mut Environment<'_>) -> Format {
+    // Any value counts (no-color.org).
+    let colors = match environment.is_set("NO_COLOR") {
+        true => Colors::Off,
+        false => Colors::On,
+    };
+    let pretty = Format::Pretty(colors);
+    let choices = [
+        ("pretty", pretty),
+        ("json", Format::Json),
+        ("tracing_json", Format::SubscriberJson),
+    ];
+    let chosen = environment.choice(
+        "BAROGRAPH_LOG_FORMAT",
+        "pretty, json or tracing_json",
+        &choices,
+    );
+    chosen.unwrap_or(pretty)
+}
+
+const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
+const SAMPLER_ARG: &str = "OTEL_TRACES_SAMPLER_ARG";
+const PROPAGATORS: &str = "OTEL_PROPAGATORS";
