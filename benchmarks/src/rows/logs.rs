@@ -21,7 +21,6 @@ pub(crate) const ROWS: &[Row] = &[Row::new(
         vec![
             Contender::ours(ours(Format::Json)),
             Contender::peer("tracing-subscriber", theirs()),
-            Contender::shown("ours, in its shape", ours(Format::SubscriberJson)),
         ]
     },
 )];

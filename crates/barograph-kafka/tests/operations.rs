@@ -288,7 +288,7 @@ fn operations_end_however_their_work_ends() {
     let refused = ended(&mut || {
         now(begin().run(ready(Err::<(), _>(Refused)))).unwrap_err();
     });
-    assert_eq!(refused, ["it::kafka::Refused", "ERROR"]);
+    assert_eq!(refused, ["operations::Refused", "ERROR"]);
     let failed = ended(&mut || {
         let mut processing = begin();
         processing.fail("INVALID_RECORD");

@@ -72,7 +72,7 @@ use crate::telemetry::{Flush, Telemetry};
 /// | `RUST_LOG` | the log lines that are printed: directives by target and level such as `info,sqlx=warn` | `info` |
 /// | `BAROGRAPH_SPANS` | the spans that are created: directives | `info` |
 /// | `BAROGRAPH_LOGS` | the log records that are pushed: directives | `info` |
-/// | `BAROGRAPH_LOG_FORMAT` | the format of log lines: `pretty`, `json`, or `tracing_json`, the format of `tracing-subscriber` | `pretty` |
+/// | `BAROGRAPH_LOG_FORMAT` | the format of log lines: `pretty` or `json` | `pretty` |
 /// | `NO_COLOR` | any value: lines have no colors | colors on a terminal |
 /// | `BAROGRAPH_EXIT_TIMEOUT` | the time in milliseconds that an exit of the process waits until pending telemetry is exported and written; 0 does not wait | 2000 |
 ///

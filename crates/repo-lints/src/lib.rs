@@ -8,6 +8,7 @@
 //! * [`layers`]: crates depend on crates of lower layers only, never on one of their own layer.
 //! * [`modules`]: a module uses only modules that its parent declares above it.
 //! * [`names`]: no two public types of one crate have the same name.
+//! * [`references`]: references of documents to lines of code point to the code that they name.
 //! * [`lines`]: the length of files, notes left in place of work, summaries of docs,
 //!   `unsafe`, atomic orderings.
 //!
@@ -20,3 +21,4 @@ pub mod layers;
 pub mod modules;
 pub mod lines;
 pub mod names;
+pub mod references;

@@ -6,7 +6,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use repo_lints::{layers, lines, modules, names, source};
+use repo_lints::{layers, lines, modules, names, references, source};
 
 /// Directories without handwritten files.
 const LEFT_OUT: [&str; 4] = ["target", ".git", "corpus", "artifacts"];
@@ -133,6 +133,23 @@ fn names_of_public_types_are_unique_in_a_crate() {
         let found = names::check(&files.collect());
         (src, found)
     }));
+}
+
+#[test]
+fn documents_refer_to_the_code_that_they_name() {
+    let root = workspace();
+    let tour = root.join("docs/tour.md");
+    let document = read(&tour);
+    let found = references::find(&document);
+    assert!(found.len() >= 5, "only {} references", found.len());
+    let findings = found.iter().filter_map(|reference| {
+        let path = root.join(reference.file);
+        match path.exists() {
+            true => references::check(reference, &read(&path)),
+            false => Some(format!("{} does not exist", reference.file)),
+        }
+    });
+    report([(tour.clone(), findings.collect())]);
 }
 
 #[test]

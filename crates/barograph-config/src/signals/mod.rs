@@ -97,11 +97,10 @@ fn format(environment: &mut Environment<'_>) -> Format {
     let choices = [
         ("pretty", pretty),
         ("json", Format::Json),
-        ("tracing_json", Format::SubscriberJson),
     ];
     let chosen = environment.choice(
         "BAROGRAPH_LOG_FORMAT",
-        "pretty, json or tracing_json",
+        "pretty or json",
         &choices,
     );
     chosen.unwrap_or(pretty)

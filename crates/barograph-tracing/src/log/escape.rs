@@ -12,15 +12,13 @@ use barograph_model::text::is_invisible;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Escape {
     /// A person: `\n`, `\u{1b}`.
-    ConsoleWriter,
+    Console,
     /// A person, with the text inside of `"`.
     Quoted,
     /// No reader yet: the text is left unescaped.
     Raw,
     /// A JSON parser: `\n`, `\u001b`; quotes are escaped too.
     Json,
-    /// A JSON parser, escaped as `serde_json` does: DEL and non-ASCII characters are unchanged.
-    Serde,
 }
 
 /// Appends as much of a text as fits into `most` bytes. Returns true if that was all of it.
@@ -75,10 +73,10 @@ fn spell(out: &mut String, character: char, escape: Escape) {
         '\n' => out.push_str("\\n"),
         '\r' => out.push_str("\\r"),
         '\t' => out.push_str("\\t"),
-        '\u{8}' if is_json(escape) => out.push_str("\\b"),
-        '\u{c}' if is_json(escape) => out.push_str("\\f"),
-        _ if !is_unwanted(character, escape) => out.push(character),
-        _ if is_json(escape) => {
+        '\u{8}' if escape == Escape::Json => out.push_str("\\b"),
+        '\u{c}' if escape == Escape::Json => out.push_str("\\f"),
+        _ if !is_invisible(character) => out.push(character),
+        _ if escape == Escape::Json => {
             for unit in character.encode_utf16(&mut [0; 2]) {
                 // Writing to a `String` cannot fail.
                 let _ = write!(out, "\\u{unit:04x}");
@@ -89,19 +87,7 @@ fn spell(out: &mut String, character: char, escape: Escape) {
 }
 
 fn has_quotes(escape: Escape) -> bool {
-    matches!(escape, Escape::Quoted | Escape::Json | Escape::Serde)
-}
-
-fn is_json(escape: Escape) -> bool {
-    matches!(escape, Escape::Json | Escape::Serde)
-}
-
-/// Returns true if a character has to be escaped.
-fn is_unwanted(character: char, escape: Escape) -> bool {
-    match escape {
-        Escape::Serde => character < ' ',
-        _ => is_invisible(character),
-    }
+    matches!(escape, Escape::Quoted | Escape::Json)
 }
 
 /// Returns the length of the prefix that needs no escaping.
@@ -138,7 +124,7 @@ fn is_special(byte: u8, escape: Escape) -> bool {
         _ if escape == Escape::Raw => false,
         b'"' | b'\\' => has_quotes(escape),
         // DEL, and the first bytes of all invisible characters.
-        0x7f | 0xc2 | 0xd8 | 0xe1 | 0xe2 | 0xef | 0xf0 | 0xf3 => escape != Escape::Serde,
+        0x7f | 0xc2 | 0xd8 | 0xe1 | 0xe2 | 0xef | 0xf0 | 0xf3 => true,
         _ => byte < b' ',
     }
 }
@@ -176,7 +162,7 @@ mod tests {
             ),
             ("x\u{e0041}", r"x\u{e0041}", r"x\udb40\udc41"),
         ] {
-            assert_eq!(escaped(text, Escape::ConsoleWriter), terminal);
+            assert_eq!(escaped(text, Escape::Console), terminal);
             assert_eq!(escaped(text, Escape::Json), json);
             let read: String = serde_json::from_str(&format!("\"{json}\"")).unwrap();
             assert_eq!(read, text);
@@ -188,18 +174,16 @@ mod tests {
     }
 
     #[test]
-    fn every_character_is_told_as_serde_does_or_still_means_the_same() {
+    fn every_character_has_the_same_meaning_to_a_parser() {
         let odd = ('\u{10000}'..=char::MAX).filter(|character| is_invisible(*character));
         for character in ('\0'..='\u{ffff}')
             .chain(odd)
             .chain(['\u{10000}', char::MAX])
         {
             let text = format!("1234567{character}123456789");
-            let serde = serde_json::to_string(&text).unwrap();
-            assert_eq!(format!("\"{}\"", escaped(&text, Escape::Serde)), serde);
             let json = format!("\"{}\"", escaped(&text, Escape::Json));
             assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
-            let terminal = escaped(&text, Escape::ConsoleWriter);
+            let terminal = escaped(&text, Escape::Console);
             assert!(!terminal.chars().any(is_invisible), "{character:?}");
             assert!(!json.chars().any(is_invisible), "{character:?}");
         }
@@ -208,12 +192,7 @@ mod tests {
     #[test]
     fn a_text_is_cut_where_there_is_no_more_room() {
         for text in ["plain text", "a\u{1b}b\u{1b}c", "äöüäöüäöü", "\"\"\"\"\""] {
-            for escape in [
-                Escape::ConsoleWriter,
-                Escape::Quoted,
-                Escape::Json,
-                Escape::Serde,
-            ] {
+            for escape in [Escape::Console, Escape::Quoted, Escape::Json] {
                 let whole = escaped(text, escape);
                 for most in 0..whole.len() {
                     let mut out = String::new();

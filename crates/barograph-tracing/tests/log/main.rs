@@ -8,7 +8,6 @@ mod lines;
 mod of_log;
 mod rates;
 mod records;
-mod shape;
 mod suppressed;
 mod with_spans;
 mod writer;

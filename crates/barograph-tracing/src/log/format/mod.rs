@@ -5,7 +5,6 @@ mod value;
 mod span;
 mod json;
 mod pretty;
-mod subscriber;
 
 use barograph_model::context::TraceContext;
 use tracing::{Event, Subscriber};
@@ -46,10 +45,6 @@ pub enum Format {
     ///
     /// Source: OpenTelemetry 1.60, "Trace Context in non-OTLP Log Formats", for the names of the ids.
     Json,
-    /// The JSON of the `fmt` layer of `tracing-subscriber`, byte for byte, followed by the ids. One
-    /// difference: of several fields with the same name only the last one is written, while that
-    /// layer writes all of them.
-    SubscriberJson,
 }
 
 /// The use of colors in a line. The service decides, for example by the terminal and `NO_COLOR`.
@@ -67,7 +62,6 @@ impl Format {
         match self {
             Format::Pretty(_) => Style::Pretty,
             Format::Json => Style::Json,
-            Format::SubscriberJson => Style::Serde,
         }
     }
 
@@ -81,7 +75,6 @@ impl Format {
         match self {
             Format::Pretty(colors) => pretty::write(line, scene, &spans(), colors),
             Format::Json => json::write(line, scene, &spans()),
-            Format::SubscriberJson => subscriber::write(line, scene, layers),
         }
         line.form("\n");
     }
@@ -91,7 +84,6 @@ impl Format {
         match self {
             Format::Pretty(colors) => pretty::write_notice(line, notice, colors),
             Format::Json => json::write_notice(line, notice),
-            Format::SubscriberJson => subscriber::write_notice(line, notice),
         }
         line.form("\n");
     }

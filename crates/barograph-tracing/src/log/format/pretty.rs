@@ -62,7 +62,7 @@ pub(super) fn write<'a, S>(
         line.form(paint.bold());
         match given {
             Some(given) => line.form(given),
-            None => line.text(name, Escape::ConsoleWriter),
+            None => line.text(name, Escape::Console),
         }
         line.form(paint.plain());
         let mut separator = "{";
@@ -94,7 +94,7 @@ pub(super) fn write_notice(line: &mut Line, notice: &Notice<'_>, colors: Colors)
     let paint = Paint(colors);
     start(line, paint, notice.unix_nanos, &Level::WARN, notice.target);
     line.form(" ");
-    line.display(&notice.message, Escape::ConsoleWriter);
+    line.display(&notice.message, Escape::Console);
     line.form(paint.dim());
     end(line, paint, 0);
 }
@@ -110,7 +110,7 @@ fn start(line: &mut Line, paint: Paint, unix_nanos: u64, level: &Level, target: 
     line.form(paint.plain());
     line.form(" ");
     line.form(paint.dim());
-    line.text(target, Escape::ConsoleWriter);
+    line.text(target, Escape::Console);
     line.form(":");
     line.form(paint.plain());
 }
@@ -164,7 +164,7 @@ impl Places for Words {
 
 fn word(line: &mut Line, paint: Paint, name: &str) {
     line.form(paint.italic());
-    line.text(plain_name(name), Escape::ConsoleWriter);
+    line.text(plain_name(name), Escape::Console);
     line.form(paint.plain());
     line.form(paint.dim());
     line.form("=");

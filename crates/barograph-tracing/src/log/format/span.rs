@@ -47,14 +47,6 @@ where
         }
     }
 
-    /// Calls `show` for the innermost span. Returns true if there is one.
-    pub(super) fn leaf(&self, mut show: impl FnMut(&'static str, &Note)) -> bool {
-        if let Some(leaf) = &self.leaf {
-            self.show(leaf, &mut show);
-        }
-        self.leaf.is_some()
-    }
-
     #[inline]
     fn show(&self, span: &SpanRef<'a, S>, show: &mut impl FnMut(&'static str, &Note)) {
         let extensions = span.extensions();
@@ -154,22 +146,12 @@ impl Places for NotePlaces<'_> {
     #[inline]
     fn end(&mut self, line: &mut Line, name: &'static str) {
         let value = self.start..line.len();
-        // In the format of `tracing-subscriber` the `r#` of a raw identifier is a part of the name.
-        let shown = |name: &'static str| match self.style == Style::Serde {
-            true => name,
-            false => plain_name(name),
-        };
-        let name_shown = shown(name);
-        let is_same = |(other, _): &&mut (&'static str, _)| shown(other) == name_shown;
-        if let Some(field) = self.fields.iter_mut().find(is_same) {
-            field.1 = value;
-            return;
+        let plain = plain_name(name);
+        let is_same = |(other, _): &&mut (&'static str, _)| plain_name(other) == plain;
+        match self.fields.iter_mut().find(is_same) {
+            Some(field) => field.1 = value,
+            None => self.fields.push((name, value)),
         }
-        let place = match self.style == Style::Serde {
-            true => self.fields.partition_point(|(other, _)| *other < name),
-            false => self.fields.len(),
-        };
-        self.fields.insert(place, (name, value));
     }
 }
 

@@ -19,17 +19,14 @@ pub(super) enum Style {
     Pretty,
     /// JSON.
     Json,
-    /// JSON as `tracing-subscriber` writes it for each type.
-    Serde,
 }
 
 impl Style {
     #[inline]
     pub(super) fn escape(self) -> Escape {
         match self {
-            Style::Pretty => Escape::ConsoleWriter,
+            Style::Pretty => Escape::Console,
             Style::Json => Escape::Json,
-            Style::Serde => Escape::Serde,
         }
     }
 }
@@ -75,9 +72,7 @@ impl<P: Places> Fields<'_, P> {
         if self.superseded.has(field) {
             return;
         }
-        if let Some(origin) = self.origin
-            && self.style != Style::Serde
-        {
+        if let Some(origin) = self.origin {
             if origin.is_own(name) {
                 return;
             }
@@ -134,7 +129,7 @@ impl<P: Places> Fields<'_, P> {
             self.line.text(raw.as_str(), Escape::Quoted);
             self.line.form("\"");
         } else {
-            self.line.text(raw.as_str(), Escape::ConsoleWriter);
+            self.line.text(raw.as_str(), Escape::Console);
         }
         self.line.done(raw);
     }
@@ -151,7 +146,6 @@ impl<P: Places> Visit for Fields<'_, P> {
         self.field(field, |this, name, _| match value.is_finite() {
             true => this.word(zmij::Buffer::new().format_finite(value)),
             // JSON has no such numbers.
-            false if this.style == Style::Serde => this.word("null"),
             false => this.text(name, not_finite(value)),
         });
     }
@@ -187,33 +181,24 @@ impl<P: Places> Visit for Fields<'_, P> {
     }
 
     fn record_bytes(&mut self, field: &Field, value: &[u8]) {
-        self.field(field, |this, name, _| match (this.style, this.origin) {
-            // `tracing-subscriber` writes bytes of a span as numbers, and bytes of an event as a
-            // text.
-            (Style::Serde, None) => this.numbers(value),
-            (Style::Serde, Some(_)) => this.quoted(name, RedactionRule::Keep, |line, escape| {
-                line.debug(&format_args!("[{}]", Spaced(value)), escape);
-            }),
-            _ => this.quoted(name, RedactionRule::Keep, |line, escape| {
+        self.field(field, |this, name, _| {
+            this.quoted(name, RedactionRule::Keep, |line, escape| {
                 for byte in value {
                     if line.is_cut() {
                         break;
                     }
                     line.display(&format_args!("{byte:02x}"), escape);
                 }
-            }),
+            });
         });
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         self.field(field, |this, name, _| {
-            let with_causes = this.style != Style::Serde;
             // Errors quote their input, which may contain secrets.
             this.quoted(name, RedactionRule::Read, |line, escape| {
                 line.display(value, escape);
-                if with_causes {
-                    causes(line, value, escape);
-                }
+                causes(line, value, escape);
             });
         });
     }
@@ -224,35 +209,6 @@ impl<P: Places> Visit for Fields<'_, P> {
             let treatment = treatment.of_debug();
             this.quoted(name, treatment, |line, escape| line.debug(value, escape));
         });
-    }
-}
-
-impl<P> Fields<'_, P> {
-    fn numbers(&mut self, bytes: &[u8]) {
-        self.line.form("[");
-        for (at, byte) in bytes.iter().enumerate() {
-            let comma = if at == 0 { "" } else { "," };
-            let mut number = itoa::Buffer::new();
-            if !self.line.has_room(4) {
-                break;
-            }
-            self.line.form(comma);
-            self.line.form(number.format(*byte));
-        }
-        self.line.form("]");
-    }
-}
-
-/// Bytes in the form that `tracing` prints.
-struct Spaced<'a>(&'a [u8]);
-
-impl fmt::Display for Spaced<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, byte) in self.0.iter().enumerate() {
-            let space = if at == 0 { "" } else { " " };
-            write!(f, "{space}{byte:02x}")?;
-        }
-        Ok(())
     }
 }
 
