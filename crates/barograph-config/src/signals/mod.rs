@@ -94,15 +94,8 @@ fn format(environment: &mut Environment<'_>) -> Format {
         false => Colors::On,
     };
     let pretty = Format::Pretty(colors);
-    let choices = [
-        ("pretty", pretty),
-        ("json", Format::Json),
-    ];
-    let chosen = environment.choice(
-        "BAROGRAPH_LOG_FORMAT",
-        "pretty or json",
-        &choices,
-    );
+    let choices = [("pretty", pretty), ("json", Format::Json)];
+    let chosen = environment.choice("BAROGRAPH_LOG_FORMAT", "pretty or json", &choices);
     chosen.unwrap_or(pretty)
 }
 

@@ -88,11 +88,11 @@ fn what_no_reader_could_show_is_refused() {
     check(registry.counter("a").labels(["le"]), "reserved");
     check(
         registry.counter("a").labels(["k", "k"]),
-        r#"label "k" stands twice"#,
+        r#"label "k" is given twice"#,
     );
     check(
         registry.counter("a").labels(["region"]),
-        r#"label "region" stands twice"#,
+        r#"label "region" is given twice"#,
     );
     check(
         registry.counter("a").labels(["user_id"]),
