@@ -16,8 +16,27 @@ pub type BoxError = Box<dyn Error + Send + Sync>;
 /// The value for an error whose cause is unknown.
 pub const OTHER: &str = "_OTHER";
 
-/// Returns the cause of an error: a name from the table in [`http::client`](crate::http::client). If no
-/// cause is known it is `_OTHER` for errors whose sources can be read, else the name of the type.
+/// Returns the cause of an error, as a value of `error.type`.
+///
+/// Each cause has one name, the same for clients of hyper-util, reqwest and tonic, for boxed errors of
+/// tower, and for [operations](crate::observe) that fail because of one.
+///
+/// | name | meaning |
+/// |---|---|
+/// | `connection_refused` | nothing listens there |
+/// | `connection_reset` | the other side, or something in between, reset the connection |
+/// | `connection_aborted` | this side aborted the connection |
+/// | `connection_closed` | the other side closed the connection before the response was complete |
+/// | `connection_failed` | no connection could be made, for another reason |
+/// | `host_unreachable`, `network_unreachable` | there is no route to the other side |
+/// | `address_not_available` | the address does not belong to this machine, or its ports are used up |
+/// | `name_resolution` | the host name could not be resolved |
+/// | `tls` | the certificate is not trusted, or the other side does not speak TLS |
+/// | `timeout` | a timeout expired |
+/// | `protocol_error` | the response is not HTTP |
+/// | `too_many_redirects` | reqwest's redirect limit was exceeded |
+/// | the path of a type | an error of another type, whose sources cannot be read |
+/// | `_OTHER` | any other error |
 pub fn error_type<E: 'static>(error: &E) -> &'static str {
     match as_error(error) {
         Some(error) => cause(error).unwrap_or(OTHER),

@@ -9,7 +9,7 @@
 //! * [`Rules`]: delegates to one of several samplers, depending on name, kind, route or attributes.
 //! * [`ParentBased`]: delegates to one of five samplers, depending on the parent.
 //! * [`configured`]: the sampler that the environment variables configure.
-//! * [`keep`]: tail sampling, which exports traces that none of these samplers sampled.
+//! * [`tail`]: tail sampling, which exports traces that none of these samplers sampled.
 //!
 //! Source: OpenTelemetry 1.60, trace SDK, "Sampling".
 

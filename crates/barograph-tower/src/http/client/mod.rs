@@ -15,27 +15,9 @@
 //!
 //! # Errors
 //!
-//! `error.type` is the status code from 400 on, `panic`, or the reason why there was no response. Each
-//! cause has one name, the same for clients of hyper-util, reqwest and tonic, for boxed errors of tower,
-//! and for [operations](barograph_tracing::observe) that fail because of one. A request that its caller drops was
-//! cancelled, which is not an error.
-//!
-//! | name | meaning |
-//! |---|---|
-//! | `connection_refused` | nothing listens there |
-//! | `connection_reset` | the other side, or something in between, reset the connection |
-//! | `connection_aborted` | this side aborted the connection |
-//! | `connection_closed` | the other side closed the connection before the response was complete |
-//! | `connection_failed` | no connection could be made, for another reason |
-//! | `host_unreachable`, `network_unreachable` | there is no route to the other side |
-//! | `address_not_available` | the address does not belong to this machine, or its ports are used up |
-//! | `name_resolution` | the host name could not be resolved |
-//! | `tls` | the certificate is not trusted, or the other side does not speak TLS |
-//! | `timeout` | a timeout expired |
-//! | `protocol_error` | the response is not HTTP |
-//! | `too_many_redirects` | reqwest's redirect limit was exceeded |
-//! | the path of a type | an error of another type, whose sources cannot be read |
-//! | `_OTHER` | any other error |
+//! `error.type` is the status code from 400 on, `panic`, or the reason why there was no response: one of
+//! the [causes](barograph_tracing::instrument::error_type()) that all clients share. A request that its
+//! caller drops was cancelled, which is not an error.
 //!
 //! ```
 //! use barograph_core::registry::Registry;
