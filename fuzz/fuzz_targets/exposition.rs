@@ -17,7 +17,7 @@ use parser::{Dialect, Names, parse};
 use table::{Cell, Family, Row, RowLabels, Table};
 
 #[allow(dead_code, reason = "the tests need more of it")]
-#[path = "../../crates/barograph-export/tests/it/parser.rs"]
+#[path = "../../crates/barograph-encode/tests/it/parser.rs"]
 mod parser;
 #[allow(dead_code, reason = "the tests need more of it")]
 #[path = "../../crates/barograph-export/tests/it/table.rs"]

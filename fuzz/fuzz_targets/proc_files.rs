@@ -4,7 +4,7 @@
 
 // The parsers are private to the crate, in a file that needs nothing else of it.
 #[allow(dead_code, reason = "its readers are elsewhere")]
-#[path = "../../crates/barograph-edge/src/process/stat.rs"]
+#[path = "../../crates/barograph/src/process/stat.rs"]
 mod stat;
 
 use libfuzzer_sys::fuzz_target;
