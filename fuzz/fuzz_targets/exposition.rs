@@ -20,7 +20,7 @@ use table::{Cell, Family, Row, RowLabels, Table};
 #[path = "../../crates/barograph-encode/tests/it/parser.rs"]
 mod parser;
 #[allow(dead_code, reason = "the tests need more of it")]
-#[path = "../../crates/barograph-export/tests/it/table.rs"]
+#[path = "../../crates/barograph-encode/tests/it/table.rs"]
 mod table;
 
 #[derive(Arbitrary, Debug)]
