@@ -21,7 +21,8 @@ pub fn find(document: &str) -> Vec<Reference<'_>> {
     let found = inside.filter_map(|at| {
         let (file, line) = pieces[at].rsplit_once(".rs:")?;
         let end = file.len() + ".rs".len();
-        let code = (*pieces.get(at + 1)? == " (").then(|| pieces.get(at + 2))??;
+        let is_named = pieces.get(at + 1)?.trim_start() == "(";
+        let code = is_named.then(|| pieces.get(at + 2))??;
         Some(Reference {
             file: &pieces[at][..end],
             line: line.parse().ok()?,
@@ -52,7 +53,7 @@ pub fn check(reference: &Reference<'_>, text: &str) -> Option<String> {
 mod tests {
     use super::*;
 
-    const DOCUMENT: &str = "See `a/b.rs:2` (`fn b`), and `a/b.rs` or `a/b.rs:3` for more.\n";
+    const DOCUMENT: &str = "See `a/b.rs:2`\n  (`fn b`), and `a/b.rs` or `a/b.rs:3` for more.\n";
 
     #[test]
     fn references_are_found() {
