@@ -11,7 +11,9 @@ use std::time::Duration;
 
 use arbitrary::Arbitrary;
 use barograph_encode::otlp::{Request, Signal};
-use barograph_export::client::{Client, ClientConfig, Protocol, ProxyConfig};
+use barograph_export::client::{
+    Client, ClientConfig, Endpoint, Headers, Protocol, Proxy, ProxyConfig,
+};
 use barograph_export::{Outcome, Transport};
 use libfuzzer_sys::fuzz_target;
 use tokio::runtime::{Builder, Runtime};
@@ -81,18 +83,23 @@ fuzz_target!(|input: Input<'_>| {
         let _ = stream.shutdown(Shutdown::Both);
     });
     let receiver_url = format!("http://{address}");
-    let config = match input.way {
-        Way::Protobuf => ClientConfig::new(Protocol::HttpProtobuf, receiver_url),
-        Way::Json => ClientConfig::new(Protocol::HttpJson, receiver_url),
-        Way::Grpc => ClientConfig::new(Protocol::Grpc, receiver_url),
-        Way::Tunnel => ClientConfig::new(Protocol::Grpc, "http://192.0.2.1:4317")
-            .with_proxy(ProxyConfig::default().with_https(format!("http://me:{SECRET}@{address}"))),
+    let (protocol, url) = match input.way {
+        Way::Protobuf => (Protocol::HttpProtobuf, &*receiver_url),
+        Way::Json => (Protocol::HttpJson, &*receiver_url),
+        Way::Grpc => (Protocol::Grpc, &*receiver_url),
+        Way::Tunnel => (Protocol::Grpc, "http://192.0.2.1:4317"),
     };
+    let endpoint = Endpoint::parse(protocol, url).expect("a valid URL");
+    let headers = Headers::new().with("x-key", SECRET).expect("a valid header");
+    let mut config = ClientConfig::new(endpoint).with_headers(headers);
+    if let Way::Tunnel = input.way {
+        let proxy = Proxy::parse(&format!("http://me:{SECRET}@{address}")).expect("a valid URL");
+        config = config.with_proxy(ProxyConfig::default().with_https(proxy));
+    }
     let encoding = match input.way {
         Way::Json => Protocol::HttpJson.encoding(),
         _ => Protocol::HttpProtobuf.encoding(),
     };
-    let config = config.with_header("x-key", SECRET);
     let mut client = Client::new(config, Signal::Metrics).expect("all of it is in order");
     let request = Request {
         signal: Signal::Metrics,

@@ -38,7 +38,7 @@ use barograph::{
     encode::otlp::{Encoding, Signal},
     export::{
         RetryPolicy, Schedule,
-        client::{Client, ClientConfig, Protocol},
+        client::{Client, ClientConfig, Endpoint, Protocol},
         journal::JournalConfig,
     },
     histogram, http,
@@ -137,8 +137,8 @@ fn push(signal: Signal, protocol: &str, endpoint: &str, timeout: Duration) -> Pu
         "http/json" => (Protocol::HttpJson, Encoding::Json),
         other => panic!("there is no protocol {other}"),
     };
-    let client = Client::new(ClientConfig::new(protocol, endpoint), signal);
-    let client = client.expect("an endpoint that a client takes");
+    let endpoint = Endpoint::parse(protocol, endpoint).expect("an endpoint that a client takes");
+    let client = Client::new(ClientConfig::new(endpoint), signal).expect("a client");
     let push = match signal {
         Signal::Traces => Push::spans("otlp", client),
         Signal::Logs => Push::log_records("otlp", client),

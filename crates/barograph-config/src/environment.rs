@@ -11,6 +11,10 @@ use std::ffi::OsString;
 use std::str::FromStr;
 use std::time::Duration;
 
+#[cfg(feature = "otlp")]
+use barograph_export::client::InvalidUrl;
+use percent_encoding::percent_decode_str;
+
 use crate::notice::{Notice, shown_value};
 
 /// Looks variables up and collects the notices about them.
@@ -159,6 +163,23 @@ impl<'a> Environment<'a> {
         })
     }
 
+    /// Returns a URL. A notice shows an invalid one without its secrets.
+    #[cfg(feature = "otlp")]
+    pub(crate) fn url<T>(
+        &mut self,
+        variable: &'static str,
+        parse: impl FnOnce(&str) -> Result<T, InvalidUrl>,
+    ) -> Option<T> {
+        let text = self.text(variable)?;
+        match parse(&text) {
+            Ok(parsed) => Some(parsed),
+            Err(InvalidUrl { url, expected }) => {
+                self.ignore(variable, &url, expected);
+                None
+            }
+        }
+    }
+
     /// Returns the value as `parse` reads it.
     pub(crate) fn parsed<T>(
         &mut self,
@@ -175,21 +196,16 @@ impl<'a> Environment<'a> {
     }
 }
 
-/// Decodes percent-encoding, which W3C baggage uses for values. A plus stays a plus.
+/// Decodes percent-encoding, which W3C baggage uses for values. A plus stays a plus. None if a sequence
+/// is invalid.
 pub(crate) fn percent_decode(text: &str) -> Option<String> {
-    let mut decoded = Vec::with_capacity(text.len());
-    let mut bytes = text.bytes();
-    while let Some(byte) = bytes.next() {
-        decoded.push(match byte {
-            b'%' => {
-                let mut digit = || char::from(bytes.next()?).to_digit(16);
-                // Two hexadecimal digits fit a byte.
-                (digit()? * 16 + digit()?) as u8
-            }
-            byte => byte,
-        });
-    }
-    String::from_utf8(decoded).ok()
+    let is_sequence = |rest: &str| {
+        let digits = rest.as_bytes().first_chunk::<2>();
+        digits.is_some_and(|digits| digits.iter().all(u8::is_ascii_hexdigit))
+    };
+    text.split('%').skip(1).all(is_sequence).then_some(())?;
+    let decoded = percent_decode_str(text).decode_utf8().ok()?;
+    Some(decoded.into_owned())
 }
 
 /// Parses a duration: a number of milliseconds, without a unit.

@@ -2,15 +2,12 @@
 
 use std::time::Duration;
 
-use barograph_config::otlp::{Endpoint, Proxies, PushConfig, Receiver};
+use barograph_config::otlp::PushConfig;
 use barograph_config::signals::Signals;
 use barograph_config::{Config, Exporter, Exporters, Notice};
 use barograph_encode::otlp::{Encoding, Signal};
-use barograph_encode::zipkin::DEFAULT_ENDPOINT;
 use barograph_export::Transport;
-use barograph_export::client::{
-    Client, ClientConfig, InvalidClient, InvalidUrl, ProxyConfig, TlsConfig,
-};
+use barograph_export::client::{Client, ClientConfig, InvalidClient, InvalidUrl};
 
 use crate::console::Console;
 use crate::error::StartError;
@@ -34,15 +31,15 @@ pub(crate) fn add(pushes: &mut Pushes, config: &mut Config) {
     for (signal, export) in exporters.signals() {
         let times = |push, request| with_times(push, signal, config, signals, request);
         if export.is_pushed()
-            && let Some((client, encoding)) =
-                client(signal, &export.receiver, &config.proxies, notices)
+            && let Some(client) = client(signal, export.receiver.client(&config.proxy), notices)
         {
+            let encoding = export.receiver.protocol.unwrap_or_default().encoding();
             let push = push_of(signal, "otlp", client).with_encoding(encoding);
             let push = times(push, export.receiver.timeout);
             pushes.add(with_persistent_queue(push, config, signal.as_str()));
         }
         if export.is_chosen(Exporter::Zipkin)
-            && let Some(client) = zipkin(config, notices)
+            && let Some(client) = client(signal, config.zipkin.client(&config.proxy), notices)
         {
             let push = times(Push::zipkin_spans("zipkin", client), config.zipkin.timeout);
             pushes.add(with_persistent_queue(push, config, "zipkin"));
@@ -56,14 +53,13 @@ pub(crate) fn add(pushes: &mut Pushes, config: &mut Config) {
 
 /// Pushes to an endpoint that the program set, unless the environment sets one.
 pub(crate) fn push_to(exporters: &mut Exporters, endpoint: &str) -> Result<(), StartError> {
-    let receivers = [
-        (Signal::Metrics, &mut exporters.metrics.receiver),
-        (Signal::Traces, &mut exporters.traces.receiver),
-        (Signal::Logs, &mut exporters.logs.receiver),
-    ];
-    for (signal, receiver) in receivers {
-        let given = receiver.set_default_endpoint(signal, endpoint);
-        given.map_err(|InvalidUrl { url, expected }| StartError::Endpoint {
+    for signal in [
+        &mut exporters.metrics,
+        &mut exporters.traces,
+        &mut exporters.logs,
+    ] {
+        let set = signal.receiver.set_default_endpoint(endpoint);
+        set.map_err(|InvalidUrl { url, expected }| StartError::Endpoint {
             endpoint: url,
             expected,
         })?;
@@ -79,58 +75,26 @@ fn push_of(signal: Signal, reader: &str, transport: impl Transport + 'static) ->
     }
 }
 
-fn client(
-    signal: Signal,
-    receiver: &Receiver,
-    proxies: &Proxies,
-    notices: &mut Vec<Notice>,
-) -> Option<(Client, Encoding)> {
-    let protocol = receiver.protocol.unwrap_or_default();
-    let local;
-    let endpoint = match &receiver.endpoint {
-        Some(endpoint) => endpoint,
-        None => {
-            local = Endpoint::of_this_machine(signal, protocol);
-            &local
-        }
-    };
-    let config = config(receiver, endpoint, proxies);
-    let client = made(signal, config, endpoint, notices)?;
-    Some((client, protocol.encoding()))
-}
-
-fn zipkin(config: &PushConfig, notices: &mut Vec<Notice>) -> Option<Client> {
-    let local = || Endpoint::zipkin(DEFAULT_ENDPOINT).ok();
-    let endpoint = config.zipkin.endpoint.clone().or_else(local)?;
-    let client = endpoint.config().with_proxy(proxy(&config.proxies));
-    made(Signal::Traces, client, &endpoint, notices)
-}
-
 /// Creates a client, and adds the notices about it.
 ///
 /// A file that cannot be read may exist a moment later, as certificates often do that another program
 /// on the machine creates: it is read again with each connection. No other certificate is trusted
 /// instead.
-fn made(
-    signal: Signal,
-    config: ClientConfig,
-    endpoint: &Endpoint,
-    notices: &mut Vec<Notice>,
-) -> Option<Client> {
+fn client(signal: Signal, config: ClientConfig, notices: &mut Vec<Notice>) -> Option<Client> {
     let mut notice = |text: String| {
         let notice = Notice::new(text);
         if !notices.contains(&notice) {
             notices.push(notice);
         }
     };
-    let exposed = config.credentials_in_the_clear().unwrap_or_default();
+    let origin = config.endpoint().origin();
+    let exposed = config.credentials_in_plaintext();
     if !exposed.is_empty() {
-        let (what, origin) = (exposed.join(", "), endpoint.read().origin());
+        let exposed = exposed.join(", ");
         notice(format!(
-            "credentials go to {origin} in plain text ({what}); https keeps them secret"
+            "credentials go to {origin} in plain text ({exposed}); https keeps them secret"
         ));
     }
-    let origin = endpoint.read().origin();
     let client = match Client::new(config.clone(), signal) {
         Err(InvalidClient::File(invalid)) => {
             notice(format!(
@@ -151,37 +115,6 @@ fn with_persistent_queue(push: Push, config: &PushConfig, name: &str) -> Push {
         Some(directory) => push.with_journal(directory.join(name), queue.config.clone()),
         None => push,
     }
-}
-
-fn config(receiver: &Receiver, endpoint: &Endpoint, proxies: &Proxies) -> ClientConfig {
-    let compression = receiver.compression.unwrap_or_default();
-    let mut config = endpoint.config().with_compression(compression);
-    for (name, value) in receiver.headers.iter().flatten() {
-        let value = String::from_utf8_lossy(value.as_bytes());
-        config = config.with_header(name.as_str(), value);
-    }
-    let mut tls = TlsConfig::default();
-    if let Some(roots) = &receiver.certificate {
-        tls = tls.with_root_file(roots);
-    }
-    if let Some(identity) = &receiver.identity {
-        tls = tls.with_identity_files(&identity.certificate, &identity.key);
-    }
-    config.with_tls(tls).with_proxy(proxy(proxies))
-}
-
-fn proxy(proxies: &Proxies) -> ProxyConfig {
-    let mut proxy = ProxyConfig::default();
-    if let Some(https) = &proxies.https {
-        proxy = proxy.with_https(https.url());
-    }
-    if let Some(http) = &proxies.http {
-        proxy = proxy.with_http(http.url());
-    }
-    if let Some(hosts) = &proxies.no_proxy {
-        proxy = proxy.with_no_proxy(hosts);
-    }
-    proxy
 }
 
 fn with_times(

@@ -7,21 +7,17 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use barograph_encode::otlp::Temporalities;
-use barograph_export::client::InvalidUrl;
+use barograph_export::client::{ClientConfig, Endpoint, Protocol, ProxyConfig};
 use barograph_export::journal::JournalConfig;
 
 use crate::environment::Environment;
 
-mod endpoint;
-mod headers;
 mod proxy;
 mod receiver;
 #[cfg(test)]
 mod tests;
 
-pub use endpoint::{DefaultScheme, Endpoint, EndpointRules, EndpointScope};
-pub use proxy::{Proxies, Proxy};
-pub use receiver::{Identity, Receiver};
+pub use receiver::Receiver;
 
 /// The settings of pushes other than the receivers.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -33,7 +29,7 @@ pub struct PushConfig {
     /// The temporality of metrics.
     pub temporalities: Temporalities,
     /// The proxies for connections to receivers.
-    pub proxies: Proxies,
+    pub proxy: ProxyConfig,
     /// The persistent queues of undelivered requests.
     pub persistent_queue: PersistentQueueConfig,
     /// The Zipkin exporter.
@@ -77,7 +73,7 @@ impl PushConfig {
             metric_interval: environment.interval("OTEL_METRIC_EXPORT_INTERVAL"),
             metric_timeout: environment.timeout("OTEL_METRIC_EXPORT_TIMEOUT"),
             temporalities: temporalities.unwrap_or_default(),
-            proxies: Proxies::read(environment),
+            proxy: proxy::read(environment),
             persistent_queue: PersistentQueueConfig::read(environment),
             zipkin: ZipkinConfig::read(environment),
         }
@@ -108,16 +104,18 @@ impl PersistentQueueConfig {
 impl ZipkinConfig {
     /// Source: OpenTelemetry environment variables, "Zipkin Exporter".
     fn read(environment: &mut Environment<'_>) -> Self {
-        let variable = "OTEL_EXPORTER_ZIPKIN_ENDPOINT";
-        let endpoint = environment.text(variable).and_then(|text| {
-            let refused =
-                |InvalidUrl { url, expected }| environment.ignore(variable, &url, expected);
-            Endpoint::zipkin(&text).map_err(refused).ok()
-        });
+        let parse = |text: &str| Endpoint::parse(Protocol::Zipkin, text);
         ZipkinConfig {
-            endpoint,
+            endpoint: environment.url("OTEL_EXPORTER_ZIPKIN_ENDPOINT", parse),
             timeout: environment.timeout("OTEL_EXPORTER_ZIPKIN_TIMEOUT"),
         }
+    }
+
+    /// Returns the configuration of a client that sends to this receiver.
+    pub fn client(&self, proxy: &ProxyConfig) -> ClientConfig {
+        let local = || Endpoint::local(Protocol::Zipkin);
+        let endpoint = self.endpoint.clone().unwrap_or_else(local);
+        ClientConfig::new(endpoint).with_proxy(proxy.clone())
     }
 }
 

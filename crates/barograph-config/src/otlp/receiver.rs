@@ -4,17 +4,13 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use barograph_encode::otlp::Signal;
-use barograph_export::client::{Compression, InvalidUrl, Protocol};
-use http::HeaderMap;
-
-use crate::environment::Environment;
-
-use super::endpoint::{
-    DefaultScheme, Endpoint, EndpointRules, EndpointScope, GRPC_PORT, HTTP_PORT,
+use barograph_export::client::{
+    ClientConfig, Compression, Endpoint, Headers, InvalidUrl, Protocol, ProxyConfig, TlsConfig,
 };
-use super::headers;
 
-/// The receiver of one signal. What is unset here is left to the program.
+use crate::environment::{Environment, percent_decode};
+
+/// The receiver of one signal. Settings that are unset are left to the program.
 ///
 /// Each value comes from the variable of the signal, else from the one for all signals. This includes
 /// headers as a whole: the keys of one receiver are not sent to another.
@@ -25,24 +21,13 @@ pub struct Receiver {
     /// `http/protobuf` if unset.
     pub protocol: Option<Protocol>,
     /// The headers of requests.
-    pub headers: Option<HeaderMap>,
+    pub headers: Headers,
     /// The time limit of one export with all its retries; 10 s if unset.
     pub timeout: Option<Duration>,
-    /// The compression of requests; none if unset.
-    pub compression: Option<Compression>,
-    /// A file of PEM certificates to trust, instead of the system's.
-    pub certificate: Option<PathBuf>,
-    /// The certificate of this client, for mutual TLS.
-    pub identity: Option<Identity>,
-}
-
-/// The PEM files that identify this client.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Identity {
-    /// The certificate chain, leaf first.
-    pub certificate: PathBuf,
-    /// The private key.
-    pub key: PathBuf,
+    /// The compression of requests.
+    pub compression: Compression,
+    /// The trusted certificates, and the certificate of this client.
+    pub tls: TlsConfig,
 }
 
 impl Receiver {
@@ -59,36 +44,33 @@ impl Receiver {
         let protocol = protocols.find_map(|name| environment.choice(name, PROTOCOLS, &PROTOCOL));
         let mut timeouts = both(|names| names.timeout).into_iter();
         let mut compressions = both(|names| names.compression).into_iter();
-        let mut path = |of| {
-            let mut names = both(of).into_iter();
-            names.find_map(|name| Some((name, PathBuf::from(environment.text(name)?))))
-        };
-        let certificate = path(|names| names.certificate).map(|(_, path)| path);
-        let client_certificate = path(|names| names.client_certificate);
-        let client_key = path(|names| names.client_key);
+        let compression = compressions.find_map(|name| compression(environment, name));
         Receiver {
-            endpoint: endpoint(environment, signal, protocol, &names),
+            endpoint: endpoint(environment, protocol, &names),
             protocol,
-            headers: all_headers(environment, &names),
+            headers: headers(environment, &names),
             timeout: timeouts.find_map(|name| environment.timeout(name)),
-            compression: compressions.find_map(|name| compression(environment, name)),
-            certificate,
-            identity: identity(environment, client_certificate, client_key),
+            compression: compression.unwrap_or_default(),
+            tls: tls(environment, both),
         }
     }
 
-    /// Sets the endpoint `text` for this signal, unless the environment sets one.
+    /// Returns the configuration of a client that sends to this receiver.
+    pub fn client(&self, proxy: &ProxyConfig) -> ClientConfig {
+        let local = || Endpoint::local(self.protocol.unwrap_or_default());
+        ClientConfig::new(self.endpoint.clone().unwrap_or_else(local))
+            .with_headers(self.headers.clone())
+            .with_compression(self.compression)
+            .with_tls(self.tls.clone())
+            .with_proxy(proxy.clone())
+    }
+
+    /// Sets the endpoint to `text`, unless the environment sets one.
     ///
     /// # Errors
     /// Returns [`InvalidUrl`] if the text is not an endpoint of the protocol.
-    pub fn set_default_endpoint(&mut self, signal: Signal, text: &str) -> Result<(), InvalidUrl> {
-        let rules = EndpointRules {
-            signal,
-            protocol: self.protocol.unwrap_or_default(),
-            scope: EndpointScope::AllSignals,
-            default_scheme: DefaultScheme::Https,
-        };
-        let parsed = Endpoint::parse(text, rules)?;
+    pub fn set_default_endpoint(&mut self, text: &str) -> Result<(), InvalidUrl> {
+        let parsed = Endpoint::parse(self.protocol.unwrap_or_default(), text)?;
         self.endpoint.get_or_insert(parsed);
         Ok(())
     }
@@ -155,39 +137,24 @@ fn compression(environment: &mut Environment<'_>, variable: &'static str) -> Opt
 
 fn endpoint(
     environment: &mut Environment<'_>,
-    signal: Signal,
     protocol: Option<Protocol>,
     names: &Names,
 ) -> Option<Endpoint> {
     let insecure = environment.flag(names.insecure);
     let insecure = insecure.or_else(|| environment.flag(GENERAL.insecure));
-    let default_scheme = match insecure {
-        Some(true) => DefaultScheme::Http,
-        _ => DefaultScheme::Https,
-    };
-    let variables = [
-        (names.endpoint, EndpointScope::OneSignal),
-        (GENERAL.endpoint, EndpointScope::AllSignals),
-    ];
-    for (variable, scope) in variables {
-        let rules = EndpointRules {
-            signal,
-            protocol: protocol.unwrap_or_default(),
-            scope,
-            default_scheme,
-        };
-        let Some(text) = environment.text(variable) else {
+    for variable in [names.endpoint, GENERAL.endpoint] {
+        let parse = |text: &str| Endpoint::parse(protocol.unwrap_or_default(), text);
+        let Some(mut endpoint) = environment.url(variable, parse) else {
             continue;
         };
-        let endpoint = match Endpoint::parse(&text, rules) {
-            Ok(endpoint) => endpoint,
-            Err(InvalidUrl { url, expected }) => {
-                environment.ignore(variable, &url, expected);
-                continue;
-            }
-        };
-        if endpoint.read().has_unused_path() {
-            let origin = endpoint.read().origin();
+        if variable == names.endpoint {
+            endpoint = endpoint.with_exact_path();
+        }
+        if insecure == Some(true) {
+            endpoint = endpoint.with_plaintext();
+        }
+        if endpoint.has_unused_path() {
+            let origin = endpoint.origin();
             environment.notice(format!(
                 "{variable}: only {origin} counts of it, gRPC has its own paths"
             ));
@@ -205,59 +172,91 @@ fn hint_at_protocol(
     endpoint: &Endpoint,
     protocol: Option<Protocol>,
 ) {
-    let general = GENERAL.protocol;
-    let origin = endpoint.read().origin();
-    let text = match (protocol, endpoint.read().port()) {
-        (None, Some(GRPC_PORT)) => format!(
-            "{variable}: {origin} gets http/protobuf, and receivers expect gRPC at that port as a \
-             rule; {general} chooses"
-        ),
-        (Some(Protocol::Grpc), Some(HTTP_PORT)) => format!(
-            "{variable}: {origin} gets gRPC, and receivers expect HTTP at that port as a rule; \
-             {general} chooses"
-        ),
+    let default_port = |protocol| Endpoint::local(protocol).port();
+    let (used, expected) = match (protocol, endpoint.port()) {
+        (None, port) if port == default_port(Protocol::Grpc) => ("http/protobuf", "gRPC"),
+        (Some(Protocol::Grpc), port) if port == default_port(Protocol::HttpProtobuf) => {
+            ("gRPC", "HTTP")
+        }
         _ => return,
     };
-    environment.notice(text);
+    environment.notice(format!(
+        "{variable}: {} gets {used}, and receivers expect {expected} at that port as a rule; {} \
+         chooses",
+        endpoint.origin(),
+        GENERAL.protocol
+    ));
 }
 
-fn all_headers(environment: &mut Environment<'_>, names: &Names) -> Option<HeaderMap> {
+/// Reads headers: `name=value,name=value`, percent-encoded like W3C baggage; the last value of a name
+/// applies. Invalid members are left out, with a notice that has their positions and not their text,
+/// which may be a secret.
+///
+/// Blanks and similar characters are accepted without encoding, too, since `Authorization=Bearer x`
+/// is a common spelling. Properties after a `;` are not supported: the `;` is part of the value.
+///
+/// Source: OTLP exporter, "Specifying headers via environment variables".
+fn headers(environment: &mut Environment<'_>, names: &Names) -> Headers {
     for variable in [names.headers, GENERAL.headers] {
         let Some(text) = environment.text(variable) else {
             continue;
         };
-        let (headers, bad) = headers::parse(&text);
-        let ignored = match &*bad {
+        let mut headers = Headers::new();
+        let mut invalid = Vec::new();
+        for (index, member) in text.split(',').enumerate() {
+            if !member.trim().is_empty() && insert(&mut headers, member).is_none() {
+                invalid.push((index + 1).to_string());
+            }
+        }
+        let ignored = match &*invalid {
             [] => None,
             [member] => Some(format!("member {member} is")),
             members => Some(format!("members {} are", members.join(", "))),
         };
         if let Some(ignored) = ignored {
-            let expected = headers::EXPECTED;
-            environment.notice(format!(
-                "{variable}: {ignored} ignored, expected {expected}"
-            ));
+            environment.notice(format!("{variable}: {ignored} ignored, expected {HEADERS}"));
         }
         if !headers.is_empty() {
-            return Some(headers);
+            return headers;
         }
     }
-    None
+    Headers::new()
 }
 
-fn identity(
+/// Inserts a member of the list; None if it is invalid.
+fn insert(headers: &mut Headers, member: &str) -> Option<()> {
+    let (name, value) = member.split_once('=')?;
+    let (name, value) = (percent_decode(name.trim())?, percent_decode(value.trim())?);
+    headers.insert(&name, &value).ok()
+}
+
+const HEADERS: &str = "name=value, percent-encoded, and no name that the transport sets itself";
+
+/// Reads the paths of certificates. A client certificate without its key, or the reverse, is ignored.
+fn tls(
     environment: &mut Environment<'_>,
-    certificate: Option<(&'static str, PathBuf)>,
-    key: Option<(&'static str, PathBuf)>,
-) -> Option<Identity> {
+    both: impl Fn(fn(&Names) -> &'static str) -> [&'static str; 2],
+) -> TlsConfig {
+    let mut path = |of| {
+        let mut names = both(of).into_iter();
+        names.find_map(|name| Some((name, PathBuf::from(environment.text(name)?))))
+    };
+    let mut tls = TlsConfig::default();
+    if let Some((_, roots)) = path(|names| names.certificate) {
+        tls = tls.with_root_file(roots);
+    }
+    let certificate = path(|names| names.client_certificate);
+    let key = path(|names| names.client_key);
     let (alone, missing) = match (certificate, key) {
-        (None, None) => return None,
-        (Some((_, certificate)), Some((_, key))) => return Some(Identity { certificate, key }),
+        (None, None) => return tls,
+        (Some((_, certificate)), Some((_, key))) => {
+            return tls.with_identity_files(certificate, key);
+        }
         (Some((variable, _)), None) => (variable, "key"),
         (None, Some((variable, _))) => (variable, "certificate"),
     };
     environment.notice(format!(
         "{alone} is ignored, expected a client {missing} beside it"
     ));
-    None
+    tls
 }

@@ -1,35 +1,12 @@
-//! The configuration of a client: plain values, checked when the client is created.
+//! The configuration of a client: values that are parsed and checked already, except for files.
 
 use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use barograph_encode::otlp::Encoding;
-
-/// The protocol that carries requests.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Protocol {
-    /// gRPC. Needs the feature `grpc`.
-    Grpc,
-    /// Protobuf over HTTP/1.1.
-    #[default]
-    HttpProtobuf,
-    /// JSON over HTTP/1.1.
-    HttpJson,
-    /// Zipkin spans over HTTP/1.1. The endpoint's path is used unchanged.
-    Zipkin,
-}
-
-impl Protocol {
-    /// Returns the encoding that requests of this protocol need.
-    pub fn encoding(self) -> Encoding {
-        match self {
-            Protocol::Grpc | Protocol::HttpProtobuf => Encoding::Protobuf,
-            Protocol::HttpJson | Protocol::Zipkin => Encoding::Json,
-        }
-    }
-}
+use super::endpoint::Endpoint;
+use super::headers::Headers;
+use super::proxy::ProxyConfig;
 
 /// The compression of request bodies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -54,14 +31,10 @@ impl Compression {
 /// The destination of a [`Client`](super::Client), and the options for sending.
 ///
 /// `Debug` shows neither header values nor userinfo.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct ClientConfig {
-    pub(super) protocol: Protocol,
-    pub(super) endpoint: String,
-    pub(super) path: PathRule,
-    pub(super) without_scheme: Security,
-    pub(super) headers: Vec<(String, String)>,
-    pub(super) header_files: Vec<HeaderFile>,
+    pub(super) endpoint: Endpoint,
+    pub(super) headers: Headers,
     pub(super) compression: Compression,
     pub(super) tls: TlsConfig,
     pub(super) proxy: ProxyConfig,
@@ -77,43 +50,12 @@ pub(super) enum Files {
     OnConnect,
 }
 
-/// The treatment of the path of an endpoint.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum PathRule {
-    SignalAppended,
-    AsIs,
-}
-
-/// The security of a connection to an endpoint without a scheme.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Security {
-    Tls,
-    Plaintext,
-}
-
-/// A header with its value in a file.
-#[derive(Clone, Debug)]
-pub(super) struct HeaderFile {
-    pub(super) name: String,
-    /// The text in front of the file's contents, such as `Bearer `.
-    pub(super) before: &'static str,
-    pub(super) path: PathBuf,
-}
-
 impl ClientConfig {
-    /// Creates a configuration that sends to `endpoint`: `http://host:port`, `https://host:port`,
-    /// `unix:/path/of/socket`, and for gRPC also `host:port`.
-    ///
-    /// For OTLP over HTTP, the path of the signal, such as `/v1/metrics`, is appended. gRPC defines
-    /// its own paths, so a path in the endpoint is ignored. Userinfo becomes a header.
-    pub fn new(protocol: Protocol, endpoint: impl Into<String>) -> Self {
+    /// Creates a configuration that sends to an endpoint.
+    pub fn new(endpoint: Endpoint) -> Self {
         ClientConfig {
-            protocol,
-            endpoint: endpoint.into(),
-            path: PathRule::SignalAppended,
-            without_scheme: Security::Tls,
-            headers: Vec::new(),
-            header_files: Vec::new(),
+            endpoint,
+            headers: Headers::new(),
             compression: Compression::None,
             tls: TlsConfig::default(),
             proxy: ProxyConfig::default(),
@@ -123,46 +65,14 @@ impl ClientConfig {
         }
     }
 
-    /// Uses the endpoint's path unchanged, as for `OTEL_EXPORTER_OTLP_METRICS_ENDPOINT`.
-    pub fn with_exact_path(mut self) -> Self {
-        self.path = PathRule::AsIs;
-        self
+    /// Returns the endpoint.
+    pub fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
     }
 
-    /// Uses plaintext for an endpoint without a scheme, as for `OTEL_EXPORTER_OTLP_INSECURE`. A
-    /// scheme takes precedence.
-    pub fn with_plaintext(mut self) -> Self {
-        self.without_scheme = Security::Plaintext;
-        self
-    }
-
-    /// Adds a header. A later header of the same name replaces it.
-    pub fn with_header(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
-        self.headers.push((name.into(), value.into()));
-        self
-    }
-
-    /// Adds a header with the contents of a file as its value, without surrounding white space. The
-    /// file is read for each request, so that it may change.
-    pub fn with_header_file(mut self, name: impl Into<String>, path: impl Into<PathBuf>) -> Self {
-        let (name, path) = (name.into(), path.into());
-        self.header_files.push(HeaderFile {
-            name,
-            before: "",
-            path,
-        });
-        self
-    }
-
-    /// Adds `authorization: Bearer` with the token in a file; otherwise like
-    /// [`with_header_file`](Self::with_header_file).
-    pub fn with_token_file(mut self, path: impl Into<PathBuf>) -> Self {
-        let (name, path) = ("authorization".to_owned(), path.into());
-        self.header_files.push(HeaderFile {
-            name,
-            before: "Bearer ",
-            path,
-        });
+    /// Sets the headers of requests.
+    pub fn with_headers(mut self, headers: Headers) -> Self {
+        self.headers = headers;
         self
     }
 
@@ -207,46 +117,25 @@ impl ClientConfig {
     }
 }
 
-impl fmt::Debug for ClientConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let headers: Vec<_> = self.headers.iter().map(|(name, _)| (name, MASK)).collect();
-        f.debug_struct("ClientConfig")
-            .field("protocol", &self.protocol)
-            .field("endpoint", &masked(&self.endpoint))
-            .field("path", &self.path)
-            .field("without_scheme", &self.without_scheme)
-            .field("headers", &headers)
-            .field("header_files", &self.header_files)
-            .field("compression", &self.compression)
-            .field("tls", &self.tls)
-            .field("proxy", &self.proxy)
-            .field("user_agent_prefix", &self.user_agent_prefix)
-            .field("max_age", &self.max_age)
-            .field("files", &self.files)
-            .finish()
-    }
-}
-
 /// The trusted roots and the client certificate for TLS. By default the system's roots, and no
 /// client certificate.
 ///
 /// Changed files are read again for the next connection; a change closes the existing connection.
-/// Needs the feature `tls`.
-#[derive(Clone, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct TlsConfig {
     pub(super) roots: Option<Pem>,
     pub(super) identity: Option<Identity>,
 }
 
 /// A certificate chain and its private key.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     pub(super) certificates: Pem,
     pub(super) key: Pem,
 }
 
 /// PEM data, from a file or given directly.
-#[derive(Clone)]
+#[derive(Clone, PartialEq, Eq)]
 pub(super) enum Pem {
     File(PathBuf),
     Given(Vec<u8>),
@@ -288,15 +177,6 @@ impl TlsConfig {
     }
 }
 
-impl fmt::Debug for TlsConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TlsConfig")
-            .field("roots", &self.roots)
-            .field("identity", &self.identity)
-            .finish()
-    }
-}
-
 impl fmt::Debug for Pem {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -306,72 +186,6 @@ impl fmt::Debug for Pem {
     }
 }
 
-/// The proxies to use, in the form of the usual environment variables.
-///
-/// Loopback addresses and UNIX sockets are never reached through a proxy. `Debug` shows no
-/// userinfo.
-#[derive(Clone, Default)]
-pub struct ProxyConfig {
-    pub(super) https: Option<String>,
-    pub(super) http: Option<String>,
-    pub(super) not_for: String,
-}
-
-impl ProxyConfig {
-    /// Sets the proxy for `https` and for gRPC, as in `HTTPS_PROXY`:
-    /// `http://user:password@host:port`. Requests go through a tunnel (`CONNECT`).
-    pub fn with_https(mut self, proxy: impl Into<String>) -> Self {
-        self.https = Some(proxy.into());
-        self
-    }
-
-    /// Sets the proxy for `http`, as in `HTTP_PROXY`. The requests are sent to the proxy itself.
-    pub fn with_http(mut self, proxy: impl Into<String>) -> Self {
-        self.http = Some(proxy.into());
-        self
-    }
-
-    /// Sets the hosts that are reached directly, as in `NO_PROXY`: names, which include all their
-    /// subdomains, addresses, or ranges such as `10.0.0.0/8`, each with or without a port, or `*`;
-    /// separated by commas.
-    pub fn with_no_proxy(mut self, hosts: impl Into<String>) -> Self {
-        self.not_for = hosts.into();
-        self
-    }
-}
-
-impl fmt::Debug for ProxyConfig {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ProxyConfig")
-            .field("https", &self.https.as_deref().map(masked))
-            .field("http", &self.http.as_deref().map(masked))
-            .field("not_for", &self.not_for)
-            .finish()
-    }
-}
-
-/// Masks everything that could be a secret in a text that should be a URL but may be invalid.
-pub(super) fn masked(text: &str) -> String {
-    // The text may be invalid just where its userinfo or its query begins or ends. So everything is
-    // masked up to the last @, and from the first question mark or hash on.
-    let tail = text.find(['?', '#']);
-    let Some(at) = text.rfind('@') else {
-        return tail.map_or(text.to_owned(), |tail| format!("{}{MASK}", &text[..=tail]));
-    };
-    let scheme = match text.split_once("://") {
-        Some((scheme @ ("http" | "https"), _)) => format!("{scheme}://"),
-        _ => String::new(),
-    };
-    match tail {
-        Some(tail) if tail < at => format!("{scheme}{MASK}"),
-        Some(tail) => format!("{scheme}{MASK}{}{MASK}", &text[at..=tail]),
-        None => format!("{scheme}{MASK}{}", &text[at..]),
-    }
-}
-
-/// The replacement for masked text.
-pub(super) const MASK: &str = "***";
-
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(300);
 
 #[cfg(test)]
@@ -380,38 +194,21 @@ mod tests {
 
     #[test]
     fn a_config_does_not_show_secrets() {
+        use super::super::{Protocol, Proxy};
+
         let proxy = ProxyConfig::default()
-            .with_https("http://me:hunter2@proxy:3128")
-            .with_http("me:hunter2@proxy");
+            .with_https(Proxy::parse("http://me:hunter2@proxy:3128").unwrap())
+            .with_http(Proxy::parse("me:hunter2@proxy").unwrap());
         let tls = TlsConfig::default().with_identity_pem("hunter2", "hunter2");
-        let config = ClientConfig::new(Protocol::Grpc, "https://me:hun/ter2@host:1/p?key=hunter2")
-            .with_header("authorization", "Bearer hunter2")
+        let endpoint = "https://me:hunter2@host:1/p?key=hunter2";
+        let headers = Headers::new().with("authorization", "Bearer hunter2");
+        let config = ClientConfig::new(Endpoint::parse(Protocol::Grpc, endpoint).unwrap())
+            .with_headers(headers.unwrap())
             .with_proxy(proxy)
             .with_tls(tls);
         let shown = format!("{config:?} {config:#?}");
         assert!(!shown.contains("ter2"), "{shown}");
-        assert!(shown.contains("https://***@host:1/p?***"), "{shown}");
+        assert!(shown.contains("https://host:1"), "{shown}");
         assert!(shown.contains("authorization"), "{shown}");
-    }
-
-    #[test]
-    fn what_may_be_a_secret_is_masked() {
-        for (text, shown) in [
-            ("collector:4318", "collector:4318"),
-            ("http://host:4318/v1", "http://host:4318/v1"),
-            ("http://c/p?k=v", "http://c/p?***"),
-            ("http://c/p#k", "http://c/p#***"),
-            ("http://u:p@c/p", "http://***@c/p"),
-            ("u:p@c", "***@c"),
-            ("s3cret://x@c", "***@c"),
-            ("http://u:a@b@c?k", "http://***@c?***"),
-            ("http://u:p?w@c", "http://***"),
-            ("https://c?k@v", "https://***"),
-            ("c#@v", "***"),
-            ("http@://c", "***@://c"),
-            ("?", "?***"),
-        ] {
-            assert_eq!(masked(text), shown);
-        }
     }
 }

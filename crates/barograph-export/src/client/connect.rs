@@ -16,9 +16,10 @@ use tokio_rustls::TlsConnector;
 use tokio_rustls::rustls::pki_types::ServerName;
 
 use super::body::MAX_RESPONSE;
-use super::endpoint::{Endpoint, Host, Place};
+use super::endpoint::{Address, Endpoint};
 use super::message::causes;
-use super::proxy::{Proxy, Way};
+use super::proxy::Proxy;
+use super::url::Host;
 
 /// The reason why no connection could be established.
 pub(super) struct Unconnected {
@@ -54,9 +55,9 @@ impl Route<'_> {
     /// Connects to the endpoint, directly or through a tunnel, or to the proxy that gets the request
     /// itself.
     pub(super) async fn connect(self) -> Result<Box<dyn Stream>, Unconnected> {
-        let host = match &self.endpoint.place {
-            Place::Unix(path) => return unix(path).await,
-            Place::Tcp(host) => host,
+        let host = match &self.endpoint.address {
+            Address::Unix(path) => return unix(path).await,
+            Address::Tcp(host) => host,
         };
         let Some(proxy) = self.proxy else {
             let stream = tcp(host, "").await?;
@@ -69,7 +70,7 @@ impl Route<'_> {
         if proxy.is_tls {
             stream = tls(stream, &proxy.host, self.proxy_tls).await?;
         }
-        if proxy.way == Way::Tunnel {
+        if self.endpoint.needs_tunnel() {
             tunnel(&mut stream, host, proxy, self.user_agent).await?;
         }
         match self.endpoint.is_tls {
@@ -181,8 +182,9 @@ async fn tunnel(
         Unconnected::new("proxy", message)
     };
     let authority = host.authority();
-    let credentials = proxy.basic.as_ref();
-    let credentials = credentials.map(|basic| format!("Proxy-Authorization: {basic}\r\n"));
+    let credentials = proxy.credentials.as_ref();
+    let credentials =
+        credentials.map(|credentials| format!("Proxy-Authorization: {}\r\n", credentials.basic));
     let request = format!(
         "CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {user_agent}\r\n{}\r\n",
         credentials.unwrap_or_default(),

@@ -4,8 +4,6 @@ use std::error::Error;
 use std::fmt;
 use std::path::PathBuf;
 
-use super::config::masked;
-
 /// The reason why no client can be created.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -151,5 +149,53 @@ impl From<InvalidFile> for InvalidClient {
 impl From<MissingFeature> for InvalidClient {
     fn from(missing: MissingFeature) -> Self {
         InvalidClient::Feature(missing)
+    }
+}
+
+/// Masks everything that could be a secret in a text that should be a URL but may be invalid.
+pub(super) fn masked(text: &str) -> String {
+    // The text may be invalid just where its userinfo or its query begins or ends. So everything is
+    // masked up to the last @, and from the first question mark or hash on.
+    let tail = text.find(['?', '#']);
+    let Some(at) = text.rfind('@') else {
+        return tail.map_or(text.to_owned(), |tail| format!("{}{MASK}", &text[..=tail]));
+    };
+    let scheme = match text.split_once("://") {
+        Some((scheme @ ("http" | "https"), _)) => format!("{scheme}://"),
+        _ => String::new(),
+    };
+    match tail {
+        Some(tail) if tail < at => format!("{scheme}{MASK}"),
+        Some(tail) => format!("{scheme}{MASK}{}{MASK}", &text[at..=tail]),
+        None => format!("{scheme}{MASK}{}", &text[at..]),
+    }
+}
+
+/// The replacement for masked text.
+pub(super) const MASK: &str = "***";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_may_be_a_secret_is_masked() {
+        for (text, shown) in [
+            ("collector:4318", "collector:4318"),
+            ("http://host:4318/v1", "http://host:4318/v1"),
+            ("http://c/p?k=v", "http://c/p?***"),
+            ("http://c/p#k", "http://c/p#***"),
+            ("http://u:p@c/p", "http://***@c/p"),
+            ("u:p@c", "***@c"),
+            ("s3cret://x@c", "***@c"),
+            ("http://u:a@b@c?k", "http://***@c?***"),
+            ("http://u:p?w@c", "http://***"),
+            ("https://c?k@v", "https://***"),
+            ("c#@v", "***"),
+            ("http@://c", "***@://c"),
+            ("?", "?***"),
+        ] {
+            assert_eq!(masked(text), shown);
+        }
     }
 }

@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 
 use barograph_model::text::is_invisible;
 
-use super::config::MASK;
+use super::invalid::MASK;
 
 /// The texts that must never leave the client: header values and credentials.
 #[derive(Clone, Default)]

@@ -34,12 +34,15 @@
 //! Why not reqwest, or hyper's own client? They choose TLS and proxies by the environment, follow
 //! redirections, and do not report whether a request that failed was sent.
 
-mod config;
+mod protocol;
 mod invalid;
+mod url;
 mod endpoint;
 mod proxy;
 mod message;
 mod small_file;
+mod headers;
+mod config;
 mod settings;
 mod body;
 mod answer;
@@ -59,15 +62,18 @@ use bytes::Bytes;
 use http::HeaderMap;
 use hyper::body::Incoming;
 
-pub use self::config::{ClientConfig, Compression, Protocol, ProxyConfig, TlsConfig};
+pub use self::config::{ClientConfig, Compression, TlsConfig};
 pub use self::endpoint::Endpoint;
+pub use self::headers::Headers;
 pub use self::invalid::{InvalidClient, InvalidFile, InvalidHeader, InvalidUrl, MissingFeature};
+pub use self::protocol::Protocol;
+pub use self::proxy::{Proxy, ProxyConfig};
 
 use self::answer::{Answer, Arrival, Verdict};
 use self::body::{MAX_REQUEST, Received, Whole, compress, receive};
 use self::connect::{Route, Unconnected};
 use self::connection::{Connection, Unanswered, Version};
-use self::endpoint::Place;
+use self::endpoint::Address;
 use self::message::causes;
 use self::settings::Settings;
 use crate::outcome::{Outcome, Refusal};
@@ -78,10 +84,13 @@ use barograph_encode::otlp::{Request, Signal};
 ///
 /// ```
 /// use barograph_encode::otlp::Signal;
-/// use barograph_export::client::{Client, ClientConfig, Compression, Protocol};
+/// use barograph_export::client::{
+///     Client, ClientConfig, Compression, Endpoint, Headers, Protocol,
+/// };
 ///
-/// let config = ClientConfig::new(Protocol::HttpProtobuf, "http://localhost:4318")
-///     .with_header("x-tenant", "shop")
+/// let endpoint = Endpoint::parse(Protocol::HttpProtobuf, "http://localhost:4318")?;
+/// let config = ClientConfig::new(endpoint)
+///     .with_headers(Headers::new().with("x-tenant", "shop")?)
 ///     .with_compression(Compression::Gzip);
 /// let client = Client::new(config, Signal::Metrics)?;
 /// # Ok::<_, barograph_export::client::InvalidClient>(())
@@ -96,20 +105,20 @@ pub struct Client {
 }
 
 impl Client {
-    /// Creates a client after checking its configuration. Connects only when there is something to
-    /// send.
+    /// Creates a client. Connects only when there is something to send.
     ///
     /// # Errors
     ///
-    /// Returns an error for everything that would make each request fail: an invalid URL or header,
-    /// a missing or invalid file, a feature that this build lacks.
+    /// Returns an error for everything that would make each request fail: a missing or invalid file,
+    /// a feature that this build lacks, a URL that is too long with the path of the signal.
     pub fn new(config: ClientConfig, signal: Signal) -> Result<Self, InvalidClient> {
-        let settings = Settings::new(&config, signal)?;
+        let (tls, files) = (config.tls.clone(), config.files);
+        let settings = Settings::new(config, signal)?;
         let tls = {
             let proxy = settings.proxy.as_ref();
             let is_wanted = settings.endpoint.is_tls || proxy.is_some_and(|proxy| proxy.is_tls);
-            let alpn = version(settings.protocol).alpn();
-            let new = || tls::Tls::new(config.tls, alpn, config.files);
+            let alpn = version(settings.endpoint.protocol).alpn();
+            let new = || tls::Tls::new(tls, alpn, files);
             is_wanted.then(new).transpose()?
         };
         Ok(Client {
@@ -162,7 +171,7 @@ impl Client {
                     body,
                     trailers,
                 };
-                match self.settings.protocol {
+                match self.settings.endpoint.protocol {
                     Protocol::Grpc => over_grpc::outcome(&answer, &verdict),
                     Protocol::Zipkin => over_http::plain_outcome(&answer, &verdict),
                     _ => over_http::outcome(&answer, request.encoding, &verdict),
@@ -178,14 +187,14 @@ impl Client {
 
     /// Returns the body to send, or the outcome if the request cannot be sent.
     fn body(&self, request: &Request, verdict: &Verdict<'_>) -> Result<Whole, Outcome> {
-        if request.encoding != self.settings.protocol.encoding() {
+        if request.encoding != self.settings.endpoint.protocol.encoding() {
             let message = format!(
                 "{:?} does not go over {:?}",
-                request.encoding, self.settings.protocol
+                request.encoding, self.settings.endpoint.protocol
             );
             return Err(verdict.refused("encoding", &message));
         }
-        if self.settings.protocol == Protocol::Zipkin && request.signal != Signal::Traces {
+        if self.settings.endpoint.protocol == Protocol::Zipkin && request.signal != Signal::Traces {
             let message = format!("Zipkin takes no {}", request.signal.as_str());
             return Err(verdict.refused("encoding", &message));
         }
@@ -201,14 +210,14 @@ impl Client {
             verdict.refused("compression", &format!("cannot be compressed: {error}"))
         })?;
         check(&body, ", compressed")?;
-        Ok(match self.settings.protocol {
+        Ok(match self.settings.endpoint.protocol {
             Protocol::Grpc => over_grpc::frame(body, self.settings.compression),
             _ => Whole::new(Bytes::new(), body),
         })
     }
 
     fn set_headers(&self, headers: &mut HeaderMap, request: &Request) {
-        match self.settings.protocol {
+        match self.settings.endpoint.protocol {
             Protocol::Grpc => over_grpc::set_headers(headers, self.settings.compression),
             _ => over_http::set_headers(headers, request.encoding, self.settings.compression),
         }
@@ -285,7 +294,7 @@ impl Client {
             user_agent: &self.settings.user_agent,
         };
         let stream = route.connect().await?;
-        let connection = Connection::new(stream, version(self.settings.protocol)).await;
+        let connection = Connection::new(stream, version(self.settings.endpoint.protocol)).await;
         connection.map_err(|error| Unconnected::new(CONNECTION_FAILED, causes(&error)).into())
     }
 }
@@ -295,7 +304,7 @@ impl Transport for Client {
         &'a mut self,
         request: &'a Request,
     ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
-        match self.settings.protocol {
+        match self.settings.endpoint.protocol {
             Protocol::Grpc => Box::pin(quiet::Quiet::new(self.try_once(request))),
             _ => Box::pin(self.try_once(request)),
         }
@@ -342,7 +351,7 @@ fn version(protocol: Protocol) -> Version {
 ///
 /// Source: the semantic conventions of OpenTelemetry, `otel.component.type`.
 fn target(settings: &Settings, signal: Signal) -> Target {
-    let component_type = match (settings.protocol, signal) {
+    let component_type = match (settings.endpoint.protocol, signal) {
         (Protocol::Grpc, Signal::Metrics) => "otlp_grpc_metric_exporter",
         (Protocol::Grpc, Signal::Traces) => "otlp_grpc_span_exporter",
         (Protocol::Grpc, Signal::Logs) => "otlp_grpc_log_exporter",
@@ -354,12 +363,12 @@ fn target(settings: &Settings, signal: Signal) -> Target {
         (Protocol::HttpJson, Signal::Logs) => "otlp_http_json_log_exporter",
         (Protocol::Zipkin, _) => "zipkin_http_exporter",
     };
-    let (host, port) = match &settings.endpoint.place {
-        Place::Tcp(host) => (host.name.clone(), Some(host.port)),
-        Place::Unix(path) => (path.display().to_string(), None),
+    let (host, port) = match &settings.endpoint.address {
+        Address::Tcp(host) => (host.name.clone(), Some(host.port)),
+        Address::Unix(path) => (path.display().to_string(), None),
     };
     Target {
-        url: settings.endpoint.shown(),
+        url: settings.endpoint.url(signal),
         component_type,
         host,
         port,

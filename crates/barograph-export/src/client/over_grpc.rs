@@ -15,11 +15,11 @@ use base64::alphabet::STANDARD;
 use base64::engine::{DecodePaddingMode, GeneralPurpose, GeneralPurposeConfig};
 use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use percent_encoding::percent_decode;
 
 use super::answer::{Answer, Arrival, UNREADABLE, Verdict};
 use super::body::{Undecodable, Whole, decompress, name_of};
 use super::config::Compression;
-use super::endpoint::percent_decoded;
 use crate::outcome::Outcome;
 use barograph_encode::otlp::{ExportResponse, RpcStatus};
 
@@ -80,9 +80,7 @@ pub(super) fn outcome(answer: &Answer, verdict: &Verdict<'_>) -> Outcome {
     }
     let details = field("grpc-status-details-bin").and_then(details);
     let said = field("grpc-message")
-        .map(|message| percent_decoded(&String::from_utf8_lossy(message.as_bytes())));
-    let said = said
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned())
+        .map(|message| percent_decode(message.as_bytes()).decode_utf8_lossy())
         .unwrap_or_default();
     let text = match said.is_empty() {
         true => code.as_str().to_owned(),

@@ -7,7 +7,8 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 
 use super::answer::{Answer, Arrival, UNREADABLE, Verdict};
 use super::body::{Undecodable, decompress, name_of};
-use super::config::{Compression, masked};
+use super::config::Compression;
+use super::invalid::masked;
 use super::json;
 use crate::outcome::Outcome;
 use barograph_encode::otlp::{Encoding, ExportResponse, RpcStatus};

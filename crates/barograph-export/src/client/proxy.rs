@@ -1,82 +1,106 @@
 //! The choice of a proxy, the same for all transports.
 
+use std::fmt;
 use std::net::IpAddr;
 
-use super::config::{Protocol, ProxyConfig};
-use super::endpoint::{Endpoint, Host, Place, Url, basic};
+use super::endpoint::{Address, Endpoint};
 use super::invalid::InvalidUrl;
+use super::url::{Credentials, Host, Url};
 
-/// A proxy for requests.
-#[derive(Clone)]
-pub(super) struct Proxy {
+/// The proxies to use, in the form of the usual environment variables.
+///
+/// Loopback addresses and UNIX sockets are never reached through a proxy. `Debug` shows no
+/// userinfo.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProxyConfig {
+    https: Option<Proxy>,
+    http: Option<Proxy>,
+    no_proxy: String,
+}
+
+/// A parsed proxy. `Debug` shows no userinfo.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Proxy {
     pub(super) host: Host,
     /// True if the connection to the proxy itself uses TLS.
     pub(super) is_tls: bool,
-    /// The value `Basic ...`, if there are credentials.
-    pub(super) basic: Option<String>,
-    pub(super) way: Way,
+    pub(super) credentials: Option<Credentials>,
 }
 
 impl ProxyConfig {
-    /// Checks the URL of a proxy, by the same rules as [`Client::new`](super::Client::new).
+    /// Sets the proxy for `https` and for gRPC, as in `HTTPS_PROXY`. Requests go through a tunnel
+    /// (`CONNECT`).
+    pub fn with_https(mut self, proxy: Proxy) -> Self {
+        self.https = Some(proxy);
+        self
+    }
+
+    /// Sets the proxy for `http`, as in `HTTP_PROXY`. The requests are sent to the proxy itself.
+    pub fn with_http(mut self, proxy: Proxy) -> Self {
+        self.http = Some(proxy);
+        self
+    }
+
+    /// Sets the hosts that are reached directly, as in `NO_PROXY`: names, which include all their
+    /// subdomains, addresses, or ranges such as `10.0.0.0/8`, each with or without a port, or `*`;
+    /// separated by commas.
+    pub fn with_no_proxy(mut self, hosts: impl Into<String>) -> Self {
+        self.no_proxy = hosts.into();
+        self
+    }
+
+    /// Returns the proxy for an endpoint, if any.
+    pub(super) fn choose(&self, endpoint: &Endpoint) -> Option<&Proxy> {
+        let Address::Tcp(host) = &endpoint.address else {
+            return None;
+        };
+        let proxy = match endpoint.needs_tunnel() {
+            true => self.https.as_ref()?,
+            false => self.http.as_ref()?,
+        };
+        (!host.is_loopback() && !is_direct(&self.no_proxy, host)).then_some(proxy)
+    }
+
+    /// Returns the passwords of all proxies.
+    pub(super) fn passwords(&self) -> impl Iterator<Item = &str> {
+        let credentials = [&self.https, &self.http].into_iter().flatten();
+        let credentials = credentials.filter_map(|proxy| proxy.credentials.as_ref());
+        credentials.map(|credentials| &*credentials.password)
+    }
+}
+
+impl Proxy {
+    /// Parses the URL of a proxy: `http://user:password@host:port`, `https://...`, or without a
+    /// scheme, which means `http`.
     ///
     /// # Errors
     ///
     /// Returns [`InvalidUrl`] if the text is not a proxy of a supported kind.
-    pub fn check(proxy: &str) -> Result<(), InvalidUrl> {
-        Proxy::parse(proxy.trim(), Way::Tunnel).map(drop)
-    }
-}
-
-/// The way in which a proxy takes requests.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Way {
-    /// A tunnel is requested (CONNECT), through which the proxy sees no requests.
-    Tunnel,
-    /// The proxy gets plain HTTP requests with the whole URL.
-    Absolute,
-}
-
-impl Proxy {
-    /// Returns the proxy for an endpoint, if any.
-    pub(super) fn choose(
-        config: &ProxyConfig,
-        protocol: Protocol,
-        endpoint: &Endpoint,
-    ) -> Result<Option<Self>, InvalidUrl> {
-        let Place::Tcp(host) = &endpoint.place else {
-            return Ok(None);
-        };
-        let (url, way) = match endpoint.is_tls || protocol == Protocol::Grpc {
-            true => (&config.https, Way::Tunnel),
-            false => (&config.http, Way::Absolute),
-        };
-        let url = url.as_deref().map(str::trim).filter(|url| !url.is_empty());
-        let Some(url) = url else { return Ok(None) };
-        if host.is_loopback() || is_direct(&config.not_for, host) {
-            return Ok(None);
-        }
-        Self::parse(url, way).map(Some)
-    }
-
-    fn parse(text: &str, way: Way) -> Result<Self, InvalidUrl> {
+    pub fn parse(text: &str) -> Result<Self, InvalidUrl> {
+        let text = text.trim();
         let url = Url::parse(text, EXPECTED)?;
         let (is_tls, port) = match url.scheme.as_deref() {
             None | Some("http") => (false, 80),
             Some("https") => (true, 443),
             Some(_) => return Err(InvalidUrl::new(text, EXPECTED)),
         };
-        let host = Host {
-            name: url.name,
-            port: url.port.unwrap_or(port),
-        };
-        let basic = url.userinfo.as_deref().map(basic);
         Ok(Proxy {
-            host,
+            host: Host {
+                name: url.name,
+                port: url.port.unwrap_or(port),
+            },
             is_tls,
-            basic,
-            way,
+            credentials: url.credentials,
         })
+    }
+}
+
+impl fmt::Debug for Proxy {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Proxy")
+            .field("host", &self.host.authority())
+            .field("is_tls", &self.is_tls)
+            .finish_non_exhaustive()
     }
 }
 
@@ -142,31 +166,31 @@ fn holds(entry: &str, address: IpAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::super::config::ClientConfig;
+    use super::super::protocol::Protocol;
     use super::*;
-    use barograph_encode::otlp::Signal;
 
-    fn choose(protocol: Protocol, url: &str, proxy: ProxyConfig) -> Option<Proxy> {
-        let endpoint = Endpoint::new(&ClientConfig::new(protocol, url), Signal::Metrics).unwrap();
-        Proxy::choose(&proxy, protocol, &endpoint).unwrap()
+    fn choose(protocol: Protocol, url: &str, proxy: &ProxyConfig) -> Option<String> {
+        let endpoint = Endpoint::parse(protocol, url).unwrap();
+        let chosen = proxy.choose(&endpoint);
+        chosen.map(|proxy| proxy.host.name.clone())
     }
 
     fn both() -> ProxyConfig {
         ProxyConfig::default()
-            .with_https("secure:1")
-            .with_http("http://plain:2")
+            .with_https(Proxy::parse("secure:1").unwrap())
+            .with_http(Proxy::parse("http://plain:2").unwrap())
     }
 
     #[test]
-    fn tls_and_grpc_go_through_a_tunnel() {
-        for (protocol, url, proxy, way) in [
-            (Protocol::HttpProtobuf, "https://c", "secure", Way::Tunnel),
-            (Protocol::Grpc, "https://c", "secure", Way::Tunnel),
-            (Protocol::Grpc, "http://c", "secure", Way::Tunnel),
-            (Protocol::HttpJson, "http://c", "plain", Way::Absolute),
+    fn tls_and_grpc_use_the_https_proxy() {
+        for (protocol, url, proxy) in [
+            (Protocol::HttpProtobuf, "https://c", "secure"),
+            (Protocol::Grpc, "https://c", "secure"),
+            (Protocol::Grpc, "http://c", "secure"),
+            (Protocol::HttpJson, "http://c", "plain"),
         ] {
-            let chosen = choose(protocol, url, both()).unwrap();
-            assert_eq!((&*chosen.host.name, chosen.way), (proxy, way), "{url}");
+            let chosen = choose(protocol, url, &both());
+            assert_eq!(chosen.as_deref(), Some(proxy), "{url}");
         }
     }
 
@@ -179,7 +203,7 @@ mod tests {
             "unix:/s",
         ] {
             assert!(
-                choose(Protocol::HttpProtobuf, url, both()).is_none(),
+                choose(Protocol::HttpProtobuf, url, &both()).is_none(),
                 "{url}"
             );
         }
@@ -208,21 +232,16 @@ mod tests {
             ("", "http://c", false),
         ] {
             let proxy = both().with_no_proxy(list);
-            let chosen = choose(Protocol::HttpProtobuf, url, proxy);
+            let chosen = choose(Protocol::HttpProtobuf, url, &proxy);
             assert_eq!(chosen.is_none(), is_direct, "{list} for {url}");
         }
     }
 
     #[test]
-    fn a_proxy_of_another_kind_is_refused() {
-        let config = ClientConfig::new(Protocol::HttpJson, "http://c");
-        let endpoint = Endpoint::new(&config, Signal::Metrics).unwrap();
-        let socks = ProxyConfig::default().with_http("socks5://me:hunter2@proxy");
-        let error = Proxy::choose(&socks, Protocol::HttpJson, &endpoint)
-            .err()
-            .unwrap();
+    fn an_unsupported_kind_of_proxy_is_an_error() {
+        let error = Proxy::parse("socks5://me:hunter2@proxy").unwrap_err();
         assert_eq!(error.url, "***@proxy");
-        assert_eq!(ProxyConfig::check("socks5://me:hunter2@proxy"), Err(error));
-        assert_eq!(ProxyConfig::check(" proxy:3128 "), Ok(()));
+        let proxy = Proxy::parse(" proxy:3128 ").unwrap();
+        assert_eq!((proxy.host.port, proxy.is_tls), (3128, false));
     }
 }

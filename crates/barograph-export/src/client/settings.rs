@@ -2,20 +2,20 @@
 
 use std::time::Duration;
 
-use http::header::{AUTHORIZATION, HOST, HeaderName, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
+use barograph_encode::otlp::Signal;
+use http::header::{AUTHORIZATION, HOST, HeaderValue, PROXY_AUTHORIZATION, USER_AGENT};
 use http::{HeaderMap, Uri};
 
-use super::config::{ClientConfig, Compression, Files, HeaderFile, Protocol};
+use super::config::{ClientConfig, Compression, Files};
 use super::endpoint::Endpoint;
+use super::headers::{Headers, header_value};
 use super::invalid::{InvalidClient, InvalidFile, InvalidHeader, InvalidUrl, MissingFeature};
 use super::message::Secrets;
-use super::proxy::{Proxy, Way};
-use super::small_file;
-use barograph_encode::otlp::Signal;
+use super::protocol::Protocol;
+use super::proxy::Proxy;
 
 /// The checked settings of a client.
 pub(super) struct Settings {
-    pub(super) protocol: Protocol,
     pub(super) compression: Compression,
     pub(super) endpoint: Endpoint,
     pub(super) proxy: Option<Proxy>,
@@ -24,86 +24,80 @@ pub(super) struct Settings {
     pub(super) secrets: Secrets,
     /// The URI in the first line of a request.
     uri: Uri,
-    headers: HeaderMap,
-    header_files: Vec<(HeaderName, HeaderFile)>,
+    /// The headers that are the same for each request.
+    fixed_headers: HeaderMap,
+    /// The headers of the configuration, for those with values in files.
+    headers: Headers,
 }
 
 impl Settings {
-    pub(super) fn new(config: &ClientConfig, signal: Signal) -> Result<Self, InvalidClient> {
-        let endpoint = Endpoint::new(config, signal)?;
-        let proxy = Proxy::choose(&config.proxy, config.protocol, &endpoint)?;
-        check_features(config)?;
-        let is_absolute = proxy
-            .as_ref()
-            .is_some_and(|proxy| proxy.way == Way::Absolute);
-        let uri = match config.protocol == Protocol::Grpc || is_absolute {
-            true => endpoint.url(),
-            false => endpoint.path.clone(),
-        };
-        let uri = uri
-            .parse()
-            .map_err(|_| InvalidUrl::new(&config.endpoint, "a URL"))?;
-
-        let mut secrets = Secrets::default();
-        let mut headers = HeaderMap::new();
-        if let Some(basic) = &endpoint.basic {
-            secrets.add(basic);
-            headers.insert(AUTHORIZATION, header_value(&AUTHORIZATION, basic)?);
-        }
-        let proxy_basic = proxy.as_ref().and_then(|proxy| proxy.basic.as_ref());
-        if let Some(basic) = proxy_basic {
-            secrets.add(basic);
-            if is_absolute {
-                let value = header_value(&PROXY_AUTHORIZATION, basic)?;
-                headers.insert(PROXY_AUTHORIZATION, value);
-            }
-        }
-        for userinfo in [
-            Some(&config.endpoint),
-            config.proxy.https.as_ref(),
-            config.proxy.http.as_ref(),
-        ] {
-            userinfo
-                .and_then(|url| password(url))
-                .into_iter()
-                .for_each(|secret| secrets.add(&secret));
-        }
-        if let Some((_, query)) = endpoint.path.split_once('?') {
-            query
-                .split('&')
-                .filter_map(|pair| pair.split_once('='))
-                .for_each(|(_, value)| secrets.add(value));
-        }
-        let user_agent = user_agent(config)?;
-        let value = HeaderValue::from_str(&user_agent).expect("checked when it was put together");
-        headers.insert(USER_AGENT, value);
-        for (name, value) in &config.headers {
-            let (name, value) = ClientConfig::header(name, value)?;
-            secrets.add(&String::from_utf8_lossy(value.as_bytes()));
-            headers.insert(name, value);
-        }
-        if config.protocol != Protocol::Grpc {
-            let host = HeaderValue::from_str(&endpoint.authority());
-            headers.insert(
-                HOST,
-                host.map_err(|_| InvalidUrl::new(&config.endpoint, "a host"))?,
+    pub(super) fn new(config: ClientConfig, signal: Signal) -> Result<Self, InvalidClient> {
+        check_features(&config)?;
+        let user_agent = user_agent(&config)?;
+        let ClientConfig {
+            endpoint,
+            headers,
+            compression,
+            proxy: proxies,
+            max_age,
+            files,
+            ..
+        } = config;
+        let proxy = proxies.choose(&endpoint).cloned();
+        // A proxy that gets the requests themselves needs the whole URL.
+        let is_absolute = proxy.is_some() && !endpoint.needs_tunnel();
+        let mut uri = endpoint.path_and_query(signal);
+        if endpoint.protocol == Protocol::Grpc || is_absolute {
+            uri.insert_str(
+                0,
+                &format!("{}://{}", endpoint.scheme(), endpoint.authority()),
             );
         }
-        let header_files = config.header_files.iter().cloned();
-        let header_files = header_files.map(|file| Ok((header_name(&file.name)?, file)));
+        let invalid = |expected| InvalidUrl::new(&endpoint.origin(), expected);
+        let uri = uri.parse().map_err(|_| invalid("a URL"))?;
+
+        let mut secrets = Secrets::default();
+        let mut fixed_headers = HeaderMap::new();
+        if let Some(credentials) = &endpoint.credentials {
+            secrets.add(&credentials.basic);
+            secrets.add(&credentials.password);
+            let value = header_value(&AUTHORIZATION, &credentials.basic)?;
+            fixed_headers.insert(AUTHORIZATION, value);
+        }
+        if let Some(credentials) = proxy.as_ref().and_then(|proxy| proxy.credentials.as_ref()) {
+            secrets.add(&credentials.basic);
+            if is_absolute {
+                let value = header_value(&PROXY_AUTHORIZATION, &credentials.basic)?;
+                fixed_headers.insert(PROXY_AUTHORIZATION, value);
+            }
+        }
+        proxies
+            .passwords()
+            .for_each(|password| secrets.add(password));
+        let query = endpoint.query().unwrap_or_default();
+        query
+            .split('&')
+            .filter_map(|pair| pair.split_once('='))
+            .for_each(|(_, value)| secrets.add(value));
+        let value = HeaderValue::from_str(&user_agent).expect("checked when it was put together");
+        fixed_headers.insert(USER_AGENT, value);
+        headers.add_values(&mut fixed_headers, &mut secrets);
+        if endpoint.protocol != Protocol::Grpc {
+            let host = HeaderValue::from_str(&endpoint.authority());
+            fixed_headers.insert(HOST, host.map_err(|_| invalid("a host"))?);
+        }
         let settings = Settings {
-            protocol: config.protocol,
-            compression: config.compression,
-            max_age: config.max_age,
-            header_files: header_files.collect::<Result<_, InvalidHeader>>()?,
+            compression,
             endpoint,
             proxy,
+            max_age,
             user_agent,
             secrets,
             uri,
+            fixed_headers,
             headers,
         };
-        if config.files == Files::AtStart {
+        if files == Files::AtStart {
             settings.clone_headers(&mut Secrets::default())?;
         }
         Ok(settings)
@@ -119,89 +113,35 @@ impl Settings {
     }
 
     fn clone_headers(&self, secrets: &mut Secrets) -> Result<HeaderMap, InvalidFile> {
-        let mut headers = self.headers.clone();
-        for (name, file) in &self.header_files {
-            let invalid = |reason: String| InvalidFile {
-                path: Some(file.path.clone()),
-                expected: "the value of a header",
-                reason,
-            };
-            let contents =
-                small_file::read(&file.path).map_err(|error| invalid(error.to_string()))?;
-            let contents = contents.trim_ascii();
-            if contents.is_empty() {
-                return Err(invalid("it is empty".to_owned()));
-            }
-            let value = HeaderValue::from_bytes(&[file.before.as_bytes(), contents].concat());
-            let mut value = value.map_err(|_| invalid("control characters in it".to_owned()))?;
-            value.set_sensitive(true);
-            secrets.add(&String::from_utf8_lossy(contents));
-            headers.insert(name, value);
-        }
+        let mut headers = self.fixed_headers.clone();
+        self.headers.add_files(&mut headers, secrets)?;
         Ok(headers)
     }
 }
 
 impl ClientConfig {
-    /// Checks a header, by the same rules as [`Client::new`](super::Client::new): its name must not
-    /// be one that the protocol sets itself, and its value must be ASCII without control
-    /// characters. The value is marked as sensitive.
-    ///
-    /// # Errors
-    ///
-    /// Returns [`InvalidHeader`], which does not contain the value.
-    pub fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue), InvalidHeader> {
-        let name = header_name(name)?;
-        let value = header_value(&name, value)?;
-        Ok((name, value))
-    }
-
     /// Returns what may be credentials and would be sent over a network in plaintext: names of
     /// headers, userinfo, a query. Never returns the values. Empty for TLS, the loopback and UNIX
-    /// sockets. Vendors use many names for a key, so every header counts except those that only
-    /// identify the sender.
-    ///
-    /// # Errors
-    ///
-    /// Like [`Client::new`](super::Client::new), returns an error if the endpoint or a proxy is
-    /// invalid.
-    pub fn credentials_in_the_clear(&self) -> Result<Vec<String>, InvalidClient> {
-        // The signal and the path rule make no difference here.
-        let endpoint = Endpoint::new(self, Signal::Metrics)?;
-        let proxy = Proxy::choose(&self.proxy, self.protocol, &endpoint)?;
+    /// sockets.
+    pub fn credentials_in_plaintext(&self) -> Vec<String> {
         let mut exposed = Vec::new();
-        if endpoint.is_readable_by_others() {
-            let files = self
-                .header_files
-                .iter()
-                .map(|file| file.name.to_ascii_lowercase());
-            let names = self
-                .headers
-                .iter()
-                .map(|(name, _)| name.to_ascii_lowercase());
-            exposed.extend(names.filter(|name| is_credential(name)).chain(files));
-            exposed.extend(
-                endpoint
-                    .basic
-                    .iter()
-                    .map(|_| "userinfo of the endpoint".to_owned()),
-            );
-            if endpoint.path.contains('?') {
+        if self.endpoint.is_readable_by_others() {
+            exposed.extend(self.headers.credentials().map(ToString::to_string));
+            if self.endpoint.credentials.is_some() {
+                exposed.push("userinfo of the endpoint".to_owned());
+            }
+            if self.endpoint.query().is_some() {
                 exposed.push("query of the endpoint".to_owned());
             }
         }
-        let open = proxy.filter(|proxy| !proxy.is_tls && !proxy.host.is_loopback());
-        if open.is_some_and(|proxy| proxy.basic.is_some()) {
+        let proxy = self.proxy.choose(&self.endpoint);
+        let proxy = proxy.filter(|proxy| !proxy.is_tls && !proxy.host.is_loopback());
+        if proxy.is_some_and(|proxy| proxy.credentials.is_some()) {
             exposed.push("userinfo of the proxy".to_owned());
         }
         exposed.dedup();
-        Ok(exposed)
+        exposed
     }
-}
-
-/// Returns true if a header of this name, in lower case, may hold a secret.
-fn is_credential(name: &str) -> bool {
-    !["user-agent", "x-scope-orgid"].contains(&name.trim())
 }
 
 fn check_features(config: &ClientConfig) -> Result<(), MissingFeature> {
@@ -214,53 +154,8 @@ fn check_features(config: &ClientConfig) -> Result<(), MissingFeature> {
     }
 }
 
-fn header_name(name: &str) -> Result<HeaderName, InvalidHeader> {
-    let invalid = |expected| InvalidHeader {
-        name: name.to_owned(),
-        expected,
-    };
-    let parsed = HeaderName::try_from(name.trim());
-    let parsed = parsed.map_err(|_| invalid("the name of an HTTP header"))?;
-    match RESERVED.contains(&parsed.as_str()) || parsed.as_str().starts_with("grpc-") {
-        true => Err(invalid("one that the protocol does not set itself")),
-        false => Ok(parsed),
-    }
-}
-
-/// Headers that describe the encoding or the transfer of the request.
-const RESERVED: [&str; 12] = [
-    "accept-encoding",
-    "connection",
-    "content-encoding",
-    "content-length",
-    "content-type",
-    "host",
-    "keep-alive",
-    "proxy-authorization",
-    "te",
-    "trailer",
-    "transfer-encoding",
-    "upgrade",
-];
-
-fn header_value(name: &HeaderName, value: &str) -> Result<HeaderValue, InvalidHeader> {
-    let invalid = || InvalidHeader {
-        name: name.to_string(),
-        expected: "a value of ASCII without control characters",
-    };
-    let value = value.trim();
-    // gRPC allows nothing else, and most HTTP receivers accept nothing else.
-    if !value.is_ascii() {
-        return Err(invalid());
-    }
-    let mut parsed = HeaderValue::from_str(value).map_err(|_| invalid())?;
-    // HTTP/2 then keeps it out of its compression tables.
-    parsed.set_sensitive(true);
-    Ok(parsed)
-}
-
 fn user_agent(config: &ClientConfig) -> Result<String, InvalidHeader> {
-    let own = match config.protocol {
+    let own = match config.endpoint.protocol {
         Protocol::Zipkin => concat!("barograph/", env!("CARGO_PKG_VERSION")),
         // Exporter, language and version. `OTel-OTLP-Exporter-Rust` would be the one of OpenTelemetry itself.
         // Source: OTLP exporter, "User Agent".
@@ -275,15 +170,4 @@ fn user_agent(config: &ClientConfig) -> Result<String, InvalidHeader> {
             expected: "a prefix without control characters",
         }),
     }
-}
-
-/// Returns the password in a URL, decoded, as a message may quote it.
-fn password(url: &str) -> Option<String> {
-    let userinfo = url
-        .split_once("://")
-        .map_or(url, |(_, rest)| rest)
-        .rsplit_once('@')?
-        .0;
-    let (_, password) = userinfo.split_once(':')?;
-    Some(String::from_utf8_lossy(&super::endpoint::percent_decoded(password)).into_owned())
 }

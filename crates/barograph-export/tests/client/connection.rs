@@ -3,10 +3,10 @@
 use std::net::TcpListener;
 use std::time::Duration;
 
-use barograph_export::client::{ClientConfig, Protocol};
+use barograph_export::client::Protocol;
 
 use crate::grpc_server::{GrpcServer, Reply};
-use crate::runner::{Runner, grpc, http, request};
+use crate::runner::{Runner, config_for, grpc, http, request};
 use crate::server::{Next, Server, answer, ok, says};
 
 #[test]
@@ -127,7 +127,7 @@ fn every_address_of_a_name_is_tried() {
     // The name may have an IPv6 address on which no server listens.
     let server = Server::start(says(ok()));
     let url = format!("http://localhost:{}", server.port);
-    let mut runner = Runner::new(ClientConfig::new(Protocol::HttpProtobuf, url));
+    let mut runner = Runner::new(config_for(Protocol::HttpProtobuf, url));
     runner.delivered(&request(10));
     let host = format!("localhost:{}", server.port);
     assert_eq!(server.received()[0].header("host"), Some(&*host));
@@ -146,7 +146,7 @@ fn sockets_of_the_system_are_reached() {
     let directory = tempfile::tempdir().unwrap();
     let path = directory.path().join("otlp.sock");
     let url = format!("unix:{}", path.display());
-    let mut runner = Runner::new(ClientConfig::new(Protocol::HttpProtobuf, url.clone()));
+    let mut runner = Runner::new(config_for(Protocol::HttpProtobuf, url.clone()));
     assert_eq!(runner.client.target().url, url);
     let setback = runner.setback(&request(10));
     assert_eq!(
@@ -172,10 +172,7 @@ fn the_target_is_told_without_credentials() {
     use barograph_export::Transport;
 
     let url = "https://me:hunter2@collector:4318/p?key=hunter2";
-    let runner = Runner::new(ClientConfig::new(
-        Protocol::HttpJson,
-        url.replace("https", "http"),
-    ));
+    let runner = Runner::new(config_for(Protocol::HttpJson, url.replace("https", "http")));
     let target = runner.client.target();
     assert_eq!(target.url, "http://collector:4318/p/v1/metrics");
     assert_eq!(target.component_type, "otlp_http_json_metric_exporter");

@@ -5,10 +5,10 @@ use std::net::{TcpListener, TcpStream};
 use std::thread;
 use std::time::Duration;
 
-use barograph_export::client::{ClientConfig, Protocol};
+use barograph_export::client::Protocol;
 
 use crate::http::gzipped;
-use crate::runner::{Runner, grpc, http, request};
+use crate::runner::{Runner, config_for, grpc, http, request};
 use crate::server::{Next, Server, answer, ok, read, says};
 
 /// Long enough for anything on the loopback; the exact time is not checked.
@@ -259,7 +259,7 @@ fn a_port_that_is_closed_is_a_setback() {
 fn a_name_without_an_address_is_a_setback() {
     // A label may have 63 letters, so no name server is asked.
     let name = "x".repeat(64);
-    let config = ClientConfig::new(
+    let config = config_for(
         Protocol::HttpProtobuf,
         format!("http://{name}.invalid:4318"),
     );

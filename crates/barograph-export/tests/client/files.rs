@@ -11,9 +11,10 @@ use std::sync::mpsc;
 use std::time::Duration;
 
 use barograph_encode::otlp::Signal;
-use barograph_export::client::{Client, ClientConfig, InvalidClient, Protocol, TlsConfig};
+use barograph_export::client::{Client, ClientConfig, Headers, InvalidClient, Protocol, TlsConfig};
 
 use crate::certificates::{Authority, put};
+use crate::runner::config_for;
 
 /// Long enough for the slowest machine; a FIFO without a writer would block forever.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -54,7 +55,7 @@ fn useless(directory: &Path) -> Vec<(PathBuf, &'static str)> {
 }
 
 fn https() -> ClientConfig {
-    ClientConfig::new(Protocol::HttpProtobuf, "https://127.0.0.1:1")
+    config_for(Protocol::HttpProtobuf, "https://127.0.0.1:1")
 }
 
 /// Creates a client on another thread, and waits for it no longer than the limit.
@@ -97,9 +98,9 @@ fn a_path_that_leads_to_no_certificate_is_an_error_at_once() {
 fn a_path_that_leads_to_no_token_is_an_error_at_once() {
     let directory = tempfile::tempdir().unwrap();
     for (path, told) in useless(directory.path()) {
-        let config = ClientConfig::new(Protocol::HttpProtobuf, "http://127.0.0.1:1");
+        let config = config_for(Protocol::HttpProtobuf, "http://127.0.0.1:1");
         let is_token = path.ends_with("bytes");
-        let made = client(config.with_token_file(path));
+        let made = client(config.with_headers(Headers::new().with_token_file(path)));
         match made {
             Ok(()) => assert!(is_token, "any bytes but control characters may be one"),
             Err(error) => assert!(error.to_string().contains(told) && !is_token, "{error}"),

@@ -3,7 +3,7 @@
 use std::io::Read;
 use std::time::{Duration, SystemTime};
 
-use barograph_export::client::{ClientConfig, Compression, Protocol};
+use barograph_export::client::{ClientConfig, Compression, Endpoint, Protocol};
 use barograph_export::{Outcome, PartialSuccess};
 
 use crate::runner::{Runner, http, json, json_request, request};
@@ -50,9 +50,10 @@ fn json_is_named_so() {
 fn a_signals_own_endpoint_is_taken_as_it_is() {
     let server = Server::start(says(ok()));
     let url = format!("http://127.0.0.1:{}/in/here?a=b", server.port);
-    let config = ClientConfig::new(Protocol::HttpProtobuf, url);
-    Runner::new(config.clone()).delivered(&request(1));
-    Runner::new(config.with_exact_path()).delivered(&request(1));
+    let endpoint = Endpoint::parse(Protocol::HttpProtobuf, &url).unwrap();
+    Runner::new(ClientConfig::new(endpoint.clone())).delivered(&request(1));
+    let exact = endpoint.with_exact_path();
+    Runner::new(ClientConfig::new(exact)).delivered(&request(1));
     let lines: Vec<_> = server
         .received()
         .into_iter()

@@ -5,11 +5,11 @@ use std::net::{TcpListener, TcpStream};
 use std::sync::{Arc, Mutex};
 use std::thread;
 
-use barograph_export::client::{ClientConfig, Protocol, ProxyConfig, TlsConfig};
+use barograph_export::client::{Protocol, Proxy, ProxyConfig, TlsConfig};
 
 use crate::certificates::Authority;
 use crate::grpc_server::{GrpcServer, Reply};
-use crate::runner::{Runner, request};
+use crate::runner::{Runner, config_for, request};
 use crate::server::{Received, Server, answer, ok, read, says};
 
 /// A proxy that opens tunnels to the loopback, whatever host is named.
@@ -33,10 +33,10 @@ fn tunnels(seen: &Arc<Mutex<Vec<Received>>>) -> Server {
 }
 
 fn proxy(port: u16) -> ProxyConfig {
-    let url = format!("http://me:hun%20ter2@127.0.0.1:{port}");
+    let proxy = Proxy::parse(&format!("http://me:hun%20ter2@127.0.0.1:{port}")).unwrap();
     ProxyConfig::default()
-        .with_https(url.clone())
-        .with_http(url)
+        .with_https(proxy.clone())
+        .with_http(proxy)
 }
 
 /// "me:hun ter2".
@@ -48,7 +48,7 @@ fn tls_goes_through_a_tunnel() {
     let server = Server::start_tls(&authority.tls("http/1.1"), says(ok()));
     let through = tunnels(&seen);
     let url = format!("https://collector.test:{}", server.port);
-    let config = ClientConfig::new(Protocol::HttpProtobuf, url)
+    let config = config_for(Protocol::HttpProtobuf, url)
         .with_proxy(proxy(through.port))
         .with_tls(TlsConfig::default().with_root_pem(authority.pem()));
     let mut runner = Runner::new(config);
@@ -72,7 +72,7 @@ fn grpc_goes_through_a_tunnel() {
     let server = GrpcServer::start(|_| Reply::new(0, b""));
     let through = tunnels(&seen);
     let url = format!("http://collector.test:{}", server.port);
-    let config = ClientConfig::new(Protocol::Grpc, url).with_proxy(proxy(through.port));
+    let config = config_for(Protocol::Grpc, url).with_proxy(proxy(through.port));
     Runner::new(config).delivered(&request(100_000));
     assert!(
         seen.lock().unwrap()[0]
@@ -85,7 +85,7 @@ fn grpc_goes_through_a_tunnel() {
 #[test]
 fn plain_http_is_given_to_the_proxy_with_its_whole_url() {
     let through = Server::start(says(ok()));
-    let config = ClientConfig::new(Protocol::HttpProtobuf, "http://collector.test:4318/p?a=b");
+    let config = config_for(Protocol::HttpProtobuf, "http://collector.test:4318/p?a=b");
     Runner::new(config.with_proxy(proxy(through.port))).delivered(&request(10));
     let received = &through.received()[0];
     assert_eq!(
@@ -102,13 +102,13 @@ fn the_loopback_and_exceptions_are_reached_directly() {
     let through = Server::start(says(ok()));
     for host in ["127.0.0.1", "localhost"] {
         let url = format!("http://{host}:{}", server.port);
-        let config = ClientConfig::new(Protocol::HttpProtobuf, url);
+        let config = config_for(Protocol::HttpProtobuf, url);
         Runner::new(config.with_proxy(proxy(through.port))).delivered(&request(10));
     }
     assert_eq!(server.received().len(), 2);
     // A name that only the proxy could resolve.
     let name = format!("{}.test", "x".repeat(64));
-    let config = ClientConfig::new(Protocol::HttpProtobuf, format!("http://{name}"));
+    let config = config_for(Protocol::HttpProtobuf, format!("http://{name}"));
     let excepted = config
         .clone()
         .with_proxy(proxy(through.port).with_no_proxy("a, .test"));
@@ -125,8 +125,9 @@ fn the_loopback_and_exceptions_are_reached_directly() {
 fn a_proxy_itself_may_speak_tls() {
     let authority = Authority::new("a");
     let through = Server::start_tls(&authority.tls("http/1.1"), says(ok()));
-    let proxy = ProxyConfig::default().with_http(format!("https://localhost:{}", through.port));
-    let config = ClientConfig::new(Protocol::HttpProtobuf, "http://collector.test")
+    let proxy = Proxy::parse(&format!("https://localhost:{}", through.port)).unwrap();
+    let proxy = ProxyConfig::default().with_http(proxy);
+    let config = config_for(Protocol::HttpProtobuf, "http://collector.test")
         .with_proxy(proxy)
         .with_tls(TlsConfig::default().with_root_pem(authority.pem()));
     Runner::new(config).delivered(&request(10));
@@ -147,9 +148,10 @@ fn tls_goes_through_a_proxy_that_speaks_tls() {
     // TLS to the proxy ends here; the contents are forwarded to the tunnel.
     let through = tunnels(&seen);
     let front = tls_front(&authority, through.port);
-    let proxy = ProxyConfig::default().with_https(format!("https://localhost:{}", front.port));
+    let proxy = Proxy::parse(&format!("https://localhost:{}", front.port)).unwrap();
+    let proxy = ProxyConfig::default().with_https(proxy);
     let url = format!("https://collector.test:{}", server.port);
-    let config = ClientConfig::new(Protocol::Grpc, url)
+    let config = config_for(Protocol::Grpc, url)
         .with_proxy(proxy)
         .with_tls(TlsConfig::default().with_root_pem(authority.pem()));
     Runner::new(config).delivered(&request(100_000));
@@ -194,7 +196,7 @@ fn a_tunnel_that_is_not_made_is_a_setback() {
             let _ = stream.shutdown(std::net::Shutdown::Write);
             let _ = stream.read_to_end(&mut Vec::new());
         });
-        let config = ClientConfig::new(Protocol::Grpc, "http://collector.test:4317");
+        let config = config_for(Protocol::Grpc, "http://collector.test:4317");
         let setback = Runner::new(config.with_proxy(proxy(through.port))).setback(&request(10));
         assert_eq!(
             (&*setback.error_type, setback.may_have_arrived),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use barograph_encode::otlp::{Encoding, Request, Signal};
-use barograph_export::client::{Client, ClientConfig, Protocol};
+use barograph_export::client::{Client, ClientConfig, Endpoint, Headers, Protocol};
 use barograph_export::{Outcome, PartialSuccess, Refusal, Setback, Transport};
 use tokio::runtime::Runtime;
 
@@ -77,16 +77,28 @@ impl Runner {
     }
 }
 
+pub(crate) fn config_for(protocol: Protocol, endpoint: impl AsRef<str>) -> ClientConfig {
+    ClientConfig::new(Endpoint::parse(protocol, endpoint.as_ref()).unwrap())
+}
+
+pub(crate) fn headers(list: &[(&str, &str)]) -> Headers {
+    let mut headers = Headers::new();
+    for (name, value) in list {
+        headers.insert(name, value).unwrap();
+    }
+    headers
+}
+
 pub(crate) fn http(port: u16) -> ClientConfig {
-    ClientConfig::new(Protocol::HttpProtobuf, format!("http://127.0.0.1:{port}"))
+    config_for(Protocol::HttpProtobuf, format!("http://127.0.0.1:{port}"))
 }
 
 pub(crate) fn json(port: u16) -> ClientConfig {
-    ClientConfig::new(Protocol::HttpJson, format!("http://127.0.0.1:{port}"))
+    config_for(Protocol::HttpJson, format!("http://127.0.0.1:{port}"))
 }
 
 pub(crate) fn grpc(port: u16) -> ClientConfig {
-    ClientConfig::new(Protocol::Grpc, format!("http://127.0.0.1:{port}"))
+    config_for(Protocol::Grpc, format!("http://127.0.0.1:{port}"))
 }
 
 /// A request with a body of `length` bytes without meaning.

@@ -3,11 +3,13 @@
 use std::fs;
 
 use barograph_encode::otlp::Signal;
-use barograph_export::client::{Client, ClientConfig, InvalidClient, Protocol, ProxyConfig};
+use barograph_export::client::{
+    Client, ClientConfig, Endpoint, Headers, Protocol, Proxy, ProxyConfig,
+};
 
 use crate::certificates::put;
 use crate::grpc_server::{GrpcServer, Reply};
-use crate::runner::{Runner, grpc, http, request};
+use crate::runner::{Runner, config_for, grpc, headers, http, request};
 use crate::server::{Server, answer, ok, says};
 
 #[test]
@@ -15,8 +17,7 @@ fn headers_are_sent_by_both_protocols() {
     let server = Server::start(says(ok()));
     let with = |config: ClientConfig| {
         config
-            .with_header("X-Tenant", "first")
-            .with_header("x-tenant", "shop")
+            .with_headers(headers(&[("X-Tenant", "first"), ("x-tenant", "shop")]))
             .with_user_agent_prefix("checkout/1.2")
     };
     Runner::new(with(http(server.port))).delivered(&request(1));
@@ -46,7 +47,7 @@ fn headers_are_sent_by_both_protocols() {
 fn userinfo_is_sent_as_a_header() {
     let server = Server::start(says(ok()));
     let url = format!("http://me:hunter2@127.0.0.1:{}", server.port);
-    Runner::new(ClientConfig::new(Protocol::HttpProtobuf, url)).delivered(&request(1));
+    Runner::new(config_for(Protocol::HttpProtobuf, url)).delivered(&request(1));
     let received = &server.received()[0];
     assert_eq!(
         received.header("authorization"),
@@ -64,9 +65,9 @@ fn a_token_is_read_again_when_it_has_changed() {
     let token = put(directory.path(), "token", "first\n");
     let tenant = put(directory.path(), "tenant", "shop");
     let server = Server::start(says(ok()));
-    let config = http(server.port)
-        .with_token_file(&token)
-        .with_header_file("x-tenant", tenant);
+    let headers = Headers::new().with_token_file(&token);
+    let headers = headers.with_file("x-tenant", tenant).unwrap();
+    let config = http(server.port).with_headers(headers);
     let mut runner = Runner::new(config);
     runner.delivered(&request(1));
     put(directory.path(), "token", "second");
@@ -114,9 +115,9 @@ fn what_a_receiver_repeats_of_our_secrets_is_masked() {
         says(answer("401 Unauthorized", &[], said.as_bytes()))(request, stream)
     });
     let url = format!("http://me:hunter2@127.0.0.1:{}?key=battery", server.port);
-    let config = ClientConfig::new(Protocol::HttpProtobuf, url)
-        .with_header("x-api-key", "staple-staple")
-        .with_header_file("x-token", token);
+    let headers = headers(&[("x-api-key", "staple-staple")]);
+    let config = config_for(Protocol::HttpProtobuf, url)
+        .with_headers(headers.with_file("x-token", token).unwrap());
     let message = Runner::new(config).refused(&request(1)).message;
     for secret in ["correct", "hunter2", "staple", "battery", "bWU6aHVudGVyMg"] {
         assert!(!message.contains(secret), "{message}");
@@ -125,7 +126,7 @@ fn what_a_receiver_repeats_of_our_secrets_is_masked() {
 }
 
 #[test]
-fn headers_that_cannot_be_sent_are_told_by_name() {
+fn an_invalid_header_is_an_error_with_its_name() {
     for (name, value) in [
         ("x y", "hunter2"),
         ("", "hunter2"),
@@ -137,33 +138,28 @@ fn headers_that_cannot_be_sent_are_told_by_name() {
         ("accept-encoding", "hunter2"),
         ("Proxy-Authorization", "hunter2"),
     ] {
-        let error = Client::new(http(1).with_header(name, value), Signal::Logs).unwrap_err();
-        let InvalidClient::Header(invalid) = &error else {
-            panic!("{error:?}")
-        };
-        assert_eq!(invalid.name, name);
+        let error = Headers::new().with(name, value).unwrap_err();
+        assert_eq!(error.name, name);
         assert!(!format!("{error} {error:?}").contains("hunter2"));
     }
-    let error = Client::new(http(1).with_token_file("/absent/token"), Signal::Logs).unwrap_err();
+    let token = Headers::new().with_token_file("/absent/token");
+    let error = Client::new(http(1).with_headers(token), Signal::Logs).unwrap_err();
     assert!(error.to_string().contains("/absent/token"), "{error}");
     let error = Client::new(http(1).with_user_agent_prefix("a\nb"), Signal::Logs).unwrap_err();
     assert!(error.to_string().contains("user-agent"), "{error}");
 }
 
 #[test]
-fn credentials_in_the_clear_are_found() {
+fn credentials_in_plaintext_are_found() {
     let check = |config: ClientConfig, expected: &[&str]| {
-        assert_eq!(
-            config.credentials_in_the_clear().unwrap(),
-            expected,
-            "{config:?}"
-        );
+        assert_eq!(config.credentials_in_plaintext(), expected, "{config:?}");
     };
     let to = |url: &str| {
-        ClientConfig::new(Protocol::HttpProtobuf, url)
-            .with_header("Authorization", "Bearer x")
-            .with_header("X-Scope-OrgID", "shop")
-            .with_header("x-team", "x")
+        config_for(Protocol::HttpProtobuf, url).with_headers(headers(&[
+            ("Authorization", "Bearer x"),
+            ("X-Scope-OrgID", "shop"),
+            ("x-team", "x"),
+        ]))
     };
     check(to("http://collector"), &["authorization", "x-team"]);
     check(
@@ -173,9 +169,10 @@ fn credentials_in_the_clear_are_found() {
     check(to("https://me:secret@collector"), &[]);
     check(to("http://me:secret@127.0.0.1"), &[]);
     check(to("unix:/run/otlp.sock"), &[]);
-    let plain = ClientConfig::new(Protocol::HttpProtobuf, "http://collector");
-    check(plain.clone().with_header("x-scope-orgid", "shop"), &[]);
-    let query = ClientConfig::new(Protocol::HttpJson, "http://collector?token=secret");
+    let plain = config_for(Protocol::HttpProtobuf, "http://collector");
+    let tenant = headers(&[("x-scope-orgid", "shop")]);
+    check(plain.clone().with_headers(tenant), &[]);
+    let query = config_for(Protocol::HttpJson, "http://collector?token=secret");
     check(query, &["query of the endpoint"]);
     for near in [
         "http://LocalHost.:1",
@@ -185,14 +182,19 @@ fn credentials_in_the_clear_are_found() {
         check(to(near), &[]);
     }
     check(to("http://localhost.example"), &["authorization", "x-team"]);
-    check(plain.clone().with_header_file("x-what", "/f"), &["x-what"]);
-    check(plain.with_token_file("/f"), &["authorization"]);
-    let bare = ClientConfig::new(Protocol::Grpc, "collector").with_header("x-token", "x");
-    check(bare.clone(), &[]);
-    check(bare.with_plaintext(), &["x-token"]);
-    let proxy = ProxyConfig::default().with_https("http://me:secret@proxy");
+    let file = Headers::new().with_file("x-what", "/f").unwrap();
+    check(plain.clone().with_headers(file), &["x-what"]);
+    let token = Headers::new().with_token_file("/f");
+    check(plain.with_headers(token), &["authorization"]);
+    let bare = Endpoint::parse(Protocol::Grpc, "collector").unwrap();
+    let token = headers(&[("x-token", "x")]);
+    let secure = ClientConfig::new(bare.clone()).with_headers(token.clone());
+    check(secure, &[]);
+    let plain = ClientConfig::new(bare.with_plaintext()).with_headers(token);
+    check(plain, &["x-token"]);
+    let proxy = Proxy::parse("http://me:secret@proxy").unwrap();
     check(
-        to("https://collector").with_proxy(proxy),
+        to("https://collector").with_proxy(ProxyConfig::default().with_https(proxy)),
         &["userinfo of the proxy"],
     );
 }

@@ -13,12 +13,12 @@ use barograph_export::client::{Client, ClientConfig, InvalidClient, Protocol, Tl
 
 use crate::certificates::{Authority, Signed, put};
 use crate::grpc_server::{GrpcServer, Reply};
-use crate::runner::{Runner, request};
+use crate::runner::{Runner, config_for, request};
 use crate::server::{Server, ok, says};
 
 fn https(port: u16, tls: TlsConfig) -> ClientConfig {
     let url = format!("https://127.0.0.1:{port}");
-    ClientConfig::new(Protocol::HttpProtobuf, url).with_tls(tls)
+    config_for(Protocol::HttpProtobuf, url).with_tls(tls)
 }
 
 fn trusting(authority: &Authority) -> TlsConfig {
@@ -41,7 +41,7 @@ fn both_protocols_go_over_tls() {
     let tls = Some(authority.server("h2", None));
     let server = GrpcServer::start_on(listener, tls, |_| Reply::new(0, b""));
     // Without a scheme, gRPC uses TLS.
-    let config = ClientConfig::new(Protocol::Grpc, format!("localhost:{}", server.port));
+    let config = config_for(Protocol::Grpc, format!("localhost:{}", server.port));
     let mut runner = Runner::new(config.with_tls(trusting(&authority)));
     runner.delivered(&request(1 << 20));
     assert_eq!(server.calls().len(), 1);

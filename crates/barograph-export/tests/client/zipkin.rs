@@ -4,12 +4,12 @@ use barograph_encode::otlp::{Encoding, Request, Signal};
 use barograph_export::client::{Client, ClientConfig, Protocol};
 use barograph_export::{Outcome, Transport as _};
 
-use crate::runner::{Runner, json_request};
+use crate::runner::{Runner, config_for, json_request};
 use crate::server::{Server, answer, says, says_in_turn};
 
 fn zipkin(port: u16) -> ClientConfig {
     let url = format!("http://127.0.0.1:{port}/api/v2/spans");
-    ClientConfig::new(Protocol::Zipkin, url)
+    config_for(Protocol::Zipkin, url)
 }
 
 fn spans() -> Request {

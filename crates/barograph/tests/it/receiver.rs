@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 
 use barograph::encode::otlp::Signal;
-use barograph::export::client::{Client, ClientConfig, Protocol};
+use barograph::export::client::{Client, ClientConfig, Endpoint, Protocol};
 use barograph::push::Push;
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Full};
@@ -112,8 +112,9 @@ impl Receiver {
     }
 
     fn client(&self, signal: Signal) -> Client {
-        let config = ClientConfig::new(self.protocol, format!("http://{}", self.address));
-        Client::new(config, signal).expect("a client")
+        let endpoint = format!("http://{}", self.address);
+        let endpoint = Endpoint::parse(self.protocol, &endpoint).expect("an endpoint");
+        Client::new(ClientConfig::new(endpoint), signal).expect("a client")
     }
 }
 

@@ -55,25 +55,20 @@ fn grpc_may_use_a_unix_socket() {
 
 #[test]
 fn the_default_endpoint_is_on_this_machine() {
-    for (protocol, metrics, logs) in [
-        (
-            Protocol::default(),
-            "http://localhost:4318/v1/metrics",
-            "http://localhost:4318/v1/logs",
-        ),
-        (
-            Protocol::HttpJson,
-            "http://localhost:4318/v1/metrics",
-            "http://localhost:4318/v1/logs",
-        ),
+    for (protocol, origin) in [
+        ("", "http://localhost:4318"),
+        ("http/json", "http://localhost:4318"),
+        ("grpc", "http://localhost:4317"),
     ] {
-        let url = |signal| Endpoint::of_this_machine(signal, protocol).to_string();
-        assert_eq!(url(Signal::Metrics), metrics);
-        assert_eq!(url(Signal::Logs), logs);
+        let (otlp, _) = read(&[("OTEL_EXPORTER_OTLP_PROTOCOL", protocol)]);
+        let client = otlp.metrics.receiver.client(&otlp.push.proxy);
+        assert_eq!(client.endpoint().origin(), origin, "{protocol}");
     }
-    let grpc = Endpoint::of_this_machine(Signal::Metrics, Protocol::Grpc);
-    assert_eq!(grpc.read().origin(), "http://localhost:4317");
-    assert_eq!(Protocol::default(), Protocol::HttpProtobuf);
+    let zipkin = ZipkinConfig::default().client(&ProxyConfig::default());
+    assert_eq!(
+        zipkin.endpoint().url(Signal::Traces),
+        "http://localhost:9411/api/v2/spans"
+    );
 }
 
 #[test]
@@ -111,7 +106,7 @@ fn insecure_sets_the_scheme_of_grpc_endpoints_without_one() {
         variables.extend(flags);
         let (otlp, _) = read(&variables);
         let read = otlp.metrics.receiver.endpoint.expect("it is one");
-        assert_eq!(read.read().origin(), expected, "{variables:?}");
+        assert_eq!(read.origin(), expected, "{variables:?}");
     }
     let (otlp, notices) = read(&[
         ("OTEL_EXPORTER_OTLP_ENDPOINT", "https://c:4318"),

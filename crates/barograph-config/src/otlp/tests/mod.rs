@@ -5,7 +5,7 @@ mod endpoints;
 use std::collections::BTreeMap;
 
 use barograph_encode::otlp::Signal;
-use barograph_export::client::{Compression, Protocol};
+use barograph_export::client::{Compression, Headers, Proxy, TlsConfig};
 
 use super::*;
 use crate::exporters::{Exporter, Exporters, SignalExporters};
@@ -20,10 +20,20 @@ fn read(variables: &[(&str, &str)]) -> (Exporters, Vec<String>) {
     (otlp, notices.iter().map(ToString::to_string).collect())
 }
 
-/// Returns the endpoints of metrics, traces and logs, as `Display` shows them.
+/// Returns the URLs of requests of metrics, traces and logs.
 fn urls(otlp: &Exporters) -> [Option<String>; 3] {
-    let exports = [&otlp.metrics, &otlp.traces, &otlp.logs];
-    exports.map(|export| export.receiver.endpoint.as_ref().map(Endpoint::to_string))
+    otlp.signals().map(|(signal, exporters)| {
+        let endpoint = exporters.receiver.endpoint.as_ref();
+        endpoint.map(|endpoint| endpoint.url(signal))
+    })
+}
+
+fn headers(list: &[(&str, &str)]) -> Headers {
+    let mut headers = Headers::new();
+    for (name, value) in list {
+        headers.insert(name, value).expect("it is valid");
+    }
+    headers
 }
 
 #[test]
@@ -160,18 +170,18 @@ fn the_variable_of_a_signal_takes_precedence_unless_it_is_invalid() {
     assert_eq!(fallen.protocol, Some(Protocol::HttpJson));
     assert_eq!(own.timeout, Some(Duration::from_millis(1)));
     assert_eq!(fallen.timeout, Some(Duration::from_secs(7)));
-    assert_eq!(own.compression, Some(Compression::None));
-    assert_eq!(fallen.compression, Some(Compression::Gzip));
+    assert_eq!(own.compression, Compression::None);
+    assert_eq!(fallen.compression, Compression::Gzip);
     let zstd = match Compression::Zstd.is_available() {
         true => Compression::Zstd,
         false => Compression::Gzip,
     };
-    assert_eq!(all.compression, Some(zstd));
-    assert_eq!(own.certificate, Some("/own.pem".into()));
-    assert_eq!(fallen.certificate, Some("/all.pem".into()));
+    assert_eq!(all.compression, zstd);
+    assert_eq!(own.tls, TlsConfig::default().with_root_file("/own.pem"));
+    assert_eq!(fallen.tls, TlsConfig::default().with_root_file("/all.pem"));
     // The headers of one receiver are not sent to another.
-    assert_eq!(header_list(own), [("k", "own")]);
-    assert_eq!(header_list(fallen), [("k", "all"), ("other", "1")]);
+    assert_eq!(own.headers, headers(&[("k", "own")]));
+    assert_eq!(fallen.headers, headers(&[("k", "all"), ("other", "1")]));
     let said = if Compression::Zstd.is_available() {
         5
     } else {
@@ -185,21 +195,14 @@ fn a_client_certificate_needs_its_key() {
     let certificate = ("OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE", "/c.pem");
     let key = ("OTEL_EXPORTER_OTLP_METRICS_CLIENT_KEY", "/k.pem");
     let (otlp, notices) = read(&[certificate, key]);
-    let identity = otlp.metrics.receiver.identity.expect("both are there");
-    assert_eq!(identity.certificate, PathBuf::from("/c.pem"));
-    assert_eq!(identity.key, PathBuf::from("/k.pem"));
-    assert_eq!(otlp.logs.receiver.identity, None);
+    let none = TlsConfig::default;
+    let both = none().with_identity_files("/c.pem", "/k.pem");
+    assert_eq!(otlp.metrics.receiver.tls, both);
+    assert_eq!(otlp.logs.receiver.tls, none());
     assert_eq!(
         notices,
         ["OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE is ignored, expected a client key beside it"]
     );
-}
-
-fn header_list(receiver: &Receiver) -> Vec<(&str, &str)> {
-    let headers = receiver.headers.iter().flatten();
-    headers
-        .map(|(name, value)| (name.as_str(), value.to_str().expect("ASCII")))
-        .collect()
 }
 
 #[test]
@@ -241,7 +244,11 @@ fn headers_are_percent_encoded_pairs() {
         ("b", vec![], 1),
     ] {
         let (otlp, notices) = read(&[("OTEL_EXPORTER_OTLP_METRICS_HEADERS", text)]);
-        assert_eq!(header_list(&otlp.metrics.receiver), expected, "{text:?}");
+        assert_eq!(
+            otlp.metrics.receiver.headers,
+            headers(&expected),
+            "{text:?}"
+        );
         assert_eq!(notices.len(), ignored, "{text:?}: {notices:?}");
     }
 }
@@ -273,13 +280,9 @@ fn no_secret_is_shown() {
     assert!(!shown.contains("SECRET"), "{shown}");
     // The secrets were read: a test of empty text would prove nothing.
     assert_eq!(urls(&otlp)[0].as_deref(), Some("http://c:4317/v1/metrics"));
-    assert_eq!(header_list(&otlp.metrics.receiver), [("k", "SECRET")]);
-    assert!(
-        otlp.push
-            .proxies
-            .https
-            .is_some_and(|p| p.url().contains("SECRET"))
-    );
+    assert_eq!(otlp.metrics.receiver.headers, headers(&[("k", "SECRET")]));
+    let proxy = Proxy::parse("http://u:SECRET@p:3128").expect("it is valid");
+    assert_eq!(otlp.push.proxy, ProxyConfig::default().with_https(proxy));
     // Two endpoints, the headers, the proxy, the port.
     assert_eq!(notices.len(), 5, "{notices:#?}");
     let headers = "OTEL_EXPORTER_OTLP_HEADERS: members 2, 3, 4 are ignored, expected ";
@@ -323,7 +326,7 @@ fn a_notice_says_that_grpc_ignores_paths() {
         assert_eq!(notices.len(), said, "{endpoint}: {notices:?}");
         assert!(!format!("{notices:?}{otlp:?}").contains("SECRET"));
         let endpoint = otlp.metrics.receiver.endpoint.as_ref();
-        let origin = endpoint.map(|endpoint| endpoint.read().origin());
+        let origin = endpoint.map(Endpoint::origin);
         assert!(origin.is_some_and(|origin| origin.ends_with("c:4317")));
     }
 }
@@ -363,7 +366,6 @@ fn metrics_have_an_interval_a_timeout_and_a_temporality() {
 
 #[test]
 fn proxies_have_two_spellings() {
-    let url = |proxy: Option<Proxy>| proxy.map(|p| p.url().to_owned()).unwrap_or_default();
     for (variables, https, http, said) in [
         (
             vec![("HTTPS_PROXY", "http://p:3128")],
@@ -399,16 +401,21 @@ fn proxies_have_two_spellings() {
         ),
     ] {
         let (otlp, notices) = read(&variables);
-        assert_eq!(url(otlp.push.proxies.https), https, "{variables:?}");
-        assert_eq!(url(otlp.push.proxies.http), http, "{variables:?}");
+        let proxy = |text: &str| Proxy::parse(text).expect("it is valid");
+        let mut expected = ProxyConfig::default();
+        if !https.is_empty() {
+            expected = expected.with_https(proxy(https));
+        }
+        if !http.is_empty() {
+            expected = expected.with_http(proxy(http));
+        }
+        assert_eq!(otlp.push.proxy, expected, "{variables:?}");
         assert_eq!(notices.len(), said, "{variables:?}");
     }
     for name in ["NO_PROXY", "no_proxy"] {
         let (otlp, _) = read(&[(name, ".example,10.0.0.0/8")]);
-        assert_eq!(
-            otlp.push.proxies.no_proxy.as_deref(),
-            Some(".example,10.0.0.0/8")
-        );
+        let expected = ProxyConfig::default().with_no_proxy(".example,10.0.0.0/8");
+        assert_eq!(otlp.push.proxy, expected);
     }
 }
 
