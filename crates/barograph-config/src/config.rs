@@ -9,6 +9,9 @@ use crate::exporters::Exporters;
 use crate::notice::Notice;
 use crate::resource::EnvResource;
 use crate::signals::Signals;
+use crate::variables::{
+    ALLOWED_HOSTS, DISABLED, EXEMPLAR_FILTER, EXIT_TIMEOUT, HOST, KNOWN_METHODS, PORT,
+};
 
 /// The values of all variables that are read. An unset variable leaves the choice to the program.
 #[derive(Debug)]
@@ -42,7 +45,7 @@ impl Config {
     pub fn read(lookup: &Lookup<'_>) -> Self {
         let mut environment = Environment::new(lookup);
         let resource = EnvResource::read(&mut environment);
-        let disabled = environment.is_true(DISABLED);
+        let disabled = environment.is_true(&DISABLED);
         let exporters = Exporters::read(&mut environment);
         #[cfg(not(feature = "otlp"))]
         if !disabled {
@@ -51,12 +54,11 @@ impl Config {
         Config {
             disabled,
             resource,
-            host: environment.text(HOST),
-            port: environment.number(PORT, "a port from 0 to 65535"),
+            host: environment.text(&HOST),
+            port: environment.number(&PORT),
             allowed_hosts: allowed_hosts(&mut environment),
             exemplars: environment.choice(
-                "OTEL_METRICS_EXEMPLAR_FILTER",
-                "trace_based, always_on or always_off",
+                &EXEMPLAR_FILTER,
                 &[
                     ("trace_based", ExemplarFilter::TraceBased),
                     ("always_on", ExemplarFilter::AlwaysOn),
@@ -66,50 +68,34 @@ impl Config {
             exporters,
             signals: Signals::read(&mut environment),
             known_methods: known_methods(&mut environment),
-            exit_timeout: environment.wait(EXIT_TIMEOUT),
+            exit_timeout: environment.wait(&EXIT_TIMEOUT),
             notices: environment.into_notices(),
         }
     }
 }
 
 fn allowed_hosts(environment: &mut Environment<'_>) -> Vec<Box<str>> {
-    let text = environment.text(ALLOWED_HOSTS).unwrap_or_default();
+    let text = environment.text(&ALLOWED_HOSTS).unwrap_or_default();
     let words = text.split(',').map(str::trim).filter(|w| !w.is_empty());
     let is_host = |word: &&str| {
         word.bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-._*[:]".contains(&byte))
     };
     let (hosts, others): (Vec<_>, Vec<_>) = words.partition(is_host);
-    let expected = "host names without ports, with commas between them";
-    environment.ignore_entries(ALLOWED_HOSTS, &others, expected);
+    environment.ignore_entries(&ALLOWED_HOSTS, &others);
     hosts.into_iter().map(Into::into).collect()
 }
 
 /// Source: OpenTelemetry semantic conventions 1.44, "HTTP metrics", `http.request.method`.
 fn known_methods(environment: &mut Environment<'_>) -> Option<Vec<String>> {
-    let text = environment.text(KNOWN_METHODS)?;
+    let text = environment.text(&KNOWN_METHODS)?;
     let words = text.split(',').map(str::trim).filter(|w| !w.is_empty());
     let (methods, others): (Vec<_>, Vec<_>) =
         words.partition(|word| http::Method::from_bytes(word.as_bytes()).is_ok());
-    let expected = "methods of HTTP with commas between them";
-    environment.ignore_entries(KNOWN_METHODS, &others, expected);
+    environment.ignore_entries(&KNOWN_METHODS, &others);
     let methods: Vec<_> = methods.into_iter().map(String::from).collect();
     (!methods.is_empty()).then_some(methods)
 }
-
-const ALLOWED_HOSTS: &str = "BAROGRAPH_ALLOWED_HOSTS";
-const KNOWN_METHODS: &str = "OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS";
-
-const EXIT_TIMEOUT: &str = "BAROGRAPH_EXIT_TIMEOUT";
-
-/// The variable that sets the host of the pages.
-pub const HOST: &str = "OTEL_EXPORTER_PROMETHEUS_HOST";
-
-/// The variable that sets the port of the pages.
-pub const PORT: &str = "OTEL_EXPORTER_PROMETHEUS_PORT";
-
-/// The variable that disables telemetry.
-pub const DISABLED: &str = "OTEL_SDK_DISABLED";
 
 #[cfg(test)]
 mod tests {
@@ -125,7 +111,7 @@ mod tests {
             ("GET,a b,<", methods(&["GET"]), 1),
             ("(),", None, 1),
         ] {
-            let lookup = |variable: &str| (variable == KNOWN_METHODS).then(|| value.into());
+            let lookup = |variable: &str| (variable == KNOWN_METHODS.name).then(|| value.into());
             let config = Config::read(&lookup);
             assert_eq!(config.known_methods, expected, "{value:?}");
             assert_eq!(config.notices.len(), ignored, "{value:?}");

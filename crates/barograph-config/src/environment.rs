@@ -16,6 +16,7 @@ use barograph_export::client::InvalidUrl;
 use percent_encoding::percent_decode_str;
 
 use crate::notice::{Notice, shown_value};
+use crate::variables::Variable;
 
 /// Looks variables up and collects the notices about them.
 pub(crate) struct Environment<'a> {
@@ -61,10 +62,11 @@ impl<'a> Environment<'a> {
     }
 
     /// Adds a notice that entries of a list are invalid, if there are any.
-    pub(crate) fn ignore_entries(&mut self, variable: &str, entries: &[&str], expected: &str) {
+    pub(crate) fn ignore_entries(&mut self, variable: &Variable, entries: &[&str]) {
+        let Variable { name, expected, .. } = variable;
         match entries {
             [] => {}
-            [entry] => self.ignore(variable, entry, expected),
+            [entry] => self.ignore(name, entry, expected),
             _ => {
                 let shown = entries.iter().take(MOST_ENTRIES);
                 let mut shown = shown.map(|entry| shown_value(entry)).collect::<Vec<_>>();
@@ -72,31 +74,30 @@ impl<'a> Environment<'a> {
                     shown.push(format!("{more} more"));
                 }
                 let shown = shown.join(", ");
-                self.notice(format!(
-                    "{variable}: {shown} are ignored, expected {expected}"
-                ));
+                self.notice(format!("{name}: {shown} are ignored, expected {expected}"));
             }
         }
     }
 
     /// Returns true if a variable has a value that is not empty.
-    pub(crate) fn is_set(&self, variable: &str) -> bool {
-        (self.lookup)(variable).is_some_and(|value| !value.is_empty())
+    pub(crate) fn is_set(&self, variable: &Variable) -> bool {
+        (self.lookup)(variable.name).is_some_and(|value| !value.is_empty())
     }
 
     /// Returns a value that is not blank, trimmed.
-    pub(crate) fn text(&mut self, variable: &str) -> Option<String> {
-        let value = (self.lookup)(variable)?;
+    pub(crate) fn text(&mut self, variable: &Variable) -> Option<String> {
+        let name = variable.name;
+        let value = (self.lookup)(name)?;
         let bytes = value.len();
         // The value itself is not shown: it may be a secret.
         if bytes > LONGEST {
             self.notice(format!(
-                "{variable} is ignored: it has {bytes} bytes, expected at most {LONGEST}"
+                "{name} is ignored: it has {bytes} bytes, expected at most {LONGEST}"
             ));
             return None;
         }
         let Ok(text) = value.into_string() else {
-            self.notice(format!("{variable} is ignored, expected text in UTF-8"));
+            self.notice(format!("{name} is ignored, expected text in UTF-8"));
             return None;
         };
         let text = text.trim();
@@ -104,30 +105,28 @@ impl<'a> Environment<'a> {
     }
 
     /// Returns true if the value is `true`.
-    pub(crate) fn is_true(&mut self, variable: &'static str) -> bool {
+    pub(crate) fn is_true(&mut self, variable: &Variable) -> bool {
         self.flag(variable).unwrap_or(false)
     }
 
     /// Returns true if the value is `true`; None if it is unset. Any other value is false, as the
     /// specification says: it does not fall back to a more general variable.
-    pub(crate) fn flag(&mut self, variable: &'static str) -> Option<bool> {
+    pub(crate) fn flag(&mut self, variable: &Variable) -> Option<bool> {
         self.text(variable)?;
         let choices = [("true", true), ("false", false)];
-        let chosen = self.choice(variable, "true or false", &choices);
+        let chosen = self.choice(variable, &choices);
         Some(chosen.unwrap_or(false))
     }
 
     /// Returns an interval. Zero is invalid: a loop without a pause would spin.
-    pub(crate) fn interval(&mut self, variable: &'static str) -> Option<Duration> {
-        let expected = "a whole number of milliseconds from 1 to 2147483647";
+    pub(crate) fn interval(&mut self, variable: &Variable) -> Option<Duration> {
         let parse = |value: &str| milliseconds(value).filter(|interval| !interval.is_zero());
-        self.parsed(variable, expected, parse)
+        self.parsed(variable, parse)
     }
 
     /// Returns a timeout. 0 means no limit, in practice 24 days.
-    pub(crate) fn timeout(&mut self, variable: &'static str) -> Option<Duration> {
-        let expected = "a whole number of milliseconds from 0 to 2147483647";
-        let timeout = self.parsed(variable, expected, milliseconds)?;
+    pub(crate) fn timeout(&mut self, variable: &Variable) -> Option<Duration> {
+        let timeout = self.parsed(variable, milliseconds)?;
         match timeout.is_zero() {
             true => Some(Duration::from_millis(MOST_MILLISECONDS)),
             false => Some(timeout),
@@ -135,28 +134,22 @@ impl<'a> Environment<'a> {
     }
 
     /// Returns a time to wait. 0 means not to wait.
-    pub(crate) fn wait(&mut self, variable: &'static str) -> Option<Duration> {
-        let expected = "a whole number of milliseconds from 0 to 2147483647";
-        self.parsed(variable, expected, milliseconds)
+    pub(crate) fn wait(&mut self, variable: &Variable) -> Option<Duration> {
+        self.parsed(variable, milliseconds)
     }
 
     /// Returns a number.
-    pub(crate) fn number<N: FromStr>(
-        &mut self,
-        variable: &'static str,
-        expected: &'static str,
-    ) -> Option<N> {
-        self.parsed(variable, expected, |value| value.parse().ok())
+    pub(crate) fn number<N: FromStr>(&mut self, variable: &Variable) -> Option<N> {
+        self.parsed(variable, |value| value.parse().ok())
     }
 
     /// Returns one of the choices, case-insensitively.
     pub(crate) fn choice<T: Copy>(
         &mut self,
-        variable: &'static str,
-        expected: &'static str,
+        variable: &Variable,
         choices: &[(&str, T)],
     ) -> Option<T> {
-        self.parsed(variable, expected, |value| {
+        self.parsed(variable, |value| {
             let mut choices = choices.iter();
             let chosen = choices.find(|(word, _)| value.eq_ignore_ascii_case(word))?;
             Some(chosen.1)
@@ -167,14 +160,14 @@ impl<'a> Environment<'a> {
     #[cfg(feature = "otlp")]
     pub(crate) fn url<T>(
         &mut self,
-        variable: &'static str,
+        variable: &Variable,
         parse: impl FnOnce(&str) -> Result<T, InvalidUrl>,
     ) -> Option<T> {
         let text = self.text(variable)?;
         match parse(&text) {
             Ok(parsed) => Some(parsed),
             Err(InvalidUrl { url, expected }) => {
-                self.ignore(variable, &url, expected);
+                self.ignore(variable.name, &url, expected);
                 None
             }
         }
@@ -183,14 +176,13 @@ impl<'a> Environment<'a> {
     /// Returns the value as `parse` reads it.
     pub(crate) fn parsed<T>(
         &mut self,
-        variable: &'static str,
-        expected: &'static str,
+        variable: &Variable,
         parse: impl FnOnce(&str) -> Option<T>,
     ) -> Option<T> {
         let value = self.text(variable)?;
         let parsed = parse(&value);
         if parsed.is_none() {
-            self.ignore(variable, &value, expected);
+            self.ignore(variable.name, &value, variable.expected);
         }
         parsed
     }
@@ -226,6 +218,9 @@ mod tests {
     use std::fmt;
 
     use super::*;
+    use crate::variables::PORT;
+
+    const X: Variable = Variable::new("X", "a setting", "y", "none");
 
     #[track_caller]
     fn check<T: PartialEq + fmt::Debug>(
@@ -252,7 +247,7 @@ mod tests {
             (Some("yes"), false, 1),
             (Some("truee"), false, 1),
         ] {
-            check(value, |e| e.is_true("X"), expected, ignored);
+            check(value, |e| e.is_true(&X), expected, ignored);
         }
     }
 
@@ -264,7 +259,7 @@ mod tests {
             (Some("True"), Some(true), 0),
             (Some("1"), Some(false), 1),
         ] {
-            check(value, |e| e.flag("X"), expected, ignored);
+            check(value, |e| e.flag(&X), expected, ignored);
         }
     }
 
@@ -277,13 +272,13 @@ mod tests {
             (Some("1"), ms(1), ms(1), 0),
             (Some(" 60000 "), ms(60_000), ms(60_000), 0),
             (Some("2147483647"), ms(2_147_483_647), ms(2_147_483_647), 0),
-            (Some("2147483648"), None, None, 2),
+            (Some("2147483648"), None, None, 1),
             (Some("0"), None, ms(2_147_483_647), 1),
-            (Some("-1"), None, None, 2),
-            (Some("10s"), None, None, 2),
-            (Some("1.5"), None, None, 2),
+            (Some("-1"), None, None, 1),
+            (Some("10s"), None, None, 1),
+            (Some("1.5"), None, None, 1),
         ] {
-            let read = |e: &mut Environment<'_>| (e.interval("I"), e.timeout("T"));
+            let read = |e: &mut Environment<'_>| (e.interval(&X), e.timeout(&X));
             check(value, read, (interval, timeout), ignored);
         }
     }
@@ -293,7 +288,7 @@ mod tests {
         let lookup = |_: &str| Some("many".into());
         let mut environment = Environment::new(&lookup);
         for _ in 0..3 {
-            environment.is_true("X");
+            environment.is_true(&X);
         }
         assert_eq!(environment.into_notices().len(), 1);
     }
@@ -309,7 +304,7 @@ mod tests {
             (Some("-1"), None, 1),
             (Some("http"), None, 1),
         ] {
-            check(value, |e| e.number::<u16>("X", "a port"), expected, ignored);
+            check(value, |e| e.number::<u16>(&X), expected, ignored);
         }
     }
 
@@ -322,12 +317,7 @@ mod tests {
             (Some("sometimes"), None, 1),
             (Some(""), None, 0),
         ] {
-            check(
-                value,
-                |e| e.choice("X", "a word", &choices),
-                expected,
-                ignored,
-            );
+            check(value, |e| e.choice(&X, &choices), expected, ignored);
         }
     }
 
@@ -335,13 +325,10 @@ mod tests {
     fn an_ignored_value_adds_a_notice() {
         let lookup = |_: &str| Some("many".into());
         let mut environment = Environment::new(&lookup);
-        assert_eq!(
-            environment.number::<u16>("PORT", "a port from 0 to 65535"),
-            None
-        );
+        assert_eq!(environment.number::<u16>(&PORT), None);
         assert_eq!(
             environment.into_notices()[0].to_string(),
-            r#"PORT="many" is ignored, expected a port from 0 to 65535"#
+            r#"OTEL_EXPORTER_PROMETHEUS_PORT="many" is ignored, expected a port from 0 to 65535"#
         );
     }
 
@@ -357,8 +344,8 @@ mod tests {
         ] {
             let lookup = |_: &str| None;
             let mut environment = Environment::new(&lookup);
-            environment.ignore_entries("X", &[], "y");
-            environment.ignore_entries("X", entries, "y");
+            environment.ignore_entries(&X, &[]);
+            environment.ignore_entries(&X, entries);
             let notices = environment.into_notices();
             assert_eq!(notices.len(), 1);
             assert_eq!(notices[0].to_string(), told);
@@ -372,17 +359,17 @@ mod tests {
             ("\t\n", None, 0),
             (" a b ", Some("a b".to_owned()), 0),
         ] {
-            check(Some(value), |e| e.text("X"), expected, ignored);
+            check(Some(value), |e| e.text(&X), expected, ignored);
         }
         check(
             Some(&"x".repeat(LONGEST)),
-            |e| e.text("X").is_some(),
+            |e| e.text(&X).is_some(),
             true,
             0,
         );
-        check(Some(&"x".repeat(LONGEST + 1)), |e| e.text("X"), None, 1);
-        check(Some(" "), |e| e.is_set("X"), true, 0);
-        check(Some(""), |e| e.is_set("X"), false, 0);
+        check(Some(&"x".repeat(LONGEST + 1)), |e| e.text(&X), None, 1);
+        check(Some(" "), |e| e.is_set(&X), true, 0);
+        check(Some(""), |e| e.is_set(&X), false, 0);
     }
 
     #[cfg(unix)]
@@ -392,8 +379,8 @@ mod tests {
 
         let lookup = |_: &str| Some(OsString::from_vec(b"secret \xff".to_vec()));
         let mut environment = Environment::new(&lookup);
-        assert_eq!(environment.text("X"), None);
-        assert!(environment.is_set("X"));
+        assert_eq!(environment.text(&X), None);
+        assert!(environment.is_set(&X));
         assert_eq!(
             environment.into_notices()[0].to_string(),
             "X is ignored, expected text in UTF-8"

@@ -9,6 +9,9 @@ use barograph_encode::otlp::Signal;
 use crate::environment::Environment;
 #[cfg(feature = "otlp")]
 use crate::otlp::{PushConfig, Receiver};
+#[cfg(not(feature = "otlp"))]
+use crate::variables::ENDPOINT;
+use crate::variables::{LOGS_EXPORTER, METRICS_EXPORTER, TRACES_EXPORTER};
 
 /// The exporters of each signal, and the settings of pushes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -71,15 +74,15 @@ impl Exporters {
     /// Adds a notice if a push is requested, which needs the feature `otlp`.
     #[cfg(not(feature = "otlp"))]
     pub(crate) fn note_missing_feature(&self, environment: &mut Environment<'_>) {
-        let endpoints = [
-            "OTEL_EXPORTER_OTLP_ENDPOINT",
-            "OTEL_EXPORTER_OTLP_METRICS_ENDPOINT",
-            "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT",
-            "OTEL_EXPORTER_OTLP_LOGS_ENDPOINT",
-        ];
         let is_push = |exporter: &Exporter| *exporter != Exporter::Prometheus;
         let chosen = self.signals().map(|(_, exporters)| &exporters.chosen);
-        if endpoints.iter().any(|name| environment.is_set(name))
+        let endpoints = self
+            .signals()
+            .map(|(signal, _)| ENDPOINT.for_signal(signal));
+        if environment.is_set(&ENDPOINT)
+            || endpoints
+                .iter()
+                .any(|endpoint| environment.is_set(endpoint))
             || chosen.into_iter().flatten().flatten().any(is_push)
         {
             let text = "nothing is pushed: the feature `otlp` of barograph is not compiled in";
@@ -127,24 +130,12 @@ fn chosen(environment: &mut Environment<'_>, signal: Signal) -> Option<Vec<Expor
     let console = ("console", Exporter::Console);
     let zipkin = ("zipkin", Exporter::Zipkin);
     let prometheus = ("prometheus", Exporter::Prometheus);
-    let (variable, known, expected) = match signal {
-        Signal::Metrics => (
-            "OTEL_METRICS_EXPORTER",
-            &[otlp, prometheus, console][..],
-            "otlp, prometheus, console, a list of them, or none alone",
-        ),
-        Signal::Traces => (
-            "OTEL_TRACES_EXPORTER",
-            &[otlp, zipkin, console][..],
-            "otlp, zipkin, console, a list of them, or none alone",
-        ),
-        Signal::Logs => (
-            "OTEL_LOGS_EXPORTER",
-            &[otlp, console][..],
-            "otlp, console, a list of them, or none alone",
-        ),
+    let (variable, known) = match signal {
+        Signal::Metrics => (METRICS_EXPORTER, &[otlp, prometheus, console][..]),
+        Signal::Traces => (TRACES_EXPORTER, &[otlp, zipkin, console][..]),
+        Signal::Logs => (LOGS_EXPORTER, &[otlp, console][..]),
     };
-    let text = environment.text(variable)?;
+    let text = environment.text(&variable)?;
     let mut exporters = Vec::new();
     let mut says_none = false;
     let mut ignored = Vec::new();
@@ -160,6 +151,6 @@ fn chosen(environment: &mut Environment<'_>, signal: Signal) -> Option<Vec<Expor
     if says_none && !exporters.is_empty() {
         ignored.push("none");
     }
-    environment.ignore_entries(variable, &ignored, expected);
+    environment.ignore_entries(&variable, &ignored);
     (says_none || !exporters.is_empty()).then_some(exporters)
 }

@@ -15,6 +15,7 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
+pub mod variables;
 mod notice;
 mod environment;
 mod resource;
@@ -24,8 +25,9 @@ mod exporters;
 pub mod signals;
 mod config;
 
-pub use crate::config::{Config, DISABLED, HOST, PORT};
+pub use crate::config::Config;
 pub use crate::environment::Lookup;
 pub use crate::exporters::{Exporter, Exporters, SignalExporters};
 pub use crate::notice::Notice;
 pub use crate::resource::EnvResource;
+pub use crate::variables::Variable;

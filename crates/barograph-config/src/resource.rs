@@ -1,6 +1,7 @@
 //! The resource attributes that the environment sets.
 
 use crate::environment::{Environment, percent_decode};
+use crate::variables::{RESOURCE_ATTRIBUTES, SERVICE_NAME};
 
 /// The service name and attributes that the environment sets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -13,13 +14,9 @@ pub struct EnvResource {
 
 impl EnvResource {
     pub(crate) fn read(environment: &mut Environment<'_>) -> Self {
-        let attributes = environment.parsed(
-            "OTEL_RESOURCE_ATTRIBUTES",
-            "key=value pairs with commas between them, percent-encoded",
-            parse_attributes,
-        );
+        let attributes = environment.parsed(&RESOURCE_ATTRIBUTES, parse_attributes);
         EnvResource {
-            name: environment.text("OTEL_SERVICE_NAME"),
+            name: environment.text(&SERVICE_NAME),
             attributes: attributes.unwrap_or_default(),
         }
     }

@@ -48,33 +48,7 @@ use crate::telemetry::{Flush, Telemetry};
 /// Call it once in a process and share the returned value. Spans and log lines stay with the first
 /// telemetry of a process, even after it has ended; a second one logs that when it starts.
 ///
-/// | variable | meaning | default |
-/// |---|---|---|
-/// | `OTEL_SERVICE_NAME` | the service's name | `service.name` of the next variable, else `name` |
-/// | `OTEL_RESOURCE_ATTRIBUTES` | more resource attributes: `key=value,key=value`, percent-encoded | nothing |
-/// | `OTEL_EXPORTER_PROMETHEUS_HOST` | the host on which the pages are served; in a container `0.0.0.0` | `localhost`, which is 127.0.0.1 |
-/// | `OTEL_EXPORTER_PROMETHEUS_PORT` | the port of the pages; 0 picks a free one | 9464 |
-/// | `BAROGRAPH_ALLOWED_HOSTS` | comma-separated host names by which `/metrics` may be requested on a loopback address; `*` allows every name | `localhost`, loopback addresses, and the host above |
-/// | `OTEL_METRICS_EXPORTER` | the exporters of metrics: a comma-separated list of `prometheus`, `otlp`, `console` and `none` | `prometheus`, and `otlp` where an endpoint is set |
-/// | `OTEL_EXPORTER_OTLP_ENDPOINT` and all `OTEL_EXPORTER_OTLP_*` | where and how telemetry is pushed: see the module `push` | nothing is pushed |
-/// | `OTEL_TRACES_EXPORTER` | the exporters of spans: a comma-separated list of `otlp`, `zipkin`, `console` and `none` | `otlp` where an endpoint is set for it; else spans stay in the process, and log lines and exemplars have their ids |
-/// | `OTEL_LOGS_EXPORTER` | the exporters of log records: `otlp`, `console` and `none` | `otlp` where an endpoint is set for it |
-/// | `OTEL_METRICS_EXEMPLAR_FILTER` | the measurements that become exemplars: `trace_based`, `always_on`, `always_off` | `trace_based` |
-/// | `OTEL_TRACES_SAMPLER`, `OTEL_TRACES_SAMPLER_ARG` | the sampler: `always_on`, `always_off`, `traceidratio`, `parentbased_always_on` and the other parent-based ones; and its argument, such as a ratio from 0 to 1 | `parentbased_always_on` |
-/// | `BAROGRAPH_TAIL_SAMPLING_TRACES_PER_SECOND` | tail sampling: the number of unsampled traces exported per second because they failed, were slow, or have an exemplar; 0 for none | none |
-/// | `BAROGRAPH_TAIL_SAMPLING_SLOW_THRESHOLD` | tail sampling: the number of milliseconds from which a trace counts as slow | no trace is slow |
-/// | `OTEL_PROPAGATORS` | the propagation formats: `tracecontext`, `baggage`, `b3`, `b3multi`, `jaeger` and `none` | `tracecontext,baggage` |
-/// | `OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT`, `OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT`, `OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT`, `OTEL_LINK_ATTRIBUTE_COUNT_LIMIT` | the maximum number of attributes of each | `OTEL_ATTRIBUTE_COUNT_LIMIT`, else 128 |
-/// | `OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT`, `OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT` | the maximum number of characters of a text value | `OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT`, else no limit in spans, 65536 in log records |
-/// | `OTEL_SPAN_EVENT_COUNT_LIMIT`, `OTEL_SPAN_LINK_COUNT_LIMIT` | the maximum number of events and links of a span | 128 |
-/// | `OTEL_INSTRUMENTATION_HTTP_KNOWN_METHODS` | the known HTTP methods, case-sensitive; others are reported as `_OTHER` | those of RFC 9110, `PATCH`, `QUERY` |
-/// | `OTEL_SDK_DISABLED` | `true`: nothing is recorded or exported; contexts are still propagated, and log lines, `/health` and `/ready` stay | `false` |
-/// | `RUST_LOG` | the log lines that are printed: directives by target and level such as `info,sqlx=warn` | `info` |
-/// | `BAROGRAPH_SPANS` | the spans that are created: directives | `info` |
-/// | `BAROGRAPH_LOGS` | the log records that are pushed: directives | `info` |
-/// | `BAROGRAPH_LOG_FORMAT` | the format of log lines: `pretty` or `json` | `pretty` |
-/// | `NO_COLOR` | any value: lines have no colors | colors on a terminal |
-/// | `BAROGRAPH_EXIT_TIMEOUT` | the time in milliseconds that an exit of the process waits until pending telemetry is exported and written; 0 does not wait | 2000 |
+#[doc = include_str!("../docs/variables.md")]
 ///
 /// An invalid value is ignored, with a warning: through `tracing` with the target `barograph`, or on
 /// stderr where no subscriber prints it. Empty and blank values count as unset; values that are not

@@ -5,7 +5,7 @@ use std::fmt;
 use std::io;
 use std::net::SocketAddr;
 
-use barograph_config::{HOST, PORT};
+use barograph_config::variables::{HOST, PORT};
 use barograph_core::spec::RegisterError;
 use barograph_core::stats::LabelsRefused;
 #[cfg(feature = "otlp")]
@@ -156,12 +156,14 @@ impl fmt::Display for StartError {
         match self {
             StartError::PortTaken { address } => write!(
                 f,
-                "cannot serve metrics on {address}: the port is taken; {PORT} chooses another, 0 a \
-                 free one"
+                "cannot serve metrics on {address}: the port is taken; {} chooses another, 0 a \
+                 free one",
+                PORT.name
             ),
             StartError::Listen { address, .. } => write!(
                 f,
-                "cannot serve metrics on {address}, which {HOST} and {PORT} choose"
+                "cannot serve metrics on {address}, which {} and {} choose",
+                HOST.name, PORT.name
             ),
             StartError::Thread { .. } => f.write_str("cannot start the thread that serves metrics"),
             #[cfg(feature = "otlp")]

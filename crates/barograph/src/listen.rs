@@ -4,7 +4,8 @@ use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener, ToSocketAddrs as _};
 use std::sync::Arc;
 
-use barograph_config::{Config, HOST, Notice, PORT};
+use barograph_config::variables::{HOST, PORT};
+use barograph_config::{Config, Notice};
 
 use crate::error::StartError;
 
@@ -78,9 +79,13 @@ pub(crate) fn listen(
             break (place, bound);
         };
         let ignored = if let Some(host) = host.take_if(|host| !is_here(host)) {
-            Notice::ignored(HOST, &host, "a name or address of this machine")
+            Notice::ignored(HOST.name, &host, "a name or address of this machine")
         } else if let Some(port) = port.take() {
-            Notice::ignored(PORT, &port.to_string(), "a port that can be listened on")
+            Notice::ignored(
+                PORT.name,
+                &port.to_string(),
+                "a port that can be listened on",
+            )
         } else {
             break (place, bound);
         };

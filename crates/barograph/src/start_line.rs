@@ -3,7 +3,7 @@
 use std::fmt;
 use std::net::SocketAddr;
 
-use barograph_config::DISABLED;
+use barograph_config::variables::DISABLED;
 use barograph_encode::otlp::Signal;
 
 use crate::diagnostics;
@@ -48,6 +48,7 @@ impl SubscriberOwner {
 
 impl fmt::Display for StartLine<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let disabled = DISABLED.name;
         write!(f, "{}: ", self.name.escape_debug())?;
         match (self.address, self.is_disabled, self.is_served) {
             (Some(address), false, true) => write!(
@@ -59,11 +60,11 @@ impl fmt::Display for StartLine<'_> {
             }
             (Some(address), true, _) => write!(
                 f,
-                "no metrics since {DISABLED} is true; http://{address}/health and /ready stay"
+                "no metrics since {disabled} is true; http://{address}/health and /ready stay"
             )?,
             (None, _, _) if self.is_late => f.write_str("no pages until their address is free")?,
             (None, false, _) => f.write_str("no listener, the program serves metrics itself")?,
-            (None, true, _) => write!(f, "no metrics since {DISABLED} is true")?,
+            (None, true, _) => write!(f, "no metrics since {disabled} is true")?,
         }
         for (signal, target) in self.targets {
             let what = match signal {

@@ -12,6 +12,7 @@ use barograph::core::report;
 use barograph::logs::RateLimit;
 use barograph::registry::Registry;
 use barograph::{Builder, Telemetry};
+use barograph_config::variables::{self, Variable};
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
@@ -177,6 +178,48 @@ fn all() -> BTreeSet<String> {
     let all = asked.lock().unwrap().clone();
     assert!(all.len() > 60, "{all:?}");
     all
+}
+
+#[test]
+fn the_table_has_the_variables_that_are_read() {
+    let table: BTreeSet<_> = variables::all().flat_map(Variable::names).collect();
+    assert_eq!(all(), table.into_iter().map(str::to_owned).collect());
+}
+
+/// The file is included in the docs of `init`.
+#[test]
+fn the_docs_of_init_are_those_of_the_table() {
+    let expected = variables::document();
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write("docs/variables.md", &expected).unwrap();
+    }
+    let document = std::fs::read_to_string("docs/variables.md").unwrap();
+    assert_eq!(document, expected, "run the test with UPDATE_DOCS=1");
+}
+
+#[test]
+fn the_readme_has_the_variables_of_the_table() {
+    let readme = include_str!("../../../README.md");
+    let (_, section) = readme.split_once("\n## Environment variables\n").unwrap();
+    let rows = section.lines().skip_while(|line| !line.starts_with("| `"));
+    let rows = rows.take_while(|line| line.starts_with('|'));
+    let cells = rows.map(|row| row.split('|').nth(1).unwrap());
+    let patterns: Vec<_> = cells
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .collect();
+    let is_match = |pattern: &str, name: &str| match pattern.split_once('*') {
+        None => pattern == name,
+        Some((start, end)) => name.starts_with(start) && name.ends_with(end),
+    };
+    let names: Vec<_> = variables::all().map(|variable| variable.name).collect();
+    for pattern in &patterns {
+        let is_known = names.iter().any(|name| is_match(pattern, name));
+        assert!(is_known, "{pattern} is in the README only");
+    }
+    for name in names {
+        let is_there = patterns.iter().any(|pattern| is_match(pattern, name));
+        assert!(is_there, "{name} is not in the README");
+    }
 }
 
 fn quiet() -> Builder {

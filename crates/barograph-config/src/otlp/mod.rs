@@ -11,6 +11,10 @@ use barograph_export::client::{ClientConfig, Endpoint, Protocol, ProxyConfig};
 use barograph_export::journal::JournalConfig;
 
 use crate::environment::Environment;
+use crate::variables::{
+    AGGREGATION, METRIC_INTERVAL, METRIC_TIMEOUT, QUEUE_DIRECTORY, QUEUE_MAX_BYTES, QUEUE_REQUIRED,
+    TEMPORALITY, ZIPKIN_ENDPOINT, ZIPKIN_TIMEOUT,
+};
 
 mod proxy;
 mod receiver;
@@ -61,8 +65,7 @@ impl PushConfig {
     pub(crate) fn read(environment: &mut Environment<'_>) -> Self {
         note_exponential(environment);
         let temporalities = environment.choice(
-            "OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE",
-            "cumulative, delta or lowmemory",
+            &TEMPORALITY,
             &[
                 ("cumulative", Temporalities::CUMULATIVE),
                 ("delta", Temporalities::DELTA),
@@ -70,8 +73,8 @@ impl PushConfig {
             ],
         );
         PushConfig {
-            metric_interval: environment.interval("OTEL_METRIC_EXPORT_INTERVAL"),
-            metric_timeout: environment.timeout("OTEL_METRIC_EXPORT_TIMEOUT"),
+            metric_interval: environment.interval(&METRIC_INTERVAL),
+            metric_timeout: environment.timeout(&METRIC_TIMEOUT),
             temporalities: temporalities.unwrap_or_default(),
             proxy: proxy::read(environment),
             persistent_queue: PersistentQueueConfig::read(environment),
@@ -83,20 +86,16 @@ impl PushConfig {
 impl PersistentQueueConfig {
     fn read(environment: &mut Environment<'_>) -> Self {
         let mut config = JournalConfig::new();
-        let max_bytes = environment.parsed(
-            "BAROGRAPH_PUSH_JOURNAL_MAX_BYTES",
-            "a whole number of bytes above 0",
-            |value| value.parse().ok().filter(|bytes| *bytes > 0),
-        );
+        let max_bytes = environment.parsed(&QUEUE_MAX_BYTES, |value| {
+            value.parse().ok().filter(|bytes| *bytes > 0)
+        });
         if let Some(bytes) = max_bytes {
             config = config.with_max_bytes(bytes);
         }
         PersistentQueueConfig {
-            directory: environment
-                .text("BAROGRAPH_PUSH_JOURNAL_DIR")
-                .map(PathBuf::from),
+            directory: environment.text(&QUEUE_DIRECTORY).map(PathBuf::from),
             config,
-            is_required: environment.flag("BAROGRAPH_PUSH_JOURNAL_REQUIRED"),
+            is_required: environment.flag(&QUEUE_REQUIRED),
         }
     }
 }
@@ -106,8 +105,8 @@ impl ZipkinConfig {
     fn read(environment: &mut Environment<'_>) -> Self {
         let parse = |text: &str| Endpoint::parse(Protocol::Zipkin, text);
         ZipkinConfig {
-            endpoint: environment.url("OTEL_EXPORTER_ZIPKIN_ENDPOINT", parse),
-            timeout: environment.timeout("OTEL_EXPORTER_ZIPKIN_TIMEOUT"),
+            endpoint: environment.url(&ZIPKIN_ENDPOINT, parse),
+            timeout: environment.timeout(&ZIPKIN_TIMEOUT),
         }
     }
 
@@ -122,14 +121,14 @@ impl ZipkinConfig {
 /// Adds a notice if exponential buckets are requested, which are not supported; every receiver takes
 /// explicit ones.
 fn note_exponential(environment: &mut Environment<'_>) {
-    let variable = "OTEL_EXPORTER_OTLP_METRICS_DEFAULT_HISTOGRAM_AGGREGATION";
-    let expected = "explicit_bucket_histogram or base2_exponential_bucket_histogram";
     let choices = [
         ("explicit_bucket_histogram", false),
         ("base2_exponential_bucket_histogram", true),
     ];
-    if environment.choice(variable, expected, &choices) == Some(true) {
-        let text = format!("{variable}: histograms have explicit buckets all the same");
-        environment.notice(text);
+    if environment.choice(&AGGREGATION, &choices) == Some(true) {
+        let name = AGGREGATION.name;
+        environment.notice(format!(
+            "{name}: histograms have explicit buckets all the same"
+        ));
     }
 }

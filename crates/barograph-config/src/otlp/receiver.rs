@@ -9,6 +9,10 @@ use barograph_export::client::{
 };
 
 use crate::environment::{Environment, percent_decode};
+use crate::variables::{
+    CERTIFICATE, CLIENT_CERTIFICATE, CLIENT_KEY, COMPRESSION, ENDPOINT, HEADERS, INSECURE,
+    PROTOCOL, REQUEST_TIMEOUT, Variable,
+};
 
 /// The receiver of one signal. Settings that are unset are left to the program.
 ///
@@ -33,25 +37,17 @@ pub struct Receiver {
 impl Receiver {
     /// Reads the variables of one signal, else those for all signals.
     pub(crate) fn read(environment: &mut Environment<'_>, signal: Signal) -> Self {
-        let names = match signal {
-            Signal::Metrics => METRICS,
-            Signal::Traces => TRACES,
-            Signal::Logs => LOGS,
-        };
         // The signal's own variable first; the general one only if that is unset or invalid.
-        let both = |of: fn(&Names) -> &'static str| [of(&names), of(&GENERAL)];
-        let mut protocols = both(|names| names.protocol).into_iter();
-        let protocol = protocols.find_map(|name| environment.choice(name, PROTOCOLS, &PROTOCOL));
-        let mut timeouts = both(|names| names.timeout).into_iter();
-        let mut compressions = both(|names| names.compression).into_iter();
-        let compression = compressions.find_map(|name| compression(environment, name));
+        let both = |variable: Variable| [variable.for_signal(signal), variable].into_iter();
+        let protocol = both(PROTOCOL).find_map(|v| environment.choice(&v, &PROTOCOLS));
+        let compression = both(COMPRESSION).find_map(|v| compression(environment, &v));
         Receiver {
-            endpoint: endpoint(environment, protocol, &names),
+            endpoint: endpoint(environment, signal, protocol),
             protocol,
-            headers: headers(environment, &names),
-            timeout: timeouts.find_map(|name| environment.timeout(name)),
+            headers: headers(environment, signal),
+            timeout: both(REQUEST_TIMEOUT).find_map(|v| environment.timeout(&v)),
             compression: compression.unwrap_or_default(),
-            tls: tls(environment, both),
+            tls: tls(environment, signal),
         }
     }
 
@@ -76,60 +72,20 @@ impl Receiver {
     }
 }
 
-/// The names of the variables of one signal, or of those for all signals.
-#[derive(Clone, Copy)]
-struct Names {
-    endpoint: &'static str,
-    protocol: &'static str,
-    headers: &'static str,
-    timeout: &'static str,
-    compression: &'static str,
-    insecure: &'static str,
-    certificate: &'static str,
-    client_certificate: &'static str,
-    client_key: &'static str,
-}
-
-macro_rules! names {
-    ($signal:literal) => {
-        Names {
-            endpoint: concat!("OTEL_EXPORTER_OTLP_", $signal, "ENDPOINT"),
-            protocol: concat!("OTEL_EXPORTER_OTLP_", $signal, "PROTOCOL"),
-            headers: concat!("OTEL_EXPORTER_OTLP_", $signal, "HEADERS"),
-            timeout: concat!("OTEL_EXPORTER_OTLP_", $signal, "TIMEOUT"),
-            compression: concat!("OTEL_EXPORTER_OTLP_", $signal, "COMPRESSION"),
-            insecure: concat!("OTEL_EXPORTER_OTLP_", $signal, "INSECURE"),
-            certificate: concat!("OTEL_EXPORTER_OTLP_", $signal, "CERTIFICATE"),
-            client_certificate: concat!("OTEL_EXPORTER_OTLP_", $signal, "CLIENT_CERTIFICATE"),
-            client_key: concat!("OTEL_EXPORTER_OTLP_", $signal, "CLIENT_KEY"),
-        }
-    };
-}
-
-const GENERAL: Names = names!("");
-const METRICS: Names = names!("METRICS_");
-const TRACES: Names = names!("TRACES_");
-const LOGS: Names = names!("LOGS_");
-
-const PROTOCOLS: &str = "grpc, http/protobuf or http/json";
-const PROTOCOL: [(&str, Protocol); 3] = [
+const PROTOCOLS: [(&str, Protocol); 3] = [
     ("grpc", Protocol::Grpc),
     ("http/protobuf", Protocol::HttpProtobuf),
     ("http/json", Protocol::HttpJson),
 ];
-const COMPRESSIONS: &str = match Compression::Zstd.is_available() {
-    true => "gzip, zstd or none",
-    false => "gzip or none; zstd needs the feature `zstd` of barograph",
-};
-const COMPRESSION: [(&str, Compression); 3] = [
+const COMPRESSIONS: [(&str, Compression); 3] = [
     ("gzip", Compression::Gzip),
     ("zstd", Compression::Zstd),
     ("none", Compression::None),
 ];
 
-fn compression(environment: &mut Environment<'_>, variable: &'static str) -> Option<Compression> {
-    environment.parsed(variable, COMPRESSIONS, |value| {
-        let mut choices = COMPRESSION.into_iter();
+fn compression(environment: &mut Environment<'_>, variable: &Variable) -> Option<Compression> {
+    environment.parsed(variable, |value| {
+        let mut choices = COMPRESSIONS.into_iter();
         let (_, chosen) = choices.find(|(word, _)| value.eq_ignore_ascii_case(word))?;
         chosen.is_available().then_some(chosen)
     })
@@ -137,22 +93,23 @@ fn compression(environment: &mut Environment<'_>, variable: &'static str) -> Opt
 
 fn endpoint(
     environment: &mut Environment<'_>,
+    signal: Signal,
     protocol: Option<Protocol>,
-    names: &Names,
 ) -> Option<Endpoint> {
-    let insecure = environment.flag(names.insecure);
-    let insecure = insecure.or_else(|| environment.flag(GENERAL.insecure));
-    for variable in [names.endpoint, GENERAL.endpoint] {
+    let mut flags = [INSECURE.for_signal(signal), INSECURE].into_iter();
+    let is_insecure = flags.find_map(|variable| environment.flag(&variable));
+    for variable in [ENDPOINT.for_signal(signal), ENDPOINT] {
         let parse = |text: &str| Endpoint::parse(protocol.unwrap_or_default(), text);
-        let Some(mut endpoint) = environment.url(variable, parse) else {
+        let Some(mut endpoint) = environment.url(&variable, parse) else {
             continue;
         };
-        if variable == names.endpoint {
+        if variable != ENDPOINT {
             endpoint = endpoint.with_exact_path();
         }
-        if insecure == Some(true) {
+        if is_insecure == Some(true) {
             endpoint = endpoint.with_plaintext();
         }
+        let variable = variable.name;
         if endpoint.has_unused_path() {
             let origin = endpoint.origin();
             environment.notice(format!(
@@ -184,7 +141,7 @@ fn hint_at_protocol(
         "{variable}: {} gets {used}, and receivers expect {expected} at that port as a rule; {} \
          chooses",
         endpoint.origin(),
-        GENERAL.protocol
+        PROTOCOL.name
     ));
 }
 
@@ -196,9 +153,9 @@ fn hint_at_protocol(
 /// is a common spelling. Properties after a `;` are not supported: the `;` is part of the value.
 ///
 /// Source: OTLP exporter, "Specifying headers via environment variables".
-fn headers(environment: &mut Environment<'_>, names: &Names) -> Headers {
-    for variable in [names.headers, GENERAL.headers] {
-        let Some(text) = environment.text(variable) else {
+fn headers(environment: &mut Environment<'_>, signal: Signal) -> Headers {
+    for variable in [HEADERS.for_signal(signal), HEADERS] {
+        let Some(text) = environment.text(&variable) else {
             continue;
         };
         let mut headers = Headers::new();
@@ -214,7 +171,8 @@ fn headers(environment: &mut Environment<'_>, names: &Names) -> Headers {
             members => Some(format!("members {} are", members.join(", "))),
         };
         if let Some(ignored) = ignored {
-            environment.notice(format!("{variable}: {ignored} ignored, expected {HEADERS}"));
+            let Variable { name, expected, .. } = variable;
+            environment.notice(format!("{name}: {ignored} ignored, expected {expected}"));
         }
         if !headers.is_empty() {
             return headers;
@@ -230,23 +188,21 @@ fn insert(headers: &mut Headers, member: &str) -> Option<()> {
     headers.insert(&name, &value).ok()
 }
 
-const HEADERS: &str = "name=value, percent-encoded, and no name that the transport sets itself";
-
 /// Reads the paths of certificates. A client certificate without its key, or the reverse, is ignored.
-fn tls(
-    environment: &mut Environment<'_>,
-    both: impl Fn(fn(&Names) -> &'static str) -> [&'static str; 2],
-) -> TlsConfig {
-    let mut path = |of| {
-        let mut names = both(of).into_iter();
-        names.find_map(|name| Some((name, PathBuf::from(environment.text(name)?))))
+fn tls(environment: &mut Environment<'_>, signal: Signal) -> TlsConfig {
+    let mut path = |variable: Variable| {
+        let mut variables = [variable.for_signal(signal), variable].into_iter();
+        variables.find_map(|variable| {
+            let path = environment.text(&variable)?;
+            Some((variable.name, PathBuf::from(path)))
+        })
     };
     let mut tls = TlsConfig::default();
-    if let Some((_, roots)) = path(|names| names.certificate) {
+    if let Some((_, roots)) = path(CERTIFICATE) {
         tls = tls.with_root_file(roots);
     }
-    let certificate = path(|names| names.client_certificate);
-    let key = path(|names| names.client_key);
+    let certificate = path(CLIENT_CERTIFICATE);
+    let key = path(CLIENT_KEY);
     let (alone, missing) = match (certificate, key) {
         (None, None) => return tls,
         (Some((_, certificate)), Some((_, key))) => {

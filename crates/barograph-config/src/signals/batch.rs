@@ -5,6 +5,10 @@
 use std::time::Duration;
 
 use crate::environment::Environment;
+use crate::variables::{
+    LOG_BATCH, LOG_DELAY, LOG_QUEUE, LOG_TIMEOUT, SPAN_BATCH, SPAN_DELAY, SPAN_QUEUE, SPAN_TIMEOUT,
+    Variable,
+};
 
 /// The settings of the queue of one signal and of its export cycles.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -19,26 +23,26 @@ pub struct BatchConfig {
     pub max_batch: Option<usize>,
 }
 
-/// The names of the variables of one signal.
+/// The variables of one signal.
 pub(crate) struct Variables {
-    delay: &'static str,
-    timeout: &'static str,
-    max_queue: &'static str,
-    max_batch: &'static str,
+    delay: Variable,
+    timeout: Variable,
+    max_queue: Variable,
+    max_batch: Variable,
 }
 
 pub(crate) const SPANS: Variables = Variables {
-    delay: "OTEL_BSP_SCHEDULE_DELAY",
-    timeout: "OTEL_BSP_EXPORT_TIMEOUT",
-    max_queue: "OTEL_BSP_MAX_QUEUE_SIZE",
-    max_batch: "OTEL_BSP_MAX_EXPORT_BATCH_SIZE",
+    delay: SPAN_DELAY,
+    timeout: SPAN_TIMEOUT,
+    max_queue: SPAN_QUEUE,
+    max_batch: SPAN_BATCH,
 };
 
 pub(crate) const LOG_RECORDS: Variables = Variables {
-    delay: "OTEL_BLRP_SCHEDULE_DELAY",
-    timeout: "OTEL_BLRP_EXPORT_TIMEOUT",
-    max_queue: "OTEL_BLRP_MAX_QUEUE_SIZE",
-    max_batch: "OTEL_BLRP_MAX_EXPORT_BATCH_SIZE",
+    delay: LOG_DELAY,
+    timeout: LOG_TIMEOUT,
+    max_queue: LOG_QUEUE,
+    max_batch: LOG_BATCH,
 };
 
 /// The default maximum number of queued records.
@@ -50,20 +54,20 @@ pub const MAX_QUEUE: usize = 1 << 20;
 
 impl BatchConfig {
     pub(crate) fn read(environment: &mut Environment<'_>, variables: &Variables) -> Self {
-        let max_queue = size(environment, variables.max_queue);
-        let mut max_batch = size(environment, variables.max_batch);
+        let max_queue = size(environment, &variables.max_queue);
+        let mut max_batch = size(environment, &variables.max_batch);
         let queue = max_queue.unwrap_or(DEFAULT_QUEUE);
         if let Some(batch) = max_batch.filter(|batch| *batch > queue) {
             let text = format!(
                 "{}={batch} is more than the queue of {queue} holds; {queue} go together",
-                variables.max_batch
+                variables.max_batch.name
             );
             environment.notice(text);
             max_batch = Some(queue);
         }
         BatchConfig {
-            delay: environment.interval(variables.delay),
-            timeout: environment.timeout(variables.timeout),
+            delay: environment.interval(&variables.delay),
+            timeout: environment.timeout(&variables.timeout),
             max_queue,
             max_batch,
         }
@@ -80,9 +84,8 @@ impl BatchConfig {
     }
 }
 
-fn size(environment: &mut Environment<'_>, variable: &'static str) -> Option<usize> {
-    let expected = "a whole number from 1 to 1048576";
-    environment.parsed(variable, expected, |value| {
+fn size(environment: &mut Environment<'_>, variable: &Variable) -> Option<usize> {
+    environment.parsed(variable, |value| {
         let size = value.trim().parse().ok()?;
         (1..=MAX_QUEUE).contains(&size).then_some(size)
     })

@@ -3,6 +3,7 @@
 use barograph_tracing::filter::{Filter, InvalidFilter};
 
 use crate::environment::Environment;
+use crate::variables::{LINE_FILTER, LOG_FILTER, SPAN_FILTER, Variable};
 
 /// The filters that are set. Their directives are those of `RUST_LOG`, such as `info,sqlx=warn`.
 #[derive(Debug, Default)]
@@ -17,19 +18,19 @@ pub struct Filters {
 
 impl Filters {
     pub(crate) fn read(environment: &mut Environment<'_>) -> Self {
-        let mut filter = |variable| {
-            let directives = environment.text(variable)?;
+        let mut filter = |variable: Variable| {
+            let directives = environment.text(&variable)?;
             let parsed = directives.parse();
             parsed
                 .map_err(|error: InvalidFilter| {
-                    environment.ignore(variable, &directives, error.expected());
+                    environment.ignore(variable.name, &directives, error.expected());
                 })
                 .ok()
         };
         Filters {
-            lines: filter("RUST_LOG"),
-            spans: filter("BAROGRAPH_SPANS"),
-            records: filter("BAROGRAPH_LOGS"),
+            lines: filter(LINE_FILTER),
+            spans: filter(SPAN_FILTER),
+            records: filter(LOG_FILTER),
         }
     }
 }

@@ -7,52 +7,31 @@ use barograph_tracing::log::LogLimits;
 use barograph_tracing::trace::SpanLimits;
 
 use crate::environment::Environment;
+use crate::variables::{
+    ATTRIBUTES, EVENT_ATTRIBUTES, LINK_ATTRIBUTES, LOG_ATTRIBUTES, LOG_VALUE_LENGTH,
+    SPAN_ATTRIBUTES, SPAN_EVENTS, SPAN_LINKS, SPAN_VALUE_LENGTH, VALUE_LENGTH, Variable,
+};
 
 /// Reads the limits of spans and those of log records. Lengths are in characters.
 pub(crate) fn read(environment: &mut Environment<'_>) -> (SpanLimits, LogLimits) {
-    let mut limit = |variable| {
-        let limit = environment.number::<u32>(variable, "a whole number from 0")?;
+    let mut limit = |variable: Variable| {
+        let limit = environment.number::<u32>(&variable)?;
         Some(limit as usize)
     };
-    let length = limit("OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT");
-    let count = limit("OTEL_ATTRIBUTE_COUNT_LIMIT");
+    let (length, count) = (limit(VALUE_LENGTH), limit(ATTRIBUTES));
     let mut set = |field: &mut usize, variable, general: Option<usize>| {
         *field = limit(variable).or(general).unwrap_or(*field);
     };
     let mut spans = SpanLimits::default();
-    set(
-        &mut spans.value_length,
-        "OTEL_SPAN_ATTRIBUTE_VALUE_LENGTH_LIMIT",
-        length,
-    );
-    set(
-        &mut spans.attributes,
-        "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
-        count,
-    );
-    set(&mut spans.events, "OTEL_SPAN_EVENT_COUNT_LIMIT", None);
-    set(&mut spans.links, "OTEL_SPAN_LINK_COUNT_LIMIT", None);
-    set(
-        &mut spans.event_attributes,
-        "OTEL_EVENT_ATTRIBUTE_COUNT_LIMIT",
-        count,
-    );
-    set(
-        &mut spans.link_attributes,
-        "OTEL_LINK_ATTRIBUTE_COUNT_LIMIT",
-        count,
-    );
+    set(&mut spans.value_length, SPAN_VALUE_LENGTH, length);
+    set(&mut spans.attributes, SPAN_ATTRIBUTES, count);
+    set(&mut spans.events, SPAN_EVENTS, None);
+    set(&mut spans.links, SPAN_LINKS, None);
+    set(&mut spans.event_attributes, EVENT_ATTRIBUTES, count);
+    set(&mut spans.link_attributes, LINK_ATTRIBUTES, count);
     let mut logs = LogLimits::default();
-    set(
-        &mut logs.value_length,
-        "OTEL_LOGRECORD_ATTRIBUTE_VALUE_LENGTH_LIMIT",
-        length,
-    );
-    set(
-        &mut logs.attributes,
-        "OTEL_LOGRECORD_ATTRIBUTE_COUNT_LIMIT",
-        count,
-    );
+    set(&mut logs.value_length, LOG_VALUE_LENGTH, length);
+    set(&mut logs.attributes, LOG_ATTRIBUTES, count);
     (spans, logs)
 }
 

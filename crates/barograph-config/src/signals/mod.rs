@@ -11,6 +11,7 @@ use barograph_tracing::sampling::{self, Sampler};
 use barograph_tracing::trace::SpanLimits;
 
 use crate::environment::Environment;
+use crate::variables::{LOG_FORMAT, NO_COLOR, PROPAGATORS, SAMPLER, SAMPLER_ARG};
 
 pub mod batch;
 mod filters;
@@ -69,9 +70,12 @@ impl Signals {
 }
 
 fn sampler(environment: &mut Environment<'_>) -> Option<Arc<dyn Sampler>> {
-    let (name, argument) = (environment.text(SAMPLER), environment.text(SAMPLER_ARG));
+    let (name, argument) = (environment.text(&SAMPLER), environment.text(&SAMPLER_ARG));
     let (sampler, ignored) = sampling::configured(name.as_deref(), argument.as_deref());
-    let is_chosen = name.is_some() && !ignored.iter().any(|ignored| ignored.variable == SAMPLER);
+    let is_chosen = name.is_some()
+        && !ignored
+            .iter()
+            .any(|ignored| ignored.variable == SAMPLER.name);
     for ignored in ignored {
         environment.ignore(ignored.variable, &ignored.value, ignored.expected);
     }
@@ -79,26 +83,21 @@ fn sampler(environment: &mut Environment<'_>) -> Option<Arc<dyn Sampler>> {
 }
 
 fn propagators(environment: &mut Environment<'_>) -> Option<Propagators> {
-    let list = environment.text(PROPAGATORS)?;
+    let list = environment.text(&PROPAGATORS)?;
     let (propagators, unknown) = Propagators::parse(&list);
     let unknown: Vec<_> = unknown.iter().map(|unknown| &*unknown.0).collect();
-    let expected = "tracecontext, baggage, b3, b3multi, jaeger, none or a list of them";
-    environment.ignore_entries(PROPAGATORS, &unknown, expected);
+    environment.ignore_entries(&PROPAGATORS, &unknown);
     Some(propagators)
 }
 
 fn format(environment: &mut Environment<'_>) -> Format {
     // Any value counts (no-color.org).
-    let colors = match environment.is_set("NO_COLOR") {
+    let colors = match environment.is_set(&NO_COLOR) {
         true => Colors::Off,
         false => Colors::On,
     };
     let pretty = Format::Pretty(colors);
     let choices = [("pretty", pretty), ("json", Format::Json)];
-    let chosen = environment.choice("BAROGRAPH_LOG_FORMAT", "pretty or json", &choices);
+    let chosen = environment.choice(&LOG_FORMAT, &choices);
     chosen.unwrap_or(pretty)
 }
-
-const SAMPLER: &str = "OTEL_TRACES_SAMPLER";
-const SAMPLER_ARG: &str = "OTEL_TRACES_SAMPLER_ARG";
-const PROPAGATORS: &str = "OTEL_PROPAGATORS";

@@ -8,6 +8,7 @@ use barograph_tracing::sampling::Rule;
 use barograph_tracing::sampling::tail::{TailSampling, TailSamplingConfig};
 
 use crate::environment::Environment;
+use crate::variables::{TAIL_SAMPLING_RATE, TAIL_SAMPLING_SLOW_THRESHOLD};
 
 /// The configuration of tail sampling.
 #[derive(Clone, Debug, Default)]
@@ -23,8 +24,7 @@ pub enum TailSamplingChoice {
 
 impl TailSamplingChoice {
     pub(crate) fn read(environment: &mut Environment<'_>) -> Self {
-        let expected = "traces a second from 0.000001 to 1000000000, or 0 for none";
-        let choice = environment.parsed(RATE, expected, |value| {
+        let choice = environment.parsed(&TAIL_SAMPLING_RATE, |value| {
             match value.trim().parse::<f64>().ok()? {
                 0.0 => Some(TailSamplingChoice::Off),
                 rate => TailSamplingConfig::new(rate)
@@ -32,7 +32,7 @@ impl TailSamplingChoice {
                     .map(TailSamplingChoice::On),
             }
         });
-        let slow = environment.interval(SLOW_THRESHOLD);
+        let slow = environment.interval(&TAIL_SAMPLING_SLOW_THRESHOLD);
         match (choice, slow) {
             (Some(TailSamplingChoice::On(config)), Some(slow)) => {
                 TailSamplingChoice::On(config.with_slow(Rule::new(), slow))
@@ -40,11 +40,8 @@ impl TailSamplingChoice {
             (choice, slow) => {
                 if let Some(slow) = slow.filter(|_| choice.is_none()) {
                     let slow = Duration::as_millis(&slow).to_string();
-                    environment.ignore(
-                        SLOW_THRESHOLD,
-                        &slow,
-                        "BAROGRAPH_TAIL_SAMPLING_TRACES_PER_SECOND beside it",
-                    );
+                    let expected = format!("{} beside it", TAIL_SAMPLING_RATE.name);
+                    environment.ignore(TAIL_SAMPLING_SLOW_THRESHOLD.name, &slow, &expected);
                 }
                 choice.unwrap_or_default()
             }
@@ -61,9 +58,6 @@ impl TailSamplingChoice {
     }
 }
 
-const RATE: &str = "BAROGRAPH_TAIL_SAMPLING_TRACES_PER_SECOND";
-const SLOW_THRESHOLD: &str = "BAROGRAPH_TAIL_SAMPLING_SLOW_THRESHOLD";
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -72,8 +66,8 @@ mod tests {
     /// notices.
     fn read(rate: &str, slow: &str) -> (String, usize) {
         let lookup = |variable: &str| match variable {
-            RATE => Some(rate.into()),
-            SLOW_THRESHOLD => Some(slow.into()),
+            "BAROGRAPH_TAIL_SAMPLING_TRACES_PER_SECOND" => Some(rate.into()),
+            "BAROGRAPH_TAIL_SAMPLING_SLOW_THRESHOLD" => Some(slow.into()),
             _ => None,
         };
         let mut environment = Environment::new(&lookup);

@@ -4,34 +4,7 @@
 //! the service runs on: many threads, one, one that is blocked by the very call that waits for the
 //! shutdown, or no runtime at all.
 //!
-//! The environment variables. Each `OTEL_EXPORTER_OTLP_*` also has a form for one signal,
-//! `OTEL_EXPORTER_OTLP_METRICS_*`, `_TRACES_*` and `_LOGS_*`, which takes precedence:
-//!
-//! | variable | meaning | default |
-//! |---|---|---|
-//! | `OTEL_METRICS_EXPORTER` | the exporters of metrics: a comma-separated list of `otlp`, `prometheus`, `console` (each request as a line of JSON), `none` | `prometheus`, and `otlp` where an endpoint is set: an endpoint alone is enough, and without one no connection is made |
-//! | `OTEL_TRACES_EXPORTER` | the exporters of spans: a comma-separated list of `otlp`, `zipkin`, `console`, `none`; each has its own queue | `otlp` where an endpoint is set |
-//! | `OTEL_LOGS_EXPORTER` | the exporters of log records: a comma-separated list of `otlp`, `console`, `none` | `otlp` where an endpoint is set |
-//! | `OTEL_EXPORTER_OTLP_ENDPOINT` | the URL of the receiver; `/v1/metrics`, `/v1/traces` or `/v1/logs` is appended, but not to the form for one signal; `unix:/path` is a socket; gRPC uses no path | `http://localhost:4318`, for gRPC `http://localhost:4317` |
-//! | `OTEL_EXPORTER_OTLP_PROTOCOL` | `grpc`, `http/protobuf`, `http/json` | `http/protobuf` |
-//! | `OTEL_EXPORTER_OTLP_HEADERS` | `key=value,key=value`, percent-encoded ASCII; not the headers that the protocol sets itself | none |
-//! | `OTEL_EXPORTER_OTLP_TIMEOUT` | the time limit of one request with all its retries, in milliseconds | 10000 |
-//! | `OTEL_EXPORTER_OTLP_COMPRESSION` | `gzip`, `none`, and `zstd` with the feature `zstd` | `none` |
-//! | `OTEL_EXPORTER_OTLP_CERTIFICATE` | a file of trusted root certificates, read again when it changes; while it cannot be read nothing is sent | the system's |
-//! | `OTEL_EXPORTER_OTLP_CLIENT_CERTIFICATE`, `_CLIENT_KEY` | the client's certificate and key, for mutual TLS | none |
-//! | `OTEL_EXPORTER_OTLP_INSECURE` | `true`: gRPC to an endpoint without a scheme is plain text | `false` |
-//! | `OTEL_EXPORTER_OTLP_METRICS_TEMPORALITY_PREFERENCE` | `cumulative`, `delta`, `lowmemory` | `cumulative` |
-//! | `OTEL_METRIC_EXPORT_INTERVAL`, `_TIMEOUT` | the time between two export cycles, and the time limit of one, in milliseconds | 60000, 30000 |
-//! | `OTEL_BSP_SCHEDULE_DELAY`, `_EXPORT_TIMEOUT` | the time between two export cycles of spans, and the time limit of one, in milliseconds; a full batch is sent at once | 5000, 30000 |
-//! | `OTEL_BSP_MAX_QUEUE_SIZE`, `_MAX_EXPORT_BATCH_SIZE` | the maximum number of queued spans, and of spans in one request | 2048, 512 |
-//! | `OTEL_BLRP_SCHEDULE_DELAY`, `_EXPORT_TIMEOUT` | the same for log records | 1000, 30000 |
-//! | `OTEL_BLRP_MAX_QUEUE_SIZE`, `_MAX_EXPORT_BATCH_SIZE` | the same for log records | 2048, 512 |
-//! | `OTEL_EXPORTER_ZIPKIN_ENDPOINT` | the full URL at which Zipkin takes spans | `http://localhost:9411/api/v2/spans` |
-//! | `OTEL_EXPORTER_ZIPKIN_TIMEOUT` | the time limit of one request with all its retries, in milliseconds | 10000 |
-//! | `BAROGRAPH_PUSH_JOURNAL_DIR` | the directory of the persistent queues of undelivered requests; their directories are `metrics`, `traces`, `logs` and `zipkin` below it | no persistent queue |
-//! | `BAROGRAPH_PUSH_JOURNAL_MAX_BYTES` | the maximum number of bytes on disk; beyond it the oldest requests are dropped | 268435456 |
-//! | `BAROGRAPH_PUSH_JOURNAL_REQUIRED` | `true`: `start` fails if one of them cannot be opened; see [`Push::with_journal`] | `false` |
-//! | `HTTPS_PROXY`, `HTTP_PROXY`, `NO_PROXY` | the proxies, and the hosts reached without one; never used for this machine | no proxy |
+//! The docs of [`init`](crate::init()) list the environment variables.
 //!
 //! A request that timed out may have arrived. It is sent again unchanged, so a receiver may see it
 //! twice, but the same delta is never exported with two different values.
