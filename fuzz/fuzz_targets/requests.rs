@@ -6,11 +6,11 @@ use std::convert::Infallible;
 use std::future::ready;
 use std::net::SocketAddr;
 use std::pin::pin;
-use std::sync::{Arc, LazyLock};
+use std::sync::{LazyLock};
 use std::task::{Context, Poll, Waker};
 
 use arbitrary::Arbitrary;
-use barograph::core::queue::Queue;
+use barograph::core::record_queue::RecordQueue;
 use barograph::trace::TraceLayer;
 use barograph::http::{HttpClientLayer, HttpServerLayer, TrustedProxies};
 use barograph::model::span::SpanRecord;
@@ -73,7 +73,7 @@ const NAMES: [&str; 14] = [
 const LONGEST: usize = 2048 + 32;
 
 struct Setup {
-    spans: Arc<Queue<Box<SpanRecord>>>,
+    spans: RecordQueue<SpanRecord>,
     subscriber: Dispatch,
     server: HttpServerLayer,
     client: HttpClientLayer,
@@ -81,7 +81,7 @@ struct Setup {
 
 static SETUP: LazyLock<Setup> = LazyLock::new(|| {
     let registry = Registry::new();
-    let spans = Arc::new(Queue::new(64));
+    let spans = RecordQueue::new(64);
     let layer = TraceLayer::new(spans.clone());
     let proxies = TrustedProxies::new(["10.0.0.0/8"]).expect("it is a network");
     Setup {

@@ -10,11 +10,11 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use barograph_core::queue::Queue;
+use barograph_core::record_queue::RecordQueue;
 use barograph_model::span::SpanRecord;
 use barograph_tracing::sampling::tail::{TailSampling, TailSamplingConfig};
 use barograph_tracing::sampling::{AlwaysOff, Decision, ParentBased};
-use barograph_tracing::trace::{TraceHandle, TraceLayer, give_back};
+use barograph_tracing::trace::{TraceHandle, TraceLayer};
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
@@ -181,7 +181,7 @@ fn ours(sampled: Sampled, one: fn(u64)) -> Box<dyn Subject> {
 
 /// Our queue of spans, and the thread that empties it.
 struct Sink {
-    queue: Arc<Queue<Box<SpanRecord>>>,
+    queue: RecordQueue<SpanRecord>,
     is_over: Arc<AtomicBool>,
 }
 
@@ -193,7 +193,8 @@ impl Sink {
             // One notification is enough.
             let _ = wake.try_send(());
         };
-        let queue = Arc::new(Queue::new(ROOM).with_alarm(BATCH, alarm));
+        let queue = RecordQueue::new(ROOM);
+        queue.on_batch(BATCH, alarm);
         let (taken, over) = (queue.clone(), is_over.clone());
         thread::spawn(move || {
             let mut batch = Vec::with_capacity(BATCH);
@@ -203,7 +204,7 @@ impl Sink {
                 }
                 // As the push loop does.
                 let bytes = WRITTEN * batch.len();
-                give_back(batch.drain(..), bytes);
+                taken.recycle(batch.drain(..), bytes);
             }
         });
         Sink { queue, is_over }
@@ -297,7 +298,7 @@ mod tests {
                 .with_simple_exporter(exporter.clone())
                 .build();
             let theirs = tracing_opentelemetry::layer().with_tracer(provider.tracer("benchmarks"));
-            let queue = Arc::new(Queue::new(8));
+            let queue = RecordQueue::new(8);
             let mut layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> =
                 vec![theirs.boxed(), TraceLayer::new(queue.clone()).boxed()];
             if is_first {

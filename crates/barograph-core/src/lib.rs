@@ -7,7 +7,8 @@
 //!
 //! Where to start: [`registry::Registry`] makes [`counter::Counter`], [`gauge::Gauge`],
 //! [`histogram::Histogram`] and the others, alone or in a [`family::Family`]; [`counter!`] and the
-//! similar macros do so in one line. [`current`] has the trace context of a thread, and
+//! similar macros do so in one line. [`current`] has the trace context of a thread,
+//! [`record_queue`] passes spans and log records to exporters, and
 //! [`snapshot`](barograph_model::snapshot) is the form in which exporters read metrics.
 //!
 //! The fast path, from the bottom up: `pool` gives each thread its own cells, so that an addition is a
@@ -19,7 +20,8 @@
 // The modules are in dependency order: each uses only those above it. A folder is a layer; what it has
 // for other crates is exported here.
 mod sync;
-pub mod queue;
+mod queue;
+pub mod record_queue;
 pub mod process;
 pub mod clock;
 pub mod report;

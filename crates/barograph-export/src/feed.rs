@@ -1,9 +1,8 @@
 //! The source of the requests of one signal.
 
-use std::sync::Arc;
 use std::time::SystemTime;
 
-use crate::inflow::Backlog;
+use barograph_core::record_queue::QueueHandle;
 use barograph_encode::otlp::{MetricReader, Request, Signal};
 
 /// Builds the requests of one signal for one receiver, one export cycle after the other.
@@ -38,9 +37,9 @@ pub trait Feed: Send {
         true
     }
 
-    /// Returns the queue that the requests are built from, if there is one. The ledger also counts its
-    /// contents.
-    fn backlog(&self) -> Option<Arc<dyn Backlog>> {
+    /// Returns the record queue that the requests are built from, if there is one. It starts a cycle
+    /// when a batch is waiting, and the ledger also counts its contents.
+    fn queue(&self) -> Option<QueueHandle> {
         None
     }
 

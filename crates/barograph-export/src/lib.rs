@@ -3,8 +3,9 @@
 //!
 //! A [`Feed`] builds the requests of one signal and a [`Transport`] makes single attempts to send
 //! them. The [`Pipeline`] between them decides when, how often and for how long. Metrics are read from
-//! their sources; spans and log records are taken from a queue, the [`Inflow`], which accepts records
-//! while the pipeline is busy. A [`Driver`] runs all pipelines of a process, in any runtime.
+//! their sources; spans and log records are taken from a
+//! [`RecordQueue`](barograph_core::record_queue::RecordQueue), which accepts records while the pipeline
+//! is busy. A [`Driver`] runs all pipelines of a process, in any runtime.
 //!
 //! This is a separate crate because it does I/O: its dependencies for HTTP, TLS and files are those that
 //! a service which is only scraped does not need. The bytes of a request come from
@@ -19,10 +20,9 @@
 mod moment;
 mod outcome;
 mod transport;
-mod inflow;
 mod feed;
 mod records;
-mod wake;
+mod notification;
 mod ledger;
 mod retry;
 mod report;
@@ -40,7 +40,6 @@ pub mod client;
 
 pub use driver::{Driver, Handle, Unfinished};
 pub use feed::{Fate, Feed, Oversized};
-pub use inflow::{Backlog, Inflow};
 pub use ledger::{Ledger, LedgerSource, Reason, Totals};
 pub use outcome::{Outcome, PartialSuccess, Refusal, Setback};
 pub use pipeline::{Pipeline, Schedule};
@@ -48,4 +47,3 @@ pub use records::{LogFeed, RecordFeed, SpanFeed};
 pub use report::{Event, Report};
 pub use retry::RetryPolicy;
 pub use transport::{Target, Transport};
-pub use wake::Wake;

@@ -1,14 +1,13 @@
 //! Builds requests from the records of a queue.
 
 use std::fmt;
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use barograph_core::record_queue::{QueueHandle, RecordQueue};
 use barograph_model::log::LogRecord;
 use barograph_model::span::SpanRecord;
 
 use crate::feed::{Fate, Feed, Oversized};
-use crate::inflow::{Backlog, Inflow};
 use barograph_encode::otlp::{Request, Signal, WriteRecords, Written};
 
 /// Builds requests from spans.
@@ -23,7 +22,7 @@ pub type LogFeed = RecordFeed<LogRecord>;
 /// takes nothing while a request is in flight. So memory is bounded by the queue and one request;
 /// while the receiver is unavailable, the queue is what refuses new records.
 pub struct RecordFeed<T> {
-    inflow: Arc<dyn Inflow<T>>,
+    queue: RecordQueue<T>,
     writer: Box<dyn WriteRecords<T>>,
     /// Records that were taken out of the queue and are not in a request yet.
     batch: Vec<Box<T>>,
@@ -39,9 +38,9 @@ pub struct RecordFeed<T> {
 
 impl<T: Send + 'static> RecordFeed<T> {
     /// Creates a feed for this queue, which must have no other consumer.
-    pub fn new(inflow: Arc<dyn Inflow<T>>, writer: impl WriteRecords<T> + 'static) -> Self {
+    pub fn new(queue: RecordQueue<T>, writer: impl WriteRecords<T> + 'static) -> Self {
         RecordFeed {
-            inflow,
+            queue,
             writer: Box::new(writer),
             batch: Vec::new(),
             taken: 0,
@@ -62,11 +61,11 @@ impl<T: Send + 'static> RecordFeed<T> {
         }
         let before = self.batch.len();
         for _ in 0..LOOKS {
-            self.inflow.take(most, &mut self.batch);
+            self.queue.pop_into(&mut self.batch, most);
             if !self.batch.is_empty() {
                 break;
             }
-            // A producer was interrupted while putting a record in; see `Backlog::accepted`.
+            // A producer was interrupted while it pushed a record.
             std::thread::sleep(A_MOMENT);
         }
         let taken = self.batch.len().saturating_sub(before);
@@ -80,7 +79,7 @@ impl<T: Send + 'static> Feed for RecordFeed<T> {
     }
 
     fn begin(&mut self, _now: SystemTime) {
-        self.until = self.inflow.accepted();
+        self.until = self.queue.counts().accepted;
     }
 
     fn next(&mut self) -> Option<Request> {
@@ -93,7 +92,7 @@ impl<T: Send + 'static> Feed for RecordFeed<T> {
                 break;
             };
             let records = self.batch.drain(..written.records());
-            self.inflow.give_back(records, written.bytes());
+            self.queue.recycle(records, written.bytes());
             match written {
                 Written::Request(request) => self.given = Some(request),
                 Written::TooLarge { bytes } => {
@@ -116,8 +115,8 @@ impl<T: Send + 'static> Feed for RecordFeed<T> {
         false
     }
 
-    fn backlog(&self) -> Option<Arc<dyn Backlog>> {
-        Some(Arc::clone(&self.inflow) as Arc<dyn Backlog>)
+    fn queue(&self) -> Option<QueueHandle> {
+        Some(self.queue.handle())
     }
 
     fn batch(&self) -> u64 {

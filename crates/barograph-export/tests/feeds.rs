@@ -1,13 +1,12 @@
-//! Tests of the feeds of records, with a queue of their own and requests that are decoded with types
-//! generated from the schema by others.
+//! Tests of the feeds of records, with requests that are decoded with types generated from the schema by
+//! others.
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
-use std::sync::{Arc, Mutex};
 use std::time::SystemTime;
-use std::vec::Drain;
 
+use barograph_core::record_queue::RecordQueue;
 use barograph_encode::otlp::{LogWriter, Request, Signal};
-use barograph_export::{Backlog, Fate, Feed, Inflow, LogFeed};
+use barograph_export::{Fate, Feed, LogFeed};
 use barograph_model::log::{LogRecord, Severity};
 use barograph_model::resource::Resource;
 use opentelemetry_proto::tonic::collector::logs::v1::ExportLogsServiceRequest;
@@ -15,8 +14,8 @@ use opentelemetry_proto::tonic::common::v1::any_value::Value as Any;
 use opentelemetry_proto::tonic::logs::v1 as logs;
 use prost::Message as _;
 
-fn record(body: &'static str) -> LogRecord {
-    LogRecord {
+fn record(body: &'static str) -> Box<LogRecord> {
+    Box::new(LogRecord {
         time_unix_nano: 1,
         observed_unix_nano: 2,
         severity: Severity::Info,
@@ -26,65 +25,18 @@ fn record(body: &'static str) -> LogRecord {
         attributes: Vec::new(),
         dropped_attributes: 0,
         context: None,
-    }
-}
-
-/// An unbounded record queue.
-#[derive(Default)]
-struct Said {
-    waiting: Mutex<(u64, Vec<LogRecord>)>,
-    /// The records given back, and their sizes in bytes.
-    back: Mutex<Vec<(Box<LogRecord>, usize)>>,
-}
-
-impl Said {
-    fn say(&self, body: &'static str) {
-        let mut said = self.waiting.lock().unwrap();
-        said.0 += 1;
-        said.1.push(record(body));
-    }
-}
-
-impl Backlog for Said {
-    fn accepted(&self) -> u64 {
-        self.waiting.lock().unwrap().0
-    }
-
-    fn refused(&self) -> u64 {
-        0
-    }
-
-    fn capacity(&self) -> u64 {
-        u64::MAX
-    }
-
-    fn close(&self) {
-        self.waiting.lock().unwrap().1.clear();
-    }
-}
-
-impl Inflow<LogRecord> for Said {
-    fn take(&self, at_most: usize, into: &mut Vec<Box<LogRecord>>) {
-        let mut said = self.waiting.lock().unwrap();
-        let end = at_most.min(said.1.len());
-        into.extend(said.1.drain(..end).map(Box::new));
-    }
-
-    fn give_back(&self, records: Drain<'_, Box<LogRecord>>, bytes: usize) {
-        let each = records.map(|record| (record, bytes));
-        self.back.lock().unwrap().extend(each);
-    }
+    })
 }
 
 #[test]
 fn a_feed_tells_what_was_said_before_its_round_and_again_what_was_undone() {
-    let said = Arc::new(Said::default());
+    let queue = RecordQueue::new(10);
     let writer =
         LogWriter::new(&Resource::new().with("service.name", "shop")).with_records_per_request(2);
-    let mut feed = LogFeed::new(Arc::clone(&said) as Arc<dyn Inflow<LogRecord>>, writer);
+    let mut feed = LogFeed::new(queue.clone(), writer);
     assert_eq!(feed.signal(), Signal::Logs);
     for body in ["1", "2", "3"] {
-        said.say(body);
+        queue.push(record(body)).unwrap();
     }
     let bodies = |request: Request| -> Vec<String> {
         let decoded = ExportLogsServiceRequest::decode(&*request.body).unwrap();
@@ -100,7 +52,7 @@ fn a_feed_tells_what_was_said_before_its_round_and_again_what_was_undone() {
         records.map(body).collect()
     };
     feed.begin(SystemTime::now());
-    said.say("4");
+    queue.push(record("4")).unwrap();
     assert_eq!(bodies(feed.next().unwrap()), ["1", "2"]);
     feed.settle(Fate::Undone);
     assert_eq!(bodies(feed.next().unwrap()), ["1", "2"]);
@@ -113,31 +65,42 @@ fn a_feed_tells_what_was_said_before_its_round_and_again_what_was_undone() {
     assert!(!feed.is_overtaken());
 }
 
-#[test]
-fn a_feed_gives_back_each_record_that_is_written_or_left_out() {
-    let said = Arc::new(Said::default());
+/// Returns the bodies of the records that a feed returns to its queue, of those with these bodies. A
+/// request has two records and at most 500 bytes.
+fn returned<const N: usize>(bodies: [&'static str; N]) -> Vec<&'static str> {
+    let queue = RecordQueue::new(10);
     let writer = LogWriter::new(&Resource::new().with("service.name", "shop"))
         .with_records_per_request(2)
         .with_bytes_per_request(500);
-    let mut feed = LogFeed::new(Arc::clone(&said) as Arc<dyn Inflow<LogRecord>>, writer);
-    let large: &str = String::leak("x".repeat(1000));
-    let bodies = ["1", "2", "3", large, "4"];
+    let mut feed = LogFeed::new(queue.clone(), writer);
+    assert_eq!(queue.take_recycled(), None);
     for body in bodies {
-        said.say(body);
+        queue.push(record(body)).unwrap();
     }
     feed.begin(SystemTime::now());
-    let mut lengths = Vec::new();
-    while let Some(request) = feed.next() {
-        lengths.extend(vec![request.body.len(); request.items as usize]);
+    while feed.next().is_some() {
         feed.settle(Fate::Settled);
     }
-    let back = said.back.lock().unwrap();
-    let came: Vec<_> = back.iter().map(|(record, _)| record.body.clone()).collect();
-    assert_eq!(came, bodies.map(|body| Some(body.into())));
-    let (left_out, written): (Vec<_>, Vec<_>) = back
-        .iter()
-        .map(|(_, bytes)| *bytes)
-        .partition(|it| *it > 500);
-    assert_eq!(written, lengths);
-    assert!(matches!(left_out[..], [1000..1500]), "{left_out:?}");
+    let returned = std::iter::from_fn(|| queue.take_recycled()).flatten();
+    let body = |it: Box<LogRecord>| {
+        bodies
+            .into_iter()
+            .find(|body| it.body == Some((*body).into()))
+    };
+    returned.map(|record| body(record).unwrap()).collect()
+}
+
+#[test]
+fn a_feed_gives_back_each_record_that_is_written_or_left_out() {
+    // More than a request has room for, and less than what is too large to be used again.
+    let large: &str = String::leak("x".repeat(600));
+    let bodies = ["1", "2", "3", large, "4"];
+    assert_eq!(returned(bodies), bodies);
+}
+
+#[test]
+fn a_feed_gives_back_records_with_their_encoded_size() {
+    // Too large to be used again.
+    let large: &str = String::leak("x".repeat(1100));
+    assert_eq!(returned(["1", "2", "3", large, "4"]), ["1", "2", "3", "4"]);
 }

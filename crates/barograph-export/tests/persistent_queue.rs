@@ -117,7 +117,7 @@ fn kill_9_loses_nothing_that_was_written() {
     let directory = tempfile::tempdir().unwrap();
     let mut torn = 0;
     for round in 0..24 {
-        let child = again("journal::a_writer_that_never_ends", directory.path()).spawn();
+        let child = again("a_writer_that_never_ends", directory.path()).spawn();
         let mut child = Running(child.unwrap());
         let mut said = BufReader::new(child.0.stdout.take().unwrap());
         let mut lines = Vec::new();
@@ -233,7 +233,7 @@ fn a_writer_on_a_disk_that_is_full() {
 fn a_disk_that_is_full_is_an_answer() {
     // Without a signal, so that the error is like that of a full disk: some bytes are written, and
     // then no more.
-    limited("-f 1000", "journal::a_writer_on_a_disk_that_is_full");
+    limited("-f 1000", "a_writer_on_a_disk_that_is_full");
 }
 
 /// Runs out of file descriptors with requests on the disk.
@@ -280,7 +280,7 @@ fn a_process_without_a_descriptor_left() {
 
 #[test]
 fn no_descriptor_left_is_an_answer() {
-    limited("-n 64", "journal::a_process_without_a_descriptor_left");
+    limited("-n 64", "a_process_without_a_descriptor_left");
 }
 
 /// Runs a test as a child with this limit of the shell.

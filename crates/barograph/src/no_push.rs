@@ -2,16 +2,15 @@
 
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Instant;
 
+use barograph_core::record_queue::Fanout;
 use barograph_encode::otlp::Signal;
 use barograph_model::log::LogRecord;
 use barograph_model::resource::Resource;
 use barograph_model::snapshot::Source;
 use barograph_model::span::SpanRecord;
-use barograph_tracing::log::LogSink;
-use barograph_tracing::trace::{SpanSink, TraceHandle};
+use barograph_tracing::trace::TraceHandle;
 
 use crate::error::StartError;
 use crate::self_metrics::SelfMetrics;
@@ -24,16 +23,12 @@ impl Pushes {
         Vec::new()
     }
 
-    pub(crate) fn spans(&self) -> Nobody {
-        Nobody
+    pub(crate) fn spans(&self) -> Fanout<SpanRecord> {
+        Fanout::default()
     }
 
-    pub(crate) fn log_records(&self) -> Nobody {
-        Nobody
-    }
-
-    pub(crate) fn suppressed_records(&self) -> Arc<AtomicU64> {
-        Arc::default()
+    pub(crate) fn log_records(&self) -> Fanout<LogRecord> {
+        Fanout::default()
     }
 
     pub(crate) fn tell_left_out(&mut self, _own: &Arc<SelfMetrics>) {}
@@ -59,34 +54,6 @@ impl Ready {
     pub(crate) fn run(self) -> Result<Option<Pushing>, StartError> {
         Ok(None)
     }
-}
-
-/// A sink that takes no spans and no log records.
-pub(crate) struct Nobody;
-
-impl Nobody {
-    #[expect(clippy::unused_self, reason = "as the other")]
-    pub(crate) fn is_empty(&self) -> bool {
-        true
-    }
-}
-
-impl SpanSink for Nobody {
-    fn offer(&self, _span: Box<SpanRecord>) {}
-
-    fn is_full(&self) -> bool {
-        false
-    }
-
-    fn takes_spans(&self) -> bool {
-        false
-    }
-}
-
-impl LogSink for Nobody {
-    fn offer(&self, _record: LogRecord) {}
-
-    fn suppress(&self) {}
 }
 
 /// Never exists, since nothing is pushed.

@@ -117,9 +117,9 @@ pub(crate) fn layers(
         records: records_of.handle(),
         lines: lines_of.handle(),
     };
-    let outlets = pushes.log_records();
+    let record_queues = pushes.log_records();
     let events = match options.events {
-        EventDestination::One if !outlets.is_empty() => Events::AsLogs,
+        EventDestination::One if !record_queues.is_empty() => Events::AsLogs,
         EventDestination::One | EventDestination::Both => Events::InSpans,
     };
     let keep = config.tail_sampling.or(options.keep);
@@ -142,8 +142,8 @@ pub(crate) fn layers(
         builder.build()
     });
     let heard_of_spans = trace.as_ref().map(TraceLayer::handle);
-    let record = (!outlets.is_empty()).then(|| {
-        let builder = LogLayer::builder(outlets)
+    let record = (!record_queues.is_empty()).then(|| {
+        let builder = LogLayer::builder(record_queues)
             .with_limits(config.log_limits)
             .with_redaction(options.redaction.clone());
         match options.rate {
@@ -151,7 +151,7 @@ pub(crate) fn layers(
             None => builder.build(),
         }
     });
-    let suppressed = record.is_some().then(|| pushes.suppressed_records());
+    let suppressed = record.as_ref().map(LogLayer::suppressed);
     let terminal = match options.lines {
         ConsoleOutput::Printed => terminal(config.format, options.redaction, options.rate),
         ConsoleOutput::Off => None,

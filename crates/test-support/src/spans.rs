@@ -1,9 +1,9 @@
 //! Collects spans for tests.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, LazyLock, Mutex};
+use std::sync::{LazyLock, Mutex};
 
-use barograph_core::queue::Queue;
+use barograph_core::record_queue::RecordQueue;
 use barograph_model::context::{SpanId, TraceContext};
 use barograph_model::span::{SpanRecord, Status};
 use barograph_model::value::AnyValue;
@@ -15,7 +15,7 @@ use tracing_subscriber::layer::{Layer, SubscriberExt};
 
 /// The spans that have ended, in this order.
 pub struct Spans {
-    queue: Arc<Queue<Box<SpanRecord>>>,
+    queue: RecordQueue<SpanRecord>,
     seen: Mutex<Vec<Seen>>,
 }
 
@@ -91,7 +91,7 @@ impl Spans {
         static OTHERS: LazyLock<[Dispatch; 2]> =
             LazyLock::new(|| [(); 2].map(|()| Dispatch::new(tracing_subscriber::registry())));
         LazyLock::force(&OTHERS);
-        let queue = Arc::new(Queue::new(2048));
+        let queue = RecordQueue::new(2048);
         // The libraries used by the tests have spans too.
         let ours = |target: &str| target.starts_with("barograph") || target.starts_with("it");
         let ours = filter_fn(move |metadata| ours(metadata.target()));

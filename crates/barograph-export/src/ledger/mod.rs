@@ -28,9 +28,9 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
+use barograph_core::record_queue::{Counts, QueueHandle};
 use barograph_model::bounds::Bounds;
 
-use crate::inflow::Backlog;
 use crate::transport::Target;
 use barograph_encode::otlp::Signal;
 
@@ -186,7 +186,7 @@ struct Inner {
     born: u64,
     account: Mutex<Account>,
     /// The queue in which items wait before they are encoded.
-    backlog: OnceLock<Arc<dyn Backlog>>,
+    records: OnceLock<QueueHandle>,
     /// The number of items whose export is in progress.
     inflight: AtomicU64,
     /// The number of times that the pipeline was restarted.
@@ -221,9 +221,9 @@ pub(super) struct Account {
 
 impl Account {
     /// Returns this account with the counts of the queue added.
-    fn with(mut self, backlog: &dyn Backlog) -> Self {
-        let waiting = backlog.accepted().saturating_sub(self.taken);
-        let refused = backlog.refused();
+    fn with(mut self, counts: Counts) -> Self {
+        let waiting = counts.accepted.saturating_sub(self.taken);
+        let refused = counts.refused();
         (self.waiting, self.refused, self.too_late) = match self.ended {
             None => (waiting, refused, 0),
             Some(before) => {
@@ -261,7 +261,7 @@ impl Ledger {
                 target: target.clone(),
                 born,
                 account: Mutex::new(account),
-                backlog: OnceLock::new(),
+                records: OnceLock::new(),
                 inflight: AtomicU64::new(0),
                 restarts: AtomicU64::new(0),
                 failed: Kinds::default(),
@@ -357,9 +357,9 @@ impl Ledger {
     }
 
     /// Attaches the queue whose items are also counted. Only the first call has an effect.
-    pub(super) fn attach(&self, backlog: Arc<dyn Backlog>) {
+    pub(super) fn attach(&self, records: QueueHandle) {
         // A ledger belongs to one pipeline.
-        let _ = self.inner.backlog.set(backlog);
+        let _ = self.inner.records.set(records);
     }
 
     /// Counts items that were encoded and now wait.
@@ -387,23 +387,23 @@ impl Ledger {
     /// Closes the queue. Encoded items that wait are lost except for `kept` of them, and so are
     /// records that are still in the queue. Returns the number of lost items.
     pub(super) fn end(&self, kept: u64) -> u64 {
-        let backlog = self.inner.backlog.get();
-        if let Some(backlog) = backlog {
-            backlog.close();
+        let records = self.inner.records.get();
+        if let Some(records) = records {
+            records.close();
         }
         let mut account = self.lock();
-        account.ended = backlog.map(|backlog| backlog.refused());
+        account.ended = records.map(|records| records.counts().refused());
         let left = account.queued.saturating_sub(kept);
         shrink(&mut account.queued, left);
         grow(&mut account.totals.dropped[Reason::Shutdown as usize], left);
-        let too_late = backlog.map(|backlog| account.with(&**backlog).too_late);
+        let too_late = records.map(|records| account.with(records.counts()).too_late);
         left.saturating_add(too_late.unwrap_or(0))
     }
 
     /// Returns the number of items that the queue has refused.
     pub(super) fn refused(&self) -> u64 {
-        let backlog = self.inner.backlog.get();
-        backlog.map_or(0, |backlog| backlog.refused())
+        let records = self.inner.records.get();
+        records.map_or(0, |records| records.counts().refused())
     }
 
     /// Counts items whose export failed, by kind of error.
@@ -464,8 +464,8 @@ impl Ledger {
     /// Returns the current state of all items.
     pub(super) fn account(&self) -> Account {
         let account = self.lock();
-        match self.inner.backlog.get() {
-            Some(backlog) => account.with(&**backlog),
+        match self.inner.records.get() {
+            Some(records) => account.with(records.counts()),
             None => *account,
         }
     }

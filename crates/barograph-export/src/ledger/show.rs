@@ -183,7 +183,7 @@ impl LedgerSource {
             _ => "batching_log_processor",
         };
         for ledger in self.of(signal) {
-            let Some(backlog) = ledger.inner.backlog.get() else {
+            let Some(records) = ledger.inner.records.get() else {
                 continue;
             };
             let account = ledger.account();
@@ -194,7 +194,7 @@ impl LedgerSource {
                 ("otel.component.name", &name),
             ];
             size.count(&labels, account.waiting, None);
-            capacity.count(&labels, backlog.capacity(), None);
+            capacity.count(&labels, records.capacity() as u64, None);
             processed.count(&labels, account.taken, start);
             for (error, count) in [
                 ("queue_full", account.refused),

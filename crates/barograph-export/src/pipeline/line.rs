@@ -12,10 +12,10 @@ use super::worker::{Answer, Away, Job, Worker};
 use crate::feed::{Fate, Oversized};
 use crate::ledger::{Account, Ledger, QueueOperation, Reason};
 use crate::moment::{after, part};
+use crate::notification::Notification;
 use crate::outcome::{PartialSuccess, Refusal, Setback};
 use crate::report::Event;
 use crate::retry::{Breaker, Chance};
-use crate::wake::Wake;
 use barograph_encode::otlp::Request;
 
 /// The state of a running pipeline.
@@ -36,7 +36,7 @@ pub(super) struct Line {
     pub(super) overtaken: u64,
     pub(super) journal: Journal,
     /// The notification that starts a cycle before its scheduled time.
-    pub(super) wake: Option<Wake>,
+    pub(super) notification: Option<Notification>,
     /// The number of queued items that justify a cycle.
     pub(super) batch: u64,
     /// The number of items that the queue had refused at the last check.
@@ -115,7 +115,7 @@ impl Line {
             schedule,
             retry,
             store,
-            wake,
+            notification,
         } = pipeline;
         let journal = match &store {
             None => Journal::None,
@@ -153,7 +153,7 @@ impl Line {
             kept: None,
             overtaken: 0,
             journal,
-            wake,
+            notification,
             refused: 0,
             is_running: false,
             is_torn: false,
@@ -403,11 +403,11 @@ impl Line {
         let Account { taken, waiting, .. } = self.ledger.account();
         // A batch arrived while the last one was sent. If this cycle took nothing, another one would
         // not either.
-        if let Some(wake) = &self.wake
+        if let Some(notification) = &self.notification
             && waiting >= self.batch
             && taken > before
         {
-            wake.ring();
+            notification.notify();
         }
     }
 

@@ -38,9 +38,9 @@ use crate::feed::Feed;
 use crate::journal::{Journal, JournalConfig};
 use crate::ledger::Ledger;
 use crate::moment::LONGEST;
+use crate::notification::Notification;
 use crate::retry::RetryPolicy;
 use crate::transport::Transport;
-use crate::wake::Wake;
 
 use store::Persistent;
 
@@ -111,16 +111,22 @@ pub struct Pipeline {
     schedule: Schedule,
     retry: RetryPolicy,
     store: Option<Box<dyn Store>>,
-    wake: Option<Wake>,
+    notification: Option<Notification>,
 }
 
 impl Pipeline {
     /// Creates a pipeline with the default schedule and retry policy. It records everything it does in
-    /// the ledger, which also counts the queue that its feed takes from.
+    /// the ledger, which also counts the queue that its feed takes from. A full batch in that queue
+    /// starts an export cycle.
     pub fn new(ledger: Ledger, feed: Box<dyn Feed>, transport: Box<dyn Transport>) -> Self {
-        if let Some(backlog) = feed.backlog() {
-            ledger.attach(backlog);
-        }
+        let notification = feed.queue().map(|queue| {
+            let notification = Notification::default();
+            let notify = notification.clone();
+            let batch = usize::try_from(feed.batch()).unwrap_or(usize::MAX);
+            queue.on_batch(batch, move || notify.notify());
+            ledger.attach(queue);
+            notification
+        });
         Pipeline {
             ledger,
             feed,
@@ -128,7 +134,7 @@ impl Pipeline {
             schedule: Schedule::new(),
             retry: RetryPolicy::new(),
             store: None,
-            wake: None,
+            notification,
         }
     }
 
@@ -141,12 +147,6 @@ impl Pipeline {
     /// Sets the retry policy.
     pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
         self.retry = retry;
-        self
-    }
-
-    /// Sets a notification that starts a cycle.
-    pub fn with_wake(mut self, wake: Wake) -> Self {
-        self.wake = Some(wake);
         self
     }
 

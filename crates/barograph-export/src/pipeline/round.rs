@@ -13,8 +13,8 @@ use super::send::Patience;
 use super::worker::{Answer, Away, Job};
 use crate::ledger::{Account, Reason};
 use crate::moment::{after, part};
+use crate::notification::Notification;
 use crate::report::Event;
-use crate::wake::Wake;
 
 impl Line {
     /// Runs a cycle that was due at `due`. Returns true if everything was delivered, or is in the
@@ -26,8 +26,8 @@ impl Line {
         until: Instant,
         orders: &mut Orders,
     ) -> bool {
-        if let Some(wake) = &self.wake {
-            wake.clear();
+        if let Some(notification) = &self.notification {
+            notification.clear();
         }
         self.try_journal_again();
         let time = until.saturating_duration_since(Instant::now());
@@ -117,7 +117,10 @@ impl Line {
             && !self.worker.is_away()
             && Instant::now() < due
             && orders.interrupted(Stage::Between).is_none()
-            && !self.wake.as_ref().is_some_and(Wake::is_rung)
+            && !self
+                .notification
+                .as_ref()
+                .is_some_and(Notification::is_pending)
         {
             let until = after(Instant::now(), self.timeout);
             let round = Round {
@@ -132,10 +135,11 @@ impl Line {
             }
         }
         // While the pipeline rests, notifications are ignored: records stay in their queue.
-        let wake = self.wake.as_ref().filter(|_| self.rests_until().is_none());
-        let mut rung = pin!(async {
-            match wake {
-                Some(wake) => wake.rung().await,
+        let notification = self.notification.as_ref();
+        let notification = notification.filter(|_| self.rests_until().is_none());
+        let mut notified = pin!(async {
+            match notification {
+                Some(notification) => notification.notified().await,
                 None => pending().await,
             }
         });
@@ -144,7 +148,7 @@ impl Line {
             if sleep.as_mut().poll(context).is_ready() {
                 return Poll::Ready(Waited::Out);
             }
-            rung.as_mut().poll(context).map(|()| Waited::Rung)
+            notified.as_mut().poll(context).map(|()| Waited::Notified)
         })
         .await
     }
@@ -317,7 +321,7 @@ pub(super) enum Waited {
     /// The time is up, or a command arrived.
     Out,
     /// A notification arrived.
-    Rung,
+    Notified,
 }
 
 /// The duration and the result of collecting in one cycle.

@@ -123,7 +123,7 @@ impl Line {
                 let until = after(now, self.timeout);
                 self.round(Stage::Scheduled, wakes, until, orders).await;
                 due = next_due(after(wakes, interval), interval, Instant::now());
-            } else if waited == Waited::Rung {
+            } else if waited == Waited::Notified {
                 let until = after(now, self.timeout);
                 self.round(Stage::Scheduled, now, until, orders).await;
                 due = next_due(due, interval, Instant::now());

@@ -7,8 +7,8 @@ mod ends;
 mod kept;
 mod unusable;
 mod model;
-mod queue;
-mod taken;
+mod numbers;
+mod record_queue;
 mod panics;
 mod on_disk;
 #[cfg(unix)]

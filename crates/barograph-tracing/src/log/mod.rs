@@ -2,7 +2,7 @@
 //!
 //! * [`ConsoleWriter`] writes events as lines, for people or for machines, and never blocks the threads
 //!   that log on a slow reader.
-//! * [`LogLayer`] turns events into log records and offers them to a [`LogSink`].
+//! * [`LogLayer`] turns events into log records and puts them into a record queue.
 //!
 //! Inside of a span both have the ids of the span, whatever the position of the layer in the
 //! subscriber and whatever its filter: the ids come from [`current`](barograph_core::current),
@@ -28,7 +28,7 @@ pub use self::console_writer::{
 };
 pub use self::format::{Colors, Format};
 pub use self::rate::RateLimit;
-pub use self::record::{LogLayer, LogLayerBuilder, LogLimits, LogSink};
+pub use self::record::{LogLayer, LogLayerBuilder, LogLimits};
 
 /// Returns the severity of a level.
 #[inline]

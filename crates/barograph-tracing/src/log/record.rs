@@ -4,8 +4,10 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::{self, Write as _};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use barograph_core::clock::{Clock, SystemClock};
+use barograph_core::record_queue::Fanout;
 use barograph_model::log::LogRecord;
 use barograph_model::suppression;
 use barograph_model::value::{AnyValue, Attribute};
@@ -19,25 +21,6 @@ use super::origin::{self, Origin};
 use super::rate::{Limiter, RateLimit, Verdict};
 use super::severity;
 use crate::redact::{REDACTED, Redaction, RedactionRule};
-
-/// A destination of log records. It must not block, because it runs on the thread that logs.
-pub trait LogSink: Send + Sync {
-    /// Accepts a record, or drops it and counts it as dropped.
-    fn offer(&self, record: LogRecord);
-
-    /// Counts a record that the rate limit drops.
-    fn suppress(&self);
-}
-
-impl<T: LogSink + ?Sized> LogSink for Arc<T> {
-    fn offer(&self, record: LogRecord) {
-        (**self).offer(record);
-    }
-
-    fn suppress(&self) {
-        (**self).suppress();
-    }
-}
 
 /// The limits of the size of a log record.
 ///
@@ -65,7 +48,8 @@ impl Default for LogLimits {
     }
 }
 
-/// A layer that turns each event into a log record and offers it to a sink.
+/// A layer that turns each event into a log record and puts it into a
+/// [`RecordQueue`](barograph_core::record_queue::RecordQueue).
 ///
 /// The message is the body and the target is the scope; fields are attributes with their types. A
 /// field `event.name` is the name of the event. The source location is recorded as `code.file.path`
@@ -74,30 +58,40 @@ impl Default for LogLimits {
 ///
 /// Source: OpenTelemetry semantic conventions 1.44, "Code attributes" and "Exceptions in logs".
 pub struct LogLayer {
-    sink: Box<dyn LogSink>,
+    queues: Fanout<LogRecord>,
     limits: LogLimits,
     redaction: Redaction,
     limiter: Option<Limiter>,
+    /// The number of records that the rate limit dropped.
+    suppressed: Arc<AtomicU64>,
     clock: Arc<dyn Clock>,
 }
 
 impl LogLayer {
-    /// Creates a layer that offers its records to `sink`.
-    pub fn new(sink: impl LogSink + 'static) -> Self {
-        LogLayer::builder(sink).build()
+    /// Creates a layer that puts its records into a queue, or into the queues of several exporters.
+    pub fn new(queues: impl Into<Fanout<LogRecord>>) -> Self {
+        LogLayer::builder(queues).build()
     }
 
-    /// Returns a builder for a layer that offers its records to `sink`.
-    pub fn builder(sink: impl LogSink + 'static) -> LogLayerBuilder {
+    /// Returns a builder for a layer that puts its records into a queue, or into the queues of several
+    /// exporters.
+    pub fn builder(queues: impl Into<Fanout<LogRecord>>) -> LogLayerBuilder {
         LogLayerBuilder {
             layer: LogLayer {
-                sink: Box::new(sink),
+                queues: queues.into(),
                 limits: LogLimits::default(),
                 redaction: Redaction::default(),
                 limiter: None,
+                suppressed: Arc::default(),
                 clock: Arc::new(SystemClock),
             },
         }
+    }
+
+    /// Returns the counter of records that the rate limit dropped. It stays usable after the layer is
+    /// installed.
+    pub fn suppressed(&self) -> Arc<AtomicU64> {
+        Arc::clone(&self.suppressed)
     }
 }
 
@@ -161,7 +155,10 @@ where
             None => 0,
             Some(limiter) => match limiter.ask(&origin, unix_nanos) {
                 Verdict::Pass { suppressed } => suppressed,
-                Verdict::Suppress => return self.sink.suppress(),
+                Verdict::Suppress => {
+                    self.suppressed.fetch_add(1, Ordering::Relaxed);
+                    return;
+                }
             },
         };
         let metadata = origin.metadata();
@@ -197,7 +194,7 @@ where
         if suppressed > 0 {
             visitor.add("barograph.log.suppressed", suppressed);
         }
-        self.sink.offer(visitor.record);
+        self.queues.push(Box::new(visitor.record));
     }
 }
 

@@ -20,12 +20,12 @@ use super::tracer::{Tracer, layer_with, registry_of};
 ///
 /// ```
 /// use std::sync::Arc;
-/// use barograph_core::queue::Queue;
+/// use barograph_core::record_queue::RecordQueue;
 /// use barograph_tracing::trace::{SpanExt, TraceLayer};
 /// use barograph_model::context::TraceContext;
 /// use tracing_subscriber::prelude::*;
 ///
-/// let queue = Arc::new(Queue::new(2048));
+/// let queue = RecordQueue::new(2048);
 /// let subscriber = tracing_subscriber::registry().with(TraceLayer::new(queue.clone()));
 /// let header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 /// let caller = TraceContext::parse_traceparent(header)?.as_remote();

@@ -15,7 +15,7 @@ use tracing::{Event, Metadata};
 use super::limits::{SpanLimits, put};
 use super::open::{Outcome, set_outcome};
 use super::settings::Settings;
-use super::spare;
+use super::span_pool;
 use crate::redact::{REDACTED, Redaction, RedactionRule};
 
 /// The maximum number of causes of an error that are recorded.
@@ -226,7 +226,7 @@ impl<'a> EventFields<'a> {
     /// Creates an empty collection, with reused memory if there is some.
     #[inline(always)]
     pub(super) fn new(limits: &'a SpanLimits) -> Self {
-        let (message, attributes) = spare::event();
+        let (message, attributes) = span_pool::event();
         EventFields {
             limits,
             message,

@@ -4,6 +4,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
+use barograph_core::record_queue::Room;
+
 use super::metrics::SpanMetrics;
 use super::tracer::Tracer;
 
@@ -19,18 +21,18 @@ impl TraceHandle {
         TraceHandle { tracer }
     }
 
-    /// Ends the open spans with their current state and puts them into the queue, for a process
-    /// that exits. Their records carry the attribute `barograph.span.unfinished`.
+    /// Ends the open spans with their current state and puts them into the queues of the exporters,
+    /// for a process that exits. Their records carry the attribute `barograph.span.unfinished`.
     ///
-    /// It stops when the queue is full and returns the number of spans that are left; the caller
-    /// drains the queue and calls it again. Later changes to these spans are not recorded.
-    pub fn finish_open(&self) -> usize {
-        self.tracer.finish_open()
+    /// It stops when the queues have no `room` and returns the number of spans that are left; the
+    /// caller waits for exports and calls it again. Later changes to these spans are not recorded.
+    pub fn finish_open(&self, room: Room) -> usize {
+        self.tracer.finish_open(room)
     }
 
-    /// Ends all open spans as `finish_open` does, but does not stop when the queue is full: the
-    /// spans that do not fit are dropped and counted by the queue. Use it when the queue is no
-    /// longer drained.
+    /// Ends all open spans as `finish_open` does, but does not stop when a queue is full: the spans
+    /// that do not fit are dropped and counted by the queue. Use it when the queues are no longer
+    /// drained.
     pub fn finish_all(&self) {
         self.tracer.finish_all();
     }

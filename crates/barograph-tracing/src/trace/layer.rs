@@ -6,6 +6,8 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 
 use barograph_core::clock::{Clock, TickClock};
 use barograph_core::ids;
+use barograph_core::record_queue::Fanout;
+use barograph_model::span::SpanRecord;
 use barograph_model::suppression;
 use tracing::span::{Attributes, Record};
 use tracing::{Dispatch, Event, Id, Subscriber};
@@ -18,7 +20,6 @@ use super::handle::TraceHandle;
 use super::limits::SpanLimits;
 use super::metrics::SpanMetrics;
 use super::settings::{ErrorEvents, Events, Settings};
-use super::sink::SpanSink;
 use super::stack;
 use super::table::Table;
 use super::tracer::{Tracer, announce, registry_of};
@@ -26,16 +27,15 @@ use crate::redact::Redaction;
 use crate::sampling::tail::TailSampling;
 use crate::sampling::{ParentBased, Sampler};
 
-/// A layer that creates OpenTelemetry spans from the spans of `tracing`, and passes the sampled
-/// ones to a [`SpanSink`], usually a queue.
+/// A layer that creates OpenTelemetry spans from the spans of `tracing`, and puts the sampled ones
+/// into a [`RecordQueue`](barograph_core::record_queue::RecordQueue).
 ///
 /// ```
-/// use std::sync::Arc;
-/// use barograph_core::{current, queue::Queue};
+/// use barograph_core::{current, record_queue::RecordQueue};
 /// use barograph_tracing::trace::TraceLayer;
 /// use tracing_subscriber::prelude::*;
 ///
-/// let queue = Arc::new(Queue::new(2048));
+/// let queue = RecordQueue::new(2048);
 /// let subscriber = tracing_subscriber::registry().with(TraceLayer::new(queue.clone()));
 /// tracing::subscriber::with_default(subscriber, || {
 ///     let span = tracing::info_span!("charge", order = 7, otel.kind = "client");
@@ -52,14 +52,15 @@ pub struct TraceLayer {
 impl TraceLayer {
     /// Creates a layer that samples every root span and follows the decision of the parent for all
     /// others, with the default limits of the OpenTelemetry specification.
-    pub fn new(sink: impl SpanSink + 'static) -> Self {
-        TraceLayer::builder(sink).build()
+    pub fn new(queues: impl Into<Fanout<SpanRecord>>) -> Self {
+        TraceLayer::builder(queues).build()
     }
 
-    /// Returns a builder for a layer that passes its spans to `sink`, usually a queue.
-    pub fn builder(sink: impl SpanSink + 'static) -> TraceLayerBuilder {
+    /// Returns a builder for a layer that puts its spans into a queue, or into the queues of several
+    /// exporters. Without queues, spans have contexts but are not recorded.
+    pub fn builder(queues: impl Into<Fanout<SpanRecord>>) -> TraceLayerBuilder {
         TraceLayerBuilder {
-            sink: Box::new(sink),
+            queues: queues.into(),
             sampler: Box::new(ParentBased::default()),
             keep: None,
             settings: Settings::default(),
@@ -82,7 +83,7 @@ impl TraceLayer {
 /// A builder for a `TraceLayer`.
 #[must_use = "it makes a layer when it is built"]
 pub struct TraceLayerBuilder {
-    sink: Box<dyn SpanSink>,
+    queues: Fanout<SpanRecord>,
     sampler: Box<dyn Sampler>,
     keep: Option<TailSampling>,
     settings: Settings,
@@ -172,8 +173,7 @@ impl TraceLayerBuilder {
         let tracer = Arc::new(Tracer {
             number: ids::random(),
             table: Table::new(),
-            records: self.sink.takes_spans(),
-            sink: self.sink,
+            queues: self.queues,
             needs_attributes: self.sampler.needs_attributes(),
             sampler: self.sampler,
             keep: self.keep,

@@ -32,8 +32,7 @@
 //! are skipped. `parent: None` starts a new trace.
 
 mod limits;
-mod sink;
-mod spare;
+mod span_pool;
 mod settings;
 mod metrics;
 mod open;
@@ -52,6 +51,4 @@ pub use self::layer::{TraceLayer, TraceLayerBuilder};
 pub use self::limits::SpanLimits;
 pub use self::metrics::SpanMetrics;
 pub use self::settings::{ErrorEvents, Events};
-pub use self::sink::SpanSink;
-pub use self::spare::give_back;
 pub use self::tracer::context_of;

@@ -14,7 +14,7 @@ use tracing::span::Attributes;
 use super::fields::{Fields, NameAndKind, Visitor, has_own, location};
 use super::metrics::{IsSampled, Origin};
 use super::open::{Open, TailSampledSpan, Timing};
-use super::spare;
+use super::span_pool;
 use super::stack;
 use super::table::Slot;
 use super::tracer::Tracer;
@@ -173,7 +173,7 @@ impl Tracer {
         .with_trace(context);
         let is_dropped =
             decision == Decision::Drop && self.keep.is_none() && !self.may_be_late(origin);
-        if is_dropped || !self.records {
+        if is_dropped || self.queues.is_empty() {
             self.insert(id, context, Some(current), None);
             return;
         }
@@ -269,7 +269,7 @@ impl Tracer {
         let (name, scope) = (metadata.name(), metadata.target());
         // The record is built on the heap, not copied there.
         let new = || Box::write(Box::new_uninit(), SpanRecord::new(context, name));
-        let mut record = spare::record().unwrap_or_else(new);
+        let mut record = span_pool::record(&self.queues).unwrap_or_else(new);
         record.context = context;
         record.parent = parent;
         record.trace_state = trace_state;
@@ -358,7 +358,7 @@ impl Tracer {
                 open.record.parent = Some(parent_of(context));
                 open.record.trace_state = tracestate_of(&current);
             }
-            None if is_sampled && self.records => {
+            None if is_sampled && !self.queues.is_empty() => {
                 let state = tracestate_of(&current);
                 let open = self.open(metadata, decided.context, Some(context), state);
                 self.metrics.open(IsSampled::Yes);

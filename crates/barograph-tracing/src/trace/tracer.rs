@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use barograph_core::clock::Clock;
+use barograph_core::record_queue::{Fanout, Room};
 use barograph_model::context::TraceContext;
 use barograph_model::span::{SpanLink, SpanRecord};
 use barograph_model::value::Attribute;
@@ -15,7 +16,6 @@ use super::limits::SpanLimits;
 use super::metrics::{IsSampled, SpanMetrics};
 use super::open::{Open, Outcome, set_outcome};
 use super::settings::{ErrorEvents, Events, Settings};
-use super::sink::SpanSink;
 use super::table::{Slot, Table};
 use crate::sampling::Sampler;
 use crate::sampling::tail::TailSampling;
@@ -25,9 +25,8 @@ pub(super) struct Tracer {
     /// A random id that distinguishes layers.
     pub(super) number: u64,
     pub(super) table: Table,
-    pub(super) sink: Box<dyn SpanSink>,
-    /// True if the sink uses the spans.
-    pub(super) records: bool,
+    /// The queues of the exporters. Without any, spans are not recorded.
+    pub(super) queues: Fanout<SpanRecord>,
     pub(super) sampler: Box<dyn Sampler>,
     pub(super) needs_attributes: bool,
     pub(super) keep: Option<TailSampling>,
@@ -131,33 +130,33 @@ impl Tracer {
         }
     }
 
-    /// Ends a span, and passes it to the sink or to its buffered trace, which count what they drop.
+    /// Ends a span, and passes it to the queues or to its buffered trace, which count what they drop.
     pub(super) fn finish(&self, mut open: Open, now: u64) {
         open.end(now, self.limits());
         let is_sampled = open.record.context.is_sampled();
         self.metrics.close(IsSampled::from(is_sampled));
         if is_sampled {
-            self.sink.offer(open.record);
+            self.queues.push(open.record);
         } else if let Some(kept) = open.take_kept() {
             let spans = match kept.is_root {
                 true => kept.trace.end(*open.record).unwrap_or_default(),
                 false => kept.trace.add(*open.record).into_iter().collect(),
             };
             for span in spans {
-                self.sink.offer(Box::new(span));
+                self.queues.push(Box::new(span));
             }
         }
     }
 
-    /// Ends open spans with their current state until the queue is full. Returns the number of
+    /// Ends open spans with their current state while the queues have room. Returns the number of
     /// spans that are left.
-    pub(super) fn finish_open(&self) -> usize {
+    pub(super) fn finish_open(&self, room: Room) -> usize {
         let mut left = 0;
         let now = self.now();
         for slot in self.table.recorded() {
-            match self.sink.is_full() {
-                true => left += 1,
-                false => self.finish_early(slot, now),
+            match self.queues.has_room(room) {
+                true => self.finish_early(slot, now),
+                false => left += 1,
             }
         }
         left

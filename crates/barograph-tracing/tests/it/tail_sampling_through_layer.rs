@@ -1,11 +1,10 @@
 //! Every exemplar leads to a trace that is exported, with tail sampling off and on, through the layer.
 
 use std::collections::HashSet;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use barograph_core::ids;
-use barograph_core::queue::Queue;
+use barograph_core::record_queue::RecordQueue;
 use barograph_core::registry::Registry;
 use barograph_model::context::TraceFlags;
 use barograph_model::exemplar::Exemplar;
@@ -17,10 +16,10 @@ use barograph_tracing::trace::{SpanExt, TraceLayer};
 use tracing::{Dispatch, error, info_span};
 use tracing_subscriber::prelude::*;
 
-type Spans = Arc<Queue<Box<SpanRecord>>>;
+type Spans = RecordQueue<SpanRecord>;
 
 fn queue() -> Spans {
-    Arc::new(Queue::new(1 << 15))
+    RecordQueue::new(1 << 15)
 }
 
 fn taken(queue: &Spans) -> Vec<SpanRecord> {

@@ -1,45 +1,32 @@
 use std::error::Error;
 use std::fmt;
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::Ordering;
 
 use barograph_core::clock::ManualClock;
 use barograph_core::current;
+use barograph_core::record_queue::RecordQueue;
 use barograph_model::log::{LogRecord, Severity};
 use barograph_model::value::{AnyValue, Attribute};
-use barograph_tracing::log::{LogLayer, LogLayerBuilder, LogLimits, LogSink, RateLimit};
+use barograph_tracing::log::{LogLayer, LogLayerBuilder, LogLimits, RateLimit};
 use barograph_tracing::redact::REDACTED;
 use tracing::{error, info, info_span, warn};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::sheet::{NOW, context};
 
-#[derive(Default)]
-struct Kept {
-    records: Mutex<Vec<LogRecord>>,
-    suppressed: Mutex<u64>,
-}
-
-impl LogSink for Kept {
-    fn offer(&self, record: LogRecord) {
-        self.records.lock().unwrap().push(record);
-    }
-
-    fn suppress(&self) {
-        *self.suppressed.lock().unwrap() += 1;
-    }
-}
-
 fn records_with(
     set: impl FnOnce(LogLayerBuilder) -> LogLayerBuilder,
     f: impl FnOnce(),
 ) -> (Vec<LogRecord>, u64) {
-    let kept = Arc::new(Kept::default());
-    let builder = LogLayer::builder(kept.clone()).with_clock(ManualClock::at(NOW));
-    let subscriber = tracing_subscriber::registry().with(set(builder).build());
+    let queue = RecordQueue::new(1000);
+    let builder = LogLayer::builder(queue.clone()).with_clock(ManualClock::at(NOW));
+    let layer = set(builder).build();
+    let suppressed = layer.suppressed();
+    let subscriber = tracing_subscriber::registry().with(layer);
     tracing::subscriber::with_default(subscriber, f);
-    let records = std::mem::take(&mut *kept.records.lock().unwrap());
-    let suppressed = *kept.suppressed.lock().unwrap();
-    (records, suppressed)
+    assert_eq!(queue.counts().refused(), 0);
+    let records = std::iter::from_fn(|| queue.pop()).map(|record| *record);
+    (records.collect(), suppressed.load(Ordering::Relaxed))
 }
 
 fn record(f: impl FnOnce()) -> LogRecord {

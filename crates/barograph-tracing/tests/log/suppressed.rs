@@ -1,30 +1,16 @@
-use std::sync::{Arc, Mutex};
-
-use barograph_core::queue::Queue;
-use barograph_model::log::LogRecord;
+use barograph_core::record_queue::RecordQueue;
 use barograph_model::suppression;
-use barograph_tracing::log::{Format, LogLayer, LogSink};
+use barograph_tracing::log::{Format, LogLayer};
 use barograph_tracing::trace::TraceLayer;
 use tracing::{info, info_span};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::sheet::{self, Sheet};
 
-#[derive(Default)]
-struct Records(Mutex<Vec<LogRecord>>);
-
-impl LogSink for Records {
-    fn offer(&self, record: LogRecord) {
-        self.0.lock().unwrap().push(record);
-    }
-
-    fn suppress(&self) {}
-}
-
 #[test]
 fn nothing_is_made_while_telemetry_is_suppressed() {
-    let spans = Arc::new(Queue::new(100));
-    let records = Arc::new(Records::default());
+    let spans = RecordQueue::new(100);
+    let records = RecordQueue::new(100);
     let (terminal, writer) = sheet::terminal(Format::Json).build();
     let sheet = Sheet::default();
     let out = sheet.clone();
@@ -60,8 +46,8 @@ fn nothing_is_made_while_telemetry_is_suppressed() {
     let events = spans.iter().flat_map(|span| &span.events);
     let events: Vec<_> = events.map(|event| &*event.name).collect();
     assert_eq!(events, ["after", "before"]);
-    let records = records.0.lock().unwrap();
-    let bodies = records.iter().map(|record| record.body.clone());
+    let records = std::iter::from_fn(|| records.pop());
+    let bodies = records.map(|record| record.body);
     let bodies: Vec<_> = bodies.map(Option::unwrap).collect();
     assert_eq!(bodies, ["before".into(), "after".into()]);
     let text = sheet.text();

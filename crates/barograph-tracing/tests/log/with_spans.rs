@@ -1,9 +1,8 @@
 //! Lines and records together with the layer that creates spans.
 
-use std::sync::Arc;
 use std::time::Duration;
 
-use barograph_core::queue::Queue;
+use barograph_core::record_queue::RecordQueue;
 use barograph_model::context::TraceContext;
 use barograph_model::span::SpanRecord;
 use barograph_tracing::filter::Filter;
@@ -19,7 +18,7 @@ use crate::sheet::{Sheet, terminal};
 /// both orders of the layers.
 fn lines(level: &str, f: impl Fn()) -> [(Vec<serde_json::Value>, Vec<SpanRecord>); 2] {
     [true, false].map(|lines_first| {
-        let queue = Arc::new(Queue::new(64));
+        let queue = RecordQueue::new(64);
         let (terminal, writer) = terminal(Format::Json).build();
         let sheet = Sheet::default();
         let out = sheet.clone();

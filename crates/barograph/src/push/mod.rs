@@ -9,7 +9,6 @@
 //! A request that timed out may have arrived. It is sent again unchanged, so a receiver may see it
 //! twice, but the same delta is never exported with two different values.
 
-mod waiting;
 mod pushes;
 
 use std::fmt;

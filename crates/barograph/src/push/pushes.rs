@@ -2,28 +2,28 @@
 
 use std::io;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{self, Receiver};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
+use barograph_core::record_queue::{Fanout, RecordQueue, Room};
 use barograph_encode::otlp::{LogWriter, MetricReader, Signal, SpanWriter};
 use barograph_encode::zipkin::ZipkinWriter;
 use barograph_export::journal::Journal;
 use barograph_export::{
-    Driver, Feed, Handle, Ledger, LedgerSource, LogFeed, Pipeline, Report, SpanFeed, Wake,
+    Driver, Feed, Handle, Ledger, LedgerSource, LogFeed, Pipeline, Report, SpanFeed,
 };
 use barograph_model::log::LogRecord;
 use barograph_model::resource::Resource;
 use barograph_model::snapshot::Source;
 use barograph_model::span::SpanRecord;
 use barograph_model::suppression;
-use barograph_tracing::trace::{TraceHandle, give_back};
+use barograph_tracing::trace::TraceHandle;
 use tokio::runtime::Runtime;
 
 use crate::diagnostics;
 use crate::error::StartError;
-use crate::push::waiting::{Notes, Outlets, Waiting};
 use crate::push::{Push, Unfinished, What};
 use crate::self_metrics::SelfMetrics;
 use crate::supervise::{Supervised, supervise};
@@ -33,8 +33,6 @@ use crate::supervise::{Supervised, supervise};
 pub(crate) struct Pushes {
     all: Vec<Prepared>,
     own: Option<Arc<SelfMetrics>>,
-    of_spans: Notes,
-    of_records: Notes,
     persistent_queues: Need,
 }
 
@@ -56,8 +54,8 @@ struct Prepared {
 /// The source of requests.
 enum From {
     Metrics,
-    Spans(Waiting<SpanRecord>, Wake),
-    LogRecords(Waiting<LogRecord>, Wake),
+    Spans(RecordQueue<SpanRecord>),
+    LogRecords(RecordQueue<LogRecord>),
 }
 
 impl Pushes {
@@ -75,18 +73,10 @@ impl Pushes {
             push.reader = format!("{asked}-{further}").into();
         }
         let ledger = Ledger::new(signal, &push.reader, push.transport.target());
-        let wake = Wake::new();
-        let (queue, batch) = (push.queue, push.batch);
         let from = match push.what {
             What::Metrics => From::Metrics,
-            What::Spans | What::ZipkinSpans => {
-                let waiting = Waiting::new(queue, batch, wake.clone());
-                From::Spans(
-                    waiting.with_give_back(|spans, bytes| give_back(spans, bytes)),
-                    wake,
-                )
-            }
-            What::LogRecords => From::LogRecords(Waiting::new(queue, batch, wake.clone()), wake),
+            What::Spans | What::ZipkinSpans => From::Spans(RecordQueue::new(push.queue)),
+            What::LogRecords => From::LogRecords(RecordQueue::new(push.queue)),
         };
         self.all.push(Prepared { push, ledger, from });
     }
@@ -112,27 +102,22 @@ impl Pushes {
         (!self.all.is_empty()).then(|| Arc::new(source) as Arc<dyn Source>)
     }
 
-    /// Returns the sink of spans.
-    pub(crate) fn spans(&self) -> Outlets<SpanRecord> {
+    /// Returns the queues of spans.
+    pub(crate) fn spans(&self) -> Fanout<SpanRecord> {
         let queues = self.all.iter().filter_map(|prepared| match &prepared.from {
-            From::Spans(waiting, _) => Some(waiting.clone()),
-            From::Metrics | From::LogRecords(..) => None,
+            From::Spans(queue) => Some(queue.clone()),
+            From::Metrics | From::LogRecords(_) => None,
         });
-        Outlets::new(queues.collect(), self.of_spans.clone())
+        queues.collect()
     }
 
-    /// Returns the sink of log records.
-    pub(crate) fn log_records(&self) -> Outlets<LogRecord> {
+    /// Returns the queues of log records.
+    pub(crate) fn log_records(&self) -> Fanout<LogRecord> {
         let queues = self.all.iter().filter_map(|prepared| match &prepared.from {
-            From::LogRecords(waiting, _) => Some(waiting.clone()),
-            From::Metrics | From::Spans(..) => None,
+            From::LogRecords(queue) => Some(queue.clone()),
+            From::Metrics | From::Spans(_) => None,
         });
-        Outlets::new(queues.collect(), self.of_records.clone())
-    }
-
-    /// Returns the counter of log records dropped by the rate limit.
-    pub(crate) fn suppressed_records(&self) -> Arc<AtomicU64> {
-        self.of_records.suppressed()
+        queues.collect()
     }
 
     /// Counts in `own` what is left out of exports.
@@ -154,7 +139,6 @@ impl Pushes {
         let pipelines: Result<Vec<_>, _> = pipelines.collect();
         Ok(Ready {
             pipelines: pipelines?,
-            of_spans: self.of_spans,
         })
     }
 }
@@ -162,7 +146,6 @@ impl Pushes {
 /// The pipelines, before they run.
 pub(crate) struct Ready {
     pipelines: Vec<Pipeline>,
-    of_spans: Notes,
 }
 
 impl Ready {
@@ -176,10 +159,7 @@ impl Ready {
         let ended = spawn(driver.with_reports(log), Arc::clone(&is_ending));
         let ended = ended.map_err(|source| StartError::Push { source })?;
         Ok(Some(Pushing {
-            sender: Sender {
-                handle,
-                of_spans: self.of_spans,
-            },
+            sender: Sender { handle },
             is_ending,
             ended: Mutex::new(ended),
         }))
@@ -212,33 +192,30 @@ impl Prepared {
                     });
                 Box::new(reader)
             }
-            From::Spans(waiting, _) if what == What::ZipkinSpans => {
+            From::Spans(queue) if what == What::ZipkinSpans => {
                 let writer = ZipkinWriter::new(resource).with_records_per_request(batch);
-                Box::new(SpanFeed::new(Arc::new(waiting.clone()), writer))
+                Box::new(SpanFeed::new(queue.clone(), writer))
             }
-            From::Spans(waiting, _) => {
+            From::Spans(queue) => {
                 let writer = SpanWriter::new(resource)
                     .with_encoding(encoding)
                     .with_records_per_request(batch);
-                Box::new(SpanFeed::new(Arc::new(waiting.clone()), writer))
+                Box::new(SpanFeed::new(queue.clone(), writer))
             }
-            From::LogRecords(waiting, _) => {
+            From::LogRecords(queue) => {
                 let writer = LogWriter::new(resource)
                     .with_encoding(encoding)
                     .with_records_per_request(batch);
-                Box::new(LogFeed::new(Arc::new(waiting.clone()), writer))
+                Box::new(LogFeed::new(queue.clone(), writer))
             }
         }
     }
 
     fn pipeline(self, feed: Box<dyn Feed>, queues: Need) -> Result<Pipeline, StartError> {
-        let Prepared { push, ledger, from } = self;
-        let mut pipeline = Pipeline::new(ledger, feed, push.transport)
+        let Prepared { push, ledger, .. } = self;
+        let pipeline = Pipeline::new(ledger, feed, push.transport)
             .with_schedule(push.schedule)
             .with_retry(push.retry);
-        if let From::Spans(_, wake) | From::LogRecords(_, wake) = from {
-            pipeline = pipeline.with_wake(wake);
-        }
         Ok(match (push.journal, queues) {
             (None, _) => pipeline,
             (Some((at, config)), Need::Optional) => pipeline.with_journal_in(at, config),
@@ -296,7 +273,6 @@ impl Pushing {
 #[derive(Clone, Debug)]
 pub(crate) struct Sender {
     handle: Handle,
-    of_spans: Notes,
 }
 
 impl Sender {
@@ -310,17 +286,18 @@ impl Sender {
             return;
         };
         let left = || deadline.saturating_duration_since(Instant::now());
+        let mut room = Room::InEvery;
         let mut before = usize::MAX;
         loop {
-            let open = spans.finish_open();
+            let open = spans.finish_open(room);
             if open == 0 || left() < A_ROUND {
                 break;
             }
             if open >= before {
-                if self.of_spans.leaves_behind() {
+                if room == Room::InAny {
                     break;
                 }
-                self.of_spans.leave_behind();
+                room = Room::InAny;
                 before = usize::MAX;
                 continue;
             }

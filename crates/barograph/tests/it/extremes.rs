@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use barograph::Telemetry;
-use barograph::core::queue::Queue;
+use barograph::core::record_queue::RecordQueue;
 use barograph::logs::{ConsoleWriter, RateLimit};
 use barograph::registry::Registry;
 use barograph::sampling::tail::TailSamplingConfig;
@@ -74,8 +74,9 @@ fn no_size_or_time_given_to_what_makes_lines_and_spans_makes_it_panic() {
         let _ = TailSamplingConfig::default()
             .with_max_bytes(size)
             .with_max_spans(size);
-        let queue = Queue::new(size.min(1 << 20)).with_alarm(size, || {});
-        assert!(queue.push(1).is_ok());
+        let queue = RecordQueue::new(size.min(1 << 20));
+        queue.on_batch(size, || {});
+        assert!(queue.push(Box::new(1)).is_ok());
     }
 }
 

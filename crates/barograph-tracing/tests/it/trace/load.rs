@@ -1,10 +1,9 @@
 //! Many spans on many threads.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use barograph_core::current;
-use barograph_core::queue::Queue;
+use barograph_core::record_queue::RecordQueue;
 use barograph_tracing::sampling::{Decision, ParentBased, TraceIdRatio};
 use barograph_tracing::trace::TraceLayer;
 use tracing::{Dispatch, info, info_span};
@@ -16,7 +15,7 @@ use super::setup::all;
 fn a_storm_of_spans_is_bounded_and_counted_concurrently() {
     const THREADS: usize = 6;
     const EACH: usize = 2_000;
-    let queue = Arc::new(Queue::new(500));
+    let queue = RecordQueue::new(500);
     let sampler = ParentBased::new(TraceIdRatio::new(0.5).unwrap());
     let layer = TraceLayer::builder(queue.clone())
         .with_sampler(sampler)

@@ -2,11 +2,11 @@
 
 mod setup;
 
-mod again;
 mod extensions;
 mod fields;
 mod layers;
-mod lives;
 mod load;
 mod parents;
 mod sampled;
+mod span_end;
+mod span_pool;

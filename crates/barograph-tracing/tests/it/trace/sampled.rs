@@ -1,7 +1,7 @@
 //! The decisions of samplers and their effect on recording.
 
 use barograph_core::registry::Registry;
-use barograph_core::{current, ids, queue::Queue};
+use barograph_core::{current, ids, record_queue::RecordQueue};
 use barograph_model::context::TraceFlags;
 use barograph_model::span::SpanKind;
 use barograph_model::value::Attribute;
@@ -11,7 +11,6 @@ use barograph_tracing::sampling::{
     SpanStart, TraceIdRatio, Verdict,
 };
 use barograph_tracing::trace::{SpanExt, SpanMetrics, TraceLayer};
-use std::sync::Arc;
 use tracing::{error, info, info_span};
 use tracing_subscriber::prelude::*;
 
@@ -215,7 +214,7 @@ fn exemplars_lead_to_sampled_spans() {
 
 #[test]
 fn a_full_queue_counts_what_it_refuses() {
-    let queue = Arc::new(Queue::new(3));
+    let queue = RecordQueue::new(3);
     let layer = TraceLayer::new(queue.clone());
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
         for _ in 0..10 {

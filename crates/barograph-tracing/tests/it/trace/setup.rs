@@ -1,8 +1,6 @@
 //! A layer with a queue, and helpers to inspect its spans.
 
-use std::sync::Arc;
-
-use barograph_core::queue::Queue;
+use barograph_core::record_queue::RecordQueue;
 use barograph_model::context::{TraceContext, TraceFlags};
 use barograph_model::span::SpanRecord;
 use barograph_model::value::{AnyValue, Attribute};
@@ -10,10 +8,10 @@ use barograph_tracing::trace::{TraceHandle, TraceLayer, TraceLayerBuilder};
 use tracing_subscriber::prelude::*;
 
 /// The queue of exported spans.
-pub(super) type Spans = Arc<Queue<Box<SpanRecord>>>;
+pub(super) type Spans = RecordQueue<SpanRecord>;
 
 pub(super) fn queue() -> Spans {
-    Arc::new(Queue::new(100_000))
+    RecordQueue::new(100_000)
 }
 
 /// Returns the spans that `run` creates, in the order in which they close.

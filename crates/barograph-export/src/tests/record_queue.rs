@@ -4,16 +4,15 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use barograph_core::record_queue::RecordQueue;
 use barograph_model::snapshot::{Source as _, Value};
 use proptest::prelude::*;
 use tokio::time::{Instant, sleep};
 
-use super::queue::{BATCH, Queue, Ranges, arrived, pipeline};
+use super::numbers::{BATCH, Ranges, arrived, pipeline, push};
 use super::world::{Act, MINUTE, Memory, SECOND, Telling, World};
 use crate::pipeline::Store as _;
-use crate::{
-    Event, Inflow, Ledger, LedgerSource, Reason, RecordFeed, Schedule, Target, Unfinished,
-};
+use crate::{Event, Ledger, LedgerSource, Reason, RecordFeed, Schedule, Target, Unfinished};
 use barograph_encode::otlp::Signal;
 
 const MILLI: Duration = Duration::from_millis(1);
@@ -29,23 +28,23 @@ fn rarely() -> Schedule {
 
 #[tokio::test(start_paused = true)]
 async fn a_batch_is_sent_at_once_and_less_waits_for_the_round() {
-    let (world, queue) = (world(|_| Act::Take), Queue::new(100));
+    let (world, queue) = (world(|_| Act::Take), RecordQueue::new(100));
     let (handle, _task) = world.run(pipeline(&world, &queue).with_schedule(rarely()));
-    queue.push(9);
+    push(&queue, 9);
     sleep(MINUTE).await;
     assert_eq!(world.tries(), 0);
     assert_eq!(world.ledger.queued(), 9);
-    queue.push(1);
+    push(&queue, 1);
     sleep(10 * MILLI).await;
     assert_eq!(world.texts(), ["0:0:0:10"]);
     // All of these are sent, including the last ones, which are less than a batch.
-    queue.push(25);
+    push(&queue, 25);
     sleep(20 * MILLI).await;
     assert_eq!(
         world.texts()[1..],
         ["10:0:10:20", "20:0:20:30", "30:0:30:35"]
     );
-    queue.push(3);
+    push(&queue, 3);
     sleep(MINUTE).await;
     assert_eq!(world.tries(), 4);
     assert_eq!(handle.flush_async(SECOND).await, Ok(()));
@@ -55,31 +54,31 @@ async fn a_batch_is_sent_at_once_and_less_waits_for_the_round() {
 
 #[tokio::test(start_paused = true)]
 async fn what_comes_while_a_round_is_under_way_is_not_forgotten() {
-    let (world, queue) = (world(|_| Act::Take), Queue::new(100));
+    let (world, queue) = (world(|_| Act::Take), RecordQueue::new(100));
     let (_handle, _task) = world.run(pipeline(&world, &queue).with_schedule(rarely()));
     // A request takes 5 ms.
     for _ in 0..400 {
-        queue.push(1);
+        push(&queue, 1);
         sleep(MILLI / 3).await;
     }
     sleep(SECOND).await;
-    assert!(queue.waiting() < BATCH, "{} wait", queue.waiting());
-    assert_eq!(queue.numbers().refused, 0);
+    assert!(queue.len() < BATCH, "{} wait", queue.len());
+    assert_eq!(queue.counts().refused(), 0);
     world.totals();
 }
 
 #[tokio::test(start_paused = true)]
 async fn batches_that_never_cease_to_wait_are_sent_one_after_the_other() {
-    let (world, queue) = (world(|_| Act::Take), Queue::new(60));
+    let (world, queue) = (world(|_| Act::Take), RecordQueue::new(60));
     let (_handle, _task) = world.run(pipeline(&world, &queue).with_schedule(rarely()));
     // One notification is enough: from then on, more than a batch waits at all times, for a second.
     for _ in 0..200 {
-        queue.push(if queue.waiting() < 30 { 30 } else { 0 });
+        push(&queue, if queue.len() < 30 { 30 } else { 0 });
         sleep(5 * MILLI).await;
     }
     assert!(world.totals().exported > 1000, "{:?}", world.totals());
     sleep(SECOND).await;
-    assert!(queue.waiting() < BATCH);
+    assert!(queue.len() < BATCH);
 }
 
 #[tokio::test(start_paused = true)]
@@ -90,18 +89,19 @@ async fn a_receiver_that_is_away_for_a_day_costs_the_queue_and_one_request() {
         true => Act::Take,
         false => Act::Setback(None),
     });
-    let queue = Queue::new(200);
+    let (queue, mut most) = (RecordQueue::new(200), 0);
     let schedule = Schedule::new().with_interval(5 * SECOND);
     let (handle, task) = world.run(pipeline(&world, &queue).with_schedule(schedule));
     for _ in 0..24 * 3600 {
-        queue.push(3);
+        push(&queue, 3);
+        most = most.max(queue.len());
         sleep(SECOND).await;
         world.totals();
     }
     // There is an attempt every five minutes: notifications do not cause any.
     assert!((280..310).contains(&world.tries()), "{}", world.tries());
-    assert_eq!(queue.numbers().most, 200);
-    let accepted = queue.numbers().accepted;
+    assert_eq!(most, 200);
+    let accepted = queue.counts().accepted;
     assert!(
         accepted <= 200 + 2 * BATCH as u64,
         "{accepted} were taken in"
@@ -130,20 +130,20 @@ async fn a_receiver_that_is_away_for_a_day_costs_the_queue_and_one_request() {
 
 #[tokio::test(start_paused = true)]
 async fn a_flush_under_load_brings_what_was_there_and_ends() {
-    let (world, queue) = (world(|_| Act::Take), Queue::new(500));
+    let (world, queue) = (world(|_| Act::Take), RecordQueue::new(500));
     let (handle, _task) = world.run(pipeline(&world, &queue).with_schedule(rarely()));
     let load = tokio::spawn({
-        let queue = Arc::clone(&queue);
+        let queue = queue.clone();
         async move {
             loop {
-                queue.push(2);
+                push(&queue, 2);
                 sleep(MILLI).await;
             }
         }
     });
     for _ in 0..20 {
         sleep(33 * MILLI).await;
-        let before = queue.numbers().accepted;
+        let before = queue.counts().accepted;
         let began = Instant::now();
         assert_eq!(handle.flush_async(10 * SECOND).await, Ok(()));
         assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
@@ -156,9 +156,9 @@ async fn a_flush_under_load_brings_what_was_there_and_ends() {
 
 #[tokio::test(start_paused = true)]
 async fn a_flush_is_complete_though_the_queue_was_full() {
-    let (world, queue) = (world(|_| Act::Take), Queue::new(30));
+    let (world, queue) = (world(|_| Act::Take), RecordQueue::new(30));
     let (handle, _task) = world.run(pipeline(&world, &queue).with_schedule(rarely()));
-    queue.push(50);
+    push(&queue, 50);
     assert_eq!(handle.flush_async(SECOND).await, Ok(()));
     assert_eq!(world.totals().exported, 30);
     assert_eq!(world.dropped(Reason::QueueFull), 20);
@@ -167,15 +167,15 @@ async fn a_flush_is_complete_though_the_queue_was_full() {
 
 #[tokio::test(start_paused = true)]
 async fn shutdown_sends_all_that_waits() {
-    let (world, queue) = (world(|_| Act::Take), Queue::new(100));
+    let (world, queue) = (world(|_| Act::Take), RecordQueue::new(100));
     let (handle, task) = world.run(pipeline(&world, &queue).with_schedule(rarely()));
-    queue.push(95);
+    push(&queue, 95);
     assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
     task.await.unwrap();
     assert_eq!(world.totals().exported, 95);
     assert_eq!(world.events(), []);
     // These come after the shutdown.
-    queue.push(5);
+    push(&queue, 5);
     assert_eq!(world.totals().produced, 100);
     assert_eq!(world.dropped(Reason::Shutdown), 5);
     assert_eq!(world.dropped(Reason::QueueFull), 0);
@@ -185,9 +185,9 @@ async fn shutdown_sends_all_that_waits() {
 async fn what_is_left_in_the_queue_at_the_end_is_accounted_for() {
     for (act, expected) in [(Act::Hang, "no answer"), (Act::Setback(None), "busy")] {
         let world = world(move |_| act.clone());
-        let queue = Queue::new(100);
+        let queue = RecordQueue::new(100);
         let (handle, task) = world.run(pipeline(&world, &queue));
-        queue.push(95);
+        push(&queue, 95);
         let began = Instant::now();
         assert_eq!(
             handle.shutdown_async(2 * SECOND).await,
@@ -197,13 +197,13 @@ async fn what_is_left_in_the_queue_at_the_end_is_accounted_for() {
         task.await.unwrap();
         assert_eq!(world.ledger.queued(), 0);
         assert_eq!(world.dropped(Reason::Shutdown), 95);
-        assert_eq!(queue.waiting(), 0, "the queue is closed and empty");
+        assert_eq!(queue.len(), 0, "the queue is closed and empty");
         let events = world.events();
         let Some(Event::Left { items: 95, message }) = events.last() else {
             panic!("{events:?}")
         };
         assert!(message.contains(expected), "{message}");
-        queue.push(1);
+        push(&queue, 1);
         assert_eq!(world.totals().produced, 96);
     }
 }
@@ -212,15 +212,15 @@ async fn what_is_left_in_the_queue_at_the_end_is_accounted_for() {
 async fn with_a_journal_an_outage_costs_no_record() {
     let world = world(|_| Act::Setback(None));
     // The queue has room for what arrives during the time limit of a request.
-    let (queue, memory) = (Queue::new(150), Memory::default());
+    let (queue, memory) = (RecordQueue::new(150), Memory::default());
     let pipeline = pipeline(&world, &queue).with_store(Box::new(memory.clone()));
     let schedule = Schedule::new().with_interval(5 * SECOND);
     let (handle, task) = world.run(pipeline.with_schedule(schedule));
     for _ in 0..3600 {
-        queue.push(12);
+        push(&queue, 12);
         sleep(SECOND).await;
     }
-    assert_eq!(queue.numbers().refused, 0);
+    assert_eq!(queue.counts().refused(), 0);
     // Notifications cause writes to the persistent queue, not attempts to send.
     assert!(world.tries() < 30, "{}", world.tries());
     assert!(memory.kept().requests.len() > 3600);
@@ -237,11 +237,10 @@ async fn with_a_journal_an_outage_costs_no_record() {
 
 #[tokio::test(start_paused = true)]
 async fn a_record_too_large_is_dropped_alone() {
-    let (world, queue) = (world(|_| Act::Take), Queue::new(100));
-    let inflow = Arc::clone(&queue) as Arc<dyn Inflow<u64>>;
-    let feed = RecordFeed::new(inflow, Ranges { too_large: 15 });
+    let (world, queue) = (world(|_| Act::Take), RecordQueue::new(100));
+    let feed = RecordFeed::new(queue.clone(), Ranges { too_large: 15 });
     let (handle, _task) = world.run(world.pipeline_of(feed).with_schedule(rarely()));
-    queue.push(35);
+    push(&queue, 35);
     assert_eq!(
         handle.flush_async(SECOND).await,
         Err(Unfinished::Undelivered)
@@ -299,14 +298,10 @@ async fn check(
 ) {
     let script = acts.clone();
     let world = world(move |nth| script.get(nth).cloned().unwrap_or(Act::Take));
-    let (queue, memory) = (Queue::new(capacity), Memory::default());
-    let inflow = Arc::clone(&queue) as Arc<dyn Inflow<u64>>;
-    let feed = RecordFeed::new(inflow, Ranges { too_large });
+    let (queue, memory) = (RecordQueue::new(capacity), Memory::default());
+    let feed = RecordFeed::new(queue.clone(), Ranges { too_large });
     let schedule = Schedule::new().with_interval(5 * SECOND);
-    let mut pipeline = world
-        .pipeline_of(feed)
-        .with_wake(queue.wake.clone())
-        .with_schedule(schedule);
+    let mut pipeline = world.pipeline_of(feed).with_schedule(schedule);
     if let Some(room) = room {
         memory.kept().room = room;
         pipeline = pipeline.with_store(Box::new(memory.clone()));
@@ -316,7 +311,7 @@ async fn check(
     for step in steps {
         match step {
             Step::Push(count) => {
-                queue.push(count);
+                push(&queue, count);
                 pushed += count;
             }
             Step::Wait(millis) => sleep(Duration::from_millis(millis)).await,
@@ -331,7 +326,7 @@ async fn check(
     let totals = world.totals();
     memory.check();
     assert_eq!(world.ledger.queued(), memory.pending_items());
-    assert_eq!(world.dropped(Reason::QueueFull), queue.numbers().refused);
+    assert_eq!(world.dropped(Reason::QueueFull), queue.counts().refused());
     assert_eq!(world.dropped(Reason::Superseded), 0);
     let events = world.events();
     let is_unaccounted = |event: &Event| matches!(event, Event::Unaccounted { .. });
@@ -344,17 +339,17 @@ async fn check(
 #[test]
 fn the_account_is_even_at_every_moment_concurrently() {
     let ledger = Ledger::new(Signal::Traces, "test", &Target::default());
-    let queue = Queue::new(64);
-    ledger.attach(Arc::clone(&queue) as _);
+    let queue = RecordQueue::new(64);
+    ledger.attach(queue.handle());
     let is_over = AtomicBool::new(false);
     std::thread::scope(|scope| {
         let pushers: Vec<_> = (0..2)
-            .map(|_| scope.spawn(|| (0..20_000).for_each(|_| queue.push(1))))
+            .map(|_| scope.spawn(|| push(&queue, 20_000)))
             .collect();
         scope.spawn(|| {
             let mut taken = Vec::new();
             while !is_over.load(Ordering::Relaxed) {
-                queue.take(10, &mut taken);
+                queue.pop_into(&mut taken, 10);
                 let items = taken.drain(..).count() as u64;
                 ledger.produce(items);
                 ledger.export(items / 2);
@@ -406,11 +401,11 @@ async fn the_queue_is_shown_as_the_conventions_name_it() {
         ..Target::default()
     };
     let ledger = Ledger::new(Signal::Traces, "test", &target);
-    let queue = Queue::new(30);
-    ledger.attach(Arc::clone(&queue) as _);
-    queue.push(35);
+    let queue = RecordQueue::new(30);
+    ledger.attach(queue.handle());
+    push(&queue, 35);
     let mut taken = Vec::new();
-    queue.take(10, &mut taken);
+    queue.pop_into(&mut taken, 10);
     ledger.produce(10);
     let of = |name: &str| shown(&ledger, &format!("otel.sdk.processor.span.{name}"));
     let row = |error: &str, value| (error.to_owned(), value);

@@ -7,7 +7,7 @@ use std::thread;
 use barograph_core::ids;
 use barograph_model::context::{Propagation, TraceContext, TraceFlags, TraceState};
 use barograph_model::span::{SpanLink, SpanRecord};
-use barograph_tracing::trace::{SpanExt, SpanLimits, TraceLayer, give_back};
+use barograph_tracing::trace::{SpanExt, SpanLimits, TraceLayer};
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tracing::{error, info, info_span};
@@ -143,7 +143,7 @@ proptest! {
                 for (record, (kind, number)) in records.iter().zip(round) {
                     prop_assert_eq!(&told(record), &FIRST[*kind][*number as usize]);
                 }
-                give_back(records.into_iter(), 0);
+                queue.recycle(records.into_iter(), 0);
             }
             Ok(())
         })?;
@@ -176,7 +176,7 @@ fn memory_goes_round_between_threads_concurrently() {
             for record in &records {
                 *seen.entry(told(record)).or_insert(0) += 1;
             }
-            give_back(records.into_iter(), 0);
+            queue.recycle(records.into_iter(), 0);
         }
     });
     let mut expected = HashMap::new();

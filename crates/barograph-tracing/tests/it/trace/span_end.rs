@@ -2,11 +2,10 @@
 
 use std::borrow::Cow;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::Arc;
 use std::task::Poll;
 
 use barograph_core::current;
-use barograph_core::queue::Queue;
+use barograph_core::record_queue::{RecordQueue, Room};
 use barograph_model::span::Status;
 use barograph_tracing::trace::TraceLayer;
 use tracing::{Instrument, info, info_span};
@@ -147,13 +146,13 @@ fn spans_that_are_open_at_the_end_go_out_as_they_stand() {
             let inner = info_span!("inner");
             inner.in_scope(|| info!("before"));
             assert_eq!(handle.metrics().live(), 2);
-            assert_eq!(handle.finish_open(), 0);
+            assert_eq!(handle.finish_open(Room::InEvery), 0);
             assert_eq!(handle.metrics().live(), 0);
             // An event after the end is ignored.
             inner.in_scope(|| info!("after"));
             assert!(current::context().is_some());
             drop((entered, inner));
-            assert_eq!(handle.finish_open(), 0);
+            assert_eq!(handle.finish_open(Room::InEvery), 0);
         },
     );
     let (outer, inner) = (named(&spans, "outer"), named(&spans, "inner"));
@@ -169,12 +168,12 @@ fn spans_that_are_open_at_the_end_go_out_as_they_stand() {
 
 #[test]
 fn open_spans_that_nobody_has_room_for_are_counted() {
-    let queue = Arc::new(Queue::new(4));
+    let queue = RecordQueue::new(4);
     let layer = TraceLayer::new(queue.clone());
     let handle = layer.handle();
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
         let open: Vec<_> = (0..10).map(|at| info_span!("open", at)).collect();
-        assert_eq!(handle.finish_open(), 6);
+        assert_eq!(handle.finish_open(Room::InEvery), 6);
         handle.finish_all();
         assert_eq!(handle.metrics().live(), 0);
         drop(open);
@@ -186,7 +185,7 @@ fn open_spans_that_nobody_has_room_for_are_counted() {
 #[test]
 fn ten_thousand_open_spans_go_out_as_the_queue_has_room() {
     const OPEN: usize = 10_000;
-    let queue = Arc::new(Queue::new(2_048));
+    let queue = RecordQueue::new(2_048);
     let layer = TraceLayer::new(queue.clone());
     let handle = layer.handle();
     let mut names = Vec::new();
@@ -194,7 +193,7 @@ fn ten_thousand_open_spans_go_out_as_the_queue_has_room() {
         let open: Vec<_> = (0..OPEN).map(|at| info_span!("open", at)).collect();
         assert_eq!(handle.metrics().live(), OPEN as i64);
         loop {
-            let left = handle.finish_open();
+            let left = handle.finish_open(Room::InEvery);
             let taken = all(&queue);
             names.extend(
                 taken
@@ -219,7 +218,7 @@ fn ten_thousand_open_spans_go_out_as_the_queue_has_room() {
 
 #[test]
 fn a_closed_queue_takes_nothing_more() {
-    let queue = Arc::new(Queue::new(10));
+    let queue = RecordQueue::new(10);
     let layer = TraceLayer::new(queue.clone());
     tracing::subscriber::with_default(tracing_subscriber::registry().with(layer), || {
         let span = info_span!("a");
