@@ -122,17 +122,17 @@ fn a_receiver_that_comes_late_gets_every_span_and_record_once() {
 }
 
 #[test]
-fn what_is_in_the_journal_outlives_a_service_that_is_killed() {
-    let journal = TempDir::with_prefix("barograph-journal-").expect("a directory");
+fn what_is_in_the_persistent_queue_outlives_a_service_that_is_killed() {
+    let queue_dir = TempDir::with_prefix("barograph-persistent-queue-").expect("a directory");
     let mut receiver = Receiver::start();
     receiver.stop();
     let mut variables = variables("kept", &receiver, Transport::Protobuf);
-    let directory = journal.path().display().to_string();
-    variables.insert("BAROGRAPH_PUSH_JOURNAL_DIR", directory);
+    let directory = queue_dir.path().display().to_string();
+    variables.insert("BAROGRAPH_PERSISTENT_QUEUE_DIR", directory);
     let service = Service::events(&variables);
     let mut made = work(&service);
     let is_kept = |signal: &&str| {
-        let files = journal.path().join(signal).read_dir();
+        let files = queue_dir.path().join(signal).read_dir();
         let files = files.into_iter().flatten().flatten();
         let sizes = files.filter_map(|file| Some(file.metadata().ok()?.len()));
         // They must hold more than headers, and keep their size for two seconds.

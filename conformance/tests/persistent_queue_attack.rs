@@ -397,7 +397,7 @@ fn hold_descriptors(limits: &str) -> (f64, usize) {
     let refused = counted(&page, "barograph_accept_errors_total", &[]);
     let account = Account::of(&page);
     assert!(account.is_even(), "{account:?}");
-    for reason in ["corrupt", "journal_full"] {
+    for reason in ["corrupt", "persistent_queue_full"] {
         assert_eq!(account.dropped(reason), 0.0, "{account:?}");
     }
     let came = target.receivers[2].count(" read");

@@ -122,8 +122,8 @@ fuzz_target!(|input: Input<'_>| {
             assert!(partial.rejected <= request.items);
             partial.message
         }
-        Outcome::Setback(setback) => setback.message,
-        Outcome::Refused(refusal) => refusal.message,
+        Outcome::Retryable(setback) => setback.message,
+        Outcome::Permanent(refusal) => refusal.message,
         other => panic!("{other:?}"),
     };
     assert!(message.len() < 2048, "{} bytes", message.len());

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime};
 use arbitrary::Arbitrary;
 use barograph_encode::otlp::{Encoding, Request, RpcStatus, Signal};
 use barograph_export::{
-    Driver, Fate, Feed, Ledger, Outcome, PartialSuccess, Pipeline, Refusal, RetryPolicy, Setback,
+    Driver, Ack, RequestSource, Ledger, Outcome, PartialSuccess, Pipeline, Permanent, RetryPolicy, Retryable,
     Target, Transport,
 };
 use libfuzzer_sys::fuzz_target;
@@ -33,7 +33,7 @@ enum Answer {
 #[derive(Arbitrary, Debug)]
 struct Input {
     answers: VecDeque<Answer>,
-    is_overtaken: bool,
+    is_superseded: bool,
     /// The retry policy. Without one it is the default, with which the receiver must be tried again.
     policy: Option<[(u64, u32); 3]>,
     factor: f64,
@@ -45,11 +45,11 @@ fn duration((seconds, nanos): (u64, u32)) -> Duration {
 
 /// Makes one request with one item per export cycle.
 struct One {
-    is_overtaken: bool,
+    is_superseded: bool,
     is_due: bool,
 }
 
-impl Feed for One {
+impl RequestSource for One {
     fn signal(&self) -> Signal {
         Signal::Metrics
     }
@@ -67,10 +67,10 @@ impl Feed for One {
         })
     }
 
-    fn settle(&mut self, _fate: Fate) {}
+    fn ack(&mut self, _ack: Ack) {}
 
-    fn is_overtaken(&self) -> bool {
-        self.is_overtaken
+    fn is_superseded(&self) -> bool {
+        self.is_superseded
     }
 }
 
@@ -87,7 +87,7 @@ impl Transport for Script {
     ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
         let answer = self.answers.lock().expect("nobody panics").pop_front();
         let setback = |retry_after, may_have_arrived| {
-            Outcome::Setback(Setback {
+            Outcome::Retryable(Retryable {
                 error_type: "503".into(),
                 message: String::new(),
                 retry_after,
@@ -100,7 +100,7 @@ impl Transport for Script {
                 rejected,
                 message: String::new(),
             })),
-            Some(Answer::Refused) => Outcome::Refused(Refusal {
+            Some(Answer::Refused) => Outcome::Permanent(Permanent {
                 error_type: "400".into(),
                 message: String::new(),
             }),
@@ -127,22 +127,22 @@ fuzz_target!(|input: Input| {
     let answers = Arc::new(Mutex::new(input.answers));
     let target = Target::default();
     let ledger = Ledger::new(Signal::Metrics, "otlp", &target);
-    let feed = One {
-        is_overtaken: input.is_overtaken,
+    let source = One {
+        is_superseded: input.is_superseded,
         is_due: false,
     };
     let transport = Script {
         answers: Arc::clone(&answers),
         target,
     };
-    let mut pipeline = Pipeline::new(ledger.clone(), Box::new(feed), Box::new(transport));
+    let mut pipeline = Pipeline::new(ledger.clone(), Box::new(source), Box::new(transport));
     if let Some([first, longest, pause]) = input.policy {
         pipeline = pipeline.with_retry(
             RetryPolicy::new()
-                .with_first(duration(first))
-                .with_longest(duration(longest))
-                .with_longest_pause(duration(pause))
-                .with_factor(input.factor),
+                .with_initial_interval(duration(first))
+                .with_max_interval(duration(longest))
+                .with_max_open(duration(pause))
+                .with_multiplier(input.factor),
         );
     }
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -39,7 +39,7 @@ use barograph::{
     export::{
         RetryPolicy, Schedule,
         client::{Client, ClientConfig, Endpoint, Protocol},
-        journal::JournalConfig,
+        persistent_queue::PersistentQueueConfig,
     },
     histogram, http,
     push::Push,
@@ -90,11 +90,11 @@ async fn serve() -> barograph::Result {
             let timeout = timeout.map_or(REQUEST_TIMEOUT, Duration::from_millis);
             let mut push = push(signal, protocol, endpoint, timeout);
             if let Some(directory) = argument("queue_dir") {
-                let mut config = JournalConfig::new();
+                let mut config = PersistentQueueConfig::new();
                 if let Some(bytes) = argument("queue_bytes") {
                     config = config.with_max_bytes(bytes.parse().expect("a number of bytes"));
                 }
-                push = push.with_journal(Path::new(directory).join(name), config);
+                push = push.with_persistent_queue(Path::new(directory).join(name), config);
             }
             if let Some(records) = argument("queue") {
                 let records = records.parse().expect("`queue` is a number of records");
@@ -152,9 +152,9 @@ fn push(signal: Signal, protocol: &str, endpoint: &str, timeout: Duration) -> Pu
         )
         .with_retry(
             RetryPolicy::new()
-                .with_first(FIRST_PAUSE)
-                .with_longest(LONGEST_PAUSE)
-                .with_longest_pause(LONGEST_PAUSE),
+                .with_initial_interval(FIRST_PAUSE)
+                .with_max_interval(LONGEST_PAUSE)
+                .with_max_open(LONGEST_PAUSE),
         )
 }
 

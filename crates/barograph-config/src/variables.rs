@@ -257,13 +257,13 @@ variables! {
         "http://host:port, https://host:port or unix:/path", "`http://localhost:9411/api/v2/spans`";
     ZIPKIN_TIMEOUT = "OTEL_EXPORTER_ZIPKIN_TIMEOUT",
         "the time limit of one request with all its retries; 0 means none", TIMEOUT, "10000";
-    QUEUE_DIRECTORY = "BAROGRAPH_PUSH_JOURNAL_DIR",
+    QUEUE_DIRECTORY = "BAROGRAPH_PERSISTENT_QUEUE_DIR",
         "the directory of the persistent queues of undelivered requests, which are its directories `metrics`, `traces`, `logs` and `zipkin`",
         "the path of a directory", "no persistent queue";
-    QUEUE_MAX_BYTES = "BAROGRAPH_PUSH_JOURNAL_MAX_BYTES",
+    QUEUE_MAX_BYTES = "BAROGRAPH_PERSISTENT_QUEUE_MAX_BYTES",
         "the maximum number of bytes on disk; beyond it the oldest requests are dropped",
         "a whole number of bytes above 0", "268435456";
-    QUEUE_REQUIRED = "BAROGRAPH_PUSH_JOURNAL_REQUIRED",
+    QUEUE_REQUIRED = "BAROGRAPH_PERSISTENT_QUEUE_REQUIRED",
         "`true`: the start fails if a persistent queue cannot be opened", BOOLEAN, "`false`";
     HTTPS_PROXY = "HTTPS_PROXY", "the proxy for `https` and gRPC, never used for this machine", PROXY, "`https_proxy`";
     HTTPS_PROXY_LOWER = "https_proxy", "the same", PROXY, "no proxy";

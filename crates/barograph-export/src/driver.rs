@@ -11,10 +11,10 @@ use std::time::Duration;
 
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinSet;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::timeout_at;
 
-use crate::moment::{LONGEST, after, part};
-use crate::pipeline::{Hook, Order, OrderKind, Pipeline, Task};
+use crate::moment::{LONGEST, after, now, part};
+use crate::pipeline::{Command, CommandKind, Hook, Pipeline, Task};
 use crate::report::Report;
 
 /// All pipelines of a process, ready to be run.
@@ -29,7 +29,7 @@ pub struct Driver {
     /// The pipelines that `run` has already taken over.
     tasks: Vec<Task>,
     hook: Hook,
-    commands: mpsc::UnboundedReceiver<Command>,
+    commands: mpsc::UnboundedReceiver<HandleCommand>,
     runner: Arc<AtomicU32>,
 }
 
@@ -37,14 +37,14 @@ pub struct Driver {
 /// runtime.
 #[derive(Clone, Debug)]
 pub struct Handle {
-    commands: mpsc::UnboundedSender<Command>,
+    commands: mpsc::UnboundedSender<HandleCommand>,
     /// The id of the process in which the driver runs; 0 before the first run.
     runner: Arc<AtomicU32>,
 }
 
 #[derive(Debug)]
-struct Command {
-    kind: OrderKind,
+struct HandleCommand {
+    kind: CommandKind,
     limit: Duration,
     done: oneshot::Sender<Result<(), Unfinished>>,
 }
@@ -100,10 +100,10 @@ impl Driver {
         self.tasks
             .extend(fresh.map(|pipeline| Task::new(pipeline, Arc::clone(&self.hook))));
         let mut tasks = JoinSet::new();
-        let mut lines = Vec::new();
+        let mut senders = Vec::new();
         for task in &self.tasks {
-            let (orders, receiver) = mpsc::unbounded_channel();
-            lines.push(orders);
+            let (sender, receiver) = mpsc::unbounded_channel();
+            senders.push(sender);
             tasks.spawn(task.run(receiver));
         }
         let mut flushes = JoinSet::new();
@@ -112,11 +112,11 @@ impl Driver {
             while flushes.try_join_next().is_some() {}
             let (kind, limit, done) = match command {
                 Some(command) => (command.kind, command.limit, Some(command.done)),
-                None => (OrderKind::Shutdown, LAST_LIMIT, None),
+                None => (CommandKind::Shutdown, LAST_LIMIT, None),
             };
             let limit = limit.min(LONGEST);
-            let deadline = after(Instant::now(), limit);
-            let all = carry_out(&lines, kind, limit);
+            let deadline = after(now(), limit);
+            let all = send_to_all(&senders, kind, limit);
             let answer = async move {
                 let result = all.await;
                 if let Some(done) = done {
@@ -125,12 +125,12 @@ impl Driver {
                 }
             };
             match kind {
-                OrderKind::Flush => drop(flushes.spawn(answer)),
-                OrderKind::Shutdown => {
+                CommandKind::Flush => drop(flushes.spawn(answer)),
+                CommandKind::Shutdown => {
                     answer.await;
                     // The last export cycle also answers the pending flushes.
-                    let all_told = async { while flushes.join_next().await.is_some() {} };
-                    let _ = timeout_at(deadline, all_told).await;
+                    let all_answered = async { while flushes.join_next().await.is_some() {} };
+                    let _ = timeout_at(deadline.into(), all_answered).await;
                     return;
                 }
             }
@@ -148,25 +148,25 @@ impl fmt::Debug for Driver {
 }
 
 /// Sends a command to every pipeline, and waits for all of them until the limit.
-fn carry_out(
-    lines: &[mpsc::UnboundedSender<Order>],
-    kind: OrderKind,
+fn send_to_all(
+    senders: &[mpsc::UnboundedSender<Command>],
+    kind: CommandKind,
     limit: Duration,
 ) -> impl Future<Output = Result<(), Unfinished>> + Send + use<> {
-    let now = Instant::now();
+    let now = now();
     // The time that is reserved for reporting the result.
     let margin = part(limit, 10).min(MARGIN);
     let deadline = after(now, limit);
     let mut answers = Vec::new();
-    for line in lines {
+    for sender in senders {
         let (done, answer) = oneshot::channel();
-        let order = Order {
+        let command = Command {
             kind,
             deadline: after(now, limit.saturating_sub(margin)),
             done,
         };
         // A pipeline that has ended does not answer.
-        let _ = line.send(order);
+        let _ = sender.send(command);
         answers.push(answer);
     }
     let all = async {
@@ -181,7 +181,7 @@ fn carry_out(
     };
     async move {
         let late = Err(Unfinished::Late { limit });
-        timeout_at(deadline, all).await.unwrap_or(late)
+        timeout_at(deadline.into(), all).await.unwrap_or(late)
     }
 }
 
@@ -192,7 +192,7 @@ impl Handle {
     /// # Errors
     /// [`Unfinished`] if not everything was delivered or written to the persistent queue.
     pub fn flush(&self, limit: Duration) -> Result<(), Unfinished> {
-        wait(self.command(OrderKind::Flush, limit), limit)
+        wait(self.command(CommandKind::Flush, limit), limit)
     }
 
     /// Does the same as [`flush`](Self::flush), without blocking the thread. The future needs no
@@ -201,7 +201,7 @@ impl Handle {
     /// # Errors
     /// The same as those of [`flush`](Self::flush).
     pub async fn flush_async(&self, limit: Duration) -> Result<(), Unfinished> {
-        in_time(self.command(OrderKind::Flush, limit), limit).await
+        in_time(self.command(CommandKind::Flush, limit), limit).await
     }
 
     /// Sends everything a last time and ends the driver. What cannot be sent stays in the persistent
@@ -212,7 +212,7 @@ impl Handle {
     /// The same as those of [`flush`](Self::flush), and [`Unfinished::Ended`] if it was shut down
     /// before.
     pub fn shutdown(&self, limit: Duration) -> Result<(), Unfinished> {
-        wait(self.command(OrderKind::Shutdown, limit), limit)
+        wait(self.command(CommandKind::Shutdown, limit), limit)
     }
 
     /// Does the same as [`shutdown`](Self::shutdown), without blocking the thread. The future needs no
@@ -221,7 +221,7 @@ impl Handle {
     /// # Errors
     /// The same as those of [`shutdown`](Self::shutdown).
     pub async fn shutdown_async(&self, limit: Duration) -> Result<(), Unfinished> {
-        in_time(self.command(OrderKind::Shutdown, limit), limit).await
+        in_time(self.command(CommandKind::Shutdown, limit), limit).await
     }
 
     /// Returns this handle as if the driver ran in that process.
@@ -234,14 +234,14 @@ impl Handle {
     /// Sends the command at once. The returned future waits for its result.
     fn command(
         &self,
-        kind: OrderKind,
+        kind: CommandKind,
         limit: Duration,
     ) -> impl Future<Output = Result<(), Unfinished>> + Send + use<> {
         let (done, answer) = oneshot::channel();
         let runner = self.runner.load(Ordering::Relaxed);
         // A fork does not copy the driver's thread.
         let is_elsewhere = runner != 0 && runner != std::process::id();
-        let command = Command { kind, limit, done };
+        let command = HandleCommand { kind, limit, done };
         let is_sent = !is_elsewhere && self.commands.send(command).is_ok();
         async move {
             if !is_sent {

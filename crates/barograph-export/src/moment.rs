@@ -1,14 +1,20 @@
-//! Arithmetic on times that cannot panic.
+//! The clock, and arithmetic on times that cannot panic.
 //!
 //! `Instant + Duration` panics when the clock cannot represent the sum. Durations come from
 //! configuration and from receivers, so each is limited where it enters, and added here.
 
 use std::time::Duration;
 
-use tokio::time::Instant;
+pub(super) use std::time::Instant;
 
 /// The longest duration that is used as given: a year.
 pub(super) const LONGEST: Duration = Duration::from_secs(365 * 24 * 3600);
+
+/// Returns the current time of tokio's clock, which tests can pause. `Instant::now` and
+/// `Instant::elapsed` would ignore that.
+pub(super) fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
 
 /// Returns the moment this long after another one, at most [`LONGEST`] after it.
 pub(super) fn after(moment: Instant, wait: Duration) -> Instant {
@@ -25,8 +31,8 @@ pub(super) fn part(duration: Duration, n: u32) -> Duration {
 mod tests {
     use super::*;
 
-    #[tokio::test(start_paused = true)]
-    async fn a_moment_is_at_most_a_year_after_another() {
+    #[test]
+    fn a_moment_is_at_most_a_year_after_another() {
         let now = Instant::now();
         assert_eq!(after(now, Duration::ZERO), now);
         assert_eq!(after(now, LONGEST), now + LONGEST);

@@ -10,9 +10,9 @@ pub enum Outcome {
     /// The receiver accepted the request, or part of it. It is never sent again.
     Delivered(Option<PartialSuccess>),
     /// A retryable failure: the attempt failed, and a later one may succeed.
-    Setback(Setback),
+    Retryable(Retryable),
     /// A permanent failure: the request must not be sent again.
-    Refused(Refusal),
+    Permanent(Permanent),
 }
 
 /// The answer of a receiver that accepted a request but rejected some of its items, or only warns.
@@ -26,7 +26,7 @@ pub struct PartialSuccess {
 
 /// The details of a retryable failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Setback {
+pub struct Retryable {
     /// The code or kind for `error.type`, one of few values: `503`, `UNAVAILABLE`, `timeout`,
     /// `connect`.
     pub error_type: Cow<'static, str>,
@@ -40,14 +40,14 @@ pub struct Setback {
 
 /// The details of a permanent failure.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refusal {
+pub struct Permanent {
     /// The code or kind for `error.type`, one of few values.
     pub error_type: Cow<'static, str>,
     /// A message for people: without secrets, bounded, with control characters escaped.
     pub message: String,
 }
 
-impl Refusal {
+impl Permanent {
     /// The `error_type` of a request that exceeds the maximum size and was not sent.
     pub const TOO_LARGE: &'static str = "too_large";
 }

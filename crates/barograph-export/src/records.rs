@@ -7,21 +7,21 @@ use barograph_core::record_queue::{QueueHandle, RecordQueue};
 use barograph_model::log::LogRecord;
 use barograph_model::span::SpanRecord;
 
-use crate::feed::{Fate, Feed, Oversized};
+use crate::request_source::{Ack, Oversized, RequestSource};
 use barograph_encode::otlp::{Request, Signal, WriteRecords, Written};
 
 /// Builds requests from spans.
-pub type SpanFeed = RecordFeed<SpanRecord>;
+pub type SpanSource = RecordSource<SpanRecord>;
 
 /// Builds requests from log records.
-pub type LogFeed = RecordFeed<LogRecord>;
+pub type LogSource = RecordSource<LogRecord>;
 
 /// Builds requests from the records in a queue, in the order in which they arrived.
 ///
 /// An export cycle takes everything that is in the queue when it begins, one request at a time, and
 /// takes nothing while a request is in flight. So memory is bounded by the queue and one request;
 /// while the receiver is unavailable, the queue is what refuses new records.
-pub struct RecordFeed<T> {
+pub struct RecordSource<T> {
     queue: RecordQueue<T>,
     writer: Box<dyn WriteRecords<T>>,
     /// Records that were taken out of the queue and are not in a request yet.
@@ -36,10 +36,10 @@ pub struct RecordFeed<T> {
     is_undone: bool,
 }
 
-impl<T: Send + 'static> RecordFeed<T> {
-    /// Creates a feed for this queue, which must have no other consumer.
+impl<T: Send + 'static> RecordSource<T> {
+    /// Creates a source for this queue, which must have no other consumer.
     pub fn new(queue: RecordQueue<T>, writer: impl WriteRecords<T> + 'static) -> Self {
-        RecordFeed {
+        RecordSource {
             queue,
             writer: Box::new(writer),
             batch: Vec::new(),
@@ -73,7 +73,7 @@ impl<T: Send + 'static> RecordFeed<T> {
     }
 }
 
-impl<T: Send + 'static> Feed for RecordFeed<T> {
+impl<T: Send + 'static> RequestSource for RecordSource<T> {
     fn signal(&self) -> Signal {
         self.writer.signal()
     }
@@ -104,14 +104,14 @@ impl<T: Send + 'static> Feed for RecordFeed<T> {
         self.given.clone()
     }
 
-    fn settle(&mut self, fate: Fate) {
-        match fate {
-            Fate::Settled => self.given = None,
-            Fate::Undone => self.is_undone = self.given.is_some(),
+    fn ack(&mut self, ack: Ack) {
+        match ack {
+            Ack::Done => self.given = None,
+            Ack::Undelivered => self.is_undone = self.given.is_some(),
         }
     }
 
-    fn is_overtaken(&self) -> bool {
+    fn is_superseded(&self) -> bool {
         false
     }
 
@@ -132,9 +132,9 @@ impl<T: Send + 'static> Feed for RecordFeed<T> {
 const LOOKS: u32 = 20;
 const A_MOMENT: Duration = Duration::from_millis(1);
 
-impl<T> fmt::Debug for RecordFeed<T> {
+impl<T> fmt::Debug for RecordSource<T> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("RecordFeed")
+        f.debug_struct("RecordSource")
             .field("signal", &self.writer.signal())
             .field("taken", &self.taken)
             .finish_non_exhaustive()

@@ -29,14 +29,14 @@ pub struct Report {
 #[non_exhaustive]
 pub enum Event {
     /// The receiver cannot be reached, or asks clients to wait.
-    Away {
+    Unavailable {
         /// The reason why the last attempt failed.
         message: String,
         /// The longest time between two attempts.
         longest_pause: Duration,
     },
     /// The receiver answers requests again.
-    Back {
+    Recovered {
         /// The duration of the outage.
         outage: Duration,
         /// The number of items that were lost, or superseded by newer ones, during the outage.
@@ -91,7 +91,7 @@ pub enum Event {
         items: u64,
     },
     /// The persistent queue is full, and requests that are not delivered are lost.
-    JournalFull,
+    PersistentQueueFull,
     /// The persistent queue cannot be opened, read or written at present. Its contents stay there, new
     /// requests wait in memory, and the operation is retried.
     PersistentQueueFailed {
@@ -132,7 +132,7 @@ impl Event {
     pub fn is_good(&self) -> bool {
         matches!(
             self,
-            Event::Back { .. } | Event::PersistentQueueUsable { .. }
+            Event::Recovered { .. } | Event::PersistentQueueUsable { .. }
         )
     }
 }
@@ -145,14 +145,14 @@ impl fmt::Display for Report {
             counted(count, one, many)
         };
         match &self.event {
-            Event::Away {
+            Event::Unavailable {
                 message,
                 longest_pause,
             } => write!(
                 f,
                 "{signal} do not reach {url}: {message}; tried again at least every {longest_pause:?}"
             ),
-            Event::Back { outage, dropped } => write!(
+            Event::Recovered { outage, dropped } => write!(
                 f,
                 "{signal} reach {url} again after {} s; {} dropped meanwhile",
                 outage.as_secs(),
@@ -193,7 +193,7 @@ impl fmt::Display for Report {
                 "{} for {url} dropped: the queue was full",
                 counted(*items)
             ),
-            Event::JournalFull => write!(
+            Event::PersistentQueueFull => write!(
                 f,
                 "{signal} for {url} that are not delivered are dropped: the persistent queue is full"
             ),
@@ -257,7 +257,7 @@ mod tests {
             report.to_string()
         };
         assert_eq!(
-            report(Event::Away {
+            report(Event::Unavailable {
                 message: "connection refused".into(),
                 longest_pause: Duration::from_secs(300)
             }),
@@ -265,7 +265,7 @@ mod tests {
              every 300s"
         );
         assert_eq!(
-            report(Event::Back {
+            report(Event::Recovered {
                 outage: Duration::from_millis(90_400),
                 dropped: 7
             }),
@@ -303,11 +303,11 @@ mod tests {
     }
 
     #[test]
-    fn what_is_one_is_told_of_as_one() {
-        let told = |signal, count| {
+    fn a_count_of_one_is_in_the_singular() {
+        let reported = |signal, count| {
             let message = String::from("busy");
             [
-                Event::Back {
+                Event::Recovered {
                     outage: Duration::from_secs(1),
                     dropped: count,
                 },
@@ -352,7 +352,7 @@ mod tests {
             (Signal::Logs, "1 log record ", "2 log records "),
         ] {
             for (count, expected) in [(1, one), (2, many)] {
-                for text in told(signal, count) {
+                for text in reported(signal, count) {
                     let text = text.replace(':', " ");
                     assert!(text.contains(expected), "{text}");
                     assert!(!text.contains("were dropped"), "{text}");

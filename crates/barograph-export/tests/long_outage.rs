@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use barograph_encode::otlp::{MetricReader, Request, Signal, Temporalities};
 use barograph_export::{
-    Driver, Ledger, Outcome, Pipeline, Reason, Schedule, Setback, Target, Transport,
+    Driver, Ledger, Outcome, Pipeline, Reason, Retryable, Schedule, Target, Transport,
 };
 use barograph_model::descriptor::{Descriptor, Kind};
 use barograph_model::label::PackedLabels;
@@ -83,7 +83,7 @@ impl FamilyView for Series {
 struct Nobody {
     target: Target,
     may_have_arrived: bool,
-    tries: Arc<AtomicUsize>,
+    attempts: Arc<AtomicUsize>,
 }
 
 impl Transport for Nobody {
@@ -91,10 +91,10 @@ impl Transport for Nobody {
         &'a mut self,
         _request: &'a Request,
     ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
-        self.tries.fetch_add(1, Relaxed);
+        self.attempts.fetch_add(1, Relaxed);
         let may_have_arrived = self.may_have_arrived;
         Box::pin(async move {
-            Outcome::Setback(Setback {
+            Outcome::Retryable(Retryable {
                 error_type: "connect".into(),
                 message: "nobody is there".to_owned(),
                 retry_after: None,
@@ -112,7 +112,7 @@ const DAY: Duration = Duration::from_secs(24 * 3600);
 
 #[tokio::test(start_paused = true)]
 async fn a_year_without_a_receiver_takes_no_more_than_a_day() {
-    let tries = Arc::new(AtomicUsize::new(0));
+    let attempts = Arc::new(AtomicUsize::new(0));
     let readers = [
         ("sums", Temporalities::CUMULATIVE, true),
         ("differences", Temporalities::DELTA, false),
@@ -127,18 +127,18 @@ async fn a_year_without_a_receiver_takes_no_more_than_a_day() {
             let target = Target::default();
             let ledger = Ledger::new(Signal::Metrics, name, &target);
             ledgers.push(ledger.clone());
-            let feed = MetricReader::new(&Resource::new(), [Arc::clone(&source)])
+            let source = MetricReader::new(&Resource::new(), [Arc::clone(&source)])
                 .with_temporalities(temporalities);
-            let tries = Arc::clone(&tries);
+            let attempts = Arc::clone(&attempts);
             let transport = Nobody {
                 target,
                 may_have_arrived,
-                tries,
+                attempts,
             };
             // Export cycles that are rare enough for a year to pass quickly. With one every minute,
             // there is an attempt every five minutes.
             let schedule = Schedule::new().with_interval(Duration::from_secs(900));
-            Pipeline::new(ledger, Box::new(feed), Box::new(transport)).with_schedule(schedule)
+            Pipeline::new(ledger, Box::new(source), Box::new(transport)).with_schedule(schedule)
         })
         .collect();
     let (mut driver, handle) = Driver::new(pipelines);
@@ -156,9 +156,9 @@ async fn a_year_without_a_receiver_takes_no_more_than_a_day() {
         "a peak {peak} bytes higher than that of the first day"
     );
     // One attempt for each cycle of each of the three pipelines.
-    let tries = tries.load(Relaxed);
+    let attempts = attempts.load(Relaxed);
     let expected = 3 * 365 * 24 * 4;
-    assert!(tries.abs_diff(expected) < 200, "{tries} tries");
+    assert!(attempts.abs_diff(expected) < 200, "{attempts} attempts");
     for ledger in &ledgers {
         let totals = ledger.snapshot();
         assert_eq!(ledger.queued(), SERIES, "{}", ledger.reader());

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use barograph_encode::otlp::{Encoding, Request, Signal};
 use barograph_export::Totals;
-use barograph_export::journal::{
-    AppendError, Count, Journal, JournalConfig, Lost, SyncPolicy, WhenFull,
+use barograph_export::persistent_queue::{
+    AppendError, Count, Lost, PersistentQueue, PersistentQueueConfig, SyncPolicy, WhenFull,
 };
 
 fn request(number: u64) -> Request {
@@ -49,9 +49,9 @@ fn totals(produced: u64, exported: u64) -> Totals {
     }
 }
 
-fn config() -> JournalConfig {
+fn config() -> PersistentQueueConfig {
     // Segments of 128 KiB, so that several exist at a time.
-    let config = JournalConfig::new().with_max_bytes(1 << 20);
+    let config = PersistentQueueConfig::new().with_max_bytes(1 << 20);
     config.with_sync(SyncPolicy::Every(Duration::MAX))
 }
 
@@ -71,7 +71,7 @@ fn directory() -> Option<std::ffi::OsString> {
     std::env::var_os(DIRECTORY)
 }
 
-const DIRECTORY: &str = "BAROGRAPH_TEST_JOURNAL";
+const DIRECTORY: &str = "BAROGRAPH_TEST_PERSISTENT_QUEUE";
 
 /// A child process that is killed on drop.
 struct Running(Child);
@@ -87,26 +87,26 @@ impl Drop for Running {
 #[test]
 fn a_writer_that_never_ends() {
     let Some(directory) = directory() else { return };
-    let mut journal = Journal::open(directory, config()).unwrap();
+    let mut queue = PersistentQueue::open(directory, config()).unwrap();
     let Totals {
         produced: mut appended,
         mut exported,
         ..
-    } = journal.totals();
+    } = queue.totals();
     // The totals give the number of exported requests; the others are pending.
-    appended = appended.max(exported + journal.pending_requests());
+    appended = appended.max(exported + queue.pending_requests());
     loop {
         appended += 1;
-        journal.append(&request(appended)).unwrap();
+        queue.append(&request(appended)).unwrap();
         println!("appended {appended}");
         // Alternately falls behind and catches up, so that segments are added and removed.
         let behind = if appended / 200 % 2 == 0 { 40 } else { 5 };
-        while journal.pending_requests() > behind {
-            let oldest = journal.oldest().unwrap().unwrap();
+        while queue.pending_requests() > behind {
+            let oldest = queue.oldest().unwrap().unwrap();
             exported += 1;
             assert_eq!(oldest, request(exported));
-            journal.remove_oldest();
-            journal.set_totals(&totals(appended, exported)).unwrap();
+            queue.remove_oldest();
+            queue.set_totals(&totals(appended, exported)).unwrap();
             println!("exported {exported}");
         }
     }
@@ -140,39 +140,39 @@ fn kill_9_loses_nothing_that_was_written() {
         let appended: u64 = last("appended ").unwrap();
         let exported: u64 = last("exported ").unwrap_or(0);
 
-        let mut journal = Journal::open(directory.path(), config()).unwrap();
-        let lost = journal.lost();
+        let mut queue = PersistentQueue::open(directory.path(), config()).unwrap();
+        let lost = queue.lost();
         torn += lost.torn.records;
         assert!(lost.torn.records <= 1, "{lost:?}");
         assert_eq!(
             (lost.corrupt, lost.unreadable),
             (Count::default(), Count::default())
         );
-        let kept = journal.totals().exported;
+        let kept = queue.totals().exported;
         // At most one step was done after the last one printed.
         assert!(
             (exported..=exported + 1).contains(&kept),
             "{exported} {kept}"
         );
-        let first = number(&journal.oldest().unwrap().unwrap());
+        let first = number(&queue.oldest().unwrap().unwrap());
         assert_eq!(first, kept + 1, "the place goes with the sums");
-        let last = kept + journal.pending_requests();
+        let last = kept + queue.pending_requests();
         assert!(
             (appended..=appended + 1).contains(&last),
             "{appended} {last}"
         );
         // The delivered and the pending items are all that were appended.
         assert_eq!(
-            all_items(1..=kept) + journal.pending_items(),
+            all_items(1..=kept) + queue.pending_items(),
             all_items(1..=last)
         );
         if round == 23 {
             for expected in first..=last {
-                assert_eq!(journal.oldest().unwrap(), Some(request(expected)));
-                journal.remove_oldest();
+                assert_eq!(queue.oldest().unwrap(), Some(request(expected)));
+                queue.remove_oldest();
             }
-            assert_eq!(journal.oldest().unwrap(), None);
-            assert_eq!(journal.lost(), lost);
+            assert_eq!(queue.oldest().unwrap(), None);
+            assert_eq!(queue.lost(), lost);
         }
     }
     // A kill hardly ever interrupts a single write; it would be no error if it did.
@@ -183,8 +183,8 @@ fn kill_9_loses_nothing_that_was_written() {
 #[test]
 fn a_writer_on_a_disk_that_is_full() {
     let Some(directory) = directory() else { return };
-    let config = JournalConfig::new().with_when_full(WhenFull::RefuseNewest);
-    let mut journal = Journal::open(&directory, config.clone()).unwrap();
+    let config = PersistentQueueConfig::new().with_when_full(WhenFull::RefuseNewest);
+    let mut queue = PersistentQueue::open(&directory, config.clone()).unwrap();
     let mut appended = 0;
     let full = |error: AppendError| {
         let AppendError::Io { source } = error else {
@@ -194,7 +194,7 @@ fn a_writer_on_a_disk_that_is_full() {
         assert!(kinds.contains(&source.kind()), "{source}");
     };
     loop {
-        match journal.append(&request(appended + 1)) {
+        match queue.append(&request(appended + 1)) {
             Ok(()) => appended += 1,
             Err(error) => break full(error),
         }
@@ -202,30 +202,30 @@ fn a_writer_on_a_disk_that_is_full() {
     assert!(appended > 50, "{appended}");
     for _ in 0..3 {
         // More than the remaining space: a part of it can be written, and must be removed again.
-        full(journal.append(&request(2)).unwrap_err());
+        full(queue.append(&request(2)).unwrap_err());
     }
     let files = std::fs::read_dir(&directory).unwrap();
     let files: u64 = files
         .map(|file| file.unwrap().metadata().unwrap().len())
         .sum();
-    assert_eq!(journal.taken_bytes(), files, "no part of a record is left");
-    assert_eq!(journal.pending_items(), all_items(1..=appended));
+    assert_eq!(queue.taken_bytes(), files, "no part of a record is left");
+    assert_eq!(queue.pending_items(), all_items(1..=appended));
     // On the full disk the queue can be read, and deliveries can be recorded.
-    assert_eq!(journal.oldest().unwrap(), Some(request(1)));
-    journal.remove_oldest();
-    journal.set_totals(&totals(appended, 1)).unwrap();
-    drop(journal);
-    let mut journal = Journal::open(&directory, config).unwrap();
-    assert_eq!(journal.lost(), Lost::default());
-    assert_eq!(journal.totals(), totals(appended, 1));
+    assert_eq!(queue.oldest().unwrap(), Some(request(1)));
+    queue.remove_oldest();
+    queue.set_totals(&totals(appended, 1)).unwrap();
+    drop(queue);
+    let mut queue = PersistentQueue::open(&directory, config).unwrap();
+    assert_eq!(queue.lost(), Lost::default());
+    assert_eq!(queue.totals(), totals(appended, 1));
     for number in 2..=appended {
-        assert_eq!(journal.oldest().unwrap(), Some(request(number)));
-        journal.remove_oldest();
+        assert_eq!(queue.oldest().unwrap(), Some(request(number)));
+        queue.remove_oldest();
     }
-    assert_eq!(journal.oldest().unwrap(), None);
+    assert_eq!(queue.oldest().unwrap(), None);
     // Delivered requests are removed, so space is available again.
-    journal.sync().unwrap();
-    journal.append(&request(2)).unwrap();
+    queue.sync().unwrap();
+    queue.append(&request(2)).unwrap();
     println!("all is well");
 }
 
@@ -241,7 +241,7 @@ fn a_disk_that_is_full_is_an_answer() {
 fn a_process_without_a_descriptor_left() {
     let Some(directory) = directory() else { return };
     let config = config().with_when_full(WhenFull::RefuseNewest);
-    let mut journal = Journal::open(&directory, config.clone()).unwrap();
+    let mut queue = PersistentQueue::open(&directory, config.clone()).unwrap();
     let hold_all = || {
         let mut held = Vec::new();
         while let Ok(file) = std::fs::File::open("/dev/null") {
@@ -255,26 +255,26 @@ fn a_process_without_a_descriptor_left() {
         assert_eq!(source.unwrap().raw_os_error(), Some(libc::EMFILE));
     };
     for number in 1..=20 {
-        journal.append(&request(number)).unwrap();
+        queue.append(&request(number)).unwrap();
     }
     let held = hold_all();
     // Writing continues: a segment is closed before the next one is opened.
     for number in 21..=40 {
-        journal.append(&request(number)).unwrap();
+        queue.append(&request(number)).unwrap();
     }
     for _ in 0..3 {
-        is_out(&journal.oldest().unwrap_err());
+        is_out(&queue.oldest().unwrap_err());
     }
-    is_out(&Journal::open(directory, config).unwrap_err());
-    assert_eq!(journal.pending_items(), all_items(1..=40));
-    assert_eq!(journal.lost(), Lost::default());
+    is_out(&PersistentQueue::open(directory, config).unwrap_err());
+    assert_eq!(queue.pending_items(), all_items(1..=40));
+    assert_eq!(queue.lost(), Lost::default());
     drop(held);
     for number in 1..=40 {
-        assert_eq!(journal.oldest().unwrap(), Some(request(number)));
-        journal.remove_oldest();
+        assert_eq!(queue.oldest().unwrap(), Some(request(number)));
+        queue.remove_oldest();
     }
-    assert_eq!(journal.oldest().unwrap(), None);
-    assert_eq!(journal.lost(), Lost::default());
+    assert_eq!(queue.oldest().unwrap(), None);
+    assert_eq!(queue.lost(), Lost::default());
     println!("all is well");
 }
 

@@ -53,7 +53,7 @@ use crate::telemetry::{Flush, Telemetry};
 /// An invalid value is ignored, with a warning: through `tracing` with the target `barograph`, or on
 /// stderr where no subscriber prints it. Empty and blank values count as unset; values that are not
 /// UTF-8 or longer than 32 KiB are invalid. No variable keeps a service from starting, except
-/// `BAROGRAPH_PUSH_JOURNAL_REQUIRED`, which asks for that.
+/// `BAROGRAPH_PERSISTENT_QUEUE_REQUIRED`, which asks for that.
 ///
 /// A port that is taken does not keep a service from starting either: one warning is logged, and the
 /// port is tried every second until it is free. Of two processes on one machine the second one has no
@@ -301,7 +301,8 @@ impl Builder {
     }
 
     /// Enables tail sampling: exports unsampled traces that failed, were slow or have an exemplar,
-    /// within this budget, unless `BAROGRAPH_TAIL_SAMPLING_TRACES_PER_SECOND` sets another. Off by default.
+    /// within this budget, unless `BAROGRAPH_TAIL_SAMPLING_TRACES_PER_SECOND` sets another. Off by
+    /// default.
     pub fn with_tail_sampling(mut self, keep: TailSampling) -> Self {
         self.heard.keep = Some(keep);
         self
@@ -344,7 +345,8 @@ impl Builder {
 
     /// Sets no panic hook. By default one is set where panics end the process at once, which is with
     /// `panic = "abort"`: after the previous hook, it ends open spans with their current state and
-    /// exports queued telemetry, for a second at most. Where panics unwind, none is needed and none is set.
+    /// exports queued telemetry, for a second at most. Where panics unwind, none is needed and none is
+    /// set.
     pub fn without_panic_hook(mut self) -> Self {
         self.panic_hook = Part::Off;
         self
@@ -383,8 +385,8 @@ impl Builder {
     }
 
     /// Makes [`start`](Self::start) fail if a persistent queue cannot be opened, unless
-    /// `BAROGRAPH_PUSH_JOURNAL_REQUIRED` says otherwise. By default telemetry starts without it, and
-    /// opens it later: see [`Push::with_journal`].
+    /// `BAROGRAPH_PERSISTENT_QUEUE_REQUIRED` says otherwise. By default telemetry starts without it,
+    /// and opens it later: see [`Push::with_persistent_queue`].
     #[cfg(feature = "otlp")]
     pub fn with_required_persistent_queues(mut self) -> Self {
         self.pushes.need_persistent_queues(Need::Required);

@@ -5,7 +5,7 @@ use std::io::{self, Write as _};
 use std::pin::Pin;
 
 use barograph_encode::otlp::{Request, Signal};
-use barograph_export::{Outcome, Refusal, Target, Transport};
+use barograph_export::{Outcome, Permanent, Target, Transport};
 use tokio::task::spawn_blocking;
 
 /// A transport that prints on stdout.
@@ -45,7 +45,7 @@ impl Transport for Console {
                 Err(error) => error.to_string(),
             };
             // A closed stdout does not come back, so the failure is permanent.
-            Outcome::Refused(Refusal {
+            Outcome::Permanent(Permanent {
                 error_type: "stdout".into(),
                 message: error,
             })

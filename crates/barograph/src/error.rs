@@ -9,7 +9,7 @@ use barograph_config::variables::{HOST, PORT};
 use barograph_core::spec::RegisterError;
 use barograph_core::stats::LabelsRefused;
 #[cfg(feature = "otlp")]
-use barograph_export::journal::JournalError;
+use barograph_export::persistent_queue::PersistentQueueError;
 use barograph_model::name::InvalidLabel;
 
 /// The return type of `main`: nothing, or an [`Error`] that prints as a sentence.
@@ -140,9 +140,9 @@ pub enum StartError {
     },
     /// The persistent queue of undelivered telemetry cannot be used.
     #[cfg(feature = "otlp")]
-    Journal {
+    PersistentQueue {
         /// The cause.
-        source: JournalError,
+        source: PersistentQueueError,
     },
     /// The thread that exports could not be created.
     Push {
@@ -171,7 +171,7 @@ impl fmt::Display for StartError {
                 write!(f, "cannot push to {endpoint:?}, expected {expected}")
             }
             #[cfg(feature = "otlp")]
-            StartError::Journal { .. } => f.write_str("cannot open the persistent queue"),
+            StartError::PersistentQueue { .. } => f.write_str("cannot open the persistent queue"),
             StartError::Push { .. } => f.write_str("cannot start the export thread"),
         }
     }
@@ -190,7 +190,7 @@ impl StdError for StartError {
             #[cfg(feature = "otlp")]
             StartError::Endpoint { .. } => None,
             #[cfg(feature = "otlp")]
-            StartError::Journal { source } => Some(source),
+            StartError::PersistentQueue { source } => Some(source),
             StartError::Listen { source, .. }
             | StartError::Thread { source }
             | StartError::Push { source } => Some(source),

@@ -112,7 +112,7 @@ fn client(signal: Signal, config: ClientConfig, notices: &mut Vec<Notice>) -> Op
 fn with_persistent_queue(push: Push, config: &PushConfig, name: &str) -> Push {
     let queue = &config.persistent_queue;
     match &queue.directory {
-        Some(directory) => push.with_journal(directory.join(name), queue.config.clone()),
+        Some(directory) => push.with_persistent_queue(directory.join(name), queue.config.clone()),
         None => push,
     }
 }

@@ -13,8 +13,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use barograph::encode::otlp::Request;
-use barograph::export::journal::{Journal, JournalConfig};
-use barograph::export::{Outcome, RetryPolicy, Schedule, Setback, Target, Transport};
+use barograph::export::persistent_queue::{PersistentQueue, PersistentQueueConfig};
+use barograph::export::{Outcome, RetryPolicy, Retryable, Schedule, Target, Transport};
 use barograph::push::Push;
 use barograph::registry::Registry;
 use barograph::{Builder, StartError, Telemetry};
@@ -56,7 +56,7 @@ impl Transport for Receiver {
                 *self.taken.lock().unwrap() += request.items;
                 Outcome::Delivered(None)
             }
-            false => Outcome::Setback(Setback {
+            false => Outcome::Retryable(Retryable {
                 error_type: "connect".into(),
                 message: "nobody is there".into(),
                 retry_after: None,
@@ -87,12 +87,12 @@ fn often(push: Push, queue: PathBuf) -> Push {
         .with_timeout(milliseconds(1000))
         .with_request_timeout(milliseconds(200));
     let retry = RetryPolicy::new()
-        .with_first(milliseconds(5))
-        .with_longest(milliseconds(5))
-        .with_longest_pause(milliseconds(50));
+        .with_initial_interval(milliseconds(5))
+        .with_max_interval(milliseconds(5))
+        .with_max_open(milliseconds(50));
     push.with_schedule(schedule)
         .with_retry(retry)
-        .with_journal(queue, JournalConfig::new())
+        .with_persistent_queue(queue, PersistentQueueConfig::new())
 }
 
 /// The statistics of one signal on the page.
@@ -123,7 +123,7 @@ impl Account {
                 .map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())
                 .sum()
         };
-        let by_queue = ["corrupt", "journal_full"].map(|reason| {
+        let by_queue = ["corrupt", "persistent_queue_full"].map(|reason| {
             sum(
                 "barograph_push_dropped_total",
                 &format!("reason=\"{reason}\""),
@@ -163,7 +163,7 @@ fn place() -> Option<PathBuf> {
 }
 
 /// Returns paths that no process can use, and a persistent queue that this process has open.
-fn unusable(place: &Path) -> (Vec<PathBuf>, Journal) {
+fn unusable(place: &Path) -> (Vec<PathBuf>, PersistentQueue) {
     let file = place.join("file");
     fs::write(&file, b"somebody else's").unwrap();
     let lock = place.join("lock-is-a-directory");
@@ -181,7 +181,7 @@ fn unusable(place: &Path) -> (Vec<PathBuf>, Journal) {
     fs::create_dir(&link).unwrap();
     std::os::unix::fs::symlink(&file, link.join("state")).unwrap();
     let locked = place.join("locked");
-    let other = Journal::open(&locked, JournalConfig::new()).unwrap();
+    let other = PersistentQueue::open(&locked, PersistentQueueConfig::new()).unwrap();
     let all = [
         file.join("below"),
         file,
@@ -232,7 +232,7 @@ fn a_persistent_queue_that_is_required_has_to_open() {
         let push = often(Push::metrics("m", receiver), directory.to_owned());
         builder(&Registry::new())
             .with_environment(move |name| match name {
-                "BAROGRAPH_PUSH_JOURNAL_REQUIRED" => required.map(str::to_owned),
+                "BAROGRAPH_PERSISTENT_QUEUE_REQUIRED" => required.map(str::to_owned),
                 _ => None,
             })
             .with_push(push)
@@ -241,7 +241,10 @@ fn a_persistent_queue_that_is_required_has_to_open() {
         let by_program = asked(None, &directory).with_required_persistent_queues();
         for builder in [by_program, asked(Some("true"), &directory)] {
             let error = builder.start().unwrap_err();
-            assert!(matches!(error, StartError::Journal { .. }), "{error:?}");
+            assert!(
+                matches!(error, StartError::PersistentQueue { .. }),
+                "{error:?}"
+            );
             let named = directory.to_str().unwrap();
             assert!(format!("{error:?}").contains(named), "{error:?}");
         }

@@ -231,7 +231,7 @@ fn quiet() -> Builder {
 
 /// Variables for which any value is valid, or any text is a name or a path.
 const FREE: [&str; 20] = [
-    "BAROGRAPH_PUSH_JOURNAL_DIR",
+    "BAROGRAPH_PERSISTENT_QUEUE_DIR",
     "NO_COLOR",
     "NO_PROXY",
     "OTEL_EXPORTER_OTLP_CERTIFICATE",

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use barograph_encode::otlp::Temporalities;
 use barograph_export::client::{ClientConfig, Endpoint, Protocol, ProxyConfig};
-use barograph_export::journal::JournalConfig;
+use barograph_export::persistent_queue::PersistentQueueConfig;
 
 use crate::environment::Environment;
 use crate::variables::{
@@ -35,7 +35,7 @@ pub struct PushConfig {
     /// The proxies for connections to receivers.
     pub proxy: ProxyConfig,
     /// The persistent queues of undelivered requests.
-    pub persistent_queue: PersistentQueueConfig,
+    pub persistent_queue: PersistentQueueOptions,
     /// The Zipkin exporter.
     pub zipkin: ZipkinConfig,
 }
@@ -52,11 +52,11 @@ pub struct ZipkinConfig {
 /// The configuration of the persistent queues. Specific to barograph: OpenTelemetry has no variables
 /// for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PersistentQueueConfig {
+pub struct PersistentQueueOptions {
     /// The directory above those of the queues; None means no persistent queue.
     pub directory: Option<PathBuf>,
     /// The configuration of each queue.
-    pub config: JournalConfig,
+    pub config: PersistentQueueConfig,
     /// True if telemetry must not start without them.
     pub is_required: Option<bool>,
 }
@@ -77,22 +77,22 @@ impl PushConfig {
             metric_timeout: environment.timeout(&METRIC_TIMEOUT),
             temporalities: temporalities.unwrap_or_default(),
             proxy: proxy::read(environment),
-            persistent_queue: PersistentQueueConfig::read(environment),
+            persistent_queue: PersistentQueueOptions::read(environment),
             zipkin: ZipkinConfig::read(environment),
         }
     }
 }
 
-impl PersistentQueueConfig {
+impl PersistentQueueOptions {
     fn read(environment: &mut Environment<'_>) -> Self {
-        let mut config = JournalConfig::new();
+        let mut config = PersistentQueueConfig::new();
         let max_bytes = environment.parsed(&QUEUE_MAX_BYTES, |value| {
             value.parse().ok().filter(|bytes| *bytes > 0)
         });
         if let Some(bytes) = max_bytes {
             config = config.with_max_bytes(bytes);
         }
-        PersistentQueueConfig {
+        PersistentQueueOptions {
             directory: environment.text(&QUEUE_DIRECTORY).map(PathBuf::from),
             config,
             is_required: environment.flag(&QUEUE_REQUIRED),

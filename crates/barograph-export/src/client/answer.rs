@@ -7,7 +7,7 @@ use bytes::Bytes;
 use http::{HeaderMap, StatusCode};
 
 use super::message::Secrets;
-use crate::outcome::{Outcome, PartialSuccess, Refusal, Setback};
+use crate::outcome::{Outcome, PartialSuccess, Permanent, Retryable};
 use barograph_encode::otlp::ExportResponse;
 
 /// A response that was read to its end.
@@ -69,13 +69,13 @@ impl Verdict<'_> {
         message: &str,
     ) -> Outcome {
         let (error_type, message) = (error_type.into(), self.secrets.message(message));
-        Outcome::Refused(Refusal {
+        Outcome::Permanent(Permanent {
             error_type,
             message,
         })
     }
 
-    pub(super) fn setback(
+    pub(super) fn retryable(
         &self,
         error_type: impl Into<Cow<'static, str>>,
         message: &str,
@@ -84,7 +84,7 @@ impl Verdict<'_> {
     ) -> Outcome {
         let (error_type, message) = (error_type.into(), self.secrets.message(message));
         let may_have_arrived = arrival == Arrival::Possible;
-        Outcome::Setback(Setback {
+        Outcome::Retryable(Retryable {
             error_type,
             message,
             retry_after,

@@ -76,7 +76,7 @@ use self::connection::{Connection, Unanswered, Version};
 use self::endpoint::Address;
 use self::message::causes;
 use self::settings::Settings;
-use crate::outcome::{Outcome, Refusal};
+use crate::outcome::{Outcome, Permanent};
 use crate::transport::{Target, Transport};
 use barograph_encode::otlp::{Request, Signal};
 
@@ -145,7 +145,7 @@ impl Client {
             // The next version of the file may be valid.
             Err(invalid) => {
                 let message = invalid.to_string();
-                return verdict.setback("header_file", &message, None, Arrival::Excluded);
+                return verdict.retryable("header_file", &message, None, Arrival::Excluded);
             }
         };
         self.set_headers(&mut head.headers, request);
@@ -157,7 +157,7 @@ impl Client {
                 message,
                 arrival,
             }) => {
-                return verdict.setback(kind, &message, None, arrival);
+                return verdict.retryable(kind, &message, None, arrival);
             }
         };
         let (head, body) = answer.into_parts();
@@ -180,7 +180,7 @@ impl Client {
             Received::TooLarge => verdict.response_too_large(),
             Received::Broken(error) => {
                 let message = format!("the answer broke off: {}", causes(&error));
-                verdict.setback("connection", &message, None, Arrival::Possible)
+                verdict.retryable("connection", &message, None, Arrival::Possible)
             }
         }
     }
@@ -201,7 +201,7 @@ impl Client {
         let check = |body: &Bytes, how| match body.len() > MAX_REQUEST {
             true => {
                 let message = format!("{} bytes{how}: more than 64 MiB are not sent", body.len());
-                Err(verdict.refused(Refusal::TOO_LARGE, &message))
+                Err(verdict.refused(Permanent::TOO_LARGE, &message))
             }
             false => Ok(()),
         };

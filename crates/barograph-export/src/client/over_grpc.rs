@@ -1,6 +1,6 @@
 //! OTLP over gRPC: the five-byte prefix of a message, and the meaning of a status.
 //!
-//! Why not tonic? Its own errors about a response are statuses too, and cannot be told from those
+//! Why not tonic? Its own errors about a response are statuses too, and cannot be reported from those
 //! that the receiver sent: a response that is too large is `OUT_OF_RANGE`, which OTLP treats as
 //! retryable. It would also log, through the same pipeline that it is part of. A unary call is
 //! small enough to implement directly.
@@ -90,14 +90,14 @@ pub(super) fn outcome(answer: &Answer, verdict: &Verdict<'_>) -> Outcome {
     match code {
         // An intermediary may have given up on a receiver that did not.
         Code::Cancelled | Code::DeadlineExceeded => {
-            verdict.setback(code.as_str(), &text, retry, Arrival::Possible)
+            verdict.retryable(code.as_str(), &text, retry, Arrival::Possible)
         }
         Code::Aborted | Code::OutOfRange | Code::Unavailable | Code::DataLoss => {
-            verdict.setback(code.as_str(), &text, retry, Arrival::Excluded)
+            verdict.retryable(code.as_str(), &text, retry, Arrival::Excluded)
         }
         // Retryable only if the receiver says when.
         Code::ResourceExhausted if retry.is_some() => {
-            verdict.setback(code.as_str(), &text, retry, Arrival::Excluded)
+            verdict.retryable(code.as_str(), &text, retry, Arrival::Excluded)
         }
         _ => verdict.refused(code.as_str(), &text),
     }
@@ -114,8 +114,8 @@ fn without_status(answer: &Answer, verdict: &Verdict<'_>) -> Outcome {
         status => format!("{status}, without a gRPC status"),
     };
     match status.as_u16() {
-        429 | 503 => verdict.setback(error_type, &message, None, Arrival::Excluded),
-        502 | 504 => verdict.setback(error_type, &message, None, Arrival::Possible),
+        429 | 503 => verdict.retryable(error_type, &message, None, Arrival::Excluded),
+        502 | 504 => verdict.retryable(error_type, &message, None, Arrival::Possible),
         _ => verdict.refused(error_type, &message),
     }
 }

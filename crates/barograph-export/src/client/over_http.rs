@@ -78,11 +78,11 @@ fn failure(
     let retry_after = || retry_after(answer.header("retry-after")?, SystemTime::now());
     match status {
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-            verdict.setback(error_type, &message, retry_after(), Arrival::Excluded)
+            verdict.retryable(error_type, &message, retry_after(), Arrival::Excluded)
         }
         // Sent by an intermediary, which may have forwarded the request.
         StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
-            verdict.setback(error_type, &message, retry_after(), Arrival::Possible)
+            verdict.retryable(error_type, &message, retry_after(), Arrival::Possible)
         }
         _ => verdict.refused(error_type, &message),
     }
@@ -172,9 +172,9 @@ mod tests {
         for body in ["", "404", "Not Found", "404 Not Found", "404: not found"] {
             assert_eq!(not_found(body), "404 Not Found", "{body:?}");
         }
-        let told = "404 Not Found: page not found";
-        assert_eq!(not_found("404 page not found"), told);
-        assert_eq!(not_found("page not found"), told);
+        let reported = "404 Not Found: page not found";
+        assert_eq!(not_found("404 page not found"), reported);
+        assert_eq!(not_found("page not found"), reported);
         assert_eq!(not_found("4041 pages"), "404 Not Found: 4041 pages");
     }
 

@@ -56,7 +56,7 @@ pub enum Reason {
     /// The queue in memory was full.
     QueueFull,
     /// The persistent queue was full.
-    JournalFull,
+    PersistentQueueFull,
     /// The item was damaged in the persistent queue, or is no longer there. A file that cannot be
     /// opened or read at present is not a reason: its contents wait.
     Corrupt,
@@ -77,7 +77,7 @@ impl Reason {
         Reason::Partial,
         Reason::TooLarge,
         Reason::QueueFull,
-        Reason::JournalFull,
+        Reason::PersistentQueueFull,
         Reason::Corrupt,
         Reason::Shutdown,
         Reason::Panicked,
@@ -91,7 +91,7 @@ impl Reason {
             Reason::Partial => "partial",
             Reason::TooLarge => "too_large",
             Reason::QueueFull => "queue_full",
-            Reason::JournalFull => "journal_full",
+            Reason::PersistentQueueFull => "persistent_queue_full",
             Reason::Corrupt => "corrupt",
             Reason::Shutdown => "shutdown",
             Reason::Panicked => "panicked",
@@ -214,7 +214,7 @@ pub(super) struct Account {
     /// The number of items in the queue, or just taken out of it.
     pub(super) waiting: u64,
     /// The number of items that the queue refused because it was full.
-    refused: u64,
+    pub(super) refused: u64,
     /// The number of items that were still in the queue when it was closed, or came later.
     too_late: u64,
 }
@@ -237,6 +237,43 @@ impl Account {
         grow(&mut dropped[Reason::QueueFull as usize], self.refused);
         grow(&mut dropped[Reason::Shutdown as usize], self.too_late);
         self
+    }
+
+    /// Counts items that were encoded and now wait. Those that were taken out of a queue were counted
+    /// before.
+    pub(super) fn produce(&mut self, items: u64) {
+        let from_queue = self.waiting.min(items);
+        shrink(&mut self.waiting, from_queue);
+        grow(&mut self.queued, items.saturating_sub(from_queue));
+        grow(&mut self.totals.produced, items.saturating_sub(from_queue));
+        grow(&mut self.taken, items);
+    }
+
+    /// Counts waiting items that the receiver accepted.
+    pub(super) fn export(&mut self, items: u64) {
+        shrink(&mut self.queued, items);
+        grow(&mut self.totals.exported, items);
+    }
+
+    /// Counts waiting items that will not be delivered.
+    pub(super) fn drop_items(&mut self, items: u64, reason: Reason) {
+        shrink(&mut self.queued, items);
+        grow(&mut self.totals.dropped[reason as usize], items);
+    }
+
+    /// Returns the number of items that were encoded, and wait in memory or in the persistent queue.
+    pub(super) fn encoded(&self) -> u64 {
+        self.queued.saturating_sub(self.waiting)
+    }
+
+    /// Returns the number of items that were dropped after they were encoded, and that no newer ones
+    /// cover.
+    pub(super) fn lost(&self) -> u64 {
+        // Items that a queue refuses were never encoded.
+        let others = [Reason::Superseded, Reason::QueueFull];
+        let dropped = Reason::ALL.into_iter().zip(self.totals.dropped);
+        let dropped = dropped.filter(|(reason, _)| !others.contains(reason));
+        dropped.fold(0, |sum, (_, items)| sum.saturating_add(items))
     }
 }
 
@@ -364,24 +401,17 @@ impl Ledger {
 
     /// Counts items that were encoded and now wait.
     pub(super) fn produce(&self, items: u64) {
-        let mut account = self.lock();
-        grow(&mut account.queued, items);
-        grow(&mut account.taken, items);
-        grow(&mut account.totals.produced, items);
+        self.lock().produce(items);
     }
 
     /// Counts waiting items that the receiver accepted.
     pub(super) fn export(&self, items: u64) {
-        let mut account = self.lock();
-        shrink(&mut account.queued, items);
-        grow(&mut account.totals.exported, items);
+        self.lock().export(items);
     }
 
     /// Counts waiting items that will not be delivered.
     pub(super) fn drop(&self, items: u64, reason: Reason) {
-        let mut account = self.lock();
-        shrink(&mut account.queued, items);
-        grow(&mut account.totals.dropped[reason as usize], items);
+        self.lock().drop_items(items, reason);
     }
 
     /// Closes the queue. Encoded items that wait are lost except for `kept` of them, and so are
@@ -398,12 +428,6 @@ impl Ledger {
         grow(&mut account.totals.dropped[Reason::Shutdown as usize], left);
         let too_late = records.map(|records| account.with(records.counts()).too_late);
         left.saturating_add(too_late.unwrap_or(0))
-    }
-
-    /// Returns the number of items that the queue has refused.
-    pub(super) fn refused(&self) -> u64 {
-        let records = self.inner.records.get();
-        records.map_or(0, |records| records.counts().refused())
     }
 
     /// Counts items whose export failed, by kind of error.
@@ -450,11 +474,6 @@ impl Ledger {
     /// Returns the number of times that the pipeline panicked and was restarted.
     pub fn restarts(&self) -> u64 {
         self.inner.restarts.load(Ordering::Relaxed)
-    }
-
-    /// Returns the number of items that were encoded, and wait in memory or in the persistent queue.
-    pub(super) fn encoded(&self) -> u64 {
-        self.lock().queued
     }
 
     fn inflight(&self) -> u64 {
@@ -545,7 +564,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_that_a_journal_kept_may_be_anything() {
+    fn sums_that_a_persistent_queue_kept_may_be_anything() {
         for kept in [0, 1, u64::MAX - 1, u64::MAX] {
             for pending in [0, 1, u64::MAX] {
                 let totals = Totals {

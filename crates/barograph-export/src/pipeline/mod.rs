@@ -1,7 +1,7 @@
 //! The pipeline, which exports one signal to one receiver.
 //!
-//! A pipeline begins an export cycle every interval: its feed collects, and it sends one request after
-//! the other. A request that could not be sent is handled according to its contents:
+//! A pipeline begins an export cycle every interval: its source collects, and it sends one request
+//! after the other. A request that could not be sent is handled according to its contents:
 //!
 //! * **State of metrics** is superseded: the next cycle reports it again, and its items are then
 //!   dropped as [`Superseded`](crate::Reason::Superseded).
@@ -13,43 +13,50 @@
 //!
 //! While the receiver is unavailable nothing is collected, except for the one request that shows
 //! whether it is back; with a persistent queue, collection continues. Memory holds one request at a
-//! time, and one that is kept to be sent again.
+//! time, and one that has to be sent again.
 //!
-//! A cycle starts early when a batch waits in the queue of its feed and the producer notifies the
+//! A cycle starts early when a batch waits in the queue of its source and the producer notifies the
 //! pipeline.
 //!
-//! Whatever panics in a pipeline, its task continues: see [`task`].
+//! [`state`] decides all of this, without I/O and without a clock; [`task`] performs it. Whatever panics
+//! in a pipeline, its task continues.
 
-mod caught;
-mod orders;
-mod tell;
+mod catch_panic;
+mod commands;
 mod send;
 mod store;
-mod worker;
-mod line;
-mod round;
+mod blocking;
+mod breaker;
+mod queue_state;
+mod reports;
+mod actions;
+mod state;
 mod task;
 
 use std::fmt;
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::feed::Feed;
-use crate::journal::{Journal, JournalConfig};
 use crate::ledger::Ledger;
 use crate::moment::LONGEST;
 use crate::notification::Notification;
+use crate::persistent_queue::{PersistentQueue, PersistentQueueConfig};
+use crate::report::Report;
+use crate::request_source::RequestSource;
 use crate::retry::RetryPolicy;
 use crate::transport::Transport;
 
 use store::Persistent;
 
-pub(super) use orders::{Order, OrderKind};
+pub(super) use commands::{Command, CommandKind};
 pub(super) use store::Store;
 #[cfg(test)]
 pub(super) use store::{Appended, Extent, Files, StoreError};
 pub(super) use task::Task;
-pub(super) use tell::Hook;
+
+/// The hook that receives reports. It runs on the driver's thread and must not block.
+pub(crate) type Hook = Arc<dyn Fn(&Report) + Send + Sync>;
 
 /// The times at which a pipeline acts, and its time limits.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -102,11 +109,11 @@ impl Default for Schedule {
     }
 }
 
-/// A feed and a transport, with the schedule, the retry policy and the persistent queue between them.
+/// A source and a transport, with the schedule, the retry policy and the persistent queue between them.
 #[must_use = "nothing is pushed until a driver runs it"]
 pub struct Pipeline {
     ledger: Ledger,
-    feed: Box<dyn Feed>,
+    source: Box<dyn RequestSource>,
     transport: Box<dyn Transport>,
     schedule: Schedule,
     retry: RetryPolicy,
@@ -116,20 +123,24 @@ pub struct Pipeline {
 
 impl Pipeline {
     /// Creates a pipeline with the default schedule and retry policy. It records everything it does in
-    /// the ledger, which also counts the queue that its feed takes from. A full batch in that queue
+    /// the ledger, which also counts the record queue of its source. A full batch in that queue
     /// starts an export cycle.
-    pub fn new(ledger: Ledger, feed: Box<dyn Feed>, transport: Box<dyn Transport>) -> Self {
-        let notification = feed.queue().map(|queue| {
+    pub fn new(
+        ledger: Ledger,
+        source: Box<dyn RequestSource>,
+        transport: Box<dyn Transport>,
+    ) -> Self {
+        let notification = source.queue().map(|queue| {
             let notification = Notification::default();
             let notify = notification.clone();
-            let batch = usize::try_from(feed.batch()).unwrap_or(usize::MAX);
+            let batch = usize::try_from(source.batch()).unwrap_or(usize::MAX);
             queue.on_batch(batch, move || notify.notify());
             ledger.attach(queue);
             notification
         });
         Pipeline {
             ledger,
-            feed,
+            source,
             transport,
             schedule: Schedule::new(),
             retry: RetryPolicy::new(),
@@ -152,25 +163,29 @@ impl Pipeline {
 
     /// Stores requests that cannot be delivered in this persistent queue, and continues from the
     /// totals stored in it.
-    pub fn with_journal(self, journal: Journal) -> Self {
+    pub fn with_persistent_queue(self, persistent_queue: PersistentQueue) -> Self {
         self.ledger
-            .restore(&journal.totals(), journal.pending_items());
-        self.with_store(Box::new(Persistent::from(journal)))
+            .restore(&persistent_queue.totals(), persistent_queue.pending_items());
+        self.with_store(Box::new(Persistent::from(persistent_queue)))
     }
 
-    /// Does the same as [`with_journal`](Self::with_journal), with the persistent queue in this
-    /// directory. If it cannot be opened, requests that cannot be delivered wait in memory, as far as
-    /// there is room, until it can: a read-only disk, or another process that uses the directory, does
-    /// not prevent the start. The failure is reported, and counted in
+    /// Does the same as [`with_persistent_queue`](Self::with_persistent_queue), with the persistent
+    /// queue in this directory. If it cannot be opened, requests that cannot be delivered wait in
+    /// memory, as far as there is room, until it can: a read-only disk, or another process that uses
+    /// the directory, does not prevent the start. The failure is reported, and counted in
     /// `barograph.push.persistent_queue.failures`.
     ///
     /// When a service is replaced by its next version, both use the same directory for a while. The
     /// new process takes it over within a minute after the old one has ended, with everything that
     /// waits in it.
-    pub fn with_journal_in(self, directory: impl Into<PathBuf>, config: JournalConfig) -> Self {
+    pub fn with_persistent_queue_in(
+        self,
+        directory: impl Into<PathBuf>,
+        config: PersistentQueueConfig,
+    ) -> Self {
         let directory = directory.into();
-        match Journal::open(&directory, config.clone()) {
-            Ok(journal) => self.with_journal(journal),
+        match PersistentQueue::open(&directory, config.clone()) {
+            Ok(persistent_queue) => self.with_persistent_queue(persistent_queue),
             Err(error) => self.with_store(Box::new(Persistent::closed(directory, config, &error))),
         }
     }

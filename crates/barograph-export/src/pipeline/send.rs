@@ -3,24 +3,22 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::Duration;
 
-use tokio::time::Instant;
-
-use super::caught::caught;
-use super::orders::{Orders, Stage};
+use super::catch_panic::catch_panic;
+use super::commands::{Commands, Stage};
 use crate::ledger::{ErrorType, Ledger};
-use crate::moment::{after, part};
-use crate::outcome::{Outcome, PartialSuccess, Refusal, Setback};
-use crate::retry::{Chance, RetryPolicy};
+use crate::moment::{Instant, after, now, part};
+use crate::outcome::{Outcome, PartialSuccess, Permanent, Retryable};
+use crate::retry::{Jitter, RetryPolicy};
 use crate::transport::Transport;
 use barograph_encode::otlp::Request;
 
 /// The outcome of a request after all its attempts.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) enum Delivery {
     /// The receiver accepted it.
-    Taken(Option<PartialSuccess>),
+    Accepted(Option<PartialSuccess>),
     /// The receiver refused it permanently.
-    Refused(Refusal),
+    Refused(Permanent),
     /// It exceeds the maximum size, and was not sent.
     TooLarge,
     /// The transport panicked.
@@ -28,7 +26,7 @@ pub(super) enum Delivery {
     /// It could not be delivered.
     Undelivered {
         /// The failure of the last attempt; `may_have_arrived` covers all attempts.
-        setback: Setback,
+        failure: Retryable,
         /// True if this shows that the receiver is unavailable. An attempt that was cut short does
         /// not.
         is_proof: bool,
@@ -37,11 +35,20 @@ pub(super) enum Delivery {
 
 /// The number of attempts to make.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Patience {
+pub(super) enum Attempts {
     /// Retry until the time is up.
-    Retries,
+    UntilDeadline,
     /// Make one attempt, to see whether the receiver is back.
-    OneTry,
+    Single,
+}
+
+/// The limits of sending one request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct SendLimits {
+    pub(super) attempts: Attempts,
+    /// Commands that are more urgent than this end the attempts.
+    pub(super) stage: Stage,
+    pub(super) until: Instant,
 }
 
 /// Sends requests to a receiver, with retries.
@@ -49,97 +56,105 @@ pub(super) struct Sender {
     pub(super) transport: Box<dyn Transport>,
     pub(super) ledger: Ledger,
     pub(super) retry: RetryPolicy,
-    pub(super) chance: Chance,
+    pub(super) jitter: Jitter,
     /// The time limit of a request, which covers all its attempts.
     pub(super) request_timeout: Duration,
 }
 
 impl Sender {
-    /// Sends the request, with retries, until it is accepted or refused, the time is up, or a more
-    /// urgent command arrives.
-    pub(super) async fn deliver(
+    /// Sends the request with retries, and counts the operation.
+    pub(super) async fn send(
         &mut self,
         request: &Request,
-        patience: Patience,
-        stage: Stage,
-        until: Instant,
-        orders: &mut Orders,
+        limits: SendLimits,
+        commands: &mut Commands,
     ) -> Delivery {
         let ledger = self.ledger.clone();
         let _in_flight = ledger.begin_operation(request.items);
-        let began = Instant::now();
-        let delivery = self.tries(request, patience, stage, until, orders).await;
+        let began = now();
+        let delivery = self.send_with_retry(request, limits, commands).await;
         let (operation, failed) = error_of(&delivery, request.items);
-        let failed = (failed.0, &failed.1);
-        ledger.end_operation(began.elapsed(), &operation, failed);
+        let took = now().saturating_duration_since(began);
+        ledger.end_operation(took, &operation, (failed.0, &failed.1));
         delivery
     }
 
-    async fn tries(
+    /// Sends the request until it is accepted or refused, the time is up, or a more urgent command
+    /// arrives.
+    async fn send_with_retry(
         &mut self,
         request: &Request,
-        patience: Patience,
-        stage: Stage,
-        until: Instant,
-        orders: &mut Orders,
+        limits: SendLimits,
+        commands: &mut Commands,
     ) -> Delivery {
-        let began = Instant::now();
-        let until = until.min(after(began, self.request_timeout));
-        let time = until.saturating_duration_since(began);
-        // A failure proves nothing if the request had less time than its own limit.
-        let has_full_time = time >= self.request_timeout;
-        let mut backoff = self.retry.backoff();
+        let SendLimits {
+            attempts, stage, ..
+        } = limits;
+        let began = now();
+        let deadline = limits.until.min(after(began, self.request_timeout));
+        let time = deadline.saturating_duration_since(began);
+        let mut interval = self.retry.first_interval();
         let mut may_have_arrived = false;
         loop {
-            let answer = orders.within(stage, until, self.one_try(request)).await;
-            let mut setback = match answer {
-                Some(Some(Outcome::Delivered(partial))) => return Delivery::Taken(partial),
-                Some(Some(Outcome::Refused(refusal))) => {
-                    return match refusal.error_type == Refusal::TOO_LARGE {
+            // Attempt.
+            let attempt = attempt(&mut *self.transport, request);
+            let outcome = commands.within(stage, deadline, attempt).await;
+
+            // Classify.
+            let mut failure = match outcome {
+                Some(Some(Outcome::Delivered(partial))) => return Delivery::Accepted(partial),
+                Some(Some(Outcome::Permanent(failure))) => {
+                    return match failure.error_type == Permanent::TOO_LARGE {
                         true => Delivery::TooLarge,
-                        false => Delivery::Refused(refusal),
+                        false => Delivery::Refused(failure),
                     };
                 }
-                Some(Some(Outcome::Setback(setback))) => setback,
+                Some(Some(Outcome::Retryable(failure))) => failure,
                 Some(None) => return Delivery::Panicked,
                 None => {
-                    let waited = began.elapsed();
+                    let waited = now().saturating_duration_since(began);
                     return Delivery::Undelivered {
-                        setback: no_answer(waited),
+                        failure: no_answer(waited),
                         is_proof: waited >= self.request_timeout,
                     };
                 }
             };
-            may_have_arrived |= setback.may_have_arrived;
-            setback.may_have_arrived = may_have_arrived;
-            let pause = backoff.pause(&mut self.chance, setback.retry_after);
-            let left = until.saturating_duration_since(Instant::now());
-            // If the pause leaves no time for another attempt, give up now: the next cycle comes
-            // sooner.
+            may_have_arrived |= failure.may_have_arrived;
+            failure.may_have_arrived = may_have_arrived;
+
+            // Pause, unless that leaves no time for another attempt: then give up now, because the next
+            // cycle comes sooner.
+            let pause = self
+                .retry
+                .pause(interval, &mut self.jitter, failure.retry_after);
+            interval = self.retry.next_interval(interval);
+            let left = deadline.saturating_duration_since(now());
             let is_over =
-                patience == Patience::OneTry || pause.saturating_add(part(time, 10)) >= left;
-            if is_over || !orders.sleep(stage, after(Instant::now(), pause)).await {
+                attempts == Attempts::Single || pause.saturating_add(part(time, 10)) >= left;
+            if is_over || !commands.sleep(stage, after(now(), pause)).await {
+                // A failure proves nothing if the request had less time than its own limit.
+                let had_time = attempts == Attempts::Single || time >= self.request_timeout;
                 return Delivery::Undelivered {
-                    setback,
-                    is_proof: is_over && (has_full_time || patience == Patience::OneTry),
+                    failure,
+                    is_proof: is_over && had_time,
                 };
             }
         }
     }
-
-    /// Makes one attempt. Returns `None` if the transport panicked.
-    async fn one_try(&mut self, request: &Request) -> Option<Outcome> {
-        let transport = AssertUnwindSafe(&mut self.transport);
-        let made = catch_unwind(move || {
-            let AssertUnwindSafe(transport) = { transport };
-            transport.send(request)
-        });
-        caught(made.ok()?).await.ok()
-    }
 }
 
-fn no_answer(waited: Duration) -> Setback {
-    Setback {
+/// Makes one attempt. Returns `None` if the transport panicked.
+async fn attempt(transport: &mut dyn Transport, request: &Request) -> Option<Outcome> {
+    let transport = AssertUnwindSafe(transport);
+    let made = catch_unwind(move || {
+        let AssertUnwindSafe(transport) = { transport };
+        transport.send(request)
+    });
+    catch_panic(made.ok()?).await.ok()
+}
+
+fn no_answer(waited: Duration) -> Retryable {
+    Retryable {
         error_type: "timeout".into(),
         message: format!("no answer within {} ms", waited.as_millis()),
         retry_after: None,
@@ -154,16 +169,16 @@ fn no_answer(waited: Duration) -> Setback {
 /// failed, the operation has not.
 fn error_of(delivery: &Delivery, items: u64) -> (ErrorType, (u64, ErrorType)) {
     let error_type = match delivery {
-        Delivery::Taken(partial) => {
+        Delivery::Accepted(partial) => {
             let rejected = partial
                 .as_ref()
                 .map_or(0, |partial| partial.rejected.min(items));
             return (None, (rejected, Some("rejected".into())));
         }
-        Delivery::Refused(refusal) => refusal.error_type.clone(),
-        Delivery::TooLarge => Refusal::TOO_LARGE.into(),
+        Delivery::Refused(failure) => failure.error_type.clone(),
+        Delivery::TooLarge => Permanent::TOO_LARGE.into(),
         Delivery::Panicked => "panic".into(),
-        Delivery::Undelivered { setback, .. } => setback.error_type.clone(),
+        Delivery::Undelivered { failure, .. } => failure.error_type.clone(),
     };
     (Some(error_type.clone()), (items, Some(error_type)))
 }

@@ -12,7 +12,10 @@ use std::error::Error as _;
 use std::io;
 use std::path::PathBuf;
 
-use crate::journal::{AppendError, Integrity, Journal, JournalConfig, JournalError, io_error_type};
+use crate::persistent_queue::{
+    AppendError, Integrity, PersistentQueue, PersistentQueueConfig, PersistentQueueError,
+    io_error_type,
+};
 
 /// Stores requests during an outage.
 pub(crate) trait Store: Send {
@@ -99,51 +102,58 @@ impl StoreError {
 /// A queue in a directory, which is opened as soon as that is possible.
 pub(super) struct Persistent {
     directory: PathBuf,
-    config: JournalConfig,
-    journal: Result<Journal, StoreError>,
+    config: PersistentQueueConfig,
+    persistent_queue: Result<PersistentQueue, StoreError>,
 }
 
 impl Persistent {
     /// Creates a queue that could not be opened.
-    pub(super) fn closed(directory: PathBuf, config: JournalConfig, error: &JournalError) -> Self {
+    pub(super) fn closed(
+        directory: PathBuf,
+        config: PersistentQueueConfig,
+        error: &PersistentQueueError,
+    ) -> Self {
         Persistent {
             directory,
             config,
-            journal: Err(failed(QueueOperation::Open, error)),
+            persistent_queue: Err(failed(QueueOperation::Open, error)),
         }
     }
 }
 
-impl From<Journal> for Persistent {
-    fn from(journal: Journal) -> Self {
+impl From<PersistentQueue> for Persistent {
+    fn from(queue: PersistentQueue) -> Self {
         Persistent {
-            directory: journal.directory().to_owned(),
-            config: journal.config().clone(),
-            journal: Ok(journal),
+            directory: queue.directory().to_owned(),
+            config: queue.config().clone(),
+            persistent_queue: Ok(queue),
         }
     }
 }
 
 impl Store for Persistent {
     fn open(&mut self) -> Result<(), StoreError> {
-        if self.journal.is_err() {
-            let opened = Journal::open(&self.directory, self.config.clone());
-            self.journal = opened.map_err(|error| failed(QueueOperation::Open, &error));
+        if self.persistent_queue.is_err() {
+            let opened = PersistentQueue::open(&self.directory, self.config.clone());
+            self.persistent_queue = opened.map_err(|error| failed(QueueOperation::Open, &error));
         }
-        self.journal.as_ref().map(|_| ()).map_err(Clone::clone)
+        self.persistent_queue
+            .as_ref()
+            .map(|_| ())
+            .map_err(Clone::clone)
     }
 
     fn closed_by(&self) -> Option<&StoreError> {
-        self.journal.as_ref().err()
+        self.persistent_queue.as_ref().err()
     }
 
     fn check(&mut self, extent: Extent) -> Result<Files, StoreError> {
-        let Ok(journal) = &mut self.journal else {
+        let Ok(queue) = &mut self.persistent_queue else {
             return Ok(Files::Unchanged);
         };
         let checked = match extent {
-            Extent::Written => journal.check_written_files(),
-            Extent::All => journal.check(),
+            Extent::Written => queue.check_written_files(),
+            Extent::All => queue.check(),
         };
         match checked {
             Ok(Integrity::Intact) => Ok(Files::Unchanged),
@@ -153,7 +163,11 @@ impl Store for Persistent {
     }
 
     fn append(&mut self, request: &Request) -> Appended {
-        match self.journal.as_mut().map(|journal| journal.append(request)) {
+        match self
+            .persistent_queue
+            .as_mut()
+            .map(|queue| queue.append(request))
+        {
             Ok(Ok(())) => Appended::Kept,
             Ok(Err(AppendError::Full { .. } | AppendError::TooLarge { .. })) => Appended::Full,
             Ok(Err(AppendError::Unusable { source })) => {
@@ -167,49 +181,59 @@ impl Store for Persistent {
     }
 
     fn oldest(&mut self) -> Result<Option<Request>, StoreError> {
-        let oldest = self.journal.as_mut().map_or(Ok(None), Journal::oldest);
+        let oldest = self
+            .persistent_queue
+            .as_mut()
+            .map_or(Ok(None), PersistentQueue::oldest);
         oldest.map_err(|error| failed(QueueOperation::Read, &error))
     }
 
     fn remove_oldest(&mut self) {
-        if let Ok(journal) = &mut self.journal {
-            journal.remove_oldest();
+        if let Ok(queue) = &mut self.persistent_queue {
+            queue.remove_oldest();
         }
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {
-        let synced = self.journal.as_mut().map_or(Ok(()), Journal::sync);
+        let synced = self
+            .persistent_queue
+            .as_mut()
+            .map_or(Ok(()), PersistentQueue::sync);
         synced.map_err(|error| failed(QueueOperation::Write, &error))
     }
 
     fn pending_items(&self) -> u64 {
-        self.journal.as_ref().map_or(0, Journal::pending_items)
+        self.persistent_queue
+            .as_ref()
+            .map_or(0, PersistentQueue::pending_items)
     }
 
     fn overflowed_items(&self) -> u64 {
-        let lost = self.journal.as_ref().map(Journal::lost);
+        let lost = self.persistent_queue.as_ref().map(PersistentQueue::lost);
         lost.unwrap_or_default().overflow.items
     }
 
     fn found_items(&self) -> u64 {
-        self.journal.as_ref().map_or(0, Journal::found_items)
+        self.persistent_queue
+            .as_ref()
+            .map_or(0, PersistentQueue::found_items)
     }
 
     fn totals(&self) -> Totals {
-        self.journal
+        self.persistent_queue
             .as_ref()
-            .map(Journal::totals)
+            .map(PersistentQueue::totals)
             .unwrap_or_default()
     }
 
     fn set_totals(&mut self, totals: &Totals) -> Result<(), StoreError> {
-        let journal = self.journal.as_mut();
-        let kept = journal.map_or(Ok(()), |journal| journal.set_totals(totals));
+        let queue = self.persistent_queue.as_mut();
+        let kept = queue.map_or(Ok(()), |queue| queue.set_totals(totals));
         kept.map_err(|error| failed_io(QueueOperation::Write, &error))
     }
 }
 
-fn failed(operation: QueueOperation, error: &JournalError) -> StoreError {
+fn failed(operation: QueueOperation, error: &PersistentQueueError) -> StoreError {
     let message = match error.source() {
         Some(cause) => format!("{error}: {cause}"),
         None => error.to_string(),

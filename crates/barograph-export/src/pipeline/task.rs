@@ -1,48 +1,54 @@
-//! The task of a pipeline, which restarts the export cycles after a panic.
+//! The task of a pipeline: performs what its [state](super::state) decides, and reports the results.
 
 use std::fmt;
+use std::future::{pending, poll_fn};
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::pin::pin;
 use std::sync::Arc;
+use std::task::Poll;
 use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc};
-use tokio::time::Instant;
 
-use super::Pipeline;
-use super::caught::caught;
-use super::line::Line;
-use super::orders::{Order, OrderKind, Orders, Stage};
-use super::round::Waited;
-use super::tell::Hook;
+use super::actions::{Effect, Event, Observation, Operation, Settings};
+use super::blocking::BlockingWorker;
+use super::breaker::Breaker;
+use super::catch_panic::{Panicked, catch_panic};
+use super::commands::{Command, CommandKind, Commands, Stage};
+use super::queue_state::{Contents, QueueState};
+use super::send::Sender;
+use super::state::PipelineState;
+use super::{Hook, Pipeline};
 use crate::ledger::Ledger;
-use crate::moment::after;
-use crate::retry::Chance;
+use crate::moment::{Instant, now};
+use crate::notification::Notification;
+use crate::report::{self, Report};
+use crate::retry::Jitter;
 
 /// A pipeline that can be run. It outlives the task that runs it, so that another task can continue.
 pub(crate) struct Task {
     ledger: Ledger,
     /// Locked by the task while it runs.
-    line: Arc<Mutex<Line>>,
+    runner: Arc<Mutex<Runner>>,
 }
 
 impl Task {
     pub(crate) fn new(pipeline: Pipeline, hook: Hook) -> Self {
-        let ledger = pipeline.ledger.clone();
-        let line = Line::new(pipeline, hook, Chance::new());
         Task {
-            ledger,
-            line: Arc::new(Mutex::new(line)),
+            ledger: pipeline.ledger.clone(),
+            runner: Arc::new(Mutex::new(Runner::new(pipeline, hook, Jitter::new()))),
         }
     }
 
     /// Returns a future that runs the export cycles of the pipeline until a shutdown command arrives.
     pub(crate) fn run(
         &self,
-        orders: mpsc::UnboundedReceiver<Order>,
+        commands: mpsc::UnboundedReceiver<Command>,
     ) -> impl Future<Output = ()> + Send + use<> {
-        let line = Arc::clone(&self.line);
+        let runner = Arc::clone(&self.runner);
         async move {
-            let mut line = line.lock_owned().await;
-            line.supervised(&mut Orders::new(orders)).await;
+            let mut runner = runner.lock_owned().await;
+            runner.run(&mut Commands::new(commands)).await;
         }
     }
 }
@@ -55,107 +61,199 @@ impl fmt::Debug for Task {
     }
 }
 
-impl Line {
-    /// Runs the export cycles until a shutdown command arrives. A panic is reported and counted, and
-    /// the cycles are restarted after a pause.
-    async fn supervised(&mut self, orders: &mut Orders) {
-        let by_chance = self.interval.mul_f64(self.sender.chance.fraction());
-        let mut due = after(Instant::now(), by_chance);
-        let mut pause = FIRST_PAUSE;
-        if std::mem::replace(&mut self.is_running, true) {
-            // The previous task was interrupted, for example because its runtime was shut down.
-            self.worker.finish();
-            self.is_torn = true;
+/// The state of a pipeline, and everything that it acts on.
+struct Runner {
+    state: PipelineState,
+    sender: Sender,
+    worker: BlockingWorker,
+    ledger: Ledger,
+    hook: Hook,
+    /// The notification that starts a cycle before its scheduled time.
+    notification: Option<Notification>,
+    interval: Duration,
+}
+
+impl Runner {
+    fn new(pipeline: Pipeline, hook: Hook, jitter: Jitter) -> Self {
+        let Pipeline {
+            ledger,
+            source,
+            transport,
+            schedule,
+            retry,
+            store,
+            notification,
+        } = pipeline;
+        let closed_by = store.as_ref().and_then(|store| store.closed_by()).cloned();
+        let contents = match (&store, &closed_by) {
+            (None, _) => Contents::None,
+            (Some(_), Some(_)) => Contents::Closed,
+            (Some(store), None) => Contents::Open(store.pending_items()),
+        };
+        let now = now();
+        let queue = QueueState::new(contents, now);
+        let request_timeout = schedule
+            .request_timeout
+            .min(queue.send_time(schedule.timeout));
+        let breaker = Breaker::new(&retry, schedule.interval);
+        let settings = Settings {
+            interval: schedule.interval,
+            timeout: schedule.timeout,
+            batch: source.batch(),
+            is_superseded: source.is_superseded(),
+            resends_ambiguous: source.resends_ambiguous(),
+        };
+        let mut state = PipelineState::new(settings, breaker, queue, now);
+        if let Some(error) = closed_by {
+            state.queue_failed(&error);
         }
+        Runner {
+            state,
+            worker: BlockingWorker::new(source, store, ledger.clone()),
+            sender: Sender {
+                transport,
+                ledger: ledger.clone(),
+                retry,
+                jitter,
+                request_timeout,
+            },
+            ledger,
+            hook,
+            notification,
+            interval: schedule.interval,
+        }
+    }
+
+    /// Runs the pipeline until a shutdown command arrives. A panic becomes an event.
+    async fn run(&mut self, commands: &mut Commands) {
+        // The job of a previous task, if no thread has begun it.
+        self.worker.finish();
+        let delay = self.interval.mul_f64(self.sender.jitter.fraction());
+        let mut event = Event::Started { delay };
+        while let Err(Panicked) = catch_panic(Box::pin(self.process(event, commands))).await {
+            event = Event::Panicked;
+        }
+    }
+
+    /// Processes an event and all that follow from it.
+    async fn process(&mut self, mut event: Event, commands: &mut Commands) {
         loop {
-            let began = Instant::now();
-            let rounds = caught(Box::pin(self.rounds(due, orders)));
-            if rounds.await.is_ok() {
-                break;
+            let seen = self.observe(commands);
+            let (effects, operation) = self.state.handle(event, seen);
+            for effect in effects {
+                self.apply(effect, commands);
             }
-            self.has_panicked();
-            // Pending flushes fail, because their senders are dropped.
-            drop(orders.take(OrderKind::Flush));
-            if self.is_ending {
-                self.end();
-                break;
-            }
-            // After a panic, the last cycle is tried once more at most.
-            self.is_ending = orders.interrupted(Stage::Flush).is_some();
-            if began.elapsed() >= STEADY {
-                pause = FIRST_PAUSE;
-            }
-            orders
-                .sleep(Stage::Between, after(Instant::now(), pause))
-                .await;
-            pause = pause.saturating_mul(2).min(LONGEST_PAUSE);
-            due = Instant::now();
-        }
-        self.is_running = false;
-    }
-
-    async fn rounds(&mut self, mut due: Instant, orders: &mut Orders) {
-        let interval = self.interval;
-        loop {
-            // While the receiver is unavailable, only some of the scheduled cycles are run.
-            let wakes = match self.rests_until() {
-                Some(until) => next_due(due, interval, until),
-                None => due,
-            };
-            let opens = self.opens_at().unwrap_or(wakes);
-            let waited = self.between(wakes.min(opens), orders).await;
-            self.open_journal(orders).await;
-            let now = Instant::now();
-            let last = orders.take(OrderKind::Shutdown);
-            if let Some(deadline) = latest(&last) {
-                let is_complete = self.last(deadline, orders).await;
-                // The last cycle also covers the flushes that were requested meanwhile.
-                let flushes = orders.take(OrderKind::Flush);
-                answer(last.into_iter().chain(flushes), is_complete);
-                return;
-            }
-            let flushes = orders.take(OrderKind::Flush);
-            if let Some(deadline) = latest(&flushes) {
-                let is_complete = self.round(Stage::Flush, now, deadline, orders).await;
-                answer(flushes, is_complete);
-                due = next_due(due, interval, Instant::now());
-            } else if wakes <= now {
-                let until = after(now, self.timeout);
-                self.round(Stage::Scheduled, wakes, until, orders).await;
-                due = next_due(after(wakes, interval), interval, Instant::now());
-            } else if waited == Waited::Notified {
-                let until = after(now, self.timeout);
-                self.round(Stage::Scheduled, now, until, orders).await;
-                due = next_due(due, interval, Instant::now());
+            match self.perform(operation, commands).await {
+                Some(result) => event = result,
+                None => return,
             }
         }
     }
-}
 
-/// Returns the first moment in step with `due` that is before neither `due` nor `from`.
-fn next_due(due: Instant, interval: Duration, from: Instant) -> Instant {
-    let missed = from.saturating_duration_since(due);
-    let rest = missed.as_nanos().checked_rem(interval.as_nanos());
-    let rest = Duration::from_nanos(rest.and_then(|rest| rest.try_into().ok()).unwrap_or(0));
-    match (missed.is_zero(), rest.is_zero()) {
-        (true, _) => due,
-        (false, true) => from,
-        (false, false) => after(from, interval.saturating_sub(rest)),
+    fn observe(&self, commands: &mut Commands) -> Observation {
+        commands.receive();
+        Observation {
+            now: now(),
+            account: self.ledger.account(),
+            flush: commands.deadline(CommandKind::Flush),
+            shutdown: commands.deadline(CommandKind::Shutdown),
+            is_busy: self.worker.is_busy(),
+            is_notified: self
+                .notification
+                .as_ref()
+                .is_some_and(Notification::is_pending),
+        }
+    }
+
+    fn apply(&self, effect: Effect, commands: &mut Commands) {
+        match effect {
+            Effect::Produce(items) => self.ledger.produce(items),
+            Effect::Export(items) => self.ledger.export(items),
+            Effect::Drop(items, reason) => self.ledger.drop(items, reason),
+            Effect::Fail(items, error_type) => self.ledger.fail(items, &error_type),
+            Effect::Collected(took, error_type) => self.ledger.collected(took, &error_type),
+            Effect::QueueFailed(operation, error_type) => {
+                self.ledger.queue_failed(operation, error_type);
+            }
+            Effect::QueueUsable(is_usable) => self.ledger.set_queue_usable(is_usable),
+            Effect::Restarted => self.ledger.restart(),
+            Effect::Report(event) => self.report(event),
+            Effect::ClearNotification => {
+                if let Some(notification) = &self.notification {
+                    notification.clear();
+                }
+            }
+            Effect::Notify => {
+                if let Some(notification) = &self.notification {
+                    notification.notify();
+                }
+            }
+            Effect::Accept(kind) => commands.accept(kind),
+            Effect::Answer { is_complete } => commands.answer(is_complete),
+            Effect::FailCommands => commands.fail(),
+        }
+    }
+
+    /// Performs an operation. Returns its result, or `None` if the pipeline has ended.
+    async fn perform(&mut self, operation: Operation, commands: &mut Commands) -> Option<Event> {
+        let event = match operation {
+            Operation::Wait { until, for_batch } => {
+                let notification = self.notification.as_ref().filter(|_| for_batch);
+                let is_notified = wait(until, notification, commands).await;
+                Event::Waited { is_notified }
+            }
+            Operation::Send { request, limits } => {
+                let delivery = self.sender.send(&request, limits, commands).await;
+                Event::Sent { request, delivery }
+            }
+            Operation::Run {
+                job,
+                ack,
+                stage,
+                until,
+            } => Event::JobDone(self.worker.run(job, ack, stage, until, commands).await),
+            Operation::AwaitJob { stage, until } => {
+                Event::JobDone(self.worker.join(stage, until, commands).await)
+            }
+            Operation::Close { stored } => Event::Closed {
+                lost: self.ledger.end(stored),
+            },
+            Operation::Stop => return None,
+        };
+        Some(event)
+    }
+
+    fn report(&self, event: report::Event) {
+        let target = self.ledger.target();
+        let report = Report {
+            signal: self.ledger.signal(),
+            reader: self.ledger.reader().into(),
+            url: target.url.as_str().into(),
+            event,
+        };
+        // The hook may panic, which must not change the fate of a request.
+        let _ = catch_unwind(AssertUnwindSafe(|| (self.hook)(&report)));
     }
 }
 
-fn latest(orders: &[Order]) -> Option<Instant> {
-    orders.iter().map(|order| order.deadline).max()
+/// Waits until the given time, for a command, or for a notification. Returns true for a notification.
+async fn wait(
+    until: Instant,
+    notification: Option<&Notification>,
+    commands: &mut Commands,
+) -> bool {
+    let mut notified = pin!(async {
+        match notification {
+            Some(notification) => notification.notified().await,
+            None => pending().await,
+        }
+    });
+    let mut sleep = pin!(commands.sleep(Stage::Between, until));
+    poll_fn(|context| {
+        if sleep.as_mut().poll(context).is_ready() {
+            return Poll::Ready(false);
+        }
+        notified.as_mut().poll(context).map(|()| true)
+    })
+    .await
 }
-
-fn answer(orders: impl IntoIterator<Item = Order>, is_complete: bool) {
-    for order in orders {
-        // The caller may have stopped waiting.
-        let _ = order.done.send(is_complete);
-    }
-}
-
-const FIRST_PAUSE: Duration = Duration::from_secs(1);
-const LONGEST_PAUSE: Duration = Duration::from_secs(300);
-/// Cycles that ran for this long before a panic are restarted with the first pause again.
-const STEADY: Duration = LONGEST_PAUSE;

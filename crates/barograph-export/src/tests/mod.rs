@@ -1,15 +1,15 @@
 //! Tests of the driver as a whole, under a paused clock.
 
-mod world;
-mod rounds;
+mod harness;
+mod export_cycles;
 mod outage;
-mod ends;
-mod kept;
-mod unusable;
-mod model;
+mod shutdown;
+mod persistent_queue;
+mod unusable_persistent_queue;
+mod random_histories;
 mod numbers;
 mod record_queue;
 mod panics;
 mod on_disk;
 #[cfg(unix)]
-mod damage;
+mod damaged_files;

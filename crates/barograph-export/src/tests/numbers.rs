@@ -3,8 +3,8 @@
 use barograph_core::record_queue::RecordQueue;
 use barograph_encode::otlp::{Encoding, Request, Signal, WriteRecords, Written};
 
-use super::world::World;
-use crate::{Pipeline, RecordFeed};
+use super::harness::Harness;
+use crate::{Pipeline, RecordSource};
 
 /// The number of records in a request.
 pub(super) const BATCH: usize = 10;
@@ -52,15 +52,15 @@ impl WriteRecords<u64> for Ranges {
 }
 
 /// Creates a pipeline that takes from this queue.
-pub(super) fn pipeline(world: &World, queue: &RecordQueue<u64>) -> Pipeline {
-    world.pipeline_of(RecordFeed::new(queue.clone(), Ranges { too_large: 0 }))
+pub(super) fn pipeline(harness: &Harness, queue: &RecordQueue<u64>) -> Pipeline {
+    harness.pipeline_of(RecordSource::new(queue.clone(), Ranges { too_large: 0 }))
 }
 
 /// Returns the numbers that arrived, in order, after checking that none was in two requests.
 #[track_caller]
-pub(super) fn arrived(world: &World) -> Vec<u64> {
+pub(super) fn arrived(harness: &Harness) -> Vec<u64> {
     let mut arrived: Vec<u64> = Vec::new();
-    for text in world.state().arrived.keys() {
+    for text in harness.state().arrived.keys() {
         let mut ends = text.split(':').skip(2).map(|n| n.parse::<u64>().unwrap());
         arrived.extend(ends.next().unwrap()..ends.next().unwrap());
     }

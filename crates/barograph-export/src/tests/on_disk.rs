@@ -7,17 +7,17 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use super::world::{Act, MINUTE, SECOND, Telling, World};
-use crate::journal::{Fault, FileOperation, Journal, JournalConfig};
+use super::harness::{Behavior, Harness, MINUTE, SECOND, Values};
 use crate::ledger::Totals;
+use crate::persistent_queue::{Fault, FileOperation, PersistentQueue, PersistentQueueConfig};
 use crate::{Event, Reason};
 
 #[tokio::test(start_paused = true)]
 async fn an_outage_is_replayed_after_a_restart_and_all_of_it_is_accounted_for() {
     let directory = tempfile::tempdir().unwrap();
-    let open = || Journal::open(directory.path(), JournalConfig::new()).unwrap();
-    let away = World::new(Telling::Delta, |_| Act::Setback(None));
-    let (handle, driver) = away.run(away.pipeline().with_journal(open()));
+    let open = || PersistentQueue::open(directory.path(), PersistentQueueConfig::new()).unwrap();
+    let away = Harness::new(Values::Delta, |_| Behavior::Retryable(None));
+    let (handle, driver) = away.run(away.pipeline().with_persistent_queue(open()));
     sleep(10 * MINUTE + 30 * SECOND).await;
     assert!(handle.shutdown_async(5 * SECOND).await.is_ok());
     driver.await.unwrap();
@@ -25,8 +25,8 @@ async fn an_outage_is_replayed_after_a_restart_and_all_of_it_is_accounted_for() 
     assert!(before.produced >= 100, "{before:?}");
     assert_eq!(before.settled(), 0);
 
-    let back = World::new(Telling::Delta, |_| Act::Take);
-    let pipeline = back.pipeline().with_journal(open());
+    let back = Harness::new(Values::Delta, |_| Behavior::Accept);
+    let pipeline = back.pipeline().with_persistent_queue(open());
     assert_eq!(back.totals(), before);
     assert_eq!(back.ledger.queued(), before.produced);
     let (handle, driver) = back.run(pipeline);
@@ -38,39 +38,45 @@ async fn an_outage_is_replayed_after_a_restart_and_all_of_it_is_accounted_for() 
     assert!(after.produced > before.produced);
     // The requests arrive in the order in which they were built.
     let texts = back.texts();
-    let rounds: Vec<u64> = texts[..texts.len() - 1]
+    let cycles: Vec<u64> = texts[..texts.len() - 1]
         .iter()
         .map(|text| text.split(':').next().unwrap().parse().unwrap())
         .collect();
-    let replayed = &rounds[..(before.produced / 10) as usize];
-    assert!(replayed.is_sorted(), "{rounds:?}");
+    let replayed = &cycles[..(before.produced / 10) as usize];
+    assert!(replayed.is_sorted(), "{cycles:?}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_gives_way_to_newer_requests_is_dropped_for_that_reason() {
     let directory = tempfile::tempdir().unwrap();
-    let small = JournalConfig::new().with_max_bytes(16 << 10);
-    let journal = Journal::open(directory.path(), small).unwrap();
-    let world = World::new(Telling::Delta, |_| Act::Setback(None));
-    let (handle, driver) = world.run(world.pipeline().with_journal(journal));
+    let small = PersistentQueueConfig::new().with_max_bytes(16 << 10);
+    let queue = PersistentQueue::open(directory.path(), small).unwrap();
+    let harness = Harness::new(Values::Delta, |_| Behavior::Retryable(None));
+    let (handle, driver) = harness.run(harness.pipeline().with_persistent_queue(queue));
     sleep(600 * MINUTE).await;
     // The pipeline ends during the outage, so that the newest requests are kept.
     let _ = handle.shutdown_async(5 * SECOND).await;
     driver.await.unwrap();
-    let totals = world.totals();
-    assert!(world.dropped(Reason::JournalFull) > 0, "{totals:?}");
-    assert_eq!(totals.settled(), world.dropped(Reason::JournalFull));
-    assert!(world.ledger.queued() > 0);
+    let totals = harness.totals();
+    assert!(
+        harness.dropped(Reason::PersistentQueueFull) > 0,
+        "{totals:?}"
+    );
+    assert_eq!(
+        totals.settled(),
+        harness.dropped(Reason::PersistentQueueFull)
+    );
+    assert!(harness.ledger.queued() > 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_read_back_is_dropped_for_that_reason() {
     let directory = tempfile::tempdir().unwrap();
-    let journal = Journal::open(directory.path(), JournalConfig::new()).unwrap();
-    let world = World::new(Telling::Delta, |_| Act::Setback(None));
-    let (handle, driver) = world.run(world.pipeline().with_journal(journal));
+    let queue = PersistentQueue::open(directory.path(), PersistentQueueConfig::new()).unwrap();
+    let harness = Harness::new(Values::Delta, |_| Behavior::Retryable(None));
+    let (handle, driver) = harness.run(harness.pipeline().with_persistent_queue(queue));
     sleep(20 * MINUTE).await;
-    let held = world.ledger.queued();
+    let held = harness.ledger.queued();
     // The disk corrupts a byte in the middle of what was written.
     let mut flipped = 0;
     for entry in fs::read_dir(directory.path()).unwrap() {
@@ -85,14 +91,14 @@ async fn what_cannot_be_read_back_is_dropped_for_that_reason() {
         }
     }
     assert!(flipped > 0 && held > 0);
-    world.state().script = Box::new(|_| Act::Take);
+    harness.state().script = Box::new(|_| Behavior::Accept);
     sleep(10 * MINUTE).await;
     handle.shutdown_async(5 * SECOND).await.unwrap();
     driver.await.unwrap();
-    let totals = world.totals();
-    assert!(world.dropped(Reason::Corrupt) > 0, "{totals:?}");
+    let totals = harness.totals();
+    assert!(harness.dropped(Reason::Corrupt) > 0, "{totals:?}");
     assert_eq!(
-        totals.exported + world.dropped(Reason::Corrupt),
+        totals.exported + harness.dropped(Reason::Corrupt),
         totals.produced
     );
 }
@@ -101,21 +107,23 @@ async fn what_cannot_be_read_back_is_dropped_for_that_reason() {
 async fn what_cannot_be_opened_now_is_no_damage_and_is_sent_later() {
     for operation in [FileOperation::Open, FileOperation::Read] {
         let directory = tempfile::tempdir().unwrap();
-        let small = JournalConfig::new().with_max_bytes(32 << 10);
-        let world = World::new(Telling::Events, |_| Act::Setback(None));
-        let pipeline = world
+        let small = PersistentQueueConfig::new().with_max_bytes(32 << 10);
+        let harness = Harness::new(Values::Events, |_| Behavior::Retryable(None));
+        let pipeline = harness
             .pipeline()
-            .with_journal_in(directory.path(), small.clone());
-        let (handle, driver) = world.run(pipeline);
+            .with_persistent_queue_in(directory.path(), small.clone());
+        let (handle, driver) = harness.run(pipeline);
         sleep(200 * MINUTE).await;
         assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
         driver.await.unwrap();
-        let before = world.totals();
+        let before = harness.totals();
         assert!(before.produced > 1500, "{before:?}");
 
-        let next = World::new(Telling::Events, |_| Act::Take);
+        let next = Harness::new(Values::Events, |_| Behavior::Accept);
         next.state().begun = 1000;
-        let pipeline = next.pipeline().with_journal_in(directory.path(), small);
+        let pipeline = next
+            .pipeline()
+            .with_persistent_queue_in(directory.path(), small);
         let fault = Fault::new(directory.path(), operation, libc::EMFILE);
         let (handle, driver) = next.run(pipeline);
         sleep(50 * SECOND).await;
@@ -142,25 +150,25 @@ async fn what_cannot_be_opened_now_is_no_damage_and_is_sent_later() {
 async fn a_disk_that_takes_nothing_costs_nothing_that_is_on_it() {
     for errno in [libc::ENOSPC, libc::EROFS, libc::EIO, libc::EMFILE] {
         let directory = tempfile::tempdir().unwrap();
-        let world = World::new(Telling::Events, |_| Act::Setback(None));
-        let pipeline = world
+        let harness = Harness::new(Values::Events, |_| Behavior::Retryable(None));
+        let pipeline = harness
             .pipeline()
-            .with_journal_in(directory.path(), JournalConfig::new());
-        let (handle, driver) = world.run(pipeline);
+            .with_persistent_queue_in(directory.path(), PersistentQueueConfig::new());
+        let (handle, driver) = harness.run(pipeline);
         sleep(10 * MINUTE).await;
         let fault = Fault::new(directory.path(), FileOperation::Write, errno);
         sleep(60 * MINUTE).await;
-        assert_eq!(world.totals().settled(), 0);
+        assert_eq!(harness.totals().settled(), 0);
         drop(fault);
         sleep(10 * MINUTE).await;
-        world.state().script = Box::new(|_| Act::Take);
+        harness.state().script = Box::new(|_| Behavior::Accept);
         sleep(10 * MINUTE).await;
         assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
         driver.await.unwrap();
-        let totals = world.totals();
+        let totals = harness.totals();
         assert_eq!(totals.exported, totals.produced, "{errno}");
         assert!(totals.produced > 200, "{totals:?}");
-        let state = world.state();
+        let state = harness.state();
         assert_eq!(state.arrived.values().sum::<u64>(), state.recorded);
     }
 }
@@ -183,17 +191,19 @@ async fn a_kill_takes_out_of_the_sums_what_was_in_memory_and_nothing_else() {
         // The receiver is unavailable at first, and back while there are requests to replay.
         let has_reached = Arc::new(Notify::new());
         let reached = Arc::clone(&has_reached);
-        let first = World::new(Telling::Events, move |tries| {
-            if tries == kill / 2 {
+        let first = Harness::new(Values::Events, move |attempts| {
+            if attempts == kill / 2 {
                 reached.notify_one();
             }
-            match tries {
-                0..10 => Act::Setback(None),
-                _ => Act::Take,
+            match attempts {
+                0..10 => Behavior::Retryable(None),
+                _ => Behavior::Accept,
             }
         });
         first.state().requests = 3;
-        let pipeline = first.pipeline().with_journal_in(&at, JournalConfig::new());
+        let pipeline = first
+            .pipeline()
+            .with_persistent_queue_in(&at, PersistentQueueConfig::new());
         let (_handle, driver) = first.run(pipeline);
         // Some kills hit the middle of a request.
         has_reached.notified().await;
@@ -202,8 +212,8 @@ async fn a_kill_takes_out_of_the_sums_what_was_in_memory_and_nothing_else() {
         let (before, queued) = (first.totals(), first.ledger.queued());
         driver.abort();
 
-        let journal = Journal::open(&copied, JournalConfig::new()).unwrap();
-        let (after, pending) = (journal.totals(), journal.pending_items());
+        let queue = PersistentQueue::open(&copied, PersistentQueueConfig::new()).unwrap();
+        let (after, pending) = (queue.totals(), queue.pending_items());
         assert_eq!(after.produced, after.settled() + pending, "kill {kill}");
         assert_eq!(after.dropped, before.dropped);
         // These items were exported and are not in the stored totals yet, or were only in memory.
@@ -214,9 +224,9 @@ async fn a_kill_takes_out_of_the_sums_what_was_in_memory_and_nothing_else() {
         assert!(gone <= 30, "kill {kill}: {before:?} {after:?}");
         in_memory += gone;
 
-        let next = World::new(Telling::Events, |_| Act::Take);
+        let next = Harness::new(Values::Events, |_| Behavior::Accept);
         next.state().begun = 1000;
-        let (handle, driver) = next.run(next.pipeline().with_journal(journal));
+        let (handle, driver) = next.run(next.pipeline().with_persistent_queue(queue));
         sleep(3 * MINUTE).await;
         assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
         driver.await.unwrap();
@@ -279,11 +289,11 @@ fn remove(directory: &Path, is_removed: impl Fn(&str) -> bool) {
 }
 
 /// Returns the totals of a pipeline that has ended, its lost items, and those left on the disk.
-fn ended(world: &World) -> (Totals, u64, u64) {
+fn ended(harness: &Harness) -> (Totals, u64, u64) {
     (
-        world.totals(),
-        world.dropped(Reason::Corrupt),
-        world.ledger.queued(),
+        harness.totals(),
+        harness.dropped(Reason::Corrupt),
+        harness.ledger.queued(),
     )
 }
 
@@ -292,17 +302,19 @@ async fn a_queue_whose_files_are_removed_goes_on_and_counts_what_was_in_them() {
     for (name, removal) in REMOVALS {
         let outside = tempfile::tempdir().unwrap();
         let at = outside.path().join("queue");
-        let world = World::new(Telling::Events, |_| Act::Setback(None));
-        let pipeline = world.pipeline().with_journal_in(&at, JournalConfig::new());
-        let (handle, driver) = world.run(pipeline);
+        let harness = Harness::new(Values::Events, |_| Behavior::Retryable(None));
+        let pipeline = harness
+            .pipeline()
+            .with_persistent_queue_in(&at, PersistentQueueConfig::new());
+        let (handle, driver) = harness.run(pipeline);
         sleep(10 * MINUTE).await;
-        let held = world.ledger.queued();
+        let held = harness.ledger.queued();
         assert!(held > 50);
         removal(&at);
         sleep(10 * MINUTE).await;
         assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()), "{name}");
         driver.await.unwrap();
-        let (totals, lost, left) = ended(&world);
+        let (totals, lost, left) = ended(&harness);
         let keeps = ["the state", "the lock", "replaced by a copy"].contains(&name);
         // What was produced after the last check is in memory and is written to the new files.
         let expected = if keeps { 0..1 } else { held..held + 1 };
@@ -312,10 +324,10 @@ async fn a_queue_whose_files_are_removed_goes_on_and_counts_what_was_in_them() {
         );
         assert_eq!(totals.produced, lost + left);
         assert!(left > 50, "{name}: {left}");
-        let damaged: Vec<Event> = world
+        let damaged: Vec<Event> = harness
             .events()
             .into_iter()
-            .filter(|event| !matches!(event, Event::Away { .. }))
+            .filter(|event| !matches!(event, Event::Unavailable { .. }))
             .collect();
         let [Event::PersistentQueueDamaged { items }] = damaged[..] else {
             panic!("{name}: {damaged:?}")
@@ -324,15 +336,15 @@ async fn a_queue_whose_files_are_removed_goes_on_and_counts_what_was_in_them() {
         assert!(items == lost || items + 10 == lost, "{name}: {items}");
 
         // Everything that is left is at its path, and is delivered by the next process.
-        let next = World::new(Telling::Events, |_| Act::Take);
+        let next = Harness::new(Values::Events, |_| Behavior::Accept);
         next.state().begun = 1000;
-        let journal = Journal::open(&at, JournalConfig::new()).unwrap();
+        let queue = PersistentQueue::open(&at, PersistentQueueConfig::new()).unwrap();
         assert_eq!(
-            (journal.pending_items(), journal.totals()),
+            (queue.pending_items(), queue.totals()),
             (left, totals),
             "{name}"
         );
-        let (handle, driver) = next.run(next.pipeline().with_journal(journal));
+        let (handle, driver) = next.run(next.pipeline().with_persistent_queue(queue));
         sleep(2 * MINUTE).await;
         assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
         driver.await.unwrap();
@@ -349,30 +361,30 @@ async fn files_that_are_removed_while_they_are_delivered_are_accounted_for() {
     for (name, removal) in REMOVALS {
         let outside = tempfile::tempdir().unwrap();
         let at = outside.path().join("queue");
-        let small = JournalConfig::new().with_max_bytes(32 << 10);
-        let world = World::new(Telling::Events, |_| Act::Setback(None));
-        let (handle, driver) = world.run(world.pipeline().with_journal_in(&at, small));
+        let small = PersistentQueueConfig::new().with_max_bytes(32 << 10);
+        let harness = Harness::new(Values::Events, |_| Behavior::Retryable(None));
+        let (handle, driver) = harness.run(harness.pipeline().with_persistent_queue_in(&at, small));
         sleep(200 * MINUTE).await;
         let place = at.clone();
         let mut taken = 0;
-        world.state().script = Box::new(move |_| {
+        harness.state().script = Box::new(move |_| {
             taken += 1;
             // A request that was read from the first segment is in flight.
             if taken == 20 {
                 removal(&place);
             }
-            Act::Take
+            Behavior::Accept
         });
         sleep(10 * MINUTE).await;
         assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()), "{name}");
         driver.await.unwrap();
-        let (totals, lost, left) = ended(&world);
+        let (totals, lost, left) = ended(&harness);
         assert_eq!(left, 0, "{name}");
         assert_eq!(totals.exported + lost, totals.produced, "{name}");
         let keeps = ["the state", "the lock", "replaced by a copy"].contains(&name);
         assert_eq!(lost == 0, keeps, "{name}: {totals:?}");
         // No request arrived twice, and each that did not arrive is counted.
-        let state = world.state();
+        let state = harness.state();
         assert_eq!(state.arrived.len() as u64 * 10, totals.exported, "{name}");
         assert_eq!(state.recorded * 10, totals.produced, "{name}");
     }
@@ -382,40 +394,42 @@ async fn files_that_are_removed_while_they_are_delivered_are_accounted_for() {
 async fn a_directory_that_cannot_be_made_again_is_an_unusable_queue() {
     let outside = tempfile::tempdir().unwrap();
     let at = outside.path().join("queue");
-    let world = World::new(Telling::Events, |_| Act::Setback(None));
-    let pipeline = world.pipeline().with_journal_in(&at, JournalConfig::new());
-    let (handle, driver) = world.run(pipeline);
+    let harness = Harness::new(Values::Events, |_| Behavior::Retryable(None));
+    let pipeline = harness
+        .pipeline()
+        .with_persistent_queue_in(&at, PersistentQueueConfig::new());
+    let (handle, driver) = harness.run(pipeline);
     sleep(10 * MINUTE).await;
-    let held = world.ledger.queued();
+    let held = harness.ledger.queued();
     fs::remove_dir_all(&at).unwrap();
     fs::write(&at, b"somebody else's").unwrap();
     sleep(60 * MINUTE).await;
     // What was removed is counted. New requests are kept in memory, and so is the request that was
     // tried last.
-    assert_eq!(world.dropped(Reason::Corrupt) + 10, held);
-    assert!(world.ledger.queued() > 0);
-    let names = |world: &World| -> Vec<String> {
-        let events = world.events().into_iter();
-        let events = events.filter(|event| !matches!(event, Event::Away { .. }));
+    assert_eq!(harness.dropped(Reason::Corrupt) + 10, held);
+    assert!(harness.ledger.queued() > 0);
+    let names = |harness: &Harness| -> Vec<String> {
+        let events = harness.events().into_iter();
+        let events = events.filter(|event| !matches!(event, Event::Unavailable { .. }));
         let texts = events.map(|event| format!("{event:?}"));
         texts
             .map(|text| text.split(' ').next().unwrap().to_owned())
             .collect()
     };
     assert_eq!(
-        names(&world),
+        names(&harness),
         ["PersistentQueueDamaged", "PersistentQueueFailed"]
     );
-    assert!(!world.ledger.is_queue_usable());
+    assert!(!harness.ledger.is_queue_usable());
     fs::remove_file(&at).unwrap();
     sleep(10 * MINUTE).await;
-    assert!(world.ledger.is_queue_usable());
-    assert_eq!(names(&world).last().unwrap(), "PersistentQueueUsable");
-    world.state().script = Box::new(|_| Act::Take);
+    assert!(harness.ledger.is_queue_usable());
+    assert_eq!(names(&harness).last().unwrap(), "PersistentQueueUsable");
+    harness.state().script = Box::new(|_| Behavior::Accept);
     sleep(10 * MINUTE).await;
     assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
     driver.await.unwrap();
-    let (totals, lost, left) = ended(&world);
+    let (totals, lost, left) = ended(&harness);
     assert_eq!((lost, left), (held, 0));
     assert_eq!(totals.exported, totals.produced - held);
 }
@@ -424,14 +438,16 @@ async fn a_directory_that_cannot_be_made_again_is_an_unusable_queue() {
 async fn two_processes_do_not_share_a_directory_whose_lock_was_removed() {
     let outside = tempfile::tempdir().unwrap();
     let at = outside.path().join("queue");
-    let first = World::new(Telling::Events, |_| Act::Setback(None));
-    let pipeline = first.pipeline().with_journal_in(&at, JournalConfig::new());
+    let first = Harness::new(Values::Events, |_| Behavior::Retryable(None));
+    let pipeline = first
+        .pipeline()
+        .with_persistent_queue_in(&at, PersistentQueueConfig::new());
     let (first_handle, first_driver) = first.run(pipeline);
     sleep(10 * MINUTE).await;
     let held = first.ledger.queued();
     fs::remove_file(at.join("lock")).unwrap();
     // Before the first queue checks again, another one has taken over the directory with its contents.
-    let second = Journal::open(&at, JournalConfig::new()).unwrap();
+    let second = PersistentQueue::open(&at, PersistentQueueConfig::new()).unwrap();
     assert_eq!(second.pending_items(), held);
     let before = fs::read(at.join("state")).unwrap();
     sleep(10 * MINUTE).await;
@@ -441,7 +457,7 @@ async fn two_processes_do_not_share_a_directory_whose_lock_was_removed() {
         before,
         "it is not written"
     );
-    first.state().script = Box::new(|_| Act::Take);
+    first.state().script = Box::new(|_| Behavior::Accept);
     sleep(10 * MINUTE).await;
     assert_eq!(first.totals().settled() + held, first.totals().produced);
     drop(second);

@@ -8,16 +8,16 @@ use std::time::Duration;
 use barograph_model::snapshot::{Source as _, Value};
 use tokio::time::{sleep, timeout};
 
-use super::world::{Act, MINUTE, Memory, SECOND, Telling, World};
+use super::harness::{Behavior, Harness, MINUTE, MemoryQueue, SECOND, Values};
 use crate::{Driver, Event, LedgerSource, Reason, Schedule, Unfinished};
 
 const MILLI: Duration = Duration::from_millis(1);
-const ALL: [Telling; 3] = [Telling::Cumulative, Telling::Delta, Telling::Events];
+const ALL: [Values; 3] = [Values::Cumulative, Values::Delta, Values::Events];
 
 /// Returns the value of the restarts metric.
-fn shown(world: &World) -> u64 {
+fn shown(harness: &Harness) -> u64 {
     let mut shown = None;
-    for family in LedgerSource::new([world.ledger.clone()]).collect() {
+    for family in LedgerSource::new([harness.ledger.clone()]).collect() {
         if &*family.descriptor().name == "barograph.push.restarts" {
             family.read(0, &mut |point| match point.value {
                 Value::U64(count) => shown = Some(count),
@@ -30,54 +30,54 @@ fn shown(world: &World) -> u64 {
 
 #[tokio::test(start_paused = true)]
 async fn a_pipeline_that_panics_is_begun_again_and_its_account_adds_up() {
-    for telling in ALL {
-        for has_journal in [false, true] {
-            let world = World::new(telling, |nth| match nth % 5 {
-                2 => Act::PanicOnDrop,
-                _ => Act::Take,
+    for values in ALL {
+        for has_persistent_queue in [false, true] {
+            let harness = Harness::new(values, |nth| match nth % 5 {
+                2 => Behavior::PanicOnDrop,
+                _ => Behavior::Accept,
             });
-            world.state().requests = 2;
-            let memory = Memory::default();
-            let (handle, task) = match has_journal {
-                true => world.run(world.pipeline().with_store(Box::new(memory.clone()))),
-                false => world.start(),
+            harness.state().requests = 2;
+            let memory = MemoryQueue::default();
+            let (handle, task) = match has_persistent_queue {
+                true => harness.run(harness.pipeline().with_store(Box::new(memory.clone()))),
+                false => harness.start(),
             };
             sleep(10 * MINUTE).await;
-            let restarts = world.ledger.restarts();
+            let restarts = harness.ledger.restarts();
             assert!((2..=5).contains(&restarts), "{restarts} restarts");
-            assert_eq!(shown(&world), restarts);
-            let totals = world.totals();
-            assert_eq!(world.dropped(Reason::Panicked), 10 * restarts);
+            assert_eq!(shown(&harness), restarts);
+            let totals = harness.totals();
+            assert_eq!(harness.dropped(Reason::Panicked), 10 * restarts);
             assert!(totals.exported > 0);
             assert_eq!(
-                world.events(),
+                harness.events(),
                 [Event::Panicked { part: "pipeline" }],
-                "it is told once"
+                "it is reported once"
             );
-            world.state().script = Box::new(|_| Act::Take);
+            harness.state().script = Box::new(|_| Behavior::Accept);
             // A flush may still give up one attempt, and the next one reports what was lost.
             let _ = handle.flush_async(30 * SECOND).await;
             let _ = handle.flush_async(30 * SECOND).await;
             assert_eq!(handle.flush_async(30 * SECOND).await, Ok(()));
             assert_eq!(handle.shutdown_async(30 * SECOND).await, Ok(()));
             task.await.unwrap();
-            let totals = world.totals();
+            let totals = harness.totals();
             assert_eq!(totals.produced, totals.exported + totals.dropped_in_all());
-            assert_eq!(world.dropped(Reason::Shutdown), 0);
+            assert_eq!(harness.dropped(Reason::Shutdown), 0);
         }
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_pipeline_that_always_panics_is_begun_again_at_growing_distances() {
-    for telling in ALL {
-        let world = World::new(telling, |_| Act::PanicOnDrop);
-        let (handle, task) = world.start();
+    for values in ALL {
+        let harness = Harness::new(values, |_| Behavior::PanicOnDrop);
+        let (handle, task) = harness.start();
         sleep(24 * 60 * MINUTE).await;
-        let restarts = world.ledger.restarts();
+        let restarts = harness.ledger.restarts();
         assert!((250..=320).contains(&restarts), "{restarts} restarts");
-        world.totals();
-        assert_eq!(world.events(), [Event::Panicked { part: "pipeline" }]);
+        harness.totals();
+        assert_eq!(harness.events(), [Event::Panicked { part: "pipeline" }]);
         let began = tokio::time::Instant::now();
         let flushed = handle.flush_async(5 * SECOND).await;
         assert!(flushed.is_err() && began.elapsed() <= 5 * SECOND);
@@ -85,64 +85,64 @@ async fn a_pipeline_that_always_panics_is_begun_again_at_growing_distances() {
         let ended = handle.shutdown_async(5 * SECOND).await;
         assert!(ended.is_err() && began.elapsed() <= 5 * SECOND);
         task.await.unwrap();
-        world.totals();
-        assert_eq!(world.ledger.queued(), 0, "what is left is accounted for");
+        harness.totals();
+        assert_eq!(harness.ledger.queued(), 0, "what is left is accounted for");
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn who_hears_reports_may_panic() {
-    let world = World::new(Telling::Delta, |nth| match nth {
-        0 => Act::Refuse("400"),
-        _ => Act::Take,
+    let harness = Harness::new(Values::Delta, |nth| match nth {
+        0 => Behavior::Permanent("400"),
+        _ => Behavior::Accept,
     });
-    let (driver, handle) = Driver::new([world.pipeline()]);
-    let told = Arc::new(AtomicU32::new(0));
-    let counting = Arc::clone(&told);
+    let (driver, handle) = Driver::new([harness.pipeline()]);
+    let reported = Arc::new(AtomicU32::new(0));
+    let counting = Arc::clone(&reported);
     let mut driver = driver.with_reports(move |_| {
         counting.fetch_add(1, Ordering::Relaxed);
         panic!("a subscriber that panics");
     });
     let task = tokio::spawn(async move { driver.run().await });
     sleep(5 * MINUTE).await;
-    assert_eq!(told.load(Ordering::Relaxed), 1);
-    assert_eq!(world.ledger.restarts(), 0);
-    assert_eq!(world.dropped(Reason::Rejected), 10);
-    assert!(world.totals().exported > 0);
+    assert_eq!(reported.load(Ordering::Relaxed), 1);
+    assert_eq!(harness.ledger.restarts(), 0);
+    assert_eq!(harness.dropped(Reason::Rejected), 10);
+    assert!(harness.totals().exported > 0);
     assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
     task.await.unwrap();
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_driver_whose_future_was_dropped_goes_on_where_it_was() {
-    for telling in ALL {
-        let world = World::new(telling, |nth| match nth {
-            3 => Act::Hang,
-            _ => Act::Take,
+    for values in ALL {
+        let harness = Harness::new(values, |nth| match nth {
+            3 => Behavior::Hang,
+            _ => Behavior::Accept,
         });
-        let (driver, handle) = Driver::new([world.pipeline()]);
-        let told = world.clone();
+        let (driver, handle) = Driver::new([harness.pipeline()]);
+        let reported = harness.clone();
         let mut driver =
-            driver.with_reports(move |report| told.state().reports.push(report.clone()));
+            driver.with_reports(move |report| reported.state().reports.push(report.clone()));
         // The driver is dropped in the middle of the fourth request.
         let first = async {
             let flushing = async {
-                while world.tries() < 4 {
+                while harness.attempts() < 4 {
                     let _ = handle.flush_async(5 * SECOND).await;
                 }
             };
             tokio::join!(driver.run(), flushing);
         };
         assert!(timeout(20 * MINUTE, first).await.is_err());
-        world.totals();
-        let exported = world.totals().exported;
+        harness.totals();
+        let exported = harness.totals().exported;
         let task = tokio::spawn(async move { driver.run().await });
         sleep(10 * MINUTE).await;
-        let totals = world.totals();
+        let totals = harness.totals();
         assert!(totals.exported >= exported + 80, "{totals:?}");
         assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
         task.await.unwrap();
-        let totals = world.totals();
+        let totals = harness.totals();
         assert_eq!(totals.produced, totals.exported + totals.dropped_in_all());
     }
 }
@@ -154,26 +154,26 @@ fn a_driver_outlives_its_runtime() {
         let runtime = tokio::runtime::Builder::new_current_thread();
         { runtime }.enable_time().build().unwrap()
     };
-    let world = World::new(Telling::Events, |_| Act::Take);
+    let harness = Harness::new(Values::Events, |_| Behavior::Accept);
     let (release, hang) = mpsc::channel::<()>();
     let (collects, is_collecting) = mpsc::channel::<()>();
-    let mut rounds = 0;
-    world.state().on_begin = Some(Box::new(move || {
-        rounds += 1;
-        if rounds == 3 {
+    let mut cycles = 0;
+    harness.state().on_begin = Some(Box::new(move || {
+        cycles += 1;
+        if cycles == 3 {
             let _ = collects.send(());
             let _ = hang.recv();
         }
     }));
     let schedule = Schedule::new().with_interval(MILLI);
-    let (mut driver, handle) = Driver::new([world.pipeline().with_schedule(schedule)]);
+    let (mut driver, handle) = Driver::new([harness.pipeline().with_schedule(schedule)]);
     let first = runtime();
     first.block_on(async {
         let _ = timeout(300 * MILLI, driver.run()).await;
     });
     is_collecting.recv_timeout(10 * SECOND).unwrap();
     first.shutdown_background();
-    assert_eq!(world.totals().exported, 20);
+    assert_eq!(harness.totals().exported, 20);
     let thread = std::thread::spawn(move || {
         runtime().block_on(driver.run());
     });
@@ -183,7 +183,7 @@ fn a_driver_outlives_its_runtime() {
     assert_eq!(handle.flush(10 * SECOND), Ok(()));
     assert_eq!(handle.shutdown(10 * SECOND), Ok(()));
     thread.join().unwrap();
-    let totals = world.totals();
+    let totals = harness.totals();
     assert_eq!(totals.produced, totals.exported, "{totals:?}");
     assert_eq!(handle.flush(10 * SECOND), Err(Unfinished::Ended));
 }

@@ -9,16 +9,16 @@ use barograph_model::snapshot::{Source as _, Value};
 use proptest::prelude::*;
 use tokio::time::{Instant, sleep};
 
+use super::harness::{Behavior, Harness, MINUTE, MemoryQueue, SECOND, Values};
 use super::numbers::{BATCH, Ranges, arrived, pipeline, push};
-use super::world::{Act, MINUTE, Memory, SECOND, Telling, World};
 use crate::pipeline::Store as _;
-use crate::{Event, Ledger, LedgerSource, Reason, RecordFeed, Schedule, Target, Unfinished};
+use crate::{Event, Ledger, LedgerSource, Reason, RecordSource, Schedule, Target, Unfinished};
 use barograph_encode::otlp::Signal;
 
 const MILLI: Duration = Duration::from_millis(1);
 
-fn world(script: impl FnMut(usize) -> Act + Send + 'static) -> World {
-    World::new(Telling::Events, script)
+fn harness(script: impl FnMut(usize) -> Behavior + Send + 'static) -> Harness {
+    Harness::new(Values::Events, script)
 }
 
 /// Returns a schedule whose regular cycles are a year apart.
@@ -27,35 +27,35 @@ fn rarely() -> Schedule {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_batch_is_sent_at_once_and_less_waits_for_the_round() {
-    let (world, queue) = (world(|_| Act::Take), RecordQueue::new(100));
-    let (handle, _task) = world.run(pipeline(&world, &queue).with_schedule(rarely()));
+async fn a_full_batch_is_sent_at_once_and_a_smaller_one_waits_for_the_cycle() {
+    let (harness, queue) = (harness(|_| Behavior::Accept), RecordQueue::new(100));
+    let (handle, _task) = harness.run(pipeline(&harness, &queue).with_schedule(rarely()));
     push(&queue, 9);
     sleep(MINUTE).await;
-    assert_eq!(world.tries(), 0);
-    assert_eq!(world.ledger.queued(), 9);
+    assert_eq!(harness.attempts(), 0);
+    assert_eq!(harness.ledger.queued(), 9);
     push(&queue, 1);
     sleep(10 * MILLI).await;
-    assert_eq!(world.texts(), ["0:0:0:10"]);
+    assert_eq!(harness.texts(), ["0:0:0:10"]);
     // All of these are sent, including the last ones, which are less than a batch.
     push(&queue, 25);
     sleep(20 * MILLI).await;
     assert_eq!(
-        world.texts()[1..],
+        harness.texts()[1..],
         ["10:0:10:20", "20:0:20:30", "30:0:30:35"]
     );
     push(&queue, 3);
     sleep(MINUTE).await;
-    assert_eq!(world.tries(), 4);
+    assert_eq!(harness.attempts(), 4);
     assert_eq!(handle.flush_async(SECOND).await, Ok(()));
-    assert_eq!(arrived(&world).len(), 38);
-    assert_eq!(world.totals().exported, 38);
+    assert_eq!(arrived(&harness).len(), 38);
+    assert_eq!(harness.totals().exported, 38);
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_comes_while_a_round_is_under_way_is_not_forgotten() {
-    let (world, queue) = (world(|_| Act::Take), RecordQueue::new(100));
-    let (_handle, _task) = world.run(pipeline(&world, &queue).with_schedule(rarely()));
+async fn records_that_arrive_during_a_cycle_are_sent() {
+    let (harness, queue) = (harness(|_| Behavior::Accept), RecordQueue::new(100));
+    let (_handle, _task) = harness.run(pipeline(&harness, &queue).with_schedule(rarely()));
     // A request takes 5 ms.
     for _ in 0..400 {
         push(&queue, 1);
@@ -64,74 +64,80 @@ async fn what_comes_while_a_round_is_under_way_is_not_forgotten() {
     sleep(SECOND).await;
     assert!(queue.len() < BATCH, "{} wait", queue.len());
     assert_eq!(queue.counts().refused(), 0);
-    world.totals();
+    harness.totals();
 }
 
 #[tokio::test(start_paused = true)]
 async fn batches_that_never_cease_to_wait_are_sent_one_after_the_other() {
-    let (world, queue) = (world(|_| Act::Take), RecordQueue::new(60));
-    let (_handle, _task) = world.run(pipeline(&world, &queue).with_schedule(rarely()));
+    let (harness, queue) = (harness(|_| Behavior::Accept), RecordQueue::new(60));
+    let (_handle, _task) = harness.run(pipeline(&harness, &queue).with_schedule(rarely()));
     // One notification is enough: from then on, more than a batch waits at all times, for a second.
     for _ in 0..200 {
         push(&queue, if queue.len() < 30 { 30 } else { 0 });
         sleep(5 * MILLI).await;
     }
-    assert!(world.totals().exported > 1000, "{:?}", world.totals());
+    assert!(harness.totals().exported > 1000, "{:?}", harness.totals());
     sleep(SECOND).await;
     assert!(queue.len() < BATCH);
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_receiver_that_is_away_for_a_day_costs_the_queue_and_one_request() {
+async fn an_outage_of_a_day_drops_only_what_exceeds_the_queue() {
     let is_up = Arc::new(AtomicBool::new(false));
     let up = Arc::clone(&is_up);
-    let world = world(move |_| match up.load(Ordering::Relaxed) {
-        true => Act::Take,
-        false => Act::Setback(None),
+    let harness = harness(move |_| match up.load(Ordering::Relaxed) {
+        true => Behavior::Accept,
+        false => Behavior::Retryable(None),
     });
     let (queue, mut most) = (RecordQueue::new(200), 0);
     let schedule = Schedule::new().with_interval(5 * SECOND);
-    let (handle, task) = world.run(pipeline(&world, &queue).with_schedule(schedule));
+    let (handle, task) = harness.run(pipeline(&harness, &queue).with_schedule(schedule));
     for _ in 0..24 * 3600 {
         push(&queue, 3);
         most = most.max(queue.len());
         sleep(SECOND).await;
-        world.totals();
+        harness.totals();
     }
     // There is an attempt every five minutes: notifications do not cause any.
-    assert!((280..310).contains(&world.tries()), "{}", world.tries());
+    assert!(
+        (280..310).contains(&harness.attempts()),
+        "{}",
+        harness.attempts()
+    );
     assert_eq!(most, 200);
     let accepted = queue.counts().accepted;
     assert!(
         accepted <= 200 + 2 * BATCH as u64,
         "{accepted} were taken in"
     );
-    assert_eq!(world.ledger.queued(), accepted);
-    assert_eq!(world.dropped(Reason::QueueFull), 3 * 24 * 3600 - accepted);
+    assert_eq!(harness.ledger.queued(), accepted);
+    assert_eq!(harness.dropped(Reason::QueueFull), 3 * 24 * 3600 - accepted);
     is_up.store(true, Ordering::Relaxed);
     sleep(6 * MINUTE).await;
-    assert_eq!(arrived(&world), Vec::from_iter(0..accepted));
-    let dropped = world.totals().dropped_in_all();
-    assert_eq!(dropped, world.dropped(Reason::QueueFull));
-    let events = world.events();
+    assert_eq!(arrived(&harness), Vec::from_iter(0..accepted));
+    let dropped = harness.totals().dropped_in_all();
+    assert_eq!(dropped, harness.dropped(Reason::QueueFull));
+    let events = harness.events();
     let [
-        Event::Away { .. },
+        Event::Unavailable { .. },
         Event::QueueFull { .. },
-        Event::Back { dropped: told, .. },
+        Event::Recovered {
+            dropped: reported, ..
+        },
     ] = &events[..]
     else {
         panic!("{events:?}");
     };
-    assert_eq!(*told, dropped);
+    assert_eq!(*reported, dropped);
     assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
     task.await.unwrap();
-    assert_eq!(world.totals().produced, 3 * 24 * 3600);
+    assert_eq!(harness.totals().produced, 3 * 24 * 3600);
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_flush_under_load_brings_what_was_there_and_ends() {
-    let (world, queue) = (world(|_| Act::Take), RecordQueue::new(500));
-    let (handle, _task) = world.run(pipeline(&world, &queue).with_schedule(rarely()));
+    let (harness, queue) = (harness(|_| Behavior::Accept), RecordQueue::new(500));
+    let (handle, _task) = harness.run(pipeline(&harness, &queue).with_schedule(rarely()));
     let load = tokio::spawn({
         let queue = queue.clone();
         async move {
@@ -147,46 +153,49 @@ async fn a_flush_under_load_brings_what_was_there_and_ends() {
         let began = Instant::now();
         assert_eq!(handle.flush_async(10 * SECOND).await, Ok(()));
         assert!(began.elapsed() < SECOND, "{:?}", began.elapsed());
-        let arrived = arrived(&world);
+        let arrived = arrived(&harness);
         assert!(arrived.len() as u64 >= before, "{before} were there");
-        world.totals();
+        harness.totals();
     }
     load.abort();
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_flush_is_complete_though_the_queue_was_full() {
-    let (world, queue) = (world(|_| Act::Take), RecordQueue::new(30));
-    let (handle, _task) = world.run(pipeline(&world, &queue).with_schedule(rarely()));
+    let (harness, queue) = (harness(|_| Behavior::Accept), RecordQueue::new(30));
+    let (handle, _task) = harness.run(pipeline(&harness, &queue).with_schedule(rarely()));
     push(&queue, 50);
     assert_eq!(handle.flush_async(SECOND).await, Ok(()));
-    assert_eq!(world.totals().exported, 30);
-    assert_eq!(world.dropped(Reason::QueueFull), 20);
-    assert_eq!(world.events(), [Event::QueueFull { items: 20 }]);
+    assert_eq!(harness.totals().exported, 30);
+    assert_eq!(harness.dropped(Reason::QueueFull), 20);
+    assert_eq!(harness.events(), [Event::QueueFull { items: 20 }]);
 }
 
 #[tokio::test(start_paused = true)]
 async fn shutdown_sends_all_that_waits() {
-    let (world, queue) = (world(|_| Act::Take), RecordQueue::new(100));
-    let (handle, task) = world.run(pipeline(&world, &queue).with_schedule(rarely()));
+    let (harness, queue) = (harness(|_| Behavior::Accept), RecordQueue::new(100));
+    let (handle, task) = harness.run(pipeline(&harness, &queue).with_schedule(rarely()));
     push(&queue, 95);
     assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
     task.await.unwrap();
-    assert_eq!(world.totals().exported, 95);
-    assert_eq!(world.events(), []);
+    assert_eq!(harness.totals().exported, 95);
+    assert_eq!(harness.events(), []);
     // These come after the shutdown.
     push(&queue, 5);
-    assert_eq!(world.totals().produced, 100);
-    assert_eq!(world.dropped(Reason::Shutdown), 5);
-    assert_eq!(world.dropped(Reason::QueueFull), 0);
+    assert_eq!(harness.totals().produced, 100);
+    assert_eq!(harness.dropped(Reason::Shutdown), 5);
+    assert_eq!(harness.dropped(Reason::QueueFull), 0);
 }
 
 #[tokio::test(start_paused = true)]
 async fn what_is_left_in_the_queue_at_the_end_is_accounted_for() {
-    for (act, expected) in [(Act::Hang, "no answer"), (Act::Setback(None), "busy")] {
-        let world = world(move |_| act.clone());
+    for (behavior, expected) in [
+        (Behavior::Hang, "no answer"),
+        (Behavior::Retryable(None), "busy"),
+    ] {
+        let harness = harness(move |_| behavior.clone());
         let queue = RecordQueue::new(100);
-        let (handle, task) = world.run(pipeline(&world, &queue));
+        let (handle, task) = harness.run(pipeline(&harness, &queue));
         push(&queue, 95);
         let began = Instant::now();
         assert_eq!(
@@ -195,61 +204,61 @@ async fn what_is_left_in_the_queue_at_the_end_is_accounted_for() {
         );
         assert!(began.elapsed() <= 2 * SECOND);
         task.await.unwrap();
-        assert_eq!(world.ledger.queued(), 0);
-        assert_eq!(world.dropped(Reason::Shutdown), 95);
+        assert_eq!(harness.ledger.queued(), 0);
+        assert_eq!(harness.dropped(Reason::Shutdown), 95);
         assert_eq!(queue.len(), 0, "the queue is closed and empty");
-        let events = world.events();
+        let events = harness.events();
         let Some(Event::Left { items: 95, message }) = events.last() else {
             panic!("{events:?}")
         };
         assert!(message.contains(expected), "{message}");
         push(&queue, 1);
-        assert_eq!(world.totals().produced, 96);
+        assert_eq!(harness.totals().produced, 96);
     }
 }
 
 #[tokio::test(start_paused = true)]
-async fn with_a_journal_an_outage_costs_no_record() {
-    let world = world(|_| Act::Setback(None));
+async fn with_a_persistent_queue_an_outage_costs_no_record() {
+    let harness = harness(|_| Behavior::Retryable(None));
     // The queue has room for what arrives during the time limit of a request.
-    let (queue, memory) = (RecordQueue::new(150), Memory::default());
-    let pipeline = pipeline(&world, &queue).with_store(Box::new(memory.clone()));
+    let (queue, memory) = (RecordQueue::new(150), MemoryQueue::default());
+    let pipeline = pipeline(&harness, &queue).with_store(Box::new(memory.clone()));
     let schedule = Schedule::new().with_interval(5 * SECOND);
-    let (handle, task) = world.run(pipeline.with_schedule(schedule));
+    let (handle, task) = harness.run(pipeline.with_schedule(schedule));
     for _ in 0..3600 {
         push(&queue, 12);
         sleep(SECOND).await;
     }
     assert_eq!(queue.counts().refused(), 0);
     // Notifications cause writes to the persistent queue, not attempts to send.
-    assert!(world.tries() < 30, "{}", world.tries());
-    assert!(memory.kept().requests.len() > 3600);
-    world.totals();
+    assert!(harness.attempts() < 30, "{}", harness.attempts());
+    assert!(memory.lock().requests.len() > 3600);
+    harness.totals();
     memory.check();
-    world.state().script = Box::new(|_| Act::Take);
+    harness.state().script = Box::new(|_| Behavior::Accept);
     sleep(10 * MINUTE).await;
     assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
     task.await.unwrap();
-    assert_eq!(arrived(&world), Vec::from_iter(0..12 * 3600));
-    assert_eq!(world.totals().dropped_in_all(), 0);
+    assert_eq!(arrived(&harness), Vec::from_iter(0..12 * 3600));
+    assert_eq!(harness.totals().dropped_in_all(), 0);
     memory.check();
 }
 
 #[tokio::test(start_paused = true)]
 async fn a_record_too_large_is_dropped_alone() {
-    let (world, queue) = (world(|_| Act::Take), RecordQueue::new(100));
-    let feed = RecordFeed::new(queue.clone(), Ranges { too_large: 15 });
-    let (handle, _task) = world.run(world.pipeline_of(feed).with_schedule(rarely()));
+    let (harness, queue) = (harness(|_| Behavior::Accept), RecordQueue::new(100));
+    let source = RecordSource::new(queue.clone(), Ranges { too_large: 15 });
+    let (handle, _task) = harness.run(harness.pipeline_of(source).with_schedule(rarely()));
     push(&queue, 35);
     assert_eq!(
         handle.flush_async(SECOND).await,
         Err(Unfinished::Undelivered)
     );
-    let totals = world.totals();
+    let totals = harness.totals();
     assert_eq!((totals.produced, totals.exported), (35, 32));
-    assert_eq!(world.dropped(Reason::TooLarge), 3);
+    assert_eq!(harness.dropped(Reason::TooLarge), 3);
     assert!(matches!(
-        world.events()[..],
+        harness.events()[..],
         [Event::TooLarge { bytes: 5000, .. }]
     ));
 }
@@ -274,10 +283,10 @@ proptest! {
 
     #[test]
     fn every_record_has_one_fate_whatever_the_receiver_does(
-        acts in prop::collection::vec(super::model::act(), 1..40),
+        behaviors in prop::collection::vec(super::random_histories::behavior(), 1..40),
         steps in prop::collection::vec(step(), 1..30),
         capacity in 1..80_usize,
-        journal in prop::option::of(0..6_usize),
+        persistent_queue in prop::option::of(0..6_usize),
         too_large in prop_oneof![3 => Just(0), 1 => 7..40_u64],
     ) {
         let runtime = tokio::runtime::Builder::new_current_thread()
@@ -285,28 +294,28 @@ proptest! {
             .start_paused(true)
             .build()
             .unwrap();
-        runtime.block_on(check(acts, steps, capacity, journal, too_large));
+        runtime.block_on(check(behaviors, steps, capacity, persistent_queue, too_large));
     }
 }
 
 async fn check(
-    acts: Vec<Act>,
+    behaviors: Vec<Behavior>,
     steps: Vec<Step>,
     capacity: usize,
     room: Option<usize>,
     too_large: u64,
 ) {
-    let script = acts.clone();
-    let world = world(move |nth| script.get(nth).cloned().unwrap_or(Act::Take));
-    let (queue, memory) = (RecordQueue::new(capacity), Memory::default());
-    let feed = RecordFeed::new(queue.clone(), Ranges { too_large });
+    let script = behaviors.clone();
+    let harness = harness(move |nth| script.get(nth).cloned().unwrap_or(Behavior::Accept));
+    let (queue, memory) = (RecordQueue::new(capacity), MemoryQueue::default());
+    let source = RecordSource::new(queue.clone(), Ranges { too_large });
     let schedule = Schedule::new().with_interval(5 * SECOND);
-    let mut pipeline = world.pipeline_of(feed).with_schedule(schedule);
+    let mut pipeline = harness.pipeline_of(source).with_schedule(schedule);
     if let Some(room) = room {
-        memory.kept().room = room;
+        memory.lock().room = room;
         pipeline = pipeline.with_store(Box::new(memory.clone()));
     }
-    let (handle, task) = world.run(pipeline);
+    let (handle, task) = harness.run(pipeline);
     let mut pushed = 0;
     for step in steps {
         match step {
@@ -319,20 +328,20 @@ async fn check(
                 let _ = handle.flush_async(Duration::from_secs(limit)).await;
             }
         }
-        assert_eq!(world.totals().produced, pushed);
+        assert_eq!(harness.totals().produced, pushed);
     }
     let _ = handle.shutdown_async(5 * SECOND).await;
     task.await.unwrap();
-    let totals = world.totals();
+    let totals = harness.totals();
     memory.check();
-    assert_eq!(world.ledger.queued(), memory.pending_items());
-    assert_eq!(world.dropped(Reason::QueueFull), queue.counts().refused());
-    assert_eq!(world.dropped(Reason::Superseded), 0);
-    let events = world.events();
+    assert_eq!(harness.ledger.queued(), memory.pending_items());
+    assert_eq!(harness.dropped(Reason::QueueFull), queue.counts().refused());
+    assert_eq!(harness.dropped(Reason::Superseded), 0);
+    let events = harness.events();
     let is_unaccounted = |event: &Event| matches!(event, Event::Unaccounted { .. });
     assert!(!events.iter().any(is_unaccounted), "{events:?}");
     // A request may arrive without an answer, and then is not exported. No record is in two requests.
-    let arrived = arrived(&world).len() as u64;
+    let arrived = arrived(&harness).len() as u64;
     assert!(arrived >= totals.exported, "{totals:?}");
 }
 

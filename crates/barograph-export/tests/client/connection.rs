@@ -84,16 +84,16 @@ fn a_server_may_come_back() {
     // While the server is down, the client reports that nothing was sent.
     drop(server);
     runner.idle(Duration::from_millis(20));
-    let setback = runner.setback(&request(10));
+    let retryable = runner.retryable(&request(10));
     assert_eq!(
-        (&*setback.error_type, setback.may_have_arrived),
+        (&*retryable.error_type, retryable.may_have_arrived),
         ("connection_refused", false)
     );
     // The report that contains this message names the address.
-    let told = &setback.message;
+    let reported = &retryable.message;
     assert!(
-        told.starts_with("no connection: Connection refused"),
-        "{told}"
+        reported.starts_with("no connection: Connection refused"),
+        "{reported}"
     );
     let server = Server::start_on(
         TcpListener::bind(("127.0.0.1", port)).unwrap(),
@@ -113,7 +113,7 @@ fn a_grpc_server_may_come_back() {
     drop(server);
     runner.idle(Duration::from_millis(20));
     assert_eq!(
-        runner.setback(&request(10)).error_type,
+        runner.retryable(&request(10)).error_type,
         "connection_refused"
     );
     let listener = TcpListener::bind(("127.0.0.1", port)).unwrap();
@@ -148,9 +148,9 @@ fn sockets_of_the_system_are_reached() {
     let url = format!("unix:{}", path.display());
     let mut runner = Runner::new(config_for(Protocol::HttpProtobuf, url.clone()));
     assert_eq!(runner.client.target().url, url);
-    let setback = runner.setback(&request(10));
+    let retryable = runner.retryable(&request(10));
     assert_eq!(
-        (&*setback.error_type, setback.may_have_arrived),
+        (&*retryable.error_type, retryable.may_have_arrived),
         ("connection_failed", false)
     );
     let listener = UnixListener::bind(&path).unwrap();
@@ -168,7 +168,7 @@ fn sockets_of_the_system_are_reached() {
 }
 
 #[test]
-fn the_target_is_told_without_credentials() {
+fn the_target_is_shown_without_credentials() {
     use barograph_export::Transport;
 
     let url = "https://me:hunter2@collector:4318/p?key=hunter2";

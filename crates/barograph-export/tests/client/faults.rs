@@ -68,18 +68,18 @@ fn a_request_that_broke_off_has_not_arrived() {
     });
     for config in [http, grpc] {
         // More than fits into the buffers of two sockets.
-        let setback = Runner::new(config(server.port)).setback(&request(32 << 20));
-        assert_eq!(setback.error_type, "connection");
-        assert!(!setback.may_have_arrived, "{}", setback.message);
+        let retryable = Runner::new(config(server.port)).retryable(&request(32 << 20));
+        assert_eq!(retryable.error_type, "connection");
+        assert!(!retryable.may_have_arrived, "{}", retryable.message);
     }
 }
 
 #[test]
 fn a_request_without_an_answer_may_have_arrived() {
     let server = Server::start(|_, _| Next::Close);
-    let setback = Runner::http(server.port).setback(&request(10_000));
-    assert_eq!(setback.error_type, "connection");
-    assert!(setback.may_have_arrived, "{}", setback.message);
+    let retryable = Runner::http(server.port).retryable(&request(10_000));
+    assert_eq!(retryable.error_type, "connection");
+    assert!(retryable.may_have_arrived, "{}", retryable.message);
     assert_eq!(server.received()[0].body.len(), 10_000);
 }
 
@@ -93,9 +93,9 @@ fn an_answer_that_breaks_off_is_none() {
             stream.write_all(&part).unwrap();
             Next::Close
         });
-        let setback = Runner::http(server.port).setback(&request(10));
-        assert_eq!(setback.error_type, "connection");
-        assert!(setback.may_have_arrived, "{}", setback.message);
+        let retryable = Runner::http(server.port).retryable(&request(10));
+        assert_eq!(retryable.error_type, "connection");
+        assert!(retryable.may_have_arrived, "{}", retryable.message);
     }
 }
 
@@ -110,9 +110,9 @@ fn garbage_is_no_answer() {
             let _ = read(&mut stream);
             let _ = stream.write_all(garbage);
         });
-        let setback = Runner::http(server.port).setback(&request(10));
-        assert_eq!(setback.error_type, "connection");
-        assert!(!setback.message.is_empty());
+        let retryable = Runner::http(server.port).retryable(&request(10));
+        assert_eq!(retryable.error_type, "connection");
+        assert!(!retryable.message.is_empty());
     }
     // A server that speaks first does so before the request is sent, or meanwhile.
     let server = Server::raw(|mut stream| {
@@ -122,7 +122,7 @@ fn garbage_is_no_answer() {
     for config in [http, grpc] {
         assert_eq!(
             Runner::new(config(server.port))
-                .setback(&request(10))
+                .retryable(&request(10))
                 .error_type,
             "connection"
         );
@@ -141,7 +141,7 @@ fn an_endless_head_is_not_read_to_its_end() {
         drone().map_or(Next::Close, |()| Next::Keep)
     });
     assert_eq!(
-        Runner::http(server.port).setback(&request(10)).error_type,
+        Runner::http(server.port).retryable(&request(10)).error_type,
         "connection"
     );
 }
@@ -157,10 +157,10 @@ fn interim_answers_without_end_are_not_read_to_their_end() {
         };
         drone().map_or(Next::Close, |()| Next::Keep)
     });
-    let setback = Runner::http(server.port).setback(&request(10));
-    assert_eq!(setback.error_type, "connection");
+    let retryable = Runner::http(server.port).retryable(&request(10));
+    assert_eq!(retryable.error_type, "connection");
     let limit = "more than 8388608 bytes came for one request";
-    assert!(setback.message.contains(limit), "{}", setback.message);
+    assert!(retryable.message.contains(limit), "{}", retryable.message);
 }
 
 #[test]
@@ -173,7 +173,7 @@ fn an_answer_is_read_up_to_a_limit() {
     let server = Server::start(says(most));
     assert!(Runner::http(server.port).delivered(&request(10)).is_some());
 
-    let told = answer("200 OK", &[], &vec![b'x'; (4 << 20) + 1]);
+    let reported = answer("200 OK", &[], &vec![b'x'; (4 << 20) + 1]);
     let endless = |_: &_, stream: &mut dyn Write| {
         let mut drone = || -> std::io::Result<()> {
             stream.write_all(b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n")?;
@@ -184,7 +184,7 @@ fn an_answer_is_read_up_to_a_limit() {
         };
         drone().map_or(Next::Close, |()| Next::Keep)
     };
-    for server in [Server::start(says(told)), Server::start(endless)] {
+    for server in [Server::start(says(reported)), Server::start(endless)] {
         let mut runner = Runner::http(server.port);
         for accepted in 1..=2 {
             assert_eq!(
@@ -203,8 +203,8 @@ fn a_bomb_is_refused() {
     assert!(bomb.len() < 200_000);
     for status in ["200 OK", "400 Bad Request", "503 Service Unavailable"] {
         let server = Server::start(says(answer(status, &[("content-encoding", "gzip")], &bomb)));
-        let refusal = Runner::http(server.port).refused(&request(10));
-        assert_eq!(refusal.error_type, "response_too_large");
+        let permanent = Runner::http(server.port).refused(&request(10));
+        assert_eq!(permanent.error_type, "response_too_large");
     }
 }
 
@@ -236,18 +236,18 @@ fn an_answer_before_the_request_is_out_ends_the_connection() {
 }
 
 #[test]
-fn a_port_that_is_closed_is_a_setback() {
+fn a_closed_port_is_retryable() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     drop(listener);
     for config in [http(port), grpc(port)] {
-        let setback = Runner::new(config).setback(&request(10));
+        let retryable = Runner::new(config).retryable(&request(10));
         assert_eq!(
-            (&*setback.error_type, setback.may_have_arrived),
+            (&*retryable.error_type, retryable.may_have_arrived),
             ("connection_refused", false)
         );
         // The report names the endpoint, and with it the address.
-        let message = &setback.message;
+        let message = &retryable.message;
         assert!(
             message.starts_with("no connection: Connection refused"),
             "{message}"
@@ -256,18 +256,18 @@ fn a_port_that_is_closed_is_a_setback() {
 }
 
 #[test]
-fn a_name_without_an_address_is_a_setback() {
+fn a_name_without_an_address_is_retryable() {
     // A label may have 63 letters, so no name server is asked.
     let name = "x".repeat(64);
     let config = config_for(
         Protocol::HttpProtobuf,
         format!("http://{name}.invalid:4318"),
     );
-    let setback = Runner::new(config).setback(&request(10));
+    let retryable = Runner::new(config).retryable(&request(10));
     assert_eq!(
-        (&*setback.error_type, setback.may_have_arrived),
+        (&*retryable.error_type, retryable.may_have_arrived),
         ("name_resolution", false)
     );
-    let message = &setback.message;
+    let message = &retryable.message;
     assert!(message.starts_with("no address: "), "{message}");
 }

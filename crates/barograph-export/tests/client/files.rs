@@ -72,7 +72,7 @@ fn a_path_that_leads_to_no_certificate_is_an_error_at_once() {
     let mine = authority.sign(&["me"]);
     let certificate = put(directory.path(), "me.pem", &mine.certificate);
     let key = put(directory.path(), "me.key", &mine.key);
-    for (path, told) in useless(directory.path()) {
+    for (path, reported) in useless(directory.path()) {
         let none = TlsConfig::default;
         for config in [
             https().with_tls(none().with_root_file(&path)),
@@ -84,7 +84,7 @@ fn a_path_that_leads_to_no_certificate_is_an_error_at_once() {
                 panic!("{error:?}")
             };
             assert_eq!(invalid.path.as_ref(), Some(&path));
-            assert!(error.to_string().contains(told), "{error}");
+            assert!(error.to_string().contains(reported), "{error}");
         }
     }
     // Kubernetes mounts certificates as links.
@@ -97,13 +97,13 @@ fn a_path_that_leads_to_no_certificate_is_an_error_at_once() {
 #[test]
 fn a_path_that_leads_to_no_token_is_an_error_at_once() {
     let directory = tempfile::tempdir().unwrap();
-    for (path, told) in useless(directory.path()) {
+    for (path, reported) in useless(directory.path()) {
         let config = config_for(Protocol::HttpProtobuf, "http://127.0.0.1:1");
         let is_token = path.ends_with("bytes");
         let made = client(config.with_headers(Headers::new().with_token_file(path)));
         match made {
             Ok(()) => assert!(is_token, "any bytes but control characters may be one"),
-            Err(error) => assert!(error.to_string().contains(told) && !is_token, "{error}"),
+            Err(error) => assert!(error.to_string().contains(reported) && !is_token, "{error}"),
         }
     }
 }
@@ -132,10 +132,10 @@ fn what_stands_in_for_the_systems_roots_is_looked_at_before_it_is_read() {
         String::from_utf8(child.stdout).unwrap()
     };
     let directory = tempfile::tempdir().unwrap();
-    for (path, told) in useless(directory.path()) {
+    for (path, reported) in useless(directory.path()) {
         let said = run("SSL_CERT_FILE", &path);
         assert!(said.contains("refused: "), "{path:?}: {said}");
-        assert!(said.contains(told), "{path:?}: {said}");
+        assert!(said.contains(reported), "{path:?}: {said}");
     }
     let said = run("SSL_CERT_DIR", directory.path());
     assert!(said.contains("larger than 4 MiB"), "{said}");

@@ -92,19 +92,23 @@ fn six_statuses_are_repeated_and_no_other() {
     for code in 1..=18 {
         let found = repeated.iter().find(|(repeated, _)| *repeated == code);
         match (runner.send(&request(10)), found) {
-            (Outcome::Setback(setback), Some((_, name))) => {
-                assert_eq!(setback.error_type, *name);
-                assert_eq!(setback.message, format!("{name}: 50% ä"));
-                assert_eq!(setback.may_have_arrived, matches!(code, 1 | 4), "{name}");
-                assert_eq!(setback.retry_after, None);
+            (Outcome::Retryable(retryable), Some((_, name))) => {
+                assert_eq!(retryable.error_type, *name);
+                assert_eq!(retryable.message, format!("{name}: 50% ä"));
+                assert_eq!(retryable.may_have_arrived, matches!(code, 1 | 4), "{name}");
+                assert_eq!(retryable.retry_after, None);
             }
-            (Outcome::Refused(refusal), None) => {
-                assert!(refusal.message.ends_with(": 50% ä"), "{}", refusal.message);
+            (Outcome::Permanent(permanent), None) => {
+                assert!(
+                    permanent.message.ends_with(": 50% ä"),
+                    "{}",
+                    permanent.message
+                );
                 // An invalid code becomes UNKNOWN.
                 assert!(
-                    code < 17 || refusal.error_type == "UNKNOWN",
+                    code < 17 || permanent.error_type == "UNKNOWN",
                     "{}",
-                    refusal.error_type
+                    permanent.error_type
                 );
             }
             (other, _) => panic!("{code}: {other:?}"),
@@ -135,7 +139,7 @@ pub(crate) fn retry_info(seconds: u64) -> Vec<u8> {
 }
 
 #[test]
-fn resources_that_are_exhausted_are_waited_for_when_a_time_is_told() {
+fn resource_exhausted_is_retryable_if_it_has_retry_info() {
     let exhausted = || Reply::new(8, b"");
     let padded = STANDARD.encode(retry_info(7));
     let unpadded = STANDARD_NO_PAD.encode(retry_info(9));
@@ -154,10 +158,10 @@ fn resources_that_are_exhausted_are_waited_for_when_a_time_is_told() {
         ("RESOURCE_EXHAUSTED", 9),
         ("UNAVAILABLE", 9),
     ] {
-        let setback = runner.setback(&request(10));
-        assert_eq!(setback.error_type, error_type);
-        assert_eq!(setback.retry_after, Some(Duration::from_secs(seconds)));
-        assert!(!setback.may_have_arrived);
+        let retryable = runner.retryable(&request(10));
+        assert_eq!(retryable.error_type, error_type);
+        assert_eq!(retryable.retry_after, Some(Duration::from_secs(seconds)));
+        assert!(!retryable.may_have_arrived);
     }
     for _ in 0..3 {
         assert_eq!(
@@ -226,8 +230,8 @@ fn an_answer_is_read_up_to_a_limit() {
     ];
     for answer in answers {
         let server = replies(vec![answer]);
-        let refusal = Runner::grpc(server.port).refused(&request(10));
-        assert_eq!(refusal.error_type, "response_too_large");
+        let permanent = Runner::grpc(server.port).refused(&request(10));
+        assert_eq!(permanent.error_type, "response_too_large");
     }
 }
 
@@ -239,8 +243,8 @@ fn a_failure_may_be_in_the_headers_alone() {
     reply.headers.push(("grpc-status", "14".to_owned()));
     reply.headers.push(("grpc-message", "draining".to_owned()));
     let server = replies(vec![reply]);
-    let setback = Runner::grpc(server.port).setback(&request(10));
-    assert_eq!(setback.message, "UNAVAILABLE: draining");
+    let retryable = Runner::grpc(server.port).retryable(&request(10));
+    assert_eq!(retryable.message, "UNAVAILABLE: draining");
 }
 
 #[test]
@@ -265,11 +269,11 @@ fn what_is_no_grpc_server_is_judged_by_its_status() {
     ] {
         let server = replies(vec![plain(status)]);
         match Runner::grpc(server.port).send(&request(10)) {
-            Outcome::Setback(setback) if is_repeated => {
-                assert_eq!(setback.error_type, status.as_str())
+            Outcome::Retryable(retryable) if is_repeated => {
+                assert_eq!(retryable.error_type, status.as_str())
             }
-            Outcome::Refused(refusal) if !is_repeated => {
-                assert_eq!(refusal.error_type, status.as_str())
+            Outcome::Permanent(permanent) if !is_repeated => {
+                assert_eq!(permanent.error_type, status.as_str())
             }
             other => panic!("{status}: {other:?}"),
         }
@@ -288,9 +292,9 @@ fn an_answer_that_breaks_off_or_never_ends_leaves_the_client_usable() {
         Reply::new(0, b""),
     ]);
     let mut runner = Runner::grpc(server.port);
-    let setback = runner.setback(&request(10));
+    let retryable = runner.retryable(&request(10));
     assert_eq!(
-        (&*setback.error_type, setback.may_have_arrived),
+        (&*retryable.error_type, retryable.may_have_arrived),
         ("connection", true)
     );
     assert_eq!(

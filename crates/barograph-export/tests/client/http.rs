@@ -113,29 +113,29 @@ fn four_statuses_are_repeated_and_no_other() {
     let mut runner = Runner::http(server.port);
     for (status, is_repeated) in statuses {
         match runner.send(&request(10)) {
-            Outcome::Setback(setback) => {
+            Outcome::Retryable(retryable) => {
                 assert!(is_repeated, "{status}");
-                assert_eq!(setback.error_type, status.to_string());
+                assert_eq!(retryable.error_type, status.to_string());
                 assert!(
-                    setback.message.ends_with("out of tea"),
+                    retryable.message.ends_with("out of tea"),
                     "{}",
-                    setback.message
+                    retryable.message
                 );
-                assert_eq!(setback.retry_after, None);
+                assert_eq!(retryable.retry_after, None);
                 // A gateway cannot know.
                 assert_eq!(
-                    setback.may_have_arrived,
+                    retryable.may_have_arrived,
                     matches!(status, 502 | 504),
                     "{status}"
                 );
             }
-            Outcome::Refused(refusal) => {
+            Outcome::Permanent(permanent) => {
                 assert!(!is_repeated, "{status}");
-                assert_eq!(refusal.error_type, status.to_string());
+                assert_eq!(permanent.error_type, status.to_string());
                 assert!(
-                    refusal.message.ends_with("out of tea"),
+                    permanent.message.ends_with("out of tea"),
                     "{}",
-                    refusal.message
+                    permanent.message
                 );
             }
             other => panic!("{status}: {other:?}"),
@@ -152,25 +152,25 @@ fn unavailable_first_and_then_taken() {
         ok(),
     ]));
     let mut runner = Runner::http(server.port);
-    let setback = runner.setback(&request(10));
-    assert_eq!(setback.message, "503 Service Unavailable");
+    let retryable = runner.retryable(&request(10));
+    assert_eq!(retryable.message, "503 Service Unavailable");
     assert_eq!(runner.delivered(&request(10)), None);
 }
 
 #[test]
-fn the_time_to_wait_is_told_in_seconds_or_as_a_date() {
+fn retry_after_is_in_seconds_or_a_date() {
     let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3_600));
     let throttled = |value| answer("429 Too Many Requests", &[("Retry-After", value)], b"");
     let answers = [throttled("17"), throttled(&date), throttled("later")];
     let server = Server::start(says_in_turn(answers.to_vec()));
     let mut runner = Runner::http(server.port);
     assert_eq!(
-        runner.setback(&request(1)).retry_after,
+        runner.retryable(&request(1)).retry_after,
         Some(Duration::from_secs(17))
     );
-    let until = runner.setback(&request(1)).retry_after.unwrap().as_secs();
+    let until = runner.retryable(&request(1)).retry_after.unwrap().as_secs();
     assert!((3_000..=3_600).contains(&until), "{until}");
-    assert_eq!(runner.setback(&request(1)).retry_after, None);
+    assert_eq!(runner.retryable(&request(1)).retry_after, None);
 }
 
 #[test]
@@ -306,16 +306,20 @@ fn redirections_are_refused() {
         "308 Permanent",
     ] {
         let server = Server::start(says(answer(status, &[("location", &url)], b"")));
-        let refusal = Runner::http(server.port).refused(&request(1));
-        assert_eq!(refusal.error_type, status[..3]);
+        let permanent = Runner::http(server.port).refused(&request(1));
+        assert_eq!(permanent.error_type, status[..3]);
         assert!(
-            refusal
+            permanent
                 .message
                 .contains("redirection to http://***@127.0.0.1"),
             "{}",
-            refusal.message
+            permanent.message
         );
-        assert!(!refusal.message.contains("hunter2"), "{}", refusal.message);
+        assert!(
+            !permanent.message.contains("hunter2"),
+            "{}",
+            permanent.message
+        );
     }
     assert_eq!(elsewhere.accepted(), 0);
 }
@@ -327,8 +331,8 @@ fn a_request_that_is_too_large_is_not_sent() {
     let mut large = request(0);
     large.body = vec![0; (64 << 20) + 1].into();
     for config in [http(server.port), config] {
-        let refusal = Runner::new(config).refused(&large);
-        assert_eq!(refusal.error_type, "too_large");
+        let permanent = Runner::new(config).refused(&large);
+        assert_eq!(permanent.error_type, "too_large");
     }
     assert_eq!(server.accepted(), 0);
     large.body = vec![0; 64 << 20].into();
@@ -354,12 +358,12 @@ fn a_request_that_compression_makes_too_large_is_not_sent() {
     let noise: Vec<u8> = noise.take((4 << 20) / 8).flatten().collect();
     noisy.body = noise.repeat(16).into();
     let config = http(server.port).with_compression(Compression::Zstd);
-    let refusal = Runner::new(config).refused(&noisy);
-    assert_eq!(refusal.error_type, "too_large");
+    let permanent = Runner::new(config).refused(&noisy);
+    assert_eq!(permanent.error_type, "too_large");
     assert!(
-        refusal.message.contains("compressed"),
+        permanent.message.contains("compressed"),
         "{}",
-        refusal.message
+        permanent.message
     );
     assert_eq!(server.accepted(), 0);
 }

@@ -9,7 +9,7 @@ use base64::engine::general_purpose::STANDARD;
 use barograph_encode::otlp::{Request, Signal};
 use barograph_export::client::{Client, ClientConfig};
 use barograph_export::{
-    Driver, Fate, Feed, Handle, Ledger, Pipeline, RetryPolicy, Schedule, Transport as _,
+    Ack, Driver, Handle, Ledger, Pipeline, RequestSource, RetryPolicy, Schedule, Transport as _,
 };
 
 use crate::grpc::retry_info;
@@ -18,11 +18,11 @@ use crate::runner::{LONG, grpc, http, request};
 use crate::server::{Server, answer, ok, says_in_turn};
 
 /// A source with one request per export cycle.
-struct Rounds {
+struct DueOnce {
     is_due: bool,
 }
 
-impl Feed for Rounds {
+impl RequestSource for DueOnce {
     fn signal(&self) -> Signal {
         Signal::Metrics
     }
@@ -35,9 +35,9 @@ impl Feed for Rounds {
         std::mem::take(&mut self.is_due).then(|| request(10))
     }
 
-    fn settle(&mut self, _fate: Fate) {}
+    fn ack(&mut self, _ack: Ack) {}
 
-    fn is_overtaken(&self) -> bool {
+    fn is_superseded(&self) -> bool {
         true
     }
 }
@@ -49,15 +49,15 @@ fn push(config: ClientConfig) -> (Ledger, Handle, std::thread::JoinHandle<()>) {
     let tenth = Duration::from_millis(100);
     let pipeline = Pipeline::new(
         ledger.clone(),
-        Box::new(Rounds { is_due: false }),
+        Box::new(DueOnce { is_due: false }),
         Box::new(client),
     );
     let pipeline = pipeline
         .with_schedule(Schedule::new().with_interval(Duration::from_millis(20)))
         .with_retry(
             RetryPolicy::new()
-                .with_first(tenth)
-                .with_longest_pause(tenth),
+                .with_initial_interval(tenth)
+                .with_max_open(tenth),
         );
     let (mut driver, handle) = Driver::new([pipeline]);
     let thread = std::thread::spawn(move || {

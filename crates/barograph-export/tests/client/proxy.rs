@@ -113,7 +113,7 @@ fn the_loopback_and_exceptions_are_reached_directly() {
         .clone()
         .with_proxy(proxy(through.port).with_no_proxy("a, .test"));
     assert_eq!(
-        Runner::new(excepted).setback(&request(10)).error_type,
+        Runner::new(excepted).retryable(&request(10)).error_type,
         "name_resolution"
     );
     assert_eq!(through.accepted(), 0);
@@ -182,9 +182,9 @@ fn tls_front(authority: &Authority, port: u16) -> Server {
 }
 
 #[test]
-fn a_tunnel_that_is_not_made_is_a_setback() {
+fn a_tunnel_that_cannot_be_opened_is_retryable() {
     let denied = answer("407 Proxy Authentication Required", &[], b"who are you?");
-    for (said, told) in [
+    for (said, reported) in [
         (denied, "407"),
         (b"HTTP/1.1 200 OK\r\nx: ".to_vec(), "end of file"),
         (b"SSH-2.0-OpenSSH\r\n\r\n".to_vec(), "SSH"),
@@ -197,16 +197,20 @@ fn a_tunnel_that_is_not_made_is_a_setback() {
             let _ = stream.read_to_end(&mut Vec::new());
         });
         let config = config_for(Protocol::Grpc, "http://collector.test:4317");
-        let setback = Runner::new(config.with_proxy(proxy(through.port))).setback(&request(10));
+        let retryable = Runner::new(config.with_proxy(proxy(through.port))).retryable(&request(10));
         assert_eq!(
-            (&*setback.error_type, setback.may_have_arrived),
+            (&*retryable.error_type, retryable.may_have_arrived),
             ("proxy", false)
         );
-        assert!(setback.message.contains(told), "{}", setback.message);
         assert!(
-            !setback.message.contains("hun") && setback.message.len() < 520,
+            retryable.message.contains(reported),
             "{}",
-            setback.message
+            retryable.message
+        );
+        assert!(
+            !retryable.message.contains("hun") && retryable.message.len() < 520,
+            "{}",
+            retryable.message
         );
     }
 }

@@ -87,7 +87,10 @@ fn sending_is_suppressed() {
         runner.delivered(&request(100_000));
         drop(server);
         runner.idle(Duration::from_millis(20));
-        assert_eq!(runner.setback(&request(1)).error_type, "connection_refused");
+        assert_eq!(
+            runner.retryable(&request(1)).error_type,
+            "connection_refused"
+        );
         drop(runner);
         assert_eq!(heard.traced(), 1);
         // HTTP/2 does emit events, so there was something to suppress.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use barograph_encode::otlp::{Encoding, Request, Signal};
 use barograph_export::client::{Client, ClientConfig, Endpoint, Headers, Protocol};
-use barograph_export::{Outcome, PartialSuccess, Refusal, Setback, Transport};
+use barograph_export::{Outcome, PartialSuccess, Permanent, Retryable, Transport};
 use tokio::runtime::Runtime;
 
 /// Longer than anything here takes, and still bearable when a test hangs.
@@ -55,17 +55,17 @@ impl Runner {
     }
 
     #[track_caller]
-    pub(crate) fn setback(&mut self, request: &Request) -> Setback {
+    pub(crate) fn retryable(&mut self, request: &Request) -> Retryable {
         match self.send(request) {
-            Outcome::Setback(setback) => setback,
-            other => panic!("no setback: {other:?}"),
+            Outcome::Retryable(retryable) => retryable,
+            other => panic!("no retryable: {other:?}"),
         }
     }
 
     #[track_caller]
-    pub(crate) fn refused(&mut self, request: &Request) -> Refusal {
+    pub(crate) fn refused(&mut self, request: &Request) -> Permanent {
         match self.send(request) {
-            Outcome::Refused(refusal) => refusal,
+            Outcome::Permanent(permanent) => permanent,
             other => panic!("not refused: {other:?}"),
         }
     }

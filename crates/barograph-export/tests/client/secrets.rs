@@ -73,16 +73,16 @@ fn a_token_is_read_again_when_it_has_changed() {
     put(directory.path(), "token", "second");
     runner.delivered(&request(1));
     fs::remove_file(&token).unwrap();
-    let setback = runner.setback(&request(1));
+    let retryable = runner.retryable(&request(1));
     assert_eq!(
-        (&*setback.error_type, setback.may_have_arrived),
+        (&*retryable.error_type, retryable.may_have_arrived),
         ("header_file", false)
     );
-    assert!(setback.message.contains("token"), "{}", setback.message);
+    assert!(retryable.message.contains("token"), "{}", retryable.message);
     put(directory.path(), "token", "bad\nlines");
     assert!(
         runner
-            .setback(&request(1))
+            .retryable(&request(1))
             .message
             .contains("control characters")
     );

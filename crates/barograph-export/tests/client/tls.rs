@@ -51,20 +51,20 @@ fn both_protocols_go_over_tls() {
 fn whom_nobody_trusts_gets_nothing() {
     let (authority, other) = (Authority::new("a"), Authority::new("b"));
     let server = Server::start_tls(&authority.tls("http/1.1"), says(ok()));
-    let setback = Runner::new(https(server.port, trusting(&other))).setback(&request(10));
+    let retryable = Runner::new(https(server.port, trusting(&other))).retryable(&request(10));
     assert_eq!(
-        (&*setback.error_type, setback.may_have_arrived),
+        (&*retryable.error_type, retryable.may_have_arrived),
         ("tls", false)
     );
     assert!(
-        setback.message.contains("UnknownIssuer"),
+        retryable.message.contains("UnknownIssuer"),
         "{}",
-        setback.message
+        retryable.message
     );
     assert!(
-        setback.message.contains(&server.port.to_string()),
+        retryable.message.contains(&server.port.to_string()),
         "{}",
-        setback.message
+        retryable.message
     );
     assert!(server.received().is_empty());
 }
@@ -75,25 +75,25 @@ fn a_certificate_for_another_name_is_not_taken() {
     let tls = authority.tls("http/1.1");
     *tls.lock().unwrap() = authority.server_named(&["elsewhere.test"], "http/1.1", None);
     let server = Server::start_tls(&tls, says(ok()));
-    let setback = Runner::new(https(server.port, trusting(&authority))).setback(&request(10));
-    assert_eq!(setback.error_type, "tls");
+    let retryable = Runner::new(https(server.port, trusting(&authority))).retryable(&request(10));
+    assert_eq!(retryable.error_type, "tls");
     assert!(
-        setback.message.contains("not valid for"),
+        retryable.message.contains("not valid for"),
         "{}",
-        setback.message
+        retryable.message
     );
 }
 
 #[test]
-fn a_server_without_tls_is_a_setback() {
+fn a_server_without_tls_is_retryable() {
     let server = Server::start(says(ok()));
-    let setback = Runner::new(https(server.port, trusting(&Authority::new("a"))))
+    let retryable = Runner::new(https(server.port, trusting(&Authority::new("a"))))
         .try_for(Duration::from_millis(300), &request(10));
     // The server waits for the end of a line, as servers do; if it responds at all, it is not with
     // TLS.
     assert!(
-        !matches!(setback, Some(Outcome::Delivered(_))),
-        "{setback:?}"
+        !matches!(retryable, Some(Outcome::Delivered(_))),
+        "{retryable:?}"
     );
     assert!(server.received().is_empty());
 }
@@ -104,7 +104,7 @@ fn a_server_may_ask_who_we_are() {
     let tls = authority.tls("http/1.1");
     *tls.lock().unwrap() = authority.server("http/1.1", Some(&clients));
     let server = Server::start_tls(&tls, says(ok()));
-    let nobody = Runner::new(https(server.port, trusting(&authority))).setback(&request(10));
+    let nobody = Runner::new(https(server.port, trusting(&authority))).retryable(&request(10));
     assert!(
         matches!(&*nobody.error_type, "tls" | "connection"),
         "{nobody:?}"
@@ -132,7 +132,7 @@ fn a_root_file_is_read_again_when_it_has_changed() {
     runner.delivered(&request(10));
     server.cut();
     runner.idle(Duration::from_millis(20));
-    assert_eq!(runner.setback(&request(10)).error_type, "tls");
+    assert_eq!(runner.retryable(&request(10)).error_type, "tls");
     put(directory.path(), "ca.pem", &(old.pem() + &new.pem()));
     runner.delivered(&request(10));
     let accepted = server.accepted();
@@ -171,15 +171,15 @@ fn an_identity_is_read_again_when_it_has_changed() {
     let signed = new.sign(&["me"]);
     // For a moment the two files do not match.
     put(directory, "client.pem", &signed.certificate);
-    let setback = runner.setback(&request(10));
+    let retryable = runner.retryable(&request(10));
     assert_eq!(
-        (&*setback.error_type, setback.may_have_arrived),
+        (&*retryable.error_type, retryable.may_have_arrived),
         ("certificate", false)
     );
     assert!(
-        setback.message.contains("client.key"),
+        retryable.message.contains("client.key"),
         "{}",
-        setback.message
+        retryable.message
     );
     put(directory, "client.key", &signed.key);
     runner.delivered(&request(10));
@@ -198,9 +198,13 @@ fn a_file_that_goes_away_is_missed_and_found_again() {
     ));
     runner.delivered(&request(10));
     fs::remove_file(&root).unwrap();
-    let setback = runner.setback(&request(10));
-    assert_eq!(setback.error_type, "certificate");
-    assert!(setback.message.contains("ca.pem"), "{}", setback.message);
+    let retryable = runner.retryable(&request(10));
+    assert_eq!(retryable.error_type, "certificate");
+    assert!(
+        retryable.message.contains("ca.pem"),
+        "{}",
+        retryable.message
+    );
     put(directory.path(), "ca.pem", &authority.pem());
     runner.delivered(&request(10));
 }
@@ -215,9 +219,13 @@ fn a_file_that_is_not_there_yet_is_waited_for_where_that_is_wished() {
     let config = https(server.port, tls);
     assert!(Client::new(config.clone(), Signal::Metrics).is_err());
     let mut runner = Runner::new(config.with_files_read_on_connect());
-    let setback = runner.setback(&request(10));
-    assert_eq!(setback.error_type, "certificate");
-    assert!(setback.message.contains("ca.pem"), "{}", setback.message);
+    let retryable = runner.retryable(&request(10));
+    assert_eq!(retryable.error_type, "certificate");
+    assert!(
+        retryable.message.contains("ca.pem"),
+        "{}",
+        retryable.message
+    );
     put(directory.path(), "ca.pem", &authority.pem());
     runner.delivered(&request(10));
 }
@@ -248,7 +256,7 @@ fn certificates_rotate_under_load() {
             while !done.load(Ordering::SeqCst) || delivered == 0 {
                 match runner.send(&request(1_000)) {
                     Outcome::Delivered(None) => delivered += 1,
-                    Outcome::Setback(setback) if !setback.message.contains("certificate") => {
+                    Outcome::Retryable(retryable) if !retryable.message.contains("certificate") => {
                         sets_back += 1
                     }
                     other => panic!("{other:?}"),
@@ -276,7 +284,7 @@ fn certificates_rotate_under_load() {
 }
 
 #[test]
-fn wrong_files_are_told_by_name_at_the_start() {
+fn invalid_files_are_reported_by_name_at_the_start() {
     let directory = tempfile::tempdir().unwrap();
     let file = |name: &str, contents: &str| put(directory.path(), name, contents);
     let authority = Authority::new("a");
@@ -284,7 +292,7 @@ fn wrong_files_are_told_by_name_at_the_start() {
     let certificate = file("me.pem", &mine.certificate);
     let broken = "-----BEGIN CERTIFICATE-----\n????\n-----END CERTIFICATE-----\n";
     let none = TlsConfig::default;
-    for (tls, name, told) in [
+    for (tls, name, reported) in [
         (
             none().with_root_file(directory.path().join("absent")),
             "absent",
@@ -326,7 +334,7 @@ fn wrong_files_are_told_by_name_at_the_start() {
             panic!("{error:?}")
         };
         assert_eq!(invalid.path, Some(directory.path().join(name)));
-        assert!(error.to_string().contains(told), "{error}");
+        assert!(error.to_string().contains(reported), "{error}");
     }
     let error = Client::new(https(1, none().with_root_pem("?")), Signal::Metrics).unwrap_err();
     assert!(error.to_string().starts_with("given: "), "{error}");

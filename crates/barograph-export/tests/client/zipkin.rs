@@ -52,17 +52,21 @@ fn an_answer_means_what_its_status_says() {
     ]));
     let mut runner = Runner::new(zipkin(server.port));
     assert_eq!(runner.delivered(&spans()), None);
-    let setback = runner.setback(&spans());
-    assert_eq!(setback.retry_after.unwrap().as_secs(), 7);
+    let retryable = runner.retryable(&spans());
+    assert_eq!(retryable.retry_after.unwrap().as_secs(), 7);
     assert!(
-        setback.message.ends_with("slow down"),
+        retryable.message.ends_with("slow down"),
         "{}",
-        setback.message
+        retryable.message
     );
-    assert_eq!(runner.setback(&spans()).error_type, "503");
-    let refusal = runner.refused(&spans());
-    assert_eq!(refusal.error_type, "400");
-    assert!(refusal.message.contains("malformed"), "{}", refusal.message);
+    assert_eq!(runner.retryable(&spans()).error_type, "503");
+    let permanent = runner.refused(&spans());
+    assert_eq!(permanent.error_type, "400");
+    assert!(
+        permanent.message.contains("malformed"),
+        "{}",
+        permanent.message
+    );
     assert_eq!(runner.refused(&spans()).error_type, "500");
 }
 
@@ -71,6 +75,6 @@ fn nothing_else_is_sent_there() {
     let server = Server::start(says(answer("202 Accepted", &[], b"")));
     let mut runner = Runner::new(zipkin(server.port));
     let metrics = json_request();
-    assert!(matches!(runner.send(&metrics), Outcome::Refused(_)));
+    assert!(matches!(runner.send(&metrics), Outcome::Permanent(_)));
     assert_eq!(server.received().len(), 0);
 }

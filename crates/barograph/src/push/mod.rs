@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use barograph_encode::otlp::{Encoding, Signal, Temporalities};
-use barograph_export::journal::JournalConfig;
+use barograph_export::persistent_queue::PersistentQueueConfig;
 use barograph_export::{RetryPolicy, Schedule, Transport};
 
 pub use barograph_export::Unfinished;
@@ -34,7 +34,7 @@ pub struct Push {
     batch: usize,
     schedule: Schedule,
     retry: RetryPolicy,
-    journal: Option<(PathBuf, JournalConfig)>,
+    persistent_queue: Option<(PathBuf, PersistentQueueConfig)>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl Push {
             batch: BATCH,
             schedule: Schedule::new(),
             retry: RetryPolicy::new(),
-            journal: None,
+            persistent_queue: None,
         }
     }
 
@@ -155,7 +155,7 @@ impl Push {
         self
     }
 
-    /// Stores undelivered requests in a [persistent queue](barograph_export::journal) in this
+    /// Stores undelivered requests in a [persistent queue](barograph_export::persistent_queue) in this
     /// directory, which is created if needed. They survive an outage of the receiver and the end of
     /// the process, and are sent when the receiver answers. Each push needs its own directory.
     ///
@@ -171,8 +171,12 @@ impl Push {
     /// Files that are removed or replaced while the service runs are created again; their contents
     /// are counted as `corrupt` in `barograph.push.dropped`, and reported. Move the directory only
     /// while no service uses it.
-    pub fn with_journal(mut self, directory: impl Into<PathBuf>, config: JournalConfig) -> Self {
-        self.journal = Some((directory.into(), config));
+    pub fn with_persistent_queue(
+        mut self,
+        directory: impl Into<PathBuf>,
+        config: PersistentQueueConfig,
+    ) -> Self {
+        self.persistent_queue = Some((directory.into(), config));
         self
     }
 }

@@ -10,9 +10,9 @@ use std::time::{Duration, Instant};
 use barograph_core::record_queue::{Fanout, RecordQueue, Room};
 use barograph_encode::otlp::{LogWriter, MetricReader, Signal, SpanWriter};
 use barograph_encode::zipkin::ZipkinWriter;
-use barograph_export::journal::Journal;
+use barograph_export::persistent_queue::PersistentQueue;
 use barograph_export::{
-    Driver, Feed, Handle, Ledger, LedgerSource, LogFeed, Pipeline, Report, SpanFeed,
+    Driver, Handle, Ledger, LedgerSource, LogSource, Pipeline, Report, RequestSource, SpanSource,
 };
 use barograph_model::log::LogRecord;
 use barograph_model::resource::Resource;
@@ -133,8 +133,8 @@ impl Pushes {
     ) -> Result<Ready, StartError> {
         let own = self.own;
         let pipelines = self.all.into_iter().map(|prepared| {
-            let feed = prepared.feed(resource, sources, own.clone());
-            prepared.pipeline(feed, self.persistent_queues)
+            let source = prepared.source(resource, sources, own.clone());
+            prepared.pipeline(source, self.persistent_queues)
         });
         let pipelines: Result<Vec<_>, _> = pipelines.collect();
         Ok(Ready {
@@ -167,12 +167,12 @@ impl Ready {
 }
 
 impl Prepared {
-    fn feed(
+    fn source(
         &self,
         resource: &Resource,
         sources: &[Arc<dyn Source>],
         own: Option<Arc<SelfMetrics>>,
-    ) -> Box<dyn Feed> {
+    ) -> Box<dyn RequestSource> {
         let Push {
             what,
             encoding,
@@ -194,34 +194,40 @@ impl Prepared {
             }
             From::Spans(queue) if what == What::ZipkinSpans => {
                 let writer = ZipkinWriter::new(resource).with_records_per_request(batch);
-                Box::new(SpanFeed::new(queue.clone(), writer))
+                Box::new(SpanSource::new(queue.clone(), writer))
             }
             From::Spans(queue) => {
                 let writer = SpanWriter::new(resource)
                     .with_encoding(encoding)
                     .with_records_per_request(batch);
-                Box::new(SpanFeed::new(queue.clone(), writer))
+                Box::new(SpanSource::new(queue.clone(), writer))
             }
             From::LogRecords(queue) => {
                 let writer = LogWriter::new(resource)
                     .with_encoding(encoding)
                     .with_records_per_request(batch);
-                Box::new(LogFeed::new(queue.clone(), writer))
+                Box::new(LogSource::new(queue.clone(), writer))
             }
         }
     }
 
-    fn pipeline(self, feed: Box<dyn Feed>, queues: Need) -> Result<Pipeline, StartError> {
+    fn pipeline(
+        self,
+        source: Box<dyn RequestSource>,
+        queues: Need,
+    ) -> Result<Pipeline, StartError> {
         let Prepared { push, ledger, .. } = self;
-        let pipeline = Pipeline::new(ledger, feed, push.transport)
+        let pipeline = Pipeline::new(ledger, source, push.transport)
             .with_schedule(push.schedule)
             .with_retry(push.retry);
-        Ok(match (push.journal, queues) {
+        Ok(match (push.persistent_queue, queues) {
             (None, _) => pipeline,
-            (Some((at, config)), Need::Optional) => pipeline.with_journal_in(at, config),
+            (Some((at, config)), Need::Optional) => pipeline.with_persistent_queue_in(at, config),
             (Some((at, config)), Need::Required) => {
-                let journal = Journal::open(at, config);
-                pipeline.with_journal(journal.map_err(|source| StartError::Journal { source })?)
+                let persistent_queue = PersistentQueue::open(at, config);
+                pipeline.with_persistent_queue(
+                    persistent_queue.map_err(|source| StartError::PersistentQueue { source })?,
+                )
             }
         })
     }

@@ -96,10 +96,10 @@ fn no_size_or_time_given_to_a_push_makes_it_panic_or_ends_it() {
                 .with_timeout(time.max(Duration::from_secs(10)))
                 .with_request_timeout(time.max(Duration::from_secs(10)));
             let retry = RetryPolicy::new()
-                .with_first(time)
-                .with_longest(time)
-                .with_longest_pause(time)
-                .with_factor(size as f64);
+                .with_initial_interval(time)
+                .with_max_interval(time)
+                .with_max_open(time)
+                .with_multiplier(size as f64);
             let registry = Registry::new();
             registry.counter("orders").register().unwrap().add(7);
             let push = receiver
@@ -151,7 +151,7 @@ fn no_number_in_a_variable_keeps_a_service_from_starting() {
         "OTEL_EXPORTER_ZIPKIN_TIMEOUT",
         "OTEL_SPAN_ATTRIBUTE_COUNT_LIMIT",
         "OTEL_ATTRIBUTE_VALUE_LENGTH_LIMIT",
-        "BAROGRAPH_PUSH_JOURNAL_MAX_BYTES",
+        "BAROGRAPH_PERSISTENT_QUEUE_MAX_BYTES",
     ];
     for value in [
         "0",

@@ -64,9 +64,9 @@ fn an_empty_value_counts_as_unset() {
         "OTEL_EXPORTER_OTLP_CLIENT_KEY",
         "OTEL_METRIC_EXPORT_INTERVAL",
         "HTTPS_PROXY",
-        "BAROGRAPH_PUSH_JOURNAL_DIR",
-        "BAROGRAPH_PUSH_JOURNAL_MAX_BYTES",
-        "BAROGRAPH_PUSH_JOURNAL_REQUIRED",
+        "BAROGRAPH_PERSISTENT_QUEUE_DIR",
+        "BAROGRAPH_PERSISTENT_QUEUE_MAX_BYTES",
+        "BAROGRAPH_PERSISTENT_QUEUE_REQUIRED",
     ];
     let (otlp, notices) = read(&names.map(|name| (name, "")));
     assert_eq!(otlp, Exporters::default());
@@ -428,8 +428,8 @@ fn the_persistent_queue_has_a_directory_and_a_size() {
         ("1MiB", 256 << 20, 1),
     ] {
         let (otlp, notices) = read(&[
-            ("BAROGRAPH_PUSH_JOURNAL_DIR", "/var/lib/shop"),
-            ("BAROGRAPH_PUSH_JOURNAL_MAX_BYTES", value),
+            ("BAROGRAPH_PERSISTENT_QUEUE_DIR", "/var/lib/shop"),
+            ("BAROGRAPH_PERSISTENT_QUEUE_MAX_BYTES", value),
         ]);
         assert_eq!(
             otlp.push.persistent_queue.directory,
@@ -451,7 +451,7 @@ fn the_persistent_queue_may_be_required() {
         ("", None, 0),
         ("yes", Some(false), 1),
     ] {
-        let (otlp, notices) = read(&[("BAROGRAPH_PUSH_JOURNAL_REQUIRED", value)]);
+        let (otlp, notices) = read(&[("BAROGRAPH_PERSISTENT_QUEUE_REQUIRED", value)]);
         assert_eq!(otlp.push.persistent_queue.is_required, expected, "{value}");
         assert_eq!(notices.len(), said, "{value}");
     }
