@@ -191,30 +191,6 @@ fn negative_control_a_pop_that_looks_again_without_order_misses_one() {
     cross(Ordering::Relaxed);
 }
 
-#[test]
-fn an_alarm_set_during_a_push_is_raised() {
-    model(|| {
-        let raised = Arc::new(AtomicU32::new(0));
-        let queue = Arc::new(Queue::new(4));
-        queue.push(()).expect("there is room");
-        let pusher = {
-            let queue = queue.clone();
-            thread::spawn(move || queue.push(()).expect("there is room"))
-        };
-        let consumer = {
-            let (queue, counted) = (queue.clone(), raised.clone());
-            thread::spawn(move || {
-                queue.set_alarm(2, move || {
-                    counted.fetch_add(1, Ordering::Relaxed);
-                });
-            })
-        };
-        pusher.join().expect("no panic");
-        consumer.join().expect("no panic");
-        assert!(raised.load(Ordering::Relaxed) >= 1, "no alarm");
-    });
-}
-
 /// Another thread takes a value and adds one, while this one reads the length.
 fn look_at_the_length(order: Ordering) {
     model(move || {
