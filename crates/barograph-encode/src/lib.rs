@@ -10,9 +10,10 @@
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 
-mod steps;
+mod block_copy;
 mod json;
 mod report;
+mod walk;
 pub mod prometheus;
 pub mod otlp;
 pub mod zipkin;

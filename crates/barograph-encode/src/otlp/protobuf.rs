@@ -14,12 +14,12 @@ use barograph_model::label::Labels;
 use barograph_model::resource::Resource;
 use bytes::Bytes;
 
+use crate::block_copy::{BLOCK, Literal, MAX_VALUES, Values, put};
 use crate::otlp::attributes::{self, Extra, Seen, Word};
 use crate::otlp::datum::{Datum, Distribution, Number, Shape};
 use crate::otlp::temporality::Temporality;
 use crate::otlp::wire::{self, Body, Open, fixed, long, small};
 use crate::report::Rejection;
-use crate::steps::{Fragment, MAX_VALUES, STEP, Values, put};
 
 /// A writer of requests, one at a time.
 pub(super) struct Protobuf {
@@ -309,7 +309,7 @@ pub(super) fn whole(exemplar: &Exemplar, of: Number<'_>) -> Option<i64> {
 
 /// An encoder for points that are a number, with short values of the family's labels.
 struct FastPoint {
-    constant: Fragment,
+    constant: Literal,
     /// For each label the bytes in front of its value, with the lengths left open.
     names: Vec<Name>,
     /// The length of a point without its label values.
@@ -319,7 +319,7 @@ struct FastPoint {
 struct Name {
     /// The attribute's key and length, the name's key and length, the name, the value message's key
     /// and length, and the text's key and length.
-    open: Fragment,
+    open: Literal,
     /// The length of the attribute when the value is empty.
     pair: u8,
     /// The longest value with which every length still takes one byte.
@@ -348,7 +348,7 @@ impl FastPoint {
         const MOST: usize = 1 << 14;
         (around + MAX_VALUES < MOST).then(|| {
             Some(FastPoint {
-                constant: Fragment::new(&constant)?,
+                constant: Literal::new(&constant)?,
                 names,
                 around,
             })
@@ -372,13 +372,13 @@ impl FastPoint {
         let ends = labels.ends();
         let text = labels.text().as_bytes();
         let text = text.get(..usize::from(ends.last().copied().unwrap_or(0)))?;
-        values.lay_any(text)?;
+        values.load(text)?;
         let len = self.around + text.len();
         if body.len() + 3 + len > end {
             return Some(false);
         }
-        let (buf, at) = body.reserve(len + STEP)?;
-        let mut head = [0; STEP];
+        let (buf, at) = body.reserve(len + BLOCK)?;
+        let mut head = [0; BLOCK];
         head[0] = long(1);
         // Always two bytes, even where one would do: this saves a branch.
         head[1] = (len & 0x7f) as u8 | 0x80;
@@ -426,7 +426,7 @@ impl Name {
         open.extend_from_slice(name.as_bytes());
         open.extend_from_slice(&[long(2), 0, long(1), 0]);
         Some(Name {
-            open: Fragment::new(&open)?,
+            open: Literal::new(&open)?,
             pair: pair as u8,
             most: most as u16,
         })

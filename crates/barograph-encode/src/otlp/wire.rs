@@ -8,7 +8,7 @@
 
 use bytes::{Bytes, BytesMut};
 
-use crate::steps::{Buf, CHUNK, new_buf};
+use crate::block_copy::{CHUNK, ChunkBuf, new_chunk};
 
 /// Returns the key of a length-delimited field: a string, bytes or a message.
 pub(super) const fn long(field: u8) -> u8 {
@@ -123,7 +123,7 @@ pub(super) fn flag(out: &mut Vec<u8>, key: u8, name: &str) {
 
 /// The body of a request being written: full chunks are appended to the finished part.
 pub(super) struct Body {
-    chunk: Box<Buf>,
+    chunk: Box<ChunkBuf>,
     at: u16,
     done: BytesMut,
 }
@@ -140,7 +140,7 @@ const ROOM: usize = 4;
 impl Body {
     pub(super) fn new() -> Self {
         Body {
-            chunk: new_buf(),
+            chunk: new_chunk(),
             at: 0,
             done: BytesMut::new(),
         }
@@ -153,9 +153,9 @@ impl Body {
     }
 
     /// Returns a chunk with space for `need` bytes, and the offset at which to write them; see
-    /// [`steps`](crate::steps). Returns `None` if `need` exceeds the size of a chunk.
+    /// [`steps`](crate::block_copy). Returns `None` if `need` exceeds the size of a chunk.
     #[inline(always)]
-    pub(super) fn reserve(&mut self, need: usize) -> Option<(&mut Buf, u16)> {
+    pub(super) fn reserve(&mut self, need: usize) -> Option<(&mut ChunkBuf, u16)> {
         if usize::from(self.at) + need >= CHUNK {
             if need >= CHUNK {
                 return None;

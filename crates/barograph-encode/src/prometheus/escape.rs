@@ -5,7 +5,7 @@
 
 use std::borrow::Cow;
 
-use crate::steps::{WINDOW, is_plain_window};
+use crate::block_copy::{WINDOW, is_plain_window};
 
 /// Writes a label value, or the contents of a quoted name.
 pub(super) fn value(out: &mut Vec<u8>, text: &str) {

@@ -5,14 +5,16 @@ use std::sync::Arc;
 use barograph_model::descriptor::{Descriptor, Kind};
 use barograph_model::snapshot::{Point, Value};
 
+use crate::prometheus::chunk_writer::ChunkWriter;
 use crate::prometheus::escape;
+use crate::prometheus::fast_line::FastLine;
 use crate::prometheus::histogram::HistogramLines;
-use crate::prometheus::label::{LabelWriter, Uniqueness, write_label};
-use crate::prometheus::line::{FastLine, Pen, Sample, Style, write_metric};
+use crate::prometheus::label::{LabelWriter, write_label};
+use crate::prometheus::line::{LineWriter, Sample, Style, write_metric};
 use crate::prometheus::name::FamilyName;
 use crate::prometheus::number::{Dialect, Number};
-use crate::prometheus::out::Out;
 use crate::report::{Rejection, Report};
+use crate::walk::Uniqueness;
 
 /// A writer of one family.
 pub(super) struct FamilyWriter {
@@ -111,7 +113,7 @@ impl FamilyWriter {
 
     /// Writes the lines of a point, or writes nothing and counts the rejection.
     #[inline]
-    pub(super) fn point(&mut self, out: &mut Out, report: &mut Report, point: &Point<'_>) {
+    pub(super) fn point(&mut self, out: &mut ChunkWriter, report: &mut Report, point: &Point<'_>) {
         if let Some(fast) = &mut self.fast
             && self.header.is_none()
             && !point.is_overflow
@@ -123,7 +125,7 @@ impl FamilyWriter {
             self.series += 1;
             return;
         }
-        match self.point_with_care(out, report, point) {
+        match self.write_checked(out, report, point) {
             Ok(()) => self.series += 1,
             Err(rejection) => report.reject(rejection, &self.descriptor.name),
         }
@@ -136,9 +138,9 @@ impl FamilyWriter {
     }
 
     #[inline(never)]
-    fn point_with_care(
+    fn write_checked(
         &mut self,
-        out: &mut Out,
+        out: &mut ChunkWriter,
         report: &mut Report,
         point: &Point<'_>,
     ) -> Result<(), Rejection> {
@@ -157,7 +159,7 @@ impl FamilyWriter {
             out.text(&header);
             report.count_family();
         }
-        let mut pen = Pen {
+        let mut line = LineWriter {
             out,
             content: &self.content,
             text: &mut self.text,
@@ -168,15 +170,15 @@ impl FamilyWriter {
                 // OpenMetrics does not allow exemplars on gauges.
                 let exemplars = point.exemplars.iter().filter(|_| kind == Kind::Counter);
                 let newest = exemplars.max_by_key(|exemplar| exemplar.time_unix_nano);
-                pen.line_with(sample, number(kind, value)?, newest);
-                pen.created(created.as_ref(), point);
+                line.line_with(sample, number(kind, value)?, newest);
+                line.created(created.as_ref(), point);
             }
-            (Lines::Histogram(lines), Value::Histogram(value)) => lines.write(pen, point, value),
-            (Lines::Info { sample }, _) => pen.line(sample, b"", Number::U64(1)),
+            (Lines::Histogram(lines), Value::Histogram(value)) => lines.write(line, point, value),
+            (Lines::Info { sample }, _) => line.line(sample, b"", Number::U64(1)),
             (Lines::States { sample, states }, Value::StateSet(on)) => {
                 for (label, bit) in states {
                     let is_on = on.checked_shr(*bit as u32).unwrap_or(0) & 1;
-                    pen.line(sample, label, Number::U64(is_on));
+                    line.line(sample, label, Number::U64(is_on));
                 }
             }
             _ => return Err(Rejection::WrongValue),

@@ -3,10 +3,11 @@
 use barograph_model::bounds::Bounds;
 use barograph_model::snapshot::{HistogramValue, Point};
 
-use crate::prometheus::line::{Pen, Sample};
+use crate::block_copy::Literal;
+use crate::prometheus::fast_bucket;
+use crate::prometheus::line::{LineWriter, Sample};
 use crate::prometheus::number::{self, Dialect, Number};
 use crate::report::Rejection;
-use crate::steps::{Block, Fragment, put};
 
 /// A writer for the points of a histogram family.
 pub(super) struct HistogramLines {
@@ -14,14 +15,15 @@ pub(super) struct HistogramLines {
     pub(super) sum: Sample,
     pub(super) count: Sample,
     pub(super) created: Option<Sample>,
-    spelled: Option<Spelled>,
-    block: Block,
+    formatted: Option<FormattedBounds>,
+    /// The beginning of the bucket lines of a point; a buffer that is reused.
+    prefix: Literal,
 }
 
 /// Bucket bounds, each formatted as the end of the labels of its line.
-struct Spelled {
+struct FormattedBounds {
     bounds: Bounds,
-    ends: Vec<Fragment>,
+    ends: Vec<Literal>,
 }
 
 impl HistogramLines {
@@ -32,8 +34,8 @@ impl HistogramLines {
             sum: sample("_sum"),
             count: sample("_count"),
             created,
-            spelled: None,
-            block: Block::default(),
+            formatted: None,
+            prefix: Literal::default(),
         }
     }
 
@@ -48,9 +50,9 @@ impl HistogramLines {
         if value.buckets.len() != value.bounds.buckets() || count.is_none() {
             return Err(Rejection::WrongBuckets);
         }
-        let known = self.spelled.as_ref();
+        let known = self.formatted.as_ref();
         if !known.is_some_and(|known| known.are(value.bounds)) {
-            self.spelled = Some(Spelled::new(value.bounds, dialect));
+            self.formatted = Some(FormattedBounds::new(value.bounds, dialect));
         }
         Ok(())
     }
@@ -58,58 +60,51 @@ impl HistogramLines {
     /// Writes a point that passed [`HistogramLines::prepare`].
     pub(super) fn write(
         &mut self,
-        mut pen: Pen<'_>,
+        mut line: LineWriter<'_>,
         point: &Point<'_>,
         value: &HistogramValue<'_>,
     ) {
         let mut exemplars = Vec::new();
-        if pen.style.dialect == Dialect::OpenMetrics && !point.exemplars.is_empty() {
+        if line.style.dialect == Dialect::OpenMetrics && !point.exemplars.is_empty() {
             exemplars.resize(value.buckets.len(), None);
             for exemplar in point.exemplars {
                 exemplars[value.bounds.bucket_of(exemplar.value)] = Some(exemplar);
             }
         }
-        let fits = self.block.set(pen.stem(&self.bucket, b"le=\""));
-        let ends = self
-            .spelled
-            .as_ref()
-            .map_or(&[][..], |spelled| &spelled.ends);
+        let fits = self.prefix.set(line.prefix(&self.bucket, b"le=\""));
+        let formatted = self.formatted.as_ref();
+        let ends = formatted.map_or(&[][..], |formatted| &formatted.ends);
         let mut count = 0;
         for (i, (end, in_bucket)) in ends.iter().zip(value.buckets).enumerate() {
             count += in_bucket;
             let exemplar = exemplars.get(i).copied().flatten();
-            let room = self.block.len() + end.len() + number::MAX;
-            if let (None, Some(()), Some((buf, at))) = (exemplar, fits, pen.out.reserve(room)) {
-                let at = self.block.put(buf, at);
-                let at = end.put(buf, at);
-                let at = number::put_u64(buf, at, count);
-                put(buf, at, b"\n");
-                pen.out.advance(at + 1);
-            } else {
-                pen.write_stem(&self.bucket, b"le=\"");
-                pen.out.text(&end.to_vec());
-                Number::U64(count).write(pen.out);
-                pen.end(exemplar);
+            let fast = exemplar.is_none() && fits.is_some();
+            if fast && fast_bucket::write(line.out, &self.prefix, end, count).is_some() {
+                continue;
             }
+            line.write_prefix(&self.bucket, b"le=\"");
+            line.out.text(&end.to_vec());
+            Number::U64(count).write(line.out);
+            line.end(exemplar);
         }
         // OpenMetrics 1.0 has the count if and only if it has the sum, and the sum only if it
         // cannot decrease. Without them the +Inf bucket holds the count.
-        if pen.style.dialect == Dialect::Text || value.growing_sum().is_some() {
-            pen.line(&self.sum, b"", Number::F64(value.sum));
-            pen.line(&self.count, b"", Number::U64(count));
+        if line.style.dialect == Dialect::Text || value.growing_sum().is_some() {
+            line.line(&self.sum, b"", Number::F64(value.sum));
+            line.line(&self.count, b"", Number::U64(count));
         }
-        pen.created(self.created.as_ref(), point);
+        line.created(self.created.as_ref(), point);
     }
 }
 
-impl Spelled {
+impl FormattedBounds {
     fn new(bounds: &Bounds, dialect: Dialect) -> Self {
         let all = bounds.as_slice().iter().copied().chain([f64::INFINITY]);
         let end = |bound| {
             let text = format!("{}\"}} ", number::bound(bound, dialect));
-            Fragment::new(text.as_bytes()).expect("a number is shorter than a chunk")
+            Literal::new(text.as_bytes()).expect("a number is shorter than a chunk")
         };
-        Spelled {
+        FormattedBounds {
             ends: all.map(end).collect(),
             bounds: bounds.clone(),
         }

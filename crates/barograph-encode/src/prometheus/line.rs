@@ -1,16 +1,13 @@
 //! The lines of a series.
 
 use barograph_model::exemplar::Exemplar;
-use barograph_model::label::Labels;
 use barograph_model::snapshot::Point;
 
+use crate::prometheus::chunk_writer::ChunkWriter;
 use crate::prometheus::escape;
 use crate::prometheus::exemplar;
-use crate::prometheus::label::LabelWriter;
 use crate::prometheus::name::{Escaping, Place, Translation, is_legacy};
-use crate::prometheus::number::{self, Dialect, Number};
-use crate::prometheus::out::Out;
-use crate::steps::{Fragment, Values, put};
+use crate::prometheus::number::{Dialect, Number};
 
 /// The options that apply to everything on a page.
 #[derive(Clone, Copy, Debug)]
@@ -25,7 +22,7 @@ pub(super) struct Style {
 /// The name of a sample, formatted as the beginning of a line.
 pub(super) struct Sample {
     /// The text in front of labels.
-    open: Vec<u8>,
+    pub(super) open: Vec<u8>,
     /// The text in front of the value if there are no labels.
     bare: Vec<u8>,
 }
@@ -58,8 +55,8 @@ pub(super) fn write_metric(out: &mut Vec<u8>, name: &str) {
 }
 
 /// A writer for the lines of one point.
-pub(super) struct Pen<'a> {
-    pub(super) out: &'a mut Out,
+pub(super) struct LineWriter<'a> {
+    pub(super) out: &'a mut ChunkWriter,
     /// The labels without braces.
     pub(super) content: &'a [u8],
     /// A buffer that is reused.
@@ -67,7 +64,7 @@ pub(super) struct Pen<'a> {
     pub(super) style: Style,
 }
 
-impl Pen<'_> {
+impl LineWriter<'_> {
     /// Writes a line with the point's labels, followed by `label` if it is not empty.
     pub(super) fn line(&mut self, sample: &Sample, label: &[u8], number: Number) {
         self.begin(sample, label);
@@ -95,7 +92,7 @@ impl Pen<'_> {
 
     /// Returns the beginning of a line, up to the value of an additional label: the part that all
     /// lines with this label share.
-    pub(super) fn stem(&mut self, sample: &Sample, name: &[u8]) -> &[u8] {
+    pub(super) fn prefix(&mut self, sample: &Sample, name: &[u8]) -> &[u8] {
         self.text.clear();
         self.text.extend_from_slice(&sample.open);
         self.text.extend_from_slice(self.content);
@@ -106,9 +103,9 @@ impl Pen<'_> {
         self.text
     }
 
-    /// Writes the result of `stem` to the page.
-    pub(super) fn write_stem(&mut self, sample: &Sample, name: &[u8]) {
-        self.stem(sample, name);
+    /// Writes the result of `prefix` to the page.
+    pub(super) fn write_prefix(&mut self, sample: &Sample, name: &[u8]) {
+        self.prefix(sample, name);
         self.out.text(self.text);
     }
 
@@ -132,75 +129,11 @@ impl Pen<'_> {
             self.out.text(&sample.bare);
             return;
         }
-        self.stem(sample, label);
+        self.prefix(sample, label);
         if label.is_empty() {
             self.text.pop();
         }
         self.text.extend_from_slice(b"} ");
         self.out.text(self.text);
-    }
-}
-
-/// A fast path that writes one line for a point with fixed labels and one number, without a check
-/// for duplicates.
-pub(super) struct FastLine {
-    /// The text from the beginning of the line to the first value.
-    open: Fragment,
-    /// The text behind each value.
-    after: Vec<Fragment>,
-    /// The maximum length of a line without its label values.
-    room: usize,
-    values: Values,
-}
-
-impl FastLine {
-    pub(super) fn new(sample: &Sample, labels: &LabelWriter) -> Option<Self> {
-        let pattern = labels.pattern()?;
-        let (first, others) = pattern.names.split_first()?;
-        let open = Fragment::new(&[&*sample.open, &*pattern.constant, first].concat())?;
-        let between = others
-            .iter()
-            .map(|name| Fragment::new(&[b"\"", &**name].concat()));
-        let after: Vec<Fragment> = between
-            .chain([Fragment::new(b"\"} ")])
-            .collect::<Option<_>>()?;
-        let room = open.len() + after.iter().map(Fragment::len).sum::<usize>() + number::MAX;
-        Some(FastLine {
-            open,
-            after,
-            room,
-            values: Values::new(),
-        })
-    }
-
-    /// Writes the line. Returns `None`, without writing, if the values need the slow path.
-    #[inline(never)] // On its own, its few variables stay in registers.
-    pub(super) fn write(
-        &mut self,
-        out: &mut Out,
-        labels: &Labels<'_>,
-        number: Number,
-    ) -> Option<()> {
-        let ends = labels.ends();
-        let text = labels.text().as_bytes().get(..usize::from(*ends.last()?))?;
-        self.values.lay(text)?;
-        let (buf, at) = out.reserve(self.room + text.len())?;
-        let mut at = self.open.put(buf, at);
-        let mut from = 0;
-        let mut after = self.after.iter();
-        for &end in ends {
-            let after = after.next()?;
-            // An empty value means no label, so the text around it must not be written either.
-            if end <= from || usize::from(end) > text.len() {
-                return None;
-            }
-            at = self.values.put(buf, at, from, end - from);
-            at = after.put(buf, at);
-            from = end;
-        }
-        at = number.put(buf, at);
-        put(buf, at, b"\n");
-        out.advance(at + 1);
-        Some(())
     }
 }

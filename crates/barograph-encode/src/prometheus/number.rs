@@ -2,8 +2,9 @@
 
 use std::io::Write as _;
 
-use crate::prometheus::out::Out;
-use crate::steps::{Buf, put};
+use crate::block_copy::{ChunkBuf, put};
+use crate::prometheus::chunk_writer::ChunkWriter;
+use crate::prometheus::digits::put_u64;
 
 /// The maximum length of a number in bytes.
 pub(super) const MAX: usize = 32;
@@ -19,7 +20,7 @@ pub(super) enum Number {
 impl Number {
     /// Writes the number at `at`, and returns the offset behind it.
     #[inline(always)]
-    pub(super) fn put(self, buf: &mut Buf, at: u16) -> u16 {
+    pub(super) fn put(self, buf: &mut ChunkBuf, at: u16) -> u16 {
         match self {
             Number::U64(value) => put_u64(buf, at, value),
             Number::I64(value) => put_i64(buf, at, value),
@@ -28,7 +29,7 @@ impl Number {
     }
 
     /// Writes the number to a page.
-    pub(super) fn write(self, out: &mut Out) {
+    pub(super) fn write(self, out: &mut ChunkWriter) {
         let (buf, at) = out.reserve(MAX).expect("a number is shorter than a chunk");
         let end = self.put(buf, at);
         out.advance(end);
@@ -48,31 +49,9 @@ impl Number {
     }
 }
 
-/// Writes an unsigned integer.
-#[inline(always)]
-pub(super) fn put_u64(buf: &mut Buf, at: u16, value: u64) -> u16 {
-    match value < E8 {
-        true => put_first(buf, at, value),
-        false => put_long(buf, at, value),
-    }
-}
-
+/// Writes a signed integer.
 #[inline(never)]
-fn put_long(buf: &mut Buf, at: u16, value: u64) -> u16 {
-    const E16: u64 = E8 * E8;
-    if value < E16 {
-        let at = put_first(buf, at, value / E8);
-        return put_eight(buf, at, value % E8);
-    }
-    let at = put_first(buf, at, value / E16);
-    let at = put_eight(buf, at, value / E8 % E8);
-    put_eight(buf, at, value % E8)
-}
-
-const E8: u64 = 100_000_000;
-
-#[inline(never)]
-fn put_i64(buf: &mut Buf, at: u16, value: i64) -> u16 {
+fn put_i64(buf: &mut ChunkBuf, at: u16, value: i64) -> u16 {
     put(buf, at, b"-");
     put_u64(
         buf,
@@ -83,7 +62,7 @@ fn put_i64(buf: &mut Buf, at: u16, value: i64) -> u16 {
 
 /// Writes the shortest form that parses to the same value.
 #[inline(never)]
-fn put_f64(buf: &mut Buf, at: u16, value: f64) -> u16 {
+fn put_f64(buf: &mut ChunkBuf, at: u16, value: f64) -> u16 {
     if let Some(whole) = whole(value) {
         return put_i64(buf, at, whole);
     }
@@ -114,40 +93,6 @@ fn shortest(value: f64, digits: &mut zmij::Buffer) -> &[u8] {
         digits.format_finite(value)
     };
     text.as_bytes()
-}
-
-/// Writes up to eight digits, without leading zeros.
-#[inline(always)]
-fn put_first(buf: &mut Buf, at: u16, value: u64) -> u16 {
-    let digits = eight_digits(value);
-    // A marker bit in the byte of the last digit keeps one zero if the number is zero.
-    let zeros = (digits | 1 << 56).trailing_zeros() & !7;
-    put_word(buf, at, (digits | 0x3030_3030_3030_3030) >> zeros);
-    at.wrapping_add(8 - (zeros / 8) as u16)
-}
-
-#[inline(always)]
-fn put_eight(buf: &mut Buf, at: u16, value: u64) -> u16 {
-    put_word(buf, at, eight_digits(value) | 0x3030_3030_3030_3030);
-    at.wrapping_add(8)
-}
-
-#[inline(always)]
-fn put_word(buf: &mut Buf, at: u16, word: u64) {
-    put(buf, at, &word.to_le_bytes());
-}
-
-/// Returns the digits of a number below 10^8, the first in the lowest byte.
-///
-/// The halves are split side by side in one word: one group of 8 digits, two of 4, four of 2, eight
-/// of 1. The multipliers are reciprocals that are exact for the range in which they are used.
-#[inline(always)]
-fn eight_digits(value: u64) -> u64 {
-    let fours = (value / 10_000) | ((value % 10_000) << 32);
-    let hundreds = ((fours * 10_486) >> 20) & 0x7f_0000_007f;
-    let twos = hundreds | ((fours - hundreds * 100) << 16);
-    let tens = ((twos * 103) >> 10) & 0x000f_000f_000f_000f;
-    tens | ((twos - tens * 10) << 8)
 }
 
 /// The text format that is written.
@@ -187,7 +132,7 @@ mod tests {
 
     /// Formats a number by both functions, and checks that they agree.
     fn text(number: Number) -> String {
-        let mut out = Out::new();
+        let mut out = ChunkWriter::new();
         number.write(&mut out);
         out.finish();
         let put = out.take_full().concat();
@@ -208,13 +153,6 @@ mod tests {
             assert_eq!(text(Number::U64(value)), value.to_string());
             let signed = (value as i64).wrapping_neg();
             assert_eq!(text(Number::I64(signed)), signed.to_string());
-        }
-        for value in 0..100_000_u64 {
-            let digits = eight_digits(value * 997 % E8) | 0x3030_3030_3030_3030;
-            assert_eq!(
-                digits.to_le_bytes(),
-                *format!("{:08}", value * 997 % E8).as_bytes()
-            );
         }
     }
 

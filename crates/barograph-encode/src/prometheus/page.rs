@@ -1,7 +1,6 @@
 //! Pages, which are written while they are read.
 
 use std::io::Write as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use barograph_model::descriptor::{Descriptor, Kind};
@@ -11,15 +10,16 @@ use barograph_model::snapshot::{FamilyView, Point, Source, Value};
 use bytes::Bytes;
 use flate2::write::GzEncoder;
 
+use crate::block_copy::CHUNK;
+use crate::prometheus::chunk_writer::ChunkWriter;
 use crate::prometheus::config::{Config, Switch};
 use crate::prometheus::family::FamilyWriter;
-use crate::prometheus::gather::{Gatherer, Placed};
 use crate::prometheus::line::Style;
+use crate::prometheus::name_resolver::{NameResolver, ResolvedFamily};
 use crate::prometheus::negotiate::{Compression, Negotiated};
 use crate::prometheus::number::Dialect;
-use crate::prometheus::out::Out;
-use crate::report::{LeftOut, Reason, Report};
-use crate::steps::CHUNK;
+use crate::report::Report;
+use crate::walk::{self, FamilyReader, Progress};
 
 /// The sources and the configuration from which pages are made.
 ///
@@ -71,14 +71,16 @@ impl Exposition {
         let mut report = Report::default();
         let translation = self.config.translation;
         let escaping = translation.escaping(negotiated.escaping());
-        let mut gatherer = Gatherer::new(translation, escaping, &mut report);
+        let mut names = NameResolver::new(translation, escaping);
         if let Some(target) = &self.target {
-            gatherer.family(None, Arc::<TargetInfo>::clone(target));
+            let target = FamilyReader::new(None, Arc::<TargetInfo>::clone(target), &mut report);
+            target
+                .into_iter()
+                .for_each(|target| names.add(target, &mut report));
         }
-        for (index, source) in self.sources.iter().enumerate() {
-            gatherer.source(index, &**source);
-        }
-        let families = gatherer.finish().into_iter();
+        walk::collect(&self.sources, &mut report, |family, report| {
+            names.add(family, report)
+        });
         let style = Style {
             dialect: match negotiated.format().is_open_metrics() {
                 true => Dialect::OpenMetrics,
@@ -90,9 +92,9 @@ impl Exposition {
         };
         Page {
             style,
-            families,
+            families: names.finish().into_iter(),
             current: None,
-            out: Out::new(),
+            out: ChunkWriter::new(),
             ready: Ready::new(negotiated.compression()),
             report,
             state: State::Families,
@@ -106,9 +108,9 @@ impl Exposition {
 /// unfinished page is cheap.
 pub struct Page {
     style: Style,
-    families: std::vec::IntoIter<Placed>,
+    families: std::vec::IntoIter<ResolvedFamily>,
     current: Option<Current>,
-    out: Out,
+    out: ChunkWriter,
     ready: Ready,
     report: Report,
     state: State,
@@ -116,9 +118,8 @@ pub struct Page {
 
 /// The family that is being read.
 struct Current {
-    placed: Placed,
+    reader: FamilyReader,
     writer: FamilyWriter,
-    cursor: usize,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -143,8 +144,26 @@ impl Page {
     }
 
     /// Reads one batch of series.
-    fn step(&mut self) {
-        let Some(mut current) = self.current.take().or_else(|| self.next_family()) else {
+    fn read_batch(&mut self) {
+        let Some(current) = &mut self.current else {
+            return self.begin_family();
+        };
+        let Current { reader, writer } = current;
+        let out = &mut self.out;
+        // A point is written completely before the source continues, so a panic of the source cuts
+        // no line.
+        let progress = reader.read_batch(&mut self.report, |report, point| {
+            writer.point(out, report, point);
+        });
+        if progress == Progress::End {
+            writer.finish(&mut self.report);
+            self.current = None;
+        }
+    }
+
+    /// Begins the next family, or ends the page if there is none.
+    fn begin_family(&mut self) {
+        let Some(ResolvedFamily { reader, name }) = self.families.next() else {
             if self.style.dialect == Dialect::OpenMetrics {
                 self.out.text(b"# EOF\n");
             }
@@ -152,48 +171,11 @@ impl Page {
             self.state = State::Ended;
             return;
         };
-        let Current {
-            placed,
-            writer,
-            cursor,
-        } = &mut current;
-        let (out, report) = (&mut self.out, &mut self.report);
-        // A point is written completely before the source continues, so a panic of the source cuts
-        // no line.
-        let next = catch_unwind(AssertUnwindSafe(|| {
-            placed
-                .view
-                .read(*cursor, &mut |point| writer.point(out, report, point))
-        }));
-        let reason = match next {
-            Ok(Some(next)) if next > *cursor => {
-                *cursor = next;
-                self.current = Some(current);
-                return;
-            }
-            Ok(None) => None,
-            Ok(Some(_)) => Some(Reason::Stuck),
-            Err(_) => Some(Reason::FamilyPanicked),
-        };
-        writer.finish(report);
-        if let Some(reason) = reason {
-            report.leave_out(LeftOut {
-                source: placed.source,
-                family: placed.descriptor.name.clone(),
-                by: "".into(),
-                reason,
-            });
-        }
-    }
-
-    fn next_family(&mut self) -> Option<Current> {
-        let placed = self.families.next()?;
-        let descriptor = Arc::clone(&placed.descriptor);
-        Some(Current {
-            writer: FamilyWriter::new(descriptor, &placed.name, self.style, placed.uniqueness),
-            placed,
-            cursor: 0,
-        })
+        let descriptor = Arc::clone(reader.descriptor());
+        self.current = Some(Current {
+            writer: FamilyWriter::new(descriptor, &name, self.style, reader.uniqueness()),
+            reader,
+        });
     }
 }
 
@@ -206,7 +188,7 @@ impl Iterator for Page {
                 return Some(chunk);
             }
             match self.state {
-                State::Families => self.step(),
+                State::Families => self.read_batch(),
                 State::Ended => return self.ready.finish(),
             }
             self.ready.take(&mut self.out);
@@ -243,7 +225,7 @@ impl Ready {
         }
     }
 
-    fn take(&mut self, out: &mut Out) {
+    fn take(&mut self, out: &mut ChunkWriter) {
         for mut chunk in out.take_full() {
             let Some(gzip) = &mut self.gzip else {
                 chunk.shrink_to_fit();

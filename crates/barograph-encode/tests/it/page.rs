@@ -31,7 +31,7 @@ fn many(series: usize) -> Table {
 }
 
 #[test]
-fn a_page_comes_in_chunks_and_says_the_same_compressed() {
+fn a_page_comes_in_chunks_and_has_the_same_content_compressed() {
     let exposition = exposition([Arc::new(many(20_000)) as Arc<dyn Source>]);
     let negotiated = Negotiated::new(Format::OpenMetrics1_0_0, Escaping::Underscores);
     let chunks: Vec<_> = exposition.page(negotiated).collect();
@@ -66,7 +66,7 @@ fn a_page_comes_in_chunks_and_says_the_same_compressed() {
 }
 
 #[test]
-fn a_page_without_families_is_a_page() {
+fn a_page_without_families_is_valid() {
     assert_eq!(exposition([]).page(Negotiated::default()).text(), "");
     let negotiated = Negotiated::new(Format::OpenMetrics1_0_0, Escaping::Underscores);
     assert_eq!(exposition([]).page(negotiated).text(), "# EOF\n");
@@ -102,7 +102,7 @@ fn fail(now: bool) {
 }
 
 #[test]
-fn a_source_that_fails_takes_nobody_along() {
+fn a_source_that_fails_does_not_affect_the_others() {
     for (how, reason) in [
         ("collect", Reason::SourcePanicked),
         ("descriptor", Reason::FamilyPanicked),
@@ -120,7 +120,7 @@ fn a_source_that_fails_takes_nobody_along() {
 }
 
 #[test]
-fn what_was_shown_before_a_panic_stays() {
+fn points_read_before_a_panic_are_on_the_page() {
     let mut table = many(10);
     table.families[0].panics_at = Some(7);
     let mut page = exposition([Arc::new(table) as Arc<dyn Source>]).page(Negotiated::default());
@@ -129,5 +129,19 @@ fn what_was_shown_before_a_panic_stays() {
     assert_eq!(
         page.report().reasons().collect::<Vec<_>>(),
         [(Reason::FamilyPanicked, 1)]
+    );
+}
+
+#[test]
+fn a_family_without_a_name_is_left_out() {
+    let mut table = many(1);
+    let nameless = Family::new(Descriptor::new("", Kind::Gauge)).with_pairs(&[], Cell::U64(1));
+    table.families.insert(0, nameless);
+    let mut page = exposition([Arc::new(table) as Arc<dyn Source>]).page(Negotiated::default());
+    let families = parse(&page.text(), Dialect::Text, Names::Legacy).unwrap();
+    assert_eq!(families.len(), 1);
+    assert_eq!(
+        page.report().reasons().collect::<Vec<_>>(),
+        [(Reason::Nameless, 1)]
     );
 }

@@ -12,6 +12,7 @@ use barograph_model::snapshot::Point;
 use crate::prometheus::escape;
 use crate::prometheus::name::{Escaping, Place, Translation, is_legacy, label};
 use crate::report::Rejection;
+use crate::walk::Uniqueness;
 
 /// A writer for the labels of one family's points.
 pub(super) struct LabelWriter {
@@ -38,13 +39,6 @@ struct Label<T> {
     page: Arc<str>,
     key: T,
     value: T,
-}
-
-/// The guarantee of a family that its series differ in their labels.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Uniqueness {
-    Promised,
-    Unknown,
 }
 
 /// The text around the values of fixed labels.
@@ -139,7 +133,7 @@ impl LabelWriter {
         let mut all = constant.iter().map(|label| &label.page).chain(&fixed);
         // Prometheus drops labels with empty values, so free-form labels that differ here can be
         // equal there; the same is true of an overflow series and another series.
-        let is_safe = uniqueness == Uniqueness::Promised
+        let is_safe = uniqueness == Uniqueness::Guaranteed
             && !fixed.is_empty()
             && !fixed.contains(&overflow)
             && all.all(|page| names.insert(page) && reserved != Some(page));
@@ -176,7 +170,7 @@ impl LabelWriter {
         // same names.
         labels
             .names()
-            .is_some_and(|names| std::ptr::eq(names, own) || are_alike(names, own))
+            .is_some_and(|names| std::ptr::eq(names, own) || names_equal(names, own))
     }
 
     /// Writes the labels of a point without braces; writes nothing if there are none.
@@ -244,7 +238,7 @@ impl LabelWriter {
 }
 
 #[inline(never)]
-fn are_alike(names: &[Box<str>], own: &[Box<str>]) -> bool {
+fn names_equal(names: &[Box<str>], own: &[Box<str>]) -> bool {
     names == own
 }
 

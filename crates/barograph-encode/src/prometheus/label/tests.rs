@@ -42,7 +42,7 @@ fn labels_that_collide_are_joined_in_the_order_of_their_keys() {
     let mut writer = writer(
         descriptor(&[], &[("region", "eu")]),
         None,
-        Uniqueness::Promised,
+        Uniqueness::Guaranteed,
     );
     for (pairs, expected) in [
         (&[("b", "2"), ("a", "1")][..], r#"region="eu",b="2",a="1""#),
@@ -62,7 +62,7 @@ fn labels_that_collide_are_joined_in_the_order_of_their_keys() {
 
 #[test]
 fn labels_that_are_the_same_to_a_reader_stand_once() {
-    let mut writer = writer(descriptor(&[], &[]), None, Uniqueness::Promised);
+    let mut writer = writer(descriptor(&[], &[]), None, Uniqueness::Guaranteed);
     for pairs in [&[("a.b", "1")][..], &[("c", "2"), ("d", "3")], &[]] {
         assert!(inline(&mut writer, pairs).is_ok());
     }
@@ -88,7 +88,7 @@ fn only_names_that_differ_on_the_page_make_a_pattern() {
         let pattern = writer.pattern()?;
         Some((text(pattern.constant.clone()), text(pattern.names.concat())))
     };
-    let promised = Uniqueness::Promised;
+    let promised = Uniqueness::Guaranteed;
     assert_eq!(
         pattern(&["http.route", "status"], &[("region", "eu")], promised),
         Some((r#"region="eu""#.into(), r#",http_route=",status=""#.into()))
@@ -102,7 +102,7 @@ fn only_names_that_differ_on_the_page_make_a_pattern() {
 
 #[test]
 fn labels_that_are_not_the_familys_are_refused() {
-    let mut fixed = writer(descriptor(&["a", "b"], &[]), None, Uniqueness::Promised);
+    let mut fixed = writer(descriptor(&["a", "b"], &[]), None, Uniqueness::Guaranteed);
     assert_eq!(
         inline(&mut fixed, &[("a", "1"), ("b", "2")]),
         Err(Rejection::WrongLabels)
@@ -121,7 +121,7 @@ fn labels_that_are_not_the_familys_are_refused() {
             "{ends:?} {text}"
         );
     }
-    let mut reserved = writer(descriptor(&[], &[]), Some("le"), Uniqueness::Promised);
+    let mut reserved = writer(descriptor(&[], &[]), Some("le"), Uniqueness::Guaranteed);
     assert_eq!(
         inline(&mut reserved, &[("le", "1")]),
         Err(Rejection::ReservedLabel)
@@ -130,7 +130,7 @@ fn labels_that_are_not_the_familys_are_refused() {
 
 #[test]
 fn a_nul_is_not_told_from_what_stands_for_it() {
-    for uniqueness in [Uniqueness::Promised, Uniqueness::Unknown] {
+    for uniqueness in [Uniqueness::Guaranteed, Uniqueness::Unknown] {
         let mut writer = writer(descriptor(&["a"], &[]), None, uniqueness);
         let own = Arc::clone(&writer.descriptor);
         let alike: Vec<Box<str>> = vec!["a".into()];
@@ -168,7 +168,7 @@ fn a_scope_has_labels_of_its_own() {
             ("team.id".into(), "7".into()),
         ],
     }));
-    let mut writer = writer(described, None, Uniqueness::Promised);
+    let mut writer = writer(described, None, Uniqueness::Guaranteed);
     let names: Vec<Box<str>> = vec!["a".into()];
     assert_eq!(
         write(&mut writer, Labels::fixed(&names, &[1], "1", true)).as_deref(),
@@ -183,7 +183,7 @@ fn the_overflow_series_has_one_label() {
     let mut writer = writer(
         descriptor(&["a"], &[("c", "1")]),
         None,
-        Uniqueness::Promised,
+        Uniqueness::Guaranteed,
     );
     let mut content = Vec::new();
     let point = Point::new(0, Labels::EMPTY, Value::U64(1)).as_overflow();

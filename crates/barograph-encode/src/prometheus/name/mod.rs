@@ -146,15 +146,12 @@ pub(super) struct FamilyName {
 }
 
 impl FamilyName {
-    /// Returns `None` for a family without a name.
+    /// Translates and escapes the name of a family, which is not empty.
     pub(super) fn new(
         descriptor: &Descriptor,
         translation: Translation,
         escaping: Escaping,
-    ) -> Option<Self> {
-        if descriptor.name.is_empty() {
-            return None;
-        }
+    ) -> Self {
         let kind = descriptor.kind;
         // The name of a state set is also the name of its label.
         let place = match kind {
@@ -166,7 +163,7 @@ impl FamilyName {
             _ => unit::word(&descriptor.unit),
         };
         let mut name = if translation.is_legacy() {
-            settled(&underscored(&descriptor.name, place))
+            collapsed(&underscored(&descriptor.name, place))
         } else {
             descriptor.name.replace('\0', "\u{fffd}")
         };
@@ -174,7 +171,7 @@ impl FamilyName {
             name = with_suffixes(name, &unit, type_suffix(kind));
         }
         if translation.is_legacy() {
-            name = settled(&name);
+            name = collapsed(&name);
         }
         if let Some(word) = type_suffix(kind)
             && translation.has_suffixes()
@@ -195,14 +192,14 @@ impl FamilyName {
             Some(stem) if !unit.is_empty() && stem.ends_with('_') => unit,
             _ => String::new(),
         };
-        Some(FamilyName { family, text, unit })
+        FamilyName { family, text, unit }
     }
 }
 
 /// Returns the name of a label on a page, escaped but not quoted.
 pub(super) fn label(name: &str, translation: Translation, escaping: Escaping) -> String {
     let name = if translation.is_legacy() {
-        settled(&underscored(name, Place::Label))
+        collapsed(&underscored(name, Place::Label))
     } else {
         name.replace('\0', "\u{fffd}")
     };
@@ -276,17 +273,17 @@ fn underscored(name: &str, place: Place) -> String {
 }
 
 /// Collapses runs of `_`, and adds a `_` in front of a leading digit.
-fn settled(name: &str) -> String {
-    let mut settled = String::with_capacity(name.len() + 1);
+fn collapsed(name: &str) -> String {
+    let mut collapsed = String::with_capacity(name.len() + 1);
     if name.starts_with(|c: char| c.is_ascii_digit()) {
-        settled.push('_');
+        collapsed.push('_');
     }
     for c in name.chars() {
-        if c != '_' || !settled.ends_with('_') {
-            settled.push(c);
+        if c != '_' || !collapsed.ends_with('_') {
+            collapsed.push(c);
         }
     }
-    settled
+    collapsed
 }
 
 #[cfg(test)]

@@ -18,7 +18,7 @@ fn escaped(
 ) -> FamilyName {
     let mut descriptor = Descriptor::new(name, kind);
     descriptor.unit = unit.into();
-    FamilyName::new(&descriptor, translation, escaping).expect("the name is not empty")
+    FamilyName::new(&descriptor, translation, escaping)
 }
 
 #[test]
@@ -266,13 +266,4 @@ fn label_names_come_out_valid() {
         assert_eq!(page, expected, "{name:?} {translation:?} {escaping:?}");
         assert!(escaping == Escaping::AllowUtf8 || is_legacy(&page, Place::Label));
     }
-}
-
-#[test]
-fn a_family_without_a_name_has_none_on_the_page() {
-    let descriptor = Descriptor::new("", Kind::Gauge);
-    assert_eq!(
-        FamilyName::new(&descriptor, NoTranslation, Escaping::AllowUtf8),
-        None
-    );
 }

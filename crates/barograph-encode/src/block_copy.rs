@@ -1,101 +1,63 @@
-//! Copies of short pieces of text in steps of a fixed size.
+//! Copies of short texts in blocks of a fixed size.
 //!
-//! The output consists of many short pieces, and a call to `memcpy` for each costs more than the
-//! bytes. So pieces are copied in steps of a fixed size, which the compiler turns into plain loads
-//! and stores; the excess bytes of a step are overwritten by the next piece.
+//! The output consists of many short texts, and a call to `memcpy` for each costs more than the
+//! bytes. So texts are copied in blocks of a fixed size, which the compiler turns into plain loads
+//! and stores; the excess bytes of a block are overwritten by the next text.
 //!
-//! A step does not check bounds either: a chunk is an array with spare bytes behind every 16-bit
+//! A block does not check bounds either: a chunk is an array with spare bytes behind every 16-bit
 //! offset, so the compiler removes the check. The caller reserves space first; if an offset did
 //! wrap around, it would corrupt the text, not memory.
 
-/// The text of one chunk, followed by space for the excess bytes of the last step.
-pub(crate) type Buf = [u8; CHUNK + STEP];
+/// The text of one chunk, followed by space for the excess bytes of the last block.
+pub(crate) type ChunkBuf = [u8; CHUNK + BLOCK];
 
 /// The size of a chunk, in bytes.
 pub(crate) const CHUNK: usize = 1 << u16::BITS;
 
-/// The maximum number of bytes that one step copies.
-pub(crate) const STEP: usize = 32;
+/// The maximum number of bytes that are copied at once.
+pub(crate) const BLOCK: usize = 32;
 
 /// Allocates a zeroed chunk.
-pub(crate) fn new_buf() -> Box<Buf> {
-    let zeros = vec![0; size_of::<Buf>()].into_boxed_slice();
+pub(crate) fn new_chunk() -> Box<ChunkBuf> {
+    let zeros = vec![0; size_of::<ChunkBuf>()].into_boxed_slice();
     zeros.try_into().expect("the length is that of the array")
 }
 
-/// Writes a piece of fixed size at `at`.
+/// Writes a text of fixed size at `at`.
 #[inline(always)]
-pub(crate) fn put<const N: usize>(buf: &mut Buf, at: u16, piece: &[u8; N]) {
-    const { assert!(N <= STEP) };
+pub(crate) fn put<const N: usize>(buf: &mut ChunkBuf, at: u16, text: &[u8; N]) {
+    const { assert!(N <= BLOCK) };
     let at = usize::from(at);
-    buf[at..at + N].copy_from_slice(piece);
+    buf[at..at + N].copy_from_slice(text);
 }
 
-/// A constant piece of text, prepared for copying in steps.
-#[derive(Clone, Debug)]
-pub(crate) struct Fragment {
-    first: [u8; STEP],
+/// A text that is written many times, prepared for copying in blocks.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Literal {
+    first: [u8; BLOCK],
     len: u16,
-    more: Box<[[u8; STEP]]>,
+    rest: Vec<[u8; BLOCK]>,
 }
 
-impl Fragment {
+impl Literal {
     /// Prepares a text. Returns `None` if it does not fit in a chunk.
     pub(crate) fn new(text: &[u8]) -> Option<Self> {
-        let mut steps = text.chunks(STEP).map(|chunk| {
-            let mut step = [0; STEP];
-            step[..chunk.len()].copy_from_slice(chunk);
-            step
-        });
-        Some(Fragment {
-            first: steps.next().unwrap_or([0; STEP]),
-            len: u16::try_from(text.len()).ok()?,
-            more: steps.collect(),
-        })
+        let mut literal = Literal::default();
+        literal.set(text)?;
+        Some(literal)
     }
 
-    pub(crate) fn len(&self) -> usize {
-        usize::from(self.len)
-    }
-
-    pub(crate) fn to_vec(&self) -> Vec<u8> {
-        let mut text = [&self.first[..], self.more.as_flattened()].concat();
-        text.truncate(self.len());
-        text
-    }
-
-    /// Writes the text at `at`, and returns the offset behind it.
-    #[inline(always)]
-    pub(crate) fn put(&self, buf: &mut Buf, at: u16) -> u16 {
-        put(buf, at, &self.first);
-        if usize::from(self.len) > STEP {
-            let mut next = at;
-            for step in &self.more {
-                next = next.wrapping_add(STEP as u16);
-                put(buf, next, step);
-            }
-        }
-        at.wrapping_add(self.len)
-    }
-}
-
-/// A piece of text that several lines in a row share, prepared for copying in steps.
-#[derive(Debug, Default)]
-pub(crate) struct Block {
-    steps: Vec<[u8; STEP]>,
-    len: u16,
-}
-
-impl Block {
     /// Replaces the text. Returns `None` if it does not fit in a chunk.
     pub(crate) fn set(&mut self, text: &[u8]) -> Option<()> {
         self.len = u16::try_from(text.len()).ok()?;
-        self.steps.clear();
-        let (steps, rest) = text.as_chunks();
-        self.steps.extend_from_slice(steps);
-        let mut last = [0; STEP];
-        last[..rest.len()].copy_from_slice(rest);
-        self.steps.push(last);
+        let mut blocks = text.chunks(BLOCK).map(|chunk| {
+            let mut block = [0; BLOCK];
+            block[..chunk.len()].copy_from_slice(chunk);
+            block
+        });
+        self.first = blocks.next().unwrap_or_default();
+        self.rest.clear();
+        self.rest.extend(blocks);
         Some(())
     }
 
@@ -103,23 +65,32 @@ impl Block {
         usize::from(self.len)
     }
 
+    pub(crate) fn to_vec(&self) -> Vec<u8> {
+        let mut text = [&self.first[..], self.rest.as_flattened()].concat();
+        text.truncate(self.len());
+        text
+    }
+
     /// Writes the text at `at`, and returns the offset behind it.
     #[inline(always)]
-    pub(crate) fn put(&self, buf: &mut Buf, at: u16) -> u16 {
-        let mut next = at;
-        for step in &self.steps {
-            put(buf, next, step);
-            next = next.wrapping_add(STEP as u16);
+    pub(crate) fn put(&self, buf: &mut ChunkBuf, at: u16) -> u16 {
+        put(buf, at, &self.first);
+        if usize::from(self.len) > BLOCK {
+            let mut next = at;
+            for block in &self.rest {
+                next = next.wrapping_add(BLOCK as u16);
+                put(buf, next, block);
+            }
         }
         at.wrapping_add(self.len)
     }
 }
 
-/// A buffer that holds the label values of a series, so that they can be copied in steps.
+/// A buffer that holds the label values of a series, so that they can be copied in blocks.
 ///
-/// The values arrive as one text of arbitrary length, and a step would read past its end.
+/// The values arrive as one text of arbitrary length, and a block would read past its end.
 pub(crate) struct Values {
-    text: [u8; MAX_VALUES + STEP],
+    text: [u8; MAX_VALUES + BLOCK],
 }
 
 /// The maximum length of the label values that the buffer holds.
@@ -128,27 +99,27 @@ pub(crate) const MAX_VALUES: usize = 1024;
 impl Values {
     pub(crate) fn new() -> Self {
         Values {
-            text: [0; MAX_VALUES + STEP],
+            text: [0; MAX_VALUES + BLOCK],
         }
     }
 
-    /// Loads a text. Returns `None` if the text needs the slow path: it is too long, or contains
-    /// bytes other than printable ASCII without `"` and `\`.
+    /// Loads a text that needs no escaping. Returns `None` if the text is too long, or contains bytes
+    /// other than printable ASCII without `"` and `\`.
     ///
     /// The check costs next to nothing here, so no earlier check has to be trusted.
     #[inline(always)]
-    pub(crate) fn lay(&mut self, text: &[u8]) -> Option<()> {
+    pub(crate) fn load_plain(&mut self, text: &[u8]) -> Option<()> {
         if text.len() > MAX_VALUES {
             return None;
         }
         let (windows, rest) = text.as_chunks::<WINDOW>();
-        let (laid, _) = self.text.as_chunks_mut::<WINDOW>();
-        for (window, laid) in windows.iter().zip(laid) {
+        let (loaded, _) = self.text.as_chunks_mut::<WINDOW>();
+        for (window, loaded) in windows.iter().zip(loaded) {
             // Returning from inside the loop also keeps the compiler from splitting it in two.
             if !is_plain_window(window) {
                 return None;
             }
-            *laid = *window;
+            *loaded = *window;
         }
         if rest.is_empty() {
             return Some(());
@@ -170,14 +141,14 @@ impl Values {
 
     /// Loads a text without checking its contents. Returns `None` if it is too long.
     #[inline(always)]
-    pub(crate) fn lay_any(&mut self, text: &[u8]) -> Option<()> {
+    pub(crate) fn load(&mut self, text: &[u8]) -> Option<()> {
         if text.len() > MAX_VALUES {
             return None;
         }
         let (windows, rest) = text.as_chunks::<WINDOW>();
-        let (laid, _) = self.text.as_chunks_mut::<WINDOW>();
-        for (window, laid) in windows.iter().zip(laid) {
-            *laid = *window;
+        let (loaded, _) = self.text.as_chunks_mut::<WINDOW>();
+        for (window, loaded) in windows.iter().zip(loaded) {
+            *loaded = *window;
         }
         let at = text.len() - rest.len();
         self.text[at..text.len()].copy_from_slice(rest);
@@ -186,7 +157,7 @@ impl Values {
 
     /// Writes the value of `len` bytes that begins at `from`, and returns the offset behind it.
     #[inline(always)]
-    pub(crate) fn put(&self, buf: &mut Buf, at: u16, from: u16, len: u16) -> u16 {
+    pub(crate) fn put(&self, buf: &mut ChunkBuf, at: u16, from: u16, len: u16) -> u16 {
         put(buf, at, self.window(from));
         if usize::from(len) > WINDOW {
             let mut done = WINDOW as u16;
@@ -207,7 +178,7 @@ impl Values {
         let from = usize::from(from) & (MAX_VALUES - 1);
         self.text[from..]
             .first_chunk()
-            .expect("there is a step behind each place below the most")
+            .expect("a block follows every offset below the maximum")
     }
 }
 
@@ -231,14 +202,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_of_every_length_come_out_whole() {
+    fn values_of_every_length_are_copied_completely() {
         let text: Vec<u8> = (0..100).map(|i| b'0' + i % 40).collect();
         let mut values = Values::new();
         for len in [0, 1, 15, 16, 17, 31, 32, 33, 99] {
-            values.lay(&text[..len]).unwrap();
+            values.load_plain(&text[..len]).unwrap();
             for from in 0..=len {
                 for end in from..=len {
-                    let mut buf = new_buf();
+                    let mut buf = new_chunk();
                     let at = values.put(&mut buf, 7, from as u16, (end - from) as u16);
                     assert_eq!(
                         buf[7..usize::from(at)],
@@ -249,28 +220,28 @@ mod tests {
             }
         }
         let long = vec![b'x'; MAX_VALUES];
-        values.lay(&long).unwrap();
-        let mut buf = new_buf();
+        values.load_plain(&long).unwrap();
+        let mut buf = new_chunk();
         let at = values.put(&mut buf, 0, 0, MAX_VALUES as u16);
         assert_eq!(buf[..usize::from(at)], *long);
-        assert_eq!(values.lay(&[b'x'; MAX_VALUES + 1]), None);
+        assert_eq!(values.load_plain(&[b'x'; MAX_VALUES + 1]), None);
     }
 
     #[test]
-    fn plain_text_is_told_from_what_needs_a_look() {
+    fn only_text_that_needs_no_escaping_is_loaded() {
         let mut values = Values::new();
         for len in 0..70 {
             let plain = vec![b'~'; len];
-            assert!(values.lay(&plain).is_some(), "{len}");
+            assert!(values.load_plain(&plain).is_some(), "{len}");
             for at in 0..len {
                 for bad in [b'"', b'\\', b'\n', 0, 0x1f, 0x80, 0xff] {
                     let mut text = plain.clone();
                     text[at] = bad;
-                    assert!(values.lay(&text).is_none(), "{bad} at {at} of {len}");
+                    assert!(values.load_plain(&text).is_none(), "{bad} at {at} of {len}");
                 }
             }
         }
         let printable: Vec<u8> = (b' '..=b'~').filter(|b| !b"\"\\".contains(b)).collect();
-        assert!(values.lay(&printable).is_some());
+        assert!(values.load_plain(&printable).is_some());
     }
 }

@@ -1,19 +1,19 @@
-//! The chunks into which a page is written.
+//! A writer of a page in chunks.
 
-use crate::steps::{Buf, CHUNK, new_buf};
+use crate::block_copy::{CHUNK, ChunkBuf, new_chunk};
 
-/// A writer of text into chunks.
-pub(super) struct Out {
-    buf: Box<Buf>,
+/// A writer that splits a text into chunks.
+pub(super) struct ChunkWriter {
+    buf: Box<ChunkBuf>,
     at: u16,
     full: Vec<Vec<u8>>,
-    spare: Vec<Box<Buf>>,
+    spare: Vec<Box<ChunkBuf>>,
 }
 
-impl Out {
+impl ChunkWriter {
     pub(super) fn new() -> Self {
-        Out {
-            buf: new_buf(),
+        ChunkWriter {
+            buf: new_chunk(),
             at: 0,
             full: Vec::new(),
             spare: Vec::new(),
@@ -22,15 +22,15 @@ impl Out {
 
     /// Returns a buffer with space for `need` bytes, and the offset at which to write them.
     ///
-    /// The bytes count as written only after [`Out::advance`]. Returns `None` if `need` exceeds the
+    /// The bytes count as written only after [`ChunkWriter::advance`]. Returns `None` if `need` exceeds the
     /// size of a chunk.
     #[inline(always)]
-    pub(super) fn reserve(&mut self, need: usize) -> Option<(&mut Buf, u16)> {
+    pub(super) fn reserve(&mut self, need: usize) -> Option<(&mut ChunkBuf, u16)> {
         if usize::from(self.at) + need >= CHUNK {
             if need >= CHUNK {
                 return None;
             }
-            self.turn();
+            self.begin_chunk();
         }
         Some((&mut self.buf, self.at))
     }
@@ -51,7 +51,7 @@ impl Out {
             self.at += now.len() as u16;
             text = later;
             if !text.is_empty() {
-                self.turn();
+                self.begin_chunk();
             }
         }
     }
@@ -72,16 +72,16 @@ impl Out {
     /// Takes the memory of a chunk, to reuse it for a later one.
     pub(super) fn reuse(&mut self, mut chunk: Vec<u8>) {
         const SPARE: usize = 2;
-        if self.spare.len() < SPARE && chunk.capacity() == size_of::<Buf>() {
-            chunk.resize(size_of::<Buf>(), 0);
+        if self.spare.len() < SPARE && chunk.capacity() == size_of::<ChunkBuf>() {
+            chunk.resize(size_of::<ChunkBuf>(), 0);
             self.spare.extend(chunk.into_boxed_slice().try_into().ok());
         }
     }
 
     #[cold]
     #[inline(never)]
-    fn turn(&mut self) {
-        let next = self.spare.pop().unwrap_or_else(new_buf);
+    fn begin_chunk(&mut self) {
+        let next = self.spare.pop().unwrap_or_else(new_chunk);
         let full = std::mem::replace(&mut self.buf, next);
         let mut full = (full as Box<[u8]>).into_vec();
         full.truncate(usize::from(self.at));
@@ -93,18 +93,18 @@ impl Out {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::steps::Fragment;
+    use crate::block_copy::Literal;
 
     #[test]
     fn chunks_hold_what_was_written_in_order() {
-        let mut out = Out::new();
+        let mut out = ChunkWriter::new();
         let mut expected = Vec::new();
         for i in 0..5000_usize {
             let text = vec![b'a' + (i % 26) as u8; i % 97];
-            let fragment = Fragment::new(&text).unwrap();
-            assert_eq!(fragment.to_vec(), text);
-            let (buf, at) = out.reserve(fragment.len()).unwrap();
-            let end = fragment.put(buf, at);
+            let literal = Literal::new(&text).unwrap();
+            assert_eq!(literal.to_vec(), text);
+            let (buf, at) = out.reserve(literal.len()).unwrap();
+            let end = literal.put(buf, at);
             out.advance(end);
             expected.extend_from_slice(&text);
         }

@@ -1,17 +1,18 @@
-//! Prints how long a line of a page takes.
+//! Prints how long a line of a page and a point of an OTLP request take.
 //!
-//! `cargo run --release -p barograph-export --example page_speed -- [SERIES [ROW]]`
+//! `cargo run --release -p barograph-encode --example encode_speed -- [SERIES [ROW]]`
 //!
-//! The families are synthetic: what is timed is the writing, with a source that costs next to
-//! nothing. Each figure is the best of several rounds, on one thread.
+//! The families are synthetic: the source costs next to nothing, so only the encoding is timed. Each
+//! figure is the best of several rounds, on one thread.
 #![expect(
     clippy::print_stdout,
     reason = "it prints a table, and that is all it does"
 )]
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Instant, SystemTime};
 
+use barograph_encode::otlp::{Encoding, MetricReader};
 use barograph_encode::prometheus::{Compression, Config, Escaping, Exposition, Format, Negotiated};
 use barograph_model::bounds::Bounds;
 use barograph_model::descriptor::{Descriptor, Kind};
@@ -55,30 +56,56 @@ fn main() {
         }
         let source: Arc<dyn Source> = Arc::new(Shown(Arc::clone(column)));
         let exposition = Exposition::new(Config::new(), &Resource::new(), [source]);
-        let rounds = if negotiated.content_encoding().is_some() {
-            3
-        } else {
-            10
-        };
-        let mut best = f64::INFINITY;
-        let (mut bytes, mut lines) = (0, 0);
-        for round in 0..=rounds {
-            let began = Instant::now();
-            let mut page = exposition.page(negotiated);
-            bytes = page.by_ref().map(|chunk| chunk.len()).sum();
-            let taken = began.elapsed().as_secs_f64();
-            assert!(page.report().is_clean(), "{:?}", page.report());
-            lines = page.report().series() * column.lines();
-            if round > 0 {
-                best = best.min(taken);
-            }
-        }
-        let (ns, mb) = (best * 1e9 / lines as f64, bytes as f64 / 1e6);
-        println!(
-            "{name:<32} {lines:>8} lines {mb:>7.1} MB {:>7.1} ms {ns:>6.1} ns/line",
-            best * 1e3
+        measure(
+            name,
+            "line",
+            negotiated.content_encoding().is_some(),
+            || {
+                let mut page = exposition.page(negotiated);
+                let bytes = page.by_ref().map(|chunk| chunk.len()).sum();
+                assert!(page.report().is_clean(), "{:?}", page.report());
+                (bytes, page.report().series() * column.lines())
+            },
         );
     }
+    for (name, column, encoding) in [
+        ("counters, OTLP", &counters, Encoding::Protobuf),
+        ("histograms, OTLP", &histograms, Encoding::Protobuf),
+        ("counters, OTLP JSON", &counters, Encoding::Json),
+    ] {
+        if !name.contains(&filter) {
+            continue;
+        }
+        let source: Arc<dyn Source> = Arc::new(Shown(Arc::clone(column)));
+        let mut reader = MetricReader::new(&Resource::new(), [source]).with_encoding(encoding);
+        measure(name, "point", false, || {
+            let (mut bytes, mut points) = (0, 0);
+            reader.begin(SystemTime::now());
+            while let Some(request) = reader.next_request() {
+                bytes += request.body.len();
+                points += request.items;
+                reader.settle();
+            }
+            (bytes, points)
+        });
+    }
+}
+
+/// Prints the best time of `encode`, which returns the numbers of bytes and of lines or points.
+fn measure(name: &str, item: &str, is_slow: bool, mut encode: impl FnMut() -> (usize, u64)) {
+    let rounds = if is_slow { 3 } else { 10 };
+    let mut best = f64::INFINITY;
+    let (mut bytes, mut items) = encode();
+    for _ in 0..rounds {
+        let began = Instant::now();
+        (bytes, items) = encode();
+        best = best.min(began.elapsed().as_secs_f64());
+    }
+    let (ns, mb) = (best * 1e9 / items as f64, bytes as f64 / 1e6);
+    println!(
+        "{name:<32} {items:>8} {item}s {mb:>7.1} MB {:>7.1} ms {ns:>6.1} ns/{item}",
+        best * 1e3
+    );
 }
 
 /// Series of one family, packed as a registry packs them.
