@@ -96,7 +96,7 @@ fn our_requests(series: usize) -> Page {
         reader.begin(SystemTime::now());
         while let Some(request) = reader.next_request() {
             sink(&request.body);
-            reader.settle();
+            reader.ack();
         }
     })
 }

@@ -84,7 +84,7 @@ fn main() {
             while let Some(request) = reader.next_request() {
                 bytes += request.body.len();
                 points += request.items;
-                reader.settle();
+                reader.ack();
             }
             (bytes, points)
         });

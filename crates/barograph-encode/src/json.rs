@@ -75,14 +75,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn texts_are_escaped_and_nothing_else() {
+    fn only_characters_that_json_requires_are_escaped() {
         let mut out = String::new();
         text(&mut out, "é\"\\\n\u{1f}\u{7f}/😀");
         assert_eq!(out, "\"é\\\"\\\\\\n\\u001f\u{7f}/😀\"");
     }
 
     #[test]
-    fn commas_stand_between_and_nowhere_else() {
+    fn commas_are_written_only_between_values() {
         let mut out = String::from("{");
         quoted(&mut out, "a", 1);
         field(&mut out, "b");

@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_go_on_where_the_list_ends() {
+    fn counts_are_complete_when_the_list_is_full() {
         let mut report = Report::default();
         for _ in 0..1000 {
             report.leave_out(LeftOut {
@@ -235,7 +235,7 @@ mod tests {
     }
 
     #[test]
-    fn every_reason_has_its_own_place() {
+    fn every_reason_is_at_its_own_index() {
         for (i, reason) in Reason::ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, i);
         }

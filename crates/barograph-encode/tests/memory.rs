@@ -111,7 +111,7 @@ impl FamilyView for Series {
 
 /// Returns the maximum memory held while a page is read, without its chunks; the chunks are kept if
 /// `keep` is set, like a body in memory.
-fn most_beyond_chunks(source: &Arc<dyn Source>, compression: Compression, keep: bool) -> usize {
+fn peak_beyond_chunks(source: &Arc<dyn Source>, compression: Compression, keep: bool) -> usize {
     let exposition = Exposition::new(Config::new(), &Resource::new(), [Arc::clone(source)]);
     let negotiated =
         Negotiated::new(Format::Text0_0_4, Escaping::Underscores).with_compression(compression);
@@ -132,7 +132,7 @@ fn most_beyond_chunks(source: &Arc<dyn Source>, compression: Compression, keep: 
 
 /// One test, since both parts count the allocations of the whole process.
 #[test]
-fn little_is_allocated() {
+fn pages_and_requests_need_little_memory() {
     a_page_of_a_million_series_holds_less_than_a_mebibyte();
     requests_are_written_without_an_allocation_for_a_point();
 }
@@ -158,7 +158,7 @@ fn requests_are_written_without_an_allocation_for_a_point() {
                 let mut points = 0;
                 while let Some(request) = reader.next_request() {
                     points += request.items as usize;
-                    reader.settle();
+                    reader.ack();
                 }
                 // The series at zero has not changed, so it has no delta.
                 assert!(points >= POINTS - 1, "{points}");
@@ -183,7 +183,7 @@ fn a_page_of_a_million_series_holds_less_than_a_mebibyte() {
         (&histograms, Compression::Identity, true),
         (&histograms, Compression::Gzip, true),
     ] {
-        let most = most_beyond_chunks(source, compression, keep);
+        let most = peak_beyond_chunks(source, compression, keep);
         assert!(most < MIB, "{most} bytes, {compression:?}, kept: {keep}");
     }
 }

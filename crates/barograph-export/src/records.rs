@@ -53,7 +53,7 @@ impl<T: Send + 'static> RecordSource<T> {
 
     /// Fills the batch from the queue, up to the end of this cycle.
     fn fill(&mut self) {
-        let room = self.writer.at_most().saturating_sub(self.batch.len());
+        let room = self.writer.max_records().saturating_sub(self.batch.len());
         let left = self.until.saturating_sub(self.taken);
         let most = room.min(usize::try_from(left).unwrap_or(usize::MAX));
         if most == 0 {
@@ -120,7 +120,7 @@ impl<T: Send + 'static> RequestSource for RecordSource<T> {
     }
 
     fn batch(&self) -> u64 {
-        self.writer.at_most() as u64
+        self.writer.max_records() as u64
     }
 
     fn oversized(&mut self) -> Oversized {

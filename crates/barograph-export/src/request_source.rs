@@ -90,7 +90,7 @@ impl RequestSource for MetricReader {
 
     fn ack(&mut self, ack: Ack) {
         match ack {
-            Ack::Done => self.settle(),
+            Ack::Done => self.ack(),
             // The next cycle reports again everything that was not acknowledged.
             Ack::Undelivered => {}
         }
@@ -101,6 +101,6 @@ impl RequestSource for MetricReader {
     }
 
     fn resends_ambiguous(&self) -> bool {
-        self.temporalities().tell_differences()
+        self.temporalities().uses_delta()
     }
 }

@@ -7,6 +7,7 @@ use barograph_model::label::Labels;
 use barograph_model::name::OVERFLOW;
 
 use crate::report::Rejection;
+use crate::walk::Uniqueness;
 
 /// Additional data of a point beyond its labels.
 #[derive(Clone, Copy, Default)]
@@ -19,8 +20,8 @@ pub(super) struct Extra<'a> {
 
 /// The value of an attribute.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Word<'a> {
-    Text(&'a str),
+pub(super) enum AttributeValue<'a> {
+    Str(&'a str),
     True,
 }
 
@@ -29,7 +30,7 @@ pub(super) fn each<'a>(
     descriptor: &'a Descriptor,
     labels: &Labels<'a>,
     extra: Extra<'a>,
-    mut put: impl FnMut(&'a str, Word<'a>),
+    mut put: impl FnMut(&'a str, AttributeValue<'a>),
 ) -> Result<(), Rejection> {
     check(labels)?;
     // The overflow series stands for all label values, so it has no labels.
@@ -38,19 +39,23 @@ pub(super) fn each<'a>(
         false => *labels,
     };
     let constant = descriptor.constant_labels.iter();
-    let constant = constant.map(|(key, value)| (&**key, Word::Text(value)));
+    let constant = constant.map(|(key, value)| (&**key, AttributeValue::Str(value)));
     // An empty label value means that the label is absent, as on Prometheus pages.
     let own = own.iter().filter(|(_, value)| !value.is_empty());
-    let own = own.map(|(key, value)| (key, Word::Text(value)));
+    let own = own.map(|(key, value)| (key, AttributeValue::Str(value)));
     // The state comes first, so that no label can take its key: otherwise states would be
     // indistinguishable.
-    let state = extra.state.map(|(key, state)| (key, Word::Text(state)));
-    let overflow = extra.is_overflow.then_some((OVERFLOW, Word::True));
+    let state = extra
+        .state
+        .map(|(key, state)| (key, AttributeValue::Str(state)));
+    let overflow = extra
+        .is_overflow
+        .then_some((OVERFLOW, AttributeValue::True));
     let all = state.into_iter().chain(constant).chain(own).chain(overflow);
     let mut keys = Keys::new();
-    for (key, word) in all {
+    for (key, value) in all {
         if keys.is_new(key) {
-            put(key, word);
+            put(key, value);
         }
     }
     Ok(())
@@ -91,8 +96,8 @@ impl<'a> Keys<'a> {
             return false;
         }
         match self.first.get_mut(self.len) {
-            Some(place) => {
-                *place = key;
+            Some(slot) => {
+                *slot = key;
                 self.len += 1;
             }
             None => self.more.push(key),
@@ -119,9 +124,9 @@ pub(super) struct Seen {
 }
 
 impl Seen {
-    pub(super) fn new(is_unique: bool) -> Self {
+    pub(super) fn new(uniqueness: Uniqueness) -> Self {
         Seen {
-            texts: (!is_unique).then(HashSet::new),
+            texts: (uniqueness == Uniqueness::Unknown).then(HashSet::new),
         }
     }
 

@@ -14,14 +14,15 @@ use barograph_model::resource::Resource;
 use bytes::Bytes;
 
 use crate::json::{field, float, next, print, quoted, text};
-use crate::otlp::attributes::{self, Extra, Seen, Word};
-use crate::otlp::datum::{Datum, Distribution, Number, Shape};
-use crate::otlp::protobuf::whole;
+use crate::otlp::attributes::{self, AttributeValue, Extra, Seen};
+use crate::otlp::data_point::{DataPoint, Distribution, Number, Shape};
+use crate::otlp::metric_encoder::MetricEncoder;
 use crate::otlp::temporality::Temporality;
 use crate::report::Rejection;
+use crate::walk::Uniqueness;
 
 /// A writer of requests, one at a time.
-pub(super) struct Json {
+pub(super) struct JsonEncoder {
     resource: String,
     body: String,
     /// A buffer that is reused.
@@ -29,20 +30,19 @@ pub(super) struct Json {
 }
 
 /// The parts that all points of a family share.
-pub(super) struct FamilyForm {
+pub(super) struct FamilyTemplate {
     descriptor: Arc<Descriptor>,
     seen: Seen,
     head: String,
     tail: String,
-    is_histogram: bool,
 }
 
-impl FamilyForm {
+impl FamilyTemplate {
     pub(super) fn new(
         descriptor: &Arc<Descriptor>,
         name: &str,
         shape: Shape,
-        is_unique: bool,
+        uniqueness: Uniqueness,
     ) -> Self {
         let mut head = String::from("{\"name\":");
         text(&mut head, name);
@@ -86,33 +86,46 @@ impl FamilyForm {
             }
         }
         tail.push_str("}}");
-        FamilyForm {
+        FamilyTemplate {
             descriptor: Arc::clone(descriptor),
-            seen: Seen::new(is_unique),
+            seen: Seen::new(uniqueness),
             head,
             tail,
-            is_histogram: matches!(shape, Shape::Histogram(_)),
         }
     }
 }
 
-impl Json {
+impl JsonEncoder {
     pub(super) fn new(resource: &Resource) -> Self {
         let mut head = open_resource(resource);
         head.push_str(",\"scopeMetrics\":[");
-        Json {
+        JsonEncoder {
             resource: head,
             body: String::new(),
             attributes: String::new(),
         }
     }
+}
 
-    pub(super) fn open_request(&mut self) {
+impl MetricEncoder for JsonEncoder {
+    type Family = FamilyTemplate;
+
+    fn family(
+        &self,
+        descriptor: &Arc<Descriptor>,
+        name: &str,
+        shape: Shape,
+        uniqueness: Uniqueness,
+    ) -> Self::Family {
+        FamilyTemplate::new(descriptor, name, shape, uniqueness)
+    }
+
+    fn open_request(&mut self) {
         self.body.push_str("{\"resourceMetrics\":[");
         self.body.push_str(&self.resource);
     }
 
-    pub(super) fn open_scope(&mut self, scope: Option<&Scope>) {
+    fn open_scope(&mut self, scope: Option<&Scope>) {
         next(&mut self.body);
         self.body.push('{');
         if let Some(scope) = scope {
@@ -126,7 +139,7 @@ impl Json {
                 field(&mut self.body, "attributes");
                 self.body.push('[');
                 for (key, value) in &scope.attributes {
-                    attribute(&mut self.body, key, Word::Text(value));
+                    attribute(&mut self.body, key, AttributeValue::Str(value));
                 }
                 self.body.push(']');
             }
@@ -136,7 +149,7 @@ impl Json {
         self.body.push('[');
     }
 
-    pub(super) fn close_scope(&mut self, scope: Option<&Scope>) {
+    fn close_scope(&mut self, scope: Option<&Scope>) {
         self.body.push(']');
         if let Some(scope) = scope
             && !scope.schema_url.is_empty()
@@ -147,66 +160,60 @@ impl Json {
         self.body.push('}');
     }
 
-    pub(super) fn open_family(&mut self, family: &FamilyForm) {
+    fn open_family(&mut self, family: &Self::Family) {
         next(&mut self.body);
         self.body.push_str(&family.head);
     }
 
-    pub(super) fn close_family(&mut self, family: &FamilyForm) {
+    fn close_family(&mut self, family: &Self::Family) {
         self.body.push_str(&family.tail);
     }
 
-    pub(super) fn close_request(&mut self) -> Bytes {
+    fn close_request(&mut self, _used: Option<Bytes>) -> Bytes {
         self.body.push_str("]}]}");
         std::mem::take(&mut self.body).into()
     }
 
-    /// Discards unfinished output.
-    pub(super) fn rest(&mut self) {
+    fn discard(&mut self) {
         self.body = String::new();
     }
 
-    /// Writes a point. Returns false, without writing, if it would extend past `end`.
-    pub(super) fn point(
+    fn point(
         &mut self,
-        family: &mut FamilyForm,
+        family: &mut Self::Family,
         labels: &Labels<'_>,
         extra: Extra<'_>,
-        datum: &Datum<'_>,
+        data_point: &DataPoint<'_>,
         end: usize,
     ) -> Result<bool, Rejection> {
-        let Json {
+        let JsonEncoder {
             attributes, body, ..
         } = self;
         let from = body.len();
         attributes.clear();
-        attributes::each(&family.descriptor, labels, extra, |key, word| {
-            attribute(attributes, key, word)
+        attributes::each(&family.descriptor, labels, extra, |key, value| {
+            attribute(attributes, key, value)
         })?;
         next(body);
         body.push_str("{\"attributes\":[");
         body.push_str(attributes);
         body.push(']');
-        quoted(body, "startTimeUnixNano", datum.start);
-        quoted(body, "timeUnixNano", datum.time);
-        match datum.number {
-            Number::Whole(value) => quoted(body, "asInt", value),
-            Number::Float(value) => {
+        quoted(body, "startTimeUnixNano", data_point.start);
+        quoted(body, "timeUnixNano", data_point.time);
+        match data_point.number {
+            Number::Int(value) => quoted(body, "asInt", value),
+            Number::Double(value) => {
                 field(body, "asDouble");
                 float(body, value);
             }
             Number::Histogram(distribution) => write_distribution(body, &distribution),
         }
-        let mut exemplars = datum.exemplars().peekable();
+        let mut exemplars = data_point.exemplars().peekable();
         if exemplars.peek().is_some() {
             field(body, "exemplars");
             body.push('[');
             for exemplar in exemplars {
-                let of = match family.is_histogram {
-                    true => Number::Float(0.0),
-                    false => datum.number,
-                };
-                write_exemplar(body, exemplar, of);
+                write_exemplar(body, exemplar, &data_point.number);
             }
             body.push(']');
         }
@@ -226,7 +233,7 @@ impl Json {
 pub(super) fn open_resource(resource: &Resource) -> String {
     let mut text = String::from("{\"resource\":{\"attributes\":[");
     for (key, value) in resource.iter() {
-        attribute(&mut text, key, Word::Text(value));
+        attribute(&mut text, key, AttributeValue::Str(value));
     }
     text.push_str("]}");
     text
@@ -254,9 +261,9 @@ fn write_distribution(out: &mut String, distribution: &Distribution<'_>) {
     out.push(']');
 }
 
-fn write_exemplar(out: &mut String, exemplar: &Exemplar, of: Number<'_>) {
+fn write_exemplar(out: &mut String, exemplar: &Exemplar, of: &Number<'_>) {
     next(out);
-    match whole(exemplar, of) {
+    match of.integer_exemplar(exemplar) {
         Some(value) => print(out, format_args!("{{\"asInt\":\"{value}\"")),
         None => {
             out.push_str("{\"asDouble\":");
@@ -274,7 +281,7 @@ fn write_exemplar(out: &mut String, exemplar: &Exemplar, of: Number<'_>) {
         field(out, "filteredAttributes");
         out.push('[');
         for (key, value) in &exemplar.labels {
-            attribute(out, key, Word::Text(value));
+            attribute(out, key, AttributeValue::Str(value));
         }
         out.push(']');
     }
@@ -282,16 +289,16 @@ fn write_exemplar(out: &mut String, exemplar: &Exemplar, of: Number<'_>) {
 }
 
 /// Writes an attribute.
-pub(super) fn attribute(out: &mut String, key: &str, word: Word<'_>) {
+pub(super) fn attribute(out: &mut String, key: &str, value: AttributeValue<'_>) {
     next(out);
     out.push_str("{\"key\":");
     text(out, key);
-    match word {
-        Word::Text(value) => {
+    match value {
+        AttributeValue::Str(value) => {
             out.push_str(",\"value\":{\"stringValue\":");
             text(out, value);
             out.push_str("}}");
         }
-        Word::True => out.push_str(",\"value\":{\"boolValue\":true}}"),
+        AttributeValue::True => out.push_str(",\"value\":{\"boolValue\":true}}"),
     }
 }

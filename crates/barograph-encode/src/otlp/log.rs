@@ -10,7 +10,7 @@ use crate::otlp::record::{Record, sealed};
 use crate::otlp::request::Signal;
 use crate::otlp::span::number;
 use crate::otlp::value;
-use crate::otlp::wire::{self, fixed, half, long, small};
+use crate::otlp::wire::{self, i32_key, i64_key, len_key, varint_key};
 
 impl sealed::Sealed for LogRecord {}
 
@@ -23,23 +23,23 @@ impl Record for LogRecord {
 
     fn write_protobuf(&self, out: &mut Vec<u8>) {
         if self.time_unix_nano > 0 {
-            wire::eight(out, fixed(1), self.time_unix_nano.to_le_bytes());
+            wire::fixed64(out, i64_key(1), self.time_unix_nano.to_le_bytes());
         }
-        wire::number(out, small(2), self.severity as u64);
-        wire::text(out, long(3), self.severity.as_str());
+        wire::number(out, varint_key(2), self.severity as u64);
+        wire::text(out, len_key(3), self.severity.as_str());
         if let Some(body) = &self.body {
-            value::value_to_wire(out, long(5), body);
+            value::value_to_wire(out, len_key(5), body);
         }
-        value::to_wire(out, long(6), &self.attributes);
-        wire::number(out, small(7), self.dropped_attributes.into());
+        value::to_wire(out, len_key(6), &self.attributes);
+        wire::number(out, varint_key(7), self.dropped_attributes.into());
         if let Some(context) = &self.context {
             let flags = u32::from(context.flags().bits());
-            wire::four(out, half(8), flags.to_le_bytes());
-            wire::bytes(out, long(9), &context.trace_id().get().to_be_bytes());
-            wire::bytes(out, long(10), &context.span_id().get().to_be_bytes());
+            wire::fixed32(out, i32_key(8), flags.to_le_bytes());
+            wire::bytes(out, len_key(9), &context.trace_id().get().to_be_bytes());
+            wire::bytes(out, len_key(10), &context.span_id().get().to_be_bytes());
         }
-        wire::eight(out, fixed(11), self.observed_unix_nano.to_le_bytes());
-        wire::text(out, long(12), self.event_name.as_deref().unwrap_or(""));
+        wire::fixed64(out, i64_key(11), self.observed_unix_nano.to_le_bytes());
+        wire::text(out, len_key(12), self.event_name.as_deref().unwrap_or(""));
     }
 
     fn write_json(&self, out: &mut String) {

@@ -1,4 +1,5 @@
-//! OTLP encoding, in protobuf and in JSON. Nothing here sends anything; see `push`.
+//! OTLP encoding, in protobuf and in JSON. Nothing here sends anything; see
+//! `barograph-export`.
 //!
 //! A [`MetricReader`] walks the snapshot of its sources and writes requests directly in the wire
 //! format, one at a time, without intermediate objects for points.
@@ -12,23 +13,28 @@ mod request;
 mod temporality;
 mod wire;
 mod attributes;
-mod datum;
-mod delta;
+mod data_point;
+mod delta_state;
+mod metric_encoder;
+mod fast_point;
 mod protobuf;
 mod json;
-mod sheet;
-mod reader;
+mod family;
+mod request_builder;
+mod point_writer;
+mod export_cycle;
+mod metric_reader;
 mod response;
 mod value;
 mod record;
 mod span;
 mod log;
-mod records;
+mod record_writer;
 
 pub use crate::report::{LeftOut, Reason, Rejection, Report};
-pub use reader::MetricReader;
+pub use metric_reader::MetricReader;
 pub use record::{Record, WriteRecords, Written};
-pub use records::{LogWriter, RecordWriter, SpanWriter};
+pub use record_writer::{LogWriter, RecordWriter, SpanWriter};
 pub use request::{Encoding, Request, Signal};
 pub use response::{ExportResponse, Malformed, RpcStatus};
 pub use temporality::{Temporalities, Temporality};

@@ -33,7 +33,7 @@ pub trait WriteRecords<T>: Send {
     fn signal(&self) -> Signal;
 
     /// Returns the maximum number of records in a request.
-    fn at_most(&self) -> usize;
+    fn max_records(&self) -> usize;
 
     /// Encodes a request that holds as many of the first records as fit. If there are no records,
     /// returns `None` and frees the memory kept for requests.

@@ -213,7 +213,7 @@ mod tests {
     }
 
     #[test]
-    fn an_export_response_is_read() {
+    fn an_export_response_is_decoded() {
         assert_eq!(
             ExportResponse::from_protobuf(&[]),
             Ok(ExportResponse::default())
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_torn_is_malformed() {
+    fn truncated_and_invalid_messages_are_malformed() {
         for torn in [
             &[10][..],         // No length.
             &[10, 5, 1],       // Shorter than its length.
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn a_delay_that_is_negative_or_out_of_range_is_none_at_all() {
+    fn a_negative_or_out_of_range_delay_counts_as_zero() {
         let varint = |mut value: u64| {
             let mut bytes = Vec::new();
             while value >= 0x80 {

@@ -10,7 +10,7 @@ use crate::json::{field, next, print, quoted, text};
 use crate::otlp::record::{Record, sealed};
 use crate::otlp::request::Signal;
 use crate::otlp::value;
-use crate::otlp::wire::{self, fixed, half, long, small};
+use crate::otlp::wire::{self, i32_key, i64_key, len_key, varint_key};
 
 impl sealed::Sealed for SpanRecord {}
 
@@ -24,26 +24,26 @@ impl Record for SpanRecord {
     fn write_protobuf(&self, out: &mut Vec<u8>) {
         ids_to_wire(out, &self.context, &self.trace_state);
         if let Some(parent) = self.parent {
-            span_id(out, long(4), parent.span_id);
+            span_id(out, len_key(4), parent.span_id);
         }
-        wire::text(out, long(5), &self.name);
-        wire::number(out, small(6), self.kind as u64);
-        wire::eight(out, fixed(7), self.start_unix_nano.to_le_bytes());
-        wire::eight(out, fixed(8), self.end_unix_nano.to_le_bytes());
-        value::to_wire(out, long(9), &self.attributes);
-        wire::number(out, small(10), self.dropped_attributes.into());
+        wire::text(out, len_key(5), &self.name);
+        wire::number(out, varint_key(6), self.kind as u64);
+        wire::fixed64(out, i64_key(7), self.start_unix_nano.to_le_bytes());
+        wire::fixed64(out, i64_key(8), self.end_unix_nano.to_le_bytes());
+        value::to_wire(out, len_key(9), &self.attributes);
+        wire::number(out, varint_key(10), self.dropped_attributes.into());
         for event in &self.events {
-            wire::message(out, long(11), |out| event_to_wire(out, event));
+            wire::message(out, len_key(11), |out| event_to_wire(out, event));
         }
-        wire::number(out, small(12), self.dropped_events.into());
+        wire::number(out, varint_key(12), self.dropped_events.into());
         for link in &self.links {
-            wire::message(out, long(13), |out| link_to_wire(out, link));
+            wire::message(out, len_key(13), |out| link_to_wire(out, link));
         }
-        wire::number(out, small(14), self.dropped_links.into());
+        wire::number(out, varint_key(14), self.dropped_links.into());
         if let Some((code, description)) = status(&self.status) {
-            wire::message(out, long(15), |out| {
-                wire::text(out, long(2), description);
-                wire::number(out, small(3), code);
+            wire::message(out, len_key(15), |out| {
+                wire::text(out, len_key(2), description);
+                wire::number(out, varint_key(3), code);
             });
         }
         // The only key in this message that takes two bytes.
@@ -109,9 +109,9 @@ fn status(status: &Status) -> Option<(u64, &str)> {
 /// Writes the ids and the tracestate, which have the same field numbers in spans and in links.
 fn ids_to_wire(out: &mut Vec<u8>, context: &TraceContext, state: &TraceState) {
     let trace_id = context.trace_id().get().to_be_bytes();
-    wire::bytes(out, long(1), &trace_id);
-    span_id(out, long(2), context.span_id());
-    wire::text(out, long(3), state.as_str());
+    wire::bytes(out, len_key(1), &trace_id);
+    span_id(out, len_key(2), context.span_id());
+    wire::text(out, len_key(3), state.as_str());
 }
 
 fn span_id(out: &mut Vec<u8>, key: u8, id: SpanId) {
@@ -119,18 +119,18 @@ fn span_id(out: &mut Vec<u8>, key: u8, id: SpanId) {
 }
 
 fn event_to_wire(out: &mut Vec<u8>, event: &SpanEvent) {
-    wire::eight(out, fixed(1), event.time_unix_nano.to_le_bytes());
-    wire::text(out, long(2), &event.name);
-    value::to_wire(out, long(3), &event.attributes);
-    wire::number(out, small(4), event.dropped_attributes.into());
+    wire::fixed64(out, i64_key(1), event.time_unix_nano.to_le_bytes());
+    wire::text(out, len_key(2), &event.name);
+    value::to_wire(out, len_key(3), &event.attributes);
+    wire::number(out, varint_key(4), event.dropped_attributes.into());
 }
 
 fn link_to_wire(out: &mut Vec<u8>, link: &SpanLink) {
     ids_to_wire(out, &link.context, &link.trace_state);
-    value::to_wire(out, long(4), &link.attributes);
-    wire::number(out, small(5), link.dropped_attributes.into());
+    value::to_wire(out, len_key(4), &link.attributes);
+    wire::number(out, varint_key(5), link.dropped_attributes.into());
     let flags = flags(&link.context, link.context.is_remote());
-    wire::four(out, half(6), flags.to_le_bytes());
+    wire::fixed32(out, i32_key(6), flags.to_le_bytes());
 }
 
 fn ids_to_json(out: &mut String, context: &TraceContext, state: &TraceState) {

@@ -1,6 +1,6 @@
 //! The temporality of sums and histograms.
 
-use barograph_model::descriptor::Kind;
+use barograph_model::descriptor::{Descriptor, Kind};
 
 /// The aggregation temporality of a point: the start of the interval that it covers.
 ///
@@ -62,12 +62,13 @@ impl Temporalities {
     };
 
     /// Returns true if any instrument has delta temporality.
-    pub fn tell_differences(&self) -> bool {
+    pub fn uses_delta(&self) -> bool {
         *self != Self::CUMULATIVE
     }
 
-    pub(super) fn of(&self, kind: Kind, is_observable: bool) -> Temporality {
-        match (kind, is_observable) {
+    /// Returns the temporality of a family.
+    pub(super) fn of(&self, descriptor: &Descriptor) -> Temporality {
+        match (descriptor.kind, descriptor.is_observable) {
             (Kind::Counter, false) => self.counter,
             (Kind::Counter, true) => self.observable_counter,
             (Kind::UpDownCounter, _) => self.up_down_counter,

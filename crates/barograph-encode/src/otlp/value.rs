@@ -7,9 +7,9 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
 use crate::json::{self, field, float, next, print, quoted};
-use crate::otlp::attributes::Word;
+use crate::otlp::attributes::AttributeValue;
 use crate::otlp::json::attribute;
-use crate::otlp::wire::{self, fixed, long, small};
+use crate::otlp::wire::{self, i64_key, len_key, varint_key};
 
 /// The maximum nesting depth of arrays and maps; deeper values are written as unset values.
 ///
@@ -35,8 +35,8 @@ fn attribute_to_wire(out: &mut Vec<u8>, key: u8, attribute: &Attribute, depth: u
         return;
     }
     wire::message(out, key, |out| {
-        wire::bytes(out, long(1), attribute.key.as_bytes());
-        wire::message(out, long(2), |out| {
+        wire::bytes(out, len_key(1), attribute.key.as_bytes());
+        wire::message(out, len_key(2), |out| {
             any_to_wire(out, &attribute.value, depth)
         });
     });
@@ -45,22 +45,22 @@ fn attribute_to_wire(out: &mut Vec<u8>, key: u8, attribute: &Attribute, depth: u
 fn any_to_wire(out: &mut Vec<u8>, value: &AnyValue, depth: u32) {
     // Empty, zero and false values are written too: in a oneof they differ from an unset value.
     match value {
-        AnyValue::Str(text) => wire::bytes(out, long(1), text.as_bytes()),
-        AnyValue::Bool(value) => out.extend_from_slice(&[small(2), u8::from(*value)]),
+        AnyValue::Str(text) => wire::bytes(out, len_key(1), text.as_bytes()),
+        AnyValue::Bool(value) => out.extend_from_slice(&[varint_key(2), u8::from(*value)]),
         AnyValue::I64(number) => {
-            out.push(small(3));
+            out.push(varint_key(3));
             wire::varint(out, number.cast_unsigned());
         }
-        AnyValue::F64(number) => wire::eight(out, fixed(4), number.to_le_bytes()),
-        AnyValue::Bytes(bytes) => wire::bytes(out, long(7), bytes),
-        AnyValue::Array(values) if depth > 0 => wire::message(out, long(5), |out| {
+        AnyValue::F64(number) => wire::fixed64(out, i64_key(4), number.to_le_bytes()),
+        AnyValue::Bytes(bytes) => wire::bytes(out, len_key(7), bytes),
+        AnyValue::Array(values) if depth > 0 => wire::message(out, len_key(5), |out| {
             for value in values {
-                wire::message(out, long(1), |out| any_to_wire(out, value, depth - 1));
+                wire::message(out, len_key(1), |out| any_to_wire(out, value, depth - 1));
             }
         }),
-        AnyValue::Map(attributes) if depth > 0 => wire::message(out, long(6), |out| {
+        AnyValue::Map(attributes) if depth > 0 => wire::message(out, len_key(6), |out| {
             for attribute in attributes {
-                attribute_to_wire(out, long(1), attribute, depth - 1);
+                attribute_to_wire(out, len_key(1), attribute, depth - 1);
             }
         }),
         _ => {}
@@ -85,7 +85,7 @@ fn list_to_json(out: &mut String, attributes: &[Attribute], depth: u32) {
     out.push('[');
     for Attribute { key, value } in attributes {
         if let Some(text) = value.as_str() {
-            attribute(out, key, Word::Text(text));
+            attribute(out, key, AttributeValue::Str(text));
             continue;
         }
         next(out);

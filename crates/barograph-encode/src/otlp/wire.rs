@@ -11,22 +11,22 @@ use bytes::{Bytes, BytesMut};
 use crate::block_copy::{CHUNK, ChunkBuf, new_chunk};
 
 /// Returns the key of a length-delimited field: a string, bytes or a message.
-pub(super) const fn long(field: u8) -> u8 {
+pub(super) const fn len_key(field: u8) -> u8 {
     field << 3 | 2
 }
 
 /// Returns the key of a field of eight bytes (fixed64, double).
-pub(super) const fn fixed(field: u8) -> u8 {
+pub(super) const fn i64_key(field: u8) -> u8 {
     field << 3 | 1
 }
 
 /// Returns the key of a field of four bytes (fixed32).
-pub(super) const fn half(field: u8) -> u8 {
+pub(super) const fn i32_key(field: u8) -> u8 {
     field << 3 | 5
 }
 
 /// Returns the key of a varint field.
-pub(super) const fn small(field: u8) -> u8 {
+pub(super) const fn varint_key(field: u8) -> u8 {
     field << 3
 }
 
@@ -59,13 +59,13 @@ pub(super) fn bytes(out: &mut Vec<u8>, key: u8, bytes: &[u8]) {
 }
 
 /// Writes a field of eight bytes.
-pub(super) fn eight(out: &mut Vec<u8>, key: u8, value: [u8; 8]) {
+pub(super) fn fixed64(out: &mut Vec<u8>, key: u8, value: [u8; 8]) {
     out.push(key);
     out.extend_from_slice(&value);
 }
 
 /// Writes a field of four bytes.
-pub(super) fn four(out: &mut Vec<u8>, key: u8, value: [u8; 4]) {
+pub(super) fn fixed32(out: &mut Vec<u8>, key: u8, value: [u8; 4]) {
     out.push(key);
     out.extend_from_slice(&value);
 }
@@ -106,18 +106,18 @@ pub(super) fn attribute(out: &mut Vec<u8>, key: u8, name: &str, value: &str) {
     let pair = 1 + varint_len(name.len()) + name.len() + 1 + varint_len(any) + any;
     out.push(key);
     varint(out, pair as u64);
-    bytes(out, long(1), name.as_bytes());
-    out.push(long(2));
+    bytes(out, len_key(1), name.as_bytes());
+    out.push(len_key(2));
     varint(out, any as u64);
     // An empty string is a value too, so it is written.
-    bytes(out, long(1), value.as_bytes());
+    bytes(out, len_key(1), value.as_bytes());
 }
 
 /// Writes an attribute whose value is `true`.
 pub(super) fn flag(out: &mut Vec<u8>, key: u8, name: &str) {
     let mut pair = Vec::new();
-    bytes(&mut pair, long(1), name.as_bytes());
-    bytes(&mut pair, long(2), &[small(2), 1]);
+    bytes(&mut pair, len_key(1), name.as_bytes());
+    bytes(&mut pair, len_key(2), &[varint_key(2), 1]);
     bytes(out, key, &pair);
 }
 
@@ -130,12 +130,12 @@ pub(super) struct Body {
 
 /// A message that is open.
 #[derive(Clone, Copy)]
-pub(super) struct Open {
+pub(super) struct OpenMessage {
     from: usize,
 }
 
 /// The number of bytes reserved for the length of an open message.
-const ROOM: usize = 4;
+const LENGTH_SIZE: usize = 4;
 
 impl Body {
     pub(super) fn new() -> Self {
@@ -160,7 +160,7 @@ impl Body {
             if need >= CHUNK {
                 return None;
             }
-            self.spill();
+            self.flush();
         }
         Some((&mut self.chunk, self.at))
     }
@@ -178,7 +178,7 @@ impl Body {
             chunk[from..from + bytes.len()].copy_from_slice(bytes);
             self.at = at + bytes.len() as u16;
         } else {
-            self.spill();
+            self.flush();
             self.done.extend_from_slice(bytes);
         }
     }
@@ -198,18 +198,18 @@ impl Body {
     }
 
     /// Opens a message.
-    pub(super) fn open(&mut self, key: u8) -> Open {
+    pub(super) fn open(&mut self, key: u8) -> OpenMessage {
         self.bytes(&[key, 0, 0, 0, 0]);
-        Open { from: self.len() }
+        OpenMessage { from: self.len() }
     }
 
     /// Closes the innermost open message.
-    pub(super) fn close(&mut self, open: Open) {
-        self.spill();
+    pub(super) fn close(&mut self, open: OpenMessage) {
+        self.flush();
         let mut len = self.done.len() - open.from;
-        let room = &mut self.done[open.from - ROOM..open.from];
-        for (i, byte) in room.iter_mut().enumerate() {
-            *byte = (len & 0x7f) as u8 | if i + 1 < ROOM { 0x80 } else { 0 };
+        let length = &mut self.done[open.from - LENGTH_SIZE..open.from];
+        for (i, byte) in length.iter_mut().enumerate() {
+            *byte = (len & 0x7f) as u8 | if i + 1 < LENGTH_SIZE { 0x80 } else { 0 };
             len >>= 7;
         }
     }
@@ -217,7 +217,7 @@ impl Body {
     /// Returns everything written. The next request reuses the memory of `used`, if nothing else
     /// refers to it.
     pub(super) fn take(&mut self, used: Option<Bytes>) -> Bytes {
-        self.spill();
+        self.flush();
         let mut next = used
             .and_then(|used| used.try_into_mut().ok())
             .unwrap_or_default();
@@ -226,14 +226,14 @@ impl Body {
     }
 
     /// Discards unfinished output, and frees its memory.
-    pub(super) fn rest(&mut self) {
+    pub(super) fn discard(&mut self) {
         self.at = 0;
         self.done = BytesMut::new();
     }
 
     #[cold]
     #[inline(never)]
-    fn spill(&mut self) {
+    fn flush(&mut self) {
         self.done
             .extend_from_slice(&self.chunk[..usize::from(self.at)]);
         self.at = 0;

@@ -96,7 +96,7 @@ mod tests {
     use crate::block_copy::Literal;
 
     #[test]
-    fn chunks_hold_what_was_written_in_order() {
+    fn chunks_contain_everything_in_the_order_in_which_it_was_written() {
         let mut out = ChunkWriter::new();
         let mut expected = Vec::new();
         for i in 0..5000_usize {

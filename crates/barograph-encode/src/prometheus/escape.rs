@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn plain_text_is_told_from_what_needs_a_look() {
+    fn plain_text_is_printable_ascii_that_needs_no_escaping() {
         for len in 0..70 {
             let plain = vec![b'~'; len];
             assert!(is_plain(&plain), "{len}");
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_a_value_or_a_line_is_escaped() {
+    fn characters_that_would_end_a_value_or_a_line_are_escaped() {
         let text = "a\\b\"c\nd\0é";
         let mut out = Vec::new();
         value(&mut out, text);

@@ -91,7 +91,7 @@ mod tests {
     const TRACE: &str = r#"trace_id="00000000000000000000000000000abc",span_id="0000000000000def""#;
 
     #[test]
-    fn the_trace_comes_first_and_labels_fill_what_is_left() {
+    fn the_trace_context_comes_first_and_labels_are_added_as_far_as_they_fit() {
         let mut exemplar = exemplar();
         assert_eq!(
             text(&exemplar),
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn an_exemplar_that_says_nothing_is_not_written() {
+    fn an_exemplar_without_labels_or_a_finite_value_is_not_written() {
         let nothing = Exemplar {
             context: None,
             ..exemplar()

@@ -143,7 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_read_back_at_every_length() {
+    fn integers_of_every_length_are_formatted_as_std_does() {
         let mut values = vec![0, 9, 99_999_999, 100_000_000, i64::MAX as u64, u64::MAX];
         for power in 0..20 {
             let ten = 10_u64.pow(power);
@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_are_spelled_as_each_format_wants_them() {
+    fn bounds_are_formatted_as_each_format_requires() {
         for (value, text, open_metrics) in [
             (0.0, "0", "0.0"),
             (1.0, "1", "1.0"),

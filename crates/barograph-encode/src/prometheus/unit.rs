@@ -115,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_unit_reads_as_the_words_of_the_table() {
+    fn units_are_translated_by_the_table() {
         for (unit, expected) in [
             ("", ""),
             ("1", ""),

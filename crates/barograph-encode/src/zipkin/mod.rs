@@ -59,16 +59,16 @@ impl ZipkinWriter {
 
     /// Sets the maximum number of spans in a request, at least one.
     #[must_use]
-    pub fn with_records_per_request(mut self, most: usize) -> Self {
-        self.records = most.max(1);
+    pub fn with_records_per_request(mut self, max: usize) -> Self {
+        self.records = max.max(1);
         self
     }
 
     /// Sets the maximum size of an uncompressed request in bytes. A span that alone exceeds it is
     /// left out.
     #[must_use]
-    pub fn with_bytes_per_request(mut self, most: usize) -> Self {
-        self.bytes = most;
+    pub fn with_bytes_per_request(mut self, max: usize) -> Self {
+        self.bytes = max;
         self
     }
 }
@@ -78,7 +78,7 @@ impl WriteRecords<SpanRecord> for ZipkinWriter {
         Signal::Traces
     }
 
-    fn at_most(&self) -> usize {
+    fn max_records(&self) -> usize {
         self.records
     }
 

@@ -80,8 +80,11 @@ impl Process {
         out.push('{');
         let empty = out.len();
         for (key, tag) in &self.tags {
-            let is_said_by_span = span.attributes.iter().any(|said| *said.key == **key);
-            if !is_said_by_span && !OWN.contains(&&**key) {
+            let is_attribute = span
+                .attributes
+                .iter()
+                .any(|attribute| *attribute.key == **key);
+            if !is_attribute && !OWN.contains(&&**key) {
                 next(out);
                 out.push_str(tag);
             }

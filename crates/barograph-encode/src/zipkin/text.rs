@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_are_texts() {
+    fn values_are_converted_to_text() {
         for (value, text) in [
             ("a \"b\"".into(), "a \"b\""),
             (true.into(), "true"),
@@ -99,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn what_lies_too_deep_is_null() {
+    fn values_nested_too_deeply_become_null() {
         let mut value = AnyValue::from(1);
         for _ in 0..100 {
             value = AnyValue::Array([value].into());

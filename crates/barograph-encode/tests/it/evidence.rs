@@ -46,7 +46,7 @@ fn family(name: &str, unit: &str, kind: Kind) -> Family {
 }
 
 #[test]
-fn no_suffix_is_doubled_and_no_ratio_is_made_up() {
+fn no_suffix_is_doubled_and_no_ratio_is_invented() {
     for (name, unit, expected) in [
         ("requests_total", "", "requests_total 1"),
         ("io_bytes_total", "By", "io_bytes_total 1"),
@@ -75,7 +75,7 @@ fn no_suffix_is_doubled_and_no_ratio_is_made_up() {
 }
 
 #[test]
-fn label_names_that_no_reader_takes_come_out_valid() {
+fn invalid_label_names_become_valid() {
     let one = family("labelled", "", Kind::Counter).with_pairs(
         &[("1st", "x"), ("k:colon", "y"), ("with space", "z")],
         Cell::U64(1),
@@ -88,7 +88,7 @@ fn label_names_that_no_reader_takes_come_out_valid() {
 }
 
 #[test]
-fn one_instrument_in_two_scopes_is_on_the_page_once_and_told() {
+fn one_instrument_in_two_scopes_is_on_the_page_once_and_reported() {
     let scoped = |scope: &str, value| {
         let mut family = family("shared", "", Kind::Counter).with_pairs(&[], Cell::U64(value));
         family.descriptor.scope = Some(Arc::new(Scope {
@@ -122,7 +122,7 @@ fn two_registries_with_one_name_are_merged_into_a_valid_page() {
 }
 
 #[test]
-fn a_series_that_stands_twice_is_shown_once_and_told() {
+fn a_duplicate_series_is_written_once_and_reported() {
     let twice = family("dup", "", Kind::Counter)
         .with_pairs(&[], Cell::U64(1))
         .with_pairs(&[], Cell::U64(2));
@@ -146,14 +146,14 @@ fn help_with_a_line_feed_and_names_with_spaces_stay_on_their_line() {
 }
 
 #[test]
-fn labels_that_fall_together_are_one_label() {
+fn labels_with_the_same_translated_name_are_one_label() {
     let one = family("x", "", Kind::Gauge).with_pairs(&[("a.b", "1"), ("a_b", "2")], Cell::U64(1));
     let (text, _) = page(vec![table(vec![one])]);
     assert_eq!(samples(&text), [r#"x{a_b="1;2"} 1"#]);
 }
 
 #[test]
-fn a_name_that_another_kind_has_is_taken() {
+fn a_name_that_a_family_of_another_kind_reserved_is_taken() {
     for (first, second) in [
         (("x.y", Kind::Counter), ("x_y", Kind::Gauge)),
         (("foo", Kind::Counter), ("foo_created", Kind::Gauge)),

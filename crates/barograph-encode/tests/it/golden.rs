@@ -199,7 +199,7 @@ fn utf8_names_with_suffixes() {
 }
 
 #[test]
-fn names_as_they_are() {
+fn untranslated_names() {
     let config = Config::new()
         .with_translation(Translation::NoTranslation)
         .with_target_info(Switch::Off);

@@ -367,7 +367,7 @@ proptest! {
     }
 
     #[test]
-    fn what_can_stand_on_a_page_reads_back_as_it_was(
+    fn representable_values_are_parsed_back_unchanged(
         rows in vec((vec(value(), 3), number()), 0..40),
         help in value(),
         (config, negotiated) in page_style(),

@@ -39,7 +39,7 @@ fn round(reader: &mut MetricReader, now: SystemTime) -> Vec<Request> {
     reader.begin(now);
     std::iter::from_fn(|| {
         let request = reader.next_request()?;
-        reader.settle();
+        reader.ack();
         Some(request)
     })
     .collect()
@@ -90,7 +90,7 @@ fn one_of_each() -> (Table, Vec<Metric>) {
         context: TraceContext::new(0xabc, 0xdef, TraceFlags::SAMPLED),
         labels: vec![("user".into(), "ann".into())],
     };
-    let told = |value| exemplar_message(value);
+    let exemplar = exemplar_message;
     let row = |labels: &[&str], cell| Row {
         start: Some(7 * SECOND),
         ..Row::new(
@@ -169,7 +169,7 @@ fn one_of_each() -> (Table, Vec<Metric>) {
                             Number::AsInt(3),
                         ),
                         NumberDataPoint {
-                            exemplars: vec![told(exemplar::Value::AsDouble(2.0))],
+                            exemplars: vec![exemplar(exemplar::Value::AsDouble(2.0))],
                             ..point(
                                 vec![eu(), text("method", "PUT")],
                                 Number::AsDouble(u64::MAX as f64),
@@ -180,7 +180,7 @@ fn one_of_each() -> (Table, Vec<Metric>) {
                             Number::AsInt(5),
                         ),
                         NumberDataPoint {
-                            exemplars: vec![told(exemplar::Value::AsInt(2))],
+                            exemplars: vec![exemplar(exemplar::Value::AsInt(2))],
                             ..point(
                                 vec![eu(), pair("otel.metric.overflow", Any::BoolValue(true))],
                                 Number::AsInt(1),
@@ -209,7 +209,7 @@ fn one_of_each() -> (Table, Vec<Metric>) {
                     sum: Some(9000.5),
                     bucket_counts: vec![1, 0, 300],
                     explicit_bounds: vec![1.0, 2.5],
-                    exemplars: vec![told(exemplar::Value::AsDouble(2.0))],
+                    exemplars: vec![exemplar(exemplar::Value::AsDouble(2.0))],
                     ..HistogramDataPoint::default()
                 }],
                 aggregation_temporality: AggregationTemporality::Cumulative.into(),
@@ -254,7 +254,7 @@ fn exemplar_message(value: exemplar::Value) -> opentelemetry_proto::tonic::metri
 }
 
 #[test]
-fn every_field_arrives_as_it_was_shown() {
+fn every_field_is_decoded_unchanged() {
     let (table, metrics) = one_of_each();
     for encoding in [Encoding::Protobuf, Encoding::Json] {
         let requests = requests(&table, |reader| reader.with_encoding(encoding));
@@ -279,7 +279,7 @@ fn every_field_arrives_as_it_was_shown() {
 }
 
 #[test]
-fn families_stand_under_their_scopes() {
+fn families_are_grouped_by_scope() {
     let scope = |name: &str| Scope {
         name: name.into(),
         version: "1".into(),
@@ -335,7 +335,7 @@ fn points(metric: &Metric) -> Vec<&[KeyValue]> {
 
 proptest! {
     #[test]
-    fn requests_are_valid_whatever_sources_show(
+    fn requests_are_valid_for_any_source(
         families in vec(family(), 0..5),
         most in 1..8_u64,
         deltas in any::<bool>(),
@@ -387,7 +387,7 @@ proptest! {
 
     /// However cycles fail, the acknowledged deltas add up to the count.
     #[test]
-    fn settled_differences_add_up(
+    fn acknowledged_deltas_add_up(
         steps in vec((vec((0..6_usize, 0..9_u64), 0..6), vec(any::<bool>(), 12)), 1..12),
         most in 1..5_u64,
     ) {
@@ -395,28 +395,28 @@ proptest! {
         let mut reader = MetricReader::new(&resource(), [Arc::new(live.clone()) as Arc<dyn Source>])
             .with_temporalities(Temporalities::DELTA)
             .with_points_per_request(most);
-        let mut told = [(0_i64, [0_u64; 3], 0.0); 6];
+        let mut exported = [(0_i64, [0_u64; 3], 0.0); 6];
         let mut ends = [0; 6];
-        let all_settled = (vec![], vec![true; 12]);
-        let rounds = steps.iter().chain([&all_settled]).enumerate();
-        for (i, (recorded, settles)) in rounds {
+        let all_acked = (vec![], vec![true; 12]);
+        let rounds = steps.iter().chain([&all_acked]).enumerate();
+        for (i, (recorded, acks)) in rounds {
             for (series, n) in recorded {
                 live.record(*series, *n);
             }
             let now = 100 + i as u64;
             reader.begin(at(now));
-            for settled in settles {
+            for acked in acks {
                 let Some(request) = reader.next_request() else { break };
-                if !settled {
+                if !acked {
                     continue;
                 }
-                reader.settle();
+                reader.ack();
                 for metric in &decode(&request).resource_metrics[0].scope_metrics[0].metrics {
                     match metric.data.as_ref().unwrap() {
                         metric::Data::Sum(sum) => for point in &sum.data_points {
                             let series = series_of(&point.attributes);
                             let Some(Number::AsInt(n)) = point.value else { panic!("{point:?}") };
-                            told[series].0 += n;
+                            exported[series].0 += n;
                             prop_assert!(n > 0);
                             // The interval of a delta begins where that of the previous one ended.
                             if ends[series] > 0 {
@@ -427,10 +427,10 @@ proptest! {
                         },
                         metric::Data::Histogram(h) => for point in &h.data_points {
                             let series = series_of(&point.attributes);
-                            for (told, n) in told[series].1.iter_mut().zip(&point.bucket_counts) {
-                                *told += n;
+                            for (exported, n) in exported[series].1.iter_mut().zip(&point.bucket_counts) {
+                                *exported += n;
                             }
-                            told[series].2 += point.sum.unwrap();
+                            exported[series].2 += point.sum.unwrap();
                             prop_assert!(point.count > 0);
                         },
                         other => panic!("{other:?}"),
@@ -439,7 +439,7 @@ proptest! {
             }
         }
         let counted = live.0.lock().unwrap();
-        for (series, (n, buckets, sum)) in told.into_iter().enumerate() {
+        for (series, (n, buckets, sum)) in exported.into_iter().enumerate() {
             prop_assert_eq!(n, counted[series].0.cast_signed());
             prop_assert_eq!(buckets, counted[series].1);
             prop_assert_eq!(sum, counted[series].2);
@@ -537,7 +537,7 @@ fn requests_stay_below_their_limit_of_bytes() {
 }
 
 #[test]
-fn two_readers_do_not_disturb_each_other() {
+fn two_readers_are_independent() {
     let live = Live::default();
     let source = || [Arc::new(live.clone()) as Arc<dyn Source>];
     let mut cumulative = MetricReader::new(&resource(), source());

@@ -461,7 +461,7 @@ fn number(text: &str) -> Result<f64, String> {
 }
 
 #[test]
-fn the_reader_refuses_what_is_wrong() {
+fn the_parser_rejects_invalid_pages() {
     let text = |page: &str| parse(page, Dialect::Text, Names::Legacy);
     let open_metrics = |page: &str| parse(page, Dialect::OpenMetrics, Names::Legacy);
     let head = "# HELP a h\n# TYPE a gauge\n";

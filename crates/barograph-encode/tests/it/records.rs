@@ -29,31 +29,31 @@ fn shop() -> Resource {
 
 /// Returns all requests that these records make.
 fn requests<T: Record>(writer: &mut RecordWriter<T>, records: Vec<T>) -> Vec<Request> {
-    let told = written(writer, records).into_iter();
-    let told = told.map(|written| match written {
+    let results = written(writer, records).into_iter();
+    let requests = results.map(|written| match written {
         Written::Request(request) => request,
         Written::TooLarge { bytes } => panic!("{bytes} bytes"),
     });
-    told.collect()
+    requests.collect()
 }
 
 /// Writes these records until none is left, and returns the results.
 pub(crate) fn written<T>(writer: &mut impl WriteRecords<T>, records: Vec<T>) -> Vec<Written> {
     let mut records: Vec<_> = records.into_iter().map(Box::new).collect();
-    let mut told = Vec::new();
+    let mut results = Vec::new();
     while let Some(written) = writer.write(&records) {
         records.drain(..written.records());
-        told.push(written);
+        results.push(written);
     }
     assert!(records.is_empty());
-    told
+    results
 }
 
 /// The records of each scope.
 type Scopes<M> = Vec<(Option<String>, Vec<M>)>;
 
 /// A kind of records, as defined by the schema.
-trait Told: Record + Clone + std::fmt::Debug {
+trait EncodedRecord: Record + Clone + std::fmt::Debug {
     type Message: Clone + std::fmt::Debug + PartialEq;
 
     /// Returns the message that should arrive for this record.
@@ -74,9 +74,9 @@ fn name_of(scope: Option<common::InstrumentationScope>) -> Option<String> {
     Some(scope.name)
 }
 
-macro_rules! told {
+macro_rules! encoded_record {
     ($record:ty, $request:ty, $message:ty, $resources:ident, $scopes:ident, $list:ident, $expected:path) => {
-        impl Told for $record {
+        impl EncodedRecord for $record {
             type Message = $message;
 
             fn expected(&self) -> Self::Message {
@@ -103,7 +103,7 @@ macro_rules! told {
     };
 }
 
-told!(
+encoded_record!(
     SpanRecord,
     ExportTraceServiceRequest,
     trace::Span,
@@ -112,7 +112,7 @@ told!(
     spans,
     expected_span
 );
-told!(
+encoded_record!(
     LogRecord,
     ExportLogsServiceRequest,
     logs::LogRecord,
@@ -416,7 +416,7 @@ fn log() -> impl Strategy<Value = LogRecord> {
 /// The records of all requests by scope, in their order.
 type ByScope<M> = BTreeMap<String, Vec<M>>;
 
-fn by_scope<T: Told>(requests: &[Request]) -> ByScope<T::Message> {
+fn by_scope<T: EncodedRecord>(requests: &[Request]) -> ByScope<T::Message> {
     let mut all = ByScope::<T::Message>::new();
     for request in requests {
         let (resource, scopes) = T::read(request);
@@ -438,7 +438,7 @@ fn by_scope<T: Told>(requests: &[Request]) -> ByScope<T::Message> {
     all
 }
 
-fn check<T: Told>(records: &[T], most: usize, bytes: usize) {
+fn check<T: EncodedRecord>(records: &[T], most: usize, bytes: usize) {
     let mut expected = ByScope::<T::Message>::new();
     for record in records {
         let scope = record.scope().clone().into_owned();
@@ -460,7 +460,7 @@ fn check<T: Told>(records: &[T], most: usize, bytes: usize) {
 
 proptest! {
     #[test]
-    fn every_span_arrives_once_as_it_was(
+    fn every_span_is_decoded_once_and_unchanged(
         spans in vec(span(), 0..9), most in 1..7_usize, is_tight in any::<bool>(),
     ) {
         // More than any single record needs, and less than all of them.
@@ -468,7 +468,7 @@ proptest! {
     }
 
     #[test]
-    fn every_log_record_arrives_once_as_it_was(
+    fn every_log_record_is_decoded_once_and_unchanged(
         logs in vec(log(), 0..9), most in 1..7_usize, is_tight in any::<bool>(),
     ) {
         check(&logs, most, if is_tight { 8 << 10 } else { 4 << 20 });
@@ -527,7 +527,7 @@ fn by_default_a_request_has_the_size_of_a_batch_and_at_most_4_mib() {
 }
 
 #[test]
-fn a_record_that_is_too_large_by_itself_is_left_out_alone() {
+fn only_the_record_that_is_too_large_is_left_out() {
     for encoding in BOTH {
         let mut writer = LogWriter::new(&shop())
             .with_encoding(encoding)
@@ -537,19 +537,22 @@ fn a_record_that_is_too_large_by_itself_is_left_out_alone() {
             said("b", "x".repeat(2000)),
             said("a", "last"),
         ];
-        let told = written(&mut writer, records).into_iter();
-        let told: Vec<_> = told
+        let results = written(&mut writer, records).into_iter();
+        let written_sizes: Vec<_> = results
             .map(|written| match written {
                 Written::Request(request) => by_scope::<LogRecord>(&[request])["a"].len(),
                 Written::TooLarge { bytes } => bytes,
             })
             .collect();
-        assert!(matches!(told[..], [1, 2000..3000, 1]), "{told:?}");
+        assert!(
+            matches!(written_sizes[..], [1, 2000..3000, 1]),
+            "{written_sizes:?}"
+        );
     }
 }
 
 #[test]
-fn numbers_that_json_has_no_word_for_are_told() {
+fn numbers_that_json_cannot_represent_become_strings() {
     for (number, text) in [
         (f64::NAN, "\"NaN\""),
         (f64::INFINITY, "\"Infinity\""),
@@ -572,7 +575,7 @@ fn numbers_that_json_has_no_word_for_are_told() {
 }
 
 #[test]
-fn what_lies_too_deep_for_readers_is_not_set() {
+fn values_nested_too_deeply_are_unset() {
     let nest = |wrap: &dyn Fn(AnyValue) -> AnyValue| {
         let mut value = AnyValue::from("bottom");
         for _ in 0..200 {
@@ -616,7 +619,7 @@ fn what_lies_too_deep_for_readers_is_not_set() {
 }
 
 #[test]
-fn json_is_written_by_the_letter() {
+fn json_is_written_byte_for_byte_as_specified() {
     let span = SpanRecord {
         context: TraceContext::new(0xabc, 0xdef, TraceFlags::SAMPLED).unwrap(),
         parent: Some(Parent {

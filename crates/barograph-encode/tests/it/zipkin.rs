@@ -20,7 +20,7 @@ fn shop() -> Resource {
 }
 
 fn requests(writer: &mut ZipkinWriter, spans: Vec<SpanRecord>) -> Vec<Request> {
-    let told = records::written(writer, spans).into_iter().map(|written| {
+    let encoded = records::written(writer, spans).into_iter().map(|written| {
         let Written::Request(request) = written else {
             panic!("{written:?}");
         };
@@ -28,7 +28,7 @@ fn requests(writer: &mut ZipkinWriter, spans: Vec<SpanRecord>) -> Vec<Request> {
         assert_eq!(request.encoding, Encoding::Json);
         request
     });
-    told.collect()
+    encoded.collect()
 }
 
 fn read(request: &Request) -> Vec<Value> {
@@ -38,7 +38,7 @@ fn read(request: &Request) -> Vec<Value> {
     spans
 }
 
-fn told(span: SpanRecord) -> Value {
+fn encoded(span: SpanRecord) -> Value {
     let mut requests = requests(&mut ZipkinWriter::new(&shop()), vec![span]);
     read(&requests.remove(0)).remove(0)
 }
@@ -54,7 +54,7 @@ fn bare(kind: SpanKind) -> SpanRecord {
 }
 
 #[test]
-fn every_field_has_its_place() {
+fn every_field_is_encoded() {
     let span = SpanRecord {
         parent: Some(Parent {
             span_id: TraceContext::new(1, 0x12, TraceFlags::default())
@@ -124,11 +124,11 @@ fn every_field_has_its_place() {
             "otel.dropped_links_count": "3",
         },
     });
-    assert_eq!(told(span), expected);
+    assert_eq!(encoded(span), expected);
 }
 
 #[test]
-fn what_is_empty_is_left_out_and_a_duration_is_at_least_a_microsecond() {
+fn empty_fields_are_left_out_and_a_duration_is_at_least_a_microsecond() {
     let mut writer = ZipkinWriter::new(&Resource::new());
     let spans = requests(&mut writer, vec![bare(SpanKind::Internal)]);
     let expected = json!([{
@@ -142,15 +142,15 @@ fn what_is_empty_is_left_out_and_a_duration_is_at_least_a_microsecond() {
 }
 
 #[test]
-fn a_span_failed_only_where_its_status_says_so() {
+fn a_span_is_an_error_only_if_its_status_is() {
     let tags = |status, attributes| {
         let span = SpanRecord {
             status,
             attributes,
             ..bare(SpanKind::Server)
         };
-        let mut told = told(span);
-        let tags = told["tags"].as_object_mut().unwrap();
+        let mut encoded = encoded(span);
+        let tags = encoded["tags"].as_object_mut().unwrap();
         (tags.remove("otel.status_code"), tags.remove("error"))
     };
     let failed = Status::Error {
@@ -176,7 +176,7 @@ fn a_span_failed_only_where_its_status_says_so() {
 }
 
 #[test]
-fn the_other_end_has_the_best_name_there_is() {
+fn the_remote_endpoint_has_the_preferred_name() {
     let remote = |kind, attributes: &[(&'static str, AnyValue)]| {
         let attributes = attributes
             .iter()
@@ -186,7 +186,7 @@ fn the_other_end_has_the_best_name_there_is() {
             attributes,
             ..bare(kind)
         };
-        told(span).get("remoteEndpoint").cloned()
+        encoded(span).get("remoteEndpoint").cloned()
     };
     let client = |attributes: &[(&'static str, AnyValue)]| remote(SpanKind::Client, attributes);
     let text = |text: &'static str| AnyValue::from(text);
@@ -224,7 +224,7 @@ fn the_other_end_has_the_best_name_there_is() {
 }
 
 #[test]
-fn a_span_that_is_too_large_by_itself_is_left_out_alone() {
+fn only_the_span_that_is_too_large_is_left_out() {
     let named = |name: String| SpanRecord {
         name: name.into(),
         ..bare(SpanKind::Internal)
@@ -235,19 +235,19 @@ fn a_span_that_is_too_large_by_itself_is_left_out_alone() {
         named("x".repeat(1000)),
         named("last".to_owned()),
     ];
-    let told = records::written(&mut writer, spans).into_iter();
-    let told: Vec<_> = told
+    let encoded = records::written(&mut writer, spans).into_iter();
+    let encoded: Vec<_> = encoded
         .map(|written| match written {
             Written::Request(request) => read(&request).len(),
             Written::TooLarge { bytes } => bytes,
         })
         .collect();
-    assert!(matches!(told[..], [1, 1000..2000, 1]), "{told:?}");
+    assert!(matches!(encoded[..], [1, 1000..2000, 1]), "{encoded:?}");
 }
 
 proptest! {
     #[test]
-    fn requests_are_lists_of_all_spans_whatever_is_in_them(
+    fn requests_contain_all_spans_for_any_content(
         spans in vec(records::span(), 0..9), most in 1..7_usize, is_tight in any::<bool>(),
     ) {
         let bytes = if is_tight { 32 << 10 } else { 4 << 20 };
@@ -262,14 +262,14 @@ proptest! {
             all.extend(read(request));
         }
         prop_assert_eq!(all.len(), spans.len());
-        for (told, span) in all.iter().zip(&spans) {
-            prop_assert_eq!(&told["traceId"], &span.context.trace_id().to_string());
-            prop_assert_eq!(&told["id"], &span.context.span_id().to_string());
-            prop_assert_eq!(told["name"].as_str().unwrap_or(""), &*span.name);
-            prop_assert!(told["duration"].as_u64().unwrap() >= 1);
-            let annotations = told["annotations"].as_array().map_or(0, Vec::len);
+        for (encoded, span) in all.iter().zip(&spans) {
+            prop_assert_eq!(&encoded["traceId"], &span.context.trace_id().to_string());
+            prop_assert_eq!(&encoded["id"], &span.context.span_id().to_string());
+            prop_assert_eq!(encoded["name"].as_str().unwrap_or(""), &*span.name);
+            prop_assert!(encoded["duration"].as_u64().unwrap() >= 1);
+            let annotations = encoded["annotations"].as_array().map_or(0, Vec::len);
             prop_assert_eq!(annotations, span.events.len());
-            let tags = told["tags"].as_object().unwrap();
+            let tags = encoded["tags"].as_object().unwrap();
             prop_assert!(tags.values().all(Value::is_string));
             for attribute in &span.attributes {
                 prop_assert!(tags.contains_key(&*attribute.key));

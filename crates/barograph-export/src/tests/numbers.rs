@@ -27,7 +27,7 @@ impl WriteRecords<u64> for Ranges {
         Signal::Traces
     }
 
-    fn at_most(&self) -> usize {
+    fn max_records(&self) -> usize {
         BATCH
     }
 

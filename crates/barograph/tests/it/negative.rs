@@ -20,7 +20,7 @@ fn lines(capture: &Capture, accept: &str) -> Vec<String> {
 fn has_sum(reader: &mut MetricReader, count: usize) -> bool {
     reader.begin(SystemTime::now());
     let request = reader.next_request().unwrap();
-    reader.settle();
+    reader.ack();
     let body = String::from_utf8(request.body.to_vec()).unwrap();
     assert!(body.contains(&format!(r#""count":"{count}""#)), "{body}");
     body.contains(r#""sum":"#)

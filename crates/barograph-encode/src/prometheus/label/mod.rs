@@ -143,7 +143,7 @@ impl LabelWriter {
             names: PageNames {
                 translation,
                 escaping,
-                met: HashMap::new(),
+                cached: HashMap::new(),
             },
             constant,
             fixed,
@@ -246,17 +246,17 @@ fn names_equal(names: &[Box<str>], own: &[Box<str>]) -> bool {
 struct PageNames {
     translation: Translation,
     escaping: Escaping,
-    met: HashMap<Box<str>, Arc<str>>,
+    cached: HashMap<Box<str>, Arc<str>>,
 }
 
 impl PageNames {
     fn of(&mut self, name: &str) -> Arc<str> {
-        if let Some(page) = self.met.get(name) {
+        if let Some(page) = self.cached.get(name) {
             return Arc::clone(page);
         }
         let page = Arc::<str>::from(label(name, self.translation, self.escaping));
-        if self.met.len() < MAX_MET {
-            self.met.insert(name.into(), Arc::clone(&page));
+        if self.cached.len() < MAX_CACHED {
+            self.cached.insert(name.into(), Arc::clone(&page));
         }
         page
     }
@@ -358,7 +358,7 @@ fn scope_labels(scope: &Scope) -> Vec<(Box<str>, Box<str>)> {
 }
 
 /// The maximum number of cached translations of free-form label names.
-const MAX_MET: usize = 1024;
+const MAX_CACHED: usize = 1024;
 
 #[cfg(test)]
 mod tests;

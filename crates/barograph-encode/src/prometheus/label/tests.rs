@@ -61,7 +61,7 @@ fn labels_that_collide_are_joined_in_the_order_of_their_keys() {
 }
 
 #[test]
-fn labels_that_are_the_same_to_a_reader_stand_once() {
+fn labels_that_are_equal_for_a_scraper_are_a_duplicate() {
     let mut writer = writer(descriptor(&[], &[]), None, Uniqueness::Guaranteed);
     for pairs in [&[("a.b", "1")][..], &[("c", "2"), ("d", "3")], &[]] {
         assert!(inline(&mut writer, pairs).is_ok());
@@ -101,7 +101,7 @@ fn only_names_that_differ_on_the_page_make_a_pattern() {
 }
 
 #[test]
-fn labels_that_are_not_the_familys_are_refused() {
+fn labels_of_another_family_are_rejected() {
     let mut fixed = writer(descriptor(&["a", "b"], &[]), None, Uniqueness::Guaranteed);
     assert_eq!(
         inline(&mut fixed, &[("a", "1"), ("b", "2")]),
@@ -129,7 +129,7 @@ fn labels_that_are_not_the_familys_are_refused() {
 }
 
 #[test]
-fn a_nul_is_not_told_from_what_stands_for_it() {
+fn a_nul_and_its_replacement_are_duplicates() {
     for uniqueness in [Uniqueness::Guaranteed, Uniqueness::Unknown] {
         let mut writer = writer(descriptor(&["a"], &[]), None, uniqueness);
         let own = Arc::clone(&writer.descriptor);

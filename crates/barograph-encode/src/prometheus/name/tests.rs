@@ -88,7 +88,7 @@ fn the_default_translation_adds_each_suffix_once() {
 }
 
 #[test]
-fn each_translation_treats_one_name_its_way() {
+fn each_translation_has_its_own_result_for_a_name() {
     let name = |translation| {
         let names = names(
             "http.requests.total",
@@ -132,7 +132,7 @@ fn each_translation_treats_one_name_its_way() {
 }
 
 #[test]
-fn escaping_comes_after_the_translation() {
+fn escaping_is_applied_after_the_translation() {
     for (translation, escaping, family, text) in [
         (
             UnderscoreEscapingWithSuffixes,
@@ -193,7 +193,7 @@ fn escaping_comes_after_the_translation() {
 }
 
 #[test]
-fn label_names_come_out_valid() {
+fn translated_label_names_are_valid() {
     for (name, translation, escaping, expected) in [
         (
             "http.route",

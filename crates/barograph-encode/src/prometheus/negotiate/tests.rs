@@ -86,14 +86,14 @@ fn an_accept_header_leads_to_one_content_type() {
 }
 
 #[test]
-fn the_first_of_equals_wins() {
+fn the_first_of_equally_preferred_formats_is_selected() {
     let accept = "text/plain;version=0.0.4,application/openmetrics-text;version=1.0.0";
     let negotiated = negotiate(Some(accept), None, &Config::new());
     assert_eq!(negotiated.format(), Format::Text0_0_4);
 }
 
 #[test]
-fn dots_are_for_names_that_have_some() {
+fn dots_escaping_is_not_used_for_legacy_names() {
     let accept = Some("text/plain;version=1.0.0;escaping=dots");
     let default = negotiate(accept, None, &Config::new());
     assert_eq!(default.escaping(), Escaping::Underscores);
@@ -102,7 +102,7 @@ fn dots_are_for_names_that_have_some() {
 }
 
 #[test]
-fn a_header_is_read_up_to_a_bound() {
+fn a_header_is_parsed_up_to_its_maximum_length() {
     let long = format!("{}é,{PROMETHEUS_2}", "x".repeat(MAX_HEADER - 1));
     assert_eq!(
         negotiate(Some(&long), None, &Config::new()).content_type(),
@@ -114,7 +114,7 @@ fn a_header_is_read_up_to_a_bound() {
 }
 
 #[test]
-fn gzip_goes_to_those_who_want_it_at_least_as_much_as_nothing() {
+fn gzip_is_used_if_its_quality_is_at_least_that_of_identity() {
     for (accept_encoding, expected) in [
         ("", Compression::Identity),
         ("gzip", Compression::Gzip),

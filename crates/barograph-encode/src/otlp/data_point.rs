@@ -42,7 +42,7 @@ impl Shape {
 
 /// A data point of one series.
 #[derive(Clone, Copy)]
-pub(super) struct Datum<'a> {
+pub(super) struct DataPoint<'a> {
     /// The start time, in nanoseconds since the Unix epoch; 0 if unknown.
     pub(super) start: u64,
     /// The time of the point, in nanoseconds since the Unix epoch.
@@ -50,13 +50,13 @@ pub(super) struct Datum<'a> {
     pub(super) number: Number<'a>,
     pub(super) exemplars: &'a [Exemplar],
     /// The time of the previous export: exemplars up to it were already exported.
-    pub(super) told_until: u64,
+    pub(super) exported_until: u64,
 }
 
-impl<'a> Datum<'a> {
+impl<'a> DataPoint<'a> {
     /// Returns the finite exemplars that were not exported yet.
     pub(super) fn exemplars(&self) -> impl Iterator<Item = &'a Exemplar> + use<'a> {
-        let until = self.told_until;
+        let until = self.exported_until;
         let is_new = move |exemplar: &&Exemplar| {
             exemplar.value.is_finite() && exemplar.time_unix_nano.is_none_or(|time| time > until)
         };
@@ -65,27 +65,45 @@ impl<'a> Datum<'a> {
 }
 
 /// The value of a point.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) enum Number<'a> {
-    Whole(i64),
-    Float(f64),
+    Int(i64),
+    Double(f64),
     Histogram(Distribution<'a>),
 }
 
 impl Number<'_> {
+    /// Converts a value that is one number.
+    #[inline(always)]
+    pub(super) fn new(value: Value<'_>) -> Result<Self, Rejection> {
+        match value {
+            Value::U64(value) => Ok(Number::unsigned(value)),
+            Value::I64(value) => Ok(Number::Int(value)),
+            Value::F64(value) => Ok(Number::Double(value)),
+            _ => Err(Rejection::WrongValue),
+        }
+    }
+
     /// Converts an unsigned integer. OTLP's integers are signed, so a value that is too large
     /// becomes a float.
     #[inline(always)]
-    pub(super) fn unsigned(value: u64) -> Self {
+    fn unsigned(value: u64) -> Self {
         match i64::try_from(value) {
-            Ok(value) => Number::Whole(value),
-            Err(_) => Number::Float(value as f64),
+            Ok(value) => Number::Int(value),
+            Err(_) => Number::Double(value as f64),
         }
+    }
+
+    /// Returns the value of an exemplar of this number as an integer, if both are integers.
+    pub(super) fn integer_exemplar(&self, exemplar: &Exemplar) -> Option<i64> {
+        const EXACT: f64 = (1_u64 << 53) as f64;
+        let is_integer = exemplar.value.fract() == 0.0 && exemplar.value.abs() < EXACT;
+        (matches!(self, Number::Int(_)) && is_integer).then_some(exemplar.value as i64)
     }
 }
 
 /// The buckets and the sum of a histogram.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Distribution<'a> {
     pub(super) bounds: &'a Bounds,
     pub(super) buckets: &'a [u64],

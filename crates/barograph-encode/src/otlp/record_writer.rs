@@ -1,7 +1,7 @@
 //! Encoding of spans and log records as requests.
 //!
 //! Each record is encoded once, one after the other regardless of scope. The request is assembled
-//! from the pieces once it is known which records it holds, and with that every length.
+//! from them once it is known which records it holds, and with that every length.
 
 use std::marker::PhantomData;
 use std::ops::Range;
@@ -17,7 +17,7 @@ use crate::otlp::json::open_resource;
 use crate::otlp::protobuf::resource_field;
 use crate::otlp::record::{Record, WriteRecords, Written};
 use crate::otlp::request::{Encoding, Request, Signal};
-use crate::otlp::wire::{self, long};
+use crate::otlp::wire::{self, len_key};
 
 /// An encoder of spans as OTLP requests.
 pub type SpanWriter = RecordWriter<SpanRecord>;
@@ -59,13 +59,13 @@ pub struct RecordWriter<T> {
     bytes: usize,
     /// The encoded resource, with which every request begins.
     head: Vec<u8>,
-    pieces: Pieces,
-    told: PhantomData<fn(T)>,
+    encoded: EncodedRecords,
+    record: PhantomData<fn(T)>,
 }
 
 /// The encoded parts of a request.
 #[derive(Debug, Default)]
-struct Pieces {
+struct EncodedRecords {
     /// The encoded records, one after the other, in protobuf or in JSON.
     protobuf: Vec<u8>,
     json: String,
@@ -91,8 +91,8 @@ impl<T: Record> RecordWriter<T> {
             records: RECORDS,
             bytes: BYTES,
             head: resource_field(resource),
-            pieces: Pieces::default(),
-            told: PhantomData,
+            encoded: EncodedRecords::default(),
+            record: PhantomData,
         }
     }
 
@@ -115,16 +115,16 @@ impl<T: Record> RecordWriter<T> {
 
     /// Sets the maximum number of records in a request, at least one.
     #[must_use]
-    pub fn with_records_per_request(mut self, most: usize) -> Self {
-        self.records = most.max(1);
+    pub fn with_records_per_request(mut self, max: usize) -> Self {
+        self.records = max.max(1);
         self
     }
 
     /// Sets the maximum size of an uncompressed request in bytes. A record that alone exceeds it is
     /// left out.
     #[must_use]
-    pub fn with_bytes_per_request(mut self, most: usize) -> Self {
-        self.bytes = most;
+    pub fn with_bytes_per_request(mut self, max: usize) -> Self {
+        self.bytes = max;
         self
     }
 }
@@ -134,43 +134,43 @@ impl<T: Record> WriteRecords<T> for RecordWriter<T> {
         T::SIGNAL
     }
 
-    fn at_most(&self) -> usize {
+    fn max_records(&self) -> usize {
         self.records
     }
 
     fn write(&mut self, records: &[Box<T>]) -> Option<Written> {
         if records.is_empty() {
-            self.pieces = Pieces::default();
+            self.encoded = EncodedRecords::default();
             return None;
         }
-        self.pieces.clear();
+        self.encoded.clear();
         let mut size = self.head.len() + AROUND;
         for record in records.iter().take(self.records) {
-            let with_it = size + self.pieces.add(&**record, self.encoding);
+            let with_it = size + self.encoded.add(&**record, self.encoding);
             if with_it > self.bytes {
-                self.pieces.take_back();
-                if self.pieces.records.is_empty() {
+                self.encoded.remove_last();
+                if self.encoded.records.is_empty() {
                     return Some(Written::TooLarge { bytes: with_it });
                 }
                 break;
             }
             size = with_it;
         }
-        self.pieces.group();
+        self.encoded.group();
         let body = match self.encoding {
-            Encoding::Protobuf => self.pieces.to_protobuf(&self.head),
-            Encoding::Json => self.pieces.to_json(&self.head, Names::of(T::SIGNAL)),
+            Encoding::Protobuf => self.encoded.to_protobuf(&self.head),
+            Encoding::Json => self.encoded.to_json(&self.head, Names::of(T::SIGNAL)),
         };
         Some(Written::Request(Request {
             signal: T::SIGNAL,
             encoding: self.encoding,
             body,
-            items: self.pieces.records.len() as u64,
+            items: self.encoded.records.len() as u64,
         }))
     }
 }
 
-impl Pieces {
+impl EncodedRecords {
     fn clear(&mut self) {
         self.protobuf.clear();
         self.json.clear();
@@ -184,7 +184,7 @@ impl Pieces {
         let place = match encoding {
             Encoding::Protobuf => {
                 let from = self.protobuf.len();
-                wire::message(&mut self.protobuf, long(2), |out| {
+                wire::message(&mut self.protobuf, len_key(2), |out| {
                     record.write_protobuf(out)
                 });
                 from..self.protobuf.len()
@@ -202,7 +202,7 @@ impl Pieces {
     }
 
     /// Removes the record that was encoded last.
-    fn take_back(&mut self) {
+    fn remove_last(&mut self) {
         if let Some((_, place)) = self.records.pop() {
             self.protobuf.truncate(place.start);
             self.json.truncate(place.start);
@@ -242,11 +242,11 @@ impl Pieces {
         let scopes = || self.records.chunk_by(|(one, _), (next, _)| one == next);
         let len = head.len() + scopes().map(|scope| around(len_of(scope))).sum::<usize>();
         let mut body = Vec::with_capacity(around(len));
-        body.push(long(1));
+        body.push(len_key(1));
         wire::varint(&mut body, len as u64);
         body.extend_from_slice(head);
         for scope in scopes() {
-            body.push(long(2));
+            body.push(len_key(2));
             wire::varint(&mut body, len_of(scope) as u64);
             body.extend_from_slice(&self.scopes[scope[0].0].1);
             for (_, place) in scope {
@@ -280,8 +280,8 @@ fn scope_head(name: &str, encoding: Encoding) -> Vec<u8> {
     let mut head = Vec::new();
     match encoding {
         _ if name.is_empty() => {}
-        Encoding::Protobuf => wire::message(&mut head, long(1), |out| {
-            wire::text(out, long(1), name);
+        Encoding::Protobuf => wire::message(&mut head, len_key(1), |out| {
+            wire::text(out, len_key(1), name);
         }),
         Encoding::Json => {
             let mut text = String::from("\"scope\":{\"name\":");

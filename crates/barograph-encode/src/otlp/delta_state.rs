@@ -1,7 +1,7 @@
 //! The previous values that delta temporality needs.
 //!
 //! A delta is exported once: the previous value is replaced only when the request that holds the
-//! delta is acknowledged. Until then the new value is **staged** with the request. So if a request
+//! delta is acknowledged. Until then the new value is **pending**, together with the request. So if a request
 //! is lost, the previous values stay, and the next cycle exports the lost deltas together with
 //! later ones.
 //!
@@ -18,11 +18,11 @@ use barograph_model::snapshot::{HistogramValue, Point, Value};
 use crate::report::Rejection;
 
 /// The previous values of all families of the cycle.
-pub(super) struct Memory {
+pub(super) struct DeltaState {
     families: Vec<Family>,
     /// The time at which this reader was created: the start of the first delta of a series without
     /// a start time.
-    born: u64,
+    created: u64,
 }
 
 /// The identity of a family across cycles.
@@ -36,7 +36,7 @@ pub(super) struct Key {
 struct Family {
     key: Key,
     /// Indexed by series.
-    last: Vec<Last>,
+    previous: Vec<Previous>,
     /// The buckets of histograms: one row per series, in order of index.
     rows: Vec<u64>,
     bounds: Option<Bounds>,
@@ -44,7 +44,7 @@ struct Family {
 
 /// The values of a series exported last.
 #[derive(Clone, Copy, Default)]
-struct Last {
+struct Previous {
     start: u64,
     /// The time of the export; 0 if there was none.
     time: u64,
@@ -53,38 +53,38 @@ struct Last {
 }
 
 /// The values that become the previous values when their request is acknowledged.
-pub(super) struct Staged {
+pub(super) struct Pending {
     entries: Vec<Entry>,
     rows: Vec<u64>,
     time: u64,
 }
 
-/// One staged value.
+/// One pending value.
 pub(super) struct Entry {
     family: u32,
     index: u32,
     start: u64,
     bits: u64,
-    /// The number of staged buckets that belong to this entry.
+    /// The number of pending buckets that belong to this entry.
     width: u32,
 }
 
 /// The limit of series indexes: every index must be below it.
-const MOST: usize = 1 << 24;
+const MAX_INDEX: usize = 1 << 24;
 
 /// A delta and the start of its interval.
-pub(super) struct Difference<V> {
+pub(super) struct Delta<V> {
     pub(super) start: u64,
     /// The time of the previous export of this series; 0 if there was none.
-    pub(super) told: u64,
+    pub(super) exported: u64,
     pub(super) value: V,
 }
 
-impl Memory {
-    pub(super) fn new(born: u64) -> Self {
-        Memory {
+impl DeltaState {
+    pub(super) fn new(created: u64) -> Self {
+        DeltaState {
             families: Vec::new(),
-            born,
+            created,
         }
     }
 
@@ -96,7 +96,7 @@ impl Memory {
         let family = |key| {
             before.remove(&key).unwrap_or(Family {
                 key,
-                last: Vec::new(),
+                previous: Vec::new(),
                 rows: Vec::new(),
                 bounds: None,
             })
@@ -104,18 +104,18 @@ impl Memory {
         self.families = keys.map(family).collect();
     }
 
-    /// Returns the change of a number, and stages the new value. Returns `None` if it has not
+    /// Returns the change of a number, and makes the new value pending. Returns `None` if it has not
     /// changed.
     #[inline]
     pub(super) fn number(
         &self,
         family: usize,
         point: &Point<'_>,
-        staged: &mut Staged,
-    ) -> Result<Option<Difference<Value<'static>>>, Rejection> {
+        pending: &mut Pending,
+    ) -> Result<Option<Delta<Value<'static>>>, Rejection> {
         let start = point.start_unix_nano.unwrap_or(0);
-        let last = self.last(family, point.index, start)?;
-        let before = last.bits;
+        let previous = self.previous(family, point.index, start)?;
+        let before = previous.bits;
         let grows = self.families[family].key.kind == Kind::Counter;
         let (bits, value) = match point.value {
             // A counter that wrapped around looks like one that was reset; both count as a
@@ -139,90 +139,90 @@ impl Memory {
         if matches!(value, Value::U64(0) | Value::I64(0) | Value::F64(0.0)) {
             return Ok(None);
         }
-        staged.entries.push(Entry {
+        pending.entries.push(Entry {
             family: family as u32,
             index: point.index as u32,
             start,
             bits,
             width: 0,
         });
-        Ok(Some(self.difference(start, last, value)))
+        Ok(Some(self.difference(start, previous, value)))
     }
 
-    /// Returns the change of a histogram, and stages the new values; the changes of its buckets go
+    /// Returns the change of a histogram, and makes the new values pending; the changes of its buckets go
     /// to `buckets`. Returns `None` if there is no new observation.
     pub(super) fn histogram(
         &mut self,
         family: usize,
         point: &Point<'_>,
         value: &HistogramValue<'_>,
-        staged: &mut Staged,
+        pending: &mut Pending,
         buckets: &mut Vec<u64>,
-    ) -> Result<Option<Difference<f64>>, Rejection> {
+    ) -> Result<Option<Delta<f64>>, Rejection> {
         let start = point.start_unix_nano.unwrap_or(0);
-        let memory = &mut self.families[family];
-        if memory.bounds.as_ref() != Some(value.bounds) {
-            memory.bounds = Some(value.bounds.clone());
-            memory.last.clear();
-            memory.rows.clear();
+        let known = &mut self.families[family];
+        if known.bounds.as_ref() != Some(value.bounds) {
+            known.bounds = Some(value.bounds.clone());
+            known.previous.clear();
+            known.rows.clear();
         }
-        let mut last = self.last(family, point.index, start)?;
+        let mut previous = self.previous(family, point.index, start)?;
         let width = value.buckets.len();
         let rows = &self.families[family].rows;
         let row = rows
             .get(point.index * width..(point.index + 1) * width)
-            .filter(|_| last.time > 0);
+            .filter(|_| previous.time > 0);
         if row.is_none() {
-            last = Last::default();
+            previous = Previous::default();
         }
         buckets.clear();
         let differences = value.buckets.iter().enumerate();
-        let mut shrunk = false;
+        let mut decreased = false;
         buckets.extend(differences.map(|(i, now)| {
             let before = row.map_or(0, |row| row[i]);
-            shrunk |= *now < before;
+            decreased |= *now < before;
             now.wrapping_sub(before)
         }));
-        if shrunk {
+        if decreased {
             buckets.clear();
             buckets.extend_from_slice(value.buckets);
-            last.bits = 0;
+            previous.bits = 0;
         }
         if buckets.iter().all(|n| *n == 0) {
             return Ok(None);
         }
-        staged.entries.push(Entry {
+        pending.entries.push(Entry {
             family: family as u32,
             index: point.index as u32,
             start,
             bits: value.sum.to_bits(),
             width: width as u32,
         });
-        staged.rows.extend_from_slice(value.buckets);
-        let sum = value.sum - f64::from_bits(last.bits);
-        Ok(Some(self.difference(start, last, sum)))
+        pending.rows.extend_from_slice(value.buckets);
+        let sum = value.sum - f64::from_bits(previous.bits);
+        Ok(Some(self.difference(start, previous, sum)))
     }
 
-    /// Makes staged values the previous ones.
-    pub(super) fn commit(&mut self, staged: &Staged) {
-        let mut rows = &staged.rows[..];
-        for entry in &staged.entries {
+    /// Makes pending values the previous ones.
+    pub(super) fn commit(&mut self, pending: &Pending) {
+        let mut rows = &pending.rows[..];
+        for entry in &pending.entries {
             let (row, rest) = rows.split_at(entry.width as usize);
             rows = rest;
             let family = &mut self.families[entry.family as usize];
             let width = family.bounds.as_ref().map_or(0, Bounds::buckets);
             if row.len() != width {
-                // The bounds have changed since, so the staged values are obsolete.
+                // The bounds have changed since, so the pending values are obsolete.
                 continue;
             }
             let index = entry.index as usize;
-            if family.last.len() <= index {
-                family.last.resize(index + 1, Last::default());
+            if family.previous.len() <= index {
+                family.previous.resize(index + 1, Previous::default());
                 family.rows.resize((index + 1) * width, 0);
             }
-            family.last[index] = Last {
+            family.previous[index] = Previous {
                 start: entry.start,
-                time: staged.time,
+                time: pending.time,
                 bits: entry.bits,
             };
             family.rows[index * width..(index + 1) * width].copy_from_slice(row);
@@ -232,33 +232,33 @@ impl Memory {
     /// Returns the values of this series exported last; default values if its index is new, or
     /// belonged to another series.
     #[inline]
-    fn last(&self, family: usize, index: usize, start: u64) -> Result<Last, Rejection> {
-        if index >= MOST {
+    fn previous(&self, family: usize, index: usize, start: u64) -> Result<Previous, Rejection> {
+        if index >= MAX_INDEX {
             return Err(Rejection::IndexTooLarge);
         }
-        let last = self.families[family].last.get(index).copied();
-        let same = last.filter(|last| last.time > 0 && last.start == start);
+        let previous = self.families[family].previous.get(index).copied();
+        let same = previous.filter(|previous| previous.time > 0 && previous.start == start);
         Ok(same.unwrap_or_default())
     }
 
     #[inline]
-    fn difference<V>(&self, start: u64, last: Last, value: V) -> Difference<V> {
-        let start = match (last.time, start) {
-            (0, 0) => self.born,
+    fn difference<V>(&self, start: u64, previous: Previous, value: V) -> Delta<V> {
+        let start = match (previous.time, start) {
+            (0, 0) => self.created,
             (0, start) => start,
-            (told, _) => told,
+            (exported, _) => exported,
         };
-        Difference {
+        Delta {
             start,
-            told: last.time,
+            exported: previous.time,
             value,
         }
     }
 }
 
-impl Staged {
+impl Pending {
     pub(super) fn new(time: u64) -> Self {
-        Staged {
+        Pending {
             entries: Vec::new(),
             rows: Vec::new(),
             time,
@@ -272,7 +272,7 @@ impl Staged {
         Some((entry, row))
     }
 
-    /// Stages an entry again.
+    /// Adds an entry that was removed.
     pub(super) fn put_last(&mut self, entry: Option<(Entry, Vec<u64>)>) {
         if let Some((entry, row)) = entry {
             self.entries.push(entry);
