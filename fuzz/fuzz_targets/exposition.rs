@@ -17,10 +17,10 @@ use parser::{Dialect, Names, parse};
 use table::{Cell, Family, Row, RowLabels, Table};
 
 #[allow(dead_code, reason = "the tests need more of it")]
-#[path = "../../crates/barograph-encode/tests/it/parser.rs"]
+#[path = "../../crates/barograph-encode/tests/wire/parser.rs"]
 mod parser;
 #[allow(dead_code, reason = "the tests need more of it")]
-#[path = "../../crates/barograph-encode/tests/it/table.rs"]
+#[path = "../../crates/barograph-encode/tests/wire/table.rs"]
 mod table;
 
 #[derive(Arbitrary, Debug)]

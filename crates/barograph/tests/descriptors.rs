@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[allow(dead_code, reason = "others ask for more")]
-mod asked;
+mod child;
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 use axum::Router;
 use barograph::Telemetry;
 
-use asked::{listens, start_by};
+use child::{listens, start_by};
 
 /// Longer than the time without errors after which the failure counts as over.
 const QUIET: Duration = Duration::from_secs(6);

@@ -3,7 +3,6 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[allow(dead_code, reason = "others look for more in it")]
-#[path = "it/receiver.rs"]
 mod receiver;
 
 use std::sync::{Arc, Mutex};
@@ -19,7 +18,7 @@ use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use receiver::{Mood, PROTOCOLS, Receiver};
+use receiver::{Behavior, PROTOCOLS, Receiver};
 
 /// A layer that records what is traced.
 #[derive(Clone, Default)]
@@ -50,14 +49,14 @@ fn only_reports_of_the_pushing_thread_are_not_suppressed() {
     let heard = Heard::default();
     tracing_subscriber::registry().with(heard.clone()).init();
     let impatient = || Schedule::new().with_request_timeout(Duration::from_millis(100));
-    let mut receiver = Receiver::start(Protocol::Grpc, Mood::Takes);
+    let mut receiver = Receiver::start(Protocol::Grpc, Behavior::Takes);
     let up = receiver.push();
     receiver.address = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()
         .unwrap();
     let down = receiver.push().with_schedule(impatient());
-    let hanging = Receiver::start(PROTOCOLS[1], Mood::Hangs)
+    let hanging = Receiver::start(PROTOCOLS[1], Behavior::Hangs)
         .push()
         .with_schedule(impatient());
     let registry = Registry::new();

@@ -93,7 +93,7 @@ impl Spans {
         LazyLock::force(&OTHERS);
         let queue = RecordQueue::new(2048);
         // The libraries used by the tests have spans too.
-        let ours = |target: &str| target.starts_with("barograph") || target.starts_with("it");
+        let ours = |target: &str| target.starts_with("barograph") || target.starts_with("api");
         let ours = filter_fn(move |metadata| ours(metadata.target()));
         let layer = TraceLayer::new(queue.clone()).with_filter(ours);
         let subscriber = tracing_subscriber::registry().with(layer);

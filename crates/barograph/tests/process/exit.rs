@@ -13,7 +13,7 @@ use barograph::export::{Outcome, Target, Transport};
 use barograph::push::Push;
 use tracing::{error, info, info_span};
 
-use crate::receiver::{Mood, Receiver};
+use crate::receiver::{Behavior, Receiver};
 use crate::{command, look};
 
 /// The variable that selects how the child ends.
@@ -50,7 +50,7 @@ fn an_exit_exports_and_writes_what_is_left() {
         return end_by(&end);
     }
     for end in ["exit", "other_thread", "forget", "static", "panic"] {
-        let receiver = Receiver::start(Protocol::HttpProtobuf, Mood::Takes);
+        let receiver = Receiver::start(Protocol::HttpProtobuf, Behavior::Takes);
         let base = format!("http://{}", receiver.address);
         let variables = [
             (END, end),
@@ -130,7 +130,7 @@ fn an_exit_that_loses_what_is_left_says_so() {
 #[test]
 fn an_exit_waits_no_longer_than_its_timeout() {
     let test = "exit::an_exit_waits_no_longer_than_its_timeout";
-    let receiver = Receiver::start(Protocol::HttpProtobuf, Mood::Hangs);
+    let receiver = Receiver::start(Protocol::HttpProtobuf, Behavior::Hangs);
     let base = format!("http://{}", receiver.address);
     let variables = [
         ("OTEL_EXPORTER_OTLP_ENDPOINT", &*base),

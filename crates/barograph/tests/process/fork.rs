@@ -9,7 +9,7 @@ use barograph::export::client::Protocol;
 use tracing::{error, info, info_span};
 
 use crate::look;
-use crate::receiver::{Mood, Receiver};
+use crate::receiver::{Behavior, Receiver};
 
 unsafe extern "C" {
     fn fork() -> i32;
@@ -35,7 +35,7 @@ fn in_a_child(run: impl FnOnce()) -> i32 {
 #[test]
 fn a_forked_child_ends_and_exports_nothing() {
     let test = "fork::a_forked_child_ends_and_exports_nothing";
-    let receiver = Receiver::start(Protocol::HttpProtobuf, Mood::Takes);
+    let receiver = Receiver::start(Protocol::HttpProtobuf, Behavior::Takes);
     let base = format!("http://{}", receiver.address);
     let variables = [("OTEL_EXPORTER_OTLP_ENDPOINT", &*base)];
     let Some(seen) = look(test, &variables) else {

@@ -11,7 +11,7 @@ use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::{Registry as Spans, reload};
 
 use crate::push::LIMIT;
-use crate::receiver::{Mood, Receiver};
+use crate::receiver::{Behavior, Receiver};
 use crate::service::builder;
 
 /// Records the levels of all events that it receives.
@@ -33,7 +33,7 @@ fn telemetry(receiver: &Receiver) -> Telemetry {
 }
 
 fn receiver() -> Receiver {
-    Receiver::start(Protocol::HttpProtobuf, Mood::Takes)
+    Receiver::start(Protocol::HttpProtobuf, Behavior::Takes)
 }
 
 #[track_caller]

@@ -488,11 +488,11 @@ fn half_a_preface_does_not_keep_the_end() -> Result<(), barograph::Error> {
 #[cfg(feature = "otlp")]
 #[test]
 fn receivers_that_are_dead_or_hang_do_not_keep_the_end() -> Result<(), barograph::Error> {
-    use crate::receiver::{Mood, Receiver};
+    use crate::receiver::{Behavior, Receiver};
     use barograph::export::client::Protocol;
-    for mood in [Mood::Hangs, Mood::Takes] {
-        let mut receiver = Receiver::start(Protocol::HttpProtobuf, mood);
-        if mood == Mood::Takes {
+    for behavior in [Behavior::Hangs, Behavior::Takes] {
+        let mut receiver = Receiver::start(Protocol::HttpProtobuf, behavior);
+        if behavior == Behavior::Takes {
             // No receiver listens there.
             receiver.address = FREE;
             receiver.address.set_port(1);
@@ -506,7 +506,7 @@ fn receivers_that_are_dead_or_hang_do_not_keep_the_end() -> Result<(), barograph
         running.stop();
         running.wait_for_the_end();
         let limit = Duration::from_secs(5);
-        assert!(began.elapsed() < limit + BEYOND, "{mood:?}");
+        assert!(began.elapsed() < limit + BEYOND, "{behavior:?}");
     }
     Ok(())
 }

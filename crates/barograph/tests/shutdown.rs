@@ -4,7 +4,7 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[allow(dead_code, reason = "others ask for more")]
-mod asked;
+mod child;
 
 use std::io::Read as _;
 use std::net::{Ipv4Addr, TcpStream};
@@ -17,7 +17,7 @@ use barograph::Telemetry;
 use barograph::serve::Server;
 use tokio::runtime::{Builder, Runtime};
 
-use asked::{End, listens, start};
+use child::{End, listens, start};
 
 /// Printed when the telemetry is flushed.
 const FLUSHED: &str = "FLUSHED";

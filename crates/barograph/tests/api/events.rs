@@ -13,7 +13,7 @@ use tracing::{Dispatch, Instrument as _, Span, info, info_span};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::push::{End, LIMIT, all, block_on};
-use crate::receiver::{Mood, PROTOCOLS, Receiver};
+use crate::receiver::{Behavior, PROTOCOLS, Receiver};
 use crate::service::builder;
 
 /// The number of threads that record at once, and of spans and log records that each of them creates.
@@ -30,8 +30,8 @@ struct Case {
 
 impl Case {
     /// Creates telemetry with a custom subscriber of the service, and some spans and log records.
-    fn new(protocol: Protocol, mood: Mood) -> Self {
-        let receiver = Receiver::start(protocol, mood);
+    fn new(protocol: Protocol, behavior: Behavior) -> Self {
+        let receiver = Receiver::start(protocol, behavior);
         let telemetry = builder(&Registry::new())
             .with_push(receiver.push_spans())
             .with_push(receiver.push_records())
@@ -155,22 +155,22 @@ fn arrived(receiver: &Receiver, expected: usize) {
 #[test]
 fn without_a_runtime_every_record_arrives() {
     for (protocol, end) in all() {
-        Case::new(protocol, Mood::Takes).end(end);
+        Case::new(protocol, Behavior::Takes).end(end);
     }
 }
 
 #[test]
 fn without_a_runtime_every_record_of_futures_arrives() {
     for (protocol, end) in all() {
-        block_on(Case::new(protocol, Mood::Takes).end_async(end));
+        block_on(Case::new(protocol, Behavior::Takes).end_async(end));
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn on_a_runtime_of_many_threads_every_record_arrives() {
     for (protocol, end) in all() {
-        Case::new(protocol, Mood::Takes).end(end);
-        let wandering = tokio::spawn(Case::new(protocol, Mood::Takes).end_async(end));
+        Case::new(protocol, Behavior::Takes).end(end);
+        let wandering = tokio::spawn(Case::new(protocol, Behavior::Takes).end_async(end));
         wandering.await.unwrap();
     }
 }
@@ -178,17 +178,17 @@ async fn on_a_runtime_of_many_threads_every_record_arrives() {
 #[tokio::test]
 async fn on_a_runtime_of_one_thread_every_record_arrives() {
     for (protocol, end) in all() {
-        Case::new(protocol, Mood::Takes).end(end);
-        Case::new(protocol, Mood::Takes).end_async(end).await;
+        Case::new(protocol, Behavior::Takes).end(end);
+        Case::new(protocol, Behavior::Takes).end_async(end).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn in_a_task_on_the_only_worker_every_record_arrives() {
     for (protocol, end) in all() {
-        let blocking = tokio::spawn(async move { Case::new(protocol, Mood::Takes).end(end) });
+        let blocking = tokio::spawn(async move { Case::new(protocol, Behavior::Takes).end(end) });
         blocking.await.unwrap();
-        let waiting = tokio::spawn(Case::new(protocol, Mood::Takes).end_async(end));
+        let waiting = tokio::spawn(Case::new(protocol, Behavior::Takes).end_async(end));
         waiting.await.unwrap();
     }
 }
@@ -198,7 +198,7 @@ fn a_receiver_of_records_that_hangs_holds_up_no_longer_than_the_limit() {
     std::thread::scope(|threads| {
         for protocol in PROTOCOLS {
             threads.spawn(move || {
-                let case = Case::new(protocol, Mood::Hangs);
+                let case = Case::new(protocol, Behavior::Hangs);
                 let began = Instant::now();
                 assert!(case.telemetry.flush(Duration::from_millis(300)).is_err());
                 drop(case.telemetry);
@@ -218,7 +218,7 @@ fn open(telemetry: &Telemetry, spans: usize) -> Vec<Span> {
 
 #[test]
 fn ten_thousand_spans_that_are_open_at_the_end_arrive_as_they_stand() {
-    let receiver = Receiver::start(Protocol::HttpProtobuf, Mood::Takes);
+    let receiver = Receiver::start(Protocol::HttpProtobuf, Behavior::Takes);
     let telemetry = builder(&Registry::new())
         .with_push(receiver.push_spans())
         .without_subscriber()
@@ -239,8 +239,8 @@ fn ten_thousand_spans_that_are_open_at_the_end_arrive_as_they_stand() {
 
 #[test]
 fn a_receiver_that_is_away_keeps_no_open_span_from_another() {
-    let receiver = Receiver::start(Protocol::HttpProtobuf, Mood::Takes);
-    let mut away = Receiver::start(Protocol::HttpProtobuf, Mood::Takes);
+    let receiver = Receiver::start(Protocol::HttpProtobuf, Behavior::Takes);
+    let mut away = Receiver::start(Protocol::HttpProtobuf, Behavior::Takes);
     away.address = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap()

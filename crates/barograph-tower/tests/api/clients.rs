@@ -154,7 +154,7 @@ fn errors_are_told_by_their_types() {
     let (_, layer) = setup(|builder| builder);
     let refused = service_fn(|_: Request<Script>| ready(Err::<Response<Script>, _>(Refused)));
     let _ = now(layer.layer(refused).call(get("http://a/"))).unwrap_err();
-    assert_eq!(end(&spans.one()), ["", "it::clients::Refused", "ERROR"]);
+    assert_eq!(end(&spans.one()), ["", "api::clients::Refused", "ERROR"]);
 
     let (spans, _guard) = Spans::collect();
     type Unknown = Box<dyn std::error::Error + Send + Sync>;
@@ -166,7 +166,7 @@ fn errors_are_told_by_their_types() {
     let (spans, _guard) = Spans::collect();
     let fails = || Response::new(Script::new([Data("a"), Fail]));
     send(&layer, get("http://a/"), fails);
-    assert_eq!(end(&spans.one()), ["200", "it::script::Failed", "ERROR"]);
+    assert_eq!(end(&spans.one()), ["200", "api::script::Failed", "ERROR"]);
 }
 
 #[test]

@@ -4,15 +4,12 @@
 #![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 #[allow(dead_code, reason = "others look for more in it")]
-#[path = "it/receiver.rs"]
+#[path = "../receiver/mod.rs"]
 mod receiver;
 
-#[path = "whole/exit.rs"]
 mod exit;
 #[cfg(unix)]
-#[path = "whole/fork.rs"]
 mod fork;
-#[path = "whole/pushing.rs"]
 mod pushing;
 
 use std::pin::Pin;
@@ -27,7 +24,7 @@ use barograph::push::Push;
 use serde_json::Value;
 use tracing::{info, info_span};
 
-use receiver::{Mood, Receiver};
+use receiver::{Behavior, Receiver};
 
 /// The variable that makes this process the child.
 const LOOKED_AT: &str = "BAROGRAPH_TEST_IS_LOOKED_AT";
@@ -155,7 +152,7 @@ fn spans_alone_are_heard_where_nothing_else_is() {
 
 #[test]
 fn each_exporter_that_is_chosen_has_a_queue_of_its_own() {
-    let receiver = Receiver::start(Protocol::HttpProtobuf, Mood::Takes);
+    let receiver = Receiver::start(Protocol::HttpProtobuf, Behavior::Takes);
     let base = format!("http://{}", receiver.address);
     let zipkin = format!("{base}/api/v2/spans?x=1");
     let test = "each_exporter_that_is_chosen_has_a_queue_of_its_own";
@@ -509,7 +506,7 @@ fn the_environment_decides_what_is_exported() {
             (2, 3, 1),
         ),
     ] {
-        let receiver = Receiver::start(Protocol::HttpProtobuf, Mood::Takes);
+        let receiver = Receiver::start(Protocol::HttpProtobuf, Behavior::Takes);
         let base = format!("http://{}", receiver.address);
         let mut all = vec![
             ("OTEL_EXPORTER_OTLP_ENDPOINT", &*base),

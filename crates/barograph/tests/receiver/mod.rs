@@ -24,7 +24,7 @@ use serde::de::DeserializeOwned;
 
 /// The behavior of the receiver.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Mood {
+pub(crate) enum Behavior {
     Takes,
     Hangs,
 }
@@ -52,7 +52,7 @@ struct Taken {
 }
 
 impl Receiver {
-    pub(crate) fn start(protocol: Protocol, mood: Mood) -> Self {
+    pub(crate) fn start(protocol: Protocol, behavior: Behavior) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").expect("a free port");
         let receiver = Receiver {
             address: listener.local_addr().expect("it listens"),
@@ -66,7 +66,7 @@ impl Receiver {
                 .build();
             runtime
                 .expect("a runtime")
-                .block_on(serve(listener, protocol, mood, taken));
+                .block_on(serve(listener, protocol, behavior, taken));
         });
         receiver
     }
@@ -118,12 +118,17 @@ impl Receiver {
     }
 }
 
-async fn serve(listener: TcpListener, protocol: Protocol, mood: Mood, taken: Arc<Mutex<Taken>>) {
+async fn serve(
+    listener: TcpListener,
+    protocol: Protocol,
+    behavior: Behavior,
+    taken: Arc<Mutex<Taken>>,
+) {
     listener.set_nonblocking(true).expect("it can be set");
     let listener = tokio::net::TcpListener::from_std(listener).expect("a listener");
     let mut hanging = Vec::new();
     while let Ok((stream, _)) = listener.accept().await {
-        if mood == Mood::Hangs {
+        if behavior == Behavior::Hangs {
             hanging.push(stream);
             continue;
         }

@@ -13,6 +13,7 @@ mod start;
 #[cfg(feature = "axum")]
 mod serve;
 #[cfg(feature = "otlp")]
+#[path = "../receiver/mod.rs"]
 mod receiver;
 #[cfg(feature = "otlp")]
 mod push;

@@ -86,11 +86,11 @@ fn no_size_or_time_given_to_what_makes_lines_and_spans_makes_it_panic() {
 fn no_size_or_time_given_to_a_push_makes_it_panic_or_ends_it() {
     use barograph::export::{RetryPolicy, Schedule};
 
-    use crate::receiver::{Mood, PROTOCOLS, Receiver};
+    use crate::receiver::{Behavior, PROTOCOLS, Receiver};
 
     for time in TIMES {
         for size in SIZES {
-            let receiver = Receiver::start(PROTOCOLS[0], Mood::Takes);
+            let receiver = Receiver::start(PROTOCOLS[0], Behavior::Takes);
             let schedule = Schedule::new()
                 .with_interval(time)
                 .with_timeout(time.max(Duration::from_secs(10)))

@@ -9,7 +9,7 @@ use std::thread::sleep;
 use std::time::{Duration, Instant};
 
 /// The variable that makes this process the child.
-const ASKED: &str = "BAROGRAPH_TEST_IS_ASKED";
+const IS_CHILD: &str = "BAROGRAPH_TEST_IS_CHILD";
 /// The beginning of the line in which the child prints its addresses.
 const HERE: &str = "LISTENS ON ";
 /// Held by the only child process that runs at a time: others would delay its end.
@@ -40,7 +40,7 @@ pub(crate) fn start(test: &str) -> Option<Process> {
 
 /// The same, started by a shell command.
 pub(crate) fn start_by(shell: &str, test: &str) -> Option<Process> {
-    if std::env::var_os(ASKED).is_some() {
+    if std::env::var_os(IS_CHILD).is_some() {
         return None;
     }
     let only = ONLY.lock().unwrap_or_else(PoisonError::into_inner);
@@ -48,7 +48,7 @@ pub(crate) fn start_by(shell: &str, test: &str) -> Option<Process> {
         .args(["-c", shell])
         .arg(std::env::current_exe().unwrap())
         .args(["--exact", test, "--nocapture", "--test-threads=1"])
-        .env(ASKED, "1")
+        .env(IS_CHILD, "1")
         .env("OTEL_EXPORTER_PROMETHEUS_PORT", "0")
         .env_remove("RUST_LOG")
         .stdin(Stdio::piped())

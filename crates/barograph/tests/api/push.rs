@@ -10,7 +10,7 @@ use barograph::push::Unfinished;
 use barograph::registry::Registry;
 
 use crate::client::get;
-use crate::receiver::{Mood, PROTOCOLS, Receiver};
+use crate::receiver::{Behavior, PROTOCOLS, Receiver};
 use crate::service::{address, builder};
 
 pub(crate) const LIMIT: Duration = Duration::from_secs(20);
@@ -38,8 +38,8 @@ struct Case {
 }
 
 impl Case {
-    fn new(protocol: Protocol, mood: Mood) -> Self {
-        let receiver = Receiver::start(protocol, mood);
+    fn new(protocol: Protocol, behavior: Behavior) -> Self {
+        let receiver = Receiver::start(protocol, behavior);
         let registry = Registry::new();
         for part in 0..10 {
             let counter = registry
@@ -95,39 +95,39 @@ fn arrived(receiver: &Receiver) {
 #[test]
 fn without_a_runtime_everything_arrives() {
     for (protocol, end) in all() {
-        Case::new(protocol, Mood::Takes).end(end);
+        Case::new(protocol, Behavior::Takes).end(end);
     }
 }
 
 #[test]
 fn the_futures_need_no_runtime() {
     for (protocol, end) in all() {
-        block_on(Case::new(protocol, Mood::Takes).end_async(end));
+        block_on(Case::new(protocol, Behavior::Takes).end_async(end));
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn on_a_runtime_of_many_threads_everything_arrives() {
     for (protocol, end) in all() {
-        Case::new(protocol, Mood::Takes).end(end);
-        Case::new(protocol, Mood::Takes).end_async(end).await;
+        Case::new(protocol, Behavior::Takes).end(end);
+        Case::new(protocol, Behavior::Takes).end_async(end).await;
     }
 }
 
 #[tokio::test]
 async fn on_a_runtime_of_one_thread_everything_arrives() {
     for (protocol, end) in all() {
-        Case::new(protocol, Mood::Takes).end(end);
-        Case::new(protocol, Mood::Takes).end_async(end).await;
+        Case::new(protocol, Behavior::Takes).end(end);
+        Case::new(protocol, Behavior::Takes).end_async(end).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 1)]
 async fn in_a_task_on_the_only_worker_everything_arrives() {
     for (protocol, end) in all() {
-        let blocking = tokio::spawn(async move { Case::new(protocol, Mood::Takes).end(end) });
+        let blocking = tokio::spawn(async move { Case::new(protocol, Behavior::Takes).end(end) });
         blocking.await.unwrap();
-        let waiting = tokio::spawn(Case::new(protocol, Mood::Takes).end_async(end));
+        let waiting = tokio::spawn(Case::new(protocol, Behavior::Takes).end_async(end));
         waiting.await.unwrap();
     }
 }
@@ -156,7 +156,7 @@ fn a_receiver_that_hangs_holds_up_no_longer_than_the_limit() {
     std::thread::scope(|threads| {
         for protocol in PROTOCOLS {
             threads.spawn(move || {
-                let case = Case::new(protocol, Mood::Hangs);
+                let case = Case::new(protocol, Behavior::Hangs);
                 let began = Instant::now();
                 let limit = Duration::from_millis(300);
                 assert!(case.telemetry.flush(limit).is_err());
@@ -175,7 +175,7 @@ fn nobody_listening_holds_up_no_longer_than_the_limit() {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap()
     };
-    let mut receiver = Receiver::start(Protocol::HttpJson, Mood::Takes);
+    let mut receiver = Receiver::start(Protocol::HttpJson, Behavior::Takes);
     receiver.address = address;
     let telemetry = builder(&Registry::new())
         .with_push(receiver.push())
@@ -196,7 +196,7 @@ fn without_anything_to_push_nothing_is_waited_for() {
 
 #[test]
 fn the_account_is_on_the_page_and_adds_up() {
-    let case = Case::new(Protocol::HttpProtobuf, Mood::Takes);
+    let case = Case::new(Protocol::HttpProtobuf, Behavior::Takes);
     for _ in 0..3 {
         assert_eq!(case.telemetry.flush(LIMIT), Ok::<(), Unfinished>(()));
     }
@@ -233,8 +233,8 @@ fn the_account_is_on_the_page_and_adds_up() {
 #[test]
 fn two_receivers_get_the_same() {
     let (one, two) = (
-        Receiver::start(Protocol::HttpJson, Mood::Takes),
-        Receiver::start(Protocol::HttpJson, Mood::Takes),
+        Receiver::start(Protocol::HttpJson, Behavior::Takes),
+        Receiver::start(Protocol::HttpJson, Behavior::Takes),
     );
     let registry = Registry::new();
     let counter = registry.counter("orders").register().unwrap();
@@ -280,7 +280,7 @@ fn recording_times(registry: &Registry) -> (u64, u64) {
 #[test]
 fn recording_never_waits_for_a_receiver_that_hangs() {
     let quiet = recording_times(&Registry::new());
-    let case = Case::new(Protocol::HttpProtobuf, Mood::Hangs);
+    let case = Case::new(Protocol::HttpProtobuf, Behavior::Hangs);
     let is_over = Arc::new(AtomicBool::new(false));
     let (telemetry, over) = (case.telemetry, Arc::clone(&is_over));
     // So that a request hangs all the time.

@@ -11,7 +11,7 @@ use tracing::{Dispatch, info, info_span};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::push::LIMIT;
-use crate::receiver::{Mood, Receiver};
+use crate::receiver::{Behavior, Receiver};
 use crate::service::builder;
 
 /// Returns the value of the line on the page that begins with this text.
@@ -36,7 +36,7 @@ fn patient() -> Schedule {
 
 #[test]
 fn what_finds_a_full_queue_is_dropped_and_counted() {
-    let receiver = Receiver::start(Protocol::HttpProtobuf, Mood::Takes);
+    let receiver = Receiver::start(Protocol::HttpProtobuf, Behavior::Takes);
     let telemetry = builder(&Registry::new())
         .with_push(
             receiver
@@ -83,7 +83,7 @@ fn what_finds_a_full_queue_is_dropped_and_counted() {
 
 #[test]
 fn records_that_are_too_many_of_their_kind_are_counted() {
-    let receiver = Receiver::start(Protocol::HttpProtobuf, Mood::Takes);
+    let receiver = Receiver::start(Protocol::HttpProtobuf, Behavior::Takes);
     let telemetry = builder(&Registry::new())
         .with_push(receiver.push_records())
         .with_rate_limit(RateLimit::per_second(1).with_burst(2))
@@ -103,7 +103,7 @@ fn records_that_are_too_many_of_their_kind_are_counted() {
 
 #[test]
 fn what_is_kept_and_what_is_let_go_is_counted() {
-    let receiver = Receiver::start(Protocol::HttpProtobuf, Mood::Takes);
+    let receiver = Receiver::start(Protocol::HttpProtobuf, Behavior::Takes);
     let telemetry = builder(&Registry::new())
         .with_environment(|name| {
             let value = match name {
