@@ -514,7 +514,7 @@ fn the_environment_decides_what_is_exported() {
         ];
         all.extend(&variables);
         let seen = look(test, &all).unwrap();
-        let lines = seen.err.lines().filter(|line| line.contains(" whole: "));
+        let lines = seen.err.lines().filter(|line| line.contains(" process: "));
         let (spans, records) = (receiver.spans().len(), receiver.records().len());
         assert_eq!(
             (spans, records, lines.count()),
