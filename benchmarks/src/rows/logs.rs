@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use barograph_core::current;
 use barograph_model::context::{TraceContext, TraceFlags};
-use barograph_tracing::log::{ConsoleWriter, Format};
+use barograph_tracing::log::{ConsoleLog, Format};
 use tracing::{Dispatch, info, info_span};
 use tracing_subscriber::layer::SubscriberExt as _;
 
@@ -28,7 +28,7 @@ pub(crate) const ROWS: &[Row] = &[Row::new(
 /// Lines of barograph go through a buffer to another thread; the figure is the cost on the thread
 /// that logs.
 fn ours(format: Format) -> Box<dyn Subject> {
-    let (terminal, writer) = ConsoleWriter::builder()
+    let (terminal, writer) = ConsoleLog::builder()
         .with_format(format)
         // Large enough for all lines that arrive while the other thread is not scheduled.
         .with_capacity(16 << 20)
@@ -58,7 +58,7 @@ fn theirs() -> Box<dyn Subject> {
 struct Lines {
     dispatch: Dispatch,
     context: Option<TraceContext>,
-    terminal: Option<ConsoleWriter>,
+    terminal: Option<ConsoleLog>,
 }
 
 impl Work for Lines {

@@ -1,9 +1,9 @@
-//! Reads environment variables by the rules of OpenTelemetry.
+//! Parses the values of variables by the rules of OpenTelemetry.
 //!
-//! Lookups go through a function, which tests replace. Rules that are easy to get wrong: an empty or
-//! blank value counts as unset, surrounding blanks are trimmed, only `true` (in any case) is true,
-//! and an invalid value is logged and ignored alone. So is a value that is not UTF-8 or longer than
-//! [`LONGEST`].
+//! A function looks variables up: the facade passes one that reads the environment of the process.
+//! Rules that are easy to get wrong: an empty or blank value counts as unset, surrounding blanks are
+//! trimmed, only `true` (in any case) is true, and an invalid value is ignored alone, with a
+//! [`Notice`] that the facade logs. So is a value that is not UTF-8 or longer than [`LONGEST`].
 //!
 //! Source: OpenTelemetry specification, "Environment variable specification".
 

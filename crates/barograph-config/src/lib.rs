@@ -3,7 +3,8 @@
 //! [`Config::read`] looks all variables up with a function and returns typed settings: the types of
 //! the crates that use them, such as [`SpanLimits`](barograph_tracing::trace::SpanLimits). Each value
 //! is parsed once. An unset variable is `None`: the setting of the program applies, then the default.
-//! An invalid value counts as unset and adds a [`Notice`]; no variable keeps a service from starting.
+//! An invalid value counts as unset and adds a [`Notice`], except that an invalid boolean is false. No
+//! variable keeps a service from starting but the one that requires persistent queues.
 //!
 //! This is a separate crate because it is pure: it opens no file and no connection, starts no thread
 //! and does not access the environment, so everything that a variable can do is tested with a table.

@@ -12,8 +12,9 @@ use super::moment::LONGEST;
 /// The first pause is 1 s. Each further pause is 1.5 times as long, up to 5 s. Each is shortened at
 /// random by up to a half, so that many programs do not retry at the same moment. A longer pause that
 /// a receiver asks for (`Retry-After`, `RetryInfo`) is honored, up to 5 minutes. While a receiver is
-/// unavailable, a single attempt is made after one interval, then two, four and so on, but at least
-/// every 5 minutes, or once an interval if that is longer, whatever the receiver asks for.
+/// unavailable, a single attempt is made after one interval between export cycles, then two, four and
+/// so on, but at least every 5 minutes, or once an interval if that is longer, whatever the receiver
+/// asks for.
 ///
 /// Durations of more than a year count as a year.
 ///

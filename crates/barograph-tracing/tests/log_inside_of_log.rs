@@ -4,7 +4,7 @@ use std::fmt;
 use std::io::Read as _;
 use std::time::Duration;
 
-use barograph_tracing::log::{Colors, ConsoleWriter, Format};
+use barograph_tracing::log::{Colors, ConsoleLog, Format};
 use tracing::{info, info_span};
 use tracing_subscriber::layer::SubscriberExt as _;
 
@@ -20,7 +20,7 @@ impl fmt::Debug for Talking {
 #[test]
 fn a_debug_that_logs_has_a_line_of_its_own() {
     let (mut reader, pipe) = std::io::pipe().unwrap();
-    let (terminal, writer) = ConsoleWriter::builder()
+    let (terminal, writer) = ConsoleLog::builder()
         .with_format(Format::Pretty(Colors::Off))
         .build();
     let thread = std::thread::spawn(|| writer.run(pipe));

@@ -23,7 +23,7 @@ use std::time::{Duration, Instant};
 
 use barograph_core::process;
 use barograph_model::suppression;
-use barograph_tracing::log::ConsoleWriter;
+use barograph_tracing::log::ConsoleLog;
 use barograph_tracing::trace::TraceHandle;
 
 use crate::push::Sender;
@@ -58,7 +58,7 @@ const A_LINE: Duration = Duration::from_millis(100);
 pub(crate) struct PanicFlush {
     pub(crate) sender: Option<Sender>,
     pub(crate) spans: Option<TraceHandle>,
-    pub(crate) terminal: Option<ConsoleWriter>,
+    pub(crate) terminal: Option<ConsoleLog>,
 }
 
 /// The telemetry to export and write if the process exits.

@@ -13,7 +13,7 @@ use barograph_config::signals::Signals;
 use barograph_core::report;
 use barograph_model::suppression;
 use barograph_tracing::filter::{Filter, LevelHandle};
-use barograph_tracing::log::{Colors, ConsoleWriter, Format, LogLayer, RateLimit, TerminalLayer};
+use barograph_tracing::log::{Colors, ConsoleLayer, ConsoleLog, Format, LogLayer, RateLimit};
 use barograph_tracing::redact::Redaction;
 use barograph_tracing::sampling::Sampler;
 use barograph_tracing::sampling::tail::TailSampling;
@@ -72,7 +72,7 @@ pub(crate) enum ConsoleOutput {
 pub(crate) struct Layers {
     spans: Option<(TraceLayer, Filter)>,
     records: Option<(LogLayer, Filter)>,
-    lines: Option<(TerminalLayer, Filter)>,
+    lines: Option<(ConsoleLayer, Filter)>,
 }
 
 /// The handles of the layers, which remain after they are installed.
@@ -81,7 +81,7 @@ pub(crate) struct InstalledLayers {
     pub(crate) spans: Option<TraceHandle>,
     pub(crate) keep: Option<TailSampling>,
     pub(crate) suppressed: Option<Arc<AtomicU64>>,
-    pub(crate) terminal: Option<ConsoleWriter>,
+    pub(crate) terminal: Option<ConsoleLog>,
     pub(crate) filters: Filters,
     /// Layers for a subscriber of the service, until it takes them.
     waiting: Mutex<Option<Layers>>,
@@ -288,16 +288,12 @@ pub(crate) fn log_reports() {
 }
 
 /// Starts the terminal, whose lines are written by its own thread.
-fn terminal(
-    format: Format,
-    redaction: Redaction,
-    rate: Option<RateLimit>,
-) -> Option<ConsoleWriter> {
+fn terminal(format: Format, redaction: Redaction, rate: Option<RateLimit>) -> Option<ConsoleLog> {
     let format = match format {
         Format::Pretty(_) if !io::stderr().is_terminal() => Format::Pretty(Colors::Off),
         format => format,
     };
-    let mut builder = ConsoleWriter::builder()
+    let mut builder = ConsoleLog::builder()
         .with_format(format)
         .with_redaction(redaction)
         .with_child_output(stderr::write_in_child);

@@ -1,9 +1,9 @@
 //! The previous values that delta temporality needs.
 //!
-//! A delta is exported once: the previous value is replaced only when the request that holds the
-//! delta is acknowledged. Until then the new value is **pending**, together with the request. So if a request
-//! is lost, the previous values stay, and the next cycle exports the lost deltas together with
-//! later ones.
+//! A delta is exported once: the previous value is replaced only when the request that holds the delta
+//! is acknowledged. Until then the new value is **pending**, together with the request. So if a request
+//! is lost, the previous values stay, and the next cycle exports the lost deltas together with later
+//! ones.
 //!
 //! Signed integers are subtracted modulo 2^64, floats with rounding. A monotonic value that is
 //! smaller than the previous one counts as a reset, even if its source does not report one.

@@ -22,8 +22,8 @@ impl ChunkWriter {
 
     /// Returns a buffer with space for `need` bytes, and the offset at which to write them.
     ///
-    /// The bytes count as written only after [`ChunkWriter::advance`]. Returns `None` if `need` exceeds the
-    /// size of a chunk.
+    /// The bytes count as written only after [`ChunkWriter::advance`]. Returns `None` if `need` exceeds
+    /// the size of a chunk.
     #[inline(always)]
     pub(super) fn reserve(&mut self, need: usize) -> Option<(&mut ChunkBuf, u16)> {
         if usize::from(self.at) + need >= CHUNK {

@@ -157,8 +157,8 @@ fn check_features(config: &ClientConfig) -> Result<(), MissingFeature> {
 fn user_agent(config: &ClientConfig) -> Result<String, InvalidHeader> {
     let own = match config.endpoint.protocol {
         Protocol::Zipkin => concat!("barograph/", env!("CARGO_PKG_VERSION")),
-        // Exporter, language and version. `OTel-OTLP-Exporter-Rust` would be the one of OpenTelemetry itself.
-        // Source: OTLP exporter, "User Agent".
+        // Exporter, language and version. `OTel-OTLP-Exporter-Rust` would be the one of OpenTelemetry
+        // itself. Source: OTLP exporter, "User Agent".
         _ => concat!("barograph-otlp-exporter-rust/", env!("CARGO_PKG_VERSION")),
     };
     let prefix = config.user_agent_prefix.trim();

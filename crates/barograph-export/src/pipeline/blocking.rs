@@ -1,8 +1,8 @@
 //! Runs the source and the persistent queue outside the driver's thread.
 //!
-//! Collecting runs callbacks of the service, and a persistent queue waits for the disk. Neither may
-//! keep the driver from looking at the clock. So both are in a [`JobRunner`], which is moved to a
-//! blocking thread of the runtime for each job. The pipeline does not wait for a job that is late: it gives up
+//! Collecting runs callbacks of the service, and a persistent queue waits for the disk. Neither may keep
+//! the driver from looking at the clock. So both are in a [`JobRunner`], which is moved to a blocking
+//! thread of the runtime for each job. The pipeline does not wait for a job that is late: it gives up
 //! the cycle, and the next one begins with the result of the job.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};

@@ -5,8 +5,8 @@ use std::time::Duration;
 use crate::moment::{Instant, after};
 use crate::retry::RetryPolicy;
 
-/// A circuit breaker. It opens when an export cycle has failed. While it is open only single attempts
-/// are made, at growing intervals, until one succeeds.
+/// A circuit breaker. It opens when a request shows that the receiver is unavailable. While it is open
+/// only single attempts are made, at growing intervals, until one succeeds.
 #[derive(Clone, Debug)]
 pub(super) struct Breaker {
     interval: Duration,
@@ -31,7 +31,7 @@ impl Breaker {
         }
     }
 
-    /// Returns true if the receiver was unavailable at the last attempt.
+    /// Returns true from a failure until the next success.
     pub(super) fn is_open(&self) -> bool {
         self.open.is_some()
     }
@@ -41,26 +41,26 @@ impl Breaker {
         self.open.as_ref().map(|open| open.until)
     }
 
-    /// Records the failure of a cycle that began at `began`. `retry_after` is the pause that the
+    /// Records a failure in the cycle that was due at `due`. `retry_after` is the pause that the
     /// receiver asks for. Returns the longest pause between two attempts if this is the first failure.
     pub(super) fn failed(
         &mut self,
-        began: Instant,
+        due: Instant,
         retry_after: Option<Duration>,
     ) -> Option<Duration> {
         let longest = self.max_open;
         let retry_after = retry_after.unwrap_or_default().min(longest);
         let is_first = self.open.is_none();
         let open = self.open.get_or_insert(Open {
-            since: began,
+            since: due,
             pause: Duration::ZERO,
-            until: began,
+            until: due,
         });
         open.pause = match is_first {
             true => self.interval,
             false => open.pause.saturating_mul(2).min(longest),
         };
-        open.until = after(began, open.pause.max(retry_after));
+        open.until = after(due, open.pause.max(retry_after));
         is_first.then_some(longest)
     }
 

@@ -43,7 +43,8 @@ impl Methods {
         }
     }
 
-    /// Learns a method, and returns it unless it cannot be one, the limit is reached, or methods are listed.
+    /// Learns a method, and returns it unless it cannot be one, the limit is reached, or methods are
+    /// listed.
     pub(super) fn learn(&self, method: &str) -> Option<Arc<str>> {
         let (service, name) = method.split_once('/')?;
         let may_be = self.listed.is_none()

@@ -21,8 +21,8 @@
 //! `error.type` is the status if that indicates an error: for clients every status but `OK`, for servers
 //! `UNKNOWN`, `DEADLINE_EXCEEDED`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE` and `DATA_LOSS`. If there
 //! was no status from the server, it is the reason, if known: for clients a cause such as
-//! `connection_refused`, from the [causes](barograph_tracing::instrument::error_type()) that all clients share, otherwise
-//! `panic`, `service_error` or `body_error`.
+//! `connection_refused`, from the [causes](barograph_tracing::instrument::error_type()) that all clients
+//! share, otherwise `panic`, `service_error` or `body_error`.
 //!
 //! Clients choose the path of a request, so not every path is a method. A path becomes a method when one
 //! of its calls was answered as only the method's own code would answer, or when it

@@ -110,8 +110,8 @@ impl GrpcServerLayerBuilder {
 
     /// Sets the trust boundary between the service and its callers. By default callers are trusted.
     ///
-    /// Behind an [untrusted](TrustBoundary::Untrusted) boundary each call begins a new trace, with a link to
-    /// the caller's span; the caller's sampling decision and baggage are ignored.
+    /// Behind an [untrusted](TrustBoundary::Untrusted) boundary each call begins a new trace, with a
+    /// link to the caller's span; the caller's sampling decision and baggage are ignored.
     pub fn with_boundary(mut self, boundary: TrustBoundary) -> Self {
         self.boundary = boundary;
         self

@@ -38,10 +38,10 @@
 //! exemplars and log lines lead to their trace, and clients pass it on. Spawned tasks do not inherit it.
 //!
 //! Each request has a span of kind server, named `{method} {route}`, or `{method}` if no route is known,
-//! where the subscriber has the layer for spans. It continues the caller's trace or begins a new one, is entered at
-//! each poll, and ends when the request does. Its status is error from 500 on, and when the request did
-//! not end regularly. A route that becomes known only with the response is taken from the [`Route`] in
-//! the extensions of the response.
+//! where the subscriber has the layer for spans. It continues the caller's trace or begins a new one, is
+//! entered at each poll, and ends when the request does. Its status is error from 500 on, and when the
+//! request did not end regularly. A route that becomes known only with the response is taken from the
+//! [`Route`] in the extensions of the response.
 //!
 //! [Outgoing requests](client) have a layer of their own.
 //!

@@ -89,8 +89,9 @@ impl Settings {
         Some(proxies.origin(peer.ip(), &request.headers))
     }
 
-    /// Returns the scheme that a trusted proxy reports, else that of the request, which states it in HTTP/2
-    /// but not in HTTP/1, else the configured one. Schemes other than those of HTTP are treated as unstated.
+    /// Returns the scheme that a trusted proxy reports, else that of the request, which states it in
+    /// HTTP/2 but not in HTTP/1, else the configured one. Schemes other than those of HTTP are treated
+    /// as unstated.
     pub(super) fn scheme(&self, request: &Parts, origin: Option<&Origin<'_>>) -> Scheme {
         if let Some(scheme) = origin.and_then(|origin| origin.scheme) {
             return scheme;

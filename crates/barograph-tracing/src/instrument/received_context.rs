@@ -9,8 +9,8 @@ use barograph_model::context::{Propagation, TraceContext, TrustBoundary};
 pub struct ReceivedContext(Option<Current>);
 
 impl ReceivedContext {
-    /// Returns the context to process a request in, for a context received across a boundary, and the span to link to if that
-    /// span must not be the parent.
+    /// Returns the context to process a request in, for a context received across a boundary, and the
+    /// span to link to if that span must not be the parent.
     ///
     /// If a trusted caller sends nothing, the current context is left unchanged. Behind an
     /// untrusted boundary the current context is cleared.
@@ -21,7 +21,8 @@ impl ReceivedContext {
         (ReceivedContext(context), linked)
     }
 
-    /// Returns the context to process a message in, for a context found in this process. An empty context changes nothing.
+    /// Returns the context to process a message in, for a context found in this process. An empty
+    /// context changes nothing.
     pub fn of_here(propagation: Propagation) -> Self {
         ReceivedContext((!propagation.is_empty()).then(|| Current::from(propagation)))
     }

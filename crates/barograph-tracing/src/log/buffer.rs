@@ -33,7 +33,7 @@ const PAUSE: Duration = Duration::from_millis(10);
 /// were truncated.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct TerminalCounts {
+pub struct ConsoleCounts {
     /// Lines that were logged.
     pub offered: u64,
     /// Lines that were written.
@@ -85,7 +85,7 @@ struct State {
     text: Vec<u8>,
     /// The number of lines in `text`.
     lines: u64,
-    counts: TerminalCounts,
+    counts: ConsoleCounts,
     /// The number of lines that were ever accepted.
     taken: u64,
     phase: Phase,
@@ -144,7 +144,7 @@ impl Buffer {
                 // All of it is allocated now, so that no line waits while it grows.
                 text: Vec::with_capacity(capacity),
                 lines: 0,
-                counts: TerminalCounts::default(),
+                counts: ConsoleCounts::default(),
                 taken: 0,
                 phase: Phase::Open,
                 writer: Writer::Busy,
@@ -221,9 +221,9 @@ impl Buffer {
     }
 
     /// Returns the counts. They are all zero in a forked child.
-    pub(super) fn counts(&self) -> TerminalCounts {
+    pub(super) fn counts(&self) -> ConsoleCounts {
         match self.is_of_a_parent() {
-            true => TerminalCounts::default(),
+            true => ConsoleCounts::default(),
             false => self.lock().counts,
         }
     }

@@ -1,6 +1,6 @@
 //! Log lines on the terminal, and log records for export.
 //!
-//! * [`ConsoleWriter`] writes events as lines, for people or for machines, and never blocks the threads
+//! * [`ConsoleLog`] writes events as lines, for people or for machines, and never blocks the threads
 //!   that log on a slow reader.
 //! * [`LogLayer`] turns events into log records and puts them into a record queue.
 //!
@@ -16,16 +16,14 @@ mod origin;
 mod rate;
 mod buffer;
 mod format;
-mod console_writer;
+mod console_log;
 mod record;
 
 use barograph_model::log::Severity;
 use tracing::Level;
 
-pub use self::buffer::{TerminalCounts, Unwritten};
-pub use self::console_writer::{
-    ConsoleWriter, ConsoleWriterBuilder, TerminalLayer, TerminalWriter,
-};
+pub use self::buffer::{ConsoleCounts, Unwritten};
+pub use self::console_log::{ConsoleLayer, ConsoleLog, ConsoleLogBuilder, ConsoleWriter};
 pub use self::format::{Colors, Format};
 pub use self::rate::RateLimit;
 pub use self::record::{LogLayer, LogLayerBuilder, LogLimits};

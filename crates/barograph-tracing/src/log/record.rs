@@ -220,16 +220,16 @@ impl Records<'_> {
         let LogLimits { body, .. } = self.layer.limits;
         // A second `message` becomes an attribute.
         if name == "message" && self.record.body.is_none() {
-            let value = value(self.layer, RedactionRule::Read, body);
+            let value = value(self.layer, RedactionRule::Search, body);
             self.record.body = Some(value.into());
             return;
         }
-        match self.layer.redaction.treatment(name) {
+        match self.layer.redaction.rule_for(name) {
             RedactionRule::Hide => self.add(name, REDACTED),
-            treatment => {
+            rule => {
                 // A character has at most four bytes.
                 let most = self.layer.limits.value_length.saturating_mul(4).min(body);
-                let value = value(self.layer, treatment, most).into();
+                let value = value(self.layer, rule, most).into();
                 match (name, value) {
                     ("event.name", AnyValue::Str(name)) => self.record.event_name = Some(name),
                     (name, value) => self.add(name, value),
@@ -307,8 +307,8 @@ impl Visit for Records<'_> {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.field(field, |layer, treatment, most| {
-            text(layer, treatment, bounded(format_args!("{value}"), most))
+        self.field(field, |layer, rule, most| {
+            text(layer, rule, bounded(format_args!("{value}"), most))
         });
     }
 
@@ -321,24 +321,24 @@ impl Visit for Records<'_> {
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         self.field(field, |layer, _, most| {
             let message = bounded(format_args!("{value}"), most);
-            text(layer, RedactionRule::Read, message)
+            text(layer, RedactionRule::Search, message)
         });
-        if self.layer.redaction.treatment(field.name()) != RedactionRule::Hide {
+        if self.layer.redaction.rule_for(field.name()) != RedactionRule::Hide {
             self.add_error(value);
         }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.field(field, |layer, treatment, most| {
+        self.field(field, |layer, rule, most| {
             let value = bounded(format_args!("{value:?}"), most);
-            text(layer, treatment.of_debug(), value)
+            text(layer, rule.of_debug(), value)
         });
     }
 }
 
-fn text(layer: &LogLayer, treatment: RedactionRule, value: String) -> AnyValue {
-    match treatment {
-        RedactionRule::Read => AnyValue::from(layer.redaction.told(value.into())),
+fn text(layer: &LogLayer, rule: RedactionRule, value: String) -> AnyValue {
+    match rule {
+        RedactionRule::Search => AnyValue::from(layer.redaction.told(value.into())),
         _ => AnyValue::from(value),
     }
 }

@@ -27,8 +27,8 @@ impl ErrorType {
     /// Returns the type of an error. It is the first of these that applies:
     ///
     /// * the name that [`name_errors`] gives for errors of this type;
-    /// * for an [`io::Error`], an error of a hyper client or a boxed error, its cause if that is one of the
-    ///   [names](crate::instrument::error_type()) that HTTP clients use (`timeout`);
+    /// * for an [`io::Error`], an error of a hyper client or a boxed error, its cause if that is one of
+    ///   the [names](crate::instrument::error_type()) that HTTP clients use (`timeout`);
     /// * for an [`io::Error`], boxed or not, its kind (`NotFound`);
     /// * for other boxed errors and for text, [`ErrorType::OTHER`];
     /// * for any other error, the path of its type without parameters (`shop::orders::OrderError`).

@@ -67,7 +67,7 @@ pub struct Redaction {
     names: Arc<Names>,
 }
 
-/// The treatment of a field's value.
+/// The rule of a field's value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RedactionRule {
     /// It is exported unchanged.
@@ -75,16 +75,16 @@ pub enum RedactionRule {
     /// It is hidden, whatever its type.
     Hide,
     /// It is searched, and secrets in it are hidden.
-    Read,
+    Search,
 }
 
 impl RedactionRule {
-    /// Returns the treatment of a field that is recorded in its `Debug` form, which may contain names.
+    /// Returns the rule of a field that is recorded in its `Debug` form, which may contain names.
     #[inline]
     pub(crate) fn of_debug(self) -> Self {
         match self {
-            RedactionRule::Keep => RedactionRule::Read,
-            treatment => treatment,
+            RedactionRule::Keep => RedactionRule::Search,
+            rule => rule,
         }
     }
 }
@@ -107,9 +107,9 @@ impl Redaction {
         }
     }
 
-    /// Returns the treatment of a field with this name. Takes a few nanoseconds.
+    /// Returns the rule of a field with this name. Takes a few nanoseconds.
     #[inline]
-    pub fn treatment(&self, key: &str) -> RedactionRule {
+    pub fn rule_for(&self, key: &str) -> RedactionRule {
         if self.names.is_empty() {
             return RedactionRule::Keep;
         }
@@ -117,7 +117,7 @@ impl Redaction {
         if self.names.has(last.as_bytes(), Place::Anywhere) {
             RedactionRule::Hide
         } else if is_read(key, last) {
-            RedactionRule::Read
+            RedactionRule::Search
         } else {
             RedactionRule::Keep
         }
@@ -125,30 +125,28 @@ impl Redaction {
 
     /// Returns the redacted value of a field.
     pub fn redact<'a>(&self, key: &str, value: &'a str) -> Cow<'a, str> {
-        match self.treatment(key) {
+        match self.rule_for(key) {
             RedactionRule::Keep => Cow::Borrowed(value),
             RedactionRule::Hide => Cow::Borrowed(REDACTED),
-            RedactionRule::Read if key == "url.query" => self.read(value, Kind::Query),
-            RedactionRule::Read => self.text(value),
+            RedactionRule::Search if key == "url.query" => self.read(value, Kind::Query),
+            RedactionRule::Search => self.text(value),
         }
     }
 
     /// Returns the redacted value of an attribute. Texts in arrays and maps are redacted too.
     pub fn value(&self, key: &str, value: AnyValue) -> AnyValue {
-        match (self.treatment(key), value) {
+        match (self.rule_for(key), value) {
             (RedactionRule::Hide, _) => AnyValue::from(REDACTED),
-            (treatment, value) => self.inner(treatment, value),
+            (rule, value) => self.inner(rule, value),
         }
     }
 
-    fn inner(&self, treatment: RedactionRule, value: AnyValue) -> AnyValue {
+    fn inner(&self, rule: RedactionRule, value: AnyValue) -> AnyValue {
         match value {
-            AnyValue::Str(text) if treatment == RedactionRule::Read => {
-                AnyValue::Str(self.told(text))
-            }
+            AnyValue::Str(text) if rule == RedactionRule::Search => AnyValue::Str(self.told(text)),
             AnyValue::Array(values) => {
                 let values = values.into_iter();
-                AnyValue::Array(values.map(|value| self.inner(treatment, value)).collect())
+                AnyValue::Array(values.map(|value| self.inner(rule, value)).collect())
             }
             AnyValue::Map(attributes) => {
                 let told = |Attribute { key, value }| {

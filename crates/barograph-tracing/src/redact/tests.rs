@@ -18,11 +18,11 @@ fn fields_are_hidden_by_the_last_part_of_their_name() {
         "a.b.client-secret",
         "ＡＰＩ.token",
     ] {
-        assert_eq!(redaction.treatment(key), RedactionRule::Hide, "{key}");
+        assert_eq!(redaction.rule_for(key), RedactionRule::Hide, "{key}");
         assert_eq!(redaction.redact(key, "hunter2"), REDACTED, "{key}");
     }
     for key in ["", ".", "passwords", "token.count", "tokens", "user", "é"] {
-        assert_eq!(redaction.treatment(key), RedactionRule::Keep, "{key}");
+        assert_eq!(redaction.rule_for(key), RedactionRule::Keep, "{key}");
         let kept = redaction.redact(key, "password=x");
         assert!(matches!(kept, Cow::Borrowed("password=x")), "{key}");
     }
@@ -193,7 +193,7 @@ fn the_last_words_of_a_name_decide() {
         "--password",
         "Set-Cookie",
     ] {
-        assert_eq!(redaction.treatment(name), RedactionRule::Hide, "{name}");
+        assert_eq!(redaction.rule_for(name), RedactionRule::Hide, "{name}");
         for sign in ["=", ": ", "\": \"", "%3D", " => "] {
             let told = redaction.text(&format!("{name}{sign}S3cr")).into_owned();
             assert_eq!(told, format!("{name}{sign}REDACTED"));
@@ -219,7 +219,7 @@ fn the_last_words_of_a_name_decide() {
         "cookies_enabled",
         "user.id",
     ] {
-        assert_eq!(redaction.treatment(name), RedactionRule::Keep, "{name}");
+        assert_eq!(redaction.rule_for(name), RedactionRule::Keep, "{name}");
         for sign in ["=", ": ", "\": \"", "%3D", " => "] {
             let text = format!("{name}{sign}true");
             assert!(matches!(redaction.text(&text), Cow::Borrowed(_)), "{text}");

@@ -133,8 +133,8 @@ impl Quote {
                 continue;
             }
             let escapes = escapes_before(view, start, at, sign);
-            // A backslash in the value is written as two if the quotes have no backslash, and as four if they
-            // have one; with more backslashes, none is expected in the value.
+            // A backslash in the value is written as two if the quotes have no backslash, and as four if
+            // they have one; with more backslashes, none is expected in the value.
             let closes = match self.escapes {
                 0 => escapes.is_multiple_of(2),
                 1 => escapes % 4 == 1,

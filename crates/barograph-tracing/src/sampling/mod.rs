@@ -1,7 +1,8 @@
 //! Samplers, which decide the traces that are recorded.
 //!
-//! A [`Sampler`] is called once for each span, when it starts. The recommended sampler is
-//! [`ParentBased`]: the first service of a trace decides, and all others follow.
+//! A [`Sampler`] is called for each span when it starts, and again if the span gets another parent
+//! later. The recommended sampler is [`ParentBased`]: the first service of a trace decides, and all
+//! others follow.
 //!
 //! * [`AlwaysOn`], [`AlwaysOff`], [`TraceIdRatio`]: the three samplers that every SDK has.
 //! * [`Probability`]: samples a share of all traces, consistently in all services.

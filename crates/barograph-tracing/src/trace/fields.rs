@@ -389,7 +389,7 @@ impl<C: Collect> Visitor<'_, C> {
     /// Passes a number on, unless it has to be redacted.
     #[inline]
     fn value(&mut self, field: &Field, value: impl Into<AnyValue>) {
-        let value = match self.1.treatment(field.name()) {
+        let value = match self.1.rule_for(field.name()) {
             RedactionRule::Hide => REDACTED.into(),
             _ => value.into(),
         };
@@ -399,22 +399,17 @@ impl<C: Collect> Visitor<'_, C> {
     /// Passes a text on. The text is not produced if it has to be redacted.
     #[inline]
     fn text(&mut self, field: &Field, write: impl FnOnce(&mut String)) {
-        self.treated(field, self.1.treatment(field.name()), write);
+        self.treated(field, self.1.rule_for(field.name()), write);
     }
 
-    fn treated(
-        &mut self,
-        field: &Field,
-        treatment: RedactionRule,
-        write: impl FnOnce(&mut String),
-    ) {
+    fn treated(&mut self, field: &Field, rule: RedactionRule, write: impl FnOnce(&mut String)) {
         let name = field.name();
         self.0.text(name, |text| {
-            match treatment {
+            match rule {
                 RedactionRule::Hide => return text.push_str(REDACTED),
                 _ => write(text),
             }
-            if treatment == RedactionRule::Read || is_sentence(name) {
+            if rule == RedactionRule::Search || is_sentence(name) {
                 self.1.hide(text);
             }
         });
@@ -454,15 +449,15 @@ impl<C: Collect> Visit for Visitor<'_, C> {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        match self.1.treatment(field.name()) {
+        match self.1.rule_for(field.name()) {
             RedactionRule::Hide => self.text(field, |_| {}),
             _ => self.0.error(field.name(), Chain::of(value, self.1)),
         }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        let treatment = self.1.treatment(field.name()).of_debug();
-        self.treated(field, treatment, |text| {
+        let rule = self.1.rule_for(field.name()).of_debug();
+        self.treated(field, rule, |text| {
             // Enough for most messages.
             text.reserve(64);
             // If a `Debug` implementation fails, the part that it wrote is kept.

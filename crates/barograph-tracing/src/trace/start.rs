@@ -212,7 +212,7 @@ impl Tracer {
         fields
     }
 
-    /// Asks the sampler, unless the caller has already decided.
+    /// Asks the sampler, and applies the decision that arrived with the request, if there is one.
     #[inline]
     fn decide(
         &self,
@@ -226,7 +226,7 @@ impl Tracer {
                 let verdict = self
                     .sampler
                     .sample(&start.with_trace_state(propagation.tracestate()));
-                said(verdict, propagation)
+                with_received_decision(verdict, propagation)
             }
         };
         let flags = verdict.flags(start.parent, TraceFlags::RANDOM);
@@ -400,9 +400,9 @@ fn tracestate_of(current: &Current) -> TraceState {
     }
 }
 
-/// Applies the caller's decision, which overrides the sampler when it is more than the sampled flag
-/// of a trace context.
-fn said(mut verdict: Verdict, propagation: &Propagation) -> Verdict {
+/// Applies the decision that arrived with the request. It overrides the sampler when it is more than
+/// the sampled flag of a trace context: the debug flag of B3, or a decision without a context.
+fn with_received_decision(mut verdict: Verdict, propagation: &Propagation) -> Verdict {
     verdict.decision = match (propagation.trace(), propagation.sampling()) {
         (_, Sampling::Debug) | (None, Sampling::Sampled) => Decision::RecordAndSample,
         (None, Sampling::NotSampled) => Decision::Drop,

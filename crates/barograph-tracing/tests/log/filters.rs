@@ -1,6 +1,6 @@
 use barograph_core::current::{self, ContextGuard};
 use barograph_tracing::filter::Filter;
-use barograph_tracing::log::{ConsoleWriter, Format};
+use barograph_tracing::log::{ConsoleLog, Format};
 use std::cell::RefCell;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -36,7 +36,7 @@ impl<S: Subscriber> Layer<S> for Spans {
 
 struct Service {
     sheet: Sheet,
-    terminal: ConsoleWriter,
+    terminal: ConsoleLog,
     spans: Spans,
 }
 

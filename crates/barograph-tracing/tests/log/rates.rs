@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use barograph_core::clock::ManualClock;
-use barograph_tracing::log::{Colors, ConsoleWriter, Format, RateLimit};
+use barograph_tracing::log::{Colors, ConsoleLog, Format, RateLimit};
 use tracing::info;
 
 use crate::sheet::{NOW, TIME, terminal, written};
@@ -10,7 +10,7 @@ use crate::sheet::{NOW, TIME, terminal, written};
 fn each_callsite_has_a_limit_of_its_own() {
     let limit = RateLimit::per_second(2).with_burst(3);
     let clock = ManualClock::at(NOW);
-    let builder = ConsoleWriter::builder()
+    let builder = ConsoleLog::builder()
         .with_format(Format::Json)
         .with_clock(clock.clone())
         .with_rate_limit(limit);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use barograph_core::clock::ManualClock;
 use barograph_model::context::TraceContext;
-use barograph_tracing::log::{ConsoleWriter, ConsoleWriterBuilder, Format};
+use barograph_tracing::log::{ConsoleLog, ConsoleLogBuilder, Format};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 /// 2026-09-12T10:11:12.123456Z, and some nanoseconds.
@@ -40,14 +40,14 @@ pub(crate) fn context() -> TraceContext {
 }
 
 /// Returns a terminal whose clock does not advance.
-pub(crate) fn terminal(format: Format) -> ConsoleWriterBuilder {
-    ConsoleWriter::builder()
+pub(crate) fn terminal(format: Format) -> ConsoleLogBuilder {
+    ConsoleLog::builder()
         .with_format(format)
         .with_clock(ManualClock::at(NOW))
 }
 
 /// Returns the output of a terminal for the events of `f`.
-pub(crate) fn written(terminal: ConsoleWriterBuilder, f: impl FnOnce()) -> String {
+pub(crate) fn written(terminal: ConsoleLogBuilder, f: impl FnOnce()) -> String {
     let (terminal, writer) = terminal.build();
     let sheet = Sheet::default();
     let out = sheet.clone();

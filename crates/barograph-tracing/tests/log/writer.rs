@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use barograph_tracing::log::{ConsoleWriter, Format};
+use barograph_tracing::log::{ConsoleLog, Format};
 use tracing::info;
 use tracing_subscriber::layer::SubscriberExt as _;
 
@@ -15,7 +15,7 @@ const LONG: Duration = Duration::from_secs(20);
 
 /// Logs this number of lines on each of the threads, and returns the time that the slowest line
 /// took.
-fn log(terminal: &ConsoleWriter, threads: u64, lines: u64) -> Duration {
+fn log(terminal: &ConsoleLog, threads: u64, lines: u64) -> Duration {
     let slowest = Mutex::new(Duration::ZERO);
     std::thread::scope(|scope| {
         for thread in 0..threads {

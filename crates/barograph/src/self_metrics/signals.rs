@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use barograph_model::descriptor::Kind;
-use barograph_tracing::log::ConsoleWriter;
+use barograph_tracing::log::ConsoleLog;
 use barograph_tracing::sampling::tail::TailSampling;
 use barograph_tracing::trace::TraceHandle;
 
@@ -17,7 +17,7 @@ pub(crate) struct SignalStats {
     pub(crate) keep: Option<TailSampling>,
     /// The number of log records dropped by the rate limit.
     pub(crate) suppressed: Option<Arc<AtomicU64>>,
-    pub(crate) terminal: Option<ConsoleWriter>,
+    pub(crate) terminal: Option<ConsoleLog>,
 }
 
 impl SignalStats {
@@ -122,7 +122,7 @@ fn kept(keep: &TailSampling, start: u64) -> [Table; 6] {
 }
 
 /// Counts log lines by outcome.
-fn lines(terminal: &ConsoleWriter, start: u64) -> [Table; 3] {
+fn lines(terminal: &ConsoleLog, start: u64) -> [Table; 3] {
     let counts = terminal.counts();
     let mut lines = Table::new(
         "barograph.log.lines",

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use barograph::Telemetry;
 use barograph::core::record_queue::RecordQueue;
-use barograph::logs::{ConsoleWriter, RateLimit};
+use barograph::logs::{ConsoleLog, RateLimit};
 use barograph::registry::Registry;
 use barograph::sampling::tail::TailSamplingConfig;
 
@@ -63,7 +63,7 @@ fn no_size_or_time_given_to_a_registry_makes_it_panic() {
 #[test]
 fn no_size_or_time_given_to_what_makes_lines_and_spans_makes_it_panic() {
     for size in SIZES {
-        let (terminal, _writer) = ConsoleWriter::builder()
+        let (terminal, _writer) = ConsoleLog::builder()
             .with_capacity(size)
             .with_rate_limit(
                 RateLimit::per_second(u32::try_from(size).unwrap_or(u32::MAX))

@@ -29,7 +29,7 @@ impl PipelineState {
         match result.request.filter(|_| result.is_new) {
             Some(request) => {
                 self.produce(request.items);
-                self.give_up(request, false, AfterStore::AccountForInterruption)
+                self.place_undelivered(request, false, AfterStore::AccountForInterruption)
             }
             None => self.account_for_interruption(),
         }
@@ -55,7 +55,7 @@ impl PipelineState {
         let held = unacknowledged
             .map_or(0, |request| request.items)
             .saturating_add(self.superseded)
-            .saturating_add(self.queue.items());
+            .saturating_add(self.persistent_queue.items());
         let lost = self.seen.account.encoded().saturating_sub(held);
         if lost > 0 {
             self.drop_items(lost, Reason::Panicked);
@@ -68,7 +68,7 @@ impl PipelineState {
         let is_due = self.cycle.stage != Stage::Scheduled
             || self.breaker.until().is_none_or(|at| at <= self.cycle.due);
         self.cycle.sends = is_due;
-        match is_due && !self.queue.is_empty() {
+        match is_due && !self.persistent_queue.is_empty() {
             true => self.read(Job::Oldest),
             false => self.send_unacknowledged(),
         }
@@ -85,7 +85,7 @@ impl PipelineState {
         };
         self.apply(&result);
         let Some(request) = result.request else {
-            return self.stored_sent(self.queue.is_empty());
+            return self.stored_sent(self.persistent_queue.is_empty());
         };
         if self.seen.now >= self.cycle.reads_until || self.has_command(self.cycle.stage) {
             return self.stored_sent(false);
@@ -97,7 +97,7 @@ impl PipelineState {
         if self.cycle.stage == Stage::Between {
             return self.rest();
         }
-        self.cycle.sends = is_empty || self.queue.is_unreadable(self.seen.now);
+        self.cycle.sends = is_empty || self.persistent_queue.is_unreadable(self.seen.now);
         self.send_unacknowledged()
     }
 
@@ -105,12 +105,12 @@ impl PipelineState {
         match self.unacknowledged.take() {
             None => self.collect(),
             Some(request) if self.cycle.sends => self.send(request, Origin::Unacknowledged),
-            Some(request) => self.give_up(request, true, AfterStore::Collect),
+            Some(request) => self.place_undelivered(request, true, AfterStore::Collect),
         }
     }
 
     pub(super) fn collect(&mut self) -> Operation {
-        if self.unacknowledged.is_some() || !self.cycle.sends && !self.queue.has_room() {
+        if self.unacknowledged.is_some() || !self.cycle.sends && !self.persistent_queue.has_room() {
             return self.end_cycle(false);
         }
         let superseded = std::mem::take(&mut self.superseded);
@@ -150,13 +150,13 @@ impl PipelineState {
         self.produce(request.items);
         match self.cycle.sends {
             true => self.send(request, Origin::Source),
-            false => self.give_up(request, false, AfterStore::NextRequest),
+            false => self.place_undelivered(request, false, AfterStore::NextRequest),
         }
     }
 
     /// Builds the next request, unless the time is up or there is no place for it.
     pub(super) fn next_request(&mut self) -> Operation {
-        let has_room = self.queue.has_room();
+        let has_room = self.persistent_queue.has_room();
         if !self.cycle.sends && !has_room || self.seen.is_busy || self.has_command(self.cycle.stage)
         {
             return self.end_collecting(false);
@@ -258,18 +258,18 @@ impl PipelineState {
             Origin::PersistentQueue => self.stored_sent(false),
             Origin::Unacknowledged => {
                 self.cycle.sends = false;
-                self.give_up(request, true, AfterStore::Collect)
+                self.place_undelivered(request, true, AfterStore::Collect)
             }
             Origin::Source => {
                 self.cycle.sends = false;
-                self.give_up(request, may_have_arrived, AfterStore::NextRequest)
+                self.place_undelivered(request, may_have_arrived, AfterStore::NextRequest)
             }
         }
     }
 
     /// Decides what happens to a request that was not delivered: it is written to the persistent
     /// queue, waits in memory, or is superseded by the next cycle.
-    pub(super) fn give_up(
+    pub(super) fn place_undelivered(
         &mut self,
         request: Request,
         may_have_arrived: bool,
@@ -278,7 +278,7 @@ impl PipelineState {
         let settings = &self.settings;
         let is_rebuilt =
             settings.is_superseded && !(may_have_arrived && settings.resends_ambiguous);
-        if self.queue.has_room() && !self.seen.is_busy {
+        if self.persistent_queue.has_room() && !self.seen.is_busy {
             self.phase = Phase::Storing { is_rebuilt, then };
             return self.run_job(Job::Append(request), self.cycle.stage, self.cycle.until);
         }

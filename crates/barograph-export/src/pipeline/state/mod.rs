@@ -1,10 +1,11 @@
 //! The state machine of a pipeline: `(state, event) -> actions`.
 //!
 //! It decides when an export cycle begins, in which order requests are sent, and what happens to those
-//! that could not be delivered. It does no I/O and reads no clock: each [event](super::actions::Event) comes with an
-//! [observation](super::actions::Observation) of the time, the account and the commands. Each transition returns the [effects](super::actions::Effect) to
-//! apply at once, and the one [operation](super::actions::Operation) whose result is the next event. The [task](super::task)
-//! around it does both.
+//! that could not be delivered. It does no I/O and reads no clock: each [event](super::actions::Event)
+//! comes with an [observation](super::actions::Observation) of the time, the account and the commands.
+//! Each transition returns the [effects](super::actions::Effect) to apply at once, and the one
+//! [operation](super::actions::Operation) whose result is the next event. The [task](super::task) around
+//! it does both.
 //!
 //! An export cycle has these steps; each waits for the result of its operation:
 //!
@@ -49,7 +50,7 @@ pub(super) struct PipelineState {
     /// The time until which the pipeline waits.
     waits_until: Instant,
     breaker: Breaker,
-    queue: QueueState,
+    persistent_queue: QueueState,
     reports: Reports,
     /// A request that must be sent again unchanged, before anything newer.
     unacknowledged: Option<Request>,
@@ -200,7 +201,7 @@ impl PipelineState {
             begins_at: now,
             waits_until: now,
             breaker,
-            queue,
+            persistent_queue: queue,
             reports: Reports::default(),
             unacknowledged: None,
             superseded: 0,
@@ -308,7 +309,7 @@ impl PipelineState {
         };
         let opens_at = self.queue_opens_at().unwrap_or(self.begins_at);
         self.waits_until = self.begins_at.min(opens_at);
-        let sends_meanwhile = !self.queue.is_empty()
+        let sends_meanwhile = !self.persistent_queue.is_empty()
             && !self.breaker.is_open()
             && !self.seen.is_busy
             && now < self.waits_until
@@ -351,7 +352,7 @@ impl PipelineState {
         if self.queue_opens_at().is_none_or(|at| at > now) {
             return self.begin_cycle_or_wait(is_notified);
         }
-        self.queue.begin_open(now);
+        self.persistent_queue.begin_open(now);
         self.phase = Phase::Opening { is_notified };
         let until = after(now, self.settings.timeout);
         self.run_job(Job::Open, Stage::Between, until)
@@ -385,10 +386,10 @@ impl PipelineState {
         let now = self.seen.now;
         self.effects.push(Effect::ClearNotification);
         self.seen.is_notified = false;
-        self.queue.retry_write();
+        self.persistent_queue.retry_write();
         let time = until.saturating_duration_since(now);
-        let sends_until = match self.queue.exists() {
-            true => after(now, self.queue.send_time(time)),
+        let sends_until = match self.persistent_queue.exists() {
+            true => after(now, self.persistent_queue.send_time(time)),
             false => until,
         };
         self.cycle = Cycle {
@@ -449,7 +450,7 @@ impl PipelineState {
     fn close(&mut self, is_complete: Option<bool>) -> Operation {
         self.phase = Phase::Closing { is_complete };
         Operation::Close {
-            stored: self.queue.items(),
+            stored: self.persistent_queue.items(),
         }
     }
 
@@ -462,7 +463,9 @@ impl PipelineState {
             });
         }
         let totals = self.seen.account.totals;
-        let accounted = totals.settled().saturating_add(self.queue.items());
+        let accounted = totals
+            .settled()
+            .saturating_add(self.persistent_queue.items());
         if totals.produced != accounted {
             self.report(report::Event::Unaccounted {
                 produced: totals.produced,
@@ -483,7 +486,7 @@ impl PipelineState {
     }
 
     fn sync(&mut self, then: AfterSync) -> Operation {
-        if !self.queue.exists() {
+        if !self.persistent_queue.exists() {
             return self.synced(then);
         }
         self.phase = Phase::Syncing(then);
@@ -541,14 +544,16 @@ impl PipelineState {
     /// unavailable. `None` if the receiver is available, or if requests can be written to the
     /// persistent queue.
     fn rests_until(&self) -> Option<Instant> {
-        match self.queue.has_room() {
+        match self.persistent_queue.has_room() {
             true => None,
             false => self.breaker.until(),
         }
     }
 
     fn queue_opens_at(&self) -> Option<Instant> {
-        self.queue.opens_at().filter(|_| !self.seen.is_busy)
+        self.persistent_queue
+            .opens_at()
+            .filter(|_| !self.seen.is_busy)
     }
 }
 

@@ -30,10 +30,10 @@ impl PipelineState {
         if let Some(items) = result.damaged {
             self.report_once(report::Event::PersistentQueueDamaged { items });
         }
-        if !self.queue.exists() {
+        if !self.persistent_queue.exists() {
             return;
         }
-        let was_failing = self.queue.is_failing();
+        let was_failing = self.persistent_queue.is_failing();
         for error in result
             .tried
             .iter()
@@ -44,8 +44,8 @@ impl PipelineState {
             self.effects.push(failed);
             self.report_once(error.event());
         }
-        self.queue.update(result, self.seen.now);
-        let is_usable = result.is_open && !self.queue.is_failing();
+        self.persistent_queue.update(result, self.seen.now);
+        let is_usable = result.is_open && !self.persistent_queue.is_failing();
         self.effects.push(Effect::QueueUsable(is_usable));
         if was_failing && is_usable {
             let items = result.pending;

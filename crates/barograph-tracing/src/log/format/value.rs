@@ -84,9 +84,9 @@ impl<P: Places> Fields<'_, P> {
         if !self.places.begin(self.line, name) {
             return;
         }
-        match self.redaction.treatment(name) {
+        match self.redaction.rule_for(name) {
             RedactionRule::Hide => self.text(name, REDACTED),
-            treatment => value(self, name, treatment),
+            rule => value(self, name, rule),
         }
         self.places.end(self.line, name);
     }
@@ -100,9 +100,9 @@ impl<P: Places> Fields<'_, P> {
     }
 
     #[inline]
-    fn quoted(&mut self, name: &str, treatment: RedactionRule, write: impl Fn(&mut Line, Escape)) {
+    fn quoted(&mut self, name: &str, rule: RedactionRule, write: impl Fn(&mut Line, Escape)) {
         if self.style == Style::Pretty && name != MESSAGE {
-            return self.as_needed(treatment, write);
+            return self.as_needed(rule, write);
         }
         let quotes = match self.style {
             Style::Pretty => "",
@@ -111,17 +111,17 @@ impl<P: Places> Fields<'_, P> {
         self.line.form(quotes);
         let start = self.line.len();
         write(self.line, self.style.escape());
-        if treatment == RedactionRule::Read {
+        if rule == RedactionRule::Search {
             self.line.redact(start, self.redaction);
         }
         self.line.form(quotes);
     }
 
     /// Writes a text, in quotes if it would otherwise be ambiguous.
-    fn as_needed(&mut self, treatment: RedactionRule, write: impl Fn(&mut Line, Escape)) {
+    fn as_needed(&mut self, rule: RedactionRule, write: impl Fn(&mut Line, Escape)) {
         let mut raw = self.line.aside();
         write(&mut raw, Escape::Raw);
-        if treatment == RedactionRule::Read {
+        if rule == RedactionRule::Search {
             raw.redact(0, self.redaction);
         }
         if needs_quotes(raw.as_str()) {
@@ -175,8 +175,8 @@ impl<P: Places> Visit for Fields<'_, P> {
 
     #[inline]
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.field(field, |this, name, treatment| {
-            this.quoted(name, treatment, |line, escape| line.text(value, escape));
+        self.field(field, |this, name, rule| {
+            this.quoted(name, rule, |line, escape| line.text(value, escape));
         });
     }
 
@@ -196,7 +196,7 @@ impl<P: Places> Visit for Fields<'_, P> {
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         self.field(field, |this, name, _| {
             // Errors quote their input, which may contain secrets.
-            this.quoted(name, RedactionRule::Read, |line, escape| {
+            this.quoted(name, RedactionRule::Search, |line, escape| {
                 line.display(value, escape);
                 causes(line, value, escape);
             });
@@ -205,9 +205,9 @@ impl<P: Places> Visit for Fields<'_, P> {
 
     #[inline]
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.field(field, |this, name, treatment| {
-            let treatment = treatment.of_debug();
-            this.quoted(name, treatment, |line, escape| line.debug(value, escape));
+        self.field(field, |this, name, rule| {
+            let rule = rule.of_debug();
+            this.quoted(name, rule, |line, escape| line.debug(value, escape));
         });
     }
 }

@@ -65,8 +65,8 @@ pub struct TailSamplingCounts {
     pub buffered_traces: u64,
 }
 
-/// The counters behind `TailSamplingCounts`. They are sharded by thread, so that threads do not contend for
-/// cache lines. Only the reserved bytes, which have a limit, are a single number.
+/// The counters behind `TailSamplingCounts`. They are sharded by thread, so that threads do not contend
+/// for cache lines. Only the reserved bytes, which have a limit, are a single number.
 #[derive(Debug, Default)]
 pub(super) struct Counting {
     shards: [Shard; SHARDS],

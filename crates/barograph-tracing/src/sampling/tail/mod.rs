@@ -22,8 +22,8 @@
 //! # Limits of a kept trace
 //!
 //! A kept trace is incomplete. Its context was propagated with a cleared sampled flag, and other
-//! services acted on that. So its spans carry `barograph.tail_sampling.reason`, with the reason, and their flags
-//! are unchanged.
+//! services acted on that. So its spans carry `barograph.tail_sampling.reason`, with the reason, and
+//! their flags are unchanged.
 //!
 //! A kept trace is not a statistical sample. The probability with which it was kept is unknown: it
 //! depends on the outcome of the trace, and on the other traces of that second. With a `th`, a

@@ -56,8 +56,8 @@ impl Shared {
 
 /// A local trace that is not sampled. All clones are the same trace.
 ///
-/// The root creates it, with [`TailSampling::begin`](super::TailSampling::begin), and its descendants in this
-/// process share it. Their spans are handed in when they end.
+/// The root creates it, with [`TailSampling::begin`](super::TailSampling::begin), and its descendants in
+/// this process share it. Their spans are handed in when they end.
 #[derive(Clone)]
 pub struct BufferedTrace(Arc<Inner>);
 

@@ -15,7 +15,7 @@ use tracing::{Event, Level, Subscriber};
 use tracing_subscriber::layer::{Context, Layer};
 use tracing_subscriber::registry::LookupSpan;
 
-use super::buffer::{self, Buffer, LeftOut, TerminalCounts, Unwritten, Urgency};
+use super::buffer::{self, Buffer, ConsoleCounts, LeftOut, Unwritten, Urgency};
 use super::format::{self, Colors, EventContext, Format, Notice};
 use super::line::{self, Line};
 use super::origin::{self, Origin};
@@ -25,16 +25,16 @@ use crate::redact::Redaction;
 /// A buffer of formatted log lines that wait to be written. All clones share the lines.
 ///
 /// A line is formatted by the thread that logs, and written by the thread that runs the
-/// [`TerminalWriter`]. When the waiting lines reach the capacity, new lines are dropped and
+/// [`ConsoleWriter`]. When the waiting lines reach the capacity, new lines are dropped and
 /// counted, and their number is written as soon as there is room.
 ///
 /// ```
 /// use barograph_tracing::filter::Filter;
-/// use barograph_tracing::log::{Format, ConsoleWriter};
+/// use barograph_tracing::log::{Format, ConsoleLog};
 /// use std::time::Duration;
 /// use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
 ///
-/// let (terminal, writer) = ConsoleWriter::builder().with_format(Format::Json).build();
+/// let (terminal, writer) = ConsoleLog::builder().with_format(Format::Json).build();
 /// let writes = std::thread::spawn(|| writer.run(std::io::stderr()));
 /// let filter: Filter = "info".parse()?;
 /// let subscriber = tracing_subscriber::registry().with(terminal.layer().with_filter(filter));
@@ -44,14 +44,14 @@ use crate::redact::Redaction;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Debug)]
-pub struct ConsoleWriter {
+pub struct ConsoleLog {
     open: Arc<Open>,
 }
 
-impl ConsoleWriter {
+impl ConsoleLog {
     /// Returns a builder.
-    pub fn builder() -> ConsoleWriterBuilder {
-        ConsoleWriterBuilder {
+    pub fn builder() -> ConsoleLogBuilder {
+        ConsoleLogBuilder {
             format: Format::Pretty(Colors::Off),
             capacity: 1024 * 1024,
             redaction: Redaction::default(),
@@ -63,14 +63,14 @@ impl ConsoleWriter {
 
     /// Returns a layer that writes a line for each event. All layers of a terminal share their
     /// notes on spans, so a subscriber needs only one.
-    pub fn layer(&self) -> TerminalLayer {
-        TerminalLayer {
+    pub fn layer(&self) -> ConsoleLayer {
+        ConsoleLayer {
             open: self.open.clone(),
         }
     }
 
     /// Returns counts of the lines by outcome.
-    pub fn counts(&self) -> TerminalCounts {
+    pub fn counts(&self) -> ConsoleCounts {
         self.open.0.buffer.counts()
     }
 
@@ -108,9 +108,9 @@ impl ConsoleWriter {
     }
 }
 
-/// A builder for a [`ConsoleWriter`].
+/// A builder for a [`ConsoleLog`].
 #[must_use = "nothing is written before `build`"]
-pub struct ConsoleWriterBuilder {
+pub struct ConsoleLogBuilder {
     format: Format,
     capacity: usize,
     redaction: Redaction,
@@ -119,16 +119,16 @@ pub struct ConsoleWriterBuilder {
     child_output: Option<fn(&[u8])>,
 }
 
-impl ConsoleWriterBuilder {
+impl ConsoleLogBuilder {
     /// Sets the format of lines. The default is for people and without colors.
     pub fn with_format(self, format: Format) -> Self {
-        ConsoleWriterBuilder { format, ..self }
+        ConsoleLogBuilder { format, ..self }
     }
 
     /// Sets the maximum number of bytes of waiting lines: 1 MiB by default, at least one line, and
     /// at most 256 MiB. Twice as much memory is used while the writer cannot keep up.
     pub fn with_capacity(self, bytes: usize) -> Self {
-        ConsoleWriterBuilder {
+        ConsoleLogBuilder {
             capacity: bytes.clamp(line::MOST, LARGEST),
             ..self
         }
@@ -136,13 +136,13 @@ impl ConsoleWriterBuilder {
 
     /// Sets the redaction.
     pub fn with_redaction(self, redaction: Redaction) -> Self {
-        ConsoleWriterBuilder { redaction, ..self }
+        ConsoleLogBuilder { redaction, ..self }
     }
 
     /// Sets the rate limit of each callsite. Lines are not limited by default: a rate limit can
     /// drop the line that is needed later, and a slow terminal is bounded without it.
     pub fn with_rate_limit(self, limit: RateLimit) -> Self {
-        ConsoleWriterBuilder {
+        ConsoleLogBuilder {
             rate_limit: Some(limit),
             ..self
         }
@@ -150,25 +150,25 @@ impl ConsoleWriterBuilder {
 
     /// Sets the clock.
     pub fn with_clock(self, clock: impl Clock + 'static) -> Self {
-        ConsoleWriterBuilder {
+        ConsoleLogBuilder {
             clock: Arc::new(clock),
             ..self
         }
     }
 
     /// Sets a function that writes each line logged in a forked child, on the thread that logs,
-    /// because the thread of the [`TerminalWriter`] exists only in the parent. By default such
+    /// because the thread of the [`ConsoleWriter`] exists only in the parent. By default such
     /// lines are dropped. The function must not take a lock that another thread may have held at
     /// the fork.
     pub fn with_child_output(self, write: fn(&[u8])) -> Self {
-        ConsoleWriterBuilder {
+        ConsoleLogBuilder {
             child_output: Some(write),
             ..self
         }
     }
 
     /// Builds the terminal and its writer, which has to be run on a separate thread.
-    pub fn build(self) -> (ConsoleWriter, TerminalWriter) {
+    pub fn build(self) -> (ConsoleLog, ConsoleWriter) {
         static OWNERS: AtomicUsize = AtomicUsize::new(1);
         let shared = Arc::new(Shared {
             format: self.format,
@@ -181,7 +181,7 @@ impl ConsoleWriterBuilder {
             owner: OWNERS.fetch_add(1, Ordering::Relaxed),
         });
         let open = Arc::new(Open(shared.clone()));
-        (ConsoleWriter { open }, TerminalWriter { shared })
+        (ConsoleLog { open }, ConsoleWriter { shared })
     }
 }
 
@@ -220,13 +220,13 @@ impl Drop for Open {
     }
 }
 
-/// A layer that writes a line for each event. Created by [`ConsoleWriter::layer`].
+/// A layer that writes a line for each event. Created by [`ConsoleLog::layer`].
 #[derive(Debug)]
-pub struct TerminalLayer {
+pub struct ConsoleLayer {
     open: Arc<Open>,
 }
 
-impl<S> Layer<S> for TerminalLayer
+impl<S> Layer<S> for ConsoleLayer
 where
     S: Subscriber + for<'a> LookupSpan<'a>,
 {
@@ -293,15 +293,15 @@ thread_local! {
     static LINE: Cell<Line> = const { Cell::new(Line::new()) };
 }
 
-/// Writes the lines of a [`ConsoleWriter`].
+/// Writes the lines of a [`ConsoleLog`].
 ///
 /// Until it runs nothing is written: lines wait until the capacity is reached. When it is dropped,
 /// the waiting lines are dropped.
-pub struct TerminalWriter {
+pub struct ConsoleWriter {
     shared: Arc<Shared>,
 }
 
-impl TerminalWriter {
+impl ConsoleWriter {
     /// Writes lines as they arrive, until the terminal is shut down, the terminal and all its
     /// layers are dropped, or the reader has closed (a broken pipe). It blocks the thread, and no
     /// other thread waits for `out`. Lines that are lost because `out` fails or panics are counted,
@@ -350,15 +350,15 @@ enum Turn {
     End,
 }
 
-impl Drop for TerminalWriter {
+impl Drop for ConsoleWriter {
     fn drop(&mut self) {
         self.shared.buffer.end();
     }
 }
 
-impl std::fmt::Debug for TerminalWriter {
+impl std::fmt::Debug for ConsoleWriter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("TerminalWriter").finish_non_exhaustive()
+        f.debug_struct("ConsoleWriter").finish_non_exhaustive()
     }
 }
 
