@@ -53,8 +53,10 @@ impl Requested {
         let requested = Arc::new(Requested(watch::Sender::new(false)));
         let ours = Arc::downgrade(&requested);
         follow(move |_| match ours.upgrade() {
-            Some(requested) if !requested.0.send_replace(true) => {
+            Some(requested) if !*requested.0.borrow() => {
+                // First, so that whoever waits for the request finds the service not ready.
                 readiness.not_ready();
+                requested.0.send_replace(true);
                 Follows::InOrder
             }
             Some(_) | None => Follows::NoMore,

@@ -530,10 +530,7 @@ impl Machine {
     }
 
     fn stored(&self) -> u64 {
-        self.queue
-            .iter()
-            .map(|request| request.items)
-            .sum()
+        self.queue.iter().map(|request| request.items).sum()
     }
 
     /// Checks the account against where the items are.
