@@ -10,8 +10,9 @@
 //! ```
 //!
 //! This crate is the facade, which services depend on. It alone reads the environment, starts threads
-//! and sets globals. The crates below it are re-exported as [`core`], [`encode`], `export` and
-//! [`model`].
+//! and sets globals. The crates below it are re-exported as [`core`], [`encode`], `export`, [`kafka`] and
+//! [`model`], and by module: [`filter`], [`logs`], [`observe`](mod@observe), [`redact`], [`sampling`] and
+//! [`trace`]; [`carrier`], [`grpc`] and [`http`].
 //!
 //! * [`init()`] starts everything; [`Telemetry::builder`] configures each part.
 //! * [`counter!`], [`gauge!`], [`histogram!`] and the other macros record in one line; a
@@ -27,7 +28,8 @@
 //! * `axum` (default): [`Telemetry::serve`], and routes and client addresses of requests in [`http`].
 //! * `otlp` (default): `push`, which exports what is recorded to any OTLP receiver.
 //! * `reqwest-middleware`: [`http::client`] for clients built with reqwest.
-//! * `rdkafka`: [`carrier`] for records of the rdkafka client; [`kafka`] does not need this feature.
+//! * `rdkafka`: `kafka::KafkaHeaders`, for records of the rdkafka client; [`kafka`] works with any client
+//!   without this feature.
 //! * `zstd`: adds zstd compression of export requests.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
