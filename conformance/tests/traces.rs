@@ -215,7 +215,7 @@ fn with_keep_on_unsampled_exemplars_are_found_too() {
         let page = service.samples();
         let log = service.end();
 
-        let count = |what: &str| page.sum(&format!("keep_{what}_total"));
+        let count = |what: &str| page.sum(&format!("tail_sampling_{what}_total"));
         let refused = count("refused");
         assert_eq!(refused > 0.0, rate == "5", "{name}: {refused} refused");
         // More than 1 % sampling would have given: exemplars of traces kept by tail sampling are
