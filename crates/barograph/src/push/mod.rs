@@ -15,6 +15,7 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
+use barograph_config::signals::batch::{DEFAULT_BATCH, DEFAULT_QUEUE, MAX_QUEUE};
 use barograph_encode::otlp::{Encoding, Signal, Temporalities};
 use barograph_export::persistent_queue::PersistentQueueConfig;
 use barograph_export::{RetryPolicy, Schedule, Transport};
@@ -82,8 +83,8 @@ impl Push {
             transport,
             encoding: Encoding::Protobuf,
             temporalities: Temporalities::CUMULATIVE,
-            queue: QUEUE,
-            batch: BATCH,
+            queue: DEFAULT_QUEUE,
+            batch: DEFAULT_BATCH,
             schedule: Schedule::new(),
             retry: RetryPolicy::new(),
             persistent_queue: None,
@@ -138,7 +139,7 @@ impl Push {
     /// and of records in one request, 512 by default and at most the queue size. Records that find
     /// the queue full are dropped and counted.
     pub fn with_queue(mut self, records: usize, per_request: usize) -> Self {
-        self.queue = records.clamp(1, LARGEST_QUEUE);
+        self.queue = records.clamp(1, MAX_QUEUE);
         self.batch = per_request.clamp(1, self.queue);
         self
     }
@@ -190,14 +191,3 @@ impl fmt::Debug for Push {
             .finish_non_exhaustive()
     }
 }
-
-/// The default maximum number of queued spans or log records.
-///
-/// Source: OpenTelemetry, `OTEL_BSP_MAX_QUEUE_SIZE`, `OTEL_BLRP_MAX_QUEUE_SIZE`.
-const QUEUE: usize = 2048;
-/// The limit of the queue size: at some hundred bytes a record, a larger queue takes too much memory.
-const LARGEST_QUEUE: usize = 1 << 20;
-/// The default maximum number of records in one request.
-///
-/// Source: OpenTelemetry, `OTEL_BSP_MAX_EXPORT_BATCH_SIZE`, `OTEL_BLRP_MAX_EXPORT_BATCH_SIZE`.
-const BATCH: usize = 512;
