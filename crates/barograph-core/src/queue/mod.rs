@@ -20,9 +20,13 @@
 //! fail, so that nothing is accepted after [`Queue::close`].
 //!
 //! The alarm is a flag that is set by the push that crosses the limit, and cleared by a pop that sees a
-//! smaller length. A push may come between that check and the clearing; so the pop then checks again,
-//! by a change of `tail` that changes nothing: a push before it is seen by it, a push after it sees the
-//! cleared flag. For the same reason an alarm can be set while other threads push.
+//! smaller length, or that finds no value because the push of the first one is still in progress. A
+//! push may come between that check and the clearing; so the pop then checks again, by a change of
+//! `tail` that changes nothing: a push before it is seen by it, a push after it sees the cleared flag.
+//! For the same reason an alarm can be set while other threads push.
+//!
+//! A push sets the flag some time after it has crossed the limit, and the values may have been taken by
+//! then. That is why the consumer has to pop once more after each call of the alarm.
 
 #![expect(
     unsafe_code,
@@ -43,6 +47,7 @@ pub(crate) struct Queue<T> {
     refused_full: AtomicU64,
     refused_closed: AtomicU64,
     alarm: OnceLock<Alarm>,
+    is_raised: AtomicBool,
 }
 
 /// The counts of everything that was pushed into a queue: accepted = taken + length.
@@ -98,18 +103,19 @@ impl<T> Queue<T> {
             refused_full: AtomicU64::new(0),
             refused_closed: AtomicU64::new(0),
             alarm: OnceLock::new(),
+            is_raised: AtomicBool::new(false),
         }
     }
 
-    /// Calls `alarm` when the length reaches `at`, or already has; again only after values were taken
-    /// and the length was less. Only the first call has an effect.
+    /// Calls `alarm` when the length reaches `at`, or already has; again only after a pop that left
+    /// less than that, or found nothing. Only the first call has an effect.
     ///
-    /// It is called by the thread that pushed, so it must not block. The consumer that it wakes has to
-    /// pop until the length is less than `at`, or the queue is empty: that arms the alarm again.
+    /// It is called by the thread that pushed, so it must not block. After each call the consumer has
+    /// to pop, and to go on until the length is less than `at` or a pop returns `None`: that arms the
+    /// alarm again. It has to do so even if the length is less than `at` already.
     pub(crate) fn set_alarm(&self, at: usize, alarm: impl Fn() + Send + Sync + 'static) {
         let alarm = Alarm {
             at: (at as u64).clamp(1, self.capacity),
-            is_raised: AtomicBool::new(false),
             call: Box::new(alarm),
         };
         if self.alarm.set(alarm).is_ok()
@@ -169,7 +175,7 @@ impl<T> Queue<T> {
                     if let Some(alarm) = self.alarm.get()
                         && length + 1 >= alarm.at
                     {
-                        alarm.raise();
+                        self.raise(alarm);
                     }
                     return Ok(());
                 }
@@ -194,7 +200,7 @@ impl<T> Queue<T> {
             // Acquire: pairs with the Release in `push`, which filled the place.
             let sequence = place.sequence.load(Ordering::Acquire);
             if sequence <= head {
-                self.calm(look_again);
+                self.calm(Popped::Nothing, look_again);
                 return None;
             }
             if sequence > head + 1 {
@@ -219,7 +225,7 @@ impl<T> Queue<T> {
                     let next_lap = head + self.ring.len() as u64;
                     // Release: pairs with the Acquire in `push`, which fills the place again.
                     place.sequence.store(next_lap, Ordering::Release);
-                    self.calm(look_again);
+                    self.calm(Popped::Value, look_again);
                     return Some(value);
                 }
                 Err(now) => head = now,
@@ -295,12 +301,20 @@ impl<T> Queue<T> {
         &self.ring[(position & (self.ring.len() as u64 - 1)) as usize]
     }
 
-    /// Clears the alarm if the length is below its limit.
+    #[inline]
+    fn raise(&self, alarm: &Alarm) {
+        if !self.is_raised.load(Ordering::Relaxed) && !self.is_raised.swap(true, Ordering::Relaxed)
+        {
+            (alarm.call)();
+        }
+    }
+
+    /// Clears the alarm after a pop, if the length is below its limit or the pop found nothing.
     #[inline(always)]
-    fn calm(&self, look_again: Ordering) {
-        if let Some(alarm) = self.alarm.get()
-            && alarm.is_raised.load(Ordering::Relaxed)
-            && self.len() < alarm.at as usize
+    fn calm(&self, popped: Popped, look_again: Ordering) {
+        if self.is_raised.load(Ordering::Relaxed)
+            && let Some(alarm) = self.alarm.get()
+            && (popped == Popped::Nothing || self.len() < alarm.at as usize)
         {
             self.look_again(alarm, look_again);
         }
@@ -308,12 +322,12 @@ impl<T> Queue<T> {
 
     #[cold]
     fn look_again(&self, alarm: &Alarm, order: Ordering) {
-        alarm.is_raised.store(false, Ordering::Relaxed);
+        self.is_raised.store(false, Ordering::Relaxed);
         // A swap of `tail` before this is seen here; one after it sees the cleared alarm.
         let tail = self.tail.0.fetch_or(0, order) & !CLOSED;
         let length = tail.saturating_sub(self.head.0.load(Ordering::Relaxed));
         if length >= alarm.at {
-            alarm.raise();
+            self.raise(alarm);
         }
     }
 }
@@ -349,18 +363,15 @@ impl<T> Place<T> {
 
 struct Alarm {
     at: u64,
-    is_raised: AtomicBool,
     call: Box<dyn Fn() + Send + Sync>,
 }
 
-impl Alarm {
-    #[inline]
-    fn raise(&self) {
-        if !self.is_raised.load(Ordering::Relaxed) && !self.is_raised.swap(true, Ordering::Relaxed)
-        {
-            (self.call)();
-        }
-    }
+/// The result of a pop, as far as the alarm is concerned.
+#[derive(Clone, Copy, PartialEq)]
+enum Popped {
+    Value,
+    /// The queue is empty, or the push of its first value is still in progress.
+    Nothing,
 }
 
 /// A value on its own cache lines, so that the two ends do not disturb each other.

@@ -171,9 +171,8 @@ fn cross(look_again: Ordering) {
         };
         pusher.join().expect("no panic");
         popper.join().expect("no panic");
-        let alarm = queue.alarm.get().expect("there is one");
         assert_eq!(queue.len(), 2);
-        assert!(alarm.is_raised.load(Ordering::Relaxed), "no alarm");
+        assert!(queue.is_raised.load(Ordering::Relaxed), "no alarm");
         // Once at first, and once more if a pop saw a smaller length.
         assert!((1..=2).contains(&raised.load(Ordering::Relaxed)));
     });
@@ -189,6 +188,96 @@ fn no_crossing_is_without_an_alarm() {
 #[should_panic(expected = "no alarm")]
 fn negative_control_a_pop_that_looks_again_without_order_misses_one() {
     cross(Ordering::Relaxed);
+}
+
+/// Returns a queue for four values, with one in it, and the number of calls of its alarm at two.
+fn queue_with_alarm() -> (Arc<Queue<()>>, Arc<AtomicU32>) {
+    let (queue, calls) = (Arc::new(Queue::new(4)), Arc::new(AtomicU32::new(0)));
+    let counted = calls.clone();
+    queue.set_alarm(2, move || {
+        // Release: pairs with the Acquire of the consumer, which is notified.
+        counted.fetch_add(1, Ordering::Release);
+    });
+    queue.push(()).expect("there is room");
+    (queue, calls)
+}
+
+#[test]
+fn an_alarm_set_during_a_push_is_raised() {
+    // Loom does not model the `OnceLock`: each push sees the alarm that was set before it. What it
+    // checks is that a push before that is seen.
+    model(|| {
+        let calls = Arc::new(AtomicU32::new(0));
+        let queue = Arc::new(Queue::new(4));
+        queue.push(()).expect("there is room");
+        let pusher = {
+            let queue = queue.clone();
+            thread::spawn(move || queue.push(()).expect("there is room"))
+        };
+        let counted = calls.clone();
+        queue.set_alarm(2, move || {
+            counted.fetch_add(1, Ordering::Relaxed);
+        });
+        pusher.join().expect("no panic");
+        // Twice if the push had raised it already.
+        let calls = calls.load(Ordering::Relaxed);
+        assert!((1..=2).contains(&calls), "no alarm");
+    });
+}
+
+/// The values are taken while the push that crosses the limit is about to raise the alarm. The
+/// consumer then pops this number of times more.
+fn take_before_the_alarm(more: usize) {
+    model(move || {
+        let (queue, calls) = queue_with_alarm();
+        let pusher = {
+            let queue = queue.clone();
+            thread::spawn(move || queue.push(()).expect("there is room"))
+        };
+        while queue.pop().is_some() {}
+        pusher.join().expect("no panic");
+        for _ in 0..more {
+            queue.pop();
+        }
+        let before = calls.load(Ordering::Relaxed);
+        queue.push(()).expect("there is room");
+        queue.push(()).expect("there is room");
+        assert!(calls.load(Ordering::Relaxed) > before, "no alarm");
+    });
+}
+
+#[test]
+fn a_pop_after_a_late_alarm_arms_it_again() {
+    take_before_the_alarm(1);
+}
+
+#[test]
+#[should_panic(expected = "no alarm")]
+fn negative_control_a_consumer_that_does_not_pop_after_a_late_alarm_gets_no_other() {
+    take_before_the_alarm(0);
+}
+
+#[test]
+fn a_consumer_that_found_a_push_in_progress_is_called_again() {
+    model(|| {
+        let (queue, calls) = queue_with_alarm();
+        queue.pop();
+        let pushers: Vec<_> = (0..2)
+            .map(|_| {
+                let queue = queue.clone();
+                thread::spawn(move || queue.push(()).expect("there is room"))
+            })
+            .collect();
+        // Acquire: pairs with the Release of the alarm.
+        let before = calls.load(Ordering::Acquire);
+        let popped = queue.pop();
+        for pusher in pushers {
+            pusher.join().expect("no panic");
+        }
+        if popped.is_none() {
+            assert!(calls.load(Ordering::Relaxed) > before, "no alarm");
+        }
+    });
 }
 
 /// Another thread takes a value and adds one, while this one reads the length.

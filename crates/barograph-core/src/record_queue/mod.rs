@@ -108,8 +108,10 @@ impl<T> RecordQueue<T> {
     /// the length reaches `batch` after it was less. No crossing is missed. Only the first call has an
     /// effect.
     ///
-    /// `notify` is called by the thread that pushes, so it must not block. The consumer has to pop until
-    /// less than a batch is waiting; while it does not, there is no further call.
+    /// `notify` is called by the thread that pushes, so it must not block. After each call the consumer
+    /// has to pop until less than a batch is waiting or a pop returns `None`; while it does not, there
+    /// is no further call. A call may be late: the consumer has to pop even if less than a batch is
+    /// waiting by then.
     pub fn on_batch(&self, batch: usize, notify: impl Fn() + Send + Sync + 'static) {
         self.shared.queue.set_alarm(batch, notify);
     }
