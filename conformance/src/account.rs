@@ -40,15 +40,15 @@ impl Account {
             series.collect::<Vec<_>>()
         };
         let sum = |name: &str| of(name).iter().map(|(_, value)| value).sum();
-        let dropped = of("barograph_push_dropped_total");
+        let dropped = of("barograph_export_dropped_total");
         let dropped = dropped.into_iter().filter_map(|(labels, value)| {
             let reason = labels.split("reason=\"").nth(1)?.split('"').next()?;
             Some((reason.to_owned(), value))
         });
         Self {
-            produced: sum("barograph_push_produced_total"),
-            exported: sum("barograph_push_exported_total"),
-            queued: sum("barograph_push_queued"),
+            produced: sum("barograph_export_produced_total"),
+            exported: sum("barograph_export_exported_total"),
+            queued: sum("barograph_export_queued"),
             dropped: dropped.fold(BTreeMap::new(), |mut sums, (reason, value): (_, f64)| {
                 *sums.entry(reason).or_default() += value;
                 sums

@@ -319,7 +319,7 @@ fn counted(page: &Samples, name: &str, labels: &[&str]) -> f64 {
 fn queue_failures(page: &Samples, labels: &[&str]) -> f64 {
     counted(
         page,
-        "barograph_push_persistent_queue_failures_total",
+        "barograph_export_persistent_queue_failures_total",
         labels,
     )
 }
@@ -451,7 +451,7 @@ fn files_that_are_removed_under_a_service_are_counted_and_made_again() {
     for signal in SIGNALS {
         let account = Account::of_signal(&page, signal);
         assert!(account.is_even(), "{signal}: {account:?}");
-        let usable = counted(&page, "barograph_push_persistent_queue_usable", &[signal]);
+        let usable = counted(&page, "barograph_export_persistent_queue_usable", &[signal]);
         assert_eq!(usable, 1.0, "{signal}");
     }
     let lost = logs(&target).dropped("corrupt");

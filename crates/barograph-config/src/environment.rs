@@ -334,7 +334,7 @@ mod tests {
 
     #[test]
     fn ignored_entries_of_a_list_share_a_notice() {
-        for (entries, told) in [
+        for (entries, expected) in [
             (&["a"][..], r#"X="a" is ignored, expected y"#),
             (&["a", "b"], r#"X: "a", "b" are ignored, expected y"#),
             (
@@ -348,7 +348,7 @@ mod tests {
             environment.ignore_entries(&X, entries);
             let notices = environment.into_notices();
             assert_eq!(notices.len(), 1);
-            assert_eq!(notices[0].to_string(), told);
+            assert_eq!(notices[0].to_string(), expected);
         }
     }
 

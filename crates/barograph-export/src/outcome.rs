@@ -15,7 +15,7 @@ pub enum Outcome {
     Permanent(Permanent),
 }
 
-/// The answer of a receiver that accepted a request but rejected some of its items, or only warns.
+/// The response of a receiver that accepted a request but rejected some of its items, or only warns.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct PartialSuccess {
     /// The number of data points, spans or log records that were rejected.
@@ -34,7 +34,7 @@ pub struct Retryable {
     pub message: String,
     /// The time that the receiver asks to wait before the next attempt.
     pub retry_after: Option<Duration>,
-    /// True if the receiver may have accepted the request anyway: it was sent and no answer came.
+    /// True if the receiver may have accepted the request anyway: it was sent and no response came.
     pub may_have_arrived: bool,
 }
 

@@ -35,7 +35,7 @@ pub enum Event {
         /// The longest time between two attempts.
         longest_pause: Duration,
     },
-    /// The receiver answers requests again.
+    /// The receiver responds to requests again.
     Recovered {
         /// The duration of the outage.
         outage: Duration,
@@ -70,15 +70,16 @@ pub enum Event {
         /// The number of items in it.
         items: u64,
     },
-    /// The time of an export cycle was up before everything was sent, although the receiver answers.
-    Slow {
+    /// An export cycle reached its time limit before everything was sent, although the receiver
+    /// responds.
+    ExportTimedOut {
         /// The time limit of the cycle.
         limit: Duration,
     },
     /// Collection did not end in time, usually because a callback hangs.
-    Stuck {
+    CollectionTimedOut {
         /// The time that the pipeline waited for it.
-        limit: Duration,
+        waited: Duration,
     },
     /// Collection, the transport or the pipeline itself panicked. The pipeline continues.
     Panicked {
@@ -112,7 +113,7 @@ pub enum Event {
         items: u64,
     },
     /// The program ended before everything was delivered.
-    Left {
+    LostAtShutdown {
         /// The number of items that were neither delivered nor in the persistent queue.
         items: u64,
         /// The reason why the last attempt failed; empty if a later one succeeded, or if none failed.
@@ -129,7 +130,7 @@ pub enum Event {
 
 impl Event {
     /// Returns true if the event is a recovery.
-    pub fn is_good(&self) -> bool {
+    pub fn is_recovery(&self) -> bool {
         matches!(
             self,
             Event::Recovered { .. } | Event::PersistentQueueUsable { .. }
@@ -164,7 +165,7 @@ impl fmt::Display for Report {
                 items,
             } => {
                 write!(f, "{url} refused {}: ", counted(*items))?;
-                // The message of an answer may begin with its status, which is also the error type.
+                // The message of a response may begin with its status, which is also the error type.
                 match message.starts_with(&**error_type) {
                     true => f.write_str(message),
                     false => write!(f, "{error_type}: {message}"),
@@ -179,13 +180,13 @@ impl fmt::Display for Report {
                 "{} not sent to {url}: a request of {bytes} bytes is too large",
                 counted(*items)
             ),
-            Event::Slow { limit } => write!(
+            Event::ExportTimedOut { limit } => write!(
                 f,
                 "not all {signal} could be sent to {url} within {limit:?}"
             ),
-            Event::Stuck { limit } => write!(
+            Event::CollectionTimedOut { waited } => write!(
                 f,
-                "{signal} for {url} could not be collected within {limit:?}: a callback hangs"
+                "{signal} for {url} could not be collected within {waited:?}: a callback hangs"
             ),
             Event::Panicked { part } => write!(f, "{signal} for {url}: the {part} panicked"),
             Event::QueueFull { items } => write!(
@@ -212,9 +213,9 @@ impl fmt::Display for Report {
                  damaged; {} lost with them",
                 counted(*items)
             ),
-            Event::Left { items, message } => {
+            Event::LostAtShutdown { items, message } => {
                 let items = counted(*items);
-                write!(f, "{items} could not be delivered to {url} before the end")?;
+                write!(f, "{items} could not be delivered to {url} before shutdown")?;
                 match message.is_empty() {
                     true => Ok(()),
                     false => write!(f, ": {message}"),
@@ -287,18 +288,18 @@ mod tests {
             }),
             "http://collector:4318 refused 3 data points: 404 Not Found"
         );
-        let left = |message: &str| Event::Left {
+        let left = |message: &str| Event::LostAtShutdown {
             items: 2,
             message: message.to_owned(),
         };
         assert_eq!(
             report(left("connection refused")),
-            "2 data points could not be delivered to http://collector:4318 before the end: \
+            "2 data points could not be delivered to http://collector:4318 before shutdown: \
              connection refused"
         );
         assert_eq!(
             report(left("")),
-            "2 data points could not be delivered to http://collector:4318 before the end"
+            "2 data points could not be delivered to http://collector:4318 before shutdown"
         );
     }
 
@@ -327,7 +328,7 @@ mod tests {
                 Event::QueueFull { items: count },
                 Event::PersistentQueueUsable { items: count },
                 Event::PersistentQueueDamaged { items: count },
-                Event::Left {
+                Event::LostAtShutdown {
                     items: count,
                     message,
                 },

@@ -274,7 +274,7 @@ impl Telemetry {
     ///
     /// # Errors
     /// [`Unfinished`] if not everything was delivered. The rest is counted in
-    /// `barograph.push.dropped` on the page, or is exported later.
+    /// `barograph.export.dropped` on the page, or is exported later.
     #[cfg(feature = "otlp")]
     pub fn flush(&self, limit: Duration) -> Result<(), Unfinished> {
         match &self.pushing {

@@ -125,18 +125,18 @@ impl Account {
         };
         let by_queue = ["corrupt", "persistent_queue_full"].map(|reason| {
             sum(
-                "barograph_push_dropped_total",
+                "barograph_export_dropped_total",
                 &format!("reason=\"{reason}\""),
             )
         });
         let account = Account {
-            produced: sum("barograph_push_produced_total", ""),
-            exported: sum("barograph_push_exported_total", ""),
-            queued: sum("barograph_push_queued", ""),
-            dropped: sum("barograph_push_dropped_total", ""),
+            produced: sum("barograph_export_produced_total", ""),
+            exported: sum("barograph_export_exported_total", ""),
+            queued: sum("barograph_export_queued", ""),
+            dropped: sum("barograph_export_dropped_total", ""),
             by_queue: by_queue.iter().sum(),
-            is_usable: sum("barograph_push_persistent_queue_usable", "") == 1,
-            failures: sum("barograph_push_persistent_queue_failures_total", ""),
+            is_usable: sum("barograph_export_persistent_queue_usable", "") == 1,
+            failures: sum("barograph_export_persistent_queue_failures_total", ""),
         };
         let accounted = account.exported + account.queued + account.dropped;
         assert_eq!(account.produced, accounted, "{account:?}");

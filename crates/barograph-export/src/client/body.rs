@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_compressed_comes_out_again_up_to_the_limit() {
+    fn compressed_bytes_are_decompressed_up_to_the_limit() {
         check(Compression::Gzip);
         #[cfg(feature = "zstd")]
         check(Compression::Zstd);

@@ -170,6 +170,9 @@ async fn tls(
 
 /// Requests a tunnel from a proxy.
 ///
+/// Why not the `Tunnel` of hyper-util? It loses the bytes that follow the head of the response, such
+/// as the settings of a gRPC server, accepts only status 200, and its errors do not show the status line.
+///
 /// Source: RFC 9110, 9.3.6.
 async fn tunnel(
     stream: &mut Box<dyn Stream>,
@@ -189,7 +192,7 @@ async fn tunnel(
         "CONNECT {authority} HTTP/1.1\r\nHost: {authority}\r\nUser-Agent: {user_agent}\r\n{}\r\n",
         credentials.unwrap_or_default(),
     );
-    let answer = async {
+    let response = async {
         stream.write_all(request.as_bytes()).await?;
         stream.flush().await?;
         // One byte at a time: the bytes after the head come from the other end of the tunnel.
@@ -199,14 +202,14 @@ async fn tunnel(
         }
         Ok::<_, io::Error>(head)
     };
-    let head = answer.await.map_err(|error| failed(error.to_string()))?;
+    let head = response.await.map_err(|error| failed(error.to_string()))?;
     let line = head.split(|byte| *byte == b'\r').next().unwrap_or_default();
     let line = String::from_utf8_lossy(line);
     let is_http = line.starts_with("HTTP/1.") && head.ends_with(b"\r\n\r\n");
     let status = line.split_ascii_whitespace().nth(1).filter(|_| is_http);
     match status {
         Some(status) if status.len() == 3 && status.starts_with('2') => Ok(()),
-        _ => Err(failed(format!("it answers `{line}`"))),
+        _ => Err(failed(format!("it responded `{line}`"))),
     }
 }
 

@@ -11,11 +11,11 @@ use hyper_util::rt::TokioIo;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-use super::answer::Arrival;
 use super::body::Whole;
 use super::connect::{Counted, Stream, Traffic};
 use super::message::causes;
 use super::quiet::{Quiet, QuietExecutor};
+use super::response::Arrival;
 
 /// An HTTP connection. Dropping it closes it immediately, even during a request.
 pub(super) struct Connection {

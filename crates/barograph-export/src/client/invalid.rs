@@ -179,7 +179,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_may_be_a_secret_is_masked() {
+    fn possible_secrets_are_masked() {
         for (text, shown) in [
             ("collector:4318", "collector:4318"),
             ("http://host:4318/v1", "http://host:4318/v1"),

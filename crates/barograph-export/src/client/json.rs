@@ -11,8 +11,8 @@ use barograph_encode::otlp::{ExportResponse, Malformed};
 
 /// Decodes an `ExportMetricsServiceResponse` or its counterpart for traces or logs.
 pub(super) fn export_response(bytes: &[u8]) -> Result<ExportResponse, Malformed> {
-    let answer: Answer = serde_json::from_slice(bytes).map_err(|_| Malformed)?;
-    let partial = answer.partial.unwrap_or_default();
+    let object: ResponseObject = serde_json::from_slice(bytes).map_err(|_| Malformed)?;
+    let partial = object.partial.unwrap_or_default();
     Ok(ExportResponse {
         rejected: partial.rejected,
         message: partial.message,
@@ -21,54 +21,54 @@ pub(super) fn export_response(bytes: &[u8]) -> Result<ExportResponse, Malformed>
 
 /// Decodes the message in a `google.rpc.Status`.
 pub(super) fn status_message(bytes: &[u8]) -> Result<String, Malformed> {
-    let answer: Answer = serde_json::from_slice(bytes).map_err(|_| Malformed)?;
-    Ok(answer.message)
+    let object: ResponseObject = serde_json::from_slice(bytes).map_err(|_| Malformed)?;
+    Ok(object.message)
 }
 
 /// Any of these objects; unknown fields are ignored.
 #[derive(Default)]
-struct Answer {
-    partial: Option<Box<Answer>>,
+struct ResponseObject {
+    partial: Option<Box<ResponseObject>>,
     rejected: i64,
     message: String,
 }
 
-impl<'de> Deserialize<'de> for Answer {
+impl<'de> Deserialize<'de> for ResponseObject {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        deserializer.deserialize_map(AnswerVisitor)
+        deserializer.deserialize_map(ResponseObjectVisitor)
     }
 }
 
-struct AnswerVisitor;
+struct ResponseObjectVisitor;
 
-impl<'de> Visitor<'de> for AnswerVisitor {
-    type Value = Answer;
+impl<'de> Visitor<'de> for ResponseObjectVisitor {
+    type Value = ResponseObject;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("an object")
     }
 
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Answer, A::Error> {
-        let mut answer = Answer::default();
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<ResponseObject, A::Error> {
+        let mut object = ResponseObject::default();
         // Parsers of protobuf's JSON also accept the field names of the .proto files.
         while let Some(key) = map.next_key::<String>()? {
             match &*key {
-                "partialSuccess" | "partial_success" => answer.partial = map.next_value()?,
+                "partialSuccess" | "partial_success" => object.partial = map.next_value()?,
                 "rejectedDataPoints"
                 | "rejected_data_points"
                 | "rejectedSpans"
                 | "rejected_spans"
                 | "rejectedLogRecords"
                 | "rejected_log_records" => {
-                    answer.rejected = map.next_value::<Number>()?.0;
+                    object.rejected = map.next_value::<Number>()?.0;
                 }
                 "errorMessage" | "error_message" | "message" => {
-                    answer.message = map.next_value::<Option<String>>()?.unwrap_or_default();
+                    object.message = map.next_value::<Option<String>>()?.unwrap_or_default();
                 }
                 _ => drop(map.next_value::<IgnoredAny>()?),
             }
         }
-        Ok(answer)
+        Ok(object)
     }
 }
 
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_export_response_is_malformed() {
+    fn anything_but_an_export_response_is_malformed() {
         let deep = "[".repeat(100_000);
         let within = format!(r#"{{"x":{deep}"#);
         for json in [

@@ -45,7 +45,7 @@ mod headers;
 mod config;
 mod settings;
 mod body;
-mod answer;
+mod response;
 mod json;
 mod over_http;
 mod over_grpc;
@@ -69,12 +69,12 @@ pub use self::invalid::{InvalidClient, InvalidFile, InvalidHeader, InvalidUrl, M
 pub use self::protocol::Protocol;
 pub use self::proxy::{Proxy, ProxyConfig};
 
-use self::answer::{Answer, Arrival, Verdict};
 use self::body::{MAX_REQUEST, Received, Whole, compress, receive};
 use self::connect::{Route, Unconnected};
 use self::connection::{Connection, Unanswered, Version};
 use self::endpoint::Address;
 use self::message::causes;
+use self::response::{Arrival, OutcomeBuilder, Response};
 use self::settings::Settings;
 use crate::outcome::{Outcome, Permanent};
 use crate::transport::{Target, Transport};
@@ -132,11 +132,11 @@ impl Client {
     async fn try_once(&mut self, request: &Request) -> Outcome {
         let mut secrets = self.settings.secrets.clone();
         let head = self.settings.head(&mut secrets);
-        let verdict = Verdict {
+        let outcomes = OutcomeBuilder {
             secrets: &secrets,
             items: request.items,
         };
-        let body = match self.body(request, &verdict) {
+        let body = match self.body(request, &outcomes) {
             Ok(body) => body,
             Err(outcome) => return outcome,
         };
@@ -145,69 +145,69 @@ impl Client {
             // The next version of the file may be valid.
             Err(invalid) => {
                 let message = invalid.to_string();
-                return verdict.retryable("header_file", &message, None, Arrival::Excluded);
+                return outcomes.retryable("header_file", &message, None, Arrival::Excluded);
             }
         };
         self.set_headers(&mut head.headers, request);
         let sent = self.exchange(http::Request::from_parts(head, body)).await;
-        let (connection, answer) = match sent {
+        let (connection, response) = match sent {
             Ok(sent) => sent,
             Err(Failed {
                 kind,
                 message,
                 arrival,
             }) => {
-                return verdict.retryable(kind, &message, None, arrival);
+                return outcomes.retryable(kind, &message, None, arrival);
             }
         };
-        let (head, body) = answer.into_parts();
+        let (head, body) = response.into_parts();
         match receive(body).await {
             Received::Whole(body, trailers) => {
                 self.connection = connection.has_sent_all().then_some(connection);
                 let (status, headers) = (head.status, head.headers);
-                let answer = Answer {
+                let response = Response {
                     status,
                     headers,
                     body,
                     trailers,
                 };
                 match self.settings.endpoint.protocol {
-                    Protocol::Grpc => over_grpc::outcome(&answer, &verdict),
-                    Protocol::Zipkin => over_http::plain_outcome(&answer, &verdict),
-                    _ => over_http::outcome(&answer, request.encoding, &verdict),
+                    Protocol::Grpc => over_grpc::outcome(&response, &outcomes),
+                    Protocol::Zipkin => over_http::plain_outcome(&response, &outcomes),
+                    _ => over_http::outcome(&response, request.encoding, &outcomes),
                 }
             }
-            Received::TooLarge => verdict.response_too_large(),
+            Received::TooLarge => outcomes.response_too_large(),
             Received::Broken(error) => {
-                let message = format!("the answer broke off: {}", causes(&error));
-                verdict.retryable("connection", &message, None, Arrival::Possible)
+                let message = format!("the response ended early: {}", causes(&error));
+                outcomes.retryable("connection", &message, None, Arrival::Possible)
             }
         }
     }
 
     /// Returns the body to send, or the outcome if the request cannot be sent.
-    fn body(&self, request: &Request, verdict: &Verdict<'_>) -> Result<Whole, Outcome> {
+    fn body(&self, request: &Request, outcomes: &OutcomeBuilder<'_>) -> Result<Whole, Outcome> {
         if request.encoding != self.settings.endpoint.protocol.encoding() {
             let message = format!(
                 "{:?} does not go over {:?}",
                 request.encoding, self.settings.endpoint.protocol
             );
-            return Err(verdict.refused("encoding", &message));
+            return Err(outcomes.permanent("encoding", &message));
         }
         if self.settings.endpoint.protocol == Protocol::Zipkin && request.signal != Signal::Traces {
             let message = format!("Zipkin takes no {}", request.signal.as_str());
-            return Err(verdict.refused("encoding", &message));
+            return Err(outcomes.permanent("encoding", &message));
         }
         let check = |body: &Bytes, how| match body.len() > MAX_REQUEST {
             true => {
                 let message = format!("{} bytes{how}: more than 64 MiB are not sent", body.len());
-                Err(verdict.refused(Permanent::TOO_LARGE, &message))
+                Err(outcomes.permanent(Permanent::TOO_LARGE, &message))
             }
             false => Ok(()),
         };
         check(&request.body, "")?;
         let body = compress(&request.body, self.settings.compression).map_err(|error| {
-            verdict.refused("compression", &format!("cannot be compressed: {error}"))
+            outcomes.permanent("compression", &format!("cannot be compressed: {error}"))
         })?;
         check(&body, ", compressed")?;
         Ok(match self.settings.endpoint.protocol {
@@ -229,10 +229,10 @@ impl Client {
         &mut self,
         request: http::Request<Whole>,
     ) -> Result<(Connection, http::Response<Incoming>), Failed> {
-        let request = match self.kept().await {
+        let request = match self.reusable_connection().await {
             None => request,
             Some(mut connection) => match connection.send(request).await {
-                Ok(answer) => return Ok((connection, answer)),
+                Ok(response) => return Ok((connection, response)),
                 // The receiver closed it in the meantime, which is legitimate and not a failure.
                 Err(Unanswered::Unsent(request)) => *request,
                 Err(Unanswered::Broken { message, arrival }) => {
@@ -246,7 +246,7 @@ impl Client {
         };
         let mut connection = self.connect().await?;
         match connection.send(request).await {
-            Ok(answer) => Ok((connection, answer)),
+            Ok(response) => Ok((connection, response)),
             Err(Unanswered::Unsent(_)) => {
                 let message = "closed before anything was sent".to_owned();
                 Err(Failed {
@@ -264,7 +264,7 @@ impl Client {
     }
 
     /// Returns the existing connection if it may be reused.
-    async fn kept(&mut self) -> Option<Connection> {
+    async fn reusable_connection(&mut self) -> Option<Connection> {
         let connection = self.connection.take()?;
         // Lets the connection task notice that the peer has closed it.
         tokio::task::yield_now().await;

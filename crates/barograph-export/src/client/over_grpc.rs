@@ -17,9 +17,9 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use percent_encoding::percent_decode;
 
-use super::answer::{Answer, Arrival, UNREADABLE, Verdict};
 use super::body::{Undecodable, Whole, decompress, name_of};
 use super::config::Compression;
+use super::response::{Arrival, OutcomeBuilder, Response, UNREADABLE};
 use crate::outcome::Outcome;
 use barograph_encode::otlp::{ExportResponse, RpcStatus};
 
@@ -53,29 +53,29 @@ const ACCEPTED: &str = match cfg!(feature = "zstd") {
 /// Returns the outcome that a response means.
 ///
 /// Source: OTLP 1.11, "OTLP/gRPC".
-pub(super) fn outcome(answer: &Answer, verdict: &Verdict<'_>) -> Outcome {
+pub(super) fn outcome(response: &Response, outcomes: &OutcomeBuilder<'_>) -> Outcome {
     // A failure may have everything in the headers.
     let field = |name| {
-        answer
+        response
             .trailers
             .get(name)
-            .or_else(|| answer.headers.get(name))
+            .or_else(|| response.headers.get(name))
     };
-    let is_grpc = answer
+    let is_grpc = response
         .header("content-type")
         .is_some_and(|kind| kind.starts_with("application/grpc"));
     let code = field("grpc-status").map(|code| Code::parse(code.as_bytes()));
-    let Some(code) = code.filter(|_| is_grpc || answer.status == StatusCode::OK) else {
-        return without_status(answer, verdict);
+    let Some(code) = code.filter(|_| is_grpc || response.status == StatusCode::OK) else {
+        return without_status(response, outcomes);
     };
     if code == Code::Ok {
-        return match message(answer) {
+        return match message(response) {
             Ok(message) => match ExportResponse::from_protobuf(&message) {
-                Ok(response) => verdict.delivered(response),
-                Err(_) => verdict.delivered_with(UNREADABLE),
+                Ok(response) => outcomes.delivered(response),
+                Err(_) => outcomes.delivered_with(UNREADABLE),
             },
-            Err(Undecodable::Garbage) => verdict.delivered_with(UNREADABLE),
-            Err(Undecodable::TooLarge) => verdict.response_too_large(),
+            Err(Undecodable::Garbage) => outcomes.delivered_with(UNREADABLE),
+            Err(Undecodable::TooLarge) => outcomes.response_too_large(),
         };
     }
     let details = field("grpc-status-details-bin").and_then(details);
@@ -90,47 +90,50 @@ pub(super) fn outcome(answer: &Answer, verdict: &Verdict<'_>) -> Outcome {
     match code {
         // An intermediary may have given up on a receiver that did not.
         Code::Cancelled | Code::DeadlineExceeded => {
-            verdict.retryable(code.as_str(), &text, retry, Arrival::Possible)
+            outcomes.retryable(code.as_str(), &text, retry, Arrival::Possible)
         }
         Code::Aborted | Code::OutOfRange | Code::Unavailable | Code::DataLoss => {
-            verdict.retryable(code.as_str(), &text, retry, Arrival::Excluded)
+            outcomes.retryable(code.as_str(), &text, retry, Arrival::Excluded)
         }
         // Retryable only if the receiver says when.
         Code::ResourceExhausted if retry.is_some() => {
-            verdict.retryable(code.as_str(), &text, retry, Arrival::Excluded)
+            outcomes.retryable(code.as_str(), &text, retry, Arrival::Excluded)
         }
-        _ => verdict.refused(code.as_str(), &text),
+        _ => outcomes.permanent(code.as_str(), &text),
     }
 }
 
 /// Returns the outcome for a response that did not come from a gRPC server.
 ///
 /// Source: gRPC, `http-grpc-status-mapping.md`. What it maps to `UNAVAILABLE` is retryable.
-fn without_status(answer: &Answer, verdict: &Verdict<'_>) -> Outcome {
-    let status = answer.status;
+fn without_status(response: &Response, outcomes: &OutcomeBuilder<'_>) -> Outcome {
+    let status = response.status;
     let error_type = status.as_str().to_owned();
     let message = match status {
-        StatusCode::OK => "an answer without a gRPC status: not a gRPC server?".to_owned(),
+        StatusCode::OK => "a response without a gRPC status: not a gRPC server?".to_owned(),
         status => format!("{status}, without a gRPC status"),
     };
     match status.as_u16() {
-        429 | 503 => verdict.retryable(error_type, &message, None, Arrival::Excluded),
-        502 | 504 => verdict.retryable(error_type, &message, None, Arrival::Possible),
-        _ => verdict.refused(error_type, &message),
+        429 | 503 => outcomes.retryable(error_type, &message, None, Arrival::Excluded),
+        502 | 504 => outcomes.retryable(error_type, &message, None, Arrival::Possible),
+        _ => outcomes.permanent(error_type, &message),
     }
 }
 
 /// Returns the single message of a response, decompressed.
-fn message(answer: &Answer) -> Result<Cow<'_, [u8]>, Undecodable> {
+fn message(response: &Response) -> Result<Cow<'_, [u8]>, Undecodable> {
     let garbage = Undecodable::Garbage;
-    let (head, message) = answer.body.split_first_chunk::<5>().ok_or(garbage)?;
+    let (head, message) = response.body.split_first_chunk::<5>().ok_or(garbage)?;
     let [flag, length @ ..] = *head;
     if u32::from_be_bytes(length) as usize != message.len() {
         return Err(garbage);
     }
     match flag {
         0 => Ok(message.into()),
-        1 => decompress(message, answer.header("grpc-encoding").unwrap_or("unnamed")),
+        1 => decompress(
+            message,
+            response.header("grpc-encoding").unwrap_or("unnamed"),
+        ),
         _ => Err(garbage),
     }
 }

@@ -5,11 +5,11 @@ use std::time::{Duration, SystemTime};
 
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 
-use super::answer::{Answer, Arrival, UNREADABLE, Verdict};
 use super::body::{Undecodable, decompress, name_of};
 use super::config::Compression;
 use super::invalid::masked;
 use super::json;
+use super::response::{Arrival, OutcomeBuilder, Response, UNREADABLE};
 use crate::outcome::Outcome;
 use barograph_encode::otlp::{Encoding, ExportResponse, RpcStatus};
 
@@ -26,65 +26,69 @@ pub(super) fn set_headers(headers: &mut HeaderMap, encoding: Encoding, compressi
 /// Returns the outcome that a response means.
 ///
 /// Source: OTLP 1.11, "OTLP/HTTP Response".
-pub(super) fn outcome(answer: &Answer, encoding: Encoding, verdict: &Verdict<'_>) -> Outcome {
-    let body = match body_of(answer) {
+pub(super) fn outcome(
+    response: &Response,
+    encoding: Encoding,
+    outcomes: &OutcomeBuilder<'_>,
+) -> Outcome {
+    let body = match body_of(response) {
         Ok(body) => Some(body),
         Err(Undecodable::Garbage) => None,
-        Err(Undecodable::TooLarge) => return verdict.response_too_large(),
+        Err(Undecodable::TooLarge) => return outcomes.response_too_large(),
     };
-    let encoding =
-        encoding_of(answer).or((!answer.headers.contains_key("content-type")).then_some(encoding));
-    if answer.status.is_success() {
-        return match body.ok_or(()).and_then(|body| response(&body, encoding)) {
-            Ok(response) => verdict.delivered(response),
-            Err(()) => verdict.delivered_with(UNREADABLE),
+    let encoding = encoding_of(response)
+        .or((!response.headers.contains_key("content-type")).then_some(encoding));
+    if response.status.is_success() {
+        return match body.ok_or(()).and_then(|body| decode(&body, encoding)) {
+            Ok(response) => outcomes.delivered(response),
+            Err(()) => outcomes.delivered_with(UNREADABLE),
         };
     }
-    failure(answer, &body.unwrap_or_default(), encoding, verdict)
+    failure(response, &body.unwrap_or_default(), encoding, outcomes)
 }
 
 /// Returns the outcome of a response if only its status matters: Zipkin accepts spans with a 202
 /// and an empty body.
-pub(super) fn plain_outcome(answer: &Answer, verdict: &Verdict<'_>) -> Outcome {
-    if answer.status.is_success() {
-        return verdict.delivered(ExportResponse::default());
+pub(super) fn plain_outcome(response: &Response, outcomes: &OutcomeBuilder<'_>) -> Outcome {
+    if response.status.is_success() {
+        return outcomes.delivered(ExportResponse::default());
     }
-    match body_of(answer) {
-        Ok(body) => failure(answer, &body, None, verdict),
-        Err(Undecodable::Garbage) => failure(answer, &[], None, verdict),
-        Err(Undecodable::TooLarge) => verdict.response_too_large(),
+    match body_of(response) {
+        Ok(body) => failure(response, &body, None, outcomes),
+        Err(Undecodable::Garbage) => failure(response, &[], None, outcomes),
+        Err(Undecodable::TooLarge) => outcomes.response_too_large(),
     }
 }
 
-fn body_of(answer: &Answer) -> Result<Cow<'_, [u8]>, Undecodable> {
-    let named = answer.header("content-encoding").unwrap_or("");
-    decompress(&answer.body, named)
+fn body_of(response: &Response) -> Result<Cow<'_, [u8]>, Undecodable> {
+    let named = response.header("content-encoding").unwrap_or("");
+    decompress(&response.body, named)
 }
 
 /// Returns the outcome of a response that says that the request was not accepted.
 fn failure(
-    answer: &Answer,
+    response: &Response,
     body: &[u8],
     encoding: Option<Encoding>,
-    verdict: &Verdict<'_>,
+    outcomes: &OutcomeBuilder<'_>,
 ) -> Outcome {
-    let status = answer.status;
+    let status = response.status;
     let error_type = status.as_str().to_owned();
     let message = match status.is_redirection() {
-        true => redirection(answer),
+        true => redirection(response),
         false => said(body, encoding),
     };
     let message = with_status(status, message.trim());
-    let retry_after = || retry_after(answer.header("retry-after")?, SystemTime::now());
+    let retry_after = || retry_after(response.header("retry-after")?, SystemTime::now());
     match status {
         StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
-            verdict.retryable(error_type, &message, retry_after(), Arrival::Excluded)
+            outcomes.retryable(error_type, &message, retry_after(), Arrival::Excluded)
         }
         // Sent by an intermediary, which may have forwarded the request.
         StatusCode::BAD_GATEWAY | StatusCode::GATEWAY_TIMEOUT => {
-            verdict.retryable(error_type, &message, retry_after(), Arrival::Possible)
+            outcomes.retryable(error_type, &message, retry_after(), Arrival::Possible)
         }
-        _ => verdict.refused(error_type, &message),
+        _ => outcomes.permanent(error_type, &message),
     }
 }
 
@@ -105,8 +109,8 @@ fn with_status(status: StatusCode, message: &str) -> String {
 }
 
 /// Returns the encoding of a response; `None` if it is neither protobuf nor JSON.
-fn encoding_of(answer: &Answer) -> Option<Encoding> {
-    let kind = answer.header("content-type")?.split(';').next()?.trim();
+fn encoding_of(response: &Response) -> Option<Encoding> {
+    let kind = response.header("content-type")?.split(';').next()?.trim();
     match kind.to_ascii_lowercase().as_str() {
         "application/x-protobuf" | "application/protobuf" => Some(Encoding::Protobuf),
         "application/json" => Some(Encoding::Json),
@@ -114,7 +118,7 @@ fn encoding_of(answer: &Answer) -> Option<Encoding> {
     }
 }
 
-fn response(body: &[u8], encoding: Option<Encoding>) -> Result<ExportResponse, ()> {
+fn decode(body: &[u8], encoding: Option<Encoding>) -> Result<ExportResponse, ()> {
     match encoding {
         // Many receivers respond with an empty body, whatever its content type.
         _ if body.is_empty() => Ok(ExportResponse::default()),
@@ -140,8 +144,8 @@ fn said(body: &[u8], encoding: Option<Encoding>) -> String {
         .unwrap_or_else(text)
 }
 
-fn redirection(answer: &Answer) -> String {
-    let location = answer.header("location").map(masked);
+fn redirection(response: &Response) -> String {
+    let location = response.header("location").map(masked);
     let to = location.map_or(Cow::Borrowed(""), |location| {
         format!(" to {location}").into()
     });
@@ -167,7 +171,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_is_told_once() {
+    fn a_status_is_shown_once() {
         let not_found = |body| with_status(StatusCode::NOT_FOUND, body);
         for body in ["", "404", "Not Found", "404 Not Found", "404: not found"] {
             assert_eq!(not_found(body), "404 Not Found", "{body:?}");

@@ -20,7 +20,7 @@
 //! be right whatever was forgotten. The unit is one span, one log record, or one data point encoded
 //! for one reader.
 
-mod kinds;
+mod by_error_type;
 mod show;
 
 use std::fmt;
@@ -34,9 +34,9 @@ use barograph_model::bounds::Bounds;
 use crate::transport::Target;
 use barograph_encode::otlp::Signal;
 
-use kinds::{Durations, Kinds};
+use by_error_type::{ByErrorType, Durations};
 
-pub(super) use kinds::ErrorType;
+pub(super) use by_error_type::ErrorType;
 pub use show::LedgerSource;
 
 /// The reason why an item was not delivered.
@@ -129,11 +129,11 @@ impl QueueOperation {
 
 /// The state of a persistent queue, as shown in metrics.
 #[derive(Debug, Default)]
-struct QueueState {
+struct QueueMetrics {
     /// True if the last attempt of every operation succeeded.
     is_usable: AtomicBool,
     /// Failed attempts of each operation, by kind of error.
-    failures: [Kinds<u64>; QueueOperation::COUNT],
+    failures: [ByErrorType<u64>; QueueOperation::COUNT],
 }
 
 /// The totals of a ledger at one moment, which a persistent queue also stores.
@@ -193,12 +193,12 @@ struct Inner {
     restarts: AtomicU64,
     /// The number of items whose export has failed, by kind of error. They may have been sent again
     /// since.
-    failed: Kinds<u64>,
-    operations: Kinds<Durations>,
-    collections: Kinds<Durations>,
+    failed: ByErrorType<u64>,
+    operations: ByErrorType<Durations>,
+    collections: ByErrorType<Durations>,
     bounds: Bounds,
     /// The state of the persistent queue, if there is one.
-    queue: OnceLock<QueueState>,
+    queue: OnceLock<QueueMetrics>,
 }
 
 /// The state of all items at one moment.
@@ -301,9 +301,9 @@ impl Ledger {
                 records: OnceLock::new(),
                 inflight: AtomicU64::new(0),
                 restarts: AtomicU64::new(0),
-                failed: Kinds::default(),
-                operations: Kinds::default(),
-                collections: Kinds::default(),
+                failed: ByErrorType::default(),
+                operations: ByErrorType::default(),
+                collections: ByErrorType::default(),
                 bounds: Bounds::http_seconds(),
                 queue: OnceLock::new(),
             }),
@@ -376,7 +376,7 @@ impl Ledger {
 
     /// Records that there is a persistent queue, and whether it can be used.
     pub(super) fn set_queue_usable(&self, is_usable: bool) {
-        let queue = self.inner.queue.get_or_init(QueueState::default);
+        let queue = self.inner.queue.get_or_init(QueueMetrics::default);
         queue.is_usable.store(is_usable, Ordering::Relaxed);
     }
 
@@ -388,7 +388,7 @@ impl Ledger {
 
     /// Counts a failed operation on the persistent queue.
     pub(super) fn queue_failed(&self, operation: QueueOperation, error_type: &'static str) {
-        let queue = self.inner.queue.get_or_init(QueueState::default);
+        let queue = self.inner.queue.get_or_init(QueueMetrics::default);
         let kind = Some(error_type.into());
         queue.failures[operation as usize].change(&kind, |count| grow(count, 1));
     }
@@ -544,14 +544,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_reason_stands_at_its_place() {
+    fn every_reason_is_at_its_index() {
         for (place, reason) in Reason::ALL.into_iter().enumerate() {
             assert_eq!(reason as usize, place);
         }
     }
 
     #[test]
-    fn what_leaves_the_queue_is_accounted_for() {
+    fn items_that_leave_the_queue_are_accounted_for() {
         let ledger = Ledger::new(Signal::Metrics, "otlp", &Target::default());
         ledger.produce(10);
         ledger.export(6);
@@ -564,7 +564,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_that_a_persistent_queue_kept_may_be_anything() {
+    fn stored_totals_may_have_any_value() {
         for kept in [0, 1, u64::MAX - 1, u64::MAX] {
             for pending in [0, 1, u64::MAX] {
                 let totals = Totals {
@@ -590,7 +590,7 @@ mod tests {
     }
 
     #[test]
-    fn restored_sums_agree_whatever_was_kept() {
+    fn restored_totals_balance_whatever_was_stored() {
         for (produced, corrupt) in [(10, 0), (15, 5), (3, 0)] {
             let mut kept = Totals {
                 produced,

@@ -1,6 +1,6 @@
 //! The metrics of ledgers.
 //!
-//! The `otel.sdk.*` metrics follow OpenTelemetry's conventions. The `barograph.push.*` metrics show
+//! The `otel.sdk.*` metrics follow OpenTelemetry's conventions. The `barograph.export.*` metrics show
 //! the account itself, so that it can be checked in a scrape: produced = exported + queued + dropped.
 //!
 //! Source: OpenTelemetry semantic conventions 1.44, "SDK metrics" (development).
@@ -13,7 +13,7 @@ use barograph_model::descriptor::{Descriptor, Kind};
 use barograph_model::label::PackedLabels;
 use barograph_model::snapshot::{FamilyView, HistogramValue, Point, Source, Value};
 
-use super::kinds::{Durations, ErrorType, Kinds};
+use super::by_error_type::{ByErrorType, Durations, ErrorType};
 use super::{Account, Ledger, QueueOperation, Reason, Totals};
 use barograph_encode::otlp::Signal;
 
@@ -35,31 +35,31 @@ impl LedgerSource {
     fn account(&self, families: &mut Vec<Family>) {
         let family = |name, kind, help| Family::new(name, "{item}", kind, help);
         let mut produced = family(
-            "barograph.push.produced",
+            "barograph.export.produced",
             Kind::Counter,
-            "Data points, spans and log records that were made to be pushed. With a persistent queue it \
-             goes on over a restart; after a kill it goes on without what was in memory only.",
+            "Data points, spans and log records produced for export. With a persistent queue the count \
+             continues after a restart; after a kill, without those that were only in memory.",
         );
         let mut exported = family(
-            "barograph.push.exported",
+            "barograph.export.exported",
             Kind::Counter,
-            "Of those, what a receiver has taken.",
+            "Items that a receiver accepted.",
         );
         let mut queued = family(
-            "barograph.push.queued",
+            "barograph.export.queued",
             Kind::UpDownCounter,
-            "Of those, what waits, in a queue, in memory or in the persistent queue.",
+            "Items that wait in a queue, in memory or in the persistent queue.",
         );
         let mut dropped = family(
-            "barograph.push.dropped",
+            "barograph.export.dropped",
             Kind::Counter,
-            "Of those, what will not be delivered, by reason.",
+            "Items that will not be delivered, by reason.",
         );
         let mut restarts = Family::new(
-            "barograph.push.restarts",
+            "barograph.export.restarts",
             "{restart}",
             Kind::Counter,
-            "How often a pipeline panicked and was begun again.",
+            "Restarts of a pipeline after a panic.",
         );
         for ledger in &*self.ledgers {
             let labels = [
@@ -90,14 +90,14 @@ impl LedgerSource {
 
     fn persistent_queues(&self, families: &mut Vec<Family>) {
         let mut usable = Family::new(
-            "barograph.push.persistent_queue.usable",
+            "barograph.export.persistent_queue.usable",
             "",
             Kind::Gauge,
-            "1 where the persistent queue can be used, 0 where requests wait in memory only: it cannot be \
-             opened, read or written, or its directory was removed and cannot be made again.",
+            "1 if the persistent queue can be used; 0 if requests wait in memory only, because it cannot be \
+             opened, read or written, or its directory was removed and cannot be created again.",
         );
         let mut failures = Family::new(
-            "barograph.push.persistent_queue.failures",
+            "barograph.export.persistent_queue.failures",
             "{failure}",
             Kind::Counter,
             "Failed attempts to open, read or write the persistent queue.",
@@ -134,13 +134,13 @@ impl LedgerSource {
             names[0],
             unit,
             Kind::Counter,
-            "Items whose export has finished; with error.type those that did not arrive.",
+            "Items whose export has ended; with error.type, those whose export failed.",
         );
         let mut inflight = Family::new(
             names[1],
             unit,
             Kind::UpDownCounter,
-            "Items whose export is under way.",
+            "Items whose export is in progress.",
         );
         for ledger in self.of(signal) {
             let totals = ledger.snapshot();
@@ -176,7 +176,7 @@ impl LedgerSource {
         let mut processed = family(
             "processed",
             Kind::Counter,
-            "Items that were handed to the exporter; with error.type those that never were.",
+            "Items that were passed to the exporter; with error.type, those that were not.",
         );
         let component = match signal {
             Signal::Traces => "batching_span_processor",
@@ -212,13 +212,13 @@ impl LedgerSource {
             "otel.sdk.exporter.operation.duration",
             "s",
             Kind::Histogram,
-            "How long the export of a request took, all its tries together.",
+            "Duration of the export of a request, including all its attempts.",
         );
         let mut collections = Family::new(
             "otel.sdk.metric_reader.collection.duration",
             "s",
             Kind::Histogram,
-            "How long it took to collect and encode all metrics for a reader.",
+            "Duration of collecting and encoding all metrics for a reader.",
         );
         for ledger in &*self.ledgers {
             let inner = &ledger.inner;
@@ -349,7 +349,7 @@ impl Family {
 
     fn durations(
         &mut self,
-        kinds: &Kinds<Durations>,
+        kinds: &ByErrorType<Durations>,
         ledger: &Ledger,
         labels: impl Fn(&ErrorType) -> Vec<(&'static str, String)>,
     ) {

@@ -1,6 +1,6 @@
 //! A persistent queue: requests that could not be delivered are kept on disk and survive the process.
 //!
-//! # What is kept, and what can be lost
+//! # What is stored, and what can be lost
 //!
 //! A request that [`append`](PersistentQueue::append) accepted is in a file when it returns: it is
 //! written with one call, so that kill -9 loses only what was not yet written. A power cut loses what
@@ -15,7 +15,7 @@
 //! whenever the process is killed, the totals agree with what is read again. They are written after
 //! each request that goes to the disk or leaves it, and at the end of each export cycle. After a kill
 //! the next process continues from there: what was only in memory is lost and in none of the totals,
-//! and neither is what was exported since the last write. So `barograph.push.produced` may begin lower
+//! and neither is what was exported since the last write. So `barograph.export.produced` may begin lower
 //! than it was seen last.
 //!
 //! # What a system error means
@@ -49,7 +49,7 @@
 //! # A replay can repeat points
 //!
 //! What was delivered after the last of those writes is delivered a second time by the next process,
-//! and so is a request that the receiver accepted without its answer arriving. Receivers treat points
+//! and so is a request that the receiver accepted without its response arriving. Receivers treat points
 //! that come twice, or late, in different ways:
 //!
 //! * **Prometheus** (seen with 3.15) accepts a sample again that has the time and the value of the

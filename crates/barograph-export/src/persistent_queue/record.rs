@@ -326,7 +326,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_is_found() {
+    fn written_requests_are_found_at_the_next_start() {
         let segment = four();
         let (bodies, damages) = found(&segment);
         assert_eq!(bodies, BODIES);

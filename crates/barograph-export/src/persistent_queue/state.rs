@@ -218,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_that_nobody_ever_counted_are_not_taken() {
+    fn implausible_totals_are_rejected() {
         let read = |produced, exported| {
             let totals = Totals {
                 produced,

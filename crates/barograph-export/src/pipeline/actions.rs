@@ -99,7 +99,7 @@ pub(super) enum Operation {
 
 /// The settings of a pipeline, and the properties of its request source.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Settings {
+pub(super) struct PipelineSettings {
     /// The time between two export cycles.
     pub(super) interval: Duration,
     /// The time limit of an export cycle.

@@ -288,7 +288,7 @@ impl JobRunner {
                 }
                 let store = self.store.as_mut();
                 match store.map_or(Appended::Full, |store| store.append(&request)) {
-                    Appended::Kept => {
+                    Appended::Stored => {
                         self.held = self.held.saturating_add(request.items);
                         result.note(QueueOperation::Write, Ok(()));
                     }

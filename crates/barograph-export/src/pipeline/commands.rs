@@ -83,7 +83,7 @@ impl Commands {
         }
     }
 
-    /// Fails the accepted commands and the waiting flushes: their callers see that nobody answers.
+    /// Fails the accepted commands and the waiting flushes: their callers see that no result comes.
     pub(super) fn fail(&mut self) {
         self.accepted.clear();
         self.waiting

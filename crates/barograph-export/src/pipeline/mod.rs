@@ -173,7 +173,7 @@ impl Pipeline {
     /// queue in this directory. If it cannot be opened, requests that cannot be delivered wait in
     /// memory, as far as there is room, until it can: a read-only disk, or another process that uses
     /// the directory, does not prevent the start. The failure is reported, and counted in
-    /// `barograph.push.persistent_queue.failures`.
+    /// `barograph.export.persistent_queue.failures`.
     ///
     /// When a service is replaced by its next version, both use the same directory for a while. The
     /// new process takes it over within a minute after the old one has ended, with everything that

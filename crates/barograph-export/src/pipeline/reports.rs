@@ -67,7 +67,7 @@ impl Reports {
 
 /// The time for which the same event is not reported again.
 const REPEAT_AFTER: Duration = Duration::from_secs(3600);
-/// The number of events that are distinguished; a receiver's answers must not cause ever more log
+/// The number of events that are distinguished; a receiver's responses must not cause ever more log
 /// lines.
 const MOST: usize = 32;
 

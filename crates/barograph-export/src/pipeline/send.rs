@@ -114,7 +114,7 @@ impl Sender {
                 None => {
                     let waited = now().saturating_duration_since(began);
                     return Delivery::Undelivered {
-                        failure: no_answer(waited),
+                        failure: timed_out(waited),
                         is_proof: waited >= self.request_timeout,
                     };
                 }
@@ -153,10 +153,10 @@ async fn attempt(transport: &mut dyn Transport, request: &Request) -> Option<Out
     catch_panic(made.ok()?).await.ok()
 }
 
-fn no_answer(waited: Duration) -> Retryable {
+fn timed_out(waited: Duration) -> Retryable {
     Retryable {
         error_type: "timeout".into(),
-        message: format!("no answer within {} ms", waited.as_millis()),
+        message: format!("no response within {} ms", waited.as_millis()),
         retry_after: None,
         may_have_arrived: true,
     }

@@ -49,7 +49,7 @@ pub(crate) trait Store: Send {
 /// The result of appending a request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Appended {
-    Kept,
+    Stored,
     /// There is no room for it.
     Full,
     /// It could not be written at present.
@@ -168,7 +168,7 @@ impl Store for Persistent {
             .as_mut()
             .map(|queue| queue.append(request))
         {
-            Ok(Ok(())) => Appended::Kept,
+            Ok(Ok(())) => Appended::Stored,
             Ok(Err(AppendError::Full { .. } | AppendError::TooLarge { .. })) => Appended::Full,
             Ok(Err(AppendError::Unusable { source })) => {
                 Appended::Failed(failed(QueueOperation::Write, &source))

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use tokio::sync::{Mutex, mpsc};
 
-use super::actions::{Effect, Event, Observation, Operation, Settings};
+use super::actions::{Effect, Event, Observation, Operation, PipelineSettings};
 use super::blocking::BlockingWorker;
 use super::breaker::Breaker;
 use super::catch_panic::{Panicked, catch_panic};
@@ -96,7 +96,7 @@ impl Runner {
             .request_timeout
             .min(queue.send_time(schedule.timeout));
         let breaker = Breaker::new(&retry, schedule.interval);
-        let settings = Settings {
+        let settings = PipelineSettings {
             interval: schedule.interval,
             timeout: schedule.timeout,
             batch: source.batch(),

@@ -386,7 +386,7 @@ async fn whatever_is_damaged_all_of_it_is_accounted_for() {
         let directory = Directory { at, old_state };
         damage(&directory);
         let next = Harness::new(Values::Events, |_| Behavior::Accept);
-        next.state().begun = 1000;
+        next.state().cycles = 1000;
         let pipeline = next
             .pipeline()
             .with_persistent_queue_in(directory.at.path(), config());

@@ -293,5 +293,8 @@ async fn a_cycle_past_its_time_limit_is_given_up_and_reported() {
     sleep(3 * MINUTE).await;
     let totals = harness.totals();
     assert!(totals.exported > 100 && totals.exported < 900, "{totals:?}");
-    assert!(matches!(&harness.events()[..], [Event::Slow { .. }]));
+    assert!(matches!(
+        &harness.events()[..],
+        [Event::ExportTimedOut { .. }]
+    ));
 }

@@ -60,7 +60,7 @@ pub(super) struct State {
     /// The sum of what was recorded so far; each cycle records `step` more.
     pub(super) recorded: u64,
     pub(super) step: u64,
-    pub(super) begun: u64,
+    pub(super) cycles: u64,
     /// The number of requests in each cycle, with `items` items each.
     pub(super) requests: u64,
     pub(super) items: u64,
@@ -87,7 +87,7 @@ impl Harness {
             reports: Vec::new(),
             recorded: 0,
             step: 1,
-            begun: 0,
+            cycles: 0,
             requests: 1,
             items: 10,
             on_begin: None,
@@ -107,7 +107,7 @@ impl Harness {
         let source = TestSource {
             harness: self.clone(),
             baseline: 0,
-            made: Vec::new(),
+            built: Vec::new(),
             open: None,
         };
         self.pipeline_of(source)
@@ -187,7 +187,7 @@ fn target() -> Target {
 struct TestSource {
     harness: Harness,
     baseline: u64,
-    made: Vec<(Request, u64)>,
+    built: Vec<(Request, u64)>,
     /// The end of the range of the request that is not settled.
     open: Option<u64>,
 }
@@ -213,13 +213,13 @@ impl RequestSource for TestSource {
         }
         let mut state = self.harness.state();
         state.recorded += state.step;
-        state.begun += 1;
-        let (cycle, to) = (state.begun, state.recorded);
+        state.cycles += 1;
+        let (cycle, to) = (state.cycles, state.recorded);
         let from = match self.harness.values {
             Values::Cumulative => 0,
             _ => self.baseline,
         };
-        self.made.clear();
+        self.built.clear();
         for part in (0..state.requests).rev() {
             let body = format!("{cycle}:{part}:{from}:{to}");
             let request = Request {
@@ -228,7 +228,7 @@ impl RequestSource for TestSource {
                 body: Bytes::from(body),
                 items: state.items,
             };
-            self.made.push((request, to));
+            self.built.push((request, to));
         }
     }
 
@@ -237,7 +237,7 @@ impl RequestSource for TestSource {
             self.open, None,
             "a request is built before the last one is acknowledged"
         );
-        let (request, to) = self.made.pop()?;
+        let (request, to) = self.built.pop()?;
         self.open = Some(to);
         Some(request)
     }
@@ -263,7 +263,7 @@ impl RequestSource for TestSource {
 /// A persistent queue in memory.
 #[derive(Clone, Default)]
 pub(super) struct MemoryQueue {
-    kept: Arc<Mutex<MemoryState>>,
+    state: Arc<Mutex<MemoryState>>,
     /// The reason why it could not be opened so far.
     closed: Option<StoreError>,
 }
@@ -298,7 +298,7 @@ impl MemoryState {
 
 impl MemoryQueue {
     pub(super) fn lock(&self) -> MutexGuard<'_, MemoryState> {
-        self.kept.lock().unwrap()
+        self.state.lock().unwrap()
     }
 
     /// Returns the same queue as another process sees it while the first one holds it.
@@ -313,12 +313,12 @@ impl MemoryQueue {
     /// not be written: requests may have been removed since.
     #[track_caller]
     pub(super) fn check(&self) {
-        let kept = self.lock();
-        if kept.has_old_totals {
+        let memory = self.lock();
+        if memory.has_old_totals {
             return;
         }
-        let pending: u64 = kept.requests.iter().map(|request| request.items).sum();
-        assert_eq!(kept.totals.produced, kept.totals.settled() + pending);
+        let pending: u64 = memory.requests.iter().map(|request| request.items).sum();
+        assert_eq!(memory.totals.produced, memory.totals.settled() + pending);
     }
 }
 
@@ -338,34 +338,34 @@ impl Store for MemoryQueue {
     }
 
     fn append(&mut self, request: &Request) -> Appended {
-        let mut kept = self.lock();
-        if let Err(error) = kept.result(QueueOperation::Write) {
+        let mut memory = self.lock();
+        if let Err(error) = memory.result(QueueOperation::Write) {
             return Appended::Failed(error);
         }
-        if kept.room > 0 && kept.requests.len() >= kept.room {
+        if memory.room > 0 && memory.requests.len() >= memory.room {
             return Appended::Full;
         }
-        kept.requests.push_back(request.clone());
-        kept.items += request.items;
-        Appended::Kept
+        memory.requests.push_back(request.clone());
+        memory.items += request.items;
+        Appended::Stored
     }
 
     fn oldest(&mut self) -> Result<Option<Request>, StoreError> {
-        let kept = self.lock();
-        kept.result(QueueOperation::Read)?;
-        Ok(kept.requests.front().cloned())
+        let memory = self.lock();
+        memory.result(QueueOperation::Read)?;
+        Ok(memory.requests.front().cloned())
     }
 
     fn remove_oldest(&mut self) {
-        let mut kept = self.lock();
-        let removed = kept.requests.pop_front();
-        kept.items -= removed.map_or(0, |request| request.items);
+        let mut memory = self.lock();
+        let removed = memory.requests.pop_front();
+        memory.items -= removed.map_or(0, |request| request.items);
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {
-        let mut kept = self.lock();
-        kept.synced += 1;
-        kept.result(QueueOperation::Write)
+        let mut memory = self.lock();
+        memory.synced += 1;
+        memory.result(QueueOperation::Write)
     }
 
     fn pending_items(&self) -> u64 {
@@ -388,11 +388,11 @@ impl Store for MemoryQueue {
     }
 
     fn set_totals(&mut self, totals: &Totals) -> Result<(), StoreError> {
-        let mut kept = self.lock();
-        let result = kept.result(QueueOperation::Write);
-        kept.has_old_totals = result.is_err();
+        let mut memory = self.lock();
+        let result = memory.result(QueueOperation::Write);
+        memory.has_old_totals = result.is_err();
         if result.is_ok() {
-            kept.totals = *totals;
+            memory.totals = *totals;
         }
         result
     }
@@ -409,7 +409,7 @@ struct PanicOnDrop;
 
 impl Drop for PanicOnDrop {
     fn drop(&mut self) {
-        panic!("a try that panics when it is given up");
+        panic!("an attempt that panics when it is dropped");
     }
 }
 

@@ -47,7 +47,7 @@ async fn an_outage_is_replayed_after_a_restart_and_all_of_it_is_accounted_for() 
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_gives_way_to_newer_requests_is_dropped_for_that_reason() {
+async fn requests_that_give_way_to_newer_ones_are_dropped_as_persistent_queue_full() {
     let directory = tempfile::tempdir().unwrap();
     let small = PersistentQueueConfig::new().with_max_bytes(16 << 10);
     let queue = PersistentQueue::open(directory.path(), small).unwrap();
@@ -70,7 +70,7 @@ async fn what_gives_way_to_newer_requests_is_dropped_for_that_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_read_back_is_dropped_for_that_reason() {
+async fn items_that_cannot_be_read_back_are_dropped_as_corrupt() {
     let directory = tempfile::tempdir().unwrap();
     let queue = PersistentQueue::open(directory.path(), PersistentQueueConfig::new()).unwrap();
     let harness = Harness::new(Values::Delta, |_| Behavior::Retryable(None));
@@ -104,7 +104,7 @@ async fn what_cannot_be_read_back_is_dropped_for_that_reason() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_opened_now_is_no_damage_and_is_sent_later() {
+async fn a_file_that_cannot_be_opened_now_is_not_damaged_and_is_sent_later() {
     for operation in [FileOperation::Open, FileOperation::Read] {
         let directory = tempfile::tempdir().unwrap();
         let small = PersistentQueueConfig::new().with_max_bytes(32 << 10);
@@ -120,7 +120,7 @@ async fn what_cannot_be_opened_now_is_no_damage_and_is_sent_later() {
         assert!(before.produced > 1500, "{before:?}");
 
         let next = Harness::new(Values::Events, |_| Behavior::Accept);
-        next.state().begun = 1000;
+        next.state().cycles = 1000;
         let pipeline = next
             .pipeline()
             .with_persistent_queue_in(directory.path(), small);
@@ -225,7 +225,7 @@ async fn a_kill_takes_out_of_the_sums_what_was_in_memory_and_nothing_else() {
         in_memory += gone;
 
         let next = Harness::new(Values::Events, |_| Behavior::Accept);
-        next.state().begun = 1000;
+        next.state().cycles = 1000;
         let (handle, driver) = next.run(next.pipeline().with_persistent_queue(queue));
         sleep(3 * MINUTE).await;
         assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
@@ -298,7 +298,7 @@ fn ended(harness: &Harness) -> (Totals, u64, u64) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_queue_whose_files_are_removed_goes_on_and_counts_what_was_in_them() {
+async fn a_queue_whose_files_are_removed_continues_and_counts_the_lost_items() {
     for (name, removal) in REMOVALS {
         let outside = tempfile::tempdir().unwrap();
         let at = outside.path().join("queue");
@@ -337,7 +337,7 @@ async fn a_queue_whose_files_are_removed_goes_on_and_counts_what_was_in_them() {
 
         // Everything that is left is at its path, and is delivered by the next process.
         let next = Harness::new(Values::Events, |_| Behavior::Accept);
-        next.state().begun = 1000;
+        next.state().cycles = 1000;
         let queue = PersistentQueue::open(&at, PersistentQueueConfig::new()).unwrap();
         assert_eq!(
             (queue.pending_items(), queue.totals()),

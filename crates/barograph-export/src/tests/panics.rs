@@ -18,7 +18,7 @@ const ALL: [Values; 3] = [Values::Cumulative, Values::Delta, Values::Events];
 fn shown(harness: &Harness) -> u64 {
     let mut shown = None;
     for family in LedgerSource::new([harness.ledger.clone()]).collect() {
-        if &*family.descriptor().name == "barograph.push.restarts" {
+        if &*family.descriptor().name == "barograph.export.restarts" {
             family.read(0, &mut |point| match point.value {
                 Value::U64(count) => shown = Some(count),
                 _ => panic!("it is a count"),
@@ -29,7 +29,7 @@ fn shown(harness: &Harness) -> u64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pipeline_that_panics_is_begun_again_and_its_account_adds_up() {
+async fn a_pipeline_that_panics_is_restarted_and_its_account_balances() {
     for values in ALL {
         for has_persistent_queue in [false, true] {
             let harness = Harness::new(values, |nth| match nth % 5 {
@@ -69,7 +69,7 @@ async fn a_pipeline_that_panics_is_begun_again_and_its_account_adds_up() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_pipeline_that_always_panics_is_begun_again_at_growing_distances() {
+async fn a_pipeline_that_always_panics_is_restarted_at_growing_intervals() {
     for values in ALL {
         let harness = Harness::new(values, |_| Behavior::PanicOnDrop);
         let (handle, task) = harness.start();
@@ -91,7 +91,7 @@ async fn a_pipeline_that_always_panics_is_begun_again_at_growing_distances() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn who_hears_reports_may_panic() {
+async fn a_report_hook_may_panic() {
     let harness = Harness::new(Values::Delta, |nth| match nth {
         0 => Behavior::Permanent("400"),
         _ => Behavior::Accept,
@@ -114,7 +114,7 @@ async fn who_hears_reports_may_panic() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_driver_whose_future_was_dropped_goes_on_where_it_was() {
+async fn a_driver_whose_future_was_dropped_continues_where_it_was() {
     for values in ALL {
         let harness = Harness::new(values, |nth| match nth {
             3 => Behavior::Hang,

@@ -101,7 +101,7 @@ async fn undelivered_requests_are_persisted_at_shutdown_and_sent_after_the_next_
         memory.check();
         // The next process starts.
         let next = Harness::new(Values::Delta, |_| Behavior::Accept);
-        next.state().begun = 1000;
+        next.state().cycles = 1000;
         let kept = memory.lock().totals;
         next.ledger.restore(&kept, totals.produced);
         let (next_handle, next_task) =
@@ -128,7 +128,7 @@ async fn a_full_persistent_queue_drops_and_counts_what_does_not_fit() {
     assert_eq!(memory.lock().requests.len(), 5);
     // Nothing is collected for a full persistent queue, except for one request that shows that it is
     // full.
-    assert!(harness.state().begun < 10, "{}", harness.state().begun);
+    assert!(harness.state().cycles < 10, "{}", harness.state().cycles);
     assert!(harness.dropped(Reason::PersistentQueueFull) > 0);
     harness.totals();
     harness.state().script = Box::new(|_| Behavior::Accept);

@@ -188,9 +188,9 @@ async fn shutdown_sends_all_that_waits() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_left_in_the_queue_at_the_end_is_accounted_for() {
+async fn records_left_in_the_queue_at_shutdown_are_accounted_for() {
     for (behavior, expected) in [
-        (Behavior::Hang, "no answer"),
+        (Behavior::Hang, "no response"),
         (Behavior::Retryable(None), "busy"),
     ] {
         let harness = harness(move |_| behavior.clone());
@@ -208,7 +208,7 @@ async fn what_is_left_in_the_queue_at_the_end_is_accounted_for() {
         assert_eq!(harness.dropped(Reason::Shutdown), 95);
         assert_eq!(queue.len(), 0, "the queue is closed and empty");
         let events = harness.events();
-        let Some(Event::Left { items: 95, message }) = events.last() else {
+        let Some(Event::LostAtShutdown { items: 95, message }) = events.last() else {
             panic!("{events:?}")
         };
         assert!(message.contains(expected), "{message}");

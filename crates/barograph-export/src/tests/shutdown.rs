@@ -35,7 +35,7 @@ async fn without_a_handle_the_driver_ends_in_order() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_receiver_that_hangs_holds_nobody_up() {
+async fn a_receiver_that_hangs_does_not_block_callers() {
     for values in [Values::Cumulative, Values::Delta, Values::Events] {
         let harness = Harness::new(values, |_| Behavior::Hang);
         let (handle, task) = harness.start();
@@ -56,7 +56,10 @@ async fn a_receiver_that_hangs_holds_nobody_up() {
         assert_eq!(harness.ledger.queued(), 0);
         assert!(harness.dropped(Reason::Shutdown) > 0);
         assert_eq!(totals.exported, 0);
-        assert!(matches!(harness.events().last(), Some(Event::Left { .. })));
+        assert!(matches!(
+            harness.events().last(),
+            Some(Event::LostAtShutdown { .. })
+        ));
     }
 }
 
@@ -138,7 +141,7 @@ fn on_a_thread(harness: &Harness, pipeline: Pipeline) -> (Handle, mpsc::Receiver
 }
 
 #[test]
-fn a_callback_that_hangs_holds_nobody_up() {
+fn a_callback_that_hangs_does_not_block_callers() {
     let harness = Harness::new(Values::Cumulative, |_| Behavior::Accept);
     let (release, hang) = mpsc::channel::<()>();
     harness.state().on_begin = Some(Box::new(move || {
@@ -150,7 +153,7 @@ fn a_callback_that_hangs_holds_nobody_up() {
     assert!(handle.flush(500 * MILLI).is_err());
     assert!(handle.flush(500 * MILLI).is_err());
     assert!(
-        matches!(&harness.events()[..], [Event::Stuck { .. }]),
+        matches!(&harness.events()[..], [Event::CollectionTimedOut { .. }]),
         "{:?}",
         harness.events()
     );
@@ -175,7 +178,7 @@ fn a_callback_that_hangs_for_a_while_costs_what_it_made_nothing() {
     assert_eq!(handle.flush(10 * SECOND), Ok(()));
     // The report contains the time limit of the flush, not that of a scheduled cycle.
     let reported = harness.events().into_iter().find_map(|event| match event {
-        Event::Slow { limit } => Some(limit),
+        Event::ExportTimedOut { limit } => Some(limit),
         _ => None,
     });
     assert!(
@@ -208,7 +211,7 @@ fn flush_and_shutdown_work_from_any_thread() {
 
 /// A driver that hangs, here in a hook, which belongs to the service.
 #[test]
-fn a_hook_that_hangs_holds_nobody_up() {
+fn a_hook_that_hangs_does_not_block_callers() {
     let harness = Harness::new(Values::Cumulative, |_| Behavior::Permanent("400"));
     let (driver, handle) = Driver::new([harness.pipeline()]);
     let (release, hang) = mpsc::channel::<()>();
@@ -299,7 +302,7 @@ fn the_driver_of_the_process_before_a_fork_is_not_waited_for() {
 }
 
 #[test]
-fn a_driver_that_is_never_run_holds_nobody_up() {
+fn a_driver_that_is_never_run_does_not_block_callers() {
     let harness = Harness::new(Values::Cumulative, |_| Behavior::Accept);
     let (driver, handle) = Driver::new([harness.pipeline()]);
     let limit = 50 * MILLI;

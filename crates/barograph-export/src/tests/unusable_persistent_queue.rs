@@ -29,7 +29,7 @@ const FAILED: &str = "PersistentQueueFailed";
 const USABLE: &str = "PersistentQueueUsable";
 
 #[tokio::test(start_paused = true)]
-async fn what_cannot_be_read_now_is_sent_when_it_can_be_read() {
+async fn requests_that_cannot_be_read_now_are_sent_when_they_can_be() {
     for values in [Values::Cumulative, Values::Delta, Values::Events] {
         let harness = Harness::new(values, |_| Behavior::Retryable(None));
         let memory = MemoryQueue::default();
@@ -65,7 +65,7 @@ fn cycle(text: &str) -> u64 {
 }
 
 #[tokio::test(start_paused = true)]
-async fn what_is_new_goes_past_a_queue_that_stays_unreadable() {
+async fn new_requests_overtake_a_queue_that_stays_unreadable() {
     let harness = Harness::new(Values::Events, |_| Behavior::Retryable(None));
     let memory = MemoryQueue::default();
     let pipeline = harness.pipeline().with_store(Box::new(memory.clone()));

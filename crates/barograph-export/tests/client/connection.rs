@@ -7,11 +7,11 @@ use barograph_export::client::Protocol;
 
 use crate::grpc_server::{GrpcServer, Reply};
 use crate::runner::{Runner, config_for, grpc, http, request};
-use crate::server::{Next, Server, answer, ok, says};
+use crate::server::{Next, Server, answer, ok, responds};
 
 #[test]
-fn a_connection_is_kept() {
-    let server = Server::start(says(ok()));
+fn a_connection_is_reused() {
+    let server = Server::start(responds(ok()));
     let mut runner = Runner::http(server.port);
     for _ in 0..5 {
         runner.delivered(&request(10_000));
@@ -27,8 +27,8 @@ fn a_connection_is_kept() {
 }
 
 #[test]
-fn a_connection_is_not_kept_for_ever() {
-    let server = Server::start(says(ok()));
+fn a_connection_is_not_reused_forever() {
+    let server = Server::start(responds(ok()));
     let mut runner = Runner::new(http(server.port).with_max_age(Duration::ZERO));
     for _ in 0..3 {
         runner.delivered(&request(10));
@@ -67,7 +67,7 @@ fn a_server_may_close_after_each_answer() {
 
 #[test]
 fn a_server_may_come_back() {
-    let server = Server::start(says(ok()));
+    let server = Server::start(responds(ok()));
     let port = server.port;
     let mut runner = Runner::http(port);
     runner.delivered(&request(10));
@@ -76,7 +76,7 @@ fn a_server_may_come_back() {
     let server = Server::start_on(
         TcpListener::bind(("127.0.0.1", port)).unwrap(),
         None,
-        says(ok()),
+        responds(ok()),
     );
     runner.idle(Duration::from_millis(20));
     runner.delivered(&request(10));
@@ -98,7 +98,7 @@ fn a_server_may_come_back() {
     let server = Server::start_on(
         TcpListener::bind(("127.0.0.1", port)).unwrap(),
         None,
-        says(ok()),
+        responds(ok()),
     );
     runner.delivered(&request(10));
     assert_eq!(server.received().len(), 1);
@@ -125,7 +125,7 @@ fn a_grpc_server_may_come_back() {
 #[test]
 fn every_address_of_a_name_is_tried() {
     // The name may have an IPv6 address on which no server listens.
-    let server = Server::start(says(ok()));
+    let server = Server::start(responds(ok()));
     let url = format!("http://localhost:{}", server.port);
     let mut runner = Runner::new(config_for(Protocol::HttpProtobuf, url));
     runner.delivered(&request(10));

@@ -9,7 +9,7 @@ use barograph_export::client::Protocol;
 
 use crate::http::gzipped;
 use crate::runner::{Runner, config_for, grpc, http, request};
-use crate::server::{Next, Server, answer, ok, read, says};
+use crate::server::{Next, Server, answer, ok, read, responds};
 
 /// Long enough for anything on the loopback; the exact time is not checked.
 const SHORT: Duration = Duration::from_millis(300);
@@ -21,7 +21,7 @@ fn a_server_that_hangs_costs_its_connection_only() {
         calls += 1;
         match calls {
             1 => Next::Hang,
-            _ => says(ok())(request, stream),
+            _ => responds(ok())(request, stream),
         }
     });
     let mut runner = Runner::http(server.port);
@@ -100,7 +100,7 @@ fn an_answer_that_breaks_off_is_none() {
 }
 
 #[test]
-fn garbage_is_no_answer() {
+fn garbage_is_not_a_response() {
     for garbage in [
         &b"SSH-2.0-OpenSSH_9.2p1\r\n"[..],
         &[0; 64],
@@ -170,7 +170,7 @@ fn an_answer_is_read_up_to_a_limit() {
         &[("content-type", "text/plain")],
         &vec![b'x'; 4 << 20],
     );
-    let server = Server::start(says(most));
+    let server = Server::start(responds(most));
     assert!(Runner::http(server.port).delivered(&request(10)).is_some());
 
     let reported = answer("200 OK", &[], &vec![b'x'; (4 << 20) + 1]);
@@ -184,7 +184,7 @@ fn an_answer_is_read_up_to_a_limit() {
         };
         drone().map_or(Next::Close, |()| Next::Keep)
     };
-    for server in [Server::start(says(reported)), Server::start(endless)] {
+    for server in [Server::start(responds(reported)), Server::start(endless)] {
         let mut runner = Runner::http(server.port);
         for accepted in 1..=2 {
             assert_eq!(
@@ -198,11 +198,15 @@ fn an_answer_is_read_up_to_a_limit() {
 }
 
 #[test]
-fn a_bomb_is_refused() {
+fn a_decompression_bomb_is_rejected() {
     let bomb = gzipped(&vec![0; 16 << 20]);
     assert!(bomb.len() < 200_000);
     for status in ["200 OK", "400 Bad Request", "503 Service Unavailable"] {
-        let server = Server::start(says(answer(status, &[("content-encoding", "gzip")], &bomb)));
+        let server = Server::start(responds(answer(
+            status,
+            &[("content-encoding", "gzip")],
+            &bomb,
+        )));
         let permanent = Runner::http(server.port).refused(&request(10));
         assert_eq!(permanent.error_type, "response_too_large");
     }
@@ -210,7 +214,7 @@ fn a_bomb_is_refused() {
 
 #[test]
 fn an_answer_before_the_request_is_out_ends_the_connection() {
-    let taken = Server::start(says(ok()));
+    let taken = Server::start(responds(ok()));
     let port = taken.port;
     let server = Server::raw(move |mut stream| {
         let mut first = [0; 1_000];

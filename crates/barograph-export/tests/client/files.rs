@@ -109,8 +109,8 @@ fn a_path_that_leads_to_no_token_is_an_error_at_once() {
 }
 
 #[test]
-fn what_stands_in_for_the_systems_roots_is_looked_at_before_it_is_read() {
-    let test = "files::what_stands_in_for_the_systems_roots_is_looked_at_before_it_is_read";
+fn files_in_place_of_the_system_roots_are_checked_before_they_are_read() {
+    let test = "files::files_in_place_of_the_system_roots_are_checked_before_they_are_read";
     const CHILD: &str = "PUSH_CLIENT_ROOTS";
     if std::env::var_os(CHILD).is_some() {
         match client(https()) {

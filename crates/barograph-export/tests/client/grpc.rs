@@ -248,7 +248,7 @@ fn a_failure_may_be_in_the_headers_alone() {
 }
 
 #[test]
-fn what_is_no_grpc_server_is_judged_by_its_status() {
+fn a_server_without_grpc_is_judged_by_its_http_status() {
     let plain = |status: StatusCode| Reply {
         status,
         headers: vec![("content-type", "text/html".to_owned())],

@@ -7,11 +7,11 @@ use barograph_export::client::{ClientConfig, Compression, Endpoint, Protocol};
 use barograph_export::{Outcome, PartialSuccess};
 
 use crate::runner::{Runner, http, json, json_request, request};
-use crate::server::{Server, answer, ok, says, says_in_turn};
+use crate::server::{Server, answer, ok, responds, responds_in_turn};
 
 #[test]
 fn a_request_arrives_as_it_was_written() {
-    let server = Server::start(says(ok()));
+    let server = Server::start(responds(ok()));
     let request = request(100_000);
     assert_eq!(Runner::http(server.port).delivered(&request), None);
     let received = &server.received()[0];
@@ -33,7 +33,7 @@ fn a_request_arrives_as_it_was_written() {
 
 #[test]
 fn json_is_named_so() {
-    let server = Server::start(says(answer("200 OK", &[], b"{}")));
+    let server = Server::start(responds(answer("200 OK", &[], b"{}")));
     let mut runner = Runner::new(json(server.port));
     assert_eq!(runner.delivered(&json_request()), None);
     assert_eq!(
@@ -48,7 +48,7 @@ fn json_is_named_so() {
 
 #[test]
 fn a_signals_own_endpoint_is_taken_as_it_is() {
-    let server = Server::start(says(ok()));
+    let server = Server::start(responds(ok()));
     let url = format!("http://127.0.0.1:{}/in/here?a=b", server.port);
     let endpoint = Endpoint::parse(Protocol::HttpProtobuf, &url).unwrap();
     Runner::new(ClientConfig::new(endpoint.clone())).delivered(&request(1));
@@ -68,7 +68,7 @@ fn a_signals_own_endpoint_is_taken_as_it_is() {
 
 #[test]
 fn requests_are_compressed() {
-    let server = Server::start(says(ok()));
+    let server = Server::start(responds(ok()));
     let request = request(100_000);
     Runner::new(http(server.port).with_compression(Compression::Gzip)).delivered(&request);
     let gzip = &server.received()[0];
@@ -109,7 +109,7 @@ fn four_statuses_are_repeated_and_no_other() {
         (599, false),
     ];
     let answers = statuses.map(|(status, _)| answer(&format!("{status} X"), &[], b"out of tea"));
-    let server = Server::start(says_in_turn(answers.to_vec()));
+    let server = Server::start(responds_in_turn(answers.to_vec()));
     let mut runner = Runner::http(server.port);
     for (status, is_repeated) in statuses {
         match runner.send(&request(10)) {
@@ -146,8 +146,8 @@ fn four_statuses_are_repeated_and_no_other() {
 }
 
 #[test]
-fn unavailable_first_and_then_taken() {
-    let server = Server::start(says_in_turn(vec![
+fn a_receiver_that_is_unavailable_first_is_delivered_to_later() {
+    let server = Server::start(responds_in_turn(vec![
         answer("503 Service Unavailable", &[], b""),
         ok(),
     ]));
@@ -162,7 +162,7 @@ fn retry_after_is_in_seconds_or_a_date() {
     let date = httpdate::fmt_http_date(SystemTime::now() + Duration::from_secs(3_600));
     let throttled = |value| answer("429 Too Many Requests", &[("Retry-After", value)], b"");
     let answers = [throttled("17"), throttled(&date), throttled("later")];
-    let server = Server::start(says_in_turn(answers.to_vec()));
+    let server = Server::start(responds_in_turn(answers.to_vec()));
     let mut runner = Runner::http(server.port);
     assert_eq!(
         runner.retryable(&request(1)).retry_after,
@@ -212,7 +212,7 @@ fn partial_success_is_read_in_both_encodings() {
             None,
         ),
     ] {
-        let server = Server::start(says(answer.clone()));
+        let server = Server::start(responds(answer.clone()));
         let got = Runner::http(server.port).delivered(&request(1));
         assert_eq!(got, expected, "{}", answer.escape_ascii());
     }
@@ -233,12 +233,12 @@ fn a_success_that_cannot_be_read_is_one_with_a_warning() {
         answer("200 OK", &[], b"Welcome"),
         answer("200 OK", &gzip, b"not gzip"),
     ] {
-        let server = Server::start(says(answer));
+        let server = Server::start(responds(answer));
         let partial = Runner::http(server.port).delivered(&request(1)).unwrap();
         assert_eq!(partial.rejected, 0);
         assert_eq!(
             partial.message,
-            "taken, but the answer is not what OTLP says"
+            "accepted, but the response is not valid OTLP"
         );
     }
 }
@@ -250,7 +250,7 @@ fn answers_may_be_compressed() {
         ("content-type", "application/x-protobuf"),
         ("content-encoding", "gzip"),
     ];
-    let server = Server::start(says(answer("200 OK", &headers, &body)));
+    let server = Server::start(responds(answer("200 OK", &headers, &body)));
     let partial = Runner::http(server.port).delivered(&request(1)).unwrap();
     assert_eq!((partial.rejected, &*partial.message), (3, "old"));
 }
@@ -278,7 +278,7 @@ fn the_message_of_a_failure_is_found_cut_and_escaped() {
             "400 Bad Request: xxx",
         ),
     ] {
-        let server = Server::start(says(answer));
+        let server = Server::start(responds(answer));
         let message = Runner::http(server.port).refused(&request(1)).message;
         assert!(
             message.starts_with(expected) && message.len() < 520,
@@ -293,7 +293,7 @@ fn the_message_of_a_failure_is_found_cut_and_escaped() {
 
 #[test]
 fn redirections_are_refused() {
-    let elsewhere = Server::start(says(ok()));
+    let elsewhere = Server::start(responds(ok()));
     let url = format!(
         "http://me:hunter2@127.0.0.1:{}/v1/metrics?key=hunter2",
         elsewhere.port
@@ -305,7 +305,7 @@ fn redirections_are_refused() {
         "307 Temporary",
         "308 Permanent",
     ] {
-        let server = Server::start(says(answer(status, &[("location", &url)], b"")));
+        let server = Server::start(responds(answer(status, &[("location", &url)], b"")));
         let permanent = Runner::http(server.port).refused(&request(1));
         assert_eq!(permanent.error_type, status[..3]);
         assert!(
@@ -326,7 +326,7 @@ fn redirections_are_refused() {
 
 #[test]
 fn a_request_that_is_too_large_is_not_sent() {
-    let server = Server::start(says(ok()));
+    let server = Server::start(responds(ok()));
     let config = http(server.port).with_compression(Compression::Gzip);
     let mut large = request(0);
     large.body = vec![0; (64 << 20) + 1].into();
@@ -344,7 +344,7 @@ fn a_request_that_is_too_large_is_not_sent() {
 #[cfg(feature = "zstd")]
 #[test]
 fn a_request_that_compression_makes_too_large_is_not_sent() {
-    let server = Server::start(says(ok()));
+    let server = Server::start(responds(ok()));
     let mut noisy = request(0);
     // Noise, which compression only makes longer.
     let mut state = 1_u64;

@@ -15,7 +15,7 @@ use barograph_export::{
 use crate::grpc::retry_info;
 use crate::grpc_server::{GrpcServer, Reply};
 use crate::runner::{LONG, grpc, http, request};
-use crate::server::{Server, answer, ok, says_in_turn};
+use crate::server::{Server, answer, ok, responds_in_turn};
 
 /// A source with one request per export cycle.
 struct DueOnce {
@@ -70,7 +70,7 @@ fn push(config: ClientConfig) -> (Ledger, Handle, std::thread::JoinHandle<()>) {
 
 /// Checks that the pipeline survives the requested pause, and delivers.
 #[track_caller]
-fn goes_on(config: ClientConfig, what: &str) {
+fn continues(config: ClientConfig, what: &str) {
     let (ledger, handle, thread) = push(config);
     let began = std::time::Instant::now();
     while ledger.snapshot().exported < 30 {
@@ -97,8 +97,8 @@ fn no_retry_after_ends_a_pipeline() {
             "\u{7f}",
         ] {
             let busy = answer(status, &[("retry-after", asked)], b"");
-            let server = Server::start(says_in_turn(vec![busy, ok()]));
-            goes_on(http(server.port), &format!("{status}, {asked}"));
+            let server = Server::start(responds_in_turn(vec![busy, ok()]));
+            continues(http(server.port), &format!("{status}, {asked}"));
         }
     }
 }
@@ -115,7 +115,7 @@ fn no_retry_info_ends_a_pipeline() {
                 let first = first.lock().unwrap().take();
                 first.unwrap_or_else(|| Reply::new(0, b""))
             });
-            goes_on(grpc(server.port), &format!("{code}, {seconds} s"));
+            continues(grpc(server.port), &format!("{code}, {seconds} s"));
         }
     }
 }

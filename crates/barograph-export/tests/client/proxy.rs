@@ -10,10 +10,18 @@ use barograph_export::client::{Protocol, Proxy, ProxyConfig, TlsConfig};
 use crate::certificates::Authority;
 use crate::grpc_server::{GrpcServer, Reply};
 use crate::runner::{Runner, config_for, request};
-use crate::server::{Received, Server, answer, ok, read, says};
+use crate::server::{Received, Server, answer, ok, read, responds};
 
-/// A proxy that opens tunnels to the loopback, whatever host is named.
-fn tunnels(seen: &Arc<Mutex<Vec<Received>>>) -> Server {
+/// The end of a tunnel that sends the first bytes through it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum First {
+    Client,
+    Server,
+}
+
+/// A proxy that opens tunnels to the loopback, whatever host is named. If the server sends first, its
+/// bytes follow the head of the proxy's response immediately.
+fn tunnels(seen: &Arc<Mutex<Vec<Received>>>, first: First) -> Server {
     let seen = seen.clone();
     Server::raw(move |mut stream| {
         let Some(request) = read(&mut stream) else {
@@ -23,9 +31,13 @@ fn tunnels(seen: &Arc<Mutex<Vec<Received>>>) -> Server {
         let authority = request.line.split(' ').nth(1).unwrap();
         let port: u16 = authority.rsplit_once(':').unwrap().1.parse().unwrap();
         let mut onwards = TcpStream::connect(("127.0.0.1", port)).unwrap();
-        stream
-            .write_all(b"HTTP/1.1 200 Connection established\r\nvia: test\r\n\r\n")
-            .unwrap();
+        let mut answer = b"HTTP/1.1 200 Connection established\r\nvia: test\r\n\r\n".to_vec();
+        if first == First::Server {
+            let mut bytes = [0; 1024];
+            let read = onwards.read(&mut bytes).unwrap();
+            answer.extend_from_slice(&bytes[..read]);
+        }
+        stream.write_all(&answer).unwrap();
         let (mut from, mut to) = (onwards.try_clone().unwrap(), stream.try_clone().unwrap());
         thread::spawn(move || std::io::copy(&mut from, &mut to));
         let _ = std::io::copy(&mut stream, &mut onwards);
@@ -45,8 +57,8 @@ const BASIC: &str = "Basic bWU6aHVuIHRlcjI=";
 #[test]
 fn tls_goes_through_a_tunnel() {
     let (authority, seen) = (Authority::new("a"), Arc::default());
-    let server = Server::start_tls(&authority.tls("http/1.1"), says(ok()));
-    let through = tunnels(&seen);
+    let server = Server::start_tls(&authority.tls("http/1.1"), responds(ok()));
+    let through = tunnels(&seen, First::Client);
     let url = format!("https://collector.test:{}", server.port);
     let config = config_for(Protocol::HttpProtobuf, url)
         .with_proxy(proxy(through.port))
@@ -67,10 +79,10 @@ fn tls_goes_through_a_tunnel() {
 }
 
 #[test]
-fn grpc_goes_through_a_tunnel() {
+fn grpc_goes_through_a_tunnel_in_which_the_server_sends_first() {
     let seen = Arc::default();
     let server = GrpcServer::start(|_| Reply::new(0, b""));
-    let through = tunnels(&seen);
+    let through = tunnels(&seen, First::Server);
     let url = format!("http://collector.test:{}", server.port);
     let config = config_for(Protocol::Grpc, url).with_proxy(proxy(through.port));
     Runner::new(config).delivered(&request(100_000));
@@ -84,7 +96,7 @@ fn grpc_goes_through_a_tunnel() {
 
 #[test]
 fn plain_http_is_given_to_the_proxy_with_its_whole_url() {
-    let through = Server::start(says(ok()));
+    let through = Server::start(responds(ok()));
     let config = config_for(Protocol::HttpProtobuf, "http://collector.test:4318/p?a=b");
     Runner::new(config.with_proxy(proxy(through.port))).delivered(&request(10));
     let received = &through.received()[0];
@@ -98,8 +110,8 @@ fn plain_http_is_given_to_the_proxy_with_its_whole_url() {
 
 #[test]
 fn the_loopback_and_exceptions_are_reached_directly() {
-    let server = Server::start(says(ok()));
-    let through = Server::start(says(ok()));
+    let server = Server::start(responds(ok()));
+    let through = Server::start(responds(ok()));
     for host in ["127.0.0.1", "localhost"] {
         let url = format!("http://{host}:{}", server.port);
         let config = config_for(Protocol::HttpProtobuf, url);
@@ -124,7 +136,7 @@ fn the_loopback_and_exceptions_are_reached_directly() {
 #[test]
 fn a_proxy_itself_may_speak_tls() {
     let authority = Authority::new("a");
-    let through = Server::start_tls(&authority.tls("http/1.1"), says(ok()));
+    let through = Server::start_tls(&authority.tls("http/1.1"), responds(ok()));
     let proxy = Proxy::parse(&format!("https://localhost:{}", through.port)).unwrap();
     let proxy = ProxyConfig::default().with_http(proxy);
     let config = config_for(Protocol::HttpProtobuf, "http://collector.test")
@@ -146,7 +158,7 @@ fn tls_goes_through_a_proxy_that_speaks_tls() {
         |_| Reply::new(0, b""),
     );
     // TLS to the proxy ends here; the contents are forwarded to the tunnel.
-    let through = tunnels(&seen);
+    let through = tunnels(&seen, First::Client);
     let front = tls_front(&authority, through.port);
     let proxy = Proxy::parse(&format!("https://localhost:{}", front.port)).unwrap();
     let proxy = ProxyConfig::default().with_https(proxy);

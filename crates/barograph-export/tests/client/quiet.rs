@@ -10,17 +10,17 @@ use tracing::{Event, Metadata, Subscriber};
 
 use crate::grpc_server::{End, GrpcServer, Reply};
 use crate::runner::{Runner, request};
-use crate::server::{Server, ok, says};
+use crate::server::{Server, ok, responds};
 
 /// A subscriber that counts the spans and events of one thread.
 #[derive(Clone, Default)]
-struct Heard {
+struct Counter {
     traced: Arc<AtomicUsize>,
     /// The number of those under suppression, which telemetry layers leave out.
     suppressed: Arc<AtomicUsize>,
 }
 
-impl Heard {
+impl Counter {
     fn add(&self) {
         let count = match suppression::is_suppressed() {
             true => &self.suppressed,
@@ -34,7 +34,7 @@ impl Heard {
     }
 }
 
-impl Subscriber for Heard {
+impl Subscriber for Counter {
     fn enabled(&self, _: &Metadata<'_>) -> bool {
         true
     }
@@ -59,13 +59,13 @@ impl Subscriber for Heard {
 
 #[test]
 fn sending_is_suppressed() {
-    let heard = Heard::default();
+    let counter = Counter::default();
     // The client runs on this thread only, the servers on others.
-    tracing::subscriber::with_default(heard.clone(), || {
-        tracing::trace!("that it hears");
-        assert_eq!(heard.traced(), 1);
+    tracing::subscriber::with_default(counter.clone(), || {
+        tracing::trace!("an event that is counted");
+        assert_eq!(counter.traced(), 1);
 
-        let server = Server::start(says(ok()));
+        let server = Server::start(responds(ok()));
         let mut runner = Runner::http(server.port);
         runner.delivered(&request(100_000));
 
@@ -92,8 +92,8 @@ fn sending_is_suppressed() {
             "connection_refused"
         );
         drop(runner);
-        assert_eq!(heard.traced(), 1);
+        assert_eq!(counter.traced(), 1);
         // HTTP/2 does emit events, so there was something to suppress.
-        assert!(heard.suppressed.load(Ordering::Relaxed) > 0);
+        assert!(counter.suppressed.load(Ordering::Relaxed) > 0);
     });
 }

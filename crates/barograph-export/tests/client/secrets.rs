@@ -10,11 +10,11 @@ use barograph_export::client::{
 use crate::certificates::put;
 use crate::grpc_server::{GrpcServer, Reply};
 use crate::runner::{Runner, config_for, grpc, headers, http, request};
-use crate::server::{Server, answer, ok, says};
+use crate::server::{Server, answer, ok, responds};
 
 #[test]
 fn headers_are_sent_by_both_protocols() {
-    let server = Server::start(says(ok()));
+    let server = Server::start(responds(ok()));
     let with = |config: ClientConfig| {
         config
             .with_headers(headers(&[("X-Tenant", "first"), ("x-tenant", "shop")]))
@@ -45,7 +45,7 @@ fn headers_are_sent_by_both_protocols() {
 
 #[test]
 fn userinfo_is_sent_as_a_header() {
-    let server = Server::start(says(ok()));
+    let server = Server::start(responds(ok()));
     let url = format!("http://me:hunter2@127.0.0.1:{}", server.port);
     Runner::new(config_for(Protocol::HttpProtobuf, url)).delivered(&request(1));
     let received = &server.received()[0];
@@ -64,7 +64,7 @@ fn a_token_is_read_again_when_it_has_changed() {
     let directory = tempfile::tempdir().unwrap();
     let token = put(directory.path(), "token", "first\n");
     let tenant = put(directory.path(), "tenant", "shop");
-    let server = Server::start(says(ok()));
+    let server = Server::start(responds(ok()));
     let headers = Headers::new().with_token_file(&token);
     let headers = headers.with_file("x-tenant", tenant).unwrap();
     let config = http(server.port).with_headers(headers);
@@ -102,7 +102,7 @@ fn a_token_is_read_again_when_it_has_changed() {
 }
 
 #[test]
-fn what_a_receiver_repeats_of_our_secrets_is_masked() {
+fn secrets_that_a_receiver_repeats_are_masked() {
     let directory = tempfile::tempdir().unwrap();
     let token = put(directory.path(), "token", "correct-horse");
     let server = Server::start(|request, stream| {
@@ -112,7 +112,7 @@ fn what_a_receiver_repeats_of_our_secrets_is_masked() {
             .map(|(_, value)| value.as_str())
             .collect();
         let said = format!("denied: {} hunter2 in {}", said.join(", "), request.line);
-        says(answer("401 Unauthorized", &[], said.as_bytes()))(request, stream)
+        responds(answer("401 Unauthorized", &[], said.as_bytes()))(request, stream)
     });
     let url = format!("http://me:hunter2@127.0.0.1:{}?key=battery", server.port);
     let headers = headers(&[("x-api-key", "staple-staple")]);

@@ -224,7 +224,7 @@ pub(crate) fn ok() -> Vec<u8> {
 }
 
 /// A handler that always sends the same response.
-pub(crate) fn says(answer: Vec<u8>) -> impl FnMut(&Received, &mut dyn Write) -> Next + Send {
+pub(crate) fn responds(answer: Vec<u8>) -> impl FnMut(&Received, &mut dyn Write) -> Next + Send {
     move |_, stream| match stream.write_all(&answer).and_then(|()| stream.flush()) {
         Ok(()) => Next::Keep,
         Err(_) => Next::Close,
@@ -232,13 +232,13 @@ pub(crate) fn says(answer: Vec<u8>) -> impl FnMut(&Received, &mut dyn Write) -> 
 }
 
 /// A handler that sends each of these in turn, and then repeats the last one.
-pub(crate) fn says_in_turn(
+pub(crate) fn responds_in_turn(
     answers: Vec<Vec<u8>>,
 ) -> impl FnMut(&Received, &mut dyn Write) -> Next + Send {
     let mut turn = 0;
     move |request, stream| {
         let answer = answers[turn.min(answers.len() - 1)].clone();
         turn += 1;
-        says(answer)(request, stream)
+        responds(answer)(request, stream)
     }
 }

@@ -14,7 +14,7 @@ use barograph_export::client::{Client, ClientConfig, InvalidClient, Protocol, Tl
 use crate::certificates::{Authority, Signed, put};
 use crate::grpc_server::{GrpcServer, Reply};
 use crate::runner::{Runner, config_for, request};
-use crate::server::{Server, ok, says};
+use crate::server::{Server, ok, responds};
 
 fn https(port: u16, tls: TlsConfig) -> ClientConfig {
     let url = format!("https://127.0.0.1:{port}");
@@ -28,7 +28,7 @@ fn trusting(authority: &Authority) -> TlsConfig {
 #[test]
 fn both_protocols_go_over_tls() {
     let authority = Authority::new("a");
-    let server = Server::start_tls(&authority.tls("http/1.1"), says(ok()));
+    let server = Server::start_tls(&authority.tls("http/1.1"), responds(ok()));
     let mut runner = Runner::new(https(server.port, trusting(&authority)));
     runner.delivered(&request(1 << 20));
     runner.delivered(&request(1 << 20));
@@ -48,9 +48,9 @@ fn both_protocols_go_over_tls() {
 }
 
 #[test]
-fn whom_nobody_trusts_gets_nothing() {
+fn an_untrusted_server_receives_nothing() {
     let (authority, other) = (Authority::new("a"), Authority::new("b"));
-    let server = Server::start_tls(&authority.tls("http/1.1"), says(ok()));
+    let server = Server::start_tls(&authority.tls("http/1.1"), responds(ok()));
     let retryable = Runner::new(https(server.port, trusting(&other))).retryable(&request(10));
     assert_eq!(
         (&*retryable.error_type, retryable.may_have_arrived),
@@ -74,7 +74,7 @@ fn a_certificate_for_another_name_is_not_taken() {
     let authority = Authority::new("a");
     let tls = authority.tls("http/1.1");
     *tls.lock().unwrap() = authority.server_named(&["elsewhere.test"], "http/1.1", None);
-    let server = Server::start_tls(&tls, says(ok()));
+    let server = Server::start_tls(&tls, responds(ok()));
     let retryable = Runner::new(https(server.port, trusting(&authority))).retryable(&request(10));
     assert_eq!(retryable.error_type, "tls");
     assert!(
@@ -86,7 +86,7 @@ fn a_certificate_for_another_name_is_not_taken() {
 
 #[test]
 fn a_server_without_tls_is_retryable() {
-    let server = Server::start(says(ok()));
+    let server = Server::start(responds(ok()));
     let retryable = Runner::new(https(server.port, trusting(&Authority::new("a"))))
         .try_for(Duration::from_millis(300), &request(10));
     // The server waits for the end of a line, as servers do; if it responds at all, it is not with
@@ -103,7 +103,7 @@ fn a_server_may_ask_who_we_are() {
     let (authority, clients) = (Authority::new("a"), Authority::new("clients"));
     let tls = authority.tls("http/1.1");
     *tls.lock().unwrap() = authority.server("http/1.1", Some(&clients));
-    let server = Server::start_tls(&tls, says(ok()));
+    let server = Server::start_tls(&tls, responds(ok()));
     let nobody = Runner::new(https(server.port, trusting(&authority))).retryable(&request(10));
     assert!(
         matches!(&*nobody.error_type, "tls" | "connection"),
@@ -121,7 +121,7 @@ fn a_root_file_is_read_again_when_it_has_changed() {
     let (old, new) = (Authority::new("old"), Authority::new("new"));
     let root = put(directory.path(), "ca.pem", &old.pem());
     let tls = old.tls("http/1.1");
-    let server = Server::start_tls(&tls, says(ok()));
+    let server = Server::start_tls(&tls, responds(ok()));
     let mut runner = Runner::new(https(
         server.port,
         TlsConfig::default().with_root_file(&root),
@@ -164,7 +164,7 @@ fn an_identity_is_read_again_when_it_has_changed() {
     let identity = put_identity(directory, &old.sign(&["me"]));
     let tls = authority.tls("http/1.1");
     *tls.lock().unwrap() = authority.server("http/1.1", Some(&old));
-    let server = Server::start_tls(&tls, says(ok()));
+    let server = Server::start_tls(&tls, responds(ok()));
     let mut runner = Runner::new(https(server.port, identity));
     runner.delivered(&request(10));
     *tls.lock().unwrap() = authority.server("http/1.1", Some(&new));
@@ -187,11 +187,11 @@ fn an_identity_is_read_again_when_it_has_changed() {
 }
 
 #[test]
-fn a_file_that_goes_away_is_missed_and_found_again() {
+fn a_removed_file_is_reported_and_found_again() {
     let directory = tempfile::tempdir().unwrap();
     let authority = Authority::new("a");
     let root = put(directory.path(), "ca.pem", &authority.pem());
-    let server = Server::start_tls(&authority.tls("http/1.1"), says(ok()));
+    let server = Server::start_tls(&authority.tls("http/1.1"), responds(ok()));
     let mut runner = Runner::new(https(
         server.port,
         TlsConfig::default().with_root_file(&root),
@@ -214,7 +214,7 @@ fn a_file_that_is_not_there_yet_is_waited_for_where_that_is_wished() {
     let directory = tempfile::tempdir().unwrap();
     let authority = Authority::new("a");
     let root = directory.path().join("ca.pem");
-    let server = Server::start_tls(&authority.tls("http/1.1"), says(ok()));
+    let server = Server::start_tls(&authority.tls("http/1.1"), responds(ok()));
     let tls = TlsConfig::default().with_root_file(&root);
     let config = https(server.port, tls);
     assert!(Client::new(config.clone(), Signal::Metrics).is_err());
@@ -244,7 +244,7 @@ fn certificates_rotate_under_load() {
     };
     let root = put(directory.path(), "ca.pem", &bundle(0));
     let tls = authorities[0].tls("http/1.1");
-    let server = Server::start_tls(&tls, says(ok()));
+    let server = Server::start_tls(&tls, responds(ok()));
     let port = server.port;
     let done = Arc::new(AtomicBool::new(false));
     let load = std::thread::spawn({
@@ -345,7 +345,7 @@ fn a_program_with_two_providers_does_not_panic() {
     // As in a program that links two providers: rustls cannot choose one.
     assert!(std::panic::catch_unwind(rustls::ClientConfig::builder).is_err());
     let authority = Authority::new("a");
-    let server = Server::start_tls(&authority.tls("http/1.1"), says(ok()));
+    let server = Server::start_tls(&authority.tls("http/1.1"), responds(ok()));
     Runner::new(https(server.port, trusting(&authority))).delivered(&request(10));
 }
 
@@ -362,7 +362,7 @@ fn the_systems_roots_are_trusted_where_none_are_given() {
     }
     let directory = tempfile::tempdir().unwrap();
     let (authority, other) = (Authority::new("a"), Authority::new("b"));
-    let server = Server::start_tls(&authority.tls("http/1.1"), says(ok()));
+    let server = Server::start_tls(&authority.tls("http/1.1"), responds(ok()));
     for (roots, is_trusted) in [(&authority, true), (&other, false)] {
         let child = std::process::Command::new(std::env::current_exe().unwrap())
             .args([

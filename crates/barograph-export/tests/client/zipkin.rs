@@ -5,7 +5,7 @@ use barograph_export::client::{Client, ClientConfig, Protocol};
 use barograph_export::{Outcome, Transport as _};
 
 use crate::runner::{Runner, config_for, json_request};
-use crate::server::{Server, answer, says, says_in_turn};
+use crate::server::{Server, answer, responds, responds_in_turn};
 
 fn zipkin(port: u16) -> ClientConfig {
     let url = format!("http://127.0.0.1:{port}/api/v2/spans");
@@ -23,7 +23,7 @@ fn spans() -> Request {
 
 #[test]
 fn spans_are_posted_to_the_endpoint_as_it_is() {
-    let server = Server::start(says(answer("202 Accepted", &[], b"")));
+    let server = Server::start(responds(answer("202 Accepted", &[], b"")));
     let config = zipkin(server.port).with_user_agent_prefix("checkout/1.2");
     let client = Client::new(config.clone(), Signal::Traces).unwrap();
     assert_eq!(client.target().component_type, "zipkin_http_exporter");
@@ -41,9 +41,9 @@ fn spans_are_posted_to_the_endpoint_as_it_is() {
 }
 
 #[test]
-fn an_answer_means_what_its_status_says() {
+fn the_status_of_a_zipkin_response_decides_its_outcome() {
     let headers = [("content-type", "application/json")];
-    let server = Server::start(says_in_turn(vec![
+    let server = Server::start(responds_in_turn(vec![
         answer("202 Accepted", &headers, b"what OTLP would not say"),
         answer("429 X", &[("retry-after", "7")], b"slow down"),
         answer("503 X", &[], b""),
@@ -72,7 +72,7 @@ fn an_answer_means_what_its_status_says() {
 
 #[test]
 fn nothing_else_is_sent_there() {
-    let server = Server::start(says(answer("202 Accepted", &[], b"")));
+    let server = Server::start(responds(answer("202 Accepted", &[], b"")));
     let mut runner = Runner::new(zipkin(server.port));
     let metrics = json_request();
     assert!(matches!(runner.send(&metrics), Outcome::Permanent(_)));

@@ -164,13 +164,13 @@ impl Push {
     /// starts anyway: undelivered requests stay in memory, up to a limit, one warning is logged, and
     /// opening is tried again at least every minute. So when a service is replaced by its next
     /// version on the same directory, the new process takes over what the old one has left. Meanwhile
-    /// `barograph.push.persistent_queue.usable` on the page is 0, and
-    /// `barograph.push.persistent_queue.failures` counts the failures by reason.
+    /// `barograph.export.persistent_queue.usable` on the page is 0, and
+    /// `barograph.export.persistent_queue.failures` counts the failures by reason.
     /// [`Builder::with_required_persistent_queues`](crate::Builder::with_required_persistent_queues)
     /// makes it an error of the start.
     ///
     /// Files that are removed or replaced while the service runs are created again; their contents
-    /// are counted as `corrupt` in `barograph.push.dropped`, and reported. Move the directory only
+    /// are counted as `corrupt` in `barograph.export.dropped`, and reported. Move the directory only
     /// while no service uses it.
     pub fn with_persistent_queue(
         mut self,

@@ -389,7 +389,7 @@ const FOR_GOOD: Duration = Duration::from_secs(365 * 24 * 3600);
 
 /// Logs a report, on the thread of the export loop.
 fn log(report: &Report) {
-    match report.event.is_good() {
+    match report.event.is_recovery() {
         true => diagnostics::info(report),
         false => diagnostics::warn(report),
     }

@@ -370,11 +370,11 @@ impl SelfMetrics {
             #[cfg(feature = "otlp")]
             self.push.tables([
                 (
-                    "barograph.push.families.left_out",
+                    "barograph.export.families.left_out",
                     "Families left out of the last export, in part or entirely, by reason.",
                 ),
                 (
-                    "barograph.push.points.left_out",
+                    "barograph.export.points.left_out",
                     "Points left out of the last export, by reason.",
                 ),
             ]),

@@ -67,13 +67,13 @@ fn what_finds_a_full_queue_is_dropped_and_counted() {
         let of = format!(r#"signal="{signal}",reader="test""#);
         let produced = value(
             &telemetry,
-            &format!("barograph_push_produced_total{{{of}}}"),
+            &format!("barograph_export_produced_total{{{of}}}"),
         );
         let exported = value(
             &telemetry,
-            &format!("barograph_push_exported_total{{{of}}}"),
+            &format!("barograph_export_exported_total{{{of}}}"),
         );
-        let dropped = format!(r#"barograph_push_dropped_total{{{of},reason="queue_full"}}"#);
+        let dropped = format!(r#"barograph_export_dropped_total{{{of},reason="queue_full"}}"#);
         let dropped = value(&telemetry, &dropped);
         assert_eq!((produced, exported), (5_000, arrived as u64), "{signal}");
         assert_eq!(exported + dropped, produced, "{signal}");

@@ -258,7 +258,7 @@ fn a_receiver_that_is_away_keeps_no_open_span_from_another() {
     let page = pages.page(None).body;
     // Everything that the other receiver did not get is counted.
     let dropped = page.lines().filter(|line| {
-        line.starts_with(r#"barograph_push_dropped_total{signal="traces",reader="test","#)
+        line.starts_with(r#"barograph_export_dropped_total{signal="traces",reader="test","#)
     });
     let dropped: u64 = dropped
         .map(|line| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap())

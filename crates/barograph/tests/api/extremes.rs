@@ -124,7 +124,7 @@ fn no_size_or_time_given_to_a_push_makes_it_panic_or_ends_it() {
             let page = telemetry.page(None).body;
             let restarts = page
                 .lines()
-                .filter(|line| line.starts_with("barograph_push_restarts_total{"));
+                .filter(|line| line.starts_with("barograph_export_restarts_total{"));
             let restarts: Vec<_> = restarts.collect();
             assert_eq!(restarts.len(), 2, "{page}");
             assert!(restarts.iter().all(|line| line.ends_with(" 0")), "{page}");

@@ -207,15 +207,15 @@ fn the_account_is_on_the_page_and_adds_up() {
         line.rsplit(' ').next().unwrap().parse().unwrap()
     };
     let labels = r#"{signal="metrics",reader="test"}"#;
-    let produced = value(&format!("barograph_push_produced_total{labels}"));
+    let produced = value(&format!("barograph_export_produced_total{labels}"));
     assert!(produced >= 30);
     assert_eq!(
-        value(&format!("barograph_push_exported_total{labels}")),
+        value(&format!("barograph_export_exported_total{labels}")),
         produced
     );
-    assert_eq!(value(&format!("barograph_push_queued{labels}")), 0);
+    assert_eq!(value(&format!("barograph_export_queued{labels}")), 0);
     let dropped =
-        r#"barograph_push_dropped_total{signal="metrics",reader="test",reason="shutdown"}"#;
+        r#"barograph_export_dropped_total{signal="metrics",reader="test",reason="shutdown"}"#;
     assert_eq!(value(dropped), 0);
     let by = format!(
         "{{otel_component_type=\"otlp_http_metric_exporter\",\
@@ -250,7 +250,7 @@ fn two_receivers_get_the_same() {
         (Some(7), Some(7))
     );
     let page = telemetry.page(None).body;
-    assert!(page.contains(r#"barograph_push_queued{signal="metrics",reader="test-2"} 0"#));
+    assert!(page.contains(r#"barograph_export_queued{signal="metrics",reader="test-2"} 0"#));
 }
 
 /// Returns the nanoseconds that an increment took at the median and at the 99th percentile, the

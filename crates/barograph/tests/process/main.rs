@@ -175,7 +175,7 @@ fn each_exporter_that_is_chosen_has_a_queue_of_its_own() {
         let page = telemetry.page(None).body;
         for reader in ["otlp", "zipkin", "console"] {
             let line = format!(
-                "\nbarograph_push_exported_total{{signal=\"traces\",reader=\"{reader}\"}} 4\n"
+                "\nbarograph_export_exported_total{{signal=\"traces\",reader=\"{reader}\"}} 4\n"
             );
             assert!(page.contains(&line), "{line} in {page}");
         }

@@ -164,7 +164,7 @@ impl PipelineState {
         if self.seen.now >= self.cycle.sends_until {
             if !has_room {
                 let limit = self.limit();
-                self.report_once(report::Event::Slow { limit });
+                self.report_once(report::Event::ExportTimedOut { limit });
                 return self.end_collecting(false);
             }
             self.cycle.sends = false;
@@ -202,14 +202,14 @@ impl PipelineState {
         match delivery {
             Delivery::Accepted(partial) => {
                 self.accepted(items, partial);
-                self.receiver_answered();
+                self.receiver_responded();
             }
             Delivery::Refused(Permanent {
                 error_type,
                 message,
             }) => {
                 self.drop_items(items, Reason::Rejected);
-                self.receiver_answered();
+                self.receiver_responded();
                 self.report_once(report::Event::Refused {
                     error_type,
                     message,
@@ -252,7 +252,7 @@ impl PipelineState {
             self.receiver_unavailable(failure);
         } else if stage == Stage::Scheduled && !self.has_command(stage) {
             let limit = self.settings.timeout;
-            self.report_once(report::Event::Slow { limit });
+            self.report_once(report::Event::ExportTimedOut { limit });
         }
         match origin {
             Origin::PersistentQueue => self.stored_sent(false),
@@ -330,8 +330,8 @@ impl PipelineState {
     pub(super) fn report_late(&mut self, waited: Duration) {
         let limit = self.limit();
         self.report_once(match waited >= part(self.settings.timeout, 2) {
-            true => report::Event::Stuck { limit: waited },
-            false => report::Event::Slow { limit },
+            true => report::Event::CollectionTimedOut { waited },
+            false => report::Event::ExportTimedOut { limit },
         });
     }
 

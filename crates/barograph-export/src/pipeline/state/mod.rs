@@ -16,12 +16,12 @@
 //!    persistent queue, waits in memory, or is superseded by the next cycle.
 //! 5. Sync the persistent queue.
 
-mod outcome;
+mod results;
 mod cycle;
 
 use std::time::Duration;
 
-use super::actions::{Effect, Event, Observation, Operation, Settings};
+use super::actions::{Effect, Event, Observation, Operation, PipelineSettings};
 use super::blocking::Job;
 use super::breaker::Breaker;
 use super::commands::{CommandKind, Stage};
@@ -38,7 +38,7 @@ use barograph_encode::otlp::Request;
 /// The state of a pipeline.
 #[derive(Debug)]
 pub(super) struct PipelineState {
-    settings: Settings,
+    settings: PipelineSettings,
     seen: Observation,
     effects: Vec<Effect>,
     phase: Phase,
@@ -166,7 +166,7 @@ struct Cycle {
 impl PipelineState {
     /// Creates the state of a pipeline that has not been started.
     pub(super) fn new(
-        settings: Settings,
+        settings: PipelineSettings,
         breaker: Breaker,
         queue: QueueState,
         now: Instant,
@@ -457,7 +457,7 @@ impl PipelineState {
     fn closed(&mut self, lost: u64, is_complete: Option<bool>) -> Operation {
         if lost > 0 {
             let message = std::mem::take(&mut self.last_error);
-            self.report(report::Event::Left {
+            self.report(report::Event::LostAtShutdown {
                 items: lost,
                 message,
             });

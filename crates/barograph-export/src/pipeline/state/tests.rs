@@ -28,7 +28,7 @@ enum Values {
 }
 
 fn state(values: Values, contents: Contents, now: Instant) -> PipelineState {
-    let settings = Settings {
+    let settings = PipelineSettings {
         interval: MINUTE,
         timeout: 30 * SECOND,
         batch: u64::MAX,

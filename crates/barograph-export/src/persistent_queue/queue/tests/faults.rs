@@ -44,7 +44,7 @@ fn is_io(error: &PersistentQueueError, errno: i32) {
 }
 
 #[test]
-fn what_cannot_be_opened_or_read_now_waits_until_it_can() {
+fn files_that_cannot_be_opened_or_read_now_wait_until_they_can() {
     for errno in PASSING {
         for operation in [Operation::Open, Operation::Read] {
             let directory = TempDir::new().unwrap();
@@ -70,7 +70,7 @@ fn what_cannot_be_opened_or_read_now_waits_until_it_can() {
 }
 
 #[test]
-fn what_is_not_known_to_be_read_is_not_forgotten() {
+fn contents_that_were_not_read_are_not_forgotten() {
     let directory = TempDir::new().unwrap();
     let mut queue = filled(&directory, 5);
     let fault = Fault::new(directory.path(), Operation::Open, libc::EMFILE);
@@ -101,7 +101,7 @@ fn a_segment_that_cannot_be_read_at_the_start_is_not_passed_over() {
 }
 
 #[test]
-fn what_cannot_be_written_now_leaves_nothing_behind() {
+fn a_failed_write_leaves_nothing_behind() {
     for errno in PASSING.into_iter().chain([libc::ENOSPC, libc::EDQUOT]) {
         for operation in [Operation::Open, Operation::Write, Operation::Sync] {
             let directory = TempDir::new().unwrap();
@@ -156,7 +156,7 @@ fn a_directory_that_is_away_comes_back_with_what_is_in_it() {
 }
 
 #[test]
-fn what_is_appended_after_files_were_removed_is_there_at_the_next_start() {
+fn requests_appended_after_files_were_removed_survive_a_restart() {
     for removed in ["", "lock", "state", ".segment"] {
         let outside = TempDir::new().unwrap();
         let at = outside.path().join("at");
@@ -237,7 +237,7 @@ fn a_persistent_queue_that_has_lost_its_lock_to_another_one_writes_nothing() {
 }
 
 #[test]
-fn what_another_one_left_in_the_place_of_the_directory_is_taken_over() {
+fn a_queue_of_another_process_in_a_new_directory_is_taken_over() {
     let outside = TempDir::new().unwrap();
     let (at, other) = (outside.path().join("at"), outside.path().join("other"));
     let mut queue = PersistentQueue::open(&at, config()).unwrap();
@@ -298,7 +298,7 @@ impl Special {
 }
 
 #[test]
-fn what_is_no_regular_file_is_neither_waited_for_nor_followed() {
+fn special_files_are_neither_waited_for_nor_followed() {
     for special in SPECIAL {
         let outside = TempDir::new().unwrap();
         let target = outside.path().join("target");
@@ -350,7 +350,7 @@ fn what_is_no_regular_file_is_neither_waited_for_nor_followed() {
 }
 
 #[test]
-fn what_stands_in_the_place_of_the_directory_is_an_error() {
+fn a_file_in_place_of_the_directory_is_an_error() {
     for special in SPECIAL {
         let outside = TempDir::new().unwrap();
         let (target, place) = (outside.path().join("target"), outside.path().join("place"));

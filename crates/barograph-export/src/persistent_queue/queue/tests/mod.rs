@@ -233,7 +233,7 @@ fn past_its_size_the_oldest_gives_way() {
 }
 
 #[test]
-fn what_is_being_sent_does_not_give_way_before_its_fate_is_known() {
+fn a_request_that_is_being_sent_does_not_give_way() {
     for is_delivered in [true, false] {
         let directory = TempDir::new().unwrap();
         let config = config().with_max_bytes(100_000);
@@ -263,7 +263,7 @@ fn what_is_being_sent_does_not_give_way_before_its_fate_is_known() {
 }
 
 #[test]
-fn what_never_fits_makes_nobody_give_way() {
+fn a_request_that_never_fits_displaces_no_other() {
     let directory = TempDir::new().unwrap();
     let mut queue = open(&directory, &config().with_max_bytes(20_000));
     queue.append(&request(1, 1000)).unwrap();
@@ -308,7 +308,7 @@ fn a_torn_end_is_cut_off_and_gone_on_from() {
         queue.append(&request(3, cut_to)).unwrap();
         drop(queue);
         let mut queue = open(&directory, &config());
-        assert_eq!(queue.lost(), Lost::default(), "told once");
+        assert_eq!(queue.lost(), Lost::default(), "reported once");
         let expected = [request(0, 100), request(1, 100), request(3, cut_to)];
         assert_eq!(drain(&mut queue), expected, "{missing}");
         assert!(segments(&directory).len() <= 1);
@@ -357,7 +357,7 @@ fn files_that_go_away_are_counted() {
 }
 
 #[test]
-fn what_is_not_ours_is_left_alone() {
+fn foreign_files_are_left_alone() {
     let directory = TempDir::new().unwrap();
     let mut queue = open(&directory, &config());
     for number in 0..2 {
@@ -436,7 +436,7 @@ fn a_number_is_never_given_twice() {
 }
 
 #[test]
-fn one_at_a_time_has_it() {
+fn one_process_at_a_time_has_it() {
     let directory = TempDir::new().unwrap();
     let queue = open(&directory, &config());
     let error = PersistentQueue::open(directory.path(), config()).unwrap_err();
@@ -455,7 +455,7 @@ fn one_at_a_time_has_it() {
 
 #[cfg(unix)]
 #[test]
-fn nobody_else_can_read_it() {
+fn only_its_owner_can_read_it() {
     use std::os::unix::fs::PermissionsExt;
 
     let outside = TempDir::new().unwrap();

@@ -1,4 +1,4 @@
-//! Counts and durations by kind of error, with a limited number of kinds.
+//! Counts and durations by `error.type`, with a limited number of error types.
 
 use std::borrow::Cow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,30 +11,30 @@ pub(crate) type ErrorType = Option<Cow<'static, str>>;
 
 /// Values for each kind of error.
 #[derive(Debug)]
-pub(super) struct Kinds<T> {
-    kept: Mutex<Vec<(ErrorType, T)>>,
+pub(super) struct ByErrorType<T> {
+    entries: Mutex<Vec<(ErrorType, T)>>,
 }
 
-impl<T: Default> Kinds<T> {
+impl<T: Default> ByErrorType<T> {
     /// Changes the value of a kind. All kinds after the first [`MOST`] share one value: a receiver's
-    /// answers must not create ever more series.
+    /// responses must not create ever more series.
     pub(super) fn change(&self, kind: &ErrorType, change: impl FnOnce(&mut T)) {
-        let mut kept = self.lock();
-        let place = |kept: &[(ErrorType, T)], kind: &ErrorType| {
-            kept.iter().position(|(other, _)| other == kind)
+        let mut entries = self.lock();
+        let position = |entries: &[(ErrorType, T)], kind: &ErrorType| {
+            entries.iter().position(|(other, _)| other == kind)
         };
-        let found = place(&kept, kind).unwrap_or_else(|| {
-            let kind = match kept.len() < MOST {
+        let found = position(&entries, kind).unwrap_or_else(|| {
+            let kind = match entries.len() < MOST {
                 true => kind.clone(),
                 // Source: OpenTelemetry semantic conventions, `error.type`.
                 false => Some("_OTHER".into()),
             };
-            place(&kept, &kind).unwrap_or_else(|| {
-                kept.push((kind, T::default()));
-                kept.len().saturating_sub(1)
+            position(&entries, &kind).unwrap_or_else(|| {
+                entries.push((kind, T::default()));
+                entries.len().saturating_sub(1)
             })
         });
-        change(&mut kept[found].1);
+        change(&mut entries[found].1);
     }
 
     /// Calls `show` with every kind and its value.
@@ -45,14 +45,14 @@ impl<T: Default> Kinds<T> {
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<(ErrorType, T)>> {
-        self.kept.lock().unwrap_or_else(PoisonError::into_inner)
+        self.entries.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl<T> Default for Kinds<T> {
+impl<T> Default for ByErrorType<T> {
     fn default() -> Self {
-        Kinds {
-            kept: Mutex::default(),
+        ByErrorType {
+            entries: Mutex::default(),
         }
     }
 }
@@ -84,7 +84,7 @@ mod tests {
 
     #[test]
     fn kinds_past_the_most_share_one() {
-        let kinds = Kinds::<u64>::default();
+        let kinds = ByErrorType::<u64>::default();
         for kind in 0..100 {
             kinds.change(&Some(format!("{kind}").into()), |count| *count += 1);
         }

@@ -1,4 +1,4 @@
-//! Records the outcomes of deliveries and jobs: the account, the reports, the circuit breaker.
+//! Applies the results of deliveries and jobs to the account, the reports and the circuit breaker.
 
 use super::PipelineState;
 use crate::ledger::Reason;
@@ -68,7 +68,7 @@ impl PipelineState {
         }
     }
 
-    pub(super) fn receiver_answered(&mut self) {
+    pub(super) fn receiver_responded(&mut self) {
         self.last_error.clear();
         if let Some(since) = self.breaker.succeeded() {
             let dropped = self.seen.account.totals.dropped_in_all();

@@ -11,14 +11,14 @@ use crate::outcome::{Outcome, PartialSuccess, Permanent, Retryable};
 use barograph_encode::otlp::ExportResponse;
 
 /// A response that was read to its end.
-pub(super) struct Answer {
+pub(super) struct Response {
     pub(super) status: StatusCode,
     pub(super) headers: HeaderMap,
     pub(super) body: Bytes,
     pub(super) trailers: HeaderMap,
 }
 
-impl Answer {
+impl Response {
     /// Returns a header if it is present and text.
     pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.headers.get(name)?.to_str().ok()
@@ -35,13 +35,13 @@ pub(super) enum Arrival {
 }
 
 /// A builder of outcomes, whose messages contain no secrets.
-pub(super) struct Verdict<'a> {
+pub(super) struct OutcomeBuilder<'a> {
     pub(super) secrets: &'a Secrets,
     /// The number of data points, spans or log records in the request.
     pub(super) items: u64,
 }
 
-impl Verdict<'_> {
+impl OutcomeBuilder<'_> {
     /// Returns the outcome of a request that the receiver accepted.
     pub(super) fn delivered(&self, response: ExportResponse) -> Outcome {
         // A receiver cannot reject more items than it was sent; otherwise the accounting would not
@@ -63,7 +63,7 @@ impl Verdict<'_> {
         self.delivered(response)
     }
 
-    pub(super) fn refused(
+    pub(super) fn permanent(
         &self,
         error_type: impl Into<Cow<'static, str>>,
         message: &str,
@@ -94,9 +94,9 @@ impl Verdict<'_> {
 
     /// Returns the outcome for a response that exceeds the limit, compressed or not.
     pub(super) fn response_too_large(&self) -> Outcome {
-        self.refused("response_too_large", "the answer is longer than 4 MiB")
+        self.permanent("response_too_large", "the response is longer than 4 MiB")
     }
 }
 
 /// The warning for a response that cannot be decoded.
-pub(super) const UNREADABLE: &str = "taken, but the answer is not what OTLP says";
+pub(super) const UNREADABLE: &str = "accepted, but the response is not valid OTLP";
