@@ -89,6 +89,17 @@ impl QueueState {
         );
     }
 
+    /// Records that a request with this many items was delivered from it. The job that removes the
+    /// request may end after the account is closed.
+    pub(super) fn remove(&mut self, items: u64) {
+        let after = self.items().saturating_sub(items);
+        self.contents = match self.contents {
+            Contents::Open(_) | Contents::Full(_) => Contents::Open(after),
+            Contents::Unwritable(_) => Contents::Unwritable(after),
+            closed => closed,
+        };
+    }
+
     /// Lets the next request be written to a queue that could not be written before.
     pub(super) fn retry_write(&mut self) {
         if let Contents::Unwritable(items) = self.contents {

@@ -232,7 +232,10 @@ impl PipelineState {
             self.acknowledge(Ack::Done);
         }
         match origin {
-            Origin::PersistentQueue => self.read(Job::RemoveOldest),
+            Origin::PersistentQueue => {
+                self.persistent_queue.remove(items);
+                self.read(Job::RemoveOldest)
+            }
             Origin::Unacknowledged => self.collect(),
             Origin::Source => self.next_request(),
         }
