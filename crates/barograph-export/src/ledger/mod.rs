@@ -344,8 +344,8 @@ impl Ledger {
     /// Continues from the totals that a persistent queue stored, and the items that still wait in it.
     ///
     /// The persistent queue writes both together. If they disagree nevertheless, the missing items
-    /// count as [`Reason::Corrupt`], so that the account balances from here on.
-    pub fn restore(&self, totals: &Totals, pending: u64) {
+    /// count as [`Reason::Corrupt`], so that the account balances from here on. Returns their number.
+    pub fn restore(&self, totals: &Totals, pending: u64) -> u64 {
         let accounted = totals.settled().saturating_add(pending);
         let missing = missing(totals, pending);
         let mut account = self.lock();
@@ -360,18 +360,21 @@ impl Ledger {
             grow(sum, count);
         }
         grow(&mut sums.dropped[Reason::Corrupt as usize], missing);
+        missing
     }
 
     /// Takes over the items that wait in a persistent queue of another process that has ended. Its
     /// totals appeared in that process's own metrics and are not repeated here, where they would look
-    /// like a burst; but the waiting items count as produced here, and so do missing ones.
-    pub(super) fn take_over(&self, totals: &Totals, pending: u64) {
+    /// like a burst; but the waiting items count as produced here, and so do missing ones. Returns
+    /// the number of missing items.
+    pub(super) fn take_over(&self, totals: &Totals, pending: u64) -> u64 {
         let missing = missing(totals, pending);
         let mut account = self.lock();
         grow(&mut account.queued, pending);
         let sums = &mut account.totals;
         grow(&mut sums.produced, pending.saturating_add(missing));
         grow(&mut sums.dropped[Reason::Corrupt as usize], missing);
+        missing
     }
 
     /// Records that there is a persistent queue, and whether it can be used.

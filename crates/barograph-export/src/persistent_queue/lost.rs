@@ -28,6 +28,11 @@ pub struct Count {
 }
 
 impl Lost {
+    /// Returns true if something was damaged, apart from a write that was interrupted.
+    pub(crate) fn is_damaged(&self) -> bool {
+        self.corrupt.records > 0 || self.unreadable.records > 0
+    }
+
     /// Returns the number of items lost to damage, as far as it is known.
     pub fn damaged_items(&self) -> u64 {
         let parts = [self.torn, self.corrupt, self.unreadable];

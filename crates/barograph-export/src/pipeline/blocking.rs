@@ -346,7 +346,8 @@ impl JobRunner {
         let opened = store.open();
         if opened.is_ok() {
             let (holds, overflowed) = (store.pending_items(), store.overflowed_items());
-            self.ledger.take_over(&store.totals(), holds);
+            let missing = self.ledger.take_over(&store.totals(), holds);
+            result.damaged = (missing > 0 || store.is_damaged()).then_some(missing);
             (self.held, self.overflowed) = (holds, overflowed);
             self.found = 0;
         }

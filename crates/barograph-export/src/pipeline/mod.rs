@@ -118,6 +118,9 @@ pub struct Pipeline {
     schedule: Schedule,
     retry: RetryPolicy,
     store: Option<Box<dyn Store>>,
+    /// The number of items that were missing when the persistent queue was opened; `None` if it was
+    /// not damaged.
+    damaged: Option<u64>,
     notification: Option<Notification>,
 }
 
@@ -145,6 +148,7 @@ impl Pipeline {
             schedule: Schedule::new(),
             retry: RetryPolicy::new(),
             store: None,
+            damaged: None,
             notification,
         }
     }
@@ -163,9 +167,11 @@ impl Pipeline {
 
     /// Stores requests that cannot be delivered in this persistent queue, and continues from the
     /// totals stored in it.
-    pub fn with_persistent_queue(self, persistent_queue: PersistentQueue) -> Self {
-        self.ledger
-            .restore(&persistent_queue.totals(), persistent_queue.pending_items());
+    pub fn with_persistent_queue(mut self, persistent_queue: PersistentQueue) -> Self {
+        let (totals, pending) = (persistent_queue.totals(), persistent_queue.pending_items());
+        let missing = self.ledger.restore(&totals, pending);
+        let is_damaged = missing > 0 || persistent_queue.lost().is_damaged();
+        self.damaged = is_damaged.then_some(missing);
         self.with_store(Box::new(Persistent::from(persistent_queue)))
     }
 

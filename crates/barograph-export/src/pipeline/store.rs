@@ -38,6 +38,8 @@ pub(crate) trait Store: Send {
     fn pending_items(&self) -> u64;
     /// Returns the number of items in requests that were dropped to make room for newer ones, so far.
     fn overflowed_items(&self) -> u64;
+    /// Returns true if damage was found when it was opened, or since.
+    fn is_damaged(&self) -> bool;
     /// Returns the number of items in requests that others put there while it was open, so far.
     fn found_items(&self) -> u64;
     /// Returns the stored totals.
@@ -211,6 +213,11 @@ impl Store for Persistent {
     fn overflowed_items(&self) -> u64 {
         let lost = self.persistent_queue.as_ref().map(PersistentQueue::lost);
         lost.unwrap_or_default().overflow.items
+    }
+
+    fn is_damaged(&self) -> bool {
+        let lost = self.persistent_queue.as_ref().map(PersistentQueue::lost);
+        lost.is_ok_and(|lost| lost.is_damaged())
     }
 
     fn found_items(&self) -> u64 {

@@ -82,6 +82,7 @@ impl Runner {
             schedule,
             retry,
             store,
+            damaged,
             notification,
         } = pipeline;
         let closed_by = store.as_ref().and_then(|store| store.closed_by()).cloned();
@@ -105,7 +106,10 @@ impl Runner {
         };
         let mut state = PipelineState::new(settings, breaker, queue, now);
         if let Some(error) = closed_by {
-            state.queue_failed(&error);
+            state.report_once(error.event());
+        }
+        if let Some(items) = damaged {
+            state.report_once(report::Event::PersistentQueueDamaged { items });
         }
         Runner {
             state,

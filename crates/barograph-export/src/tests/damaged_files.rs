@@ -11,8 +11,8 @@ use tempfile::TempDir;
 use tokio::time::sleep;
 
 use super::harness::{Behavior, Harness, MINUTE, SECOND, Values};
-use crate::Reason;
-use crate::persistent_queue::PersistentQueueConfig;
+use crate::persistent_queue::{PersistentQueue, PersistentQueueConfig};
+use crate::{Event, Reason};
 
 /// There are several segments, and room for everything.
 fn config() -> PersistentQueueConfig {
@@ -359,6 +359,35 @@ const KINDS: [Kind; 34] = [
     },
 ];
 
+/// Returns the directory of a service that ended during an outage, and the number of items in it.
+async fn after_outage() -> (Directory, u64) {
+    let at = TempDir::new().unwrap();
+    let harness = Harness::new(Values::Events, |_| Behavior::Retryable(None));
+    harness.state().requests = 10;
+    let pipeline = harness
+        .pipeline()
+        .with_persistent_queue_in(at.path(), config());
+    let (handle, driver) = harness.run(pipeline);
+    sleep(20 * MINUTE).await;
+    let old_state = fs::read(at.path().join("state")).unwrap();
+    sleep(20 * MINUTE).await;
+    assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
+    driver.await.unwrap();
+    let stored = harness.totals().produced;
+    assert_eq!(harness.ledger.queued(), stored);
+    (Directory { at, old_state }, stored)
+}
+
+/// Returns the numbers of items in the reports of damage.
+fn reported_damage(harness: &Harness) -> Vec<u64> {
+    let events = harness.events().into_iter();
+    let reported = events.filter_map(|event| match event {
+        Event::PersistentQueueDamaged { items } => Some(items),
+        _ => None,
+    });
+    reported.collect()
+}
+
 #[tokio::test(start_paused = true)]
 async fn whatever_is_damaged_all_of_it_is_accounted_for() {
     for Kind {
@@ -367,23 +396,7 @@ async fn whatever_is_damaged_all_of_it_is_accounted_for() {
         costs,
     } in KINDS
     {
-        // The service is replaced at the end of an outage.
-        let at = TempDir::new().unwrap();
-        let harness = Harness::new(Values::Events, |_| Behavior::Retryable(None));
-        harness.state().requests = 10;
-        let pipeline = harness
-            .pipeline()
-            .with_persistent_queue_in(at.path(), config());
-        let (handle, driver) = harness.run(pipeline);
-        sleep(20 * MINUTE).await;
-        let old_state = fs::read(at.path().join("state")).unwrap();
-        sleep(20 * MINUTE).await;
-        assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
-        driver.await.unwrap();
-        let kept = harness.totals().produced;
-        assert_eq!(harness.ledger.queued(), kept);
-
-        let directory = Directory { at, old_state };
+        let (directory, stored) = after_outage().await;
         damage(&directory);
         let next = Harness::new(Values::Events, |_| Behavior::Accept);
         next.state().cycles = 1000;
@@ -406,6 +419,13 @@ async fn whatever_is_damaged_all_of_it_is_accounted_for() {
             totals.produced,
             "{name} {totals:?}"
         );
+        let reported = reported_damage(&next);
+        match costs {
+            Costs::Nothing | Costs::Repeats => {
+                assert_eq!(reported.iter().sum::<u64>(), 0, "{name}")
+            }
+            Costs::Some | Costs::All => assert_eq!(reported, [corrupt], "{name}"),
+        }
         // Separates the old requests from the new ones.
         let arrived = next.texts();
         let cycle = |text: &str| -> u64 { text.split(':').next().unwrap().parse().unwrap() };
@@ -414,15 +434,36 @@ async fn whatever_is_damaged_all_of_it_is_accounted_for() {
         let distinct: BTreeSet<_> = old.iter().collect();
         let (old, distinct) = (old.len() as u64 * 10, distinct.len() as u64 * 10);
         match costs {
-            Costs::Nothing => assert_eq!((old, corrupt), (kept, 0), "{name}"),
+            Costs::Nothing => assert_eq!((old, corrupt), (stored, 0), "{name}"),
             Costs::Some => {
-                assert_eq!(old + corrupt, kept, "{name}");
-                assert!(corrupt > 0 && old > kept / 4, "{name}: {old} of {kept}");
+                assert_eq!(old + corrupt, stored, "{name}");
+                assert!(corrupt > 0 && old > stored / 4, "{name}: {old} of {stored}");
             }
-            Costs::All => assert_eq!((old, corrupt), (0, kept), "{name}"),
+            Costs::All => assert_eq!((old, corrupt), (0, stored), "{name}"),
             Costs::Repeats => {
-                assert!(old > kept && distinct == kept && corrupt == 0, "{name}");
+                assert!(old > stored && distinct == stored && corrupt == 0, "{name}");
             }
         }
     }
+}
+
+#[tokio::test(start_paused = true)]
+async fn damage_is_reported_when_a_queue_is_taken_over_from_another_process() {
+    let (directory, _) = after_outage().await;
+    change(&directory.segments()[1], |bytes| bytes.fill(0xA5));
+    let other = PersistentQueue::open(directory.at.path(), config()).unwrap();
+    let next = Harness::new(Values::Events, |_| Behavior::Accept);
+    let pipeline = next
+        .pipeline()
+        .with_persistent_queue_in(directory.at.path(), config());
+    let (handle, driver) = next.run(pipeline);
+    sleep(2 * MINUTE).await;
+    assert!(reported_damage(&next).is_empty());
+    drop(other);
+    sleep(2 * MINUTE).await;
+    assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
+    driver.await.unwrap();
+    let corrupt = next.dropped(Reason::Corrupt);
+    assert!(corrupt > 0);
+    assert_eq!(reported_damage(&next), [corrupt]);
 }

@@ -379,6 +379,10 @@ impl Store for MemoryQueue {
         0
     }
 
+    fn is_damaged(&self) -> bool {
+        false
+    }
+
     fn found_items(&self) -> u64 {
         0
     }

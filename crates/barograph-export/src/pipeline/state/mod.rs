@@ -28,7 +28,6 @@ use super::commands::{CommandKind, Stage};
 use super::queue_state::QueueState;
 use super::reports::Reports;
 use super::send::Attempts;
-use super::store::StoreError;
 use crate::ledger::Account;
 use crate::moment::{Instant, after};
 use crate::report;
@@ -216,11 +215,6 @@ impl PipelineState {
             steady_since: now,
             restart_pause: FIRST_PAUSE,
         }
-    }
-
-    /// Reports that the persistent queue could not be opened.
-    pub(super) fn queue_failed(&mut self, error: &StoreError) {
-        self.report_once(error.event());
     }
 
     /// Processes an event. Returns what to do at once, and the operation whose result is the next event.

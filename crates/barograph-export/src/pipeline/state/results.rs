@@ -118,7 +118,8 @@ impl PipelineState {
         self.effects.push(Effect::Report(event));
     }
 
-    pub(super) fn report_once(&mut self, event: report::Event) {
+    /// Reports an event, unless it was reported recently.
+    pub(in crate::pipeline) fn report_once(&mut self, event: report::Event) {
         if self.reports.is_due(&event, self.seen.now) {
             self.report(event);
         }
