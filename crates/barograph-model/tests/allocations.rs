@@ -1,42 +1,14 @@
 //! Reading and writing a propagated context allocates the shared text of a list, and nothing else.
 
-#![expect(unsafe_code, reason = "a counting allocator")]
-
-use std::alloc::{GlobalAlloc, Layout, System};
-use std::cell::Cell;
 use std::hint::black_box;
 
 use barograph_model::context::{Baggage, Propagation, TraceContext, TraceState};
 use barograph_model::propagator::Propagators;
 
-thread_local! {
-    static COUNT: Cell<u64> = const { Cell::new(0) };
-}
-
-struct Counting;
-
-// SAFETY: everything is passed to the system's allocator.
-unsafe impl GlobalAlloc for Counting {
-    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
-        COUNT.with(|count| count.set(count.get() + 1));
-        // SAFETY: the caller's promise.
-        unsafe { System.alloc(layout) }
-    }
-
-    unsafe fn dealloc(&self, at: *mut u8, layout: Layout) {
-        // SAFETY: the caller's promise.
-        unsafe { System.dealloc(at, layout) }
-    }
-}
-
-#[global_allocator]
-static ALLOCATOR: Counting = Counting;
-
 #[track_caller]
 fn check<T>(expected: u64, f: impl FnOnce() -> T) {
-    let before = COUNT.with(Cell::get);
-    black_box(f());
-    assert_eq!(COUNT.with(Cell::get) - before, expected);
+    let counted = allocation_counter::measure(|| drop(black_box(f())));
+    assert_eq!(counted.count_total, expected);
 }
 
 const HEADER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
