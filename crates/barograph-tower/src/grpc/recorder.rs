@@ -88,10 +88,13 @@ impl Settings {
     }
 }
 
-/// Returns true if the content type is that of gRPC.
+/// Returns true if the content type is that of gRPC, with any message format and parameters.
+///
+/// `application/grpc-web` is another protocol: its trailers are in the body.
 pub(super) fn is_grpc(headers: &HeaderMap) -> bool {
     let kind = headers.get(CONTENT_TYPE);
-    kind.is_some_and(|kind| kind.as_bytes().starts_with(b"application/grpc"))
+    let rest = kind.and_then(|kind| kind.as_bytes().strip_prefix(b"application/grpc"));
+    rest.is_some_and(|rest| matches!(rest.first(), None | Some(b'+' | b';')))
 }
 
 /// The side of the connection on which calls are recorded.

@@ -310,6 +310,40 @@ async fn an_answer_that_is_not_of_grpc_teaches_no_method() {
 }
 
 #[tokio::test]
+async fn only_content_types_of_grpc_are_calls() {
+    let registry = Registry::new();
+    let layer = GrpcServerLayer::builder().with_registry(&registry).build();
+    let ok = |_: http::Request<String>| async {
+        http::Response::builder()
+            .header("grpc-status", "0")
+            .body(String::new())
+    };
+    let service = layer.layer(tower::service_fn(ok));
+    let call = async |content_type: &str| {
+        let request = http::Request::post("/shop.Orders/Get").header("content-type", content_type);
+        let request = request.body(String::new()).unwrap();
+        let response = service.clone().oneshot(request).await.unwrap();
+        response.into_body().collect().await.unwrap();
+    };
+    for other in [
+        "application/grpc-web",
+        "application/grpc-web+proto",
+        "application/grpcs",
+    ] {
+        call(other).await;
+    }
+    assert_eq!(lines(&registry, SERVER), [""; 0]);
+    for grpc in [
+        "application/grpc",
+        "application/grpc+proto",
+        "application/grpc;charset=utf-8",
+    ] {
+        call(grpc).await;
+    }
+    expect(&registry, SERVER, &["shop.Orders/Get OK grpc = 3"]).await;
+}
+
+#[tokio::test]
 async fn a_call_through_two_layers_counts_once() {
     let registry = Registry::new();
     let layer = || GrpcServerLayer::builder().with_registry(&registry).build();
