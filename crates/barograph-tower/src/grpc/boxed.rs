@@ -7,15 +7,16 @@
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 
-use http::Response;
+use http::{Request, Response};
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
+use tower_service::Service;
 
 use barograph_tracing::instrument::BoxError;
 
 pin_project! {
-    /// A response future, or a response body, whose errors are boxed.
-    #[derive(Debug)]
+    /// A channel, its response future, or its response body, whose errors are boxed.
+    #[derive(Clone, Debug)]
     pub struct Boxed<T> {
         #[pin]
         inner: T,
@@ -25,6 +26,23 @@ pin_project! {
 impl<T> Boxed<T> {
     pub(super) fn new(inner: T) -> Self {
         Boxed { inner }
+    }
+}
+
+impl<S, Q, B> Service<Request<Q>> for Boxed<S>
+where
+    S: Service<Request<Q>, Response = Response<B>, Error: Into<BoxError>>,
+{
+    type Response = Response<Boxed<B>>;
+    type Error = BoxError;
+    type Future = Boxed<S::Future>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(cx).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: Request<Q>) -> Boxed<S::Future> {
+        Boxed::new(self.inner.call(request))
     }
 }
 

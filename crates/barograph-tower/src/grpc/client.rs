@@ -2,37 +2,35 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
-use barograph_core::current;
 use barograph_core::registry::Registry;
+use barograph_model::context::TraceContext;
 use barograph_model::propagator::Propagators;
 use http::request::Parts;
-use http::{Request, Response};
-use http_body::Body;
 use tower_layer::Layer;
-use tower_service::Service;
 
 use super::boxed::Boxed;
 use super::exchange::GrpcExchange;
 use super::recorder::{Recorder, Server, Settings, Side};
-use crate::carrier::HeadersMut;
-use crate::lifecycle::{self, Exchange as _, Nested, ResponseFuture};
-use barograph_tracing::instrument::BoxError;
-use barograph_tracing::instrument::ReceivedContext;
+use crate::lifecycle::{self, Layers};
+
+/// A channel whose calls are recorded, made by [`GrpcClientLayer`].
+///
+/// Errors are passed on unchanged in a box, which is what tonic's clients accept.
+pub type GrpcClient<S> = lifecycle::RecordedService<Boxed<S>, GrpcClientRecorder>;
 
 /// The body of a response to a call that a client made.
 pub type GrpcClientResponseBody<B> = lifecycle::ResponseBody<Boxed<B>, GrpcExchange>;
 
 /// The future of a response to a call that a client makes.
-pub type GrpcClientResponseFuture<F> = ResponseFuture<Boxed<F>, GrpcExchange>;
+pub type GrpcClientResponseFuture<F> = lifecycle::ResponseFuture<Boxed<F>, GrpcExchange>;
 
 /// A layer that records the calls made through the channels that it wraps.
 ///
 /// Clones share all state.
 #[derive(Clone)]
 pub struct GrpcClientLayer {
-    recorder: Arc<Recorder>,
+    recorder: GrpcClientRecorder,
 }
 
 impl GrpcClientLayer {
@@ -46,10 +44,7 @@ impl<S> Layer<S> for GrpcClientLayer {
     type Service = GrpcClient<S>;
 
     fn layer(&self, inner: S) -> GrpcClient<S> {
-        GrpcClient {
-            inner,
-            recorder: self.recorder.clone(),
-        }
+        GrpcClient::new(Boxed::new(inner), self.recorder.clone())
     }
 }
 
@@ -63,27 +58,26 @@ impl fmt::Debug for GrpcClientLayer {
 #[derive(Default)]
 #[must_use = "nothing is recorded until `build`"]
 pub struct GrpcClientLayerBuilder {
-    registry: Option<Registry>,
     settings: Settings,
 }
 
 impl GrpcClientLayerBuilder {
     /// Records into this registry instead of the global one.
     pub fn with_registry(mut self, registry: &Registry) -> Self {
-        self.registry = Some(registry.clone());
+        self.settings.layer.registry = Some(registry.clone());
         self
     }
 
     /// Records only the calls for which `filter` returns true. A later call replaces the filter.
     pub fn with_filter(mut self, filter: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
-        self.settings.filter = Some(Box::new(filter));
+        self.settings.layer.filter = Some(Box::new(filter));
         self
     }
 
     /// Injects contexts with these propagators instead of
     /// [those of the process](barograph_core::propagation::propagators).
     pub fn with_propagators(mut self, propagators: Propagators) -> Self {
-        self.settings.propagators = Some(propagators);
+        self.settings.layer.propagators = Some(propagators);
         self
     }
 
@@ -117,9 +111,8 @@ impl GrpcClientLayerBuilder {
     /// If the name is already registered with another definition, the conflict is reported and nothing
     /// is recorded there.
     pub fn build(self) -> GrpcClientLayer {
-        let registry = self.registry.as_ref().unwrap_or_else(|| Registry::global());
         GrpcClientLayer {
-            recorder: Arc::new(Recorder::new(registry, self.settings, Side::Client)),
+            recorder: GrpcClientRecorder(Arc::new(Recorder::new(self.settings, Side::Client))),
         }
     }
 }
@@ -131,51 +124,22 @@ impl fmt::Debug for GrpcClientLayerBuilder {
     }
 }
 
-/// A channel whose calls are recorded, made by [`GrpcClientLayer`].
+/// The state that all calls of one layer share.
 #[derive(Clone)]
-pub struct GrpcClient<S> {
-    inner: S,
-    recorder: Arc<Recorder>,
-}
+pub struct GrpcClientRecorder(Arc<Recorder>);
 
-/// Errors are passed on unchanged in a box, which is what tonic's clients accept.
-impl<S, Q, B> Service<Request<Q>> for GrpcClient<S>
-where
-    S: Service<Request<Q>, Response = Response<B>, Error: Into<BoxError>>,
-    B: Body<Error: Into<BoxError>>,
-{
-    type Response = Response<GrpcClientResponseBody<B>>;
-    type Error = BoxError;
-    type Future = GrpcClientResponseFuture<S::Future>;
+impl<Q> lifecycle::Recorder<Q> for GrpcClientRecorder {
+    type Exchange = GrpcExchange;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
-        self.inner.poll_ready(cx).map_err(Into::into)
+    fn layers(&self) -> &Layers {
+        &self.0.layers
     }
 
-    fn call(&mut self, request: Request<Q>) -> GrpcClientResponseFuture<S::Future> {
-        let (mut parts, body) = request.into_parts();
-        let marked = self
-            .recorder
-            .layers
-            .mark::<GrpcClient<()>>(&mut parts.extensions);
-        if let Err(Nested) = marked {
-            let inner = self.inner.call(Request::from_parts(parts, body));
-            return ResponseFuture::new(Boxed::new(inner), ReceivedContext::default(), None);
-        }
-        let exchange = GrpcExchange::begin(&self.recorder, None, &parts);
-        let inner = {
-            let _entered = exchange.as_ref().map(GrpcExchange::enter);
-            let propagators = self.recorder.settings.propagators();
-            propagators.inject(&current::propagation(), &mut HeadersMut(&mut parts.headers));
-            self.inner.call(Request::from_parts(parts, body))
-        };
-        ResponseFuture::new(Boxed::new(inner), ReceivedContext::default(), exchange)
+    fn begin(&self, _: Option<TraceContext>, request: &Parts, _: &mut Q) -> Option<GrpcExchange> {
+        GrpcExchange::begin(&self.0, None, request)
     }
-}
 
-impl<S: fmt::Debug> fmt::Debug for GrpcClient<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = f.debug_struct("GrpcClient");
-        out.field("inner", &self.inner).finish_non_exhaustive()
+    fn inject(&self, request: &mut Parts) {
+        self.0.settings.layer.inject(&mut request.headers);
     }
 }

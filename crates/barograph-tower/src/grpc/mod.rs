@@ -67,12 +67,6 @@ pub use client::{
     GrpcClient, GrpcClientLayer, GrpcClientLayerBuilder, GrpcClientResponseBody,
     GrpcClientResponseFuture,
 };
-pub use server::{GrpcServer, GrpcServerLayer, GrpcServerLayerBuilder};
-
-use crate::lifecycle;
-
-/// The body of a response to a call that a server answers; the call is recorded when it ends.
-pub type GrpcResponseBody<B> = lifecycle::ResponseBody<B, exchange::GrpcExchange>;
-
-/// The future of a response to a call that a server answers.
-pub type GrpcResponseFuture<F> = lifecycle::ResponseFuture<F, exchange::GrpcExchange>;
+pub use server::{
+    GrpcResponseBody, GrpcResponseFuture, GrpcServer, GrpcServerLayer, GrpcServerLayerBuilder,
+};

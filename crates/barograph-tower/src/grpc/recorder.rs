@@ -3,33 +3,23 @@
 use barograph_core::family::Family;
 use barograph_core::histogram::Histogram;
 use barograph_core::labels::LabelSet;
-use barograph_core::registry::Registry;
 use barograph_core::report;
 use barograph_core::spec::RegisterError;
 use barograph_model::bounds::Bounds;
-use barograph_model::propagator::Propagators;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, Uri};
 
 use super::methods::Methods;
-use crate::http::TrustedProxies;
-use crate::http::settings::{Peer, peer_of};
+use crate::http::layer_config::LayerConfig;
 use crate::http::url::{host_and_port, port_text};
 use crate::lifecycle::Layers;
-use barograph_core::propagation::propagators;
-
-/// A predicate that returns true for calls that are recorded.
-type Filter = dyn Fn(&Parts) -> bool + Send + Sync;
 
 /// The settings of a layer.
+#[derive(Default)]
 pub(super) struct Settings {
-    pub(super) filter: Option<Box<Filter>>,
-    pub(super) propagators: Option<Propagators>,
+    pub(super) layer: LayerConfig,
     pub(super) methods: Methods,
-    pub(super) peer: Box<Peer>,
-    /// The proxies whose headers are trusted to name the client.
-    pub(super) proxies: Option<TrustedProxies>,
     /// The called server, if it was configured.
     pub(super) server: Option<Server>,
 }
@@ -51,28 +41,10 @@ impl Server {
     }
 }
 
-impl Default for Settings {
-    fn default() -> Self {
-        Settings {
-            filter: None,
-            propagators: None,
-            methods: Methods::default(),
-            peer: Box::new(peer_of),
-            proxies: None,
-            server: None,
-        }
-    }
-}
-
 impl Settings {
-    pub(super) fn propagators(&self) -> &Propagators {
-        let own = self.propagators.as_ref();
-        own.unwrap_or_else(|| propagators())
-    }
-
     /// Returns true if this is a gRPC call that is to be recorded.
     pub(super) fn wants(&self, request: &Parts) -> bool {
-        is_grpc(&request.headers) && self.filter.as_ref().is_none_or(|filter| filter(request))
+        is_grpc(&request.headers) && self.layer.records(request)
     }
 
     /// Returns address and port of the called server: the configured ones, else those of the URI, else "".
@@ -151,7 +123,8 @@ pub(super) struct Recorder {
 }
 
 impl Recorder {
-    pub(super) fn new(registry: &Registry, settings: Settings, side: Side) -> Self {
+    pub(super) fn new(settings: Settings, side: Side) -> Self {
+        let registry = settings.layer.registry();
         let (name, help) = match side {
             Side::Server => (
                 "rpc.server.call.duration",

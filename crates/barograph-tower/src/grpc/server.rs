@@ -3,32 +3,34 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::task::{Context, Poll};
 
 use barograph_core::registry::Registry;
-use barograph_model::context::TrustBoundary;
+use barograph_model::context::{TraceContext, TrustBoundary};
 use barograph_model::propagator::Propagators;
 use http::request::Parts;
-use http::{Request, Response};
-use http_body::Body;
 use tower_layer::Layer;
-use tower_service::Service;
 
 use super::exchange::GrpcExchange;
 use super::recorder::{Recorder, Settings, Side};
-use super::{GrpcResponseBody, GrpcResponseFuture};
-use crate::carrier::Headers;
 use crate::http::TrustedProxies;
-use crate::lifecycle::{Exchange as _, Nested};
+use crate::lifecycle::{self, Layers};
 use barograph_tracing::instrument::ReceivedContext;
+
+/// A service whose calls are recorded, made by [`GrpcServerLayer`].
+pub type GrpcServer<S> = lifecycle::RecordedService<S, GrpcServerRecorder>;
+
+/// The body of a response to a call that a server answers; the call is recorded when it ends.
+pub type GrpcResponseBody<B> = lifecycle::ResponseBody<B, GrpcExchange>;
+
+/// The future of a response to a call that a server answers.
+pub type GrpcResponseFuture<F> = lifecycle::ResponseFuture<F, GrpcExchange>;
 
 /// A layer that records the calls that the services that it wraps answer.
 ///
 /// Clones share all state.
 #[derive(Clone)]
 pub struct GrpcServerLayer {
-    recorder: Arc<Recorder>,
-    boundary: TrustBoundary,
+    recorder: GrpcServerRecorder,
 }
 
 impl GrpcServerLayer {
@@ -42,11 +44,7 @@ impl<S> Layer<S> for GrpcServerLayer {
     type Service = GrpcServer<S>;
 
     fn layer(&self, inner: S) -> GrpcServer<S> {
-        GrpcServer {
-            inner,
-            recorder: self.recorder.clone(),
-            boundary: self.boundary,
-        }
+        GrpcServer::new(inner, self.recorder.clone())
     }
 }
 
@@ -60,28 +58,26 @@ impl fmt::Debug for GrpcServerLayer {
 #[derive(Default)]
 #[must_use = "nothing is recorded until `build`"]
 pub struct GrpcServerLayerBuilder {
-    registry: Option<Registry>,
     settings: Settings,
-    boundary: TrustBoundary,
 }
 
 impl GrpcServerLayerBuilder {
     /// Records into this registry instead of the global one.
     pub fn with_registry(mut self, registry: &Registry) -> Self {
-        self.registry = Some(registry.clone());
+        self.settings.layer.registry = Some(registry.clone());
         self
     }
 
     /// Records only the calls for which `filter` returns true. A later call replaces the filter.
     pub fn with_filter(mut self, filter: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
-        self.settings.filter = Some(Box::new(filter));
+        self.settings.layer.filter = Some(Box::new(filter));
         self
     }
 
     /// Extracts contexts with these propagators instead of
     /// [those of the process](barograph_core::propagation::propagators).
     pub fn with_propagators(mut self, propagators: Propagators) -> Self {
-        self.settings.propagators = Some(propagators);
+        self.settings.layer.propagators = Some(propagators);
         self
     }
 
@@ -113,7 +109,7 @@ impl GrpcServerLayerBuilder {
     /// Behind an [untrusted](TrustBoundary::Untrusted) boundary each call begins a new trace, with a
     /// link to the caller's span; the caller's sampling decision and baggage are ignored.
     pub fn with_boundary(mut self, boundary: TrustBoundary) -> Self {
-        self.boundary = boundary;
+        self.settings.layer.boundary = boundary;
         self
     }
 
@@ -129,14 +125,14 @@ impl GrpcServerLayerBuilder {
         mut self,
         peer: impl Fn(&Parts) -> Option<SocketAddr> + Send + Sync + 'static,
     ) -> Self {
-        self.settings.peer = Box::new(peer);
+        self.settings.layer.peer = Box::new(peer);
         self
     }
 
     /// Trusts these proxies to name the client of a call, for `client.address` in spans. By default no
     /// proxy is trusted, and the client is the peer.
     pub fn with_trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
-        self.settings.proxies = Some(proxies);
+        self.settings.layer.proxies = Some(proxies);
         self
     }
 
@@ -145,10 +141,8 @@ impl GrpcServerLayerBuilder {
     /// If the name is already registered with another definition, the conflict is reported and nothing
     /// is recorded there.
     pub fn build(self) -> GrpcServerLayer {
-        let registry = self.registry.as_ref().unwrap_or_else(|| Registry::global());
         GrpcServerLayer {
-            recorder: Arc::new(Recorder::new(registry, self.settings, Side::Server)),
-            boundary: self.boundary,
+            recorder: GrpcServerRecorder(Arc::new(Recorder::new(self.settings, Side::Server))),
         }
     }
 }
@@ -160,54 +154,27 @@ impl fmt::Debug for GrpcServerLayerBuilder {
     }
 }
 
-/// A service whose calls are recorded, made by [`GrpcServerLayer`].
+/// The state that all calls of one layer share.
 #[derive(Clone)]
-pub struct GrpcServer<S> {
-    inner: S,
-    recorder: Arc<Recorder>,
-    boundary: TrustBoundary,
-}
+pub struct GrpcServerRecorder(Arc<Recorder>);
 
-impl<S, Q, B> Service<Request<Q>> for GrpcServer<S>
-where
-    S: Service<Request<Q>, Response = Response<B>, Error: 'static>,
-    B: Body,
-{
-    type Response = Response<GrpcResponseBody<B>>;
-    type Error = S::Error;
-    type Future = GrpcResponseFuture<S::Future>;
+impl<Q> lifecycle::Recorder<Q> for GrpcServerRecorder {
+    type Exchange = GrpcExchange;
 
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
+    fn layers(&self) -> &Layers {
+        &self.0.layers
     }
 
-    fn call(&mut self, request: Request<Q>) -> GrpcResponseFuture<S::Future> {
-        let (mut parts, body) = request.into_parts();
-        let marked = self
-            .recorder
-            .layers
-            .mark::<GrpcServer<()>>(&mut parts.extensions);
-        if let Err(Nested) = marked {
-            let inner = self.inner.call(Request::from_parts(parts, body));
-            return GrpcResponseFuture::new(inner, ReceivedContext::default(), None);
-        }
-        let received = self.recorder.settings.propagators();
-        let received = received.extract(&Headers(&parts.headers));
-        let (scope, linked) = ReceivedContext::of(received, self.boundary);
-        let exchange;
-        let inner = {
-            let _in_scope = scope.enter();
-            exchange = GrpcExchange::begin(&self.recorder, linked, &parts);
-            let _entered = exchange.as_ref().map(GrpcExchange::enter);
-            self.inner.call(Request::from_parts(parts, body))
-        };
-        GrpcResponseFuture::new(inner, scope, exchange)
+    fn received(&self, request: &Parts) -> (ReceivedContext, Option<TraceContext>) {
+        self.0.settings.layer.received(&request.headers)
     }
-}
 
-impl<S: fmt::Debug> fmt::Debug for GrpcServer<S> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut out = f.debug_struct("GrpcServer");
-        out.field("inner", &self.inner).finish_non_exhaustive()
+    fn begin(
+        &self,
+        linked: Option<TraceContext>,
+        request: &Parts,
+        _: &mut Q,
+    ) -> Option<GrpcExchange> {
+        GrpcExchange::begin(&self.0, linked, request)
     }
 }

@@ -8,7 +8,6 @@ use tracing::field::Empty;
 use tracing::{Level, info_span, span_enabled};
 
 use super::recorder::{Settings, Side};
-use crate::http::forwarded::origin;
 use crate::http::url::host_and_port;
 use barograph_tracing::instrument::{OperationSpan, bounded};
 
@@ -39,8 +38,9 @@ pub(super) fn call(
     let method = method.unwrap_or("_OTHER");
     match side {
         Side::Server => {
-            let peer = (settings.peer)(request);
-            let origin = origin(settings.proxies.as_ref(), peer, &request.headers);
+            let peer = (settings.layer.peer)(request);
+            let client = settings.layer.origin(request).map(|origin| origin.client);
+            let client = client.or(peer.map(|peer| peer.ip()));
             info_span!(
                 target: TARGET,
                 "grpc_server",
@@ -48,7 +48,7 @@ pub(super) fn call(
                 otel.kind = "server",
                 otel.status_code = Empty,
                 error.type = Empty,
-                client.address = origin.map(|origin| tracing::field::display(origin.client)),
+                client.address = client.map(tracing::field::display),
                 network.peer.address = peer.map(|peer| tracing::field::display(peer.ip())),
                 network.peer.port = peer.map(|peer| peer.port()),
                 rpc.method = method,

@@ -15,19 +15,30 @@ use super::route::Route;
 use super::scheme::Scheme;
 use super::settings::Settings;
 use super::spans;
-use crate::lifecycle::{self, End, Layers, announced};
-use barograph_tracing::instrument::OperationSpan;
+use crate::lifecycle::{self, End, Layers, Recorder, announced};
+use barograph_tracing::instrument::{OperationSpan, ReceivedContext};
 
 /// The state that all requests of a layer share.
-pub(super) struct Recorder {
-    pub(super) settings: Settings,
-    pub(super) instruments: Instruments,
-    pub(super) layers: Layers,
+pub struct HttpRecorder {
+    settings: Settings,
+    instruments: Instruments,
+    layers: Layers,
+}
+
+impl HttpRecorder {
+    pub(super) fn new(settings: Settings) -> Self {
+        let registry = settings.layer.registry();
+        HttpRecorder {
+            instruments: Instruments::register(registry, &settings),
+            layers: Layers::new(registry),
+            settings,
+        }
+    }
 }
 
 /// A request that a server is processing.
 pub struct HttpExchange {
-    recorder: Arc<Recorder>,
+    recorder: Arc<HttpRecorder>,
     span: OperationSpan,
     start: Stopwatch,
     method: usize,
@@ -42,25 +53,30 @@ pub struct HttpExchange {
     ended: bool,
 }
 
-impl HttpExchange {
-    /// Begins an exchange when a service is called. Returns none for requests that are not recorded.
-    ///
-    /// The current span is the parent of the new one; `linked` is another span context to link to.
-    pub(super) fn begin<B: Body + 'static>(
-        recorder: &Arc<Recorder>,
+impl<Q: Body + 'static> Recorder<Q> for Arc<HttpRecorder> {
+    type Exchange = HttpExchange;
+
+    fn layers(&self) -> &Layers {
+        &self.layers
+    }
+
+    fn received(&self, request: &Parts) -> (ReceivedContext, Option<TraceContext>) {
+        self.settings.layer.received(&request.headers)
+    }
+
+    fn begin(
+        &self,
         linked: Option<TraceContext>,
         request: &Parts,
-        body: &mut B,
-    ) -> Option<Self> {
-        let settings = &recorder.settings;
-        if let Some(filter) = &settings.filter
-            && !filter(request)
-        {
+        body: &mut Q,
+    ) -> Option<HttpExchange> {
+        let settings = &self.settings;
+        if !settings.layer.records(request) {
             return None;
         }
         let method = settings.methods.place(&request.method);
         let route = (settings.route)(request);
-        let origin = settings.origin(request);
+        let origin = settings.layer.origin(request);
         let scheme = settings.scheme(request, origin.as_ref());
         let span = spans::server(&spans::Received {
             settings,
@@ -88,21 +104,21 @@ impl HttpExchange {
             response_size: 0,
             is_nested: false,
             ended: false,
-            recorder: recorder.clone(),
+            recorder: self.clone(),
         };
         exchange.active(1);
         Some(exchange)
     }
 
     /// Returns an exchange that records nothing, and only passes the route on to the outer layer.
-    pub(super) fn nested(recorder: &Arc<Recorder>, request: &Parts) -> Self {
-        HttpExchange {
+    fn nested(&self, request: &Parts) -> Option<HttpExchange> {
+        Some(HttpExchange {
             span: OperationSpan::none(),
             start: Stopwatch::start(),
             method: 0,
-            scheme: recorder.settings.scheme,
+            scheme: self.settings.scheme,
             kind: Kind::of(&request.method),
-            route: (recorder.settings.route)(request),
+            route: (self.settings.route)(request),
             request_size: RequestSize {
                 announced: None,
                 passed: None,
@@ -111,10 +127,12 @@ impl HttpExchange {
             response_size: 0,
             is_nested: true,
             ended: true,
-            recorder: recorder.clone(),
-        }
+            recorder: self.clone(),
+        })
     }
+}
 
+impl HttpExchange {
     fn record(&mut self, end: End) {
         self.ended = true;
         self.active(-1);
@@ -157,7 +175,7 @@ impl HttpExchange {
     }
 
     fn active(&self, change: i64) {
-        let Recorder {
+        let HttpRecorder {
             settings,
             instruments,
             ..

@@ -140,23 +140,6 @@ impl TrustedProxies {
     }
 }
 
-/// Returns the origin of a request; without trusted proxies it is the peer.
-pub(crate) fn origin<'a>(
-    proxies: Option<&TrustedProxies>,
-    peer: Option<SocketAddr>,
-    headers: &'a HeaderMap,
-) -> Option<Origin<'a>> {
-    let peer = peer?.ip();
-    Some(match proxies {
-        Some(proxies) => proxies.origin(peer, headers),
-        None => Origin {
-            client: peer,
-            scheme: None,
-            host: None,
-        },
-    })
-}
-
 /// Returns the elements of all headers with a name, the last first.
 ///
 /// The values that are searched for never contain a comma, quoted or not. So a comma between quotes,

@@ -11,19 +11,17 @@ use barograph_model::propagator::Propagators;
 use http::request::Parts;
 use tower_layer::Layer;
 
-use super::exchange::Recorder;
+use super::HttpServer;
+use super::exchange::HttpRecorder;
 use super::forwarded::TrustedProxies;
-use super::instruments::Instruments;
 use super::route::Route;
 use super::scheme::Scheme;
-use super::service::HttpServer;
 use super::settings::Settings;
-use crate::lifecycle::Layers;
 
 /// A layer that records the requests of the services that it wraps. Clones share all state.
 #[derive(Clone)]
 pub struct HttpServerLayer {
-    recorder: Arc<Recorder>,
+    recorder: Arc<HttpRecorder>,
 }
 
 impl HttpServerLayer {
@@ -51,14 +49,13 @@ impl fmt::Debug for HttpServerLayer {
 #[derive(Default)]
 #[must_use = "nothing is recorded until `build`"]
 pub struct HttpServerLayerBuilder {
-    registry: Option<Registry>,
     settings: Settings,
 }
 
 impl HttpServerLayerBuilder {
     /// Records into this registry instead of the global one.
     pub fn with_registry(mut self, registry: &Registry) -> Self {
-        self.registry = Some(registry.clone());
+        self.settings.layer.registry = Some(registry.clone());
         self
     }
 
@@ -66,7 +63,7 @@ impl HttpServerLayerBuilder {
     ///
     /// Use it to leave out health probes. A request that is left out does not count as active either.
     pub fn with_filter(mut self, filter: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
-        self.settings.filter = Some(Box::new(filter));
+        self.settings.layer.filter = Some(Box::new(filter));
         self
     }
 
@@ -111,7 +108,7 @@ impl HttpServerLayerBuilder {
     /// Extracts contexts with these propagators instead of
     /// [those of the process](barograph_core::propagation::propagators).
     pub fn with_propagators(mut self, propagators: Propagators) -> Self {
-        self.settings.propagators = Some(propagators);
+        self.settings.layer.propagators = Some(propagators);
         self
     }
 
@@ -120,7 +117,7 @@ impl HttpServerLayerBuilder {
     /// Behind an [untrusted](TrustBoundary::Untrusted) boundary each request begins a new trace, with a
     /// link to the caller's span; the caller's sampling decision and baggage are ignored.
     pub fn with_boundary(mut self, boundary: TrustBoundary) -> Self {
-        self.settings.boundary = boundary;
+        self.settings.layer.boundary = boundary;
         self
     }
 
@@ -139,7 +136,7 @@ impl HttpServerLayerBuilder {
         mut self,
         filter: impl Fn(&Parts) -> bool + Send + Sync + 'static,
     ) -> Self {
-        self.settings.spans.filter = Some(Box::new(filter));
+        self.settings.span_filter = Some(Box::new(filter));
         self
     }
 
@@ -149,7 +146,7 @@ impl HttpServerLayerBuilder {
         mut self,
         query: impl Fn(&str) -> Cow<'_, str> + Send + Sync + 'static,
     ) -> Self {
-        self.settings.spans.query = Some(Box::new(query));
+        self.settings.query = Some(Box::new(query));
         self
     }
 
@@ -163,14 +160,14 @@ impl HttpServerLayerBuilder {
         mut self,
         peer: impl Fn(&Parts) -> Option<SocketAddr> + Send + Sync + 'static,
     ) -> Self {
-        self.settings.peer = Box::new(peer);
+        self.settings.layer.peer = Box::new(peer);
         self
     }
 
     /// Trusts what these proxies report about a request: `client.address` and `server.address` in spans,
     /// and `url.scheme` in metrics too. By default no proxy is trusted.
     pub fn with_trusted_proxies(mut self, proxies: TrustedProxies) -> Self {
-        self.settings.proxies = Some(proxies);
+        self.settings.layer.proxies = Some(proxies);
         self
     }
 
@@ -179,14 +176,8 @@ impl HttpServerLayerBuilder {
     /// If a name is already registered with another definition, the conflict is reported and nothing is
     /// recorded there.
     pub fn build(self) -> HttpServerLayer {
-        let registry = self.registry.as_ref().unwrap_or_else(|| Registry::global());
-        let instruments = Instruments::register(registry, &self.settings);
         HttpServerLayer {
-            recorder: Arc::new(Recorder {
-                settings: self.settings,
-                instruments,
-                layers: Layers::new(registry),
-            }),
+            recorder: Arc::new(HttpRecorder::new(self.settings)),
         }
     }
 }

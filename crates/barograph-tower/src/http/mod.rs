@@ -68,11 +68,11 @@ pub(crate) mod url;
 mod scheme;
 pub(crate) mod forwarded;
 mod methods;
-pub(crate) mod settings;
+pub(crate) mod layer_config;
+mod settings;
 mod instruments;
 mod spans;
 mod exchange;
-mod service;
 mod layer;
 pub mod client;
 
@@ -82,9 +82,13 @@ pub use layer::{HttpServerLayer, HttpServerLayerBuilder};
 pub use methods::set_known_methods;
 pub use route::Route;
 pub use scheme::Scheme;
-pub use service::HttpServer;
+
+use std::sync::Arc;
 
 use crate::lifecycle;
+
+/// A service whose requests are recorded, made by [`HttpServerLayer`].
+pub type HttpServer<S> = lifecycle::RecordedService<S, Arc<exchange::HttpRecorder>>;
 
 /// The body of a response; the request is recorded when it ends.
 pub type HttpResponseBody<B> = lifecycle::ResponseBody<B, exchange::HttpExchange>;

@@ -44,7 +44,7 @@ pub(super) fn server(received: &Received<'_>) -> OperationSpan {
         scheme,
         ref origin,
     } = *received;
-    let is_wanted = || settings.spans.filter.as_ref().is_none_or(|f| f(request));
+    let is_wanted = || settings.span_filter.as_ref().is_none_or(|f| f(request));
     if !span_enabled!(target: TARGET, Level::INFO) || !is_wanted() {
         return OperationSpan::none();
     }
@@ -54,7 +54,7 @@ pub(super) fn server(received: &Received<'_>) -> OperationSpan {
     let query = request
         .uri
         .query()
-        .map(|query| redacted(settings.spans.query.as_deref(), query));
+        .map(|query| redacted(settings.query.as_deref(), query));
     let host = request
         .headers
         .get(HOST)
@@ -62,7 +62,7 @@ pub(super) fn server(received: &Received<'_>) -> OperationSpan {
     let authority = request.uri.authority().map(|a| a.as_str()).or(host);
     let asked = origin.as_ref().and_then(|origin| origin.host);
     let (host, port) = asked.or(authority).and_then(host_and_port).unzip();
-    let peer = (settings.peer)(request);
+    let peer = (settings.layer.peer)(request);
     let client = origin.as_ref().map(|origin| origin.client);
     let client = client.or(peer.map(|peer| peer.ip()));
     let agent = request.headers.get(USER_AGENT);

@@ -7,6 +7,7 @@
 mod nesting;
 mod body;
 mod future;
+mod service;
 
 use std::any::Any;
 
@@ -16,6 +17,7 @@ use http_body::Body;
 pub(crate) use body::ResponseBody;
 pub(crate) use future::ResponseFuture;
 pub(crate) use nesting::{Layers, Nested};
+pub(crate) use service::{RecordedService, Recorder};
 
 /// The record of one request, updated step by step by the types that the request passes through.
 ///

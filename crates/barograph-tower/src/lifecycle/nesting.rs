@@ -31,9 +31,9 @@ impl<K> Clone for Recorded<K> {
 }
 
 /// Detects other layers of the same kind that record into the same registry.
-pub(crate) struct Layers {
+pub struct Layers {
     registry: usize,
-    told: AtomicBool,
+    reported: AtomicBool,
 }
 
 /// The error for a request that an outer layer records.
@@ -43,7 +43,7 @@ impl Layers {
     pub(crate) fn new(registry: &Registry) -> Self {
         Layers {
             registry: registry.address(),
-            told: AtomicBool::new(false),
+            reported: AtomicBool::new(false),
         }
     }
 
@@ -58,7 +58,7 @@ impl Layers {
             });
             return Ok(());
         }
-        if !self.told.swap(true, Ordering::Relaxed) {
+        if !self.reported.swap(true, Ordering::Relaxed) {
             report::report(
                 "requests pass two layers that record into the same registry: \
                  the inner one leaves them to the outer one"

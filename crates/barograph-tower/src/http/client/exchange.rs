@@ -4,22 +4,23 @@ use std::any::Any;
 use std::sync::Arc;
 
 use barograph_core::clock::Stopwatch;
+use barograph_model::context::TraceContext;
 use http::header::HOST;
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, Uri, Version, response};
 
 use super::attempts::Attempts;
-use super::recorder::{Recorder, Request};
+use super::recorder::{HttpClientRecorder, Request};
 use crate::http::methods::Kind;
 use crate::http::spans::{self, Sent};
 use crate::http::url::{Server, port_text, version};
-use crate::lifecycle::{self, End};
+use crate::lifecycle::{self, End, Layers, Recorder};
 use barograph_tracing::instrument::OTHER;
 use barograph_tracing::instrument::OperationSpan;
 
 /// A request whose response a client is waiting for.
 pub struct HttpClientExchange {
-    recorder: Arc<Recorder>,
+    recorder: Arc<HttpClientRecorder>,
     span: OperationSpan,
     start: Stopwatch,
     method: usize,
@@ -35,15 +36,34 @@ pub struct HttpClientExchange {
     ended: bool,
 }
 
+impl<Q> Recorder<Q> for Arc<HttpClientRecorder> {
+    type Exchange = HttpClientExchange;
+
+    fn layers(&self) -> &Layers {
+        &self.layers
+    }
+
+    fn begin(
+        &self,
+        _: Option<TraceContext>,
+        request: &Parts,
+        _: &mut Q,
+    ) -> Option<HttpClientExchange> {
+        HttpClientExchange::begin(self, request)
+    }
+
+    fn inject(&self, request: &mut Parts) {
+        HttpClientRecorder::inject(self, request);
+    }
+}
+
 impl HttpClientExchange {
     /// Begins one attempt. Returns none for requests that are not recorded.
     ///
     /// The current span is the parent of the new one.
-    pub(crate) fn begin(recorder: &Arc<Recorder>, request: &Parts) -> Option<Self> {
+    pub(super) fn begin(recorder: &Arc<HttpClientRecorder>, request: &Parts) -> Option<Self> {
         let settings = &recorder.settings;
-        if let Some(filter) = &settings.filter
-            && !filter(request)
-        {
+        if !settings.layer.records(request) {
             return None;
         }
         let method = settings.methods.place(&request.method);

@@ -9,14 +9,14 @@ use barograph_model::propagator::Propagators;
 use http::request::Parts;
 use tower_layer::Layer;
 
-use super::recorder::{Recorder, Settings};
-use super::service::HttpClient;
+use super::HttpClient;
+use super::recorder::{HttpClientRecorder, Settings};
 use crate::http::route::Route;
 
 /// A layer that records the requests of the clients that it wraps. Clones share all state.
 #[derive(Clone)]
 pub struct HttpClientLayer {
-    pub(super) recorder: Arc<Recorder>,
+    pub(super) recorder: Arc<HttpClientRecorder>,
 }
 
 impl HttpClientLayer {
@@ -44,14 +44,13 @@ impl fmt::Debug for HttpClientLayer {
 #[derive(Default)]
 #[must_use = "nothing is recorded until `build`"]
 pub struct HttpClientLayerBuilder {
-    registry: Option<Registry>,
     settings: Settings,
 }
 
 impl HttpClientLayerBuilder {
     /// Records into this registry instead of the global one.
     pub fn with_registry(mut self, registry: &Registry) -> Self {
-        self.registry = Some(registry.clone());
+        self.settings.layer.registry = Some(registry.clone());
         self
     }
 
@@ -59,7 +58,7 @@ impl HttpClientLayerBuilder {
     ///
     /// The current context is injected into the headers of the other requests too.
     pub fn with_filter(mut self, filter: impl Fn(&Parts) -> bool + Send + Sync + 'static) -> Self {
-        self.settings.filter = Some(Box::new(filter));
+        self.settings.layer.filter = Some(Box::new(filter));
         self
     }
 
@@ -90,7 +89,7 @@ impl HttpClientLayerBuilder {
     /// Injects contexts with these propagators instead of
     /// [those of the process](barograph_core::propagation::propagators).
     pub fn with_propagators(mut self, propagators: Propagators) -> Self {
-        self.settings.propagators = Some(propagators);
+        self.settings.layer.propagators = Some(propagators);
         self
     }
 
@@ -128,9 +127,8 @@ impl HttpClientLayerBuilder {
     /// If the name is already registered with another definition, the conflict is reported and nothing
     /// is recorded there.
     pub fn build(self) -> HttpClientLayer {
-        let registry = self.registry.as_ref().unwrap_or_else(|| Registry::global());
         HttpClientLayer {
-            recorder: Arc::new(Recorder::new(registry, self.settings)),
+            recorder: Arc::new(HttpClientRecorder::new(self.settings)),
         }
     }
 }

@@ -11,8 +11,7 @@ use reqwest_middleware::{Error, Middleware, Next};
 use super::HttpClientLayer;
 use super::attempts::Attempts;
 use super::exchange::HttpClientExchange;
-use super::recorder::Recorder;
-use crate::http::url::Server;
+use super::recorder::HttpClientRecorder;
 use crate::lifecycle::{Exchange as _, Layers, Nested, ResponseFuture};
 use barograph_tracing::instrument;
 use barograph_tracing::instrument::ReceivedContext;
@@ -36,7 +35,7 @@ use barograph_tracing::instrument::ReceivedContext;
 /// ```
 #[derive(Clone)]
 pub struct HttpClientMiddleware {
-    recorder: Arc<Recorder>,
+    recorder: Arc<HttpClientRecorder>,
 }
 
 impl From<HttpClientLayer> for HttpClientMiddleware {
@@ -79,10 +78,7 @@ impl Middleware for HttpClientMiddleware {
         let exchange = exchange.map(|exchange| exchange.with_errors(error_type));
         let sent = {
             let _entered = exchange.as_ref().map(|exchange| exchange.enter());
-            let server = Server::of(&parts.uri, &parts.headers);
-            if self.recorder.injects(server.address) {
-                self.recorder.inject(&mut parts.headers);
-            }
+            self.recorder.inject(&mut parts);
             *request.headers_mut() = parts.headers;
             next.run(request, extensions)
         };

@@ -41,7 +41,6 @@ mod hosts;
 mod attempts;
 mod recorder;
 mod exchange;
-mod service;
 mod layer;
 #[cfg(feature = "reqwest-middleware")]
 mod middleware;
@@ -50,9 +49,13 @@ pub use attempts::Attempts;
 pub use layer::{HttpClientLayer, HttpClientLayerBuilder};
 #[cfg(feature = "reqwest-middleware")]
 pub use middleware::HttpClientMiddleware;
-pub use service::HttpClient;
+
+use std::sync::Arc;
 
 use crate::lifecycle;
+
+/// A client whose requests are recorded, made by [`HttpClientLayer`].
+pub type HttpClient<S> = lifecycle::RecordedService<S, Arc<recorder::HttpClientRecorder>>;
 
 /// The body of a response; the request is recorded when it ends.
 pub type HttpClientResponseBody<B> = lifecycle::ResponseBody<B, exchange::HttpClientExchange>;

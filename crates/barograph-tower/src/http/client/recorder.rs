@@ -3,25 +3,22 @@
 use barograph_core::family::Family;
 use barograph_core::histogram::Histogram;
 use barograph_core::labels::LabelSet;
-use barograph_core::registry::Registry;
-use barograph_core::{current, report};
+use barograph_core::report;
 use barograph_model::bounds::Bounds;
-use barograph_model::propagator::Propagators;
-use http::HeaderMap;
 use http::request::Parts;
 
 use super::hosts::Hosts;
-use crate::carrier::HeadersMut;
+use crate::http::layer_config::LayerConfig;
 use crate::http::methods::Methods;
 use crate::http::route::Route;
-use crate::http::settings::{Filter, Query, RouteOf};
+use crate::http::settings::{Query, RouteOf};
+use crate::http::url::Server;
 use crate::lifecycle::Layers;
-use barograph_core::propagation::propagators;
 
 /// The settings of a layer.
 pub(crate) struct Settings {
+    pub(crate) layer: LayerConfig,
     pub(crate) methods: Methods,
-    pub(crate) filter: Option<Box<Filter>>,
     pub(crate) template: Box<RouteOf>,
     /// None for the default redaction.
     pub(crate) query: Option<Box<Query>>,
@@ -29,19 +26,17 @@ pub(crate) struct Settings {
     pub(crate) hosts: Hosts,
     /// The hosts that are label values.
     pub(crate) known_hosts: Hosts,
-    pub(crate) propagators: Option<Propagators>,
 }
 
 impl Default for Settings {
     fn default() -> Self {
         Settings {
+            layer: LayerConfig::default(),
             methods: Methods::default(),
-            filter: None,
             template: Box::new(|request: &Parts| request.extensions.get::<Route>().cloned()),
             query: None,
             hosts: Hosts::default(),
             known_hosts: Hosts::default(),
-            propagators: None,
         }
     }
 }
@@ -65,15 +60,16 @@ pub(crate) struct Request<'a> {
 }
 
 /// The state that all requests of a client layer share.
-pub(crate) struct Recorder {
+pub struct HttpClientRecorder {
     pub(crate) settings: Settings,
     /// None if it could not be registered; then nothing is recorded.
     pub(crate) duration: Option<Family<Histogram, Request<'static>>>,
     pub(crate) layers: Layers,
 }
 
-impl Recorder {
-    pub(crate) fn new(registry: &Registry, settings: Settings) -> Self {
+impl HttpClientRecorder {
+    pub(crate) fn new(settings: Settings) -> Self {
+        let registry = settings.layer.registry();
         let duration = registry
             .histogram("http.client.request.duration")
             .with_help("Duration of HTTP client requests.")
@@ -81,24 +77,18 @@ impl Recorder {
             .with_bounds(Bounds::http_seconds())
             .family();
         let report = |error| report::report(format!("requests are not recorded: {error}"));
-        Recorder {
-            settings,
+        HttpClientRecorder {
             layers: Layers::new(registry),
+            settings,
             duration: duration.map_err(report).ok(),
         }
     }
 
-    /// Returns true if contexts are sent to this host.
-    pub(crate) fn injects(&self, host: &str) -> bool {
-        self.settings.hosts.have(host)
-    }
-
-    /// Injects the current context into the headers of a request.
-    pub(crate) fn inject(&self, headers: &mut HeaderMap) {
-        let own = self.settings.propagators.as_ref();
-        let propagators = own.unwrap_or_else(|| propagators());
-        if !propagators.is_empty() {
-            propagators.inject(&current::propagation(), &mut HeadersMut(headers));
+    /// Injects the current context into a request, if its host is one that contexts are sent to.
+    pub(crate) fn inject(&self, request: &mut Parts) {
+        let server = Server::of(&request.uri, &request.headers);
+        if self.settings.hosts.have(server.address) {
+            self.settings.layer.inject(&mut request.headers);
         }
     }
 }
