@@ -10,10 +10,11 @@ use barograph_core::current;
 use barograph_model::context::{Propagation, TraceContext};
 
 use crate::record::Record;
-use crate::recorder::{Action, Place, Recorder};
+use crate::recorder::{Place, Recorder};
 use barograph_tracing::instrument::OperationSpan;
 use barograph_tracing::instrument::ReceivedContext;
 use barograph_tracing::instrument::error_type;
+use barograph_tracing::instrument::messaging::KafkaOperation;
 
 /// An operation on records. It ends when it is dropped, and is recorded then.
 ///
@@ -21,7 +22,7 @@ use barograph_tracing::instrument::error_type;
 #[must_use = "it ends when it is dropped"]
 pub struct Operation {
     recorder: Arc<Recorder>,
-    action: Action,
+    operation: KafkaOperation,
     scope: ReceivedContext,
     span: OperationSpan,
     start: Stopwatch,
@@ -33,7 +34,7 @@ pub struct Operation {
 impl Operation {
     pub(crate) fn begin(
         recorder: &Arc<Recorder>,
-        action: Action,
+        operation: KafkaOperation,
         record: &Record<'_>,
         scope: ReceivedContext,
         span: OperationSpan,
@@ -41,7 +42,7 @@ impl Operation {
     ) -> Self {
         Operation {
             recorder: recorder.clone(),
-            action,
+            operation,
             scope,
             span,
             start: Stopwatch::start(),
@@ -122,7 +123,7 @@ impl Drop for Operation {
         let this = &*self;
         this.within(|| {
             this.recorder
-                .record(this.action, &this.place, this.messages, took, error);
+                .record(this.operation, &this.place, this.messages, took, error);
         });
     }
 }
@@ -130,7 +131,7 @@ impl Drop for Operation {
 impl fmt::Debug for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Operation")
-            .field("action", &self.action)
+            .field("operation", &self.operation)
             .field("place", &self.place)
             .finish_non_exhaustive()
     }

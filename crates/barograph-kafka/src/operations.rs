@@ -9,9 +9,10 @@ use barograph_model::context::{Propagation, TraceContext};
 
 use crate::operation::Operation;
 use crate::record::Record;
-use crate::recorder::{Action, Recorder, Relation};
+use crate::recorder::{Recorder, Relation};
 use crate::spans;
 use barograph_tracing::instrument::ReceivedContext;
+use barograph_tracing::instrument::messaging::{BATCH, KafkaOperation};
 
 /// Records the operations of a Kafka client. Clones share all state.
 #[derive(Clone)]
@@ -31,7 +32,7 @@ impl Kafka {
     /// A producer that sends records one by one needs only [`send`](Self::send).
     pub fn create(&self, record: &Record<'_>, headers: &mut impl CarrierMut) -> Operation {
         let operation = self.begin(
-            Action::Create,
+            KafkaOperation::Create,
             "producer",
             record,
             None,
@@ -56,7 +57,13 @@ impl Kafka {
         } else {
             "producer"
         };
-        let operation = self.begin(Action::Send, kind, record, None, ReceivedContext::default());
+        let operation = self.begin(
+            KafkaOperation::Produce,
+            kind,
+            record,
+            None,
+            ReceivedContext::default(),
+        );
         match created {
             Some(created) => operation.span().link(created),
             None => self.inject(&operation, headers),
@@ -72,7 +79,8 @@ impl Kafka {
         count: usize,
     ) -> Operation {
         let scope = ReceivedContext::default();
-        let mut operation = self.begin(Action::Send, "client", batch, Some(count), scope);
+        let mut operation =
+            self.begin(KafkaOperation::Produce, "client", batch, Some(count), scope);
         operation.count(count as u64);
         for context in created {
             operation.span().link(context);
@@ -83,7 +91,7 @@ impl Kafka {
     /// Begins to wait for records of a topic. Report those that arrive by [`received`](Self::received).
     pub fn receive(&self, batch: &Record<'_>) -> Operation {
         let scope = ReceivedContext::default();
-        let mut operation = self.begin(Action::Receive, "client", batch, None, scope);
+        let mut operation = self.begin(KafkaOperation::Receive, "client", batch, None, scope);
         operation.count(0);
         operation
     }
@@ -103,9 +111,7 @@ impl Kafka {
             }
         }
         operation.count(count);
-        operation
-            .span()
-            .number("messaging.batch.message_count", count);
+        operation.span().number(BATCH, count);
     }
 
     /// Begins to process a record that arrived with these headers.
@@ -131,7 +137,7 @@ impl Kafka {
             }
         };
         let scope = ReceivedContext::of_here(scope);
-        let operation = self.begin(Action::Process, "consumer", record, None, scope);
+        let operation = self.begin(KafkaOperation::Process, "consumer", record, None, scope);
         if let Some(linked) = linked {
             operation.span().link(linked);
         }
@@ -141,7 +147,7 @@ impl Kafka {
     /// Begins to commit the offsets of a topic.
     pub fn settle(&self, batch: &Record<'_>) -> Operation {
         self.begin(
-            Action::Settle,
+            KafkaOperation::Settle,
             "client",
             batch,
             None,
@@ -151,7 +157,7 @@ impl Kafka {
 
     fn begin(
         &self,
-        action: Action,
+        operation: KafkaOperation,
         kind: &'static str,
         record: &Record<'_>,
         batch: Option<usize>,
@@ -159,9 +165,9 @@ impl Kafka {
     ) -> Operation {
         let span = {
             let _in_scope = scope.enter();
-            spans::operation(&self.recorder.settings, action, kind, record, batch)
+            spans::operation(&self.recorder.settings, operation, kind, record, batch)
         };
-        Operation::begin(&self.recorder, action, record, scope, span, 1)
+        Operation::begin(&self.recorder, operation, record, scope, span, 1)
     }
 
     /// Injects the context of an operation into headers.

@@ -1,7 +1,8 @@
 //! Parts for crates that instrument a protocol: the span of a request or message, the context that it
-//! arrived with, and the values of `error.type`.
+//! arrived with, the values of `error.type`, and the metrics of messaging.
 
 mod error_type;
+pub mod messaging;
 mod received_context;
 mod span;
 

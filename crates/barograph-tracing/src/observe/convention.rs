@@ -50,19 +50,6 @@ pub(super) const DATABASE: [&str; 10] = [
     "error.type",
 ];
 
-/// The labels of the messaging metrics.
-pub(super) const MESSAGING: [&str; 9] = [
-    "messaging.system",
-    "messaging.operation.name",
-    "messaging.operation.type",
-    "messaging.destination.name",
-    "messaging.destination.partition.id",
-    "messaging.consumer.group.name",
-    "server.address",
-    "server.port",
-    "error.type",
-];
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -13,7 +13,8 @@ use barograph_core::spec::RegisterError;
 use barograph_model::bounds::Bounds;
 
 use super::attribute::{Attribute, AttributeValue};
-use super::convention::{Convention, DATABASE, GENERAL, MESSAGING};
+use super::convention::{Convention, DATABASE, GENERAL};
+use crate::instrument::messaging::{BATCH, MESSAGING_LABELS, MessagingMetrics, OPERATION_TYPE};
 
 /// A family with `N` labels. None if it could not be registered.
 type Of<I, const N: usize> = Option<Family<I, [&'static str; N]>>;
@@ -23,19 +24,12 @@ pub(super) struct Instruments {
     registry: Registry,
     general: OnceLock<General>,
     database: OnceLock<Of<Histogram, { DATABASE.len() }>>,
-    messaging: OnceLock<Messaging>,
-    processing: OnceLock<Of<Histogram, { MESSAGING.len() }>>,
+    messaging: OnceLock<MessagingMetrics>,
 }
 
 struct General {
     duration: Of<Histogram, { GENERAL.len() }>,
     errors: Of<Counter, { GENERAL.len() }>,
-}
-
-struct Messaging {
-    duration: Of<Histogram, { MESSAGING.len() }>,
-    sent: Of<Counter, { MESSAGING.len() }>,
-    consumed: Of<Counter, { MESSAGING.len() }>,
 }
 
 /// An operation that has ended.
@@ -57,7 +51,6 @@ impl Instruments {
             general: OnceLock::new(),
             database: OnceLock::new(),
             messaging: OnceLock::new(),
-            processing: OnceLock::new(),
         }
     }
 
@@ -85,8 +78,10 @@ impl Instruments {
             }
             Convention::MessagingClient => self.record_messaging(seconds, over),
             Convention::MessagingProcess => {
-                if let Some(family) = self.processing() {
-                    over.labels(&MESSAGING, |labels| family.with(labels).observe(seconds));
+                if let Some(family) = &self.messaging().process_duration {
+                    over.labels(&MESSAGING_LABELS, |labels| {
+                        family.with(labels).observe(seconds)
+                    });
                 }
             }
         }
@@ -108,21 +103,17 @@ impl Instruments {
     }
 
     fn record_messaging(&self, seconds: f64, over: &Completion<'_>) {
-        let Messaging {
-            duration,
-            sent,
-            consumed,
-        } = self.messaging();
-        let moved = match over.text("messaging.operation.type") {
-            "send" => sent,
-            "receive" => consumed,
+        let metrics = self.messaging();
+        let messages = match over.text(OPERATION_TYPE) {
+            "send" => &metrics.sent,
+            "receive" => &metrics.consumed,
             _ => &None,
         };
-        over.labels(&MESSAGING, |labels| {
-            if let Some(family) = duration {
+        over.labels(&MESSAGING_LABELS, |labels| {
+            if let Some(family) = &metrics.client_duration {
                 family.with(labels).observe(seconds);
             }
-            if let Some(family) = moved {
+            if let Some(family) = messages {
                 family.with(labels).add(over.messages());
             }
         });
@@ -164,43 +155,9 @@ impl Instruments {
         family.as_ref()
     }
 
-    fn messaging(&self) -> &Messaging {
-        self.messaging.get_or_init(|| {
-            let messages = |name, help| {
-                let counter = self.registry.counter(name).with_help(help);
-                reported(counter.with_unit("{message}").labels(MESSAGING))
-            };
-            Messaging {
-                duration: self.seconds(
-                    "messaging.client.operation.duration",
-                    "Duration of messaging operations initiated by a producer or consumer client.",
-                ),
-                sent: messages(
-                    "messaging.client.sent.messages",
-                    "Number of messages a producer attempted to send to the broker.",
-                ),
-                consumed: messages(
-                    "messaging.client.consumed.messages",
-                    "Number of messages that were delivered to the application.",
-                ),
-            }
-        })
-    }
-
-    fn processing(&self) -> Option<&Family<Histogram, [&'static str; MESSAGING.len()]>> {
-        let family = self.processing.get_or_init(|| {
-            self.seconds(
-                "messaging.process.duration",
-                "Duration of processing operation.",
-            )
-        });
-        family.as_ref()
-    }
-
-    fn seconds(&self, name: &str, help: &str) -> Of<Histogram, { MESSAGING.len() }> {
-        let duration = self.registry.histogram(name).with_help(help);
-        let duration = duration.with_unit("s").with_bounds(Bounds::http_seconds());
-        reported(duration.labels(MESSAGING))
+    fn messaging(&self) -> &MessagingMetrics {
+        let register = || MessagingMetrics::register(&self.registry);
+        self.messaging.get_or_init(register)
     }
 }
 
@@ -243,7 +200,7 @@ impl Completion<'_> {
 
     /// Returns the number of messages of the operation.
     fn messages(&self) -> u64 {
-        match self.attribute("messaging.batch.message_count") {
+        match self.attribute(BATCH) {
             Some(AttributeValue::Int(count)) => u64::try_from(*count).unwrap_or(0),
             _ => 1,
         }

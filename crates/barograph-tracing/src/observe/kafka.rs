@@ -22,52 +22,41 @@
 use barograph_model::span::SpanKind;
 
 use super::operation::Operation;
+use crate::instrument::messaging::{DESTINATION, KafkaOperation, OPERATION_TYPE, SYSTEM};
 
-/// The partition, as text; also a label of the metrics.
-pub const PARTITION: &str = "messaging.destination.partition.id";
-/// The consumer group; also a label of the metrics.
-pub const GROUP: &str = "messaging.consumer.group.name";
-/// The client id.
-pub const CLIENT_ID: &str = "messaging.client.id";
-/// The offset of the message.
-pub const OFFSET: &str = "messaging.kafka.offset";
-/// The key of the message.
-pub const MESSAGE_KEY: &str = "messaging.kafka.message.key";
-/// True if the message has no value.
-pub const TOMBSTONE: &str = "messaging.kafka.message.tombstone";
-/// The number of messages of an operation on several ones. That number is counted as sent or
-/// consumed.
-pub const BATCH: &str = "messaging.batch.message_count";
+pub use crate::instrument::messaging::{
+    BATCH, CLIENT_ID, GROUP, MESSAGE_KEY, OFFSET, PARTITION, TOMBSTONE,
+};
 
 /// Creates a message that is sent later in a batch: a producer span `create {topic}`.
 pub fn create(topic: &str) -> Operation<'_> {
-    operation("create", "create", topic, SpanKind::Producer)
+    operation(KafkaOperation::Create, topic, SpanKind::Producer)
 }
 
 /// Sends a message or a batch to the broker: a producer span `send {topic}`.
 pub fn send(topic: &str) -> Operation<'_> {
-    operation("send", "send", topic, SpanKind::Producer)
+    operation(KafkaOperation::Produce, topic, SpanKind::Producer)
 }
 
 /// Requests messages from the broker: a client span `poll {topic}`.
 pub fn receive(topic: &str) -> Operation<'_> {
-    operation("poll", "receive", topic, SpanKind::Client)
+    operation(KafkaOperation::Receive, topic, SpanKind::Client)
 }
 
 /// Processes a message or a batch: a consumer span `process {topic}`.
 pub fn process(topic: &str) -> Operation<'_> {
-    operation("process", "process", topic, SpanKind::Consumer)
+    operation(KafkaOperation::Process, topic, SpanKind::Consumer)
 }
 
 /// Commits offsets to the broker: a client span `commit {topic}`.
 pub fn settle(topic: &str) -> Operation<'_> {
-    operation("commit", "settle", topic, SpanKind::Client)
+    operation(KafkaOperation::Settle, topic, SpanKind::Client)
 }
 
-fn operation<'a>(name: &'a str, kind: &'a str, topic: &'a str, place: SpanKind) -> Operation<'a> {
-    Operation::new("kafka", name)
-        .with_kind(place)
-        .with_attribute("messaging.system", "kafka")
-        .with_attribute("messaging.operation.type", kind)
-        .with_attribute("messaging.destination.name", topic)
+fn operation(operation: KafkaOperation, topic: &str, kind: SpanKind) -> Operation<'_> {
+    Operation::new("kafka", operation.name())
+        .with_kind(kind)
+        .with_attribute(SYSTEM, "kafka")
+        .with_attribute(OPERATION_TYPE, operation.operation_type())
+        .with_attribute(DESTINATION, topic)
 }
