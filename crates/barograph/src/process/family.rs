@@ -19,15 +19,8 @@ pub(super) struct Reading {
     pub(super) start_seconds: Option<f64>,
 }
 
-/// A value as it was read.
-#[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Number {
-    Whole(u64),
-    Any(f64),
-}
-
 /// A function that takes a value from a reading.
-type Field = fn(&Reading) -> Option<Number>;
+type Field = fn(&Reading) -> Option<Value<'static>>;
 
 /// The name, unit, help and value of each family, in the order of output.
 ///
@@ -38,43 +31,43 @@ pub(super) const FAMILIES: [(&str, &str, &str, Field); 7] = [
         "process_cpu_seconds_total",
         "s",
         "Total user and system CPU time spent in seconds.",
-        |reading| reading.cpu_seconds.map(Number::Any),
+        |reading| reading.cpu_seconds.map(Value::F64),
     ),
     (
         "process_resident_memory_bytes",
         "By",
         "Resident memory size in bytes.",
-        |reading| reading.resident_bytes.map(Number::Whole),
+        |reading| reading.resident_bytes.map(Value::U64),
     ),
     (
         "process_virtual_memory_bytes",
         "By",
         "Virtual memory size in bytes.",
-        |reading| reading.virtual_bytes.map(Number::Whole),
+        |reading| reading.virtual_bytes.map(Value::U64),
     ),
     (
         "process_open_fds",
         "",
         "Number of open file descriptors.",
-        |reading| reading.open_fds.map(Number::Whole),
+        |reading| reading.open_fds.map(Value::U64),
     ),
     (
         "process_max_fds",
         "",
         "Maximum number of open file descriptors.",
-        |reading| reading.max_fds.map(Number::Whole),
+        |reading| reading.max_fds.map(Value::U64),
     ),
     (
         "process_threads",
         "",
         "Number of operating system threads.",
-        |reading| reading.threads.map(Number::Whole),
+        |reading| reading.threads.map(Value::U64),
     ),
     (
         "process_start_time_seconds",
         "s",
         "Start time of the process since the Unix epoch in seconds.",
-        |reading| reading.start_seconds.map(Number::Any),
+        |reading| reading.start_seconds.map(Value::F64),
     ),
 ];
 
@@ -96,7 +89,7 @@ pub(super) fn descriptors() -> Vec<Arc<Descriptor>> {
 /// A family with one series.
 pub(super) struct Single {
     pub(super) descriptor: Arc<Descriptor>,
-    pub(super) number: Number,
+    pub(super) value: Value<'static>,
     /// The time when a counter began to count.
     pub(super) start_unix_nano: Option<u64>,
 }
@@ -107,11 +100,7 @@ impl FamilyView for Single {
     }
 
     fn read(&self, _from: usize, show: &mut dyn FnMut(&Point<'_>)) -> Option<usize> {
-        let value = match self.number {
-            Number::Whole(number) => Value::U64(number),
-            Number::Any(number) => Value::F64(number),
-        };
-        let mut point = Point::new(0, Labels::EMPTY, value);
+        let mut point = Point::new(0, Labels::EMPTY, self.value);
         point.start_unix_nano = self.start_unix_nano;
         show(&point);
         None

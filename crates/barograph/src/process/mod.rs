@@ -19,11 +19,7 @@ mod family;
 #[cfg(target_os = "linux")]
 mod stat;
 #[cfg(target_os = "linux")]
-#[path = "linux.rs"]
-mod system;
-#[cfg(not(target_os = "linux"))]
-#[path = "elsewhere.rs"]
-mod system;
+mod linux;
 mod source;
 #[cfg(all(test, target_os = "linux"))]
 mod tests;
