@@ -6,12 +6,12 @@
 //! was dropped or has already received a signal, it ends the process as the signal would have done.
 
 use std::io;
-use std::sync::{Arc, Mutex, PoisonError, mpsc};
+use std::sync::{Arc, Mutex, PoisonError, Weak, mpsc};
 use std::thread;
 
 use barograph_core::process;
 #[cfg(feature = "axum")]
-use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
+use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
 use tokio::sync::watch;
 
 use crate::exit;
@@ -25,12 +25,14 @@ pub(crate) struct Signals(UnboundedReceiver<i32>);
 impl Signals {
     /// Receives the signals from now on.
     pub(crate) fn new() -> io::Result<Self> {
+        let (follower, signals) = Signals::channel();
+        follow(follower)?;
+        Ok(signals)
+    }
+
+    fn channel() -> (Follower, Self) {
         let (sender, receiver) = unbounded_channel();
-        follow(move |signal| match sender.send(signal) {
-            Ok(()) => Follows::InOrder,
-            Err(_) => Follows::NoMore,
-        })?;
-        Ok(Signals(receiver))
+        (Follower::Server(sender), Signals(receiver))
     }
 
     /// Waits for the next signal, and returns its number.
@@ -40,39 +42,51 @@ impl Signals {
             None => std::future::pending().await,
         }
     }
+
+    /// Receives no more signals. Returns one that arrived before that and was not waited for: the
+    /// thread that receives signals relied on this server to follow it.
+    pub(crate) fn close(mut self) -> Option<i32> {
+        self.0.close();
+        self.0.try_recv().ok()
+    }
 }
 
 /// The request to end the process, which any number of tasks can wait for. No runtime is needed: the
 /// signals are received on their own thread.
 #[derive(Debug)]
-pub(crate) struct Requested(watch::Sender<bool>);
+pub(crate) struct Requested {
+    /// The signal that was the request.
+    by: watch::Sender<Option<i32>>,
+    readiness: Readiness,
+}
 
 impl Requested {
     /// Begins to handle signals. The first one is the request; the program ends itself in order.
     pub(crate) fn begin(readiness: Readiness) -> io::Result<Arc<Self>> {
-        let requested = Arc::new(Requested(watch::Sender::new(false)));
-        let ours = Arc::downgrade(&requested);
-        follow(move |_| match ours.upgrade() {
-            Some(requested) if !*requested.0.borrow() => {
-                // First, so that whoever waits for the request finds the service not ready.
-                readiness.not_ready();
-                requested.0.send_replace(true);
-                Follows::InOrder
-            }
-            Some(_) | None => Follows::NoMore,
-        })?;
+        let requested = Arc::new(Requested {
+            by: watch::Sender::new(None),
+            readiness,
+        });
+        follow(Follower::Program(Arc::downgrade(&requested)))?;
         Ok(requested)
+    }
+
+    /// Requests the end. Returns false if it was requested before.
+    fn request(&self, signal: i32) -> bool {
+        if self.by.borrow().is_some() {
+            return false;
+        }
+        // First, so that whoever waits for the request finds the service not ready.
+        self.readiness.not_ready();
+        self.by.send_replace(Some(signal));
+        true
     }
 
     /// Completes when the process is asked to end, or at once if it was before.
     pub(crate) fn wait(&self) -> impl Future<Output = ()> + Send + use<> {
-        let mut requested = self.0.subscribe();
+        let mut by = self.by.subscribe();
         async move {
-            if requested
-                .wait_for(|is_requested| *is_requested)
-                .await
-                .is_err()
-            {
+            if by.wait_for(Option::is_some).await.is_err() {
                 // The telemetry was dropped; no request will come.
                 std::future::pending().await
             }
@@ -93,15 +107,34 @@ pub(crate) fn runtime() -> io::Result<tokio::runtime::Runtime> {
         .build()
 }
 
-/// The response of a follower to a signal.
-enum Follows {
-    /// It ends the process in order.
-    InOrder,
-    /// It has ended, or has received a signal before. It is removed.
-    NoMore,
+/// Part of the process that ends in order after a signal.
+enum Follower {
+    /// A server, which also follows the next signals until it has ended.
+    #[cfg(feature = "axum")]
+    Server(UnboundedSender<i32>),
+    /// The program, which follows one signal.
+    Program(Weak<Requested>),
 }
 
-type Follower = Box<dyn FnMut(i32) -> Follows + Send>;
+impl Follower {
+    /// Passes a signal on. Returns false if it is not followed, because this part has ended or has
+    /// received a signal before.
+    fn pass(&self, signal: i32) -> bool {
+        match self {
+            #[cfg(feature = "axum")]
+            Follower::Server(server) => server.send(signal).is_ok(),
+            Follower::Program(program) => program.upgrade().is_some_and(|all| all.request(signal)),
+        }
+    }
+
+    #[cfg(feature = "axum")]
+    fn has_ended(&self) -> bool {
+        match self {
+            Follower::Server(server) => server.is_closed(),
+            Follower::Program(program) => program.strong_count() == 0,
+        }
+    }
+}
 
 struct Followers {
     /// The generation of the process in which the signals are received; 0 before that.
@@ -114,8 +147,8 @@ static FOLLOWERS: Mutex<Followers> = Mutex::new(Followers {
     all: Vec::new(),
 });
 
-/// Passes each signal to this follower from now on, until it returns `Follows::NoMore`.
-fn follow(follower: impl FnMut(i32) -> Follows + Send + 'static) -> io::Result<()> {
+/// Passes each signal to this follower from now on, until it does not follow one.
+fn follow(follower: Follower) -> io::Result<()> {
     let mut followers = FOLLOWERS.lock().unwrap_or_else(PoisonError::into_inner);
     let generation = process::generation();
     if followers.received_in != generation {
@@ -124,8 +157,20 @@ fn follow(follower: impl FnMut(i32) -> Follows + Send + 'static) -> io::Result<(
         std::mem::forget(std::mem::take(&mut followers.all));
         followers.received_in = generation;
     }
-    followers.all.push(Box::new(follower));
+    followers.all.push(follower);
     Ok(())
+}
+
+/// Ends the process by a signal that arrived for a server while the server was dropped, unless another
+/// part of the process follows it.
+#[cfg(feature = "axum")]
+pub(crate) fn exit_unless_followed(signal: i32) {
+    let followers = FOLLOWERS.lock().unwrap_or_else(PoisonError::into_inner);
+    let is_followed = !followers.all.iter().all(Follower::has_ended);
+    drop(followers);
+    if !is_followed {
+        exit_by(signal);
+    }
 }
 
 /// Receives signals on its own thread, for the rest of the process.
@@ -160,7 +205,7 @@ fn receive() -> io::Result<()> {
 fn pass_on(signal: i32) {
     let mut followers = FOLLOWERS.lock().unwrap_or_else(PoisonError::into_inner);
     let all = &mut followers.all;
-    all.retain_mut(|follower| matches!(follower(signal), Follows::InOrder));
+    all.retain(|follower| follower.pass(signal));
     if all.is_empty() {
         drop(followers);
         exit_by(signal);
@@ -210,5 +255,23 @@ impl Incoming {
         }
         // The number of SIGINT in C.
         2
+    }
+}
+
+#[cfg(all(test, feature = "axum"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_signal_that_arrives_while_a_server_is_dropped_is_not_lost() {
+        let (follower, signals) = Signals::channel();
+        assert!(follower.pass(15), "the server follows it");
+        assert!(!follower.has_ended());
+        assert_eq!(signals.close(), Some(15));
+        assert!(follower.has_ended());
+        assert!(!follower.pass(15), "the process follows it");
+
+        let (_follower, signals) = Signals::channel();
+        assert_eq!(signals.close(), None);
     }
 }

@@ -25,7 +25,7 @@ use crate::diagnostics;
 use crate::exit::exit;
 use crate::readiness::Readiness;
 use crate::serve::connections::Connections;
-use crate::signals::{Signals, exit_by, runtime};
+use crate::signals::{Signals, exit_by, exit_unless_followed, runtime};
 use crate::telemetry::Telemetry;
 
 /// The trigger of the shutdown.
@@ -138,9 +138,12 @@ impl Ending {
             Some((asked, again))
         });
         let is_signalled = matches!(stop, Stopping::Signals(_));
-        // The next signal is no longer for the service.
-        drop(stop);
+        // The next signal is no longer for the service, but one may have arrived in this moment.
+        let arrived = stop.close();
         let Some((asked, again)) = asked else {
+            if let Some(signal) = arrived {
+                exit_unless_followed(signal);
+            }
             return;
         };
         let blocked = self.connections.tasks();
@@ -151,7 +154,7 @@ impl Ending {
             ));
         }
         self.telemetry.end();
-        if let Some(signal) = again {
+        if let Some(signal) = again.or(arrived) {
             exit_by(signal);
         }
         let limit = asked + self.times.drain_delay + self.times.request_time + FLUSH_TIME;
@@ -313,6 +316,14 @@ impl Stopping {
         match self {
             Stopping::Signals(signals) => signals.next().await,
             Stopping::Future(_) => std::future::pending().await,
+        }
+    }
+
+    /// Ends the wait. Returns a signal that arrived before and was not waited for.
+    fn close(self) -> Option<i32> {
+        match self {
+            Stopping::Signals(signals) => signals.close(),
+            Stopping::Future(_) => None,
         }
     }
 }
