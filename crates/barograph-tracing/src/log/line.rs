@@ -139,7 +139,7 @@ impl Line {
         // useless.
         if written.is_err() && !self.is_cut {
             self.text.truncate(start);
-            self.text(UNTOLD, escape);
+            self.text(DEBUG_FAILED, escape);
         }
     }
 
@@ -150,13 +150,13 @@ impl Line {
 
     /// Redacts the secrets in everything that was appended since the line had this length.
     pub(super) fn redact(&mut self, from: usize, redaction: &Redaction) {
-        let Cow::Owned(told) = redaction.text(&self.text[from..]) else {
+        let Cow::Owned(redacted) = redaction.text(&self.text[from..]) else {
             return;
         };
         self.text.truncate(from);
         // The text may have grown, because a secret may be shorter than its replacement.
-        if self.text.len() + told.len() <= self.most {
-            self.text.push_str(&told);
+        if self.text.len() + redacted.len() <= self.most {
+            self.text.push_str(&redacted);
         } else {
             self.text.push_str(REDACTED);
             self.text.push_str(CUT);
@@ -166,7 +166,7 @@ impl Line {
 }
 
 /// The replacement of a value whose `Debug` fails.
-const UNTOLD: &str = "<error in Debug>";
+const DEBUG_FAILED: &str = "<error in Debug>";
 
 /// Escapes the output of a formatter, and stops the formatter when the line is full.
 struct Escaped<'a> {

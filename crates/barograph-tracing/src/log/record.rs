@@ -225,7 +225,7 @@ impl Records<'_> {
             return;
         }
         match self.layer.redaction.rule_for(name) {
-            RedactionRule::Hide => self.add(name, REDACTED),
+            RedactionRule::Redact => self.add(name, REDACTED),
             rule => {
                 // A character has at most four bytes.
                 let most = self.layer.limits.value_length.saturating_mul(4).min(body);
@@ -273,7 +273,10 @@ impl Records<'_> {
             cause = error.source();
         }
         let redaction = &self.layer.redaction;
-        let (message, chain) = (redaction.told(message.into()), redaction.told(chain.into()));
+        let (message, chain) = (
+            redaction.owned_text(message.into()),
+            redaction.owned_text(chain.into()),
+        );
         self.add("exception.message", message);
         if has_cause {
             self.add("exception.stacktrace", chain);
@@ -323,7 +326,7 @@ impl Visit for Records<'_> {
             let message = bounded(format_args!("{value}"), most);
             text(layer, RedactionRule::Search, message)
         });
-        if self.layer.redaction.rule_for(field.name()) != RedactionRule::Hide {
+        if self.layer.redaction.rule_for(field.name()) != RedactionRule::Redact {
             self.add_error(value);
         }
     }
@@ -338,7 +341,7 @@ impl Visit for Records<'_> {
 
 fn text(layer: &LogLayer, rule: RedactionRule, value: String) -> AnyValue {
     match rule {
-        RedactionRule::Search => AnyValue::from(layer.redaction.told(value.into())),
+        RedactionRule::Search => AnyValue::from(layer.redaction.owned_text(value.into())),
         _ => AnyValue::from(value),
     }
 }

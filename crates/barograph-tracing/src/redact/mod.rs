@@ -1,13 +1,13 @@
-//! Hides secrets in fields and texts, by the names of fields and keys.
+//! Redacts secrets in fields and texts, by the names of fields and keys.
 //!
 //! The last words of a name decide: `password`, `DB_PASSWORD`, `newPassword`, `api-key` and `session_id`
 //! are names of secrets; `token_count`, `max_tokens`, `password_reset_enabled` and `key` are not. Of a
 //! field's name only the part after its last dot counts, so OpenTelemetry's `session.id` is kept.
 //! [`Redaction::default`] has the list.
 //!
-//! A field with such a name is hidden completely. Texts that contain names are searched: messages,
+//! A field with such a name is redacted completely. Texts that contain names are searched: messages,
 //! errors, queries, URLs, and every value recorded in its `Debug` or `Display` form (`?value`,
-//! `%value`). In these texts the following is hidden:
+//! `%value`). In these texts the following is redacted:
 //!
 //! | where | examples |
 //! |---|---|
@@ -21,7 +21,7 @@
 //! JSON stays valid JSON: a number, array or object becomes a string. Percent-encoding is decoded up to
 //! three times for the search, and stays in the text.
 //!
-//! The following is not hidden, because that would also hide too much that is not secret:
+//! The following is not redacted, because that would also redact too much that is not secret:
 //!
 //! * a secret under another name, alone in a sentence, or in a tuple of a name and a value without a
 //!   separator sign between them: `("password", "…")`;
@@ -31,10 +31,12 @@
 //!   (`token: 5 tokens left`); a path under the name `pwd` alone; paths of code (`token::parse`);
 //! * anything after a comma, semicolon or space in a value without quotes, except in headers.
 //!
-//! In a sentence the word after a name and a colon is hidden even if it is not a secret:
+//! In a sentence the word after a name and a colon is redacted even if it is not a secret:
 //! `invalid token: expired`.
 
 mod names;
+#[cfg(test)]
+mod work;
 mod view;
 mod value;
 mod scan;
@@ -72,9 +74,9 @@ pub struct Redaction {
 pub enum RedactionRule {
     /// It is exported unchanged.
     Keep,
-    /// It is hidden, whatever its type.
-    Hide,
-    /// It is searched, and secrets in it are hidden.
+    /// It is redacted, whatever its type.
+    Redact,
+    /// It is searched, and secrets in it are redacted.
     Search,
 }
 
@@ -90,14 +92,14 @@ impl RedactionRule {
 }
 
 impl Redaction {
-    /// Returns a redaction that hides nothing.
+    /// Returns a redaction that changes nothing.
     pub fn none() -> Self {
         Redaction {
             names: Arc::new(Names::default()),
         }
     }
 
-    /// Also hides values whose name ends with these words. Case, `_` and `-` are ignored.
+    /// Also redacts values whose name ends with these words. Case, `_` and `-` are ignored.
     #[must_use]
     pub fn with_name(self, name: &str) -> Self {
         let mut names = Names::clone(&self.names);
@@ -115,8 +117,8 @@ impl Redaction {
         }
         let last = last_part(key);
         if self.names.has(last.as_bytes(), Place::Anywhere) {
-            RedactionRule::Hide
-        } else if is_read(key, last) {
+            RedactionRule::Redact
+        } else if is_searched(key, last) {
             RedactionRule::Search
         } else {
             RedactionRule::Keep
@@ -127,8 +129,8 @@ impl Redaction {
     pub fn redact<'a>(&self, key: &str, value: &'a str) -> Cow<'a, str> {
         match self.rule_for(key) {
             RedactionRule::Keep => Cow::Borrowed(value),
-            RedactionRule::Hide => Cow::Borrowed(REDACTED),
-            RedactionRule::Search if key == "url.query" => self.read(value, Kind::Query),
+            RedactionRule::Redact => Cow::Borrowed(REDACTED),
+            RedactionRule::Search if key == "url.query" => self.redact_as(Kind::Query, value),
             RedactionRule::Search => self.text(value),
         }
     }
@@ -136,24 +138,29 @@ impl Redaction {
     /// Returns the redacted value of an attribute. Texts in arrays and maps are redacted too.
     pub fn value(&self, key: &str, value: AnyValue) -> AnyValue {
         match (self.rule_for(key), value) {
-            (RedactionRule::Hide, _) => AnyValue::from(REDACTED),
+            (RedactionRule::Redact, _) => AnyValue::from(REDACTED),
             (rule, value) => self.inner(rule, value),
         }
     }
 
+    /// Returns the attribute with its value redacted.
+    pub fn attribute(&self, Attribute { key, value }: Attribute) -> Attribute {
+        let value = self.value(&key, value);
+        Attribute { key, value }
+    }
+
     fn inner(&self, rule: RedactionRule, value: AnyValue) -> AnyValue {
         match value {
-            AnyValue::Str(text) if rule == RedactionRule::Search => AnyValue::Str(self.told(text)),
+            AnyValue::Str(text) if rule == RedactionRule::Search => {
+                AnyValue::Str(self.owned_text(text))
+            }
             AnyValue::Array(values) => {
                 let values = values.into_iter();
                 AnyValue::Array(values.map(|value| self.inner(rule, value)).collect())
             }
             AnyValue::Map(attributes) => {
-                let told = |Attribute { key, value }| {
-                    let value = self.value(&key, value);
-                    Attribute { key, value }
-                };
-                AnyValue::Map(attributes.into_iter().map(told).collect())
+                let attributes = attributes.into_iter();
+                AnyValue::Map(attributes.map(|one| self.attribute(one)).collect())
             }
             value => value,
         }
@@ -161,30 +168,30 @@ impl Redaction {
 
     /// Redacts an owned text, as [`text`](Redaction::text) does for a borrowed one.
     #[inline]
-    pub fn told(&self, text: Text) -> Text {
+    pub fn owned_text(&self, text: Text) -> Text {
         match self.redacted(&text, Kind::Text) {
-            Some(told) => Cow::Owned(told),
+            Some(redacted) => Cow::Owned(redacted),
             None => text,
         }
     }
 
     /// Redacts a text in place, as [`text`](Redaction::text) does.
     #[inline]
-    pub(crate) fn hide(&self, text: &mut String) {
-        if let Some(told) = self.redacted(text, Kind::Text) {
-            *text = told;
+    pub(crate) fn text_in_place(&self, text: &mut String) {
+        if let Some(redacted) = self.redacted(text, Kind::Text) {
+            *text = redacted;
         }
     }
 
     /// Returns a text without its secrets: values after names of the list, also percent-encoded ones,
     /// and the user and password of URLs.
     pub fn text<'a>(&self, text: &'a str) -> Cow<'a, str> {
-        self.read(text, Kind::Text)
+        self.redact_as(Kind::Text, text)
     }
 
-    fn read<'a>(&self, text: &'a str, kind: Kind) -> Cow<'a, str> {
+    fn redact_as<'a>(&self, kind: Kind, text: &'a str) -> Cow<'a, str> {
         match self.redacted(text, kind) {
-            Some(told) => Cow::Owned(told),
+            Some(redacted) => Cow::Owned(redacted),
             None => Cow::Borrowed(text),
         }
     }
@@ -199,7 +206,7 @@ impl Redaction {
 }
 
 impl Default for Redaction {
-    /// Hides values whose name ends with `password`, `passwd`, `passphrase`, `secret`, `secret_key`,
+    /// Redacts values whose name ends with `password`, `passwd`, `passphrase`, `secret`, `secret_key`,
     /// `private_key`, `access_key`, `signing_key`, `api_key`, `token`, `authorization`, `credential`,
     /// `credentials`, `cookie`, `session_id` or `sessid`, or with the word `pwd`, `jwt` or `session`; in
     /// texts also with the word `sig`, `signature` or `access_key_id`, as in signed URLs. Case, `_`, `-`
@@ -222,7 +229,7 @@ fn last_part(key: &str) -> &str {
 
 /// Returns true if the values of a field contain names, or messages from other code.
 #[inline]
-fn is_read(key: &str, last: &str) -> bool {
+fn is_searched(key: &str, last: &str) -> bool {
     match last.len() {
         3 => matches!(last, "url" | "uri" | "err" | "dsn"),
         4 => matches!(key, "url.full" | "url.path"),

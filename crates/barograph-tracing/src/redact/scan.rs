@@ -4,7 +4,7 @@
 //! or forwards from the `--` of an argument. If it is the name of a secret (`names`), its value is read
 //! by its shape (`value`). The user and password of a URL stand between `//` and `@`. In
 //! `user[password]` and `token[0]` each part is a name. The time is linear in the length of the text,
-//! and a text without `%` in which nothing is hidden causes no allocation.
+//! and a text without `%` in which nothing is redacted causes no allocation.
 //!
 //! Percent-encoding can hide all of this: `%74oken=…`, `user%5Bpassword%5D=…`, and a whole URL as the
 //! value of a parameter. So a text in which such signs, or characters of names, are encoded is decoded
@@ -53,10 +53,10 @@ fn found(text: &str, has_flags: bool, names: &Names, kind: Kind) -> Option<Strin
         sources: &[],
         has_flags,
     };
-    let told = replace(text, view, names, kind);
+    let redacted = replace(text, view, names, kind);
     match memchr(b'%', text.as_bytes()) {
-        None => told,
-        Some(_) => decoded(text, told, names, kind),
+        None => redacted,
+        Some(_) => decoded(text, redacted, names, kind),
     }
 }
 
@@ -65,9 +65,9 @@ const MOST_LEVELS: usize = 3;
 
 /// Redacts the secrets that are percent-encoded.
 #[cold]
-fn decoded(text: &str, mut told: Option<String>, names: &Names, kind: Kind) -> Option<String> {
+fn decoded(text: &str, mut redacted: Option<String>, names: &Names, kind: Kind) -> Option<String> {
     for level in 1..=MOST_LEVELS {
-        let now = told.as_deref().unwrap_or(text);
+        let now = redacted.as_deref().unwrap_or(text);
         let mut bytes = now.as_bytes().to_vec();
         let mut sources: Vec<usize> = (0..=bytes.len()).collect();
         let has_more = (0..level).all(|_| decode(&mut bytes, &mut sources));
@@ -79,15 +79,15 @@ fn decoded(text: &str, mut told: Option<String>, names: &Names, kind: Kind) -> O
             sources: &sources,
             has_flags: has_flags(&bytes),
         };
-        told = replace(now, view, names, kind).or(told);
+        redacted = replace(now, view, names, kind).or(redacted);
     }
-    told
+    redacted
 }
 
 /// Decodes one level of percent-encoding in place. Returns true if an ASCII character was decoded.
 fn decode(bytes: &mut Vec<u8>, sources: &mut Vec<usize>) -> bool {
     let digit = |byte: &u8| char::from(*byte).to_digit(16);
-    let (mut from, mut to, mut tells) = (0, 0, false);
+    let (mut from, mut to, mut has_ascii) = (0, 0, false);
     while from < bytes.len() {
         let byte = match bytes[from..] {
             [b'%', ref high, ref low, ..] => digit(high).zip(digit(low)),
@@ -98,7 +98,7 @@ fn decode(bytes: &mut Vec<u8>, sources: &mut Vec<usize>) -> bool {
             Some((high, low)) => {
                 // The value of two hexadecimal digits fits in a byte.
                 let byte = (high * 16 + low) as u8;
-                tells |= byte.is_ascii();
+                has_ascii |= byte.is_ascii();
                 bytes[to] = byte;
                 from += 3;
             }
@@ -112,29 +112,29 @@ fn decode(bytes: &mut Vec<u8>, sources: &mut Vec<usize>) -> bool {
     sources[to] = sources[from];
     bytes.truncate(to);
     sources.truncate(to + 1);
-    tells
+    has_ascii
 }
 
 /// Returns the text without the secrets that are visible in a view of it, or none if there are none.
 fn replace(text: &str, view: View<'_>, names: &Names, kind: Kind) -> Option<String> {
     let mut strings = Strings::default();
     let mut secret = view.next(0, names, kind, &mut strings)?;
-    let mut told = String::with_capacity(text.len() + REDACTED.len());
+    let mut redacted = String::with_capacity(text.len() + REDACTED.len());
     let mut from = 0;
     loop {
         let quote = view.source(secret.quote.start)..view.source(secret.quote.end);
-        told.push_str(&text[from..view.source(secret.start)]);
-        told.push_str(&text[quote.clone()]);
-        told.push_str(secret.with);
-        told.push_str(&text[quote]);
+        redacted.push_str(&text[from..view.source(secret.start)]);
+        redacted.push_str(&text[quote.clone()]);
+        redacted.push_str(secret.with);
+        redacted.push_str(&text[quote]);
         from = view.source(secret.end);
         match view.next(secret.end, names, kind, &mut strings) {
             Some(next) => secret = next,
             None => break,
         }
     }
-    told.push_str(&text[from..]);
-    Some(told)
+    redacted.push_str(&text[from..]);
+    Some(redacted)
 }
 
 /// The replacement for both parts before the `@`.
@@ -400,9 +400,13 @@ fn expected_of(name: &[u8]) -> Expected {
 }
 
 fn is_around(byte: u8) -> bool {
+    #[cfg(test)]
+    super::work::count();
     matches!(byte, b' ' | b'"' | b'\'' | b'\\' | b'\t' | b'+')
 }
 
 fn is_in_name(byte: u8) -> bool {
+    #[cfg(test)]
+    super::work::count();
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-')
 }

@@ -39,6 +39,8 @@ impl View<'_> {
     /// Returns a byte for the parser of a value after the sign; `x` if the byte is only data there.
     #[inline]
     pub(super) fn mark(&self, at: usize, sign: usize) -> Option<u8> {
+        #[cfg(test)]
+        super::work::count();
         let byte = *self.bytes.get(at)?;
         // An encoded backslash escapes nothing in the original text.
         let is_data = self.is_encoded(at) && (byte == b'\\' || !self.is_encoded(sign));

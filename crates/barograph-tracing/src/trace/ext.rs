@@ -92,7 +92,7 @@ impl SpanExt for Span {
     fn add_link(&self, link: impl Into<SpanLink>) {
         let link = link.into();
         change(self, |tracer, record| {
-            let attributes = told(tracer, link.attributes);
+            let attributes = redacted(tracer, link.attributes);
             tracer
                 .limits()
                 .push_link(record, SpanLink { attributes, ..link });
@@ -111,7 +111,7 @@ impl SpanExt for Span {
         change(self, |tracer, record| {
             let status = match status {
                 Status::Error { description } => Status::Error {
-                    description: tracer.settings.redaction.told(description),
+                    description: tracer.settings.redaction.owned_text(description),
                 },
                 other => other,
             };
@@ -128,7 +128,7 @@ impl SpanExt for Span {
         let name = name.into();
         change(self, |tracer, record| {
             let limits = tracer.limits();
-            let attributes = told(tracer, attributes);
+            let attributes = redacted(tracer, attributes);
             let mut dropped_attributes = 0;
             let event = SpanEvent {
                 name,
@@ -146,12 +146,10 @@ impl SpanExt for Span {
 }
 
 /// Redacts the values of attributes.
-fn told(tracer: &Tracer, attributes: Vec<Attribute>) -> Vec<Attribute> {
-    let told = |Attribute { key, value }| {
-        let value = tracer.settings.redaction.value(&key, value);
-        Attribute { key, value }
-    };
-    attributes.into_iter().map(told).collect()
+fn redacted(tracer: &Tracer, attributes: Vec<Attribute>) -> Vec<Attribute> {
+    let redaction = &tracer.settings.redaction;
+    let attributes = attributes.into_iter();
+    attributes.map(|one| redaction.attribute(one)).collect()
 }
 
 /// Changes the record of a span, if it is recorded.

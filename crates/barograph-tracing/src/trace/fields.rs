@@ -341,10 +341,11 @@ impl Chain {
             next = cause.source();
             Some(cause)
         });
-        let told = |error: &dyn Error| redaction.told(error.to_string().into()).into_owned();
+        let redacted =
+            |error: &dyn Error| redaction.owned_text(error.to_string().into()).into_owned();
         Chain {
-            text: told(error),
-            causes: causes.take(MOST_CAUSES).map(told).collect(),
+            text: redacted(error),
+            causes: causes.take(MOST_CAUSES).map(redacted).collect(),
         }
     }
 
@@ -390,7 +391,7 @@ impl<C: Collect> Visitor<'_, C> {
     #[inline]
     fn value(&mut self, field: &Field, value: impl Into<AnyValue>) {
         let value = match self.1.rule_for(field.name()) {
-            RedactionRule::Hide => REDACTED.into(),
+            RedactionRule::Redact => REDACTED.into(),
             _ => value.into(),
         };
         self.0.value(field.name(), value);
@@ -406,11 +407,11 @@ impl<C: Collect> Visitor<'_, C> {
         let name = field.name();
         self.0.text(name, |text| {
             match rule {
-                RedactionRule::Hide => return text.push_str(REDACTED),
+                RedactionRule::Redact => return text.push_str(REDACTED),
                 _ => write(text),
             }
             if rule == RedactionRule::Search || is_sentence(name) {
-                self.1.hide(text);
+                self.1.text_in_place(text);
             }
         });
     }
@@ -450,7 +451,7 @@ impl<C: Collect> Visit for Visitor<'_, C> {
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
         match self.1.rule_for(field.name()) {
-            RedactionRule::Hide => self.text(field, |_| {}),
+            RedactionRule::Redact => self.text(field, |_| {}),
             _ => self.0.error(field.name(), Chain::of(value, self.1)),
         }
     }

@@ -85,7 +85,7 @@ impl<P: Places> Fields<'_, P> {
             return;
         }
         match self.redaction.rule_for(name) {
-            RedactionRule::Hide => self.text(name, REDACTED),
+            RedactionRule::Redact => self.text(name, REDACTED),
             rule => value(self, name, rule),
         }
         self.places.end(self.line, name);

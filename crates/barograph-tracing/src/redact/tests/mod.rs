@@ -1,0 +1,6 @@
+mod fields;
+mod json;
+mod length;
+mod names;
+mod secrets;
+mod texts;
