@@ -17,13 +17,15 @@ use crate::json::{field, float, next, print, quoted, text};
 use crate::otlp::attributes::{self, AttributeValue, Extra, Seen};
 use crate::otlp::data_point::{DataPoint, Distribution, Number, Shape};
 use crate::otlp::metric_encoder::MetricEncoder;
+use crate::otlp::request::Signal;
 use crate::otlp::temporality::Temporality;
 use crate::report::Rejection;
 use crate::walk::Uniqueness;
 
 /// A writer of requests, one at a time.
 pub(super) struct JsonEncoder {
-    resource: String,
+    /// The beginning of every request.
+    head: String,
     body: String,
     /// A buffer that is reused.
     attributes: String,
@@ -37,13 +39,26 @@ pub(super) struct FamilyTemplate {
     tail: String,
 }
 
-impl FamilyTemplate {
-    pub(super) fn new(
+impl JsonEncoder {
+    pub(super) fn new(resource: &Resource) -> Self {
+        JsonEncoder {
+            head: open_request(Signal::Metrics, resource),
+            body: String::new(),
+            attributes: String::new(),
+        }
+    }
+}
+
+impl MetricEncoder for JsonEncoder {
+    type Family = FamilyTemplate;
+
+    fn family(
+        &self,
         descriptor: &Arc<Descriptor>,
         name: &str,
         shape: Shape,
         uniqueness: Uniqueness,
-    ) -> Self {
+    ) -> Self::Family {
         let mut head = String::from("{\"name\":");
         text(&mut head, name);
         for (key, value) in [
@@ -93,36 +108,9 @@ impl FamilyTemplate {
             tail,
         }
     }
-}
-
-impl JsonEncoder {
-    pub(super) fn new(resource: &Resource) -> Self {
-        let mut head = open_resource(resource);
-        head.push_str(",\"scopeMetrics\":[");
-        JsonEncoder {
-            resource: head,
-            body: String::new(),
-            attributes: String::new(),
-        }
-    }
-}
-
-impl MetricEncoder for JsonEncoder {
-    type Family = FamilyTemplate;
-
-    fn family(
-        &self,
-        descriptor: &Arc<Descriptor>,
-        name: &str,
-        shape: Shape,
-        uniqueness: Uniqueness,
-    ) -> Self::Family {
-        FamilyTemplate::new(descriptor, name, shape, uniqueness)
-    }
 
     fn open_request(&mut self) {
-        self.body.push_str("{\"resourceMetrics\":[");
-        self.body.push_str(&self.resource);
+        self.body.push_str(&self.head);
     }
 
     fn open_scope(&mut self, scope: Option<&Scope>) {
@@ -229,13 +217,18 @@ impl MetricEncoder for JsonEncoder {
     }
 }
 
-/// Opens the JSON object that holds the telemetry of a resource.
-pub(super) fn open_resource(resource: &Resource) -> String {
-    let mut text = String::from("{\"resource\":{\"attributes\":[");
+/// Returns the beginning of a request: the resource, and the keys of the lists around the scopes.
+pub(super) fn open_request(signal: Signal, resource: &Resource) -> String {
+    let (resources, scopes) = match signal {
+        Signal::Metrics => ("resourceMetrics", "scopeMetrics"),
+        Signal::Traces => ("resourceSpans", "scopeSpans"),
+        Signal::Logs => ("resourceLogs", "scopeLogs"),
+    };
+    let mut text = format!("{{\"{resources}\":[{{\"resource\":{{\"attributes\":[");
     for (key, value) in resource.iter() {
         attribute(&mut text, key, AttributeValue::Str(value));
     }
-    text.push_str("]}");
+    print(&mut text, format_args!("]}},\"{scopes}\":["));
     text
 }
 

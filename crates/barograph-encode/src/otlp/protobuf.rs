@@ -45,53 +45,6 @@ pub(super) struct FamilyTemplate {
 }
 
 impl FamilyTemplate {
-    pub(super) fn new(
-        descriptor: &Arc<Descriptor>,
-        name: &str,
-        shape: Shape,
-        uniqueness: Uniqueness,
-    ) -> Self {
-        let mut head = Vec::new();
-        wire::text(&mut head, len_key(1), name);
-        wire::text(&mut head, len_key(2), &descriptor.help);
-        wire::text(&mut head, len_key(3), &descriptor.unit);
-        let mut tail = Vec::new();
-        let mut temporal = |temporality| {
-            tail.push(varint_key(2));
-            tail.push(match temporality {
-                Temporality::Delta => 1,
-                Temporality::Cumulative => 2,
-            });
-        };
-        let data = match shape {
-            Shape::Gauge => len_key(5),
-            Shape::Sum {
-                temporality,
-                is_monotonic,
-            } => {
-                temporal(temporality);
-                if is_monotonic {
-                    tail.extend_from_slice(&[varint_key(3), 1]);
-                }
-                len_key(7)
-            }
-            Shape::Histogram(temporality) => {
-                temporal(temporality);
-                len_key(9)
-            }
-        };
-        FamilyTemplate {
-            descriptor: Arc::clone(descriptor),
-            seen: Seen::new(uniqueness),
-            head,
-            data,
-            tail,
-            fast: (uniqueness == Uniqueness::Guaranteed && !matches!(shape, Shape::Histogram(_)))
-                .then(|| FastPoint::new(descriptor))
-                .flatten(),
-        }
-    }
-
     fn owns_names(&self, labels: &Labels<'_>) -> bool {
         labels
             .names()
@@ -179,7 +132,45 @@ impl MetricEncoder for ProtobufEncoder {
         shape: Shape,
         uniqueness: Uniqueness,
     ) -> Self::Family {
-        FamilyTemplate::new(descriptor, name, shape, uniqueness)
+        let mut head = Vec::new();
+        wire::text(&mut head, len_key(1), name);
+        wire::text(&mut head, len_key(2), &descriptor.help);
+        wire::text(&mut head, len_key(3), &descriptor.unit);
+        let mut tail = Vec::new();
+        let mut temporal = |temporality| {
+            tail.push(varint_key(2));
+            tail.push(match temporality {
+                Temporality::Delta => 1,
+                Temporality::Cumulative => 2,
+            });
+        };
+        let data = match shape {
+            Shape::Gauge => len_key(5),
+            Shape::Sum {
+                temporality,
+                is_monotonic,
+            } => {
+                temporal(temporality);
+                if is_monotonic {
+                    tail.extend_from_slice(&[varint_key(3), 1]);
+                }
+                len_key(7)
+            }
+            Shape::Histogram(temporality) => {
+                temporal(temporality);
+                len_key(9)
+            }
+        };
+        FamilyTemplate {
+            descriptor: Arc::clone(descriptor),
+            seen: Seen::new(uniqueness),
+            head,
+            data,
+            tail,
+            fast: (uniqueness == Uniqueness::Guaranteed && !matches!(shape, Shape::Histogram(_)))
+                .then(|| FastPoint::new(descriptor))
+                .flatten(),
+        }
     }
 
     fn open_request(&mut self) {

@@ -13,7 +13,7 @@ use barograph_model::value::Text;
 use bytes::Bytes;
 
 use crate::json;
-use crate::otlp::json::open_resource;
+use crate::otlp::json::open_request;
 use crate::otlp::protobuf::resource_field;
 use crate::otlp::record::{Record, WriteRecords, Written};
 use crate::otlp::request::{Encoding, Request, Signal};
@@ -102,13 +102,7 @@ impl<T: Record> RecordWriter<T> {
         self.encoding = encoding;
         self.head = match encoding {
             Encoding::Protobuf => resource_field(&self.resource),
-            Encoding::Json => {
-                let resource = open_resource(&self.resource);
-                let Names {
-                    resources, scopes, ..
-                } = Names::of(T::SIGNAL);
-                format!("{{\"{resources}\":[{resource},\"{scopes}\":[").into()
-            }
+            Encoding::Json => open_request(T::SIGNAL, &self.resource).into(),
         };
         self
     }
@@ -159,7 +153,7 @@ impl<T: Record> WriteRecords<T> for RecordWriter<T> {
         self.encoded.group();
         let body = match self.encoding {
             Encoding::Protobuf => self.encoded.to_protobuf(&self.head),
-            Encoding::Json => self.encoded.to_json(&self.head, Names::of(T::SIGNAL)),
+            Encoding::Json => self.encoded.to_json(&self.head, T::SIGNAL),
         };
         Some(Written::Request(Request {
             signal: T::SIGNAL,
@@ -256,14 +250,19 @@ impl EncodedRecords {
         body.into()
     }
 
-    fn to_json(&self, head: &[u8], names: Names) -> Bytes {
+    fn to_json(&self, head: &[u8], signal: Signal) -> Bytes {
+        let records = match signal {
+            Signal::Metrics => "metrics",
+            Signal::Traces => "spans",
+            Signal::Logs => "logRecords",
+        };
         let mut body = Vec::with_capacity(head.len() + self.json.len() + self.records.len());
         body.extend_from_slice(head);
         let scopes = self.records.chunk_by(|(one, _), (next, _)| one == next);
         for (nth, scope) in scopes.enumerate() {
             body.extend_from_slice(if nth == 0 { b"{" } else { b",{" });
             body.extend_from_slice(&self.scopes[scope[0].0].1);
-            body.extend_from_slice(format!("\"{}\":[", names.records).as_bytes());
+            body.extend_from_slice(format!("\"{records}\":[").as_bytes());
             for (nth, (_, place)) in scope.iter().enumerate() {
                 body.extend_from_slice(if nth == 0 { b"" } else { b"," });
                 body.extend_from_slice(&self.json.as_bytes()[place.clone()]);
@@ -291,27 +290,4 @@ fn scope_head(name: &str, encoding: Encoding) -> Vec<u8> {
         }
     }
     head
-}
-
-/// The JSON names of the nested lists.
-#[derive(Clone, Copy)]
-struct Names {
-    resources: &'static str,
-    scopes: &'static str,
-    records: &'static str,
-}
-
-impl Names {
-    fn of(signal: Signal) -> Self {
-        let [resources, scopes, records] = match signal {
-            Signal::Metrics => ["resourceMetrics", "scopeMetrics", "metrics"],
-            Signal::Traces => ["resourceSpans", "scopeSpans", "spans"],
-            Signal::Logs => ["resourceLogs", "scopeLogs", "logRecords"],
-        };
-        Names {
-            resources,
-            scopes,
-            records,
-        }
-    }
 }
