@@ -20,6 +20,8 @@
 //! be right whatever was forgotten. The unit is one span, one log record, or one data point encoded
 //! for one reader.
 
+mod totals;
+mod account;
 mod by_error_type;
 mod show;
 
@@ -28,76 +30,19 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use barograph_core::record_queue::{Counts, QueueHandle};
+use barograph_core::record_queue::QueueHandle;
 use barograph_model::bounds::Bounds;
 
 use crate::transport::Target;
 use barograph_encode::otlp::Signal;
 
+use account::{grow, shrink};
 use by_error_type::{ByErrorType, Durations};
 
+pub(super) use account::Account;
 pub(super) use by_error_type::ErrorType;
 pub use show::LedgerSource;
-
-/// The reason why an item was not delivered.
-///
-/// The order is stored in persistent queues: new reasons come last.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Reason {
-    /// A newer request reports the same metrics.
-    Superseded,
-    /// The receiver refused the request permanently.
-    Rejected,
-    /// The receiver accepted the request and rejected this part of it.
-    Partial,
-    /// The request exceeds the maximum size.
-    TooLarge,
-    /// The queue in memory was full.
-    QueueFull,
-    /// The persistent queue was full.
-    PersistentQueueFull,
-    /// The item was damaged in the persistent queue, or is no longer there. A file that cannot be
-    /// opened or read at present is not a reason: its contents wait.
-    Corrupt,
-    /// The program ended before the item could be delivered.
-    Shutdown,
-    /// The transport or the pipeline panicked while it was handling the item.
-    Panicked,
-}
-
-impl Reason {
-    /// The number of reasons.
-    pub const COUNT: usize = 9;
-
-    /// All reasons, each at the index `reason as usize`.
-    pub const ALL: [Reason; Self::COUNT] = [
-        Reason::Superseded,
-        Reason::Rejected,
-        Reason::Partial,
-        Reason::TooLarge,
-        Reason::QueueFull,
-        Reason::PersistentQueueFull,
-        Reason::Corrupt,
-        Reason::Shutdown,
-        Reason::Panicked,
-    ];
-
-    /// Returns the value of the label `reason`.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Reason::Superseded => "superseded",
-            Reason::Rejected => "rejected",
-            Reason::Partial => "partial",
-            Reason::TooLarge => "too_large",
-            Reason::QueueFull => "queue_full",
-            Reason::PersistentQueueFull => "persistent_queue_full",
-            Reason::Corrupt => "corrupt",
-            Reason::Shutdown => "shutdown",
-            Reason::Panicked => "panicked",
-        }
-    }
-}
+pub use totals::{Reason, Totals};
 
 /// An operation on a persistent queue.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -136,41 +81,6 @@ struct QueueMetrics {
     failures: [ByErrorType<u64>; QueueOperation::COUNT],
 }
 
-/// The totals of a ledger at one moment, which a persistent queue also stores.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Totals {
-    /// The number of items that were produced.
-    pub produced: u64,
-    /// The number of items that a receiver accepted.
-    pub exported: u64,
-    /// The number of items that will not be delivered, each reason at the index `reason as usize`.
-    pub dropped: [u64; Reason::COUNT],
-    /// The time at which the counts begin, in nanoseconds since the Unix epoch; 0 if unknown.
-    pub start_unix_nano: u64,
-}
-
-impl Totals {
-    /// Returns the number of items that will not be delivered, for any reason.
-    pub fn dropped_in_all(&self) -> u64 {
-        self.dropped
-            .iter()
-            .fold(0, |sum, items| sum.saturating_add(*items))
-    }
-
-    /// Returns the number of items that were exported or dropped.
-    pub fn settled(&self) -> u64 {
-        self.exported.saturating_add(self.dropped_in_all())
-    }
-
-    /// Returns true if these can be actual counts. A disk may hold any values, and they must not be so
-    /// large that a sum of them overflows.
-    pub(super) fn is_plausible(&self) -> bool {
-        let all = self.dropped.iter().chain([&self.produced, &self.exported]);
-        let sum = all.fold(0_u64, |sum, count| sum.saturating_add(*count));
-        sum <= u64::MAX / 4
-    }
-}
-
 /// The account of one pipeline. Clones share the same account.
 #[derive(Clone, Debug)]
 pub struct Ledger {
@@ -199,82 +109,6 @@ struct Inner {
     bounds: Bounds,
     /// The state of the persistent queue, if there is one.
     queue: OnceLock<QueueMetrics>,
-}
-
-/// The state of all items at one moment.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Account {
-    pub(super) totals: Totals,
-    /// The number of items that wait, in memory or in the persistent queue.
-    pub(super) queued: u64,
-    /// The number of items that were encoded since the ledger was created.
-    pub(super) taken: u64,
-    /// The number of items that the queue had refused when it was closed; `None` while it is open.
-    ended: Option<u64>,
-    /// The number of items in the queue, or just taken out of it.
-    pub(super) waiting: u64,
-    /// The number of items that the queue refused because it was full.
-    pub(super) refused: u64,
-    /// The number of items that were still in the queue when it was closed, or came later.
-    too_late: u64,
-}
-
-impl Account {
-    /// Returns this account with the counts of the queue added.
-    fn with(mut self, counts: Counts) -> Self {
-        let waiting = counts.accepted.saturating_sub(self.taken);
-        let refused = counts.refused();
-        (self.waiting, self.refused, self.too_late) = match self.ended {
-            None => (waiting, refused, 0),
-            Some(before) => {
-                let later = refused.saturating_sub(before);
-                (0, before.min(refused), waiting.saturating_add(later))
-            }
-        };
-        grow(&mut self.queued, self.waiting);
-        grow(&mut self.totals.produced, waiting.saturating_add(refused));
-        let dropped = &mut self.totals.dropped;
-        grow(&mut dropped[Reason::QueueFull as usize], self.refused);
-        grow(&mut dropped[Reason::Shutdown as usize], self.too_late);
-        self
-    }
-
-    /// Counts items that were encoded and now wait. Those that were taken out of a queue were counted
-    /// before.
-    pub(super) fn produce(&mut self, items: u64) {
-        let from_queue = self.waiting.min(items);
-        shrink(&mut self.waiting, from_queue);
-        grow(&mut self.queued, items.saturating_sub(from_queue));
-        grow(&mut self.totals.produced, items.saturating_sub(from_queue));
-        grow(&mut self.taken, items);
-    }
-
-    /// Counts waiting items that the receiver accepted.
-    pub(super) fn export(&mut self, items: u64) {
-        shrink(&mut self.queued, items);
-        grow(&mut self.totals.exported, items);
-    }
-
-    /// Counts waiting items that will not be delivered.
-    pub(super) fn drop_items(&mut self, items: u64, reason: Reason) {
-        shrink(&mut self.queued, items);
-        grow(&mut self.totals.dropped[reason as usize], items);
-    }
-
-    /// Returns the number of items that were encoded, and wait in memory or in the persistent queue.
-    pub(super) fn encoded(&self) -> u64 {
-        self.queued.saturating_sub(self.waiting)
-    }
-
-    /// Returns the number of items that were dropped after they were encoded, and that no newer ones
-    /// cover.
-    pub(super) fn lost(&self) -> u64 {
-        // Items that a queue refuses were never encoded.
-        let others = [Reason::Superseded, Reason::QueueFull];
-        let dropped = Reason::ALL.into_iter().zip(self.totals.dropped);
-        let dropped = dropped.filter(|(reason, _)| !others.contains(reason));
-        dropped.fold(0, |sum, (_, items)| sum.saturating_add(items))
-    }
 }
 
 impl Ledger {
@@ -347,7 +181,7 @@ impl Ledger {
     /// count as [`Reason::Corrupt`], so that the account balances from here on. Returns their number.
     pub fn restore(&self, totals: &Totals, pending: u64) -> u64 {
         let accounted = totals.settled().saturating_add(pending);
-        let missing = missing(totals, pending);
+        let missing = totals.missing(pending);
         let mut account = self.lock();
         grow(&mut account.queued, pending);
         let sums = &mut account.totals;
@@ -368,7 +202,7 @@ impl Ledger {
     /// like a burst; but the waiting items count as produced here, and so do missing ones. Returns
     /// the number of missing items.
     pub(super) fn take_over(&self, totals: &Totals, pending: u64) -> u64 {
-        let missing = missing(totals, pending);
+        let missing = totals.missing(pending);
         let mut account = self.lock();
         grow(&mut account.queued, pending);
         let sums = &mut account.totals;
@@ -417,16 +251,16 @@ impl Ledger {
         self.lock().drop_items(items, reason);
     }
 
-    /// Closes the queue. Encoded items that wait are lost except for `kept` of them, and so are
+    /// Closes the queue. Encoded items that wait are lost except for `stored` of them, and so are
     /// records that are still in the queue. Returns the number of lost items.
-    pub(super) fn end(&self, kept: u64) -> u64 {
+    pub(super) fn end(&self, stored: u64) -> u64 {
         let records = self.inner.records.get();
         if let Some(records) = records {
             records.close();
         }
         let mut account = self.lock();
         account.ended = records.map(|records| records.counts().refused());
-        let left = account.queued.saturating_sub(kept);
+        let left = account.queued.saturating_sub(stored);
         shrink(&mut account.queued, left);
         grow(&mut account.totals.dropped[Reason::Shutdown as usize], left);
         let too_late = records.map(|records| account.with(records.counts()).too_late);
@@ -510,18 +344,6 @@ impl fmt::Debug for Inner {
     }
 }
 
-/// Adds to a sum without overflow: sums also come from persistent queues, and may have any value.
-fn grow(sum: &mut u64, items: u64) {
-    *sum = sum.saturating_add(items);
-}
-
-/// Subtracts from a sum. Removing an item twice is a bug in this library, which the account shows at
-/// the end.
-fn shrink(sum: &mut u64, items: u64) {
-    debug_assert!(*sum >= items, "{items} of {sum} items");
-    *sum = sum.saturating_sub(items);
-}
-
 /// A guard that counts items as being exported until it is dropped.
 pub(super) struct InFlight<'a> {
     ledger: &'a Ledger,
@@ -535,23 +357,9 @@ impl Drop for InFlight<'_> {
     }
 }
 
-/// Returns the number of items that should wait in a persistent queue according to its totals, and do
-/// not.
-fn missing(totals: &Totals, pending: u64) -> u64 {
-    let accounted = totals.settled().saturating_add(pending);
-    totals.produced.saturating_sub(accounted)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_reason_is_at_its_index() {
-        for (place, reason) in Reason::ALL.into_iter().enumerate() {
-            assert_eq!(reason as usize, place);
-        }
-    }
 
     #[test]
     fn items_that_leave_the_queue_are_accounted_for() {
@@ -568,13 +376,13 @@ mod tests {
 
     #[test]
     fn stored_totals_may_have_any_value() {
-        for kept in [0, 1, u64::MAX - 1, u64::MAX] {
+        for stored in [0, 1, u64::MAX - 1, u64::MAX] {
             for pending in [0, 1, u64::MAX] {
                 let totals = Totals {
-                    produced: kept,
-                    exported: kept,
-                    dropped: [kept; Reason::COUNT],
-                    start_unix_nano: kept,
+                    produced: stored,
+                    exported: stored,
+                    dropped: [stored; Reason::COUNT],
+                    start_unix_nano: stored,
                 };
                 let ledger = Ledger::new(Signal::Metrics, "otlp", &Target::default());
                 ledger.restore(&totals, pending);
@@ -595,14 +403,14 @@ mod tests {
     #[test]
     fn restored_totals_balance_whatever_was_stored() {
         for (produced, corrupt) in [(10, 0), (15, 5), (3, 0)] {
-            let mut kept = Totals {
+            let mut stored = Totals {
                 produced,
                 exported: 4,
                 ..Totals::default()
             };
-            kept.dropped[Reason::Rejected as usize] = 2;
+            stored.dropped[Reason::Rejected as usize] = 2;
             let ledger = Ledger::new(Signal::Metrics, "otlp", &Target::default());
-            ledger.restore(&kept, 4);
+            ledger.restore(&stored, 4);
             let totals = ledger.snapshot();
             assert_eq!(totals.dropped[Reason::Corrupt as usize], corrupt);
             assert_eq!(ledger.queued(), 4);
