@@ -10,7 +10,7 @@ use std::process::Command;
 use tempfile::TempDir;
 use tokio::time::sleep;
 
-use super::harness::{Behavior, Harness, MINUTE, SECOND, Values};
+use super::harness::{Behavior, Harness, MINUTE, SECOND, Values, shut_down};
 use crate::persistent_queue::{PersistentQueue, PersistentQueueConfig};
 use crate::{Event, Reason};
 
@@ -364,15 +364,11 @@ async fn after_outage() -> (Directory, u64) {
     let at = TempDir::new().unwrap();
     let harness = Harness::new(Values::Events, |_| Behavior::Retryable(None));
     harness.state().requests = 10;
-    let pipeline = harness
-        .pipeline()
-        .with_persistent_queue_in(at.path(), config());
-    let (handle, driver) = harness.run(pipeline);
+    let (handle, driver) = harness.run_in(at.path(), config());
     sleep(20 * MINUTE).await;
     let old_state = fs::read(at.path().join("state")).unwrap();
     sleep(20 * MINUTE).await;
-    assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
-    driver.await.unwrap();
+    shut_down(&handle, driver).await;
     let stored = harness.totals().produced;
     assert_eq!(harness.ledger.queued(), stored);
     (Directory { at, old_state }, stored)
@@ -400,10 +396,7 @@ async fn whatever_is_damaged_all_of_it_is_accounted_for() {
         damage(&directory);
         let next = Harness::new(Values::Events, |_| Behavior::Accept);
         next.state().cycles = 1000;
-        let pipeline = next
-            .pipeline()
-            .with_persistent_queue_in(directory.at.path(), config());
-        let (handle, driver) = next.run(pipeline);
+        let (handle, driver) = next.run_in(directory.at.path(), config());
         // The account balances at every check.
         for _ in 0..20 {
             sleep(30 * SECOND).await;
@@ -453,16 +446,12 @@ async fn damage_is_reported_when_a_queue_is_taken_over_from_another_process() {
     change(&directory.segments()[1], |bytes| bytes.fill(0xA5));
     let other = PersistentQueue::open(directory.at.path(), config()).unwrap();
     let next = Harness::new(Values::Events, |_| Behavior::Accept);
-    let pipeline = next
-        .pipeline()
-        .with_persistent_queue_in(directory.at.path(), config());
-    let (handle, driver) = next.run(pipeline);
+    let (handle, driver) = next.run_in(directory.at.path(), config());
     sleep(2 * MINUTE).await;
     assert!(reported_damage(&next).is_empty());
     drop(other);
     sleep(2 * MINUTE).await;
-    assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
-    driver.await.unwrap();
+    shut_down(&handle, driver).await;
     let corrupt = next.dropped(Reason::Corrupt);
     assert!(corrupt > 0);
     assert_eq!(reported_damage(&next), [corrupt]);

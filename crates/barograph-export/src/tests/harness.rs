@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::future::pending;
+use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::{Duration, SystemTime};
@@ -11,6 +12,7 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::ledger::QueueOperation;
+use crate::persistent_queue::PersistentQueueConfig;
 use crate::pipeline::{Appended, Extent, Files, Store, StoreError};
 use crate::{
     Ack, Driver, Event, Handle, Ledger, Outcome, PartialSuccess, Permanent, Pipeline, Reason,
@@ -133,6 +135,15 @@ impl Harness {
         (handle, tokio::spawn(async move { driver.run().await }))
     }
 
+    /// Runs the pipeline with a persistent queue in this directory.
+    pub(super) fn run_in(
+        &self,
+        directory: impl Into<PathBuf>,
+        config: PersistentQueueConfig,
+    ) -> (Handle, JoinHandle<()>) {
+        self.run(self.pipeline().with_persistent_queue_in(directory, config))
+    }
+
     pub(super) fn start(&self) -> (Handle, JoinHandle<()>) {
         self.run(self.pipeline())
     }
@@ -172,6 +183,12 @@ impl Harness {
         );
         totals
     }
+}
+
+/// Shuts a driver down, and checks that everything was delivered or stored.
+pub(super) async fn shut_down(handle: &Handle, driver: JoinHandle<()>) {
+    assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
+    driver.await.unwrap();
 }
 
 fn target() -> Target {

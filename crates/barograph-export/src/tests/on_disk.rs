@@ -7,7 +7,7 @@ use std::sync::Arc;
 use tokio::sync::Notify;
 use tokio::time::sleep;
 
-use super::harness::{Behavior, Harness, MINUTE, SECOND, Values};
+use super::harness::{Behavior, Harness, MINUTE, SECOND, Values, shut_down};
 use crate::ledger::Totals;
 use crate::persistent_queue::{Fault, FileOperation, PersistentQueue, PersistentQueueConfig};
 use crate::{Event, Reason};
@@ -19,8 +19,7 @@ async fn an_outage_is_replayed_after_a_restart_and_all_of_it_is_accounted_for() 
     let away = Harness::new(Values::Delta, |_| Behavior::Retryable(None));
     let (handle, driver) = away.run(away.pipeline().with_persistent_queue(open()));
     sleep(10 * MINUTE + 30 * SECOND).await;
-    assert!(handle.shutdown_async(5 * SECOND).await.is_ok());
-    driver.await.unwrap();
+    shut_down(&handle, driver).await;
     let before = away.totals();
     assert!(before.produced >= 100, "{before:?}");
     assert_eq!(before.settled(), 0);
@@ -31,8 +30,7 @@ async fn an_outage_is_replayed_after_a_restart_and_all_of_it_is_accounted_for() 
     assert_eq!(back.ledger.queued(), before.produced);
     let (handle, driver) = back.run(pipeline);
     sleep(2 * MINUTE).await;
-    handle.shutdown_async(5 * SECOND).await.unwrap();
-    driver.await.unwrap();
+    shut_down(&handle, driver).await;
     let after = back.totals();
     assert_eq!(after.exported, after.produced);
     assert!(after.produced > before.produced);
@@ -93,8 +91,7 @@ async fn items_that_cannot_be_read_back_are_dropped_as_corrupt() {
     assert!(flipped > 0 && held > 0);
     harness.state().script = Box::new(|_| Behavior::Accept);
     sleep(10 * MINUTE).await;
-    handle.shutdown_async(5 * SECOND).await.unwrap();
-    driver.await.unwrap();
+    shut_down(&handle, driver).await;
     let totals = harness.totals();
     assert!(harness.dropped(Reason::Corrupt) > 0, "{totals:?}");
     assert_eq!(
@@ -109,13 +106,9 @@ async fn a_file_that_cannot_be_opened_now_is_not_damaged_and_is_sent_later() {
         let directory = tempfile::tempdir().unwrap();
         let small = PersistentQueueConfig::new().with_max_bytes(32 << 10);
         let harness = Harness::new(Values::Events, |_| Behavior::Retryable(None));
-        let pipeline = harness
-            .pipeline()
-            .with_persistent_queue_in(directory.path(), small.clone());
-        let (handle, driver) = harness.run(pipeline);
+        let (handle, driver) = harness.run_in(directory.path(), small.clone());
         sleep(200 * MINUTE).await;
-        assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
-        driver.await.unwrap();
+        shut_down(&handle, driver).await;
         let before = harness.totals();
         assert!(before.produced > 1500, "{before:?}");
 
@@ -132,8 +125,7 @@ async fn a_file_that_cannot_be_opened_now_is_not_damaged_and_is_sent_later() {
         assert_eq!(next.events().len(), 1, "{:?}", next.events());
         drop(fault);
         sleep(10 * MINUTE).await;
-        assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
-        driver.await.unwrap();
+        shut_down(&handle, driver).await;
         let totals = next.totals();
         assert_eq!(totals.exported, totals.produced, "{operation:?}");
         let [
@@ -151,10 +143,7 @@ async fn a_disk_that_takes_nothing_costs_nothing_that_is_on_it() {
     for errno in [libc::ENOSPC, libc::EROFS, libc::EIO, libc::EMFILE] {
         let directory = tempfile::tempdir().unwrap();
         let harness = Harness::new(Values::Events, |_| Behavior::Retryable(None));
-        let pipeline = harness
-            .pipeline()
-            .with_persistent_queue_in(directory.path(), PersistentQueueConfig::new());
-        let (handle, driver) = harness.run(pipeline);
+        let (handle, driver) = harness.run_in(directory.path(), PersistentQueueConfig::new());
         sleep(10 * MINUTE).await;
         let fault = Fault::new(directory.path(), FileOperation::Write, errno);
         sleep(60 * MINUTE).await;
@@ -163,8 +152,7 @@ async fn a_disk_that_takes_nothing_costs_nothing_that_is_on_it() {
         sleep(10 * MINUTE).await;
         harness.state().script = Box::new(|_| Behavior::Accept);
         sleep(10 * MINUTE).await;
-        assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
-        driver.await.unwrap();
+        shut_down(&handle, driver).await;
         let totals = harness.totals();
         assert_eq!(totals.exported, totals.produced, "{errno}");
         assert!(totals.produced > 200, "{totals:?}");
@@ -201,10 +189,7 @@ async fn a_kill_takes_out_of_the_sums_what_was_in_memory_and_nothing_else() {
             }
         });
         first.state().requests = 3;
-        let pipeline = first
-            .pipeline()
-            .with_persistent_queue_in(&at, PersistentQueueConfig::new());
-        let (_handle, driver) = first.run(pipeline);
+        let (_handle, driver) = first.run_in(&at, PersistentQueueConfig::new());
         // Some kills hit the middle of a request.
         has_reached.notified().await;
         sleep((kill % 4) as u32 * SECOND / 500).await;
@@ -228,8 +213,7 @@ async fn a_kill_takes_out_of_the_sums_what_was_in_memory_and_nothing_else() {
         next.state().cycles = 1000;
         let (handle, driver) = next.run(next.pipeline().with_persistent_queue(queue));
         sleep(3 * MINUTE).await;
-        assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
-        driver.await.unwrap();
+        shut_down(&handle, driver).await;
         let totals = next.totals();
         assert_eq!(totals.exported, totals.produced, "kill {kill}");
         assert_eq!(next.dropped(Reason::Corrupt), 0);
@@ -303,10 +287,7 @@ async fn a_queue_whose_files_are_removed_continues_and_counts_the_lost_items() {
         let outside = tempfile::tempdir().unwrap();
         let at = outside.path().join("queue");
         let harness = Harness::new(Values::Events, |_| Behavior::Retryable(None));
-        let pipeline = harness
-            .pipeline()
-            .with_persistent_queue_in(&at, PersistentQueueConfig::new());
-        let (handle, driver) = harness.run(pipeline);
+        let (handle, driver) = harness.run_in(&at, PersistentQueueConfig::new());
         sleep(10 * MINUTE).await;
         let held = harness.ledger.queued();
         assert!(held > 50);
@@ -346,8 +327,7 @@ async fn a_queue_whose_files_are_removed_continues_and_counts_the_lost_items() {
         );
         let (handle, driver) = next.run(next.pipeline().with_persistent_queue(queue));
         sleep(2 * MINUTE).await;
-        assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
-        driver.await.unwrap();
+        shut_down(&handle, driver).await;
         assert_eq!(
             next.totals().exported + lost,
             next.totals().produced,
@@ -363,7 +343,7 @@ async fn files_that_are_removed_while_they_are_delivered_are_accounted_for() {
         let at = outside.path().join("queue");
         let small = PersistentQueueConfig::new().with_max_bytes(32 << 10);
         let harness = Harness::new(Values::Events, |_| Behavior::Retryable(None));
-        let (handle, driver) = harness.run(harness.pipeline().with_persistent_queue_in(&at, small));
+        let (handle, driver) = harness.run_in(&at, small);
         sleep(200 * MINUTE).await;
         let place = at.clone();
         let mut taken = 0;
@@ -395,10 +375,7 @@ async fn a_directory_that_cannot_be_made_again_is_an_unusable_queue() {
     let outside = tempfile::tempdir().unwrap();
     let at = outside.path().join("queue");
     let harness = Harness::new(Values::Events, |_| Behavior::Retryable(None));
-    let pipeline = harness
-        .pipeline()
-        .with_persistent_queue_in(&at, PersistentQueueConfig::new());
-    let (handle, driver) = harness.run(pipeline);
+    let (handle, driver) = harness.run_in(&at, PersistentQueueConfig::new());
     sleep(10 * MINUTE).await;
     let held = harness.ledger.queued();
     fs::remove_dir_all(&at).unwrap();
@@ -427,8 +404,7 @@ async fn a_directory_that_cannot_be_made_again_is_an_unusable_queue() {
     assert_eq!(names(&harness).last().unwrap(), "PersistentQueueUsable");
     harness.state().script = Box::new(|_| Behavior::Accept);
     sleep(10 * MINUTE).await;
-    assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
-    driver.await.unwrap();
+    shut_down(&handle, driver).await;
     let (totals, lost, left) = ended(&harness);
     assert_eq!((lost, left), (held, 0));
     assert_eq!(totals.exported, totals.produced - held);
@@ -439,10 +415,7 @@ async fn two_processes_do_not_share_a_directory_whose_lock_was_removed() {
     let outside = tempfile::tempdir().unwrap();
     let at = outside.path().join("queue");
     let first = Harness::new(Values::Events, |_| Behavior::Retryable(None));
-    let pipeline = first
-        .pipeline()
-        .with_persistent_queue_in(&at, PersistentQueueConfig::new());
-    let (first_handle, first_driver) = first.run(pipeline);
+    let (first_handle, first_driver) = first.run_in(&at, PersistentQueueConfig::new());
     sleep(10 * MINUTE).await;
     let held = first.ledger.queued();
     fs::remove_file(at.join("lock")).unwrap();

@@ -8,8 +8,8 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use barograph_encode::otlp::Signal;
-use barograph_export::Outcome;
 use barograph_export::client::{Client, ClientConfig, InvalidClient, Protocol, TlsConfig};
+use barograph_export::{Outcome, Retryable};
 
 use crate::certificates::{Authority, Signed, put};
 use crate::grpc_server::{GrpcServer, Reply};
@@ -21,14 +21,32 @@ fn https(port: u16, tls: TlsConfig) -> ClientConfig {
     config_for(Protocol::HttpProtobuf, url).with_tls(tls)
 }
 
+fn serve(authority: &Authority) -> Server {
+    Server::start_tls(&authority.tls("http/1.1"), responds(ok()))
+}
+
 fn trusting(authority: &Authority) -> TlsConfig {
     TlsConfig::default().with_root_pem(authority.pem())
+}
+
+fn trusting_file(path: &Path) -> TlsConfig {
+    TlsConfig::default().with_root_file(path)
+}
+
+/// Checks that nothing was sent, and that the failure names its cause.
+#[track_caller]
+fn is_unsent(failure: &Retryable, error_type: &str, cause: &str) {
+    assert_eq!(
+        (&*failure.error_type, failure.may_have_arrived),
+        (error_type, false)
+    );
+    assert!(failure.message.contains(cause), "{}", failure.message);
 }
 
 #[test]
 fn both_protocols_go_over_tls() {
     let authority = Authority::new("a");
-    let server = Server::start_tls(&authority.tls("http/1.1"), responds(ok()));
+    let server = serve(&authority);
     let mut runner = Runner::new(https(server.port, trusting(&authority)));
     runner.delivered(&request(1 << 20));
     runner.delivered(&request(1 << 20));
@@ -50,17 +68,9 @@ fn both_protocols_go_over_tls() {
 #[test]
 fn an_untrusted_server_receives_nothing() {
     let (authority, other) = (Authority::new("a"), Authority::new("b"));
-    let server = Server::start_tls(&authority.tls("http/1.1"), responds(ok()));
+    let server = serve(&authority);
     let retryable = Runner::new(https(server.port, trusting(&other))).retryable(&request(10));
-    assert_eq!(
-        (&*retryable.error_type, retryable.may_have_arrived),
-        ("tls", false)
-    );
-    assert!(
-        retryable.message.contains("UnknownIssuer"),
-        "{}",
-        retryable.message
-    );
+    is_unsent(&retryable, "tls", "UnknownIssuer");
     assert!(
         retryable.message.contains(&server.port.to_string()),
         "{}",
@@ -76,12 +86,7 @@ fn a_certificate_for_another_name_is_not_taken() {
     *tls.lock().unwrap() = authority.server_named(&["elsewhere.test"], "http/1.1", None);
     let server = Server::start_tls(&tls, responds(ok()));
     let retryable = Runner::new(https(server.port, trusting(&authority))).retryable(&request(10));
-    assert_eq!(retryable.error_type, "tls");
-    assert!(
-        retryable.message.contains("not valid for"),
-        "{}",
-        retryable.message
-    );
+    is_unsent(&retryable, "tls", "not valid for");
 }
 
 #[test]
@@ -122,10 +127,7 @@ fn a_root_file_is_read_again_when_it_has_changed() {
     let root = put(directory.path(), "ca.pem", &old.pem());
     let tls = old.tls("http/1.1");
     let server = Server::start_tls(&tls, responds(ok()));
-    let mut runner = Runner::new(https(
-        server.port,
-        TlsConfig::default().with_root_file(&root),
-    ));
+    let mut runner = Runner::new(https(server.port, trusting_file(&root)));
     runner.delivered(&request(10));
     // The server changes first.
     *tls.lock().unwrap() = new.server("http/1.1", None);
@@ -172,15 +174,7 @@ fn an_identity_is_read_again_when_it_has_changed() {
     // For a moment the two files do not match.
     put(directory, "client.pem", &signed.certificate);
     let retryable = runner.retryable(&request(10));
-    assert_eq!(
-        (&*retryable.error_type, retryable.may_have_arrived),
-        ("certificate", false)
-    );
-    assert!(
-        retryable.message.contains("client.key"),
-        "{}",
-        retryable.message
-    );
+    is_unsent(&retryable, "certificate", "client.key");
     put(directory, "client.key", &signed.key);
     runner.delivered(&request(10));
     assert_eq!((server.accepted(), server.received().len()), (2, 2));
@@ -191,20 +185,12 @@ fn a_removed_file_is_reported_and_found_again() {
     let directory = tempfile::tempdir().unwrap();
     let authority = Authority::new("a");
     let root = put(directory.path(), "ca.pem", &authority.pem());
-    let server = Server::start_tls(&authority.tls("http/1.1"), responds(ok()));
-    let mut runner = Runner::new(https(
-        server.port,
-        TlsConfig::default().with_root_file(&root),
-    ));
+    let server = serve(&authority);
+    let mut runner = Runner::new(https(server.port, trusting_file(&root)));
     runner.delivered(&request(10));
     fs::remove_file(&root).unwrap();
     let retryable = runner.retryable(&request(10));
-    assert_eq!(retryable.error_type, "certificate");
-    assert!(
-        retryable.message.contains("ca.pem"),
-        "{}",
-        retryable.message
-    );
+    is_unsent(&retryable, "certificate", "ca.pem");
     put(directory.path(), "ca.pem", &authority.pem());
     runner.delivered(&request(10));
 }
@@ -214,18 +200,12 @@ fn a_file_that_is_not_there_yet_is_waited_for_where_that_is_wished() {
     let directory = tempfile::tempdir().unwrap();
     let authority = Authority::new("a");
     let root = directory.path().join("ca.pem");
-    let server = Server::start_tls(&authority.tls("http/1.1"), responds(ok()));
-    let tls = TlsConfig::default().with_root_file(&root);
-    let config = https(server.port, tls);
+    let server = serve(&authority);
+    let config = https(server.port, trusting_file(&root));
     assert!(Client::new(config.clone(), Signal::Metrics).is_err());
     let mut runner = Runner::new(config.with_files_read_on_connect());
     let retryable = runner.retryable(&request(10));
-    assert_eq!(retryable.error_type, "certificate");
-    assert!(
-        retryable.message.contains("ca.pem"),
-        "{}",
-        retryable.message
-    );
+    is_unsent(&retryable, "certificate", "ca.pem");
     put(directory.path(), "ca.pem", &authority.pem());
     runner.delivered(&request(10));
 }
@@ -250,21 +230,21 @@ fn certificates_rotate_under_load() {
     let load = std::thread::spawn({
         let done = done.clone();
         move || {
-            let config = https(port, TlsConfig::default().with_root_file(&root));
+            let config = https(port, trusting_file(&root));
             let mut runner = Runner::new(config);
-            let (mut delivered, mut sets_back) = (0, 0);
+            let (mut delivered, mut retryable) = (0, 0);
             while !done.load(Ordering::SeqCst) || delivered == 0 {
                 match runner.send(&request(1_000)) {
                     Outcome::Delivered(None) => delivered += 1,
-                    Outcome::Retryable(retryable) if !retryable.message.contains("certificate") => {
-                        sets_back += 1
+                    Outcome::Retryable(failure) if !failure.message.contains("certificate") => {
+                        retryable += 1
                     }
                     other => panic!("{other:?}"),
                 }
             }
             // Requests also succeed with the last certificate.
             runner.delivered(&request(1_000));
-            (delivered, sets_back)
+            (delivered, retryable)
         }
     });
     // The new root is trusted before it is used, and the old one as long as it is in use.
@@ -276,10 +256,10 @@ fn certificates_rotate_under_load() {
         put(directory.path(), "ca.pem", &bundle(next));
     }
     done.store(true, Ordering::SeqCst);
-    let (delivered, sets_back) = load.join().unwrap();
+    let (delivered, retryable) = load.join().unwrap();
     assert!(delivered > 10, "{delivered}");
     // Only the requests that were in progress when connections were closed.
-    assert!(sets_back <= 4, "{sets_back}");
+    assert!(retryable <= 4, "{retryable}");
     assert!(server.accepted() >= 5, "{}", server.accepted());
 }
 
@@ -345,7 +325,7 @@ fn a_program_with_two_providers_does_not_panic() {
     // As in a program that links two providers: rustls cannot choose one.
     assert!(std::panic::catch_unwind(rustls::ClientConfig::builder).is_err());
     let authority = Authority::new("a");
-    let server = Server::start_tls(&authority.tls("http/1.1"), responds(ok()));
+    let server = serve(&authority);
     Runner::new(https(server.port, trusting(&authority))).delivered(&request(10));
 }
 
@@ -362,7 +342,7 @@ fn the_systems_roots_are_trusted_where_none_are_given() {
     }
     let directory = tempfile::tempdir().unwrap();
     let (authority, other) = (Authority::new("a"), Authority::new("b"));
-    let server = Server::start_tls(&authority.tls("http/1.1"), responds(ok()));
+    let server = serve(&authority);
     for (roots, is_trusted) in [(&authority, true), (&other, false)] {
         let child = std::process::Command::new(std::env::current_exe().unwrap())
             .args([
