@@ -3,6 +3,8 @@
 use std::fmt;
 use std::net::IpAddr;
 
+use ipnet::IpNet;
+
 use super::endpoint::{Address, Endpoint};
 use super::invalid::InvalidUrl;
 use super::url::{Credentials, Host, Url};
@@ -106,62 +108,36 @@ impl fmt::Debug for Proxy {
 
 const EXPECTED: &str = "a proxy as http://host:port or https://host:port";
 
-/// Returns true if a list in the form of `NO_PROXY` names a host.
+/// Returns true if a list in the form of `NO_PROXY` contains a host.
+///
+/// Why not the matcher of hyper-util? It supports no ports, no `*.example.com` and no `*` for
+/// addresses, and it ignores a proxy that it cannot parse instead of returning an error.
 fn is_direct(list: &str, host: &Host) -> bool {
-    let entries = list
-        .split(',')
-        .map(str::trim)
-        .filter(|entry| !entry.is_empty());
-    entries
-        .into_iter()
-        .any(|entry| names(&entry.to_ascii_lowercase(), host))
+    let list = list.to_ascii_lowercase();
+    let mut entries = list.split(',').map(str::trim);
+    entries.any(|entry| {
+        let without_port = entry.rsplit_once(':');
+        let without_port = without_port.filter(|(_, port)| port.parse() == Ok(host.port));
+        entry == "*"
+            || contains(entry, &host.name)
+            || without_port.is_some_and(|(entry, _)| contains(entry, &host.name))
+    })
 }
 
-fn names(entry: &str, host: &Host) -> bool {
-    let name = host.name.trim_end_matches('.');
-    if entry == "*" {
-        return true;
-    }
+/// Returns true if an entry without a port is this host, its domain or its network.
+fn contains(entry: &str, name: &str) -> bool {
+    let name = name.trim_end_matches('.');
     if let Ok(address) = name.parse::<IpAddr>() {
-        return holds(entry, address)
-            || with_port(entry, host.port).is_some_and(|entry| holds(entry, address));
+        let entry = entry.trim_matches(['[', ']']);
+        let network = entry.parse::<IpNet>();
+        let network = network.or_else(|_| entry.parse::<IpAddr>().map(IpNet::from));
+        return network.is_ok_and(|network| network.contains(&address.to_canonical()));
     }
-    let entry = with_port(entry, host.port).unwrap_or(entry);
     // `example.com`, `.example.com` and `*.example.com` all include subdomains.
-    let entry = entry.strip_prefix('*').unwrap_or(entry);
-    let entry = entry.strip_prefix('.').unwrap_or(entry);
-    name.strip_suffix(entry)
+    let domain = entry.strip_prefix('*').unwrap_or(entry);
+    let domain = domain.strip_prefix('.').unwrap_or(domain);
+    name.strip_suffix(domain)
         .is_some_and(|below| below.is_empty() || below.ends_with('.'))
-}
-
-/// Returns the entry without its port, if it has one and it is this port.
-fn with_port(entry: &str, port: u16) -> Option<&str> {
-    let (name, wanted) = entry.rsplit_once(':')?;
-    (wanted.parse() == Ok(port)).then_some(name)
-}
-
-/// Returns true if an entry is this address, or a range that contains it.
-fn holds(entry: &str, address: IpAddr) -> bool {
-    let (network, length) = match entry.split_once('/') {
-        Some((network, length)) => (network, length.parse::<u32>().ok()),
-        None => (entry, Some(128)),
-    };
-    let network = network
-        .trim_start_matches('[')
-        .trim_end_matches(']')
-        .parse::<IpAddr>();
-    let (Ok(network), Some(length)) = (network, length) else {
-        return false;
-    };
-    // The bits that differ, shifted to the top.
-    let (differing, bits) = match (network.to_canonical(), address.to_canonical()) {
-        (IpAddr::V4(network), IpAddr::V4(address)) => {
-            (u128::from(network.to_bits() ^ address.to_bits()) << 96, 32)
-        }
-        (IpAddr::V6(network), IpAddr::V6(address)) => (network.to_bits() ^ address.to_bits(), 128),
-        _ => return false,
-    };
-    differing.leading_zeros() >= length.min(bits)
 }
 
 #[cfg(test)]
@@ -224,6 +200,8 @@ mod tests {
             ("10.0.0.0/8", "http://11.9.9.9", false),
             ("10.0.0.1", "http://10.0.0.1", true),
             ("10.0.0.1:80", "http://10.0.0.1", true),
+            ("10.0.0.0/8", "http://[::ffff:10.0.0.1]", true),
+            ("*", "http://10.0.0.1", true),
             ("fd00::/8", "http://[fd12::1]", true),
             ("[fd12::1]:80", "http://[fd12::1]", true),
             ("fd00::/8", "http://[fe80::1]", false),
