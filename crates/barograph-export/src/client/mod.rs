@@ -235,32 +235,12 @@ impl Client {
                 Ok(response) => return Ok((connection, response)),
                 // The receiver closed it in the meantime, which is legitimate and not a failure.
                 Err(Unanswered::Unsent(request)) => *request,
-                Err(Unanswered::Broken { message, arrival }) => {
-                    return Err(Failed {
-                        kind: "connection",
-                        message,
-                        arrival,
-                    });
-                }
+                Err(broken) => return Err(broken.into()),
             },
         };
         let mut connection = self.connect().await?;
-        match connection.send(request).await {
-            Ok(response) => Ok((connection, response)),
-            Err(Unanswered::Unsent(_)) => {
-                let message = "closed before anything was sent".to_owned();
-                Err(Failed {
-                    kind: "connection",
-                    message,
-                    arrival: Arrival::Excluded,
-                })
-            }
-            Err(Unanswered::Broken { message, arrival }) => Err(Failed {
-                kind: "connection",
-                message,
-                arrival,
-            }),
-        }
+        let response = connection.send(request).await?;
+        Ok((connection, response))
     }
 
     /// Returns the existing connection if it may be reused.
@@ -336,6 +316,23 @@ impl From<Unconnected> for Failed {
             kind,
             message,
             arrival: Arrival::Excluded,
+        }
+    }
+}
+
+impl From<Unanswered> for Failed {
+    fn from(unanswered: Unanswered) -> Self {
+        let (message, arrival) = match unanswered {
+            Unanswered::Unsent(_) => {
+                let message = "closed before anything was sent".to_owned();
+                (message, Arrival::Excluded)
+            }
+            Unanswered::Broken { message, arrival } => (message, arrival),
+        };
+        Failed {
+            kind: "connection",
+            message,
+            arrival,
         }
     }
 }
