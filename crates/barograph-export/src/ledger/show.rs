@@ -14,7 +14,7 @@ use barograph_model::label::PackedLabels;
 use barograph_model::snapshot::{FamilyView, HistogramValue, Point, Source, Value};
 
 use super::by_error_type::{ByErrorType, Durations, ErrorType};
-use super::{Account, Ledger, QueueOperation, Reason, Totals};
+use super::{Account, Ledger, QueueOperation, Reason};
 use barograph_encode::otlp::Signal;
 
 /// A metric source that shows ledgers. All ledgers of a process belong in one source, because a family
@@ -62,24 +62,17 @@ impl LedgerSource {
             "Restarts of a pipeline after a panic.",
         );
         for ledger in &*self.ledgers {
-            let labels = [
-                ("signal", ledger.signal().as_str()),
-                ("reader", ledger.reader()),
-            ];
+            let labels = pipeline_labels(ledger);
             let Account {
                 totals,
                 queued: waiting,
                 ..
             } = ledger.account();
-            let start = start(&totals);
+            let start = known(totals.start_unix_nano);
             produced.count(&labels, totals.produced, start);
             exported.count(&labels, totals.exported, start);
             queued.count(&labels, waiting, None);
-            restarts.count(
-                &labels,
-                ledger.restarts(),
-                Some(ledger.inner.born).filter(|born| *born > 0),
-            );
+            restarts.count(&labels, ledger.restarts(), known(ledger.inner.born));
             for (reason, count) in Reason::ALL.into_iter().zip(totals.dropped) {
                 let labels = [labels[0], labels[1], ("reason", reason.as_str())];
                 dropped.count(&labels, count, start);
@@ -106,13 +99,10 @@ impl LedgerSource {
             let Some(queue) = ledger.inner.queue.get() else {
                 continue;
             };
-            let labels = [
-                ("signal", ledger.signal().as_str()),
-                ("reader", ledger.reader()),
-            ];
+            let labels = pipeline_labels(ledger);
             let is_usable = queue.is_usable.load(Ordering::Relaxed);
             usable.count(&labels, is_usable.into(), None);
-            let start = Some(ledger.inner.born).filter(|born| *born > 0);
+            let start = known(ledger.inner.born);
             for (operation, kinds) in QueueOperation::ALL.iter().zip(&queue.failures) {
                 kinds.read(|kind, count| {
                     let labels = [
@@ -129,22 +119,28 @@ impl LedgerSource {
     }
 
     /// Adds the exporter families of one signal.
-    fn exporter(&self, signal: Signal, names: [&str; 2], unit: &str, families: &mut Vec<Family>) {
-        let mut exported = Family::new(
-            names[0],
-            unit,
+    fn exporter(&self, signal: Signal, item: &str, unit: &str, families: &mut Vec<Family>) {
+        let family = |name: &str, kind, help| {
+            Family::new(
+                &format!("otel.sdk.exporter.{item}.{name}"),
+                unit,
+                kind,
+                help,
+            )
+        };
+        let mut exported = family(
+            "exported",
             Kind::Counter,
             "Items whose export has ended; with error.type, those whose export failed.",
         );
-        let mut inflight = Family::new(
-            names[1],
-            unit,
+        let mut inflight = family(
+            "inflight",
             Kind::UpDownCounter,
             "Items whose export is in progress.",
         );
         for ledger in self.of(signal) {
             let totals = ledger.snapshot();
-            let start = start(&totals);
+            let start = known(totals.start_unix_nano);
             let labels = exporter_labels(ledger, &None);
             exported.count(&refs(&labels), totals.exported, start);
             inflight.count(&refs(&labels), ledger.inflight(), None);
@@ -159,13 +155,14 @@ impl LedgerSource {
     }
 
     /// Adds the queue families of one signal.
-    fn processor(&self, signal: Signal, kind: &str, families: &mut Vec<Family>) {
-        let unit = match signal {
-            Signal::Traces => "{span}",
-            _ => "{log_record}",
-        };
-        let family = |name: &str, of, help| {
-            Family::new(&format!("otel.sdk.processor.{kind}.{name}"), unit, of, help)
+    fn processor(&self, signal: Signal, item: &str, unit: &str, families: &mut Vec<Family>) {
+        let family = |name: &str, kind, help| {
+            Family::new(
+                &format!("otel.sdk.processor.{item}.{name}"),
+                unit,
+                kind,
+                help,
+            )
         };
         let mut size = family("queue.size", Kind::UpDownCounter, "Items in the queue.");
         let mut capacity = family(
@@ -178,19 +175,16 @@ impl LedgerSource {
             Kind::Counter,
             "Items that were passed to the exporter; with error.type, those that were not.",
         );
-        let component = match signal {
-            Signal::Traces => "batching_span_processor",
-            _ => "batching_log_processor",
-        };
+        let component = format!("batching_{item}_processor");
         for ledger in self.of(signal) {
             let Some(records) = ledger.inner.records.get() else {
                 continue;
             };
             let account = ledger.account();
-            let start = Some(ledger.inner.born).filter(|born| *born > 0);
+            let start = known(ledger.inner.born);
             let name = format!("{component}/{}", ledger.reader());
             let labels = [
-                ("otel.component.type", component),
+                ("otel.component.type", &*component),
                 ("otel.component.name", &name),
             ];
             size.count(&labels, account.waiting, None);
@@ -252,23 +246,15 @@ impl Source for LedgerSource {
         let mut families = Vec::new();
         self.account(&mut families);
         self.persistent_queues(&mut families);
-        let points = [
-            "otel.sdk.exporter.metric_data_point.exported",
-            "otel.sdk.exporter.metric_data_point.inflight",
-        ];
-        self.exporter(Signal::Metrics, points, "{data_point}", &mut families);
-        let spans = [
-            "otel.sdk.exporter.span.exported",
-            "otel.sdk.exporter.span.inflight",
-        ];
-        self.exporter(Signal::Traces, spans, "{span}", &mut families);
-        let records = [
-            "otel.sdk.exporter.log.exported",
-            "otel.sdk.exporter.log.inflight",
-        ];
-        self.exporter(Signal::Logs, records, "{log_record}", &mut families);
-        self.processor(Signal::Traces, "span", &mut families);
-        self.processor(Signal::Logs, "log", &mut families);
+        let metrics = (Signal::Metrics, "metric_data_point", "{data_point}");
+        let spans = (Signal::Traces, "span", "{span}");
+        let logs = (Signal::Logs, "log", "{log_record}");
+        for (signal, item, unit) in [metrics, spans, logs] {
+            self.exporter(signal, item, unit, &mut families);
+        }
+        for (signal, item, unit) in [spans, logs] {
+            self.processor(signal, item, unit, &mut families);
+        }
         self.durations(&mut families);
         let filled = families
             .into_iter()
@@ -279,9 +265,16 @@ impl Source for LedgerSource {
     }
 }
 
-/// Returns the time at which the totals begin, if it is known.
-fn start(totals: &Totals) -> Option<u64> {
-    (totals.start_unix_nano > 0).then_some(totals.start_unix_nano)
+/// Returns the time at which counts begin, if it is known.
+fn known(start_unix_nano: u64) -> Option<u64> {
+    (start_unix_nano > 0).then_some(start_unix_nano)
+}
+
+fn pipeline_labels(ledger: &Ledger) -> [(&str, &str); 2] {
+    [
+        ("signal", ledger.signal().as_str()),
+        ("reader", ledger.reader()),
+    ]
 }
 
 fn exporter_labels(ledger: &Ledger, kind: &ErrorType) -> Vec<(&'static str, String)> {
@@ -353,7 +346,7 @@ impl Family {
         ledger: &Ledger,
         labels: impl Fn(&ErrorType) -> Vec<(&'static str, String)>,
     ) {
-        let start = start(&ledger.snapshot());
+        let start = known(ledger.snapshot().start_unix_nano);
         kinds.read(|kind, durations| {
             self.rows.push(Row {
                 labels: refs(&labels(kind)).into_iter().collect(),
