@@ -13,9 +13,10 @@ use tokio::sync::oneshot;
 use tokio::task::spawn_blocking;
 
 use super::commands::{Commands, Stage};
-use super::store::{Appended, Extent, Files, Store, StoreError};
+use super::store::{Appended, Extent, Store, StoreContents, StoreError};
 use crate::ledger::{Ledger, QueueOperation, Reason, Totals};
 use crate::moment::Instant;
+use crate::persistent_queue::Integrity;
 use crate::request_source::{Ack, Oversized, RequestSource};
 use barograph_encode::otlp::Request;
 
@@ -119,26 +120,15 @@ impl PendingJob {
     }
 }
 
-/// The result of checking the persistent queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Checked {
-    Usable,
-    Unusable,
-}
-
 /// Owns the request source and the persistent queue, and runs the jobs.
 struct JobRunner {
     source: Box<dyn RequestSource>,
     store: Option<Box<dyn Store>>,
     ledger: Ledger,
-    /// The number of items that the persistent queue held after the last job.
-    held: u64,
+    /// The contents of the persistent queue after the last job.
+    contents: StoreContents,
     /// The number of items in the request that it returned last.
     lent: u64,
-    /// The number of items that had been dropped to make room for newer ones by then.
-    overflowed: u64,
-    /// The number of items that had been found in its directory by then.
-    found: u64,
 }
 
 impl BlockingWorker {
@@ -147,17 +137,14 @@ impl BlockingWorker {
         store: Option<Box<dyn Store>>,
         ledger: Ledger,
     ) -> Self {
-        let held = store.as_ref().map_or(0, |store| store.pending_items());
-        let overflowed = store.as_ref().map_or(0, |store| store.overflowed_items());
+        let contents = store.as_ref().map(|store| store.contents());
         BlockingWorker {
             location: Location::Idle(Box::new(JobRunner {
                 source,
                 store,
                 ledger,
-                held,
+                contents: contents.unwrap_or_default(),
                 lent: 0,
-                overflowed,
-                found: 0,
             })),
         }
     }
@@ -257,9 +244,9 @@ impl JobRunner {
                 .store
                 .as_ref()
                 .filter(|store| store.closed_by().is_none());
-            store.map(|store| store.pending_items())
+            store.map(|store| store.contents().pending)
         }));
-        let held = held.unwrap_or(Some(self.held));
+        let held = held.unwrap_or(Some(self.contents.pending));
         result.is_open = held.is_some();
         result.pending = held.unwrap_or(0);
         result.took = began.elapsed();
@@ -271,25 +258,18 @@ impl JobRunner {
         match job {
             Job::Begin => {
                 self.source.begin(SystemTime::now());
-                result.request = self.source.next();
-                result.oversized = self.source.oversized();
-                result.is_new = true;
+                self.build(&mut result);
             }
-            Job::Next => {
-                result.request = self.source.next();
-                result.oversized = self.source.oversized();
-                result.is_new = true;
-            }
+            Job::Next => self.build(&mut result),
             Job::Append(request) => {
-                let checked = self.check(Extent::Written, QueueOperation::Write, &mut result);
-                if checked == Checked::Unusable {
+                if !self.check(Extent::Written, QueueOperation::Write, &mut result) {
                     result.unwritten = Some(request);
                     return result;
                 }
                 let store = self.store.as_mut();
                 match store.map_or(Appended::Full, |store| store.append(&request)) {
                     Appended::Stored => {
-                        self.held = self.held.saturating_add(request.items);
+                        self.contents.pending = self.contents.pending.saturating_add(request.items);
                         result.note(QueueOperation::Write, Ok(()));
                     }
                     Appended::Full => result.refused = request.items,
@@ -302,25 +282,24 @@ impl JobRunner {
                 self.keep_totals(&mut result);
             }
             Job::Oldest => {
-                let checked = self.check(Extent::Written, QueueOperation::Read, &mut result);
-                if checked == Checked::Usable {
+                if self.check(Extent::Written, QueueOperation::Read, &mut result) {
                     self.oldest(&mut result);
                 }
             }
             Job::RemoveOldest => {
-                let checked = self.check(Extent::Written, QueueOperation::Read, &mut result);
+                let is_usable = self.check(Extent::Written, QueueOperation::Read, &mut result);
                 if let Some(store) = &mut self.store {
                     store.remove_oldest();
-                    self.held = self.held.saturating_sub(self.lent);
+                    let pending = &mut self.contents.pending;
+                    *pending = pending.saturating_sub(self.lent);
                 }
-                if checked == Checked::Usable {
+                if is_usable {
                     self.oldest(&mut result);
                     self.keep_totals(&mut result);
                 }
             }
             Job::Sync => {
-                let checked = self.check(Extent::All, QueueOperation::Write, &mut result);
-                if checked == Checked::Unusable {
+                if !self.check(Extent::All, QueueOperation::Write, &mut result) {
                     return result;
                 }
                 self.keep_totals(&mut result);
@@ -334,6 +313,13 @@ impl JobRunner {
         result
     }
 
+    /// Builds the next request.
+    fn build(&mut self, result: &mut JobResult) {
+        result.request = self.source.next();
+        result.oversized = self.source.oversized();
+        result.is_new = true;
+    }
+
     /// Opens the persistent queue, and takes over its contents.
     fn open(&mut self, result: &mut JobResult) {
         let Some(store) = self
@@ -345,39 +331,35 @@ impl JobRunner {
         };
         let opened = store.open();
         if opened.is_ok() {
-            let (holds, overflowed) = (store.pending_items(), store.overflowed_items());
-            let missing = self.ledger.take_over(&store.totals(), holds);
-            result.damaged = (missing > 0 || store.is_damaged()).then_some(missing);
-            (self.held, self.overflowed) = (holds, overflowed);
-            self.found = 0;
+            self.contents = store.contents();
+            let missing = self
+                .ledger
+                .take_over(&store.totals(), self.contents.pending);
+            let is_damaged = missing > 0 || self.contents.is_damaged;
+            result.damaged = is_damaged.then_some(missing);
         }
         result.note(QueueOperation::Open, opened);
         self.keep_totals(result);
     }
 
     /// Detects files of the persistent queue that were removed or replaced, and accounts for their
-    /// contents. An error is attributed to `operation`, for which the check is made.
-    fn check(
-        &mut self,
-        extent: Extent,
-        operation: QueueOperation,
-        result: &mut JobResult,
-    ) -> Checked {
+    /// contents. An error is attributed to `operation`, for which the check is made. Returns true if the
+    /// persistent queue can be used.
+    fn check(&mut self, extent: Extent, operation: QueueOperation, result: &mut JobResult) -> bool {
         let Some(store) = self.open_store() else {
-            return Checked::Usable;
+            return true;
         };
         let checked = store.check(extent);
-        if checked == Ok(Files::Changed) {
+        if checked == Ok(Integrity::Repaired) {
             result.damaged = Some(0);
         }
         self.reconcile(result);
-        match checked {
-            Ok(_) => Checked::Usable,
-            Err(error) => {
-                result.note(operation, Err(StoreError { operation, ..error }));
-                Checked::Unusable
-            }
+        let error = checked.err();
+        let is_usable = error.is_none();
+        if let Some(error) = error {
+            result.note(operation, Err(StoreError { operation, ..error }));
         }
+        is_usable
     }
 
     fn open_store(&mut self) -> Option<&mut Box<dyn Store>> {
@@ -406,25 +388,25 @@ impl JobRunner {
         let Some(store) = &self.store else {
             return;
         };
-        let (holds, overflowed) = (store.pending_items(), store.overflowed_items());
-        let found = store.found_items().saturating_sub(self.found);
-        self.found = self.found.saturating_add(found);
-        self.held = self.held.saturating_add(found);
+        let (before, now) = (self.contents, store.contents());
+        let found = now.found.saturating_sub(before.found);
         if found > 0 {
             self.ledger.take_over(&Totals::default(), found);
         }
-        let lost = self.held.saturating_sub(holds);
-        let gave_way = lost.min(overflowed.saturating_sub(self.overflowed));
-        if gave_way > 0 {
-            self.ledger.drop(gave_way, Reason::PersistentQueueFull);
+        let lost = before.pending.saturating_add(found);
+        let lost = lost.saturating_sub(now.pending);
+        let overflowed = now.overflowed.saturating_sub(before.overflowed);
+        let overflowed = overflowed.min(lost);
+        if overflowed > 0 {
+            self.ledger.drop(overflowed, Reason::PersistentQueueFull);
         }
-        if lost > gave_way {
-            let corrupt = lost.saturating_sub(gave_way);
+        let corrupt = lost.saturating_sub(overflowed);
+        if corrupt > 0 {
             self.ledger.drop(corrupt, Reason::Corrupt);
             let damaged = result.damaged.get_or_insert(0);
             *damaged = damaged.saturating_add(corrupt);
         }
-        (self.held, self.overflowed) = (holds, overflowed);
+        self.contents = now;
     }
 
     /// Stores the totals of the items that are settled or in the persistent queue. Items that are only
@@ -432,7 +414,7 @@ impl JobRunner {
     fn keep_totals(&mut self, result: &mut JobResult) {
         let mut totals = self.ledger.snapshot();
         if let Some(store) = self.open_store() {
-            totals.produced = totals.settled().saturating_add(store.pending_items());
+            totals.produced = totals.settled().saturating_add(store.contents().pending);
             if let Err(error) = store.set_totals(&totals) {
                 result.note(QueueOperation::Write, Err(error));
             }

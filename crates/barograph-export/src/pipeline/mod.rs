@@ -47,12 +47,12 @@ use crate::request_source::RequestSource;
 use crate::retry::RetryPolicy;
 use crate::transport::Transport;
 
-use store::Persistent;
+use store::DirectoryStore;
 
 pub(super) use commands::{Command, CommandKind};
 pub(super) use store::Store;
 #[cfg(test)]
-pub(super) use store::{Appended, Extent, Files, StoreError};
+pub(super) use store::{Appended, Extent, StoreContents, StoreError};
 pub(super) use task::Task;
 
 /// The hook that receives reports. It runs on the driver's thread and must not block.
@@ -172,7 +172,7 @@ impl Pipeline {
         let missing = self.ledger.restore(&totals, pending);
         let is_damaged = missing > 0 || persistent_queue.lost().is_damaged();
         self.damaged = is_damaged.then_some(missing);
-        self.with_store(Box::new(Persistent::from(persistent_queue)))
+        self.with_store(Box::new(DirectoryStore::from(persistent_queue)))
     }
 
     /// Does the same as [`with_persistent_queue`](Self::with_persistent_queue), with the persistent
@@ -192,7 +192,9 @@ impl Pipeline {
         let directory = directory.into();
         match PersistentQueue::open(&directory, config.clone()) {
             Ok(persistent_queue) => self.with_persistent_queue(persistent_queue),
-            Err(error) => self.with_store(Box::new(Persistent::closed(directory, config, &error))),
+            Err(error) => {
+                self.with_store(Box::new(DirectoryStore::closed(directory, config, &error)))
+            }
         }
     }
 

@@ -6,9 +6,9 @@ use super::blocking::JobResult;
 use crate::ledger::QueueOperation;
 use crate::moment::{Instant, after};
 
-/// The contents of the persistent queue.
+/// The use that can be made of the persistent queue, and the number of items in it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Contents {
+pub(super) enum Availability {
     /// There is no persistent queue.
     None,
     /// It could not be opened yet.
@@ -24,7 +24,7 @@ pub(super) enum Contents {
 /// The state of the persistent queue.
 #[derive(Clone, Debug)]
 pub(super) struct QueueState {
-    contents: Contents,
+    availability: Availability,
     /// The time since which each operation has failed.
     failing: [Option<Instant>; QueueOperation::COUNT],
     /// The time of the next attempt to open it, and the pause before the one after that.
@@ -32,13 +32,13 @@ pub(super) struct QueueState {
 }
 
 impl QueueState {
-    pub(super) fn new(contents: Contents, now: Instant) -> Self {
+    pub(super) fn new(availability: Availability, now: Instant) -> Self {
         let mut failing = [None; QueueOperation::COUNT];
-        if contents == Contents::Closed {
+        if availability == Availability::Closed {
             failing[QueueOperation::Open as usize] = Some(now);
         }
         QueueState {
-            contents,
+            availability,
             failing,
             next_open: (after(now, FIRST_PAUSE), FIRST_PAUSE.saturating_mul(2)),
         }
@@ -46,9 +46,11 @@ impl QueueState {
 
     /// Returns the number of items in it.
     pub(super) fn items(&self) -> u64 {
-        match self.contents {
-            Contents::None | Contents::Closed => 0,
-            Contents::Open(items) | Contents::Full(items) | Contents::Unwritable(items) => items,
+        match self.availability {
+            Availability::None | Availability::Closed => 0,
+            Availability::Open(items)
+            | Availability::Full(items)
+            | Availability::Unwritable(items) => items,
         }
     }
 
@@ -58,12 +60,12 @@ impl QueueState {
 
     /// Returns true if there is a persistent queue, whether it is open or not.
     pub(super) fn exists(&self) -> bool {
-        self.contents != Contents::None
+        self.availability != Availability::None
     }
 
     /// Returns true if a request can be appended to it.
     pub(super) fn has_room(&self) -> bool {
-        matches!(self.contents, Contents::Open(_))
+        matches!(self.availability, Availability::Open(_))
     }
 
     /// Returns the part of this time in which requests are sent. The rest is reserved for writing
@@ -77,7 +79,7 @@ impl QueueState {
 
     /// Returns the time of the next attempt to open it, if it is closed.
     pub(super) fn opens_at(&self) -> Option<Instant> {
-        (self.contents == Contents::Closed).then_some(self.next_open.0)
+        (self.availability == Availability::Closed).then_some(self.next_open.0)
     }
 
     /// Records an attempt to open it.
@@ -93,17 +95,17 @@ impl QueueState {
     /// request may end after the account is closed.
     pub(super) fn remove(&mut self, items: u64) {
         let after = self.items().saturating_sub(items);
-        self.contents = match self.contents {
-            Contents::Open(_) | Contents::Full(_) => Contents::Open(after),
-            Contents::Unwritable(_) => Contents::Unwritable(after),
+        self.availability = match self.availability {
+            Availability::Open(_) | Availability::Full(_) => Availability::Open(after),
+            Availability::Unwritable(_) => Availability::Unwritable(after),
             closed => closed,
         };
     }
 
     /// Lets the next request be written to a queue that could not be written before.
     pub(super) fn retry_write(&mut self) {
-        if let Contents::Unwritable(items) = self.contents {
-            self.contents = Contents::Open(items);
+        if let Availability::Unwritable(items) = self.availability {
+            self.availability = Availability::Open(items);
         }
     }
 
@@ -135,13 +137,13 @@ impl QueueState {
         }
         let is_written = !matches!(result.tried[QueueOperation::Write as usize], Some(Err(_)));
         let items = result.pending;
-        self.contents = match self.contents {
-            _ if !result.is_open => Contents::Closed,
-            _ if !is_written => Contents::Unwritable(items),
-            Contents::Unwritable(_) => Contents::Unwritable(items),
-            _ if result.refused > 0 => Contents::Full(items),
-            Contents::Full(before) if items >= before => Contents::Full(items),
-            _ => Contents::Open(items),
+        self.availability = match self.availability {
+            _ if !result.is_open => Availability::Closed,
+            _ if !is_written => Availability::Unwritable(items),
+            Availability::Unwritable(_) => Availability::Unwritable(items),
+            _ if result.refused > 0 => Availability::Full(items),
+            Availability::Full(before) if items >= before => Availability::Full(items),
+            _ => Availability::Open(items),
         };
     }
 }

@@ -25,7 +25,7 @@ pub(crate) trait Store: Send {
     /// nothing.
     fn closed_by(&self) -> Option<&StoreError>;
     /// Detects files that were removed or replaced, and recreates them.
-    fn check(&mut self, extent: Extent) -> Result<Files, StoreError>;
+    fn check(&mut self, extent: Extent) -> Result<Integrity, StoreError>;
     /// Appends a request.
     fn append(&mut self, request: &Request) -> Appended;
     /// Returns the oldest request.
@@ -34,18 +34,25 @@ pub(crate) trait Store: Send {
     fn remove_oldest(&mut self);
     /// Ensures that everything is on the disk.
     fn sync(&mut self) -> Result<(), StoreError>;
-    /// Returns the number of items in all requests.
-    fn pending_items(&self) -> u64;
-    /// Returns the number of items in requests that were dropped to make room for newer ones, so far.
-    fn overflowed_items(&self) -> u64;
-    /// Returns true if damage was found when it was opened, or since.
-    fn is_damaged(&self) -> bool;
-    /// Returns the number of items in requests that others put there while it was open, so far.
-    fn found_items(&self) -> u64;
+    /// Returns what it holds and has lost; nothing if it is not open.
+    fn contents(&self) -> StoreContents;
     /// Returns the stored totals.
     fn totals(&self) -> Totals;
     /// Stores the totals along with the requests.
     fn set_totals(&mut self, totals: &Totals) -> Result<(), StoreError>;
+}
+
+/// The numbers of items that a store holds, and has lost and found since it was opened.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct StoreContents {
+    /// The items in all requests.
+    pub(crate) pending: u64,
+    /// The items in requests that were dropped to make room for newer ones.
+    pub(crate) overflowed: u64,
+    /// The items in requests that another process put there.
+    pub(crate) found: u64,
+    /// True if damage was found, then or since.
+    pub(crate) is_damaged: bool,
 }
 
 /// The result of appending a request.
@@ -65,14 +72,6 @@ pub(crate) enum Extent {
     Written,
     /// All files.
     All,
-}
-
-/// The result of checking the files of a persistent queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Files {
-    Unchanged,
-    /// Some files were removed or replaced.
-    Changed,
 }
 
 /// The reason why the persistent queue cannot be used at present.
@@ -102,74 +101,63 @@ impl StoreError {
 }
 
 /// A queue in a directory, which is opened as soon as that is possible.
-pub(super) struct Persistent {
+pub(super) struct DirectoryStore {
     directory: PathBuf,
     config: PersistentQueueConfig,
-    persistent_queue: Result<PersistentQueue, StoreError>,
+    queue: Result<PersistentQueue, StoreError>,
 }
 
-impl Persistent {
+impl DirectoryStore {
     /// Creates a queue that could not be opened.
     pub(super) fn closed(
         directory: PathBuf,
         config: PersistentQueueConfig,
         error: &PersistentQueueError,
     ) -> Self {
-        Persistent {
+        DirectoryStore {
             directory,
             config,
-            persistent_queue: Err(failed(QueueOperation::Open, error)),
+            queue: Err(failed(QueueOperation::Open, error)),
         }
     }
 }
 
-impl From<PersistentQueue> for Persistent {
+impl From<PersistentQueue> for DirectoryStore {
     fn from(queue: PersistentQueue) -> Self {
-        Persistent {
+        DirectoryStore {
             directory: queue.directory().to_owned(),
             config: queue.config().clone(),
-            persistent_queue: Ok(queue),
+            queue: Ok(queue),
         }
     }
 }
 
-impl Store for Persistent {
+impl Store for DirectoryStore {
     fn open(&mut self) -> Result<(), StoreError> {
-        if self.persistent_queue.is_err() {
+        if self.queue.is_err() {
             let opened = PersistentQueue::open(&self.directory, self.config.clone());
-            self.persistent_queue = opened.map_err(|error| failed(QueueOperation::Open, &error));
+            self.queue = opened.map_err(|error| failed(QueueOperation::Open, &error));
         }
-        self.persistent_queue
-            .as_ref()
-            .map(|_| ())
-            .map_err(Clone::clone)
+        self.queue.as_ref().map(|_| ()).map_err(Clone::clone)
     }
 
     fn closed_by(&self) -> Option<&StoreError> {
-        self.persistent_queue.as_ref().err()
+        self.queue.as_ref().err()
     }
 
-    fn check(&mut self, extent: Extent) -> Result<Files, StoreError> {
-        let Ok(queue) = &mut self.persistent_queue else {
-            return Ok(Files::Unchanged);
+    fn check(&mut self, extent: Extent) -> Result<Integrity, StoreError> {
+        let Ok(queue) = &mut self.queue else {
+            return Ok(Integrity::Intact);
         };
         let checked = match extent {
             Extent::Written => queue.check_written_files(),
             Extent::All => queue.check(),
         };
-        match checked {
-            Ok(Integrity::Intact) => Ok(Files::Unchanged),
-            Ok(Integrity::Repaired) => Ok(Files::Changed),
-            Err(error) => Err(failed(QueueOperation::Write, &error)),
-        }
+        checked.map_err(|error| failed(QueueOperation::Write, &error))
     }
 
     fn append(&mut self, request: &Request) -> Appended {
-        match self
-            .persistent_queue
-            .as_mut()
-            .map(|queue| queue.append(request))
-        {
+        match self.queue.as_mut().map(|queue| queue.append(request)) {
             Ok(Ok(())) => Appended::Stored,
             Ok(Err(AppendError::Full { .. } | AppendError::TooLarge { .. })) => Appended::Full,
             Ok(Err(AppendError::Unusable { source })) => {
@@ -184,57 +172,45 @@ impl Store for Persistent {
 
     fn oldest(&mut self) -> Result<Option<Request>, StoreError> {
         let oldest = self
-            .persistent_queue
+            .queue
             .as_mut()
             .map_or(Ok(None), PersistentQueue::oldest);
         oldest.map_err(|error| failed(QueueOperation::Read, &error))
     }
 
     fn remove_oldest(&mut self) {
-        if let Ok(queue) = &mut self.persistent_queue {
+        if let Ok(queue) = &mut self.queue {
             queue.remove_oldest();
         }
     }
 
     fn sync(&mut self) -> Result<(), StoreError> {
-        let synced = self
-            .persistent_queue
-            .as_mut()
-            .map_or(Ok(()), PersistentQueue::sync);
+        let synced = self.queue.as_mut().map_or(Ok(()), PersistentQueue::sync);
         synced.map_err(|error| failed(QueueOperation::Write, &error))
     }
 
-    fn pending_items(&self) -> u64 {
-        self.persistent_queue
-            .as_ref()
-            .map_or(0, PersistentQueue::pending_items)
-    }
-
-    fn overflowed_items(&self) -> u64 {
-        let lost = self.persistent_queue.as_ref().map(PersistentQueue::lost);
-        lost.unwrap_or_default().overflow.items
-    }
-
-    fn is_damaged(&self) -> bool {
-        let lost = self.persistent_queue.as_ref().map(PersistentQueue::lost);
-        lost.is_ok_and(|lost| lost.is_damaged())
-    }
-
-    fn found_items(&self) -> u64 {
-        self.persistent_queue
-            .as_ref()
-            .map_or(0, PersistentQueue::found_items)
+    fn contents(&self) -> StoreContents {
+        let Ok(queue) = &self.queue else {
+            return StoreContents::default();
+        };
+        let lost = queue.lost();
+        StoreContents {
+            pending: queue.pending_items(),
+            overflowed: lost.overflow.items,
+            found: queue.found_items(),
+            is_damaged: lost.is_damaged(),
+        }
     }
 
     fn totals(&self) -> Totals {
-        self.persistent_queue
+        self.queue
             .as_ref()
             .map(PersistentQueue::totals)
             .unwrap_or_default()
     }
 
     fn set_totals(&mut self, totals: &Totals) -> Result<(), StoreError> {
-        let queue = self.persistent_queue.as_mut();
+        let queue = self.queue.as_mut();
         let kept = queue.map_or(Ok(()), |queue| queue.set_totals(totals));
         kept.map_err(|error| failed_io(QueueOperation::Write, &error))
     }

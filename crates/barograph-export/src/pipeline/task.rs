@@ -15,7 +15,7 @@ use super::blocking::BlockingWorker;
 use super::breaker::Breaker;
 use super::catch_panic::{Panicked, catch_panic};
 use super::commands::{Command, CommandKind, Commands, Stage};
-use super::queue_state::{Contents, QueueState};
+use super::queue_state::{Availability, QueueState};
 use super::send::Sender;
 use super::state::PipelineState;
 use super::{Hook, Pipeline};
@@ -86,13 +86,13 @@ impl Runner {
             notification,
         } = pipeline;
         let closed_by = store.as_ref().and_then(|store| store.closed_by()).cloned();
-        let contents = match (&store, &closed_by) {
-            (None, _) => Contents::None,
-            (Some(_), Some(_)) => Contents::Closed,
-            (Some(store), None) => Contents::Open(store.pending_items()),
+        let availability = match (&store, &closed_by) {
+            (None, _) => Availability::None,
+            (Some(_), Some(_)) => Availability::Closed,
+            (Some(store), None) => Availability::Open(store.contents().pending),
         };
         let now = now();
-        let queue = QueueState::new(contents, now);
+        let queue = QueueState::new(availability, now);
         let request_timeout = schedule
             .request_timeout
             .min(queue.send_time(schedule.timeout));

@@ -12,8 +12,8 @@ use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep};
 
 use crate::ledger::QueueOperation;
-use crate::persistent_queue::PersistentQueueConfig;
-use crate::pipeline::{Appended, Extent, Files, Store, StoreError};
+use crate::persistent_queue::{Integrity, PersistentQueueConfig};
+use crate::pipeline::{Appended, Extent, Store, StoreContents, StoreError};
 use crate::{
     Ack, Driver, Event, Handle, Ledger, Outcome, PartialSuccess, Permanent, Pipeline, Reason,
     Report, RequestSource, RetryPolicy, Retryable, Schedule, Target, Totals, Transport,
@@ -350,8 +350,8 @@ impl Store for MemoryQueue {
         self.closed.as_ref()
     }
 
-    fn check(&mut self, _: Extent) -> Result<Files, StoreError> {
-        Ok(Files::Unchanged)
+    fn check(&mut self, _: Extent) -> Result<Integrity, StoreError> {
+        Ok(Integrity::Intact)
     }
 
     fn append(&mut self, request: &Request) -> Appended {
@@ -385,23 +385,15 @@ impl Store for MemoryQueue {
         memory.result(QueueOperation::Write)
     }
 
-    fn pending_items(&self) -> u64 {
-        match self.closed {
+    fn contents(&self) -> StoreContents {
+        let pending = match self.closed {
             None => self.lock().items,
             Some(_) => 0,
+        };
+        StoreContents {
+            pending,
+            ..StoreContents::default()
         }
-    }
-
-    fn overflowed_items(&self) -> u64 {
-        0
-    }
-
-    fn is_damaged(&self) -> bool {
-        false
-    }
-
-    fn found_items(&self) -> u64 {
-        0
     }
 
     fn totals(&self) -> Totals {

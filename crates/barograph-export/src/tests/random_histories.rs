@@ -120,7 +120,7 @@ async fn check(
     task.await.unwrap();
     let totals = harness.totals();
     memory.check();
-    assert_eq!(harness.ledger.queued(), memory.pending_items());
+    assert_eq!(harness.ledger.queued(), memory.contents().pending);
     let events = harness.events();
     let mut unaccounted = events
         .iter()

@@ -334,7 +334,7 @@ async fn check(
     task.await.unwrap();
     let totals = harness.totals();
     memory.check();
-    assert_eq!(harness.ledger.queued(), memory.pending_items());
+    assert_eq!(harness.ledger.queued(), memory.contents().pending);
     assert_eq!(harness.dropped(Reason::QueueFull), queue.counts().refused());
     assert_eq!(harness.dropped(Reason::Superseded), 0);
     let events = harness.events();

@@ -19,9 +19,9 @@ enum Place {
 }
 
 /// Sends the first request of a cycle, and returns where it is afterwards.
-fn place(values: Values, contents: Contents, delivery: Delivery) -> Place {
+fn place(values: Values, availability: Availability, delivery: Delivery) -> Place {
     let now = Instant::now();
-    let mut state = state(values, contents, now);
+    let mut state = state(values, availability, now);
     let (_, operation) = state.handle(Event::Started { delay: SECOND }, seen(now));
     assert!(matches!(operation, Operation::Wait { until, .. } if until == now + SECOND));
     let mut at = seen(now + SECOND);
@@ -36,7 +36,7 @@ fn place(values: Values, contents: Contents, delivery: Delivery) -> Place {
     let built = JobResult {
         request: Some(request()),
         is_new: true,
-        is_open: contents != Contents::None,
+        is_open: availability != Availability::None,
         ..JobResult::default()
     };
     let (effects, operation) = state.handle(Event::JobDone(Ok(built)), at);
@@ -70,8 +70,8 @@ fn place(values: Values, contents: Contents, delivery: Delivery) -> Place {
 #[test]
 fn the_place_of_a_request_follows_from_its_source_its_delivery_and_the_persistent_queue() {
     use Values::{Deltas, Events, Sums};
-    let (none, open) = (Contents::None, Contents::Open(0));
-    let unwritable = Contents::Full(0);
+    let (none, open) = (Availability::None, Availability::Open(0));
+    let unwritable = Availability::Full(0);
     let table = [
         (Sums, none, Delivery::Accepted(None), Place::Exported),
         (Sums, none, refused(), Place::Dropped(Reason::Rejected)),
@@ -104,9 +104,9 @@ fn the_place_of_a_request_follows_from_its_source_its_delivery_and_the_persisten
         (Deltas, unwritable, undelivered(true), Place::InMemory),
         (Events, unwritable, undelivered(false), Place::InMemory),
     ];
-    for (values, contents, delivery, expected) in table {
-        let row = format!("{values:?}, {contents:?}, {delivery:?}");
-        assert_eq!(place(values, contents, delivery), expected, "{row}");
+    for (values, availability, delivery, expected) in table {
+        let row = format!("{values:?}, {availability:?}, {delivery:?}");
+        assert_eq!(place(values, availability, delivery), expected, "{row}");
     }
 }
 
@@ -142,56 +142,56 @@ fn the_next_operation_follows_from_the_time_the_commands_and_the_notification() 
     let opens = |operation: &Operation| matches!(operation, Operation::Run { job: Job::Open, .. });
     let early = seen(start + SECOND / 2);
     let late = seen(due + SECOND);
-    let table: [(&str, Contents, bool, Observation, Check<'_>); 10] = [
-        ("early", Contents::None, false, early, &waits),
-        ("due", Contents::None, false, seen(due), &begins),
+    let table: [(&str, Availability, bool, Observation, Check<'_>); 10] = [
+        ("early", Availability::None, false, early, &waits),
+        ("due", Availability::None, false, seen(due), &begins),
         (
             "late",
-            Contents::None,
+            Availability::None,
             false,
             late,
             &stage(Stage::Scheduled),
         ),
         (
             "batch",
-            Contents::None,
+            Availability::None,
             true,
             early,
             &stage(Stage::Scheduled),
         ),
         (
             "flush",
-            Contents::None,
+            Availability::None,
             false,
             flush(early),
             &stage(Stage::Flush),
         ),
         (
             "shutdown",
-            Contents::None,
+            Availability::None,
             false,
             shutdown(early),
             &stage(Stage::Final),
         ),
         (
             "shutdown and flush",
-            Contents::None,
+            Availability::None,
             true,
             shutdown(flush(late)),
             &stage(Stage::Final),
         ),
-        ("busy", Contents::None, false, busy(late), &awaits),
-        ("closed queue", Contents::Closed, false, late, &opens),
+        ("busy", Availability::None, false, busy(late), &awaits),
+        ("closed queue", Availability::Closed, false, late, &opens),
         (
             "closed queue, busy",
-            Contents::Closed,
+            Availability::Closed,
             false,
             busy(late),
             &awaits,
         ),
     ];
-    for (name, contents, is_notified, at, is_expected) in table {
-        let mut state = state(Values::Sums, contents, start);
+    for (name, availability, is_notified, at, is_expected) in table {
+        let mut state = state(Values::Sums, availability, start);
         state.handle(Event::Started { delay: MINUTE }, seen(start));
         let (_, operation) = state.handle(Event::Waited { is_notified }, at);
         assert!(is_expected(&operation), "{name}: {operation:?}");
@@ -201,7 +201,7 @@ fn the_next_operation_follows_from_the_time_the_commands_and_the_notification() 
 #[test]
 fn while_the_receiver_is_unavailable_the_pipeline_rests_until_the_breaker_allows_an_attempt() {
     let start = Instant::now();
-    let mut machine = Machine::new(Values::Sums, Contents::None, start, Vec::new());
+    let mut machine = Machine::new(Values::Sums, Availability::None, start, Vec::new());
     let mut waits = Vec::new();
     let mut event = Event::Started {
         delay: Duration::ZERO,
@@ -238,7 +238,7 @@ fn while_the_receiver_is_unavailable_the_pipeline_rests_until_the_breaker_allows
 #[test]
 fn a_delivered_request_that_is_not_removed_in_time_at_shutdown_is_exported_and_nothing_is_lost() {
     let start = Instant::now();
-    let mut machine = Machine::new(Values::Events, Contents::Open(ITEMS), start, Vec::new());
+    let mut machine = Machine::new(Values::Events, Availability::Open(ITEMS), start, Vec::new());
     machine.account.produce(ITEMS);
     machine.queue.push_back(request());
     machine.deadline = Some(start + SECOND);
@@ -273,7 +273,7 @@ fn a_delivered_request_that_is_not_removed_in_time_at_shutdown_is_exported_and_n
 #[test]
 fn a_pipeline_that_panics_is_restarted_after_growing_pauses() {
     let start = Instant::now();
-    let mut machine = Machine::new(Values::Sums, Contents::None, start, Vec::new());
+    let mut machine = Machine::new(Values::Sums, Availability::None, start, Vec::new());
     machine.handle(Event::Started {
         delay: Duration::ZERO,
     });

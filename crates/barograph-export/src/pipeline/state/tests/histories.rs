@@ -23,11 +23,11 @@ proptest! {
         choices in prop::collection::vec(any::<u8>(), 0..400),
         steps in 1..200_usize,
     ) {
-        let contents = match has_queue {
-            true => Contents::Open(0),
-            false => Contents::None,
+        let availability = match has_queue {
+            true => Availability::Open(0),
+            false => Availability::None,
         };
-        let mut machine = Machine::new(values, contents, Instant::now(), choices);
+        let mut machine = Machine::new(values, availability, Instant::now(), choices);
         let mut event = Event::Started { delay: SECOND };
         let mut step = 0;
         loop {

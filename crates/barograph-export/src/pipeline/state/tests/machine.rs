@@ -32,12 +32,17 @@ pub(super) struct Machine {
 }
 
 impl Machine {
-    pub(super) fn new(values: Values, contents: Contents, now: Instant, choices: Vec<u8>) -> Self {
+    pub(super) fn new(
+        values: Values,
+        availability: Availability,
+        now: Instant,
+        choices: Vec<u8>,
+    ) -> Self {
         Machine {
-            state: state(values, contents, now),
+            state: state(values, availability, now),
             now,
             account: Account::default(),
-            has_queue: contents != Contents::None,
+            has_queue: availability != Availability::None,
             queue: VecDeque::new(),
             room: 3,
             is_open: false,

@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::*;
 use crate::outcome::{Permanent, Retryable};
-use crate::pipeline::queue_state::Contents;
+use crate::pipeline::queue_state::Availability;
 use crate::pipeline::send::Delivery;
 use crate::retry::RetryPolicy;
 use barograph_encode::otlp::{Encoding, Signal};
@@ -25,7 +25,7 @@ enum Values {
     Events,
 }
 
-fn state(values: Values, contents: Contents, now: Instant) -> PipelineState {
+fn state(values: Values, availability: Availability, now: Instant) -> PipelineState {
     let settings = PipelineSettings {
         interval: MINUTE,
         timeout: 30 * SECOND,
@@ -34,7 +34,7 @@ fn state(values: Values, contents: Contents, now: Instant) -> PipelineState {
         resends_ambiguous: values == Values::Deltas,
     };
     let breaker = Breaker::new(&RetryPolicy::new(), MINUTE);
-    PipelineState::new(settings, breaker, QueueState::new(contents, now), now)
+    PipelineState::new(settings, breaker, QueueState::new(availability, now), now)
 }
 
 fn seen(now: Instant) -> Observation {
