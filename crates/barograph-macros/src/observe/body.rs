@@ -82,24 +82,24 @@ struct Parts<'o> {
 impl Parts<'_> {
     /// Expands to code that runs a block at once.
     fn call(&self, returned: &Type, block: &syn::Block) -> TokenStream {
-        let (private, begin, judge) = (self.options.private(), &self.begin, self.judge());
+        let (private, begin, classify) = (self.options.private(), &self.begin, self.classify());
         // From the function that runs it the compiler knows that the closure is called once, and so may
         // return what it borrows from its arguments.
         quote! {
-            #private::run(#begin, move || -> #returned #block, #judge)
+            #private::run(#begin, move || -> #returned #block, #classify)
         }
     }
 
     /// Expands to code that awaits a block.
     fn future(&self, capture: &TokenStream, block: &TokenStream) -> TokenStream {
-        let (private, begin, judge) = (self.options.private(), &self.begin, self.judge());
+        let (private, begin, classify) = (self.options.private(), &self.begin, self.classify());
         quote! {
-            #private::future(#begin, async #capture #block, #judge).await
+            #private::future(#begin, async #capture #block, #classify).await
         }
     }
 
     /// Expands to a closure from the output to its failure.
-    fn judge(&self) -> TokenStream {
+    fn classify(&self) -> TokenStream {
         let private = self.options.private();
         let traits = quote! {
             #[allow(unused_imports, reason = "the type of the output tells which is used")]

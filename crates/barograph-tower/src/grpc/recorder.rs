@@ -3,8 +3,6 @@
 use barograph_core::family::Family;
 use barograph_core::histogram::Histogram;
 use barograph_core::labels::LabelSet;
-use barograph_core::report;
-use barograph_core::spec::RegisterError;
 use barograph_model::bounds::Bounds;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
@@ -14,6 +12,7 @@ use super::methods::Methods;
 use crate::http::layer_config::LayerConfig;
 use crate::http::url::{host_and_port, port_text};
 use crate::lifecycle::Layers;
+use barograph_tracing::instrument::registered;
 
 /// The settings of a layer.
 #[derive(Default)]
@@ -141,8 +140,8 @@ impl Recorder {
             .with_unit("s")
             .with_bounds(Bounds::http_seconds());
         let duration = match side {
-            Side::Server => Duration::Server(reported(duration.family())),
-            Side::Client => Duration::Client(reported(duration.family())),
+            Side::Server => Duration::Server(registered(duration.family())),
+            Side::Client => Duration::Client(registered(duration.family())),
         };
         Recorder {
             layers: Layers::new(registry),
@@ -151,10 +150,4 @@ impl Recorder {
             duration,
         }
     }
-}
-
-fn reported<T>(result: Result<T, RegisterError>) -> Option<T> {
-    result
-        .inspect_err(|error| report::report(format!("calls are not recorded: {error}")))
-        .ok()
 }

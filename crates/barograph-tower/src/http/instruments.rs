@@ -6,13 +6,12 @@ use barograph_core::family::Family;
 use barograph_core::histogram::Histogram;
 use barograph_core::labels::LabelSet;
 use barograph_core::registry::Registry;
-use barograph_core::report;
-use barograph_core::spec::RegisterError;
 use barograph_core::updown::UpDownCounter;
 use barograph_model::bounds::Bounds;
 
 use super::scheme::Scheme;
 use super::settings::Settings;
+use barograph_tracing::instrument::registered;
 
 /// The labels of a request that has ended. Labels that do not apply are empty.
 #[derive(LabelSet)]
@@ -44,7 +43,7 @@ impl Instruments {
     pub(super) fn register(registry: &Registry, settings: &Settings) -> Self {
         let sizes = |name, help| {
             let size = registry.histogram(name).with_help(help).with_unit("By");
-            reported(size.with_bounds(Bounds::sizes()).family())
+            registered(size.with_bounds(Bounds::sizes()).family())
         };
         let duration = registry
             .histogram("http.server.request.duration")
@@ -57,8 +56,8 @@ impl Instruments {
             .with_unit("{request}");
         let series = settings.methods.places() * Scheme::COUNT;
         Instruments {
-            duration: reported(duration.family()),
-            active: reported(active.labels(["http.request.method", "url.scheme"])),
+            duration: registered(duration.family()),
+            active: registered(active.labels(["http.request.method", "url.scheme"])),
             request_size: sizes(
                 "http.server.request.body.size",
                 "Size of HTTP server request bodies.",
@@ -83,10 +82,4 @@ impl Instruments {
         let bound = self.bound.get(method * Scheme::COUNT + scheme as usize)?;
         Some(bound.get_or_init(|| family.bind(&[settings.methods.name(method), scheme.as_str()])))
     }
-}
-
-fn reported<T>(result: Result<T, RegisterError>) -> Option<T> {
-    result
-        .inspect_err(|error| report::report(format!("requests are not recorded: {error}")))
-        .ok()
 }

@@ -6,9 +6,9 @@ use barograph_core::counter::Counter;
 use barograph_core::family::Family;
 use barograph_core::histogram::Histogram;
 use barograph_core::registry::Registry;
-use barograph_core::report;
-use barograph_core::spec::RegisterError;
 use barograph_model::bounds::Bounds;
+
+use super::registered::registered;
 
 /// The messaging system, such as `kafka`.
 pub const SYSTEM: &str = "messaging.system";
@@ -67,7 +67,7 @@ impl MessagingMetrics {
     pub fn register(registry: &Registry) -> Self {
         let duration = |name, help| {
             let duration = registry.histogram(name).with_help(help).with_unit("s");
-            reported(
+            registered(
                 duration
                     .with_bounds(Bounds::http_seconds())
                     .labels(MESSAGING_LABELS),
@@ -75,7 +75,7 @@ impl MessagingMetrics {
         };
         let messages = |name, help| {
             let messages = registry.counter(name).with_help(help);
-            reported(messages.with_unit("{message}").labels(MESSAGING_LABELS))
+            registered(messages.with_unit("{message}").labels(MESSAGING_LABELS))
         };
         MessagingMetrics {
             client_duration: duration(
@@ -96,12 +96,6 @@ impl MessagingMetrics {
             ),
         }
     }
-}
-
-fn reported<T>(result: Result<T, RegisterError>) -> Option<T> {
-    result
-        .inspect_err(|error| report::report(format!("messaging is not recorded: {error}")))
-        .ok()
 }
 
 /// An operation of a Kafka client.

@@ -237,7 +237,9 @@ where
             redaction,
             ..
         } = &*self.open.0;
-        format::note_new(attributes, id, &layers, (*format, *owner), redaction);
+        if !attributes.is_empty() {
+            format::note(attributes, id, &layers, (*format, *owner), redaction);
+        }
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, layers: Context<'_, S>) {
@@ -247,7 +249,7 @@ where
             redaction,
             ..
         } = &*self.open.0;
-        format::note_record(values, id, &layers, (*format, *owner), redaction);
+        format::note(values, id, &layers, (*format, *owner), redaction);
     }
 
     fn on_event(&self, event: &Event<'_>, layers: Context<'_, S>) {

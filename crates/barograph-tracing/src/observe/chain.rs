@@ -107,7 +107,7 @@ pub struct Chain {
 #[derive(Default)]
 struct Faults {
     panics: AtomicU64,
-    told: AtomicBool,
+    reported: AtomicBool,
 }
 
 static INSTALLED: OnceLock<Chain> = OnceLock::new();
@@ -160,7 +160,7 @@ impl Chain {
             return;
         }
         self.faults.panics.fetch_add(1, Ordering::Relaxed);
-        if !self.faults.told.swap(true, Ordering::Relaxed) {
+        if !self.faults.reported.swap(true, Ordering::Relaxed) {
             report::report(
                 "an interceptor panicked; the operation continues without it".to_owned(),
             );

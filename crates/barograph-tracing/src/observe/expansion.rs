@@ -11,13 +11,14 @@ pub use barograph_model::span::SpanKind;
 pub use tracing::field::{debug, display};
 pub use tracing::{Level, Value};
 
-pub use super::outcome::{Failure, Outcome};
-pub use super::running::ActiveOperation;
+pub use super::active_operation::ActiveOperation;
+pub use super::failure::Failure;
+pub use super::outcome::Outcome;
 pub use super::site::{Declaration, Site};
 
+use super::error_type::ErrorType;
 use super::future::Observed;
 use super::observer::ObserverRef;
-use super::outcome::ErrorType;
 
 /// Begins an operation with the values of its site's keys. None when observation is off.
 #[inline]
@@ -34,9 +35,9 @@ pub fn begin(site: &'static Site, values: &[&dyn Value]) -> Option<ActiveOperati
 pub fn run<T>(
     running: Option<ActiveOperation<()>>,
     function: impl FnOnce() -> T,
-    judge: impl FnOnce(&T) -> Option<Failure<'_>>,
+    classify: impl FnOnce(&T) -> Option<Failure<'_>>,
 ) -> T {
-    super::future::run(running, function, judge)
+    super::future::run(running, function, classify)
 }
 
 /// Wraps a future as an operation.
@@ -44,9 +45,9 @@ pub fn run<T>(
 pub fn future<F: Future>(
     running: Option<ActiveOperation<()>>,
     future: F,
-    judge: impl FnOnce(&F::Output) -> Option<Failure<'_>>,
+    classify: impl FnOnce(&F::Output) -> Option<Failure<'_>>,
 ) -> impl Future<Output = F::Output> {
-    Observed::new(|| running, future, judge)
+    Observed::new(|| running, future, classify)
 }
 
 /// The output of an operation, or its error.

@@ -7,9 +7,9 @@ use std::task::{Context, Poll};
 use pin_project_lite::pin_project;
 use tracing::Span;
 
+use super::active_operation::{ActiveOperation, Rest};
 use super::attribute::Carried;
-use super::outcome::Failure;
-use super::running::{ActiveOperation, Rest};
+use super::failure::Failure;
 
 /// A function that derives a failure from the output of an operation.
 pub(super) trait Classify<T>: FnOnce(&T) -> Option<Failure<'_>> {}
@@ -26,7 +26,7 @@ pin_project! {
         // None once it has finished, so that its data is dropped inside the span.
         #[pin]
         future: Option<F>,
-        judge: Option<J>,
+        classify: Option<J>,
     }
 
     impl<B, A: Carried, F, J> PinnedDrop for Observed<B, A, F, J> {
@@ -50,12 +50,12 @@ where
     F: Future,
     J: Classify<F::Output>,
 {
-    pub(super) fn new(begin: B, future: F, judge: J) -> Self {
+    pub(super) fn new(begin: B, future: F, classify: J) -> Self {
         Observed {
             begin: Some(begin),
             running: None,
             future: Some(future),
-            judge: Some(judge),
+            classify: Some(classify),
         }
     }
 }
@@ -88,8 +88,8 @@ where
         let polled = future.poll(cx);
         if let Poll::Ready(output) = &polled {
             this.future.set(None);
-            let judge = this.judge.take().expect("it is asked once");
-            unwinding.rest.end(span, judge(output).as_ref());
+            let classify = this.classify.take().expect("it is asked once");
+            unwinding.rest.end(span, classify(output).as_ref());
         }
         std::mem::forget(unwinding);
         polled
@@ -101,7 +101,7 @@ where
 pub(super) fn run<A: Carried, T>(
     running: Option<ActiveOperation<A>>,
     function: impl FnOnce() -> T,
-    judge: impl Classify<T>,
+    classify: impl Classify<T>,
 ) -> T {
     let Some(mut running) = running else {
         return function();
@@ -110,7 +110,7 @@ pub(super) fn run<A: Carried, T>(
     let _inside = span.enter();
     let unwinding = Unwinding { span, rest };
     let output = function();
-    unwinding.rest.end(span, judge(&output).as_ref());
+    unwinding.rest.end(span, classify(&output).as_ref());
     std::mem::forget(unwinding);
     output
 }

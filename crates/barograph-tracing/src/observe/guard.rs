@@ -4,10 +4,12 @@ use std::fmt::{self, Display};
 
 use tracing::Span;
 
+use super::active_operation::ActiveOperation;
 use super::attribute::{AttributeValue, Carried};
+use super::error_type::ErrorType;
 use super::event;
-use super::outcome::{ErrorType, Failure, Outcome};
-use super::running::ActiveOperation;
+use super::failure::Failure;
+use super::outcome::Outcome;
 
 /// An operation that runs until it is finished.
 ///

@@ -8,13 +8,12 @@ use barograph_core::family::Family;
 use barograph_core::histogram::Histogram;
 use barograph_core::labels::LabelBuffer;
 use barograph_core::registry::Registry;
-use barograph_core::report;
-use barograph_core::spec::RegisterError;
 use barograph_model::bounds::Bounds;
 
 use super::attribute::{Attribute, AttributeValue};
 use super::convention::{Convention, DATABASE, GENERAL};
 use crate::instrument::messaging::{BATCH, MESSAGING_LABELS, MessagingMetrics, OPERATION_TYPE};
+use crate::instrument::registered;
 
 /// A family with `N` labels. None if it could not be registered.
 type Of<I, const N: usize> = Option<Family<I, [&'static str; N]>>;
@@ -124,14 +123,14 @@ impl Instruments {
             let duration = self.registry.histogram("operation.duration");
             let errors = self.registry.counter("operation.errors");
             General {
-                duration: reported(
+                duration: registered(
                     duration
                         .with_help("Duration of operations.")
                         .with_unit("s")
                         .with_bounds(Bounds::latency())
                         .labels(GENERAL),
                 ),
-                errors: reported(
+                errors: registered(
                     errors
                         .with_help("Operations that failed, were canceled or panicked.")
                         .with_unit("{error}")
@@ -150,7 +149,7 @@ impl Instruments {
                 .with_help("Duration of database client operations.")
                 .with_unit("s")
                 .with_bounds(bounds.expect("they are finite and rise"));
-            reported(duration.labels(DATABASE))
+            registered(duration.labels(DATABASE))
         });
         family.as_ref()
     }
@@ -205,10 +204,4 @@ impl Completion<'_> {
             _ => 1,
         }
     }
-}
-
-fn reported<T>(result: Result<T, RegisterError>) -> Option<T> {
-    result
-        .inspect_err(|error| report::report(format!("operations are not recorded: {error}")))
-        .ok()
 }

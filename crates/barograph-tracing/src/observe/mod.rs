@@ -55,6 +55,9 @@
 //! Attach a spawned task to the span by `tracing::Instrument::in_current_span`.
 
 mod attribute;
+mod by_error;
+mod error_type;
+mod failure;
 mod outcome;
 mod convention;
 mod instruments;
@@ -63,7 +66,7 @@ mod callsite;
 mod site;
 mod sites;
 mod observer;
-mod running;
+mod active_operation;
 mod future;
 mod event;
 mod guard;
@@ -79,16 +82,18 @@ pub use barograph_macros::observe;
 
 pub use attribute::{Attribute, AttributeValue, Attributes, Carried, MOST_ATTRIBUTES};
 pub use chain::{Call, Chain, ChainInstalled, Ended, Interceptor};
+pub use error_type::{ErrorType, name_errors};
 pub use event::event;
+pub use failure::{Failure, level_errors};
 pub use guard::Guard;
 pub use observer::Observer;
 pub use operation::Operation;
-pub use outcome::{ErrorType, Failure, Outcome, level_errors, name_errors};
+pub use outcome::Outcome;
 pub use sites::MOST_SITES;
 pub use states::{States, Window};
 
+use self::active_operation::ActiveOperation;
 use self::future::Observed;
-use self::running::ActiveOperation;
 
 /// Observes a future as an operation: a span, a duration, and its error.
 ///

@@ -8,12 +8,13 @@ use barograph_core::report;
 use barograph_model::span::SpanKind;
 use tracing::{Level, Value};
 
+use super::active_operation::ActiveOperation;
 use super::attribute::{AttributeValue, Attributes, Carried as _, MOST_ATTRIBUTES};
+use super::failure::Failure;
 use super::future::{self, Observed};
 use super::guard::Guard;
 use super::observer::{Observer, ObserverRef};
-use super::outcome::{Failure, Outcome};
-use super::running::ActiveOperation;
+use super::outcome::Outcome;
 use super::sites::{self, Key};
 
 /// An operation that is described at the call: with a kind, attributes and levels.
@@ -80,8 +81,8 @@ impl<'a> Operation<'a> {
         key: &'static str,
         value: impl Into<AttributeValue<'a>>,
     ) -> Self {
-        static TOLD: AtomicBool = AtomicBool::new(false);
-        if !self.attributes.set(key, value.into()) && !TOLD.swap(true, Ordering::Relaxed) {
+        static REPORTED: AtomicBool = AtomicBool::new(false);
+        if !self.attributes.set(key, value.into()) && !REPORTED.swap(true, Ordering::Relaxed) {
             report::report(format!(
                 "attribute {key:?} of an operation is left out, expected {MOST_ATTRIBUTES} at most"
             ));
@@ -131,17 +132,17 @@ impl<'a> Operation<'a> {
         Observed::new(|| self.start(), future, |_: &F::Output| None)
     }
 
-    /// Runs a future; `judge` decides whether its output is a failure.
-    pub fn run_judged<F, J>(
+    /// Runs a future; `classify` decides whether its output is a failure.
+    pub fn run_classified<F, J>(
         self,
         future: F,
-        judge: J,
+        classify: J,
     ) -> impl Future<Output = F::Output> + use<'a, F, J>
     where
         F: Future,
         J: FnOnce(&F::Output) -> Option<Failure<'_>>,
     {
-        Observed::new(|| self.start(), future, judge)
+        Observed::new(|| self.start(), future, classify)
     }
 
     /// Runs a function on this thread.

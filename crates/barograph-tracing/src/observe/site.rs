@@ -19,7 +19,7 @@ pub struct Site {
     pub(super) subject: Option<&'static str>,
     pub(super) declared: Declaration,
     callsite: Callsite,
-    known: OnceLock<SiteInfo>,
+    info: OnceLock<SiteInfo>,
     /// The histogram for successful operations in the global registry, if all its labels are known.
     histogram: OnceLock<Option<Histogram>>,
 }
@@ -77,7 +77,7 @@ impl Site {
                 line,
             }),
             declared,
-            known: OnceLock::new(),
+            info: OnceLock::new(),
             histogram: OnceLock::new(),
         }
     }
@@ -90,15 +90,15 @@ impl Site {
         }
     }
 
-    pub(super) fn known(&self) -> &SiteInfo {
-        self.known.get_or_init(|| self.declared.know())
+    pub(super) fn info(&self) -> &SiteInfo {
+        self.info.get_or_init(|| self.declared.derive())
     }
 
     /// Creates a span with the values of its keys, in their order. None if no subscriber is interested.
     #[inline]
     pub(super) fn span(&'static self, values: &[&dyn Value]) -> Option<Span> {
         let wanted = self.callsite.wanted(|| {
-            let constants = self.known().constants.iter().map(|(key, _)| *key);
+            let constants = self.info().constants.iter().map(|(key, _)| *key);
             let keys = self.declared.keys.iter().copied();
             AT_END.into_iter().chain(constants).chain(keys).collect()
         });
@@ -107,7 +107,7 @@ impl Site {
 
     #[inline(never)]
     fn make_span(&self, wanted: Wanted, values: &[&dyn Value]) -> Span {
-        let constants = self.known().constants.iter();
+        let constants = self.info().constants.iter();
         let constants = constants.map(|(_, value)| Some(value as &dyn Value));
         let values = values.iter().map(|value| Some(*value));
         wanted.span(
@@ -124,7 +124,7 @@ impl Site {
     #[inline]
     pub(super) fn histogram(&self, instruments: &Instruments) -> Option<&Histogram> {
         let histogram = self.histogram.get_or_init(|| {
-            let is_general = self.known().convention == Convention::General;
+            let is_general = self.info().convention == Convention::General;
             let Declaration { service, name, .. } = self.declared;
             is_general
                 .then(|| instruments.bind(service, name))
@@ -135,7 +135,7 @@ impl Site {
 }
 
 impl Declaration {
-    fn know(&self) -> SiteInfo {
+    fn derive(&self) -> SiteInfo {
         let given: Vec<&str> = self
             .constants
             .iter()

@@ -36,31 +36,31 @@ pub(super) struct Key<'a> {
 }
 
 /// The number of sites that a thread caches.
-const AT_HAND: usize = 128;
+const CACHED: usize = 128;
 
 thread_local! {
-    static HAND: [Cell<Option<&'static Site>>; AT_HAND] = const {
-        [const { Cell::new(None) }; AT_HAND]
+    static CACHE: [Cell<Option<&'static Site>>; CACHED] = const {
+        [const { Cell::new(None) }; CACHED]
     };
 }
 
 /// Returns the site of an operation.
 #[inline]
 pub(super) fn find(key: &Key<'_>) -> &'static Site {
-    let place = key.place();
-    let at_hand = |place: usize| {
-        let site = HAND.try_with(|hand| hand[place].get()).ok().flatten()?;
+    let slot = key.slot();
+    let cached = |slot: usize| {
+        let site = CACHE.try_with(|cache| cache[slot].get()).ok().flatten()?;
         key.is_of(site).then_some(site)
     };
-    match at_hand(place).or_else(|| at_hand(place ^ 1)) {
+    match cached(slot).or_else(|| cached(slot ^ 1)) {
         Some(site) => site,
-        None => find_slowly(key, place),
+        None => find_slowly(key, slot),
     }
 }
 
 #[cold]
 #[inline(never)]
-fn find_slowly(key: &Key<'_>, place: usize) -> &'static Site {
+fn find_slowly(key: &Key<'_>, slot: usize) -> &'static Site {
     let site = {
         let mut all = all().lock().unwrap_or_else(PoisonError::into_inner);
         let hash = all.hasher.hash_one((key.service, key.name));
@@ -68,7 +68,7 @@ fn find_slowly(key: &Key<'_>, place: usize) -> &'static Site {
         let found = here.and_then(|here| here.iter().find(|site| key.is_of(site)));
         match found {
             Some(site) => *site,
-            None if all.count >= MOST_SITES => return full(),
+            None if all.count >= MOST_SITES => return overflow(),
             None => {
                 let site = Site::of(key.target.map(leak), key.declare());
                 let site: &'static Site = Box::leak(Box::new(site));
@@ -79,8 +79,8 @@ fn find_slowly(key: &Key<'_>, place: usize) -> &'static Site {
         }
     };
     // The cache of a thread that is ending is already destroyed.
-    let _ = HAND.try_with(|hand| {
-        hand[place ^ 1].set(hand[place].replace(Some(site)));
+    let _ = CACHE.try_with(|cache| {
+        cache[slot ^ 1].set(cache[slot].replace(Some(site)));
     });
     site
 }
@@ -98,7 +98,7 @@ fn all() -> &'static Mutex<All> {
 }
 
 #[cold]
-fn full() -> &'static Site {
+fn overflow() -> &'static Site {
     static OTHER: Site = Site::new(Declaration {
         service: "_OTHER",
         name: "_OTHER",
@@ -111,8 +111,8 @@ fn full() -> &'static Site {
         constants: &[],
         keys: &[],
     });
-    static TOLD: AtomicBool = AtomicBool::new(false);
-    if !TOLD.swap(true, Ordering::Relaxed) {
+    static REPORTED: AtomicBool = AtomicBool::new(false);
+    if !REPORTED.swap(true, Ordering::Relaxed) {
         report::report(format!(
             "more than {MOST_SITES} operations: further ones are \"_OTHER\", expected fewer names"
         ));
@@ -123,7 +123,7 @@ fn full() -> &'static Site {
 impl Key<'_> {
     /// Returns the slot in a thread's cache. Keys of equal length and with equal ends share a slot,
     /// which costs only time.
-    fn place(&self) -> usize {
+    fn slot(&self) -> usize {
         let mix = |hash: u64, text: &str| {
             let bytes = text.as_bytes();
             let ends = match (bytes.first_chunk::<8>(), bytes.last_chunk::<8>()) {

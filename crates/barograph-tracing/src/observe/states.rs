@@ -2,9 +2,9 @@
 
 use std::fmt;
 
+use super::active_operation::ActiveOperation;
 use super::attribute::AttributeValue;
 use super::guard::Guard;
-use super::running::ActiveOperation;
 
 /// A thing with a sequence of states: a connection, a circuit breaker, a job.
 ///

@@ -179,16 +179,16 @@ fn what_a_future_holds_is_dropped_in_its_span() {
 }
 
 #[test]
-fn a_judge_says_what_no_type_does() {
-    let judged = |answer: u16| {
+fn a_function_decides_whether_an_output_is_a_failure() {
+    let classified = |answer: u16| {
         let op = Operation::new("Judged", "op").with_error_level(Level::DEBUG);
-        let observed = op.run_judged(async move { answer }, |answer| {
+        let observed = op.run_classified(async move { answer }, |answer| {
             (*answer >= 400).then(|| Failure::new(answer.to_string()).with_message(&"refused"))
         });
         Capture::of(|| now(observed)).1
     };
-    assert_eq!(judged(200).len(), 1);
-    let seen = judged(404);
+    assert_eq!(classified(200).len(), 1);
+    let seen = classified(404);
     assert!(seen[0].starts_with("DEBUG in Judged/op"), "{seen:?}");
     assert!(
         seen[0].ends_with("error.type=404 error=refused"),

@@ -3,7 +3,6 @@
 use barograph_core::family::Family;
 use barograph_core::histogram::Histogram;
 use barograph_core::labels::LabelSet;
-use barograph_core::report;
 use barograph_model::bounds::Bounds;
 use http::request::Parts;
 
@@ -14,6 +13,7 @@ use crate::http::route::Route;
 use crate::http::settings::{Query, RouteOf};
 use crate::http::url::Server;
 use crate::lifecycle::Layers;
+use barograph_tracing::instrument::registered;
 
 /// The settings of a layer.
 pub(crate) struct Settings {
@@ -76,11 +76,10 @@ impl HttpClientRecorder {
             .with_unit("s")
             .with_bounds(Bounds::http_seconds())
             .family();
-        let report = |error| report::report(format!("requests are not recorded: {error}"));
         HttpClientRecorder {
             layers: Layers::new(registry),
             settings,
-            duration: duration.map_err(report).ok(),
+            duration: registered(duration),
         }
     }
 

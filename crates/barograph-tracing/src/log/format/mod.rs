@@ -12,7 +12,7 @@ use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
 use self::span::Spans;
-pub(super) use self::span::{note_new, note_record};
+pub(super) use self::span::note;
 pub(super) use self::value::MOST_CAUSES;
 use self::value::Style;
 use super::line::Line;

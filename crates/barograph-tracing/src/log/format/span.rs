@@ -6,7 +6,7 @@
 use std::ops::Range;
 
 use tracing::Subscriber;
-use tracing::span::{Attributes, Id, Record};
+use tracing::span::Id;
 use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
@@ -186,35 +186,9 @@ impl Notes {
     }
 }
 
-/// Notes the fields that a span starts with.
-pub(in crate::log) fn note_new<S>(
-    attributes: &Attributes<'_>,
-    id: &Id,
-    layers: &Context<'_, S>,
-    (format, owner): (Format, usize),
-    redaction: &Redaction,
-) where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-{
-    if !attributes.is_empty() {
-        note(attributes, id, layers, (format, owner), redaction);
-    }
-}
-
-/// Notes fields that are recorded later. The last value of a field is kept.
-pub(in crate::log) fn note_record<S>(
-    values: &Record<'_>,
-    id: &Id,
-    layers: &Context<'_, S>,
-    (format, owner): (Format, usize),
-    redaction: &Redaction,
-) where
-    S: Subscriber + for<'a> LookupSpan<'a>,
-{
-    note(values, id, layers, (format, owner), redaction);
-}
-
-fn note<S>(
+/// Notes the fields that a span starts with, or that are recorded later. The last value of a field is
+/// kept.
+pub(in crate::log) fn note<S>(
     values: &impl RecordFields,
     id: &Id,
     layers: &Context<'_, S>,

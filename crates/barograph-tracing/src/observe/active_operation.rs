@@ -9,9 +9,10 @@ use tracing::{Level, Span, Value};
 
 use super::attribute::Carried;
 use super::chain::{Call, Ended};
+use super::error_type::ErrorType;
+use super::failure::Failure;
 use super::instruments::Completion;
 use super::observer::ObserverRef;
-use super::outcome::{ErrorType, Failure};
 use super::site::{Site, TARGET};
 use super::sites::{self, Key};
 
@@ -105,7 +106,7 @@ impl<A: Carried> ActiveOperation<A> {
             Some(since) if !panicked => {
                 let error_type = error_type.as_str();
                 let ended = Ended::Failed { error_type };
-                self.rest.tell(&self.span, &ended, None, since.elapsed());
+                self.rest.finish(&self.span, &ended, None, since.elapsed());
             }
             since => {
                 self.rest.since = since;
@@ -143,7 +144,7 @@ impl<A: Carried> Rest<A> {
         let duration = since.elapsed();
         match failure {
             None if self.observer.chain().is_none() && self.record_well(duration) => {}
-            None => self.tell(span, &Ended::Completed, None, duration),
+            None => self.finish(span, &Ended::Completed, None, duration),
             Some(Failure {
                 error_type,
                 message,
@@ -152,7 +153,7 @@ impl<A: Carried> Rest<A> {
                 let error_type = error_type.as_str();
                 let ended = Ended::Failed { error_type };
                 self.log(&ended, *message, *level);
-                self.tell(span, &ended, *message, duration);
+                self.finish(span, &ended, *message, duration);
             }
         }
     }
@@ -170,7 +171,7 @@ impl<A: Carried> Rest<A> {
         };
         let duration = since.elapsed();
         self.log(&ended, None, Some(Level::ERROR));
-        self.tell(span, &ended, None, duration);
+        self.finish(span, &ended, None, duration);
     }
 
     /// Records a success into the cached histogram. Returns true if there is one.
@@ -189,7 +190,7 @@ impl<A: Carried> Rest<A> {
     }
 
     /// Passes the end of the operation to the span, the metrics and the interceptors.
-    fn tell(
+    fn finish(
         &self,
         span: &Span,
         ended: &Ended<'_>,
@@ -205,13 +206,13 @@ impl<A: Carried> Rest<A> {
             }
         }
         let declared = &self.site.declared;
-        let known = self.site.known();
+        let info = self.site.info();
         self.observer.instruments().record(
-            known.convention,
+            info.convention,
             &Completion {
                 service: declared.service,
                 name: declared.name,
-                constants: &known.constants,
+                constants: &info.constants,
                 attributes: self.attributes.as_slice(),
                 error_type: error_type.unwrap_or(""),
                 duration,

@@ -1,0 +1,12 @@
+//! Families that may not be registered.
+
+use barograph_core::report;
+use barograph_core::spec::RegisterError;
+
+/// Returns a registered family, or none if it could not be registered. Then it is not recorded, which
+/// is reported.
+pub fn registered<T>(result: Result<T, RegisterError>) -> Option<T> {
+    let report =
+        |error: &RegisterError| report::report(format!("a metric is not recorded: {error}"));
+    result.inspect_err(report).ok()
+}
