@@ -59,8 +59,8 @@ impl CarrierMut for KafkaHeadersMut<'_> {
             return;
         }
         // `OwnedHeaders` can only be appended to, so the remaining headers are copied.
-        let kept = readable(self.0).filter(|header| !is_it(header));
-        *self.0 = kept.fold(OwnedHeaders::new(), OwnedHeaders::insert);
+        let others = readable(self.0).filter(|header| !is_it(header));
+        *self.0 = others.fold(OwnedHeaders::new(), OwnedHeaders::insert);
     }
 }
 

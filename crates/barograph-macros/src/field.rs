@@ -195,7 +195,7 @@ fn holds_str(arguments: &PathArguments) -> bool {
         return false;
     };
     arguments.args.iter().any(|argument| {
-        matches!(argument, GenericArgument::Type(Type::Path(held)) if held.path.is_ident("str"))
+        matches!(argument, GenericArgument::Type(Type::Path(inner)) if inner.path.is_ident("str"))
     })
 }
 

@@ -156,15 +156,15 @@ struct Shared {
 
 impl Shared {
     fn set(&self, targets: Targets, kind: Kind) {
-        let held = self.targets.write();
-        *held.unwrap_or_else(PoisonError::into_inner) = targets;
+        let stored = self.targets.write();
+        *stored.unwrap_or_else(PoisonError::into_inner) = targets;
         // A thread that still reads the old kind decides by the previous filter, which is harmless.
         self.kind.store(kind.encode(), Ordering::Relaxed);
     }
 
     fn read<T>(&self, f: impl FnOnce(&Targets) -> T) -> T {
-        let held = self.targets.read();
-        f(&held.unwrap_or_else(PoisonError::into_inner))
+        let stored = self.targets.read();
+        f(&stored.unwrap_or_else(PoisonError::into_inner))
     }
 
     #[inline]
@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn the_lock_is_left_alone_where_the_kind_says_enough() {
+    fn the_lock_is_not_taken_where_the_kind_is_enough() {
         for (directives, kind) in [
             ("info", Kind::Level(LevelFilter::INFO)),
             (" WARN ", Kind::Level(LevelFilter::WARN)),

@@ -31,9 +31,9 @@ fn a_debug_that_logs_has_a_line_of_its_own() {
     info!(target: "shop", a = ?Talking, "m");
     terminal.shutdown(Duration::from_secs(20)).unwrap();
     thread.join().unwrap();
-    let mut told = String::new();
-    reader.read_to_string(&mut told).unwrap();
-    let lines: Vec<_> = told
+    let mut output = String::new();
+    reader.read_to_string(&mut output).unwrap();
+    let lines: Vec<_> = output
         .lines()
         .map(|line| line.split_once("INFO ").unwrap().1)
         .collect();

@@ -14,7 +14,7 @@ impl Interceptor for Notes {
 }
 
 #[test]
-fn a_chain_is_installed_once_and_told_of_all_operations() {
+fn a_chain_is_installed_once_and_called_for_all_operations() {
     let notes = Arc::default();
     assert!(Chain::installed().is_none());
     observe::begin("Before", "op").succeed();

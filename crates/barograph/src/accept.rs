@@ -191,7 +191,7 @@ pub(crate) struct Reserve(Arc<Held>);
 struct Held {
     /// The descriptors of the reserve are duplicates of this one, so that nothing has to be opened.
     source: Arc<std::net::TcpListener>,
-    held: Mutex<Option<std::net::TcpListener>>,
+    spare: Mutex<Option<std::net::TcpListener>>,
     is_back: tokio::sync::Notify,
 }
 
@@ -199,7 +199,7 @@ impl Reserve {
     pub(crate) fn new(source: Arc<std::net::TcpListener>) -> Self {
         let reserve = Reserve(Arc::new(Held {
             source,
-            held: Mutex::new(None),
+            spare: Mutex::new(None),
             is_back: tokio::sync::Notify::new(),
         }));
         reserve.fill();
@@ -208,8 +208,8 @@ impl Reserve {
 
     /// Releases the descriptor, if there is one.
     fn borrow(&self) -> Option<Borrowed> {
-        let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(held.take()?);
+        let mut spare = self.0.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        drop(spare.take()?);
         Some(Borrowed(self.clone()))
     }
 
@@ -218,14 +218,14 @@ impl Reserve {
     /// moment.
     fn lend_if_missing(&self) -> Option<Borrowed> {
         self.fill();
-        let held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
-        held.is_none().then(|| Borrowed(self.clone()))
+        let spare = self.0.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        spare.is_none().then(|| Borrowed(self.clone()))
     }
 
     fn fill(&self) {
-        let mut held = self.0.held.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.is_none() {
-            *held = self.0.source.try_clone().ok();
+        let mut spare = self.0.spare.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.is_none() {
+            *spare = self.0.source.try_clone().ok();
         }
     }
 

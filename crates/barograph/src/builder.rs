@@ -121,7 +121,7 @@ pub struct Builder {
     page_config: prometheus::Config,
     process: Part,
     subscriber: Part,
-    heard: SubscriberOptions,
+    subscriber_options: SubscriberOptions,
     propagators: Option<Propagators>,
     start_line: Part,
     panic_hook: Part,
@@ -170,7 +170,7 @@ impl Builder {
             page_config: prometheus::Config::new(),
             process: Part::On,
             subscriber: Part::On,
-            heard: SubscriberOptions::default(),
+            subscriber_options: SubscriberOptions::default(),
             propagators: None,
             start_line: Part::On,
             panic_hook: Part::On,
@@ -281,7 +281,7 @@ impl Builder {
     /// Prints no log lines. By default they go to stderr, unless a subscriber is already set.
     /// Warnings of the library itself still go to stderr.
     pub fn without_logs(mut self) -> Self {
-        self.heard.lines = ConsoleOutput::Off;
+        self.subscriber_options.lines = ConsoleOutput::Off;
         self
     }
 
@@ -296,15 +296,15 @@ impl Builder {
     /// Sets the sampler, unless `OTEL_TRACES_SAMPLER` sets one. By default a trace follows the
     /// decision of its caller, and a trace without a caller is sampled.
     pub fn with_sampler(mut self, sampler: impl Sampler + 'static) -> Self {
-        self.heard.sampler = Some(Box::new(sampler));
+        self.subscriber_options.sampler = Some(Box::new(sampler));
         self
     }
 
     /// Enables tail sampling: exports unsampled traces that failed, were slow or have an exemplar,
     /// within this budget, unless `BAROGRAPH_TAIL_SAMPLING_TRACES_PER_SECOND` sets another. Off by
     /// default.
-    pub fn with_tail_sampling(mut self, keep: TailSampling) -> Self {
-        self.heard.keep = Some(keep);
+    pub fn with_tail_sampling(mut self, tail_sampling: TailSampling) -> Self {
+        self.subscriber_options.tail_sampling = Some(tail_sampling);
         self
     }
 
@@ -312,7 +312,7 @@ impl Builder {
     /// Unlimited by default. Those over the limit are counted, and the next one that passes carries
     /// the count.
     pub fn with_rate_limit(mut self, limit: RateLimit) -> Self {
-        self.heard.rate = Some(limit);
+        self.subscriber_options.rate = Some(limit);
         self
     }
 
@@ -326,14 +326,14 @@ impl Builder {
     /// Sets the redaction of spans, log records and lines; by default the usual names of secrets are
     /// redacted.
     pub fn with_redaction(mut self, redaction: Redaction) -> Self {
-        self.heard.redaction = redaction;
+        self.subscriber_options.redaction = redaction;
         self
     }
 
     /// Exports an event inside a recorded span twice: as a log record, and in its span. By default it
     /// is in its span only where no log records are pushed.
     pub fn with_events_in_spans(mut self) -> Self {
-        self.heard.events = EventDestination::Both;
+        self.subscriber_options.events = EventDestination::Both;
         self
     }
 
@@ -452,20 +452,25 @@ impl Builder {
             span_metrics = Some(own.spans());
             all_sources.clone_from(&sources);
             all_sources.push(Arc::clone(&own) as Arc<dyn Source>);
-            pushes.tell_left_out(&own);
+            pushes.report_left_out(&own);
             Some((
                 Pages::new(self.page_config, &resource, sources, Arc::clone(&own)),
                 own,
             ))
         };
-        let subscriber_owner = subscriber_owner(self.subscriber, self.heard.lines);
+        let subscriber_owner = subscriber_owner(self.subscriber, self.subscriber_options.lines);
         if subscriber_owner != SubscriberOwner::Printing {
-            self.heard.lines = ConsoleOutput::Off;
+            self.subscriber_options.lines = ConsoleOutput::Off;
         }
         let propagators = config.signals.propagators.take().or(self.propagators);
-        let (layers, heard) = subscriber::layers(self.heard, config.signals, &pushes, span_metrics);
+        let (layers, installed) = subscriber::layers(
+            self.subscriber_options,
+            config.signals,
+            &pushes,
+            span_metrics,
+        );
         let pages = pages.map(|(pages, own)| {
-            own.watch(heard.stats());
+            own.watch(installed.stats());
             admin_own = Some(own);
             pages
         });
@@ -489,7 +494,7 @@ impl Builder {
         // on.
         let subscriber_owner = match subscriber_owner {
             SubscriberOwner::Service | SubscriberOwner::Somebody | SubscriberOwner::Earlier => {
-                layers.wait(&heard);
+                layers.wait(&installed);
                 subscriber_owner
             }
             SubscriberOwner::Printing | SubscriberOwner::Silent => match layers.install() {
@@ -510,7 +515,7 @@ impl Builder {
                 targets: &targets,
                 subscriber_owner,
             };
-            heard.settle_lines();
+            installed.settle_lines();
             diagnostics::print(&line);
         }
         let pages = pages.unwrap_or_else(Pages::empty);
@@ -520,7 +525,7 @@ impl Builder {
             resource,
             admin,
             pushing,
-            heard,
+            installed,
             self.flushes,
         );
         if cfg!(panic = "abort") && self.panic_hook == Part::On {

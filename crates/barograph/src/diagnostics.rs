@@ -124,7 +124,7 @@ static IS_OURS: OnceLock<fn() -> bool> = OnceLock::new();
 
 /// Records that this library has set the global subscriber, of this type.
 pub(crate) fn set_ours<S: Subscriber>() {
-    let is_ours = || dispatcher::get_default(|heard| heard.is::<S>());
+    let is_ours = || dispatcher::get_default(|dispatch| dispatch.is::<S>());
     // It is set only once, by the first subscriber of the process.
     let _ = IS_OURS.set(is_ours);
 }

@@ -157,7 +157,7 @@ mod tests {
     fn credentials_in_plaintext_add_a_notice() {
         let key = ("OTEL_EXPORTER_OTLP_HEADERS", "api-key=k");
         let tenant = ("OTEL_EXPORTER_OTLP_HEADERS", "X-Scope-OrgID=t,User-Agent=u");
-        for (endpoint, header, told) in [
+        for (endpoint, header, warned) in [
             ("http://c:4318", Some(key), Some("api-key")),
             ("http://192.0.2.1:4318", Some(key), Some("api-key")),
             ("http://u:p@c:4318", None, Some("userinfo of the endpoint")),
@@ -171,7 +171,7 @@ mod tests {
             variables.extend(header);
             let (notices, pushed) = added(&variables);
             assert_eq!(pushed, 3, "{notices:?}");
-            let expected = told.map(|what| {
+            let expected = warned.map(|what| {
                 format!(
                     "credentials go to {} in plain text ({what}); https keeps them secret",
                     endpoint.replace("u:p@", "").replace("?token=t", "")

@@ -31,7 +31,7 @@ impl Pushes {
         Fanout::default()
     }
 
-    pub(crate) fn tell_left_out(&mut self, _own: &Arc<SelfMetrics>) {}
+    pub(crate) fn report_left_out(&mut self, _own: &Arc<SelfMetrics>) {}
 
     pub(crate) fn accounts(&self) -> Option<Arc<dyn Source>> {
         None

@@ -35,15 +35,15 @@ use crate::stderr::{self, Stderr};
 ///
 /// `has_been_set` alone is not enough: it may have been set for a moment, on one thread.
 pub(crate) fn is_subscriber_set() -> bool {
-    let is_somebody = |heard: &tracing::Dispatch| !heard.is::<NoSubscriber>();
-    dispatcher::has_been_set() && dispatcher::get_default(is_somebody)
+    let is_subscriber = |dispatch: &tracing::Dispatch| !dispatch.is::<NoSubscriber>();
+    dispatcher::has_been_set() && dispatcher::get_default(is_subscriber)
 }
 
 /// Subscriber options set by the program. Environment variables take precedence.
 #[derive(Default)]
 pub(crate) struct SubscriberOptions {
     pub(crate) sampler: Option<Box<dyn Sampler>>,
-    pub(crate) keep: Option<TailSampling>,
+    pub(crate) tail_sampling: Option<TailSampling>,
     pub(crate) redaction: Redaction,
     pub(crate) events: EventDestination,
     pub(crate) lines: ConsoleOutput,
@@ -79,7 +79,7 @@ pub(crate) struct Layers {
 #[derive(Debug)]
 pub(crate) struct InstalledLayers {
     pub(crate) spans: Option<TraceHandle>,
-    pub(crate) keep: Option<TailSampling>,
+    pub(crate) tail_sampling: Option<TailSampling>,
     pub(crate) suppressed: Option<Arc<AtomicU64>>,
     pub(crate) terminal: Option<ConsoleLog>,
     pub(crate) filters: Filters,
@@ -122,8 +122,8 @@ pub(crate) fn layers(
         EventDestination::One if !record_queues.is_empty() => Events::AsLogs,
         EventDestination::One | EventDestination::Both => Events::InSpans,
     };
-    let keep = config.tail_sampling.or(options.keep);
-    let keep = keep.filter(|_| metrics.is_some());
+    let tail_sampling = config.tail_sampling.or(options.tail_sampling);
+    let tail_sampling = tail_sampling.filter(|_| metrics.is_some());
     // Where telemetry is disabled there are no metrics, and no spans.
     let trace = metrics.map(|metrics| {
         let mut builder = TraceLayer::builder(pushes.spans())
@@ -136,8 +136,8 @@ pub(crate) fn layers(
         } else if let Some(sampler) = options.sampler {
             builder = builder.with_sampler(sampler);
         }
-        if let Some(keep) = &keep {
-            builder = builder.with_tail_sampling(keep.clone());
+        if let Some(tail_sampling) = &tail_sampling {
+            builder = builder.with_tail_sampling(tail_sampling.clone());
         }
         builder.build()
     });
@@ -161,15 +161,15 @@ pub(crate) fn layers(
         records: record.map(|layer| (layer, records_of)),
         lines: terminal.as_ref().map(|t| (t.layer(), lines_of)),
     };
-    let heard = InstalledLayers {
+    let installed = InstalledLayers {
         spans: heard_of_spans,
-        keep,
+        tail_sampling,
         suppressed,
         terminal,
         filters,
         waiting: Mutex::new(None),
     };
-    (layers, heard)
+    (layers, installed)
 }
 
 impl Layers {
@@ -195,8 +195,11 @@ impl Layers {
     }
 
     /// Stores them for the subscriber of the service.
-    pub(crate) fn wait(self, heard: &InstalledLayers) {
-        *heard.waiting.lock().unwrap_or_else(PoisonError::into_inner) = Some(self);
+    pub(crate) fn wait(self, installed: &InstalledLayers) {
+        *installed
+            .waiting
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = Some(self);
     }
 }
 
@@ -205,7 +208,7 @@ impl InstalledLayers {
     pub(crate) fn stats(&self) -> SignalStats {
         SignalStats {
             spans: self.spans.clone(),
-            keep: self.keep.clone(),
+            tail_sampling: self.tail_sampling.clone(),
             suppressed: self.suppressed.clone(),
             terminal: self.terminal.clone(),
         }

@@ -55,7 +55,7 @@ pub(crate) fn supervise(
     mut work: impl FnMut() -> io::Result<()>,
 ) {
     let mut pause = FIRST_PAUSE;
-    let mut told: Option<(String, Instant)> = None;
+    let mut last_reported: Option<(String, Instant)> = None;
     loop {
         let was_ending = is_ending.load(Ordering::Relaxed);
         let began = Instant::now();
@@ -65,12 +65,12 @@ pub(crate) fn supervise(
             Err(panic) => format!("it panicked: {}", message(&*panic)),
         };
         RESTARTS[thread as usize].fetch_add(1, Ordering::Relaxed);
-        let is_new = told
+        let is_new = last_reported
             .as_ref()
             .is_none_or(|(before, at)| *before != cause || at.elapsed() >= AGAIN);
         if is_new {
-            tell(thread, &cause);
-            told = Some((cause, Instant::now()));
+            report(thread, &cause);
+            last_reported = Some((cause, Instant::now()));
         }
         if was_ending {
             return;
@@ -83,7 +83,7 @@ pub(crate) fn supervise(
     }
 }
 
-fn tell(thread: Supervised, cause: &str) {
+fn report(thread: Supervised, cause: &str) {
     let thread = thread.as_str();
     let text = format!("the telemetry thread `{thread}` failed and is restarted: {cause}");
     // The subscriber may be the cause of the panic.

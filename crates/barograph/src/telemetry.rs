@@ -37,7 +37,7 @@ pub struct Telemetry {
     admin: Option<Admin>,
     /// None if nothing is pushed, and after shutdown.
     pushing: Option<Pushing>,
-    heard: Arc<InstalledLayers>,
+    installed: Arc<InstalledLayers>,
     /// In a mutex only to make `Telemetry` `Sync`; the lock is never contended.
     flushes: Mutex<Vec<Flush>>,
     /// While set, an exit of the process exports what is left. Cleared by an orderly shutdown.
@@ -59,7 +59,7 @@ impl Telemetry {
         resource: Resource,
         admin: Option<Admin>,
         pushing: Option<Pushing>,
-        heard: InstalledLayers,
+        installed: InstalledLayers,
         flushes: Vec<Flush>,
     ) -> Self {
         Telemetry {
@@ -68,7 +68,7 @@ impl Telemetry {
             resource,
             admin,
             pushing,
-            heard: Arc::new(heard),
+            installed: Arc::new(installed),
             flushes: Mutex::new(flushes),
             at_exit: None,
             generation: process::generation(),
@@ -135,7 +135,7 @@ impl Telemetry {
     where
         S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
     {
-        self.heard.layer()
+        self.installed.layer()
     }
 
     /// Returns a layer like [`layer`](Self::layer), for a subscriber that is in use already and has a
@@ -161,7 +161,7 @@ impl Telemetry {
     where
         S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
     {
-        self.heard.reload_layer()
+        self.installed.reload_layer()
     }
 
     /// Returns the filters of spans, log records and lines, which can be changed while the service
@@ -173,7 +173,7 @@ impl Telemetry {
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn filters(&self) -> &Filters {
-        &self.heard.filters
+        &self.installed.filters
     }
 
     /// Completes when SIGTERM or Ctrl-C asks the process to end; from then on `/ready` answers 503.
@@ -307,8 +307,8 @@ impl Telemetry {
     pub(crate) fn last(&self) -> PanicFlush {
         PanicFlush {
             sender: self.pushing.as_ref().map(Pushing::sender),
-            spans: self.heard.spans.clone(),
-            terminal: self.heard.terminal.clone(),
+            spans: self.installed.spans.clone(),
+            terminal: self.installed.terminal.clone(),
         }
     }
 
@@ -321,9 +321,9 @@ impl Telemetry {
             .unwrap_or_else(PoisonError::into_inner);
         let flushes = begin(std::mem::take(flushes), deadline);
         if let Some(pushing) = self.pushing.take() {
-            pushing.shutdown(self.heard.spans.as_ref(), deadline);
+            pushing.shutdown(self.installed.spans.as_ref(), deadline);
         }
-        self.heard.end_lines(LINES_TIME);
+        self.installed.end_lines(LINES_TIME);
         let left = deadline.saturating_duration_since(Instant::now());
         // Nothing is ever sent: it returns when the last flush has ended, or at the deadline.
         let _: Result<(), _> = flushes.recv_timeout(left);
@@ -342,7 +342,7 @@ impl Telemetry {
         std::mem::forget(self.pushing.take());
         std::mem::forget(std::mem::take(&mut self.flushes));
         // The last owner would drop the contents.
-        std::mem::forget(Arc::clone(&self.heard));
+        std::mem::forget(Arc::clone(&self.installed));
         std::mem::forget(self.pages.clone());
     }
 }

@@ -32,7 +32,7 @@ fn ask(address: SocketAddr, path: &str) -> String {
 }
 
 /// Waits for a line on stdin.
-fn wait_until_told() {
+fn wait_for_parent() {
     std::io::stdin().read_line(&mut String::new()).unwrap();
 }
 
@@ -53,7 +53,7 @@ fn serve_without_descriptors() {
                 hoard.push(file);
             }
             listens(service, admin);
-            wait_until_told();
+            wait_for_parent();
             drop(hoard);
         });
         telemetry
@@ -90,7 +90,7 @@ fn health_is_answered_without_descriptors_and_it_is_said_once() {
     let silent = TcpStream::connect(admin).unwrap();
     assert!(ask(admin, "/health").starts_with("HTTP/1.1 200"));
     drop(silent);
-    process.tell();
+    process.notify();
     let mut answer = String::new();
     waits.read_to_string(&mut answer).unwrap();
     assert!(answer.starts_with("HTTP/1.1 404"), "{answer}");

@@ -38,8 +38,8 @@ fn the_default_subscriber_of_a_service_shows_its_info_lines() {
 }
 
 #[test]
-fn a_second_init_says_that_there_is_a_first() {
-    let Some(out) = run("a_second_init_says_that_there_is_a_first") else {
+fn a_second_init_is_an_error() {
+    let Some(out) = run("a_second_init_is_an_error") else {
         let first = barograph::init("first").expect("it starts");
         let second = barograph::init("second").expect("it starts, too");
         return drop((first, second));

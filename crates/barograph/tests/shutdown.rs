@@ -213,7 +213,7 @@ fn a_signal_after_serve_was_dropped_ends_the_process() {
     };
     process.ask("/");
     let admin = process.admin;
-    process.tell();
+    process.notify();
     wait_until(|| TcpStream::connect(admin).is_err());
     sleep(Duration::from_millis(300));
     process.signal(TERM);

@@ -22,7 +22,7 @@ use receiver::{Behavior, PROTOCOLS, Receiver};
 
 /// A layer that records what is traced.
 #[derive(Clone, Default)]
-struct Heard(Arc<Mutex<Vec<Traced>>>);
+struct Captured(Arc<Mutex<Vec<Traced>>>);
 
 #[derive(Clone, Debug)]
 struct Traced {
@@ -31,7 +31,7 @@ struct Traced {
     is_suppressed: bool,
 }
 
-impl<S: Subscriber> Layer<S> for Heard {
+impl<S: Subscriber> Layer<S> for Captured {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
         let thread = std::thread::current().name().unwrap_or_default().to_owned();
         let target = event.metadata().target().to_owned();
@@ -46,8 +46,8 @@ impl<S: Subscriber> Layer<S> for Heard {
 /// Alone in its process, since the global subscriber can be set only once.
 #[test]
 fn only_reports_of_the_pushing_thread_are_not_suppressed() {
-    let heard = Heard::default();
-    tracing_subscriber::registry().with(heard.clone()).init();
+    let captured = Captured::default();
+    tracing_subscriber::registry().with(captured.clone()).init();
     let impatient = || Schedule::new().with_request_timeout(Duration::from_millis(100));
     let mut receiver = Receiver::start(Protocol::Grpc, Behavior::Takes);
     let up = receiver.push();
@@ -77,8 +77,8 @@ fn only_reports_of_the_pushing_thread_are_not_suppressed() {
     }
     assert_eq!(receiver.value("orders"), Some(1));
     drop(telemetry);
-    let heard = heard.0.lock().unwrap().clone();
-    let (of_loop, of_others): (Vec<_>, Vec<_>) = heard
+    let captured = captured.0.lock().unwrap().clone();
+    let (of_loop, of_others): (Vec<_>, Vec<_>) = captured
         .into_iter()
         .partition(|traced| traced.thread == "barograph-push");
     let (suppressed, reports): (Vec<_>, Vec<_>) =

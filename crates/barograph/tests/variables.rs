@@ -114,8 +114,8 @@ fn start(mode: &str) -> Telemetry {
 }
 
 #[test]
-fn a_variable_that_is_ignored_is_told_about_once_whoever_is_the_subscriber() {
-    let test = "a_variable_that_is_ignored_is_told_about_once_whoever_is_the_subscriber";
+fn an_ignored_variable_is_reported_once_with_any_subscriber() {
+    let test = "an_ignored_variable_is_reported_once_with_any_subscriber";
     if let Some(mode) = mode() {
         let telemetry = start(&mode);
         report::report("something was reported".into());
@@ -152,9 +152,13 @@ fn a_variable_that_is_ignored_is_told_about_once_whoever_is_the_subscriber() {
             lines.map(String::as_str).collect::<Vec<_>>()
         };
         for (name, value) in bad {
-            let told = with(&format!("{name}={value:?} is ignored"));
-            assert_eq!(told.len(), 1, "{mode}: {lines:#?}");
-            assert_eq!(told[0].starts_with("own: "), by_own, "{mode}: {lines:#?}");
+            let notices = with(&format!("{name}={value:?} is ignored"));
+            assert_eq!(notices.len(), 1, "{mode}: {lines:#?}");
+            assert_eq!(
+                notices[0].starts_with("own: "),
+                by_own,
+                "{mode}: {lines:#?}"
+            );
         }
         assert_eq!(
             with("something was reported").len(),
@@ -338,10 +342,10 @@ fn no_value_of_any_variable_keeps_a_service_from_starting() {
 
 #[cfg(unix)]
 #[test]
-fn values_that_are_not_utf_8_are_ignored_and_told_about_where_nobody_listens() {
+fn values_that_are_not_utf_8_are_ignored_and_reported_without_a_subscriber() {
     use std::os::unix::ffi::OsStrExt as _;
 
-    let test = "values_that_are_not_utf_8_are_ignored_and_told_about_where_nobody_listens";
+    let test = "values_that_are_not_utf_8_are_ignored_and_reported_without_a_subscriber";
     if mode().is_some() {
         drop(builder().without_subscriber().start().unwrap());
         eprintln!("{WELL}");
@@ -357,8 +361,8 @@ fn values_that_are_not_utf_8_are_ignored_and_told_about_where_nobody_listens() {
             continue;
         }
         let notice = format!("barograph: {name} is ignored, expected text in UTF-8");
-        let told = lines.iter().filter(|line| **line == notice).count();
-        assert_eq!(told, 1, "{name}: {lines:#?}");
+        let count = lines.iter().filter(|line| **line == notice).count();
+        assert_eq!(count, 1, "{name}: {lines:#?}");
     }
     assert!(
         lines.iter().all(|line| !line.contains("secret")),

@@ -25,7 +25,7 @@ pub struct GrpcExchange {
     method: Option<Arc<str>>,
     status: Option<Code>,
     /// True if the status came from a header or trailer and was not derived from the HTTP status.
-    is_told: bool,
+    is_received: bool,
     /// The status that the client's caller sees instead, if an error ended the call.
     failed: Option<Code>,
     passed: u64,
@@ -62,7 +62,7 @@ impl GrpcExchange {
             uri: request.uri.clone(),
             method,
             status: None,
-            is_told: false,
+            is_received: false,
             failed: None,
             passed: 0,
             ended: false,
@@ -82,7 +82,7 @@ impl GrpcExchange {
 
     fn record(&mut self, end: End) {
         self.ended = true;
-        if self.is_told && self.status.is_some_and(status::is_of_a_method) {
+        if self.is_received && self.status.is_some_and(status::is_of_a_method) {
             self.learn();
         }
         if self.method.is_none() {
@@ -160,8 +160,8 @@ impl lifecycle::Exchange for GrpcExchange {
 
     fn respond(&mut self, head: &mut response::Parts) -> Option<End> {
         self.status = status::of(&head.headers);
-        self.is_told = self.status.is_some();
-        if self.is_told {
+        self.is_received = self.status.is_some();
+        if self.is_received {
             return None;
         }
         if head.status != StatusCode::OK {
@@ -181,7 +181,7 @@ impl lifecycle::Exchange for GrpcExchange {
     fn trailers(&mut self, trailers: &HeaderMap) {
         if let Some(status) = status::of(trailers) {
             self.status = Some(status);
-            self.is_told = true;
+            self.is_received = true;
         }
     }
 

@@ -95,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn lists_say_what_may_be_one() {
+    fn lists_decide_which_methods_are_known() {
         let mut methods = Methods::default();
         methods.learn_of(["a.B".into()].into_iter());
         assert!(methods.learn("a.B/C").is_some());

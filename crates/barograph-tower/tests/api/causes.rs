@@ -49,7 +49,7 @@ async fn causes(url: &str) -> BTreeMap<&'static str, String> {
         (registry, layer)
     };
     let mut causes = BTreeMap::new();
-    let mut told = |client, registry: &Registry, name| {
+    let mut check = |client, registry: &Registry, name| {
         let cause = labels(registry, name).remove("error.type").unwrap();
         causes.insert(client, cause);
     };
@@ -61,7 +61,7 @@ async fn causes(url: &str) -> BTreeMap<&'static str, String> {
     if let Ok(response) = response {
         response.into_body().collect().await.unwrap_err();
     }
-    told("hyper-util", &registry, HTTP);
+    check("hyper-util", &registry, HTTP);
 
     let (registry, layer) = setup();
     let stack = ServiceBuilder::new().layer(layer).map_err(BoxError::from);
@@ -69,7 +69,7 @@ async fn causes(url: &str) -> BTreeMap<&'static str, String> {
     if let Ok(response) = response {
         response.into_body().collect().await.unwrap_err();
     }
-    told("tower", &registry, HTTP);
+    check("tower", &registry, HTTP);
 
     let (registry, layer) = setup();
     let client = reqwest_middleware::ClientBuilder::new(reqwest::Client::new())
@@ -78,7 +78,7 @@ async fn causes(url: &str) -> BTreeMap<&'static str, String> {
     if let Ok(response) = client.get(url).send().await {
         response.bytes().await.unwrap_err();
     }
-    told("reqwest", &registry, HTTP);
+    check("reqwest", &registry, HTTP);
     causes
 }
 

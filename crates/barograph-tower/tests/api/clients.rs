@@ -78,7 +78,7 @@ fn status(status: u16) -> Response<Script> {
 }
 
 #[test]
-fn a_span_says_what_was_asked_and_answered() {
+fn a_span_has_the_request_and_the_response() {
     let (spans, _guard) = Spans::collect();
     let (registry, layer) = setup(|builder| builder);
     let mut request = get("https://me:secret@shop.example/orders/17?sig=s3cret&q=1");
@@ -149,7 +149,7 @@ fn clients_fail_from_400_on() {
 struct Refused;
 
 #[test]
-fn errors_are_told_by_their_types() {
+fn errors_are_recorded_by_their_types() {
     let (spans, _guard) = Spans::collect();
     let (_, layer) = setup(|builder| builder);
     let refused = service_fn(|_: Request<Script>| ready(Err::<Response<Script>, _>(Refused)));
@@ -213,16 +213,16 @@ fn without_spans_what_is_current_is_sent_as_it_is() {
 }
 
 #[test]
-fn only_hosts_on_the_list_are_told() {
+fn only_hosts_on_the_list_get_the_context() {
     let (_, layer) = setup(|builder| builder.with_hosts(["*.shop.example"]));
     let _current = current::enter(TraceContext::parse_traceparent(CALLER).unwrap());
-    for (url, told) in [
+    for (url, is_sent) in [
         ("http://orders.shop.example/", true),
         ("http://shop.example.evil/", false),
         ("/", false),
     ] {
         let headers = send(&layer, get(url), || status(200));
-        assert_eq!(headers.contains_key("traceparent"), told, "{url}");
+        assert_eq!(headers.contains_key("traceparent"), is_sent, "{url}");
     }
 }
 
@@ -244,7 +244,7 @@ fn hosts_that_are_not_known_are_one() {
 }
 
 #[test]
-fn each_try_has_a_span_and_says_which_it_is() {
+fn each_attempt_has_a_span_with_its_number() {
     let (spans, _guard) = Spans::collect();
     let (_, layer) = setup(|builder| builder);
     let attempts = Attempts::default();

@@ -81,7 +81,7 @@ fn a_request_is_worked_on_in_its_context() {
 }
 
 #[test]
-fn a_context_that_is_not_told_well_is_none() {
+fn an_invalid_context_is_none() {
     assert_eq!(noted(&[]), [None; 5]);
     assert_eq!(noted(&[""]), [None; 5]);
     assert_eq!(noted(&["nonsense"]), [None; 5]);

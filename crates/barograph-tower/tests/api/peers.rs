@@ -40,7 +40,7 @@ const FORWARDED: &str = "x-forwarded-for: 203.0.113.9, 192.0.2.1\r\n\
                          x-forwarded-host: shop.example:8443\r\n";
 
 #[tokio::test]
-async fn the_peer_of_the_connection_is_told_and_no_header_is_believed() {
+async fn the_peer_of_the_connection_is_recorded_and_no_header_is_trusted() {
     let (span, lines, client) = span(|builder| builder, FORWARDED).await;
     assert_eq!(span.field("network.peer.address"), "127.0.0.1");
     assert_eq!(
@@ -53,7 +53,7 @@ async fn the_peer_of_the_connection_is_told_and_no_header_is_believed() {
 }
 
 #[tokio::test]
-async fn what_trusted_proxies_say_of_the_client_is_told() {
+async fn the_client_that_trusted_proxies_report_is_recorded() {
     let proxies = TrustedProxies::new(["127.0.0.0/8"]).unwrap();
     let trusting = |builder: HttpServerLayerBuilder| builder.with_trusted_proxies(proxies);
     let (span, lines, _) = span(trusting, FORWARDED).await;
@@ -66,7 +66,7 @@ async fn what_trusted_proxies_say_of_the_client_is_told() {
 }
 
 #[tokio::test]
-async fn what_others_say_of_the_client_is_not_told() {
+async fn the_client_that_others_report_is_not_recorded() {
     let proxies = TrustedProxies::new(["10.0.0.0/8"]).unwrap();
     let trusting = |builder: HttpServerLayerBuilder| builder.with_trusted_proxies(proxies);
     let (span, lines, _) = span(trusting, FORWARDED).await;

@@ -58,7 +58,7 @@ fn with_headers(headers: &[(&str, &str)]) -> Request<Script> {
 }
 
 #[test]
-fn a_span_says_what_was_asked_and_answered() {
+fn a_span_has_the_request_and_the_response() {
     let mut request = request("POST");
     *request.uri_mut() = "/orders/17?sig=s3cret&q=1".parse().unwrap();
     let headers = request.headers_mut();
@@ -136,7 +136,7 @@ fn without_a_route_the_method_is_the_name_and_never_the_path() {
 }
 
 #[test]
-fn a_route_may_be_told_with_the_response() {
+fn a_route_may_come_with_the_response() {
     let (registry, layer) = setup();
     let (spans, _guard) = Spans::collect();
     let respond = || {

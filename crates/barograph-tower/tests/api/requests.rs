@@ -42,7 +42,7 @@ fn methods_that_are_not_known_are_one() {
 }
 
 #[test]
-fn the_user_may_say_which_methods_are_known() {
+fn the_user_may_set_the_known_methods() {
     let (registry, layer) = setup_with(|b| b.with_known_methods(["PROPFIND", "HEAD"]));
     methods(&layer, &["GET", "PROPFIND", "HEAD"]);
     let expected = [

@@ -115,7 +115,7 @@ async fn redirects_are_a_part_of_their_request() {
 }
 
 #[tokio::test]
-async fn errors_are_told_by_what_happened() {
+async fn errors_are_recorded_by_their_causes() {
     let server = serve().await;
     for (url, expected) in [
         ("http://127.0.0.1:1/".to_owned(), "connection_refused"),

@@ -221,7 +221,7 @@ async fn middleware_for_requests_of_axum_fits_in_below() {
 }
 
 #[tokio::test]
-async fn the_user_may_say_what_the_route_is() {
+async fn the_user_may_set_the_route() {
     let (registry, layer) = setup_with(|builder| {
         builder.with_route(|request| match request.uri.path() {
             "/" => None,

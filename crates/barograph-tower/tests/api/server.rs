@@ -120,9 +120,9 @@ async fn chunks_are_counted_both_ways() {
 #[tokio::test]
 async fn a_client_leaves_before_the_head() {
     let arrived = Arc::new(Notify::new());
-    let told = arrived.clone();
+    let arrival = arrived.clone();
     let handler = async move || {
-        told.notify_one();
+        arrival.notify_one();
         std::future::pending::<()>().await;
     };
     let router = Router::new().route("/for/ever", get(handler));

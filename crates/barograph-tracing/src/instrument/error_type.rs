@@ -216,7 +216,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn errors_are_told_by_type_or_by_what_the_system_says() {
+    fn errors_are_named_by_type_or_by_the_error_of_the_system() {
         let refused = || io::Error::from(ErrorKind::ConnectionRefused);
         assert_eq!(error_type(&refused()), "connection_refused");
         let boxed: BoxError = refused().into();
@@ -258,7 +258,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_nobody_knows_is_told_from_other_errors_of_the_system() {
+    fn an_unknown_host_is_distinguished_from_other_errors_of_the_system() {
         use std::net::ToSocketAddrs;
         // RFC 6761: no name exists below `invalid`, whether a name server can be reached or not.
         let failed = ("nobody.invalid", 80).to_socket_addrs().unwrap_err();

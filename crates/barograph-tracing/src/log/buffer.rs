@@ -93,7 +93,7 @@ struct State {
     /// The number of threads that wait until lines are settled.
     hurry: u32,
     /// Dropped lines that the writer has not reported yet.
-    untold: LeftOut,
+    unreported: LeftOut,
     /// True if a buffered line has to be written without waiting for more lines.
     is_urgent: bool,
     /// The time that a logging thread waits until its line is written, if it waits at all.
@@ -149,7 +149,7 @@ impl Buffer {
                 phase: Phase::Open,
                 writer: Writer::Busy,
                 hurry: 0,
-                untold: LeftOut::default(),
+                unreported: LeftOut::default(),
                 is_urgent: false,
                 patience: None,
             }),
@@ -179,7 +179,7 @@ impl Buffer {
         let after = before + line.len();
         if after > self.capacity {
             state.counts.dropped_full += 1;
-            state.untold.full += 1;
+            state.unreported.full += 1;
             return;
         }
         state.text.extend_from_slice(line.as_bytes());
@@ -299,7 +299,7 @@ impl Buffer {
 
     /// Returns the lines that were dropped since the last call.
     pub(super) fn take_left_out(&self) -> LeftOut {
-        std::mem::take(&mut self.lock().untold)
+        std::mem::take(&mut self.lock().unreported)
     }
 
     /// Waits a moment for more lines, unless lines are urgent or a thread waits for them.
@@ -335,7 +335,7 @@ impl Buffer {
             }
             _ => {
                 state.counts.dropped_failed += lost;
-                state.untold.failed += lost;
+                state.unreported.failed += lost;
             }
         }
         if state.hurry > 0 || state.phase != Phase::Open {

@@ -55,14 +55,14 @@ fn date(days: u32) -> (u32, u32, u32) {
 mod tests {
     use super::*;
 
-    fn told(seconds: u64, nanos: u64) -> String {
+    fn formatted(seconds: u64, nanos: u64) -> String {
         let mut out = String::new();
         push(&mut out, seconds * 1_000_000_000 + nanos);
         out
     }
 
     #[test]
-    fn times_are_told_as_date_does() {
+    fn times_are_formatted_as_date_does() {
         for (seconds, time) in [
             (0, "1970-01-01T00:00:00.000000Z"),
             (951_782_399, "2000-02-28T23:59:59.000000Z"),
@@ -73,9 +73,9 @@ mod tests {
             (4_107_542_399, "2100-02-28T23:59:59.000000Z"),
             (4_107_542_400, "2100-03-01T00:00:00.000000Z"),
         ] {
-            assert_eq!(told(seconds, 0), time);
+            assert_eq!(formatted(seconds, 0), time);
         }
-        assert_eq!(told(0, 123_456_789), "1970-01-01T00:00:00.123456Z");
+        assert_eq!(formatted(0, 123_456_789), "1970-01-01T00:00:00.123456Z");
         let mut last = String::new();
         push(&mut last, u64::MAX);
         assert_eq!(last, "2554-07-21T23:34:33.709551Z");

@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn kind_and_attributes_tell_the_convention() {
+    fn kind_and_attributes_select_the_convention() {
         let of = Convention::of;
         assert_eq!(
             of(SpanKind::Client, &["db.system.name"]),

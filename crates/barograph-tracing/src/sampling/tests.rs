@@ -176,8 +176,8 @@ fn a_threshold_goes_on_as_long_as_it_is_true() {
         let state = TraceState::parse([before]).unwrap();
         let span = SpanStart::new(parent.trace_id(), "span").with_trace_state(&state);
         let verdict = follow.sample(&span.with_parent(parent.as_remote()));
-        let told = verdict.trace_state.as_ref().map(TraceState::as_str);
-        assert_eq!(told, after, "{parent:?} {before}");
+        let trace_state = verdict.trace_state.as_ref().map(TraceState::as_str);
+        assert_eq!(trace_state, after, "{parent:?} {before}");
         // A local parent already has the corrected tracestate.
         let state = verdict.trace_state.unwrap_or(state);
         let span = SpanStart::new(parent.trace_id(), "span").with_trace_state(&state);
@@ -186,7 +186,7 @@ fn a_threshold_goes_on_as_long_as_it_is_true() {
 }
 
 #[test]
-fn flags_tell_what_was_decided() {
+fn flags_show_the_decision() {
     let verdict = Verdict::new(Decision::RecordAndSample);
     assert_eq!(verdict.flags(None, TraceFlags::RANDOM).bits(), 3);
     assert_eq!(verdict.flags(None, TraceFlags::default()).bits(), 1);
@@ -215,7 +215,7 @@ fn who_records_everything_exports_no_more() {
 }
 
 #[test]
-fn a_rate_is_kept_to() {
+fn a_rate_is_not_exceeded() {
     let clock = ManualClock::at(1_700_000_000_000_000_000);
     let sampler = RateLimited::new(5.0).unwrap().with_clock(clock.clone());
     let sampler = sampler.with_sampler(Probability::new(0.5).unwrap());
@@ -227,8 +227,8 @@ fn a_rate_is_kept_to() {
         let state = TraceState::parse(["a=1"]).unwrap();
         let span = SpanStart::new(trace(id).trace_id(), "span").with_trace_state(&state);
         let verdict = sampler.sample(&span);
-        let told = verdict.trace_state.as_ref().unwrap_or(span.trace_state);
-        assert_eq!(told.as_str(), "a=1", "nobody knows the share");
+        let trace_state = verdict.trace_state.as_ref().unwrap_or(span.trace_state);
+        assert_eq!(trace_state.as_str(), "a=1", "nobody knows the share");
         seen += 1;
         sampled += usize::from(verdict.decision == Decision::RecordAndSample);
         clock.advance(Duration::from_millis(1));

@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_threshold_without_a_place_is_not_told() {
+    fn a_threshold_without_room_is_not_written() {
         let full = format!("ot=rv:6e6d1a75832a2f;x:{}", "v".repeat(256 - 20));
         let th = Threshold::parse("c").unwrap();
         assert_eq!(th.set_in(&state(&full)).as_str(), full);

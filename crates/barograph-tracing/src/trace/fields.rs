@@ -193,16 +193,16 @@ impl Visit for NameAndKind {
 /// Reports the source location of a callsite as attributes.
 pub(super) fn location(
     metadata: &'static Metadata<'static>,
-    mut tell: impl FnMut(&'static str, AnyValue),
+    mut add: impl FnMut(&'static str, AnyValue),
 ) {
     if let Some(file) = metadata.file() {
-        tell("code.file.path", file.into());
+        add("code.file.path", file.into());
     }
     if let Some(line) = metadata.line() {
-        tell("code.line.number", line.into());
+        add("code.line.number", line.into());
     }
     if let Some(module) = metadata.module_path() {
-        tell("code.module.name", module.into());
+        add("code.module.name", module.into());
     }
 }
 

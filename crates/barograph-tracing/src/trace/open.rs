@@ -17,7 +17,7 @@ pub(super) struct Open {
 #[derive(Default)]
 struct Rare {
     /// The tail-sampling state of a span that is not sampled.
-    kept: Option<TailSampledSpan>,
+    tail_sampled: Option<TailSampledSpan>,
     /// The times that the span was entered and not entered, if they are measured.
     timing: Option<Timing>,
 }
@@ -73,17 +73,17 @@ impl Open {
         Open { record, rare: None }
     }
 
-    pub(super) fn kept(&self) -> Option<&TailSampledSpan> {
-        self.rare.as_ref()?.kept.as_ref()
+    pub(super) fn tail_sampled(&self) -> Option<&TailSampledSpan> {
+        self.rare.as_ref()?.tail_sampled.as_ref()
     }
 
-    pub(super) fn take_kept(&mut self) -> Option<TailSampledSpan> {
-        self.rare.as_mut()?.kept.take()
+    pub(super) fn take_tail_sampled(&mut self) -> Option<TailSampledSpan> {
+        self.rare.as_mut()?.tail_sampled.take()
     }
 
-    pub(super) fn set_kept(&mut self, kept: Option<TailSampledSpan>) {
-        if kept.is_some() || self.rare.is_some() {
-            self.rare.get_or_insert_default().kept = kept;
+    pub(super) fn set_tail_sampled(&mut self, tail_sampled: Option<TailSampledSpan>) {
+        if tail_sampled.is_some() || self.rare.is_some() {
+            self.rare.get_or_insert_default().tail_sampled = tail_sampled;
         }
     }
 
@@ -105,8 +105,8 @@ impl Open {
                 0 => timing.idle = timing.idle.saturating_add(lap),
                 _ => timing.busy = timing.busy.saturating_add(lap),
             }
-            let told = [("busy_ns", timing.busy), ("idle_ns", timing.idle)];
-            for (key, nanos) in told {
+            let timings = [("busy_ns", timing.busy), ("idle_ns", timing.idle)];
+            for (key, nanos) in timings {
                 limits.set(&mut self.record, key.into(), nanos.into());
             }
         }

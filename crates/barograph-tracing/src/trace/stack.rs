@@ -196,8 +196,8 @@ impl Stack {
             frame.put(entered);
         }
         let count = deeper.len();
-        let kept = DEEPER.try_with(|all| *all.borrow_mut() = deeper);
-        self.deeper.set(if kept.is_ok() { count } else { 0 });
+        let stored = DEEPER.try_with(|all| *all.borrow_mut() = deeper);
+        self.deeper.set(if stored.is_ok() { count } else { 0 });
         changed
     }
 }

@@ -177,9 +177,9 @@ impl Tracer {
             self.insert(id, context, Some(current), None);
             return;
         }
-        let kept = self.place(decision, from.slot);
-        if let Some(kept) = &kept {
-            current = current.with_candidate(kept.trace.candidate());
+        let tail_sampled = self.place(decision, from.slot);
+        if let Some(tail_sampled) = &tail_sampled {
+            current = current.with_candidate(tail_sampled.trace.candidate());
         }
         let fields = fields
             .take()
@@ -190,7 +190,7 @@ impl Tracer {
         for Attribute { key, value } in attributes {
             self.limits().set(&mut open.record, key, value);
         }
-        open.set_kept(kept);
+        open.set_tail_sampled(tail_sampled);
         self.insert(id, context, Some(current), Some(open));
     }
 
@@ -246,8 +246,8 @@ impl Tracer {
         }
         let trace = parent.and_then(|slot| {
             let body = slot.body();
-            let kept = body.open.as_ref()?.kept()?;
-            Some(BufferedTrace::clone(&kept.trace))
+            let tail_sampled = body.open.as_ref()?.tail_sampled()?;
+            Some(BufferedTrace::clone(&tail_sampled.trace))
         });
         Some(TailSampledSpan {
             is_root: trace.is_none(),
@@ -344,10 +344,10 @@ impl Tracer {
         let is_sampled = decided.context.is_sampled();
         let mut body = slot.body();
         if let Some(open) = &mut body.open {
-            let before = open.take_kept().filter(|_| !is_sampled);
-            open.set_kept(before.or_else(|| self.place(decided.decision, None)));
-            if let Some(kept) = open.kept() {
-                current = current.with_candidate(kept.trace.candidate());
+            let before = open.take_tail_sampled().filter(|_| !is_sampled);
+            open.set_tail_sampled(before.or_else(|| self.place(decided.decision, None)));
+            if let Some(tail_sampled) = open.tail_sampled() {
+                current = current.with_candidate(tail_sampled.trace.candidate());
             }
         }
         match &mut body.open {

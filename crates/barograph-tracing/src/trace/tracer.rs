@@ -65,14 +65,14 @@ impl Tracer {
     pub(super) fn event(&self, id: u64, event: &Event<'_>) {
         let fails = self.settings.error_events == ErrorEvents::FailSpan
             && *event.metadata().level() == tracing::Level::ERROR;
-        let is_told = self.settings.events == Events::InSpans;
-        if !(fails || is_told) {
+        let is_recorded = self.settings.events == Events::InSpans;
+        if !(fails || is_recorded) {
             return;
         }
         let Some(slot) = self.table.find(id).filter(|slot| slot.is_recorded()) else {
             return;
         };
-        if is_told {
+        if is_recorded {
             let mut fields = EventFields::new(self.limits());
             fields.add(event, &self.settings);
             let now = self.now();
@@ -137,10 +137,10 @@ impl Tracer {
         self.metrics.close(IsSampled::from(is_sampled));
         if is_sampled {
             self.queues.push(open.record);
-        } else if let Some(kept) = open.take_kept() {
-            let spans = match kept.is_root {
-                true => kept.trace.end(*open.record).unwrap_or_default(),
-                false => kept.trace.add(*open.record).into_iter().collect(),
+        } else if let Some(tail_sampled) = open.take_tail_sampled() {
+            let spans = match tail_sampled.is_root {
+                true => tail_sampled.trace.end(*open.record).unwrap_or_default(),
+                false => tail_sampled.trace.add(*open.record).into_iter().collect(),
             };
             for span in spans {
                 self.queues.push(Box::new(span));

@@ -13,11 +13,11 @@ const JSON_IDS: &str = r#","trace_id":"0af7651916cd43dd8448eb211c80319c","span_i
 /// Checks the line for people and the line for machines of the same events, without the time.
 #[track_caller]
 fn check(f: impl Fn(), pretty: &str, json: &str) {
-    let told = written(terminal(Format::Pretty(Colors::Off)), &f);
-    assert_eq!(told, format!("{TIME} {pretty}\n"));
-    let told = written(terminal(Format::Json), &f);
-    assert_eq!(told, format!("{{\"timestamp\":\"{TIME}\",{json}}}\n"));
-    serde_json::from_str::<serde_json::Value>(&told).unwrap();
+    let output = written(terminal(Format::Pretty(Colors::Off)), &f);
+    assert_eq!(output, format!("{TIME} {pretty}\n"));
+    let output = written(terminal(Format::Json), &f);
+    assert_eq!(output, format!("{{\"timestamp\":\"{TIME}\",{json}}}\n"));
+    serde_json::from_str::<serde_json::Value>(&output).unwrap();
 }
 
 #[test]
@@ -48,7 +48,7 @@ fn a_line_inside_of_a_span_has_its_ids() {
 }
 
 #[test]
-fn spans_are_told_with_their_fields() {
+fn spans_are_written_with_their_fields() {
     let log = || {
         let outer = info_span!("request", method = "GET", route = "/a b", status = 200);
         let _outer = outer.enter();
@@ -60,19 +60,19 @@ fn spans_are_told_with_their_fields() {
         let _plain = info_span!("plain").entered();
         debug!(target: "shop", "more");
     };
-    let told = written(terminal(Format::Pretty(Colors::Off)), log);
+    let output = written(terminal(Format::Pretty(Colors::Off)), log);
     let request = "request{method=GET route=\"/a b\" status=500}";
     assert_eq!(
-        told,
+        output,
         format!(
             "{TIME} ERROR shop: failed in {request} > query{{rows=3}}\n\
              {TIME} DEBUG shop: more in {request} > query{{rows=3}} > plain\n"
         )
     );
-    let told = written(terminal(Format::Json), log);
+    let output = written(terminal(Format::Json), log);
     let spans = r#"{"name":"request","method":"GET","route":"/a b","status":500},{"name":"query","rows":3}"#;
     assert_eq!(
-        told,
+        output,
         format!(
             "{{\"timestamp\":\"{TIME}\",\"severity\":\"ERROR\",\"target\":\"shop\",\"message\":\"failed\",\
              \"spans\":[{spans}]}}\n\
@@ -95,18 +95,18 @@ fn people_read_the_name_of_a_request_and_not_its_conventions() {
         let _span = span.entered();
         info!(target: "shop", { http.status = 200 }, "read");
     };
-    let told = written(terminal(Format::Pretty(Colors::Off)), log);
+    let output = written(terminal(Format::Pretty(Colors::Off)), log);
     let expected = "read http.status=200 in GET /orders/{id}{id=7}";
-    assert_eq!(told, format!("{TIME}  INFO shop: {expected}\n"));
-    let told = written(terminal(Format::Json), log);
+    assert_eq!(output, format!("{TIME}  INFO shop: {expected}\n"));
+    let output = written(terminal(Format::Json), log);
     let span =
         r#"{"name":"http","otel.name":"GET /orders/{id}","http.route":"/orders/{id}","id":7}"#;
-    assert!(told.contains(span), "{told}");
+    assert!(output.contains(span), "{output}");
 }
 
 #[test]
 fn a_field_recorded_again_and_again_keeps_its_last_value() {
-    let told = written(terminal(Format::Json), || {
+    let output = written(terminal(Format::Json), || {
         let span = info_span!("s", n = 0, text = "kept").entered();
         for n in 0..10_000 {
             span.record("n", n);
@@ -114,8 +114,8 @@ fn a_field_recorded_again_and_again_keeps_its_last_value() {
         info!("x");
     });
     assert!(
-        told.ends_with("\"spans\":[{\"name\":\"s\",\"n\":9999,\"text\":\"kept\"}]}\n"),
-        "{told}"
+        output.ends_with("\"spans\":[{\"name\":\"s\",\"n\":9999,\"text\":\"kept\"}]}\n"),
+        "{output}"
     );
 }
 
@@ -182,9 +182,9 @@ fn no_field_is_lost_beside_one_that_is_called_as_the_line_calls_it() {
         info!(target: "shop", cut = 1, "fields.cut" = 2, "m");
         info!(target: "shop", level = 1, "fields.level" = 2, "m");
     };
-    let told = written(terminal(Format::Json), log);
-    assert_eq!(told.lines().count(), 10);
-    for line in told.lines() {
+    let output = written(terminal(Format::Json), log);
+    assert_eq!(output.lines().count(), 10);
+    for line in output.lines() {
         let fields: serde_json::Map<_, _> = serde_json::from_str(line).unwrap();
         // The four members of each line, and two fields.
         assert_eq!(fields.len(), 6, "{line}");
@@ -246,9 +246,9 @@ fn each_name_is_in_a_line_once() {
         .entered();
         info!(target: "shop", "m");
     };
-    let told = written(terminal(Format::Json), spans);
+    let output = written(terminal(Format::Json), spans);
     let spans = r#""spans":[{"name":"s","a":6,"fields.name":2,"fields.fields.name":3,"type":5}]}"#;
-    assert!(told.ends_with(&format!("{spans}\n")), "{told}");
+    assert!(output.ends_with(&format!("{spans}\n")), "{output}");
 }
 
 #[test]
@@ -260,28 +260,28 @@ fn nobody_writes_a_line_into_a_line() {
         info!(target: "shop", user = "x\" admin=true", path = r"C:\x y", quoted = ?evil, "m");
     };
     for format in [Format::Pretty(Colors::Off), Format::Json] {
-        let told = written(terminal(format), log);
-        assert_eq!(told.lines().count(), 2, "{told}");
-        assert!(told.ends_with('\n'));
+        let output = written(terminal(format), log);
+        assert_eq!(output.lines().count(), 2, "{output}");
+        assert!(output.ends_with('\n'));
         let controls = |character: char| character.is_control() && character != '\n';
-        assert!(!told.contains('\u{202e}'), "{told:?}");
-        assert!(!told.contains(controls), "{told:?}");
+        assert!(!output.contains('\u{202e}'), "{output:?}");
+        assert!(!output.contains(controls), "{output:?}");
         if format == Format::Json {
-            for line in told.lines() {
+            for line in output.lines() {
                 let line: serde_json::Value = serde_json::from_str(line).unwrap();
                 assert_eq!(line["spans"][0]["fields.name"], evil);
             }
             let first: serde_json::Value =
-                serde_json::from_str(told.lines().next().unwrap()).unwrap();
+                serde_json::from_str(output.lines().next().unwrap()).unwrap();
             assert_eq!(first["message"], evil);
             assert_eq!(first["text"], evil);
             assert_eq!(first["shown"], evil);
         }
     }
-    let told = written(terminal(Format::Pretty(Colors::Off)), log);
+    let output = written(terminal(Format::Pretty(Colors::Off)), log);
     assert!(
-        told.contains(r#" user="x\" admin=true" path="C:\\x y" "#),
-        "{told}"
+        output.contains(r#" user="x\" admin=true" path="C:\\x y" "#),
+        "{output}"
     );
     let colored = written(terminal(Format::Pretty(Colors::On)), log);
     assert!(colored.contains(r"\u{1b}[2J") && !colored.contains("\u{1b}[2J"));
@@ -320,15 +320,15 @@ fn secrets_are_hidden() {
         );
     };
     for format in [Format::Pretty(Colors::Off), Format::Json] {
-        let told = written(terminal(format), log);
+        let output = written(terminal(format), log);
         for secret in ["hunter2", "Bearer", "abc", "42", "=x", "Some"] {
-            assert!(!told.contains(secret), "{secret}: {told}");
+            assert!(!output.contains(secret), "{secret}: {output}");
         }
-        assert!(told.contains("login with password=REDACTED"), "{told}");
-        assert!(told.contains("page=1&token=REDACTED"), "{told}");
+        assert!(output.contains("login with password=REDACTED"), "{output}");
+        assert!(output.contains("page=1&token=REDACTED"), "{output}");
         assert!(
-            told.contains("https://REDACTED:REDACTED@shop/?sig=REDACTED"),
-            "{told}"
+            output.contains("https://REDACTED:REDACTED@shop/?sig=REDACTED"),
+            "{output}"
         );
     }
 }
@@ -358,12 +358,12 @@ fn secrets_in_structures_and_headers_are_hidden() {
         );
     };
     for format in [Format::Pretty(Colors::Off), Format::Json] {
-        let told = written(terminal(format), log);
-        assert!(!told.contains("hunter2"), "{told}");
-        assert!(told.contains("tokens: 5"), "{told}");
+        let output = written(terminal(format), log);
+        assert!(!output.contains("hunter2"), "{output}");
+        assert!(output.contains("tokens: 5"), "{output}");
         if !matches!(format, Format::Pretty(_)) {
-            let read: Result<serde_json::Value, _> = serde_json::from_str(told.trim());
-            assert!(read.is_ok(), "{told}");
+            let read: Result<serde_json::Value, _> = serde_json::from_str(output.trim());
+            assert!(read.is_ok(), "{output}");
         }
     }
 }
@@ -384,7 +384,7 @@ impl Error for Failed {
 }
 
 #[test]
-fn an_error_is_told_with_its_causes() {
+fn an_error_is_written_with_its_causes() {
     let refused = Failed("refused: postgres://me:hunter2@db", None);
     let failed = Failed("cannot save", Some(Box::new(refused)));
     check(
@@ -392,9 +392,9 @@ fn an_error_is_told_with_its_causes() {
         r#"ERROR shop: m reason="cannot save: refused: postgres://REDACTED:REDACTED@db""#,
         r#""severity":"ERROR","target":"shop","message":"m","reason":"cannot save: refused: postgres://REDACTED:REDACTED@db""#,
     );
-    let told_twice = Failed("outer: inner", Some(Box::new(Failed("inner", None))));
+    let repeated = Failed("outer: inner", Some(Box::new(Failed("inner", None))));
     check(
-        || error!(target: "shop", reason = &told_twice as &dyn Error),
+        || error!(target: "shop", reason = &repeated as &dyn Error),
         r#"ERROR shop: reason="outer: inner""#,
         r#""severity":"ERROR","target":"shop","reason":"outer: inner""#,
     );
@@ -412,18 +412,18 @@ fn a_line_is_cut_and_stays_whole() {
             } else {
                 message.to_owned()
             };
-            let told = written(terminal(format), || {
+            let output = written(terminal(format), || {
                 let _guard = current::enter(context());
                 let _span = info_span!("s", long).entered();
                 let _more = info_span!("more", long).entered();
                 info!(target: "shop", value, debug = ?value, n = 7, "{message}");
             });
-            assert!(told.len() <= 16 * 1024, "{}", told.len());
-            assert!(told.contains('…'), "{told}");
-            assert!(told.contains("0af7651916cd43dd8448eb211c80319c"));
-            assert!(told.ends_with('\n') && told.lines().count() == 1);
+            assert!(output.len() <= 16 * 1024, "{}", output.len());
+            assert!(output.contains('…'), "{output}");
+            assert!(output.contains("0af7651916cd43dd8448eb211c80319c"));
+            assert!(output.ends_with('\n') && output.lines().count() == 1);
             if !matches!(format, Format::Pretty(_)) {
-                serde_json::from_str::<serde_json::Value>(&told).unwrap();
+                serde_json::from_str::<serde_json::Value>(&output).unwrap();
             }
         }
     }
@@ -439,7 +439,7 @@ impl fmt::Debug for Failing {
 }
 
 #[test]
-fn a_debug_that_fails_says_so() {
+fn a_debug_that_fails_is_replaced() {
     check(
         || info!(target: "shop", a = ?Failing("half"), "m"),
         r#" INFO shop: m a="<error in Debug>""#,
@@ -455,14 +455,14 @@ fn a_debug_that_panics_takes_its_own_line_alone() {
             panic!("on purpose");
         }
     }
-    let told = written(terminal(Format::Json), || {
+    let output = written(terminal(Format::Json), || {
         let caught = std::panic::catch_unwind(|| info!(a = ?Panics, "lost"));
         assert!(caught.is_err());
         info!(target: "shop", "still here");
     });
     assert!(
-        told.contains("still here") && !told.contains("lost"),
-        "{told}"
+        output.contains("still here") && !output.contains("lost"),
+        "{output}"
     );
 }
 

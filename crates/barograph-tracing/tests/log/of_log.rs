@@ -23,12 +23,15 @@ fn records_of_the_log_crate_are_lines_too() {
         let _guard = current::enter(context());
         log::warn!(target: "old::crate", "said {}\n", 7);
     };
-    let told = written(terminal(Format::Pretty(Colors::Off)), log);
+    let output = written(terminal(Format::Pretty(Colors::Off)), log);
     let ids = "trace_id=0af7651916cd43dd8448eb211c80319c span_id=b7ad6b7169203331";
-    assert_eq!(told, format!("{TIME}  WARN old::crate: said 7\\n {ids}\n"));
-    let told = written(terminal(Format::Json), log);
     assert_eq!(
-        told,
+        output,
+        format!("{TIME}  WARN old::crate: said 7\\n {ids}\n")
+    );
+    let output = written(terminal(Format::Json), log);
+    assert_eq!(
+        output,
         format!(
             "{{\"timestamp\":\"{TIME}\",\"severity\":\"WARN\",\"target\":\"old::crate\",\
              \"trace_id\":\"0af7651916cd43dd8448eb211c80319c\",\"span_id\":\"b7ad6b7169203331\",\
@@ -47,15 +50,15 @@ fn records_of_the_log_crate_are_filtered_by_their_own_target() {
     let thread = std::thread::spawn(|| writer.run(out));
     let subscriber = tracing_subscriber::registry().with(terminal.layer().with_filter(filter));
     tracing::subscriber::with_default(subscriber, || {
-        log::warn!(target: "old::crate", "told");
-        log::warn!(target: "other::crate", "not told");
-        log::info!(target: "old::crate", "not told");
-        log::error!(target: "other::crate", "told");
+        log::warn!(target: "old::crate", "shown");
+        log::warn!(target: "other::crate", "not shown");
+        log::info!(target: "old::crate", "not shown");
+        log::error!(target: "other::crate", "shown");
     });
     terminal.shutdown(Duration::from_secs(20)).unwrap();
     thread.join().unwrap();
     assert_eq!(
         sheet.text(),
-        format!("{TIME}  WARN old::crate: told\n{TIME} ERROR other::crate: told\n")
+        format!("{TIME}  WARN old::crate: shown\n{TIME} ERROR other::crate: shown\n")
     );
 }

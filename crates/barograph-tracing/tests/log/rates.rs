@@ -14,7 +14,7 @@ fn each_callsite_has_a_limit_of_its_own() {
         .with_format(Format::Json)
         .with_clock(clock.clone())
         .with_rate_limit(limit);
-    let told = written(builder, || {
+    let output = written(builder, || {
         let talk = |n: u32| {
             for n in 0..n {
                 info!(n, "much");
@@ -29,22 +29,25 @@ fn each_callsite_has_a_limit_of_its_own() {
     });
     let of = |message: &str| {
         let message = format!("\"message\":\"{message}\"");
-        told.lines().filter(|line| line.contains(&message)).count()
+        output
+            .lines()
+            .filter(|line| line.contains(&message))
+            .count()
     };
-    assert_eq!((of("much"), of("little")), (5, 1), "{told}");
-    let suppressed: Vec<_> = told
+    assert_eq!((of("much"), of("little")), (5, 1), "{output}");
+    let suppressed: Vec<_> = output
         .lines()
         .filter_map(|line| line.split_once("\"suppressed\":"))
         .map(|(_, number)| number)
         .collect();
-    assert_eq!(suppressed, ["7}", "9}"], "{told}");
+    assert_eq!(suppressed, ["7}", "9}"], "{output}");
 }
 
 #[test]
-fn what_is_silent_since_is_told_of_too() {
+fn suppressed_lines_are_reported_after_silence_too() {
     let builder = terminal(Format::Pretty(Colors::Off)).with_rate_limit(RateLimit::per_second(1));
     let mut line = 0;
-    let told = written(builder, || {
+    let output = written(builder, || {
         for _ in 0..5 {
             line = line!() + 1;
             info!(target: "shop", "much");
@@ -52,7 +55,7 @@ fn what_is_silent_since_is_told_of_too() {
     });
     let notice = format!("4 more like the line of {}:{line}", file!());
     assert_eq!(
-        told,
+        output,
         format!("{TIME}  INFO shop: much\n{TIME}  WARN shop: {notice}\n")
     );
 }

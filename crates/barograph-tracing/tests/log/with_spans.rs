@@ -52,7 +52,7 @@ fn has_ids_of(line: &serde_json::Value, context: &TraceContext) -> bool {
 
 #[test]
 fn a_line_has_the_ids_of_the_span_that_is_exported() {
-    let told = lines("info", || {
+    let outputs = lines("info", || {
         let span = info_span!("request", id = 7);
         span.in_scope(|| {
             info!("inside");
@@ -62,7 +62,7 @@ fn a_line_has_the_ids_of_the_span_that_is_exported() {
         });
         info!("outside");
     });
-    for (lines, spans) in told {
+    for (lines, spans) in outputs {
         assert_eq!((lines.len(), spans.len()), (3, 1));
         assert!(has_ids_of(&lines[0], &spans[0].context), "{lines:?}");
         assert!(has_ids_of(&lines[1], &spans[0].context), "{lines:?}");
@@ -73,13 +73,13 @@ fn a_line_has_the_ids_of_the_span_that_is_exported() {
 
 #[test]
 fn fewer_lines_leave_the_spans() {
-    let told = lines("warn", || {
+    let outputs = lines("warn", || {
         info_span!("request").in_scope(|| {
-            info!("not told");
+            info!("not outputs");
             warn!("told");
         });
     });
-    for (lines, spans) in told {
+    for (lines, spans) in outputs {
         assert_eq!((lines.len(), spans.len()), (1, 1));
         assert!(has_ids_of(&lines[0], &spans[0].context));
     }
@@ -87,17 +87,17 @@ fn fewer_lines_leave_the_spans() {
 
 #[test]
 fn an_event_that_names_its_parent_has_the_ids_of_that() {
-    let told = lines("warn", || {
+    let outputs = lines("warn", || {
         let (one, other) = (info_span!("one"), info_span!("other"));
         let detail = other.in_scope(|| debug_span!("detail"));
         let _guard = one.entered();
         warn!(parent: &other, "of the other");
-        warn!(parent: &detail, "of what is not told of");
+        warn!(parent: &detail, "of what is not outputs of");
         warn!(parent: Span::none().id(), "of none");
         let wanted = other.trace_context().unwrap();
         warn!(span = %wanted.span_id(), "of one");
     });
-    for (lines, spans) in told {
+    for (lines, spans) in outputs {
         let of = |name: &str| spans.iter().find(|span| span.name == name).unwrap().context;
         assert!(has_ids_of(&lines[0], &of("other")), "{lines:?}");
         assert!(lines[2].get("trace_id").is_none(), "{lines:?}");
@@ -108,7 +108,7 @@ fn an_event_that_names_its_parent_has_the_ids_of_that() {
 
 #[test]
 fn spans_hide_the_same_secrets() {
-    let told = lines("off", || {
+    let outputs = lines("off", || {
         let span = info_span!("login", password = "hunter2", pin.token = 42, late = "x");
         span.set_attribute("http.request.header.cookie", "a=hunter2");
         span.set_attribute("url.query", "token=hunter2");
@@ -118,7 +118,7 @@ fn spans_hide_the_same_secrets() {
             info!(secret = ?"hunter2", error = &error as &dyn std::error::Error, "password=hunter2");
         });
     });
-    for (_, spans) in told {
+    for (_, spans) in outputs {
         let all = format!("{spans:?}");
         assert!(
             !all.contains("hunter2") && !all.contains("I64(42)"),

@@ -78,11 +78,11 @@ fn a_pipe_that_nobody_reads_holds_nobody_up() {
     let after = terminal.counts();
     assert_eq!(of_service.count() as u64, after.written);
     assert_eq!(after.written, counts.written + counts.waiting);
-    let told: u64 = lines
+    let reported: u64 = lines
         .iter()
         .filter_map(|line| line["suppressed"].as_u64())
         .sum();
-    assert_eq!(told, after.dropped_full, "{}", lines.last().unwrap());
+    assert_eq!(reported, after.dropped_full, "{}", lines.last().unwrap());
 }
 
 #[test]
@@ -219,14 +219,14 @@ fn a_disk_that_is_full_for_a_while_costs_the_lines_of_that_while() {
     let (terminal, writer) = terminal(Format::Json).build();
     log(&terminal, 1, 3);
     let line = {
-        let told = crate::sheet::written(crate::sheet::terminal(Format::Json), || {
+        let output = crate::sheet::written(crate::sheet::terminal(Format::Json), || {
             info!(
                 thread = 0_u64,
                 line = 0_u64,
                 "a line of some length for whoever does not read it"
             );
         });
-        told.len()
+        output.len()
     };
     let out = script([
         Ok(line + 20),
@@ -254,8 +254,8 @@ fn a_disk_that_is_full_for_a_while_costs_the_lines_of_that_while() {
         !lines[1].ends_with('}') && lines[2].ends_with('}'),
         "{text}"
     );
-    let told = "3 log lines were left out because they could not be written";
-    assert!(lines[3].contains(told), "{text}");
+    let expected = "3 log lines were left out because they could not be written";
+    assert!(lines[3].contains(expected), "{text}");
 }
 
 /// A writer that panics while its flag is set.
@@ -291,8 +291,8 @@ fn a_writer_that_panics_costs_the_lines_at_hand() {
     let counts = terminal.counts();
     assert_eq!((counts.offered, counts.written), (5, 2));
     let text = sheet.text();
-    let told = "3 log lines were left out because they could not be written";
-    assert!(text.contains(told), "{text}");
+    let expected = "3 log lines were left out because they could not be written";
+    assert!(text.contains(expected), "{text}");
 }
 
 #[test]

@@ -46,7 +46,7 @@ impl Interceptor for Faulty {
 }
 
 #[test]
-fn a_chain_is_told_in_order_and_back() {
+fn interceptors_are_called_in_order_and_back() {
     let notes = Arc::default();
     let chain = Chain::new()
         .with(Notes("outer", Arc::clone(&notes)))
@@ -60,7 +60,7 @@ fn a_chain_is_told_in_order_and_back() {
     };
     now(op().run(async { Err::<(), _>("no") })).unwrap_err();
     once(op().run(pause()));
-    let told = std::mem::take(&mut *notes.lock().unwrap());
+    let calls = std::mem::take(&mut *notes.lock().unwrap());
     let each = |end: &str| {
         [
             "outer before Chain/op 1".to_owned(),
@@ -69,7 +69,7 @@ fn a_chain_is_told_in_order_and_back() {
             format!("outer after {end}"),
         ]
     };
-    assert_eq!(told, [each("_OTHER"), each("cancelled")].concat());
+    assert_eq!(calls, [each("_OTHER"), each("cancelled")].concat());
     assert_eq!(chain.panics(), 4);
     let labels = [
         ("operation.service", "Chain"),

@@ -107,7 +107,7 @@ fn kafka_operations_are_called_by_their_topic() {
 }
 
 #[test]
-fn each_stay_in_a_state_is_a_span_that_says_what_comes_next() {
+fn each_period_in_a_state_is_a_span_with_the_change_that_ends_it() {
     let (_, seen) = Capture::of(|| {
         let mut states = States::new("Breaker", "closed");
         states.enter("closed");
@@ -128,7 +128,7 @@ fn each_stay_in_a_state_is_a_span_that_says_what_comes_next() {
 }
 
 #[test]
-fn a_window_says_how_much_there_was_unless_it_is_dropped() {
+fn a_window_reports_its_items_unless_it_is_dropped() {
     let (items, seen) = Capture::of(|| {
         let mut window = Window::open("Window", "minute");
         window.add(2);

@@ -180,7 +180,7 @@ fn order(status: u16) -> Result<(), OrderError> {
 }
 
 #[test]
-fn a_function_says_what_type_an_error_has() {
+fn a_function_sets_the_type_of_an_error() {
     let (_, seen) = Capture::of(|| [200, 404, 402].map(|status| order(status).is_ok()));
     assert_eq!(seen.len(), 3, "{seen:?}");
     for error in ["", "missing", "402"] {

@@ -76,7 +76,7 @@ fn a_dropped_future_is_canceled_and_one_never_polled_did_not_begin() {
 }
 
 #[test]
-fn a_panic_is_told_once_and_goes_on() {
+fn a_panic_is_logged_once_and_continues() {
     let (caught, seen) = Capture::of(|| {
         catch_unwind(AssertUnwindSafe(|| {
             now(observe("Mad", "op", async {

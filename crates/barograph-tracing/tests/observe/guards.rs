@@ -69,7 +69,7 @@ fn an_error_that_was_mended_is_only_a_line() {
 }
 
 #[test]
-fn a_failure_is_told_as_it_is() {
+fn a_failure_is_recorded_unchanged() {
     observe::begin("Told", "op").fail(&Failure::new("E42"));
     assert_eq!(errors("Told", "E42"), Some(1.0));
 }

@@ -211,9 +211,9 @@ mod tests {
     async fn the_slowest_reader_makes_room_when_somebody_waits() {
         let places = Places::new();
         let (readers, next) = (connections(MOST_PAGES), connections(1).remove(0));
-        let mut held = Vec::new();
+        let mut open = Vec::new();
         for reader in &readers {
-            held.push(taken(&places, reader).await);
+            open.push(taken(&places, reader).await);
         }
         // Two are slow, one of them for longer. Before its page it was slower still.
         readers[3].begin_wait();
@@ -228,7 +228,7 @@ mod tests {
             () = readers[3].cut() => {}
         }
         assert!(began.elapsed() <= SLOW);
-        drop(held.remove(3));
+        drop(open.remove(3));
         assert!(waiting.await.is_some());
         assert!(readers[3].waited() >= SLOW);
     }
@@ -237,19 +237,19 @@ mod tests {
     async fn who_reads_keeps_the_place() {
         let places = Places::new();
         let (readers, next) = (connections(MOST_PAGES), connections(1).remove(0));
-        let mut held = Vec::new();
+        let mut open = Vec::new();
         for reader in &readers {
             reader.begin_wait();
             sleep(2 * SLOW).await;
             reader.end_wait();
             // Waits before this page do not count.
-            held.push(taken(&places, reader).await);
+            open.push(taken(&places, reader).await);
         }
         let began = Instant::now();
         assert!(places.take(&next).await.is_none());
         assert_eq!(began.elapsed(), QUEUE_TIME);
         assert!(readers.iter().all(|reader| reader.is_busy()) && !next.is_busy());
-        held.pop();
+        open.pop();
         assert!(places.take(&next).await.is_some());
     }
 
@@ -257,9 +257,9 @@ mod tests {
     async fn no_more_wait_than_may() {
         let places = Places::new();
         let holder = connections(1).remove(0);
-        let mut held = Vec::new();
+        let mut open = Vec::new();
         for _ in 0..MOST_PAGES {
-            held.push(taken(&places, &holder).await);
+            open.push(taken(&places, &holder).await);
         }
         for by in connections(MOST_WAITING) {
             let places = places.clone();

@@ -121,7 +121,7 @@ impl Pushes {
     }
 
     /// Counts in `own` what is left out of exports.
-    pub(crate) fn tell_left_out(&mut self, own: &Arc<SelfMetrics>) {
+    pub(crate) fn report_left_out(&mut self, own: &Arc<SelfMetrics>) {
         self.own = Some(Arc::clone(own));
     }
 

@@ -46,9 +46,9 @@ pub(crate) struct SelfMetrics {
     #[cfg(feature = "otlp")]
     push: LeftOut,
     /// The handles of the `tracing` layers.
-    heard: OnceLock<SignalStats>,
+    signals: OnceLock<SignalStats>,
     /// The sentences that were logged.
-    told: Mutex<Vec<Box<str>>>,
+    reported: Mutex<Vec<Box<str>>>,
 }
 
 /// Counts of what could not be exported to a reader.
@@ -192,8 +192,8 @@ impl SelfMetrics {
             page: LeftOut::default(),
             #[cfg(feature = "otlp")]
             push: LeftOut::default(),
-            heard: OnceLock::new(),
-            told: Mutex::default(),
+            signals: OnceLock::new(),
+            reported: Mutex::default(),
         }
     }
 
@@ -203,9 +203,9 @@ impl SelfMetrics {
     }
 
     /// Exports the counts of spans, log records and lines, too.
-    pub(crate) fn watch(&self, heard: SignalStats) {
+    pub(crate) fn watch(&self, signals: SignalStats) {
         // It is set only once, at the start.
-        let _ = self.heard.set(heard);
+        let _ = self.signals.set(signals);
     }
 
     /// Counts a scrape that was refused.
@@ -248,23 +248,23 @@ impl SelfMetrics {
         for (rejection, count, family) in report.rejections() {
             points[rejection as usize] = count;
             let reason = rejection.as_str();
-            self.tell(&format!(
+            self.report_once(&format!(
                 "points of family {family:?} are left out: {reason}"
             ));
         }
         for left_out in report.left_out() {
-            self.tell(&left_out.to_string());
+            self.report_once(&left_out.to_string());
         }
         store(&of.families, families);
         store(&of.points, points);
     }
 
     /// Logs a sentence once.
-    fn tell(&self, sentence: &str) {
-        let mut told = self.told.lock().unwrap_or_else(PoisonError::into_inner);
-        if told.len() < MOST_TOLD && !told.iter().any(|before| **before == *sentence) {
-            told.push(sentence.into());
-            drop(told);
+    fn report_once(&self, sentence: &str) {
+        let mut reported = self.reported.lock().unwrap_or_else(PoisonError::into_inner);
+        if reported.len() < MOST_REPORTED && !reported.iter().any(|before| **before == *sentence) {
+            reported.push(sentence.into());
+            drop(reported);
             diagnostics::warn(&sentence);
         }
     }
@@ -382,10 +382,10 @@ impl SelfMetrics {
         let tables = [
             rejected, refused, series, families, conflicts, panics, timeouts, restarts, cells,
         ];
-        let heard = self.heard.get().map(|heard| heard.tables(self.start));
+        let signals = self.signals.get().map(|signals| signals.tables(self.start));
         tables
             .into_iter()
-            .chain(heard.into_iter().flatten())
+            .chain(signals.into_iter().flatten())
             .chain(left_out.into_iter().flatten())
             .map(|table| Arc::new(table) as Arc<dyn FamilyView>)
             .collect()
@@ -431,4 +431,4 @@ fn came_up<R, const N: usize>(
 }
 
 /// The maximum number of remembered sentences; beyond it no new ones are logged.
-const MOST_TOLD: usize = 256;
+const MOST_REPORTED: usize = 256;

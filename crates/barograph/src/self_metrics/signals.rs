@@ -14,7 +14,7 @@ use super::table::Table;
 #[derive(Debug, Default)]
 pub(crate) struct SignalStats {
     pub(crate) spans: Option<TraceHandle>,
-    pub(crate) keep: Option<TailSampling>,
+    pub(crate) tail_sampling: Option<TailSampling>,
     /// The number of log records dropped by the rate limit.
     pub(crate) suppressed: Option<Arc<AtomicU64>>,
     pub(crate) terminal: Option<ConsoleLog>,
@@ -35,8 +35,8 @@ impl SignalStats {
             untracked.row(&[], spans.untracked());
             tables.push(untracked);
         }
-        if let Some(keep) = &self.keep {
-            tables.extend(kept(keep, start));
+        if let Some(tail_sampling) = &self.tail_sampling {
+            tables.extend(tail_sampling_tables(tail_sampling, start));
         }
         if let Some(suppressed) = &self.suppressed {
             let mut records = Table::new(
@@ -57,10 +57,10 @@ impl SignalStats {
 }
 
 /// Counts traces that were not sampled, and their spans, by outcome.
-fn kept(keep: &TailSampling, start: u64) -> [Table; 6] {
-    let counts = keep.counts();
+fn tail_sampling_tables(tail_sampling: &TailSampling, start: u64) -> [Table; 6] {
+    let counts = tail_sampling.counts();
     let counter = |name, unit, help| Table::new(name, unit, help, Kind::Counter).since(start);
-    let mut kept = counter(
+    let mut sampled = counter(
         "barograph.tail_sampling.traces.sampled",
         "{trace}",
         "Traces that tail sampling exported, by reason.",
@@ -70,9 +70,9 @@ fn kept(keep: &TailSampling, start: u64) -> [Table; 6] {
         ("slow", counts.sampled_slow),
         ("exemplar", counts.sampled_exemplar),
     ] {
-        kept.row(&[("reason", reason)], count);
+        sampled.row(&[("reason", reason)], count);
     }
-    let mut let_go = counter(
+    let mut dropped = counter(
         "barograph.tail_sampling.traces.dropped",
         "{trace}",
         "Traces that tail sampling dropped, by reason.",
@@ -81,7 +81,7 @@ fn kept(keep: &TailSampling, start: u64) -> [Table; 6] {
         ("not_interesting", counts.not_interesting),
         ("over_budget", counts.over_budget),
     ] {
-        let_go.row(&[("reason", reason)], count);
+        dropped.row(&[("reason", reason)], count);
     }
     let mut spans = counter(
         "barograph.tail_sampling.spans",
@@ -118,7 +118,7 @@ fn kept(keep: &TailSampling, start: u64) -> [Table; 6] {
         "Measurements that did not become exemplars because the budget for their traces was used up.",
     );
     refused.row(&[], counts.refused_exemplars);
-    [kept, let_go, spans, waiting, memory, refused]
+    [sampled, dropped, spans, waiting, memory, refused]
 }
 
 /// Counts log lines by outcome.

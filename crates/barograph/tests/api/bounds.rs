@@ -210,7 +210,7 @@ impl Source for Stuck {
 #[test]
 fn a_callback_that_does_not_return_stops_its_own_page_only() -> Result<(), barograph::Error> {
     let (entered, has_entered) = channel();
-    let (let_go, may_go) = channel();
+    let (release, may_go) = channel();
     let telemetry = builder(&Registry::new())
         .with_source(Stuck {
             entered: Mutex::new(entered),
@@ -223,7 +223,7 @@ fn a_callback_that_does_not_return_stops_its_own_page_only() -> Result<(), barog
     has_entered.recv_timeout(Duration::from_secs(10)).unwrap();
     assert_eq!(get(there, "/health").status, 200);
     assert_eq!(get(there, "/ready").status, 200);
-    drop(let_go);
+    drop(release);
     assert_eq!(read(stream).status, 200);
     Ok(())
 }

@@ -102,7 +102,7 @@ fn records_that_are_too_many_of_their_kind_are_counted() {
 }
 
 #[test]
-fn what_is_kept_and_what_is_let_go_is_counted() {
+fn sampled_and_dropped_traces_are_counted() {
     let receiver = Receiver::start(Protocol::HttpProtobuf, Behavior::Takes);
     let telemetry = builder(&Registry::new())
         .with_environment(|name| {

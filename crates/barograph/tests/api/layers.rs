@@ -16,9 +16,9 @@ use crate::service::builder;
 
 /// Records the levels of all events that it receives.
 #[derive(Clone, Default)]
-struct Heard(Arc<Mutex<Vec<tracing::Level>>>);
+struct Levels(Arc<Mutex<Vec<tracing::Level>>>);
 
-impl<S: Subscriber> Layer<S> for Heard {
+impl<S: Subscriber> Layer<S> for Levels {
     fn on_event(&self, event: &Event<'_>, _: Context<'_, S>) {
         self.0.lock().unwrap().push(*event.metadata().level());
     }
@@ -58,16 +58,18 @@ fn filters_of_ours_are_not_those_of_others() {
         .start()
         .unwrap();
     for telemetry in [&with_spans, &nothing_pushed, &disabled] {
-        let heard = Heard::default();
-        let subscriber = Spans::default().with(telemetry.layer()).with(heard.clone());
+        let levels = Levels::default();
+        let subscriber = Spans::default()
+            .with(telemetry.layer())
+            .with(levels.clone());
         tracing::subscriber::with_default(subscriber, || {
             info_span!("shown").in_scope(|| {
                 debug_span!("hidden").in_scope(|| debug!("said"));
                 info!("said");
             });
         });
-        let heard = heard.0.lock().unwrap().clone();
-        assert_eq!(heard, [tracing::Level::DEBUG, tracing::Level::INFO]);
+        let levels = levels.0.lock().unwrap().clone();
+        assert_eq!(levels, [tracing::Level::DEBUG, tracing::Level::INFO]);
     }
     assert_eq!(names(&with_spans, &receiver), ["shown"]);
 }
@@ -165,8 +167,8 @@ fn the_layer_may_come_late() {
     let receiver = receiver();
     let telemetry = telemetry(&receiver);
     let (place, late) = reload::Layer::new(None::<Box<dyn Layer<Spans> + Send + Sync>>);
-    let heard = Heard::default();
-    let subscriber = Dispatch::new(Spans::default().with(place).with(heard.clone()));
+    let levels = Levels::default();
+    let subscriber = Dispatch::new(Spans::default().with(place).with(levels.clone()));
     let record = || {
         tracing::dispatcher::with_default(&subscriber, || {
             info_span!("outer").in_scope(|| {
@@ -185,5 +187,5 @@ fn the_layer_may_come_late() {
     let [inner, outer] =
         ["inner", "outer"].map(|name| spans.iter().find(|span| span.name == name).unwrap());
     assert_eq!(inner.parent_span_id, outer.span_id);
-    assert_eq!(heard.0.lock().unwrap().len(), 4);
+    assert_eq!(levels.0.lock().unwrap().len(), 4);
 }

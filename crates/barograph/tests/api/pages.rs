@@ -45,7 +45,7 @@ fn a_scraper_gets_what_it_asks_for() -> Result<(), barograph::Error> {
 }
 
 #[test]
-fn other_requests_are_told_so() -> Result<(), barograph::Error> {
+fn other_requests_are_refused() -> Result<(), barograph::Error> {
     let telemetry = builder(&Registry::new()).start()?;
     let there = address(&telemetry);
     let posted = ask(there, "POST", "/metrics", "Content-Length: 0\r\n");

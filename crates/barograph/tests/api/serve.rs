@@ -195,14 +195,14 @@ fn the_end_comes_in_order() -> Result<(), barograph::Error> {
     };
     let mut running = Running::start(telemetry, |server| server);
     let slow = running.send(&quick("/slow"));
-    let mut kept = running.send("GET /quick HTTP/1.1\r\nHost: localhost\r\n\r\n");
-    kept.read_exact(&mut [0; 12]).unwrap();
+    let mut idle = running.send("GET /quick HTTP/1.1\r\nHost: localhost\r\n\r\n");
+    idle.read_exact(&mut [0; 12]).unwrap();
     assert_eq!(client::get(admin, "/ready").status, 200);
     running.stop();
     until("not ready", || client::get(admin, "/ready").status == 503);
     until("no new connection", || is_closed(running.service));
     // Idle connections are closed; open requests continue, and so do the pages.
-    kept.read_to_end(&mut Vec::new()).unwrap();
+    idle.read_to_end(&mut Vec::new()).unwrap();
     assert_eq!(client::get(admin, "/metrics").status, 200);
     running.release.notify_one();
     assert_eq!(read(slow).status, 200);

@@ -110,7 +110,7 @@ impl Process {
     }
 
     /// Writes a line to the process.
-    pub(crate) fn tell(&mut self) {
+    pub(crate) fn notify(&mut self) {
         self.child.stdin.as_mut().unwrap().write_all(b"\n").unwrap();
     }
 

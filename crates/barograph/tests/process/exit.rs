@@ -37,7 +37,7 @@ fn an_error_line_is_out_when_the_process_exits() {
             exit(1);
         };
         for line in ["the configuration is read", "no database, giving up"] {
-            let lines = seen.err.lines().filter(|told| told.ends_with(line));
+            let lines = seen.err.lines().filter(|written| written.ends_with(line));
             assert_eq!(lines.count(), 1, "run {run}: {}", seen.err);
         }
     }

@@ -64,7 +64,12 @@ fn a_forked_child_ends_and_exports_nothing() {
         drop(telemetry);
         return;
     };
-    let count = |line: &str| seen.err.lines().filter(|told| told.contains(line)).count();
+    let count = |line: &str| {
+        seen.err
+            .lines()
+            .filter(|written| written.contains(line))
+            .count()
+    };
     assert_eq!(count("line of the parent"), 1, "{}", seen.err);
     assert_eq!(count("line of a child"), 3, "{}", seen.err);
     assert_eq!(count("panicked"), 0, "{}", seen.err);

@@ -311,7 +311,7 @@ fn lines_after_the_end_are_written() {
 fn a_thread_that_panics_leaves_its_spans() {
     let Some(seen) = look("a_thread_that_panics_leaves_its_spans", &CONSOLE) else {
         let telemetry = barograph::init("shop").unwrap();
-        let held = info_span!("held by the other thread");
+        let open = info_span!("held by the other thread");
         let panicking = std::thread::spawn(|| {
             let _charge = info_span!("charge").entered();
             let _inner = info_span!("inner").entered();
@@ -321,7 +321,7 @@ fn a_thread_that_panics_leaves_its_spans() {
         // The context ended with its thread, and this thread never had one.
         assert_eq!(barograph::current::context(), None);
         drop(telemetry);
-        drop(held);
+        drop(open);
         return;
     };
     let names = |name: &str| seen.out.contains(&format!(r#""name":"{name}""#));

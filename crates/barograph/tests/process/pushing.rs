@@ -57,7 +57,7 @@ fn pushing_costs_no_line() {
             "logged by a thread",
             "logged by a destructor",
         ] {
-            let lines = seen.err.lines().filter(|told| told.ends_with(line));
+            let lines = seen.err.lines().filter(|written| written.ends_with(line));
             assert_eq!(lines.count(), 1, "{variables:?} {line}: {}", seen.err);
         }
     }

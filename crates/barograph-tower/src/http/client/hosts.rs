@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_hosts_on_the_list_are_told() {
+    fn only_hosts_on_the_list_match() {
         assert!(Hosts::All.have("anybody.example"));
         let hosts: Hosts = ["localhost", "*.shop.example"].into_iter().collect();
         for host in [

@@ -113,7 +113,7 @@ async fn the_status_is_that_of_the_trailers_or_of_the_head() {
 }
 
 #[tokio::test]
-async fn what_is_no_method_is_other() {
+async fn paths_that_are_no_methods_are_other() {
     let (spans, _guard) = Spans::collect();
     let Pair {
         registry,
@@ -247,7 +247,7 @@ async fn a_call_that_is_dropped_is_cancelled_on_both_sides() {
 }
 
 #[tokio::test]
-async fn a_method_that_panics_is_told_by_both_sides() {
+async fn a_method_that_panics_is_recorded_by_both_sides() {
     let Pair {
         registry,
         mut orders,
@@ -367,7 +367,7 @@ async fn a_call_through_two_layers_counts_once() {
 }
 
 #[tokio::test]
-async fn the_uri_of_a_call_tells_who_is_called() {
+async fn the_uri_of_a_call_has_the_address_of_the_server() {
     let registry = Registry::new();
     let layer = GrpcClientLayer::builder().with_registry(&registry).build();
     for uri in ["http://orders.test:50051", "https://[::1]", "/"] {

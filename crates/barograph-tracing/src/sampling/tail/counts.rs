@@ -81,7 +81,7 @@ const SHARDS: usize = 16;
 #[derive(Debug, Default)]
 #[repr(align(128))]
 pub(super) struct Shard {
-    pub(super) kept: [AtomicU64; 3],
+    pub(super) sampled: [AtomicU64; 3],
     pub(super) not_interesting: AtomicU64,
     pub(super) over_budget: AtomicU64,
     pub(super) refused_exemplars: AtomicU64,
@@ -122,9 +122,9 @@ impl Counting {
             counts.fold(0, u64::wrapping_add)
         };
         TailSamplingCounts {
-            sampled_error: sum(|shard| &shard.kept[Reason::Error as usize]),
-            sampled_slow: sum(|shard| &shard.kept[Reason::Slow as usize]),
-            sampled_exemplar: sum(|shard| &shard.kept[Reason::Exemplar as usize]),
+            sampled_error: sum(|shard| &shard.sampled[Reason::Error as usize]),
+            sampled_slow: sum(|shard| &shard.sampled[Reason::Slow as usize]),
+            sampled_exemplar: sum(|shard| &shard.sampled[Reason::Exemplar as usize]),
             not_interesting: sum(|shard| &shard.not_interesting),
             over_budget: sum(|shard| &shard.over_budget),
             refused_exemplars: sum(|shard| &shard.refused_exemplars),

@@ -40,16 +40,16 @@ fn keep(config: TailSamplingConfig) -> (TailSampling, ManualClock) {
 }
 
 /// Returns the names of spans, with their reason for being kept.
-fn told(spans: Option<Vec<SpanRecord>>) -> Vec<(String, Option<String>)> {
+fn names_and_reasons(spans: Option<Vec<SpanRecord>>) -> Vec<(String, Option<String>)> {
     let all = spans.unwrap_or_default().into_iter();
-    all.map(|span| (span.name.to_string(), kept(&span)))
+    all.map(|span| (span.name.to_string(), reason_of(&span)))
         .collect()
 }
 
-fn kept(span: &SpanRecord) -> Option<String> {
+fn reason_of(span: &SpanRecord) -> Option<String> {
     let mut all = span.attributes.iter();
-    let kept = all.find(|attribute| attribute.key == "barograph.tail_sampling.reason")?;
-    kept.value.as_str().map(str::to_owned)
+    let reason = all.find(|attribute| attribute.key == "barograph.tail_sampling.reason")?;
+    reason.value.as_str().map(str::to_owned)
 }
 
 /// Returns the number of all spans that were handed in: the sum of the counts of all outcomes.
@@ -91,11 +91,11 @@ fn a_trace_is_kept_for_a_reason() {
         let expected = reason
             .map(|reason| both(reason).to_vec())
             .unwrap_or_default();
-        assert_eq!(told(trace.end(root)), expected);
+        assert_eq!(names_and_reasons(trace.end(root)), expected);
     }
     let trace = keep.begin();
     trace.fail();
-    assert_eq!(told(trace.end(quick("root"))).len(), 1);
+    assert_eq!(names_and_reasons(trace.end(quick("root"))).len(), 1);
     let counts = keep.counts();
     assert_eq!(
         (
@@ -124,7 +124,7 @@ fn a_trace_is_kept_for_a_reason() {
 }
 
 #[test]
-fn the_budget_is_kept_to_and_half_of_it_is_not_for_exemplars() {
+fn the_budget_is_not_exceeded_and_half_of_it_is_not_for_exemplars() {
     let (keep, clock) = keep(TailSamplingConfig::new(10.0).unwrap());
     let traces: Vec<_> = (0..20).map(|_| keep.begin()).collect();
     let chosen = traces
@@ -156,11 +156,11 @@ fn the_budget_is_kept_to_and_half_of_it_is_not_for_exemplars() {
 fn what_is_late_goes_the_way_of_the_others() {
     let (keep, _) = keep(TailSamplingConfig::new(1.0).unwrap());
     let (good, bad, not_interesting) = (keep.begin(), keep.begin(), keep.begin());
-    assert_eq!(told(good.end(failed("root"))).len(), 1);
-    assert_eq!(told(bad.end(failed("root"))), []);
-    assert_eq!(told(not_interesting.end(span("root"))), []);
+    assert_eq!(names_and_reasons(good.end(failed("root"))).len(), 1);
+    assert_eq!(names_and_reasons(bad.end(failed("root"))), []);
+    assert_eq!(names_and_reasons(not_interesting.end(span("root"))), []);
     let late = good.add(span("late")).expect("exported alone");
-    assert_eq!(kept(&late).as_deref(), Some("error"));
+    assert_eq!(reason_of(&late).as_deref(), Some("error"));
     assert_eq!(bad.add(span("late")), None);
     // The failure comes after the end of the root.
     assert_eq!(not_interesting.add(failed("late")), None);
@@ -216,7 +216,9 @@ fn one_trace_has_its_limit_and_says_what_is_missing() {
     assert!(trace.candidate().choose());
     let at_once = (0..5).filter_map(|_| trace.add(span("child")));
     assert_eq!(
-        at_once.filter_map(|span| kept(&span)).collect::<Vec<_>>(),
+        at_once
+            .filter_map(|span| reason_of(&span))
+            .collect::<Vec<_>>(),
         ["exemplar"; 2]
     );
     let spans = trace.end(span("root")).expect("promised");

@@ -193,11 +193,11 @@ impl BufferedTrace {
                 None
             }
             Ok(reason) => {
-                add(&shared.counting.here().kept[reason as usize], 1);
+                add(&shared.counting.here().sampled[reason as usize], 1);
                 add(&shared.counting.here().exported_spans, spans.len() + 1);
                 spans.push(root);
                 for span in &mut spans {
-                    tell(span, reason);
+                    set_reason(span, reason);
                 }
                 if pending.missing > 0
                     && let Some(root) = spans.last_mut()
@@ -259,7 +259,7 @@ impl Inner {
     /// Marks and counts a span that is exported on its own.
     fn export(&self, mut span: SpanRecord, reason: Reason) -> SpanRecord {
         add(&self.shared.counting.here().exported_spans, 1);
-        tell(&mut span, reason);
+        set_reason(&mut span, reason);
         span
     }
 }
@@ -339,7 +339,7 @@ fn has_failed(span: &SpanRecord) -> bool {
 
 /// Adds the reason to a span that is exported, and removes the `th`, because its adjusted count is
 /// unknown.
-fn tell(span: &mut SpanRecord, reason: Reason) {
+fn set_reason(span: &mut SpanRecord, reason: Reason) {
     span.attributes.push(Attribute::new(KEPT, reason.as_str()));
     if !span.trace_state.is_empty()
         && let Some(without) = without_threshold(&span.trace_state)

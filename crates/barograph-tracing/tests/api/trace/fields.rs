@@ -160,7 +160,7 @@ fn errors_come_with_what_caused_them() {
         all.map(|key| value(attributes, key).cloned())
     };
     let text = Some(AnyValue::from("cannot reach the store"));
-    let told = [text.clone(), Some(chain.clone()), text.clone()];
+    let expected = [text.clone(), Some(chain.clone()), text.clone()];
     assert_eq!(of(&record.attributes), [text.clone(), Some(chain), None]);
     let names: Vec<_> = record.events.iter().map(|event| &*event.name).collect();
     assert_eq!(names, ["exception", "giving up", "exception"]);
@@ -168,8 +168,8 @@ fn errors_come_with_what_caused_them() {
         value(&record.events[0].attributes, "exception.message"),
         text.as_ref()
     );
-    assert_eq!(of(&record.events[1].attributes), told);
-    assert_eq!(of(&record.events[2].attributes), told);
+    assert_eq!(of(&record.events[1].attributes), expected);
+    assert_eq!(of(&record.events[2].attributes), expected);
     // An event of level ERROR sets the status of its span.
     assert!(matches!(record.status, Status::Error { .. }));
 }
@@ -222,7 +222,7 @@ fn what_is_beyond_a_limit_is_counted() {
 }
 
 #[test]
-fn places_and_times_are_told_if_asked_for() {
+fn locations_and_times_are_recorded_if_configured() {
     let clock = ManualClock::at(0);
     let time = clock.clone();
     let spans = spans_of(

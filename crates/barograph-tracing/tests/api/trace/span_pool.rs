@@ -69,20 +69,20 @@ fn layer(queue: &Spans) -> TraceLayer {
 }
 
 /// Formats the parts of a record that are the same in each run.
-fn told(record: &SpanRecord) -> String {
-    let mut told = record.clone();
-    told.context = TraceContext::new(1, 1, record.context.flags()).expect("neither is zero");
-    (told.start_unix_nano, told.end_unix_nano) = (0, 0);
-    for event in &mut told.events {
+fn normalized(record: &SpanRecord) -> String {
+    let mut normalized = record.clone();
+    normalized.context = TraceContext::new(1, 1, record.context.flags()).expect("neither is zero");
+    (normalized.start_unix_nano, normalized.end_unix_nano) = (0, 0);
+    for event in &mut normalized.events {
         event.time_unix_nano = 0;
     }
-    if let Some(parent) = &mut told.parent {
-        parent.span_id = told.context.span_id();
+    if let Some(parent) = &mut normalized.parent {
+        parent.span_id = normalized.context.span_id();
     }
-    for link in &mut told.links {
-        link.context = told.context;
+    for link in &mut normalized.links {
+        link.context = normalized.context;
     }
-    format!("{told:?}")
+    format!("{normalized:?}")
 }
 
 /// The records of all spans before any memory is reused.
@@ -93,7 +93,7 @@ static FIRST: LazyLock<Vec<Vec<String>>> = LazyLock::new(|| {
         let kinds = (0..KINDS).map(|kind| {
             let all = (0..NUMBERS).map(|number| {
                 make(kind, number);
-                told(&queue.pop().expect("it is sampled"))
+                normalized(&queue.pop().expect("it is sampled"))
             });
             all.collect()
         });
@@ -141,7 +141,7 @@ proptest! {
                 let records: Vec<_> = std::iter::from_fn(|| queue.pop()).collect();
                 prop_assert_eq!(records.len(), round.len());
                 for (record, (kind, number)) in records.iter().zip(round) {
-                    prop_assert_eq!(&told(record), &FIRST[*kind][*number as usize]);
+                    prop_assert_eq!(&normalized(record), &FIRST[*kind][*number as usize]);
                 }
                 queue.recycle(records.into_iter(), 0);
             }
@@ -174,7 +174,7 @@ fn memory_goes_round_between_threads_concurrently() {
             let mut records = Vec::new();
             left -= queue.pop_into(&mut records, 100);
             for record in &records {
-                *seen.entry(told(record)).or_insert(0) += 1;
+                *seen.entry(normalized(record)).or_insert(0) += 1;
             }
             queue.recycle(records.into_iter(), 0);
         }
@@ -182,8 +182,8 @@ fn memory_goes_round_between_threads_concurrently() {
     let mut expected = HashMap::new();
     for thread in 0..THREADS {
         for at in 0..EACH {
-            let told = &FIRST[(at + thread) % KINDS][at / KINDS % NUMBERS as usize];
-            *expected.entry(told.clone()).or_insert(0) += 1;
+            let normalized = &FIRST[(at + thread) % KINDS][at / KINDS % NUMBERS as usize];
+            *expected.entry(normalized.clone()).or_insert(0) += 1;
         }
     }
     assert_eq!(seen, expected);
