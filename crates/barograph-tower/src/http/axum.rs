@@ -8,17 +8,18 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 
 use ::axum::body::Body;
-use ::axum::extract::ConnectInfo;
+use ::axum::extract::{ConnectInfo, MatchedPath};
 use bytes::Bytes;
 use http::request::Parts;
 use http_body::{Body as _, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-pub(super) use ::axum::extract::MatchedPath as Matched;
+use super::route::Route;
 
 /// Returns the route that axum's router matched.
-pub(super) fn matched(request: &Parts) -> Option<Matched> {
-    request.extensions.get::<Matched>().cloned()
+pub(super) fn matched(request: &Parts) -> Option<Route> {
+    let matched = request.extensions.get::<MatchedPath>().cloned();
+    matched.map(Route::from)
 }
 
 /// Returns the peer of the connection, as stored by `into_make_service_with_connect_info`.

@@ -8,14 +8,14 @@ use http::request::Parts;
 use http::{StatusCode, response};
 use http_body::Body;
 
-use super::axum::{self, Passed};
 use super::instruments::{Instruments, Request};
 use super::methods::Kind;
+use super::request_size::RequestSize;
 use super::route::Route;
 use super::scheme::Scheme;
 use super::settings::Settings;
 use super::spans;
-use crate::lifecycle::{self, End, Layers, Recorder, announced};
+use crate::lifecycle::{self, End, Layers, Recorder};
 use barograph_tracing::instrument::{OperationSpan, ReceivedContext};
 
 /// The state that all requests of a layer share.
@@ -96,10 +96,7 @@ impl<Q: Body + 'static> Recorder<Q> for Arc<HttpRecorder> {
             scheme,
             kind: Kind::of(&request.method),
             route,
-            request_size: RequestSize {
-                announced: announced(body, &request.headers),
-                passed: axum::count(body),
-            },
+            request_size: RequestSize::of(body, &request.headers),
             status: None,
             response_size: 0,
             is_nested: false,
@@ -119,10 +116,7 @@ impl<Q: Body + 'static> Recorder<Q> for Arc<HttpRecorder> {
             scheme: self.settings.scheme,
             kind: Kind::of(&request.method),
             route: (self.settings.route)(request),
-            request_size: RequestSize {
-                announced: None,
-                passed: None,
-            },
+            request_size: RequestSize::default(),
             status: None,
             response_size: 0,
             is_nested: true,
@@ -229,19 +223,5 @@ impl Drop for HttpExchange {
         if !self.ended {
             self.record(End::of_drop());
         }
-    }
-}
-
-/// The size of a request body: the bytes that were read, else the announced length.
-struct RequestSize {
-    announced: Option<u64>,
-    passed: Option<Passed>,
-}
-
-impl RequestSize {
-    /// Returns the size, or none if the length was not announced and the bytes were not counted.
-    fn get(&self) -> Option<u64> {
-        let passed = self.passed.as_ref().and_then(Passed::get);
-        passed.or(self.announced)
     }
 }

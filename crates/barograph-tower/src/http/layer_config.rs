@@ -10,7 +10,6 @@ use barograph_model::propagator::Propagators;
 use http::HeaderMap;
 use http::request::Parts;
 
-use super::axum;
 use super::forwarded::{Origin, TrustedProxies};
 use crate::carrier::{Headers, HeadersMut};
 use barograph_tracing::instrument::ReceivedContext;
@@ -43,7 +42,9 @@ impl Default for LayerConfig {
             boundary: TrustBoundary::default(),
             peer: Box::new(|request| {
                 let plain = request.extensions.get().copied();
-                plain.or_else(|| axum::connected(request))
+                #[cfg(feature = "axum")]
+                let plain = plain.or_else(|| super::axum::connected(request));
+                plain
             }),
             proxies: None,
         }

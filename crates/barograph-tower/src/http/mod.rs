@@ -58,18 +58,16 @@
 //!
 //! Source: OpenTelemetry semantic conventions 1.44, "HTTP metrics" and "HTTP server span".
 
+mod route;
 #[cfg(feature = "axum")]
 mod axum;
-#[cfg(not(feature = "axum"))]
-#[path = "no_axum.rs"]
-mod axum;
-mod route;
 pub(crate) mod url;
 mod scheme;
 pub(crate) mod forwarded;
 mod methods;
 pub(crate) mod layer_config;
 mod settings;
+mod request_size;
 mod instruments;
 mod spans;
 mod exchange;

@@ -3,8 +3,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::axum::Matched;
-
 /// The pattern of a route, such as `/orders/{id}`. Clones are cheap.
 ///
 /// The number of routes must not depend on what clients request: do not derive one from the path.
@@ -20,7 +18,8 @@ pub struct Route(Text);
 enum Text {
     Static(&'static str),
     Shared(Arc<str>),
-    Matched(Matched),
+    #[cfg(feature = "axum")]
+    Matched(::axum::extract::MatchedPath),
 }
 
 impl Route {
@@ -29,18 +28,22 @@ impl Route {
         match &self.0 {
             Text::Static(route) => route,
             Text::Shared(route) => route,
+            #[cfg(feature = "axum")]
             Text::Matched(route) => route.as_str(),
         }
-    }
-
-    pub(super) fn matched(route: Matched) -> Self {
-        Route(Text::Matched(route))
     }
 }
 
 impl fmt::Debug for Route {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Route").field(&self.as_str()).finish()
+    }
+}
+
+#[cfg(feature = "axum")]
+impl From<::axum::extract::MatchedPath> for Route {
+    fn from(route: ::axum::extract::MatchedPath) -> Self {
+        Route(Text::Matched(route))
     }
 }
 

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 
 use http::request::Parts;
 
-use super::axum;
 use super::forwarded::Origin;
 use super::layer_config::{Filter, LayerConfig};
 use super::methods::Methods;
@@ -35,7 +34,10 @@ impl Default for Settings {
             layer: LayerConfig::default(),
             methods: Methods::default(),
             scheme: Scheme::Http,
-            route: Box::new(|request| axum::matched(request).map(Route::matched)),
+            #[cfg(feature = "axum")]
+            route: Box::new(super::axum::matched),
+            #[cfg(not(feature = "axum"))]
+            route: Box::new(|_| None),
             span_filter: None,
             query: None,
         }

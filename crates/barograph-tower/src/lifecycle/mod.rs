@@ -16,7 +16,7 @@ use http_body::Body;
 
 pub(crate) use body::ResponseBody;
 pub(crate) use future::ResponseFuture;
-pub(crate) use nesting::{Layers, Nested};
+pub(crate) use nesting::Layers;
 pub(crate) use service::{RecordedService, Recorder};
 
 /// The record of one request, updated step by step by the types that the request passes through.

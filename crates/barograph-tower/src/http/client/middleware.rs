@@ -12,7 +12,7 @@ use super::HttpClientLayer;
 use super::attempts::Attempts;
 use super::exchange::HttpClientExchange;
 use super::recorder::HttpClientRecorder;
-use crate::lifecycle::{Exchange as _, Layers, Nested, ResponseFuture};
+use crate::lifecycle::{Exchange as _, Layers, ResponseFuture};
 use barograph_tracing::instrument;
 use barograph_tracing::instrument::ReceivedContext;
 
@@ -57,11 +57,11 @@ impl Middleware for HttpClientMiddleware {
         let Ok(uri) = request.url().as_str().parse() else {
             return next.run(request, extensions).await;
         };
-        if let Err(Nested) = self
+        let marked = self
             .recorder
             .layers
-            .mark::<HttpClientMiddleware>(extensions)
-        {
+            .mark::<HttpClientMiddleware>(extensions);
+        if marked.is_err() {
             return next.run(request, extensions).await;
         }
         let marked = Marked(extensions);
