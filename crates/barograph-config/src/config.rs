@@ -75,25 +75,17 @@ impl Config {
 }
 
 fn allowed_hosts(environment: &mut Environment<'_>) -> Vec<Box<str>> {
-    let text = environment.text(&ALLOWED_HOSTS).unwrap_or_default();
-    let words = text.split(',').map(str::trim).filter(|w| !w.is_empty());
-    let is_host = |word: &&str| {
+    let hosts = environment.entries(&ALLOWED_HOSTS, |word| {
         word.bytes()
             .all(|byte| byte.is_ascii_alphanumeric() || b"-._*[:]".contains(&byte))
-    };
-    let (hosts, others): (Vec<_>, Vec<_>) = words.partition(is_host);
-    environment.ignore_entries(&ALLOWED_HOSTS, &others);
+    });
     hosts.into_iter().map(Into::into).collect()
 }
 
 /// Source: OpenTelemetry semantic conventions 1.44, "HTTP metrics", `http.request.method`.
 fn known_methods(environment: &mut Environment<'_>) -> Option<Vec<String>> {
-    let text = environment.text(&KNOWN_METHODS)?;
-    let words = text.split(',').map(str::trim).filter(|w| !w.is_empty());
-    let (methods, others): (Vec<_>, Vec<_>) =
-        words.partition(|word| http::Method::from_bytes(word.as_bytes()).is_ok());
-    environment.ignore_entries(&KNOWN_METHODS, &others);
-    let methods: Vec<_> = methods.into_iter().map(String::from).collect();
+    let is_method = |word: &str| http::Method::from_bytes(word.as_bytes()).is_ok();
+    let methods = environment.entries(&KNOWN_METHODS, is_method);
     (!methods.is_empty()).then_some(methods)
 }
 

@@ -156,6 +156,18 @@ impl<'a> Environment<'a> {
         })
     }
 
+    /// Returns the valid entries of a list, and adds a notice about the others.
+    pub(crate) fn entries(
+        &mut self,
+        variable: &Variable,
+        is_valid: impl Fn(&str) -> bool,
+    ) -> Vec<String> {
+        let text = self.text(variable).unwrap_or_default();
+        let (valid, others): (Vec<_>, Vec<_>) = words(&text).partition(|word| is_valid(word));
+        self.ignore_entries(variable, &others);
+        valid.into_iter().map(str::to_owned).collect()
+    }
+
     /// Returns a URL. A notice shows an invalid one without its secrets.
     #[cfg(feature = "otlp")]
     pub(crate) fn url<T>(
@@ -186,6 +198,12 @@ impl<'a> Environment<'a> {
         }
         parsed
     }
+}
+
+/// Returns the entries of a list with commas between them, without blanks around them.
+pub(crate) fn words(text: &str) -> impl Iterator<Item = &str> {
+    let words = text.split(',').map(str::trim);
+    words.filter(|word| !word.is_empty())
 }
 
 /// Decodes percent-encoding, which W3C baggage uses for values. A plus stays a plus. None if a sequence

@@ -6,7 +6,7 @@
 
 use barograph_encode::otlp::Signal;
 
-use crate::environment::Environment;
+use crate::environment::{Environment, words};
 #[cfg(feature = "otlp")]
 use crate::otlp::{PushConfig, Receiver};
 #[cfg(not(feature = "otlp"))]
@@ -76,13 +76,12 @@ impl Exporters {
     pub(crate) fn note_missing_feature(&self, environment: &mut Environment<'_>) {
         let is_push = |exporter: &Exporter| *exporter != Exporter::Prometheus;
         let chosen = self.signals().map(|(_, exporters)| &exporters.chosen);
-        let endpoints = self
-            .signals()
-            .map(|(signal, _)| ENDPOINT.for_signal(signal));
-        if environment.is_set(&ENDPOINT)
-            || endpoints
-                .iter()
-                .any(|endpoint| environment.is_set(endpoint))
+        let signals = self.signals().map(|(signal, _)| signal);
+        let mut endpoints = signals
+            .map(|signal| ENDPOINT.in_precedence(signal))
+            .into_iter()
+            .flatten();
+        if endpoints.any(|endpoint| environment.is_set(&endpoint))
             || chosen.into_iter().flatten().flatten().any(is_push)
         {
             let text = "nothing is pushed: the feature `otlp` of barograph is not compiled in";
@@ -139,7 +138,7 @@ fn chosen(environment: &mut Environment<'_>, signal: Signal) -> Option<Vec<Expor
     let mut exporters = Vec::new();
     let mut says_none = false;
     let mut ignored = Vec::new();
-    for word in text.split(',').map(str::trim).filter(|w| !w.is_empty()) {
+    for word in words(&text) {
         let mut known = known.iter();
         match known.find(|(name, _)| word.eq_ignore_ascii_case(name)) {
             Some((_, exporter)) if exporters.contains(exporter) => {}

@@ -1,6 +1,6 @@
 //! The resource attributes that the environment sets.
 
-use crate::environment::{Environment, percent_decode};
+use crate::environment::{Environment, percent_decode, words};
 use crate::variables::{RESOURCE_ATTRIBUTES, SERVICE_NAME};
 
 /// The service name and attributes that the environment sets.
@@ -28,14 +28,13 @@ impl EnvResource {
 /// Source: OpenTelemetry resource SDK, "Specifying resource information via an environment
 /// variable".
 fn parse_attributes(text: &str) -> Option<Vec<(String, String)>> {
-    let members = text.split(',').filter(|member| !member.trim().is_empty());
     let attribute = |member: &str| {
         let (key, value) = member.split_once('=')?;
         let key = percent_decode(key.trim())?;
         let value = percent_decode(value.trim())?;
         (!key.trim().is_empty()).then_some((key, value))
     };
-    members.map(attribute).collect()
+    words(text).map(attribute).collect()
 }
 
 #[cfg(test)]

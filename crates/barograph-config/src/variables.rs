@@ -52,6 +52,12 @@ impl Variable {
         Variable { name, ..*self }
     }
 
+    /// Returns the variable for one signal and the one for all signals: the second applies if the first is
+    /// unset or invalid.
+    pub(crate) fn in_precedence(&self, signal: Signal) -> [Variable; 2] {
+        [self.for_signal(signal), *self]
+    }
+
     /// Returns the name, and those for one signal.
     pub fn names(&self) -> impl Iterator<Item = &'static str> {
         [self.name]

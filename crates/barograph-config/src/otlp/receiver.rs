@@ -37,10 +37,11 @@ pub struct Receiver {
 impl Receiver {
     /// Reads the variables of one signal, else those for all signals.
     pub(crate) fn read(environment: &mut Environment<'_>, signal: Signal) -> Self {
-        // The signal's own variable first; the general one only if that is unset or invalid.
-        let both = |variable: Variable| [variable.for_signal(signal), variable].into_iter();
+        let both = |variable: Variable| variable.in_precedence(signal).into_iter();
+        let compressions = COMPRESSIONS.into_iter();
+        let compressions: Vec<_> = compressions.filter(|(_, c)| c.is_available()).collect();
         let protocol = both(PROTOCOL).find_map(|v| environment.choice(&v, &PROTOCOLS));
-        let compression = both(COMPRESSION).find_map(|v| compression(environment, &v));
+        let compression = both(COMPRESSION).find_map(|v| environment.choice(&v, &compressions));
         Receiver {
             endpoint: endpoint(environment, signal, protocol),
             protocol,
@@ -83,22 +84,14 @@ const COMPRESSIONS: [(&str, Compression); 3] = [
     ("none", Compression::None),
 ];
 
-fn compression(environment: &mut Environment<'_>, variable: &Variable) -> Option<Compression> {
-    environment.parsed(variable, |value| {
-        let mut choices = COMPRESSIONS.into_iter();
-        let (_, chosen) = choices.find(|(word, _)| value.eq_ignore_ascii_case(word))?;
-        chosen.is_available().then_some(chosen)
-    })
-}
-
 fn endpoint(
     environment: &mut Environment<'_>,
     signal: Signal,
     protocol: Option<Protocol>,
 ) -> Option<Endpoint> {
-    let mut flags = [INSECURE.for_signal(signal), INSECURE].into_iter();
+    let mut flags = INSECURE.in_precedence(signal).into_iter();
     let is_insecure = flags.find_map(|variable| environment.flag(&variable));
-    for variable in [ENDPOINT.for_signal(signal), ENDPOINT] {
+    for variable in ENDPOINT.in_precedence(signal) {
         let parse = |text: &str| Endpoint::parse(protocol.unwrap_or_default(), text);
         let Some(mut endpoint) = environment.url(&variable, parse) else {
             continue;
@@ -154,7 +147,7 @@ fn hint_at_protocol(
 ///
 /// Source: OTLP exporter, "Specifying headers via environment variables".
 fn headers(environment: &mut Environment<'_>, signal: Signal) -> Headers {
-    for variable in [HEADERS.for_signal(signal), HEADERS] {
+    for variable in HEADERS.in_precedence(signal) {
         let Some(text) = environment.text(&variable) else {
             continue;
         };
@@ -191,7 +184,7 @@ fn insert(headers: &mut Headers, member: &str) -> Option<()> {
 /// Reads the paths of certificates. A client certificate without its key, or the reverse, is ignored.
 fn tls(environment: &mut Environment<'_>, signal: Signal) -> TlsConfig {
     let mut path = |variable: Variable| {
-        let mut variables = [variable.for_signal(signal), variable].into_iter();
+        let mut variables = variable.in_precedence(signal).into_iter();
         variables.find_map(|variable| {
             let path = environment.text(&variable)?;
             Some((variable.name, PathBuf::from(path)))
