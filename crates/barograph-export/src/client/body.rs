@@ -27,13 +27,13 @@ pub(super) const MAX_RESPONSE: usize = 4 << 20;
 
 /// A body that is completely in memory: a head, for gRPC, and the message.
 #[derive(Clone, Debug)]
-pub(super) struct Whole {
+pub(super) struct RequestBody {
     parts: [Bytes; 2],
 }
 
-impl Whole {
+impl RequestBody {
     pub(super) fn new(head: Bytes, message: Bytes) -> Self {
-        Whole {
+        RequestBody {
             parts: [head, message],
         }
     }
@@ -43,7 +43,7 @@ impl Whole {
     }
 }
 
-impl Body for Whole {
+impl Body for RequestBody {
     type Data = Bytes;
     type Error = Infallible;
 
@@ -95,7 +95,7 @@ pub(super) fn name_of(compression: Compression) -> Option<&'static str> {
 #[derive(Debug)]
 pub(super) enum Received<E> {
     /// The complete body as it was sent, and the trailers.
-    Whole(Bytes, HeaderMap),
+    Complete(Bytes, HeaderMap),
     /// The body is longer than [`MAX_RESPONSE`].
     TooLarge,
     /// The connection failed before the end of the body.
@@ -122,7 +122,7 @@ where
             Err(error) => return Received::Broken(error),
         }
     }
-    Received::Whole(bytes.freeze(), trailers)
+    Received::Complete(bytes.freeze(), trailers)
 }
 
 /// The reason why a response could not be decompressed.

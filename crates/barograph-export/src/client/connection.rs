@@ -11,11 +11,11 @@ use hyper_util::rt::TokioIo;
 use tokio::task::JoinHandle;
 use tokio::time::{Instant, timeout};
 
-use super::body::Whole;
+use super::body::RequestBody;
 use super::connect::{Counted, Stream, Traffic};
 use super::message::causes;
-use super::quiet::{Quiet, QuietExecutor};
 use super::response::Arrival;
+use super::suppressed::{Suppressed, SuppressedExecutor};
 
 /// An HTTP connection. Dropping it closes it immediately, even during a request.
 pub(super) struct Connection {
@@ -29,8 +29,8 @@ pub(super) struct Connection {
 }
 
 enum Sender {
-    Http1(http1::SendRequest<Whole>),
-    Http2(http2::SendRequest<Whole>),
+    Http1(http1::SendRequest<RequestBody>),
+    Http2(http2::SendRequest<RequestBody>),
 }
 
 /// The supported versions of HTTP.
@@ -53,7 +53,7 @@ impl Version {
 /// A request without a response.
 pub(super) enum Unanswered {
     /// Nothing of it was sent: the connection had been closed before.
-    Unsent(Box<Request<Whole>>),
+    Unsent(Box<Request<RequestBody>>),
     /// The connection broke.
     Broken { message: String, arrival: Arrival },
 }
@@ -78,9 +78,9 @@ impl Connection {
                 )
             }
             Version::Http2 => {
-                let builder = http2::Builder::new(QuietExecutor);
+                let builder = http2::Builder::new(SuppressedExecutor);
                 let (sender, connection) = builder.handshake(stream).await?;
-                let driver = Quiet::new(async { drop(connection.await) });
+                let driver = Suppressed::new(async { drop(connection.await) });
                 (Sender::Http2(sender), tokio::spawn(driver))
             }
         };
@@ -127,7 +127,7 @@ impl Connection {
     /// Sends a request, and waits for the head of the response.
     pub(super) async fn send(
         &mut self,
-        request: Request<Whole>,
+        request: Request<RequestBody>,
     ) -> Result<Response<Incoming>, Unanswered> {
         // The head precedes the body, so a complete request is longer than its body.
         self.due = self.traffic.written().saturating_add(request.body().len());
@@ -143,7 +143,7 @@ impl Connection {
             },
         };
         sent.map_err(
-            |mut error: TrySendError<Request<Whole>>| match error.take_message() {
+            |mut error: TrySendError<Request<RequestBody>>| match error.take_message() {
                 Some(request) => Unanswered::Unsent(request.into()),
                 None => Unanswered::Broken {
                     message: causes(&error.into_error()),

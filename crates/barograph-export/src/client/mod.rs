@@ -51,7 +51,7 @@ mod over_http;
 mod over_grpc;
 mod tls;
 mod connect;
-mod quiet;
+mod suppressed;
 mod connection;
 
 use std::future::Future;
@@ -69,7 +69,7 @@ pub use self::invalid::{InvalidClient, InvalidFile, InvalidHeader, InvalidUrl, M
 pub use self::protocol::Protocol;
 pub use self::proxy::{Proxy, ProxyConfig};
 
-use self::body::{MAX_REQUEST, Received, Whole, compress, receive};
+use self::body::{MAX_REQUEST, Received, RequestBody, compress, receive};
 use self::connect::{Route, Unconnected};
 use self::connection::{Connection, Unanswered, Version};
 use self::endpoint::Address;
@@ -162,7 +162,7 @@ impl Client {
         };
         let (head, body) = response.into_parts();
         match receive(body).await {
-            Received::Whole(body, trailers) => {
+            Received::Complete(body, trailers) => {
                 self.connection = connection.has_sent_all().then_some(connection);
                 let (status, headers) = (head.status, head.headers);
                 let response = Response {
@@ -186,7 +186,11 @@ impl Client {
     }
 
     /// Returns the body to send, or the outcome if the request cannot be sent.
-    fn body(&self, request: &Request, outcomes: &OutcomeBuilder<'_>) -> Result<Whole, Outcome> {
+    fn body(
+        &self,
+        request: &Request,
+        outcomes: &OutcomeBuilder<'_>,
+    ) -> Result<RequestBody, Outcome> {
         if request.encoding != self.settings.endpoint.protocol.encoding() {
             let message = format!(
                 "{:?} does not go over {:?}",
@@ -212,7 +216,7 @@ impl Client {
         check(&body, ", compressed")?;
         Ok(match self.settings.endpoint.protocol {
             Protocol::Grpc => over_grpc::frame(body, self.settings.compression),
-            _ => Whole::new(Bytes::new(), body),
+            _ => RequestBody::new(Bytes::new(), body),
         })
     }
 
@@ -227,7 +231,7 @@ impl Client {
     /// response.
     async fn exchange(
         &mut self,
-        request: http::Request<Whole>,
+        request: http::Request<RequestBody>,
     ) -> Result<(Connection, http::Response<Incoming>), Failed> {
         let request = match self.reusable_connection().await {
             None => request,
@@ -285,7 +289,7 @@ impl Transport for Client {
         request: &'a Request,
     ) -> Pin<Box<dyn Future<Output = Outcome> + Send + 'a>> {
         match self.settings.endpoint.protocol {
-            Protocol::Grpc => Box::pin(quiet::Quiet::new(self.try_once(request))),
+            Protocol::Grpc => Box::pin(suppressed::Suppressed::new(self.try_once(request))),
             _ => Box::pin(self.try_once(request)),
         }
     }

@@ -17,18 +17,18 @@ use bytes::{BufMut, Bytes, BytesMut};
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use percent_encoding::percent_decode;
 
-use super::body::{Undecodable, Whole, decompress, name_of};
+use super::body::{RequestBody, Undecodable, decompress, name_of};
 use super::config::Compression;
 use super::response::{Arrival, OutcomeBuilder, Response, UNREADABLE};
 use crate::outcome::Outcome;
 use barograph_encode::otlp::{ExportResponse, RpcStatus};
 
 /// Frames a message, compressed or not, as the body of a call.
-pub(super) fn frame(message: Bytes, compression: Compression) -> Whole {
+pub(super) fn frame(message: Bytes, compression: Compression) -> RequestBody {
     let mut head = BytesMut::with_capacity(5);
     head.put_u8(u8::from(compression != Compression::None));
     head.put_u32(u32::try_from(message.len()).expect("a request is at most 64 MiB"));
-    Whole::new(head.freeze(), message)
+    RequestBody::new(head.freeze(), message)
 }
 
 /// Adds the protocol's headers to those of a request.

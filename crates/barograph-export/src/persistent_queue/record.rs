@@ -404,7 +404,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_inside_of_a_body_is_none() {
+    fn a_record_inside_of_a_body_is_not_found() {
         // Someone who controls a label writes records into it, for every salt but the right one or for
         // every position but the right one.
         let mut forged = Vec::new();

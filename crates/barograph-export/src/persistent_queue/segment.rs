@@ -298,7 +298,7 @@ mod tests {
     }
 
     #[test]
-    fn short_writes_are_gone_on_with_and_a_full_disk_is_an_error() {
+    fn short_writes_are_continued_and_a_full_disk_is_an_error() {
         for at_once in 1..12 {
             for room in 0..12 {
                 let mut to = Reluctant {

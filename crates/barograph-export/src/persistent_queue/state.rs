@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn sums_of_other_versions_are_read_as_far_as_they_are_known() {
+    fn totals_of_other_versions_are_read_as_far_as_they_are_known() {
         let known = Reason::COUNT as u64;
         for reasons in [0, 1, known, known + 1, 50, u64::MAX] {
             let mut slot = slot(1, &state(2));

@@ -128,7 +128,7 @@ struct JobRunner {
     /// The contents of the persistent queue after the last job.
     contents: StoreContents,
     /// The number of items in the request that it returned last.
-    lent: u64,
+    peeked: u64,
 }
 
 impl BlockingWorker {
@@ -144,7 +144,7 @@ impl BlockingWorker {
                 store,
                 ledger,
                 contents: contents.unwrap_or_default(),
-                lent: 0,
+                peeked: 0,
             })),
         }
     }
@@ -291,7 +291,7 @@ impl JobRunner {
                 if let Some(store) = &mut self.store {
                     store.remove_oldest();
                     let pending = &mut self.contents.pending;
-                    *pending = pending.saturating_sub(self.lent);
+                    *pending = pending.saturating_sub(self.peeked);
                 }
                 if is_usable {
                     self.oldest(&mut result);
@@ -377,7 +377,7 @@ impl JobRunner {
             oldest.as_ref().map(|_| ()).map_err(Clone::clone),
         );
         result.request = oldest.unwrap_or_default();
-        self.lent = result.request.as_ref().map_or(0, |request| request.items);
+        self.peeked = result.request.as_ref().map_or(0, |request| request.items);
         self.reconcile(result);
     }
 

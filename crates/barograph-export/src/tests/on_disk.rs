@@ -139,7 +139,7 @@ async fn a_file_that_cannot_be_opened_now_is_not_damaged_and_is_sent_later() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_disk_that_takes_nothing_costs_nothing_that_is_on_it() {
+async fn a_disk_that_cannot_be_written_loses_nothing_that_is_on_it() {
     for errno in [libc::ENOSPC, libc::EROFS, libc::EIO, libc::EMFILE] {
         let directory = tempfile::tempdir().unwrap();
         let harness = Harness::new(Values::Events, |_| Behavior::Retryable(None));
@@ -171,7 +171,7 @@ fn copy(from: &Path, to: &Path) {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_kill_takes_out_of_the_sums_what_was_in_memory_and_nothing_else() {
+async fn a_kill_removes_only_what_was_in_memory_from_the_totals() {
     let mut in_memory = 0;
     for kill in 0..80_usize {
         let outside = tempfile::tempdir().unwrap();
@@ -371,7 +371,7 @@ async fn files_that_are_removed_while_they_are_delivered_are_accounted_for() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_directory_that_cannot_be_made_again_is_an_unusable_queue() {
+async fn a_directory_that_cannot_be_recreated_is_an_unusable_queue() {
     let outside = tempfile::tempdir().unwrap();
     let at = outside.path().join("queue");
     let harness = Harness::new(Values::Events, |_| Behavior::Retryable(None));

@@ -346,7 +346,7 @@ async fn check(
 }
 
 #[test]
-fn the_account_is_even_at_every_moment_concurrently() {
+fn the_account_balances_at_every_moment_concurrently() {
     let ledger = Ledger::new(Signal::Traces, "test", &Target::default());
     let queue = RecordQueue::new(64);
     ledger.attach(queue.handle());

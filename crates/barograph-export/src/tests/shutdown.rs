@@ -164,7 +164,7 @@ fn a_callback_that_hangs_does_not_block_callers() {
 }
 
 #[test]
-fn a_callback_that_hangs_for_a_while_costs_what_it_made_nothing() {
+fn a_callback_that_hangs_for_a_while_loses_no_request() {
     let harness = Harness::new(Values::Events, |_| Behavior::Accept);
     let mut calls = 0;
     harness.state().on_begin = Some(Box::new(move || {

@@ -92,7 +92,7 @@ async fn new_requests_overtake_a_queue_that_stays_unreadable() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_queue_that_cannot_be_written_now_is_as_none_and_nothing_is_lost_for_it() {
+async fn a_queue_that_cannot_be_written_now_loses_nothing() {
     for values in [Values::Cumulative, Values::Delta, Values::Events] {
         let harness = Harness::new(values, |_| Behavior::Retryable(None));
         let memory = MemoryQueue::default();
@@ -168,7 +168,7 @@ async fn a_queue_that_another_process_has_is_taken_over_when_that_one_ends() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn an_end_does_not_wait_for_a_queue_that_cannot_be_opened() {
+async fn shutdown_does_not_wait_for_a_queue_that_cannot_be_opened() {
     let harness = Harness::new(Values::Cumulative, |_| Behavior::Accept);
     let (handle, task) = harness.run(
         harness

@@ -42,7 +42,7 @@ fn a_server_that_never_speaks_costs_its_connection_only() {
 }
 
 #[test]
-fn an_answer_that_drips_is_given_up_with_its_connection() {
+fn a_response_that_drips_is_given_up_with_its_connection() {
     let server = Server::start(|_, stream| {
         let mut drip = || -> std::io::Result<()> {
             stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 100000\r\n\r\n")?;
@@ -84,7 +84,7 @@ fn a_request_without_an_answer_may_have_arrived() {
 }
 
 #[test]
-fn an_answer_that_breaks_off_is_none() {
+fn a_response_that_ends_early_is_not_a_success() {
     let half = b"HTTP/1.1 200 OK\r\ncontent-length: 100\r\n\r\nhalf".to_vec();
     let chunk = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n5\r\nhel".to_vec();
     let head = b"HTTP/1.1 200 O".to_vec();
@@ -147,7 +147,7 @@ fn an_endless_head_is_not_read_to_its_end() {
 }
 
 #[test]
-fn interim_answers_without_end_are_not_read_to_their_end() {
+fn interim_responses_without_end_are_not_read_to_their_end() {
     let server = Server::start(|_, stream| {
         let interim = b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n".repeat(1_000);
         let mut drone = || -> std::io::Result<()> {
@@ -164,7 +164,7 @@ fn interim_answers_without_end_are_not_read_to_their_end() {
 }
 
 #[test]
-fn an_answer_is_read_up_to_a_limit() {
+fn a_response_is_read_up_to_a_limit() {
     let most = answer(
         "200 OK",
         &[("content-type", "text/plain")],
@@ -213,7 +213,7 @@ fn a_decompression_bomb_is_rejected() {
 }
 
 #[test]
-fn an_answer_before_the_request_is_out_ends_the_connection() {
+fn a_response_before_the_request_is_out_ends_the_connection() {
     let taken = Server::start(responds(ok()));
     let port = taken.port;
     let server = Server::raw(move |mut stream| {

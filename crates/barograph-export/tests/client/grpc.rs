@@ -74,7 +74,7 @@ fn calls_are_compressed() {
 }
 
 #[test]
-fn six_statuses_are_repeated_and_no_other() {
+fn six_statuses_are_retried_and_no_other() {
     let repeated = [
         (1, "CANCELLED"),
         (4, "DEADLINE_EXCEEDED"),
@@ -220,7 +220,7 @@ fn a_success_that_cannot_be_read_is_one_with_a_warning() {
 }
 
 #[test]
-fn an_answer_is_read_up_to_a_limit() {
+fn a_response_is_read_up_to_a_limit() {
     let zeros = vec![0; 16 << 20];
     let answers = vec![
         Reply::new(0, &zeros),
@@ -281,7 +281,7 @@ fn a_server_without_grpc_is_judged_by_its_http_status() {
 }
 
 #[test]
-fn an_answer_that_breaks_off_or_never_ends_leaves_the_client_usable() {
+fn a_response_that_breaks_off_or_never_ends_leaves_the_client_usable() {
     let ending = |end| Reply {
         end,
         ..Reply::new(0, b"")

@@ -88,7 +88,7 @@ fn requests_are_compressed() {
 }
 
 #[test]
-fn four_statuses_are_repeated_and_no_other() {
+fn four_statuses_are_retried_and_no_other() {
     let statuses = [
         (400, false),
         (401, false),
@@ -244,7 +244,7 @@ fn a_success_that_cannot_be_read_is_one_with_a_warning() {
 }
 
 #[test]
-fn answers_may_be_compressed() {
+fn responses_may_be_compressed() {
     let body = gzipped(b"\x0a\x07\x08\x03\x12\x03old");
     let headers = [
         ("content-type", "application/x-protobuf"),

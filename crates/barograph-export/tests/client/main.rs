@@ -20,6 +20,6 @@ mod pauses;
 mod http;
 mod zipkin;
 mod proxy;
-mod quiet;
+mod suppression;
 mod secrets;
 mod tls;

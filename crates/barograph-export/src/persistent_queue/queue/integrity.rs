@@ -7,7 +7,7 @@
 use std::collections::HashMap;
 use std::fs;
 
-use super::{Gone, Lent, PersistentQueue};
+use super::{Loss, Peeked, PersistentQueue};
 use crate::persistent_queue::error::PersistentQueueError;
 use crate::persistent_queue::files::{self, Presence};
 use crate::persistent_queue::segment::{Pending, Segment, Writer};
@@ -103,16 +103,16 @@ impl PersistentQueue {
         }
         let mut missing = self.pending;
         missing.subtract(kept);
-        if let Some(lent) = self.lent.take() {
-            let is_first = fresh.segments.front().map(|first| first.name) == Some(lent.segment)
+        if let Some(peeked) = self.peeked.take() {
+            let is_first = fresh.segments.front().map(|first| first.name) == Some(peeked.segment)
                 && fresh.state.position == self.state.position;
-            if lent.gone.is_some() || !is_first {
-                missing.subtract(lent.pending);
-                fresh.pending.add(lent.pending);
+            if peeked.loss.is_some() || !is_first {
+                missing.subtract(peeked.pending);
+                fresh.pending.add(peeked.pending);
             }
-            fresh.lent = Some(Lent {
-                gone: lent.gone.or((!is_first).then_some(Gone::Unreadable)),
-                ..lent
+            fresh.peeked = Some(Peeked {
+                loss: peeked.loss.or((!is_first).then_some(Loss::Unreadable)),
+                ..peeked
             });
         }
         let found = fresh.pending.items.saturating_add(missing.items);
@@ -124,7 +124,7 @@ impl PersistentQueue {
         fresh.is_dirty = true;
         // The old values must not be written to the new files when they are dropped.
         self.is_dirty = false;
-        self.spent.clear();
+        self.removable.clear();
         *self = fresh;
         Ok(Integrity::Repaired)
     }
@@ -143,12 +143,12 @@ impl PersistentQueue {
         self.segments = there.into();
         for segment in &missing {
             let mut lost = segment.pending;
-            if let Some(lent) = &mut self.lent
-                && lent.segment == segment.name
-                && lent.gone.is_none()
+            if let Some(peeked) = &mut self.peeked
+                && peeked.segment == segment.name
+                && peeked.loss.is_none()
             {
-                lent.gone = Some(Gone::Unreadable);
-                lost.subtract(lent.pending);
+                peeked.loss = Some(Loss::Unreadable);
+                lost.subtract(peeked.pending);
             }
             self.pending.subtract(lost);
             self.lost.unreadable.add(lost.records, lost.items);

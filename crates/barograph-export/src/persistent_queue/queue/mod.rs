@@ -17,10 +17,10 @@ use super::state::{self, State, StateFile};
 use crate::ledger::Totals;
 use barograph_encode::otlp::Request;
 
-mod start;
-mod disk;
-mod room;
-mod front;
+mod recovery;
+mod persist;
+mod append;
+mod read;
 mod integrity;
 #[cfg(test)]
 mod tests;
@@ -65,13 +65,13 @@ pub struct PersistentQueue {
     next_number: u64,
     pending: Pending,
     /// The request that `oldest` returned last.
-    lent: Option<Lent>,
+    peeked: Option<Peeked>,
     state: State,
     state_file: StateFile,
     /// True if `state` is not yet in the file.
     is_dirty: bool,
     /// Segments that are removed once the state is written without them.
-    spent: Vec<(Name, u64)>,
+    removable: Vec<(Name, u64)>,
     /// The number of bytes of all files. It is wider than the length of a file, so that the sum cannot
     /// overflow, whatever lengths a disk reports.
     taken: u128,
@@ -87,17 +87,17 @@ pub struct PersistentQueue {
 }
 
 /// A request that was returned to the caller, who may be sending it.
-struct Lent {
+struct Peeked {
     segment: Name,
     pending: Pending,
     /// The reason why its segment is no longer there. The request stays pending until it is known
     /// whether it was delivered.
-    gone: Option<Gone>,
+    loss: Option<Loss>,
 }
 
 /// The reason why a segment is no longer there.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Gone {
+enum Loss {
     /// It was dropped to make room for newer requests.
     Overflow,
     /// It was removed from outside.
@@ -132,11 +132,11 @@ impl PersistentQueue {
             // records in a new segment with that number would count as delivered.
             next_number: state.position.segment.saturating_add(1),
             pending: Pending::default(),
-            lent: None,
+            peeked: None,
             state,
             state_file,
             is_dirty: false,
-            spent: Vec::new(),
+            removable: Vec::new(),
             taken: state::BYTES.into(),
             fixed: state::BYTES.into(),
             lost: Lost::default(),
@@ -145,15 +145,15 @@ impl PersistentQueue {
             has_new_names: false,
             lock,
         };
-        let mut sound = None;
+        let mut valid = None;
         for name in names {
-            sound = queue.take_up(name)?;
+            valid = queue.recover_segment(name)?;
         }
-        if let Some(sound) = sound {
-            queue.resume(sound);
+        if let Some(valid) = valid {
+            queue.resume(valid);
         }
         // According to the state on the disk, nothing waits in them.
-        queue.remove_spent();
+        queue.remove_segments();
         Ok(queue)
     }
 
@@ -187,20 +187,20 @@ impl PersistentQueue {
     /// [`PersistentQueueError`] if the system does not open or read the file. That is not damage: the
     /// request stays where it is and is read by a later call, once the cause is removed.
     pub fn oldest(&mut self) -> Result<Option<Request>, PersistentQueueError> {
-        if let Some(lent) = self.lent.take_if(|lent| lent.gone.is_some()) {
-            let Pending { records, items, .. } = lent.pending;
-            let lost = match lent.gone {
-                Some(Gone::Unreadable) => &mut self.lost.unreadable,
+        if let Some(peeked) = self.peeked.take_if(|peeked| peeked.loss.is_some()) {
+            let Pending { records, items, .. } = peeked.pending;
+            let lost = match peeked.loss {
+                Some(Loss::Unreadable) => &mut self.lost.unreadable,
                 _ => &mut self.lost.overflow,
             };
             lost.add(records, items);
-            self.pending.subtract(lent.pending);
+            self.pending.subtract(peeked.pending);
         }
         loop {
             let Some(entry) = self.first()? else {
                 return Ok(None);
             };
-            if let Some(request) = self.lend(entry)? {
+            if let Some(request) = self.peek(entry)? {
                 return Ok(Some(request));
             }
             self.lost.corrupt.add(1, entry.items);
@@ -212,8 +212,8 @@ impl PersistentQueue {
     /// process knows this once [`set_totals`](Self::set_totals) or [`sync`](Self::sync) was called, or
     /// the queue was dropped. If `oldest` would fail, nothing is removed.
     pub fn remove_oldest(&mut self) {
-        match self.lent.take() {
-            Some(lent) if lent.gone.is_some() => self.pending.subtract(lent.pending),
+        match self.peeked.take() {
+            Some(peeked) if peeked.loss.is_some() => self.pending.subtract(peeked.pending),
             _ => {
                 if let Ok(Some(entry)) = self.first() {
                     self.advance(entry);

@@ -80,7 +80,7 @@ fn contents_that_were_not_read_are_not_forgotten() {
 }
 
 #[test]
-fn a_segment_that_cannot_be_read_at_the_start_is_not_passed_over() {
+fn a_segment_that_cannot_be_read_at_the_start_is_not_skipped() {
     for errno in PASSING {
         let directory = TempDir::new().unwrap();
         drop(filled(&directory, 20));
@@ -137,7 +137,7 @@ fn a_failed_write_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_directory_that_is_away_comes_back_with_what_is_in_it() {
+fn a_moved_directory_comes_back_with_its_contents() {
     let outside = TempDir::new().unwrap();
     let (at, away) = (outside.path().join("at"), outside.path().join("away"));
     let mut queue = PersistentQueue::open(&at, config()).unwrap();
@@ -204,7 +204,7 @@ fn requests_appended_after_files_were_removed_survive_a_restart() {
 }
 
 #[test]
-fn a_persistent_queue_that_has_lost_its_lock_to_another_one_writes_nothing() {
+fn a_queue_that_lost_its_lock_to_another_one_writes_nothing() {
     let directory = TempDir::new().unwrap();
     let mut first = filled(&directory, 12);
     assert_eq!(first.oldest().unwrap(), Some(request(0, 2000)));
@@ -313,7 +313,7 @@ fn special_files_are_neither_waited_for_nor_followed() {
             assert_eq!(path, directory.path().join(name));
             assert!(NotRegular::is_in(&source), "{special:?} {name}: {source}");
         }
-        // It takes the place of a segment between two sound ones.
+        // It takes the place of a segment between two valid ones.
         let directory = TempDir::new().unwrap();
         drop(filled(&directory, 12));
         let names: Vec<_> = segments(&directory).into_keys().collect();

@@ -53,7 +53,7 @@ fn open(directory: &TempDir, config: &PersistentQueueConfig) -> PersistentQueue 
 /// Drops a queue as kill -9 does: what is not in a file is lost.
 fn kill(mut queue: PersistentQueue) {
     queue.is_dirty = false;
-    queue.spent.clear();
+    queue.removable.clear();
 }
 
 /// Returns the names and the bytes of the segments, the oldest first.
@@ -122,7 +122,7 @@ fn requests_come_back_in_order_from_every_start() {
 }
 
 #[test]
-fn place_and_sums_are_written_together() {
+fn position_and_totals_are_written_together() {
     let directory = TempDir::new().unwrap();
     let mut queue = open(&directory, &config());
     for number in 0..4 {
@@ -161,7 +161,7 @@ fn place_and_sums_are_written_together() {
 }
 
 #[test]
-fn without_its_state_everything_comes_again() {
+fn without_its_state_everything_is_read_again() {
     let directory = TempDir::new().unwrap();
     let mut queue = open(&directory, &config());
     for number in 0..3 {
@@ -176,7 +176,7 @@ fn without_its_state_everything_comes_again() {
 }
 
 #[test]
-fn past_its_size_the_newest_is_refused() {
+fn a_full_queue_may_refuse_the_newest_request() {
     let directory = TempDir::new().unwrap();
     let max = 100_000;
     let config = config()
@@ -209,7 +209,7 @@ fn past_its_size_the_newest_is_refused() {
 }
 
 #[test]
-fn past_its_size_the_oldest_gives_way() {
+fn a_full_queue_drops_the_oldest_requests() {
     let directory = TempDir::new().unwrap();
     let config = config().with_max_bytes(100_000);
     let mut queue = open(&directory, &config);
@@ -282,7 +282,7 @@ fn a_request_that_never_fits_displaces_no_other() {
 }
 
 #[test]
-fn a_torn_end_is_cut_off_and_gone_on_from() {
+fn a_torn_end_is_truncated_and_writing_continues_there() {
     let cut_to = HEADER + 50;
     for missing in 1..=HEADER + 100 {
         let directory = TempDir::new().unwrap();
@@ -339,7 +339,7 @@ fn a_bit_that_flips_under_an_open_persistent_queue_costs_one_record() {
 }
 
 #[test]
-fn files_that_go_away_are_counted() {
+fn removed_files_are_counted() {
     let directory = TempDir::new().unwrap();
     let config = config().with_max_bytes(64 << 10);
     let mut queue = open(&directory, &config);
@@ -479,7 +479,7 @@ fn only_its_owner_can_read_it() {
 }
 
 #[test]
-fn every_policy_of_syncing_keeps_the_same() {
+fn every_sync_policy_stores_the_same() {
     for sync in [SyncPolicy::Each, SyncPolicy::Every(Duration::ZERO)] {
         let directory = TempDir::new().unwrap();
         let config = config().with_sync(sync).with_max_bytes(100_000);

@@ -12,19 +12,19 @@ use barograph_model::suppression;
 use hyper::rt::Executor;
 
 /// A future that suppresses telemetry while it is polled and dropped.
-pub(super) struct Quiet<'a, T> {
+pub(super) struct Suppressed<'a, T> {
     /// `Some` until it is dropped.
     inner: Option<Pin<Box<dyn Future<Output = T> + Send + 'a>>>,
 }
 
-impl<'a, T> Quiet<'a, T> {
+impl<'a, T> Suppressed<'a, T> {
     pub(super) fn new(future: impl Future<Output = T> + Send + 'a) -> Self {
         let inner: Pin<Box<dyn Future<Output = T> + Send + 'a>> = Box::pin(future);
-        Quiet { inner: Some(inner) }
+        Suppressed { inner: Some(inner) }
     }
 }
 
-impl<T> Future for Quiet<'_, T> {
+impl<T> Future for Suppressed<'_, T> {
     type Output = T;
 
     fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
@@ -34,7 +34,7 @@ impl<T> Future for Quiet<'_, T> {
     }
 }
 
-impl<T> Drop for Quiet<'_, T> {
+impl<T> Drop for Suppressed<'_, T> {
     fn drop(&mut self) {
         let _suppressed = suppression::suppress();
         self.inner = None;
@@ -43,14 +43,14 @@ impl<T> Drop for Quiet<'_, T> {
 
 /// An executor that spawns the tasks of HTTP/2, with telemetry suppressed, on the current runtime.
 #[derive(Clone)]
-pub(super) struct QuietExecutor;
+pub(super) struct SuppressedExecutor;
 
-impl<F> Executor<F> for QuietExecutor
+impl<F> Executor<F> for SuppressedExecutor
 where
     F: Future + Send + 'static,
     F::Output: Send + 'static,
 {
     fn execute(&self, future: F) {
-        tokio::spawn(Quiet::new(future));
+        tokio::spawn(Suppressed::new(future));
     }
 }

@@ -29,7 +29,7 @@ impl PersistentQueue {
                 max,
             };
             let taken = self.taken;
-            if !self.spent.is_empty() && self.persist().is_ok() && self.taken < taken {
+            if !self.removable.is_empty() && self.persist().is_ok() && self.taken < taken {
                 continue;
             }
             let alone = SEGMENT_HEADER as u64 + record;
@@ -100,8 +100,8 @@ impl PersistentQueue {
         if length == SEGMENT_HEADER as u64 {
             let last = self.segments.pop_back().expect("the one that was written");
             self.writer = None;
-            self.spent.push((last.name, last.length));
-            self.remove_spent();
+            self.removable.push((last.name, last.length));
+            self.remove_segments();
         }
     }
 

@@ -16,11 +16,11 @@ impl PersistentQueue {
             return Err(io::Error::new(io::ErrorKind::NotFound, message));
         }
         self.write_state()?;
-        if !self.spent.is_empty() {
+        if !self.removable.is_empty() {
             if self.config.sync == SyncPolicy::Each {
                 self.state_file.sync()?;
             }
-            self.remove_spent();
+            self.remove_segments();
         }
         Ok(())
     }
@@ -34,15 +34,15 @@ impl PersistentQueue {
         Ok(())
     }
 
-    pub(super) fn remove_spent(&mut self) {
+    pub(super) fn remove_segments(&mut self) {
         let PersistentQueue {
-            spent,
+            removable,
             taken,
             directory,
             ..
         } = self;
         // Segments that cannot be removed continue to take up space, and are tried again.
-        spent.retain(|(name, length)| {
+        removable.retain(|(name, length)| {
             let removed = fs::remove_file(directory.join(name.to_string()));
             let is_gone = match removed {
                 Ok(()) => true,

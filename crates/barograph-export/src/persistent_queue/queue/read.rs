@@ -1,6 +1,6 @@
 //! The reading end of the queue: returns requests in order, whatever happened to the files.
 
-use super::{Gone, Lent, PersistentQueue};
+use super::{Loss, Peeked, PersistentQueue};
 use crate::persistent_queue::error::PersistentQueueError;
 use crate::persistent_queue::files::{self, Name};
 use crate::persistent_queue::lost::{Count, Lost};
@@ -43,17 +43,17 @@ impl PersistentQueue {
     ///
     /// # Errors
     /// Fails if it cannot be read at present.
-    pub(super) fn lend(&mut self, entry: Entry) -> Result<Option<Request>, PersistentQueueError> {
+    pub(super) fn peek(&mut self, entry: Entry) -> Result<Option<Request>, PersistentQueueError> {
         let reader = self.reader.as_mut().expect("it holds the first entry");
         let request = reader.read(entry).map_err(|error| {
             let path = self.directory.join(reader.name.to_string());
             PersistentQueueError::io(&path)(error)
         })?;
         if request.is_some() {
-            self.lent = Some(Lent {
+            self.peeked = Some(Peeked {
                 segment: reader.name,
                 pending: entry.pending(),
-                gone: None,
+                loss: None,
             });
         }
         Ok(request)
@@ -123,7 +123,7 @@ impl PersistentQueue {
     /// written.
     pub(super) fn retire(&mut self) {
         if let Some((name, length)) = self.leave_first_segment() {
-            self.spent.push((name, length));
+            self.removable.push((name, length));
         }
     }
 
@@ -133,17 +133,17 @@ impl PersistentQueue {
             return false;
         };
         let mut dropped = segment.pending;
-        if let Some(lent) = &mut self.lent
-            && lent.segment == segment.name
-            && lent.gone.is_none()
+        if let Some(peeked) = &mut self.peeked
+            && peeked.segment == segment.name
+            && peeked.loss.is_none()
         {
-            lent.gone = Some(Gone::Overflow);
-            dropped.subtract(lent.pending);
+            peeked.loss = Some(Loss::Overflow);
+            dropped.subtract(peeked.pending);
         }
         self.pending.subtract(dropped);
         self.lost.overflow.add(dropped.records, dropped.items);
         self.retire();
-        self.remove_spent();
+        self.remove_segments();
         true
     }
 

@@ -7,14 +7,14 @@ use crate::persistent_queue::segment::{Reader, Segment, Writer};
 use crate::persistent_queue::state::Position;
 
 impl PersistentQueue {
-    /// Reads a segment that existed before. Returns its name and the length that is sound, so that
+    /// Reads a segment that existed before. Returns its name and the length that is valid, so that
     /// writing can continue there if it is the last segment.
     ///
     /// # Errors
     /// Fails if the segment may hold requests and cannot be read at present. It must not be skipped:
     /// reading the segments after it would move the read position past it, and the next start would
     /// consider it delivered.
-    pub(super) fn take_up(
+    pub(super) fn recover_segment(
         &mut self,
         name: Name,
     ) -> Result<Option<(Name, u64)>, PersistentQueueError> {
@@ -39,12 +39,12 @@ impl PersistentQueue {
             return Ok(None);
         }
         if name.number < segment || contents.entries.is_empty() {
-            self.spent.push((name, contents.length));
+            self.removable.push((name, contents.length));
         }
         if name.number < segment {
             return Ok(None);
         }
-        let mut sound = contents.length;
+        let mut valid = contents.length;
         for damage in &contents.damages {
             let lost = match damage.is_tail {
                 true => &mut self.lost.torn,
@@ -52,7 +52,7 @@ impl PersistentQueue {
             };
             lost.add(1, damage.items.unwrap_or(0));
             if damage.is_tail {
-                sound = damage.at as u64;
+                valid = damage.at as u64;
             }
         }
         if contents.entries.is_empty() {
@@ -65,21 +65,21 @@ impl PersistentQueue {
             length: contents.length,
             pending,
         });
-        Ok(Some((name, sound)))
+        Ok(Some((name, valid)))
     }
 
-    /// Continues the last segment, of which this length is sound. If that fails, the next request
+    /// Continues the last segment, of which this length is valid. If that fails, the next request
     /// begins a new one.
-    pub(super) fn resume(&mut self, (name, sound): (Name, u64)) {
+    pub(super) fn resume(&mut self, (name, valid): (Name, u64)) {
         let Some(last) = self.segments.back_mut().filter(|last| last.name == name) else {
             return;
         };
-        if sound < self.config.segment_bytes() {
-            self.writer = Writer::resume(&self.directory, name, sound).ok();
+        if valid < self.config.segment_bytes() {
+            self.writer = Writer::resume(&self.directory, name, valid).ok();
         }
         if self.writer.is_some() {
-            self.taken -= u128::from(last.length.saturating_sub(sound));
-            last.length = sound;
+            self.taken -= u128::from(last.length.saturating_sub(valid));
+            last.length = valid;
         }
     }
 }
