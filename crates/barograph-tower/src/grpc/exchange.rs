@@ -28,8 +28,6 @@ pub struct GrpcExchange {
     is_received: bool,
     /// The status that the client's caller sees instead, if an error ended the call.
     failed: Option<Code>,
-    passed: u64,
-    ended: bool,
 }
 
 impl GrpcExchange {
@@ -64,8 +62,6 @@ impl GrpcExchange {
             status: None,
             is_received: false,
             failed: None,
-            passed: 0,
-            ended: false,
         })
     }
 
@@ -80,8 +76,7 @@ impl GrpcExchange {
         }
     }
 
-    fn record(&mut self, end: End) {
-        self.ended = true;
+    fn record(mut self, end: End) {
         if self.is_received && self.status.is_some_and(status::is_of_a_method) {
             self.learn();
         }
@@ -173,11 +168,6 @@ impl lifecycle::Exchange for GrpcExchange {
         None
     }
 
-    fn pass(&mut self, bytes: usize) -> u64 {
-        self.passed = self.passed.saturating_add(bytes as u64);
-        self.passed
-    }
-
     fn trailers(&mut self, trailers: &HeaderMap) {
         if let Some(status) = status::of(trailers) {
             self.status = Some(status);
@@ -193,15 +183,7 @@ impl lifecycle::Exchange for GrpcExchange {
         None
     }
 
-    fn end(mut self, end: End) {
+    fn end(self, end: End) {
         self.record(end);
-    }
-}
-
-impl Drop for GrpcExchange {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.record(End::of_drop());
-        }
     }
 }

@@ -50,7 +50,6 @@ pub struct HttpExchange {
     response_size: u64,
     /// True if an outer layer records the request.
     is_nested: bool,
-    ended: bool,
 }
 
 impl<Q: Body + 'static> Recorder<Q> for Arc<HttpRecorder> {
@@ -100,7 +99,6 @@ impl<Q: Body + 'static> Recorder<Q> for Arc<HttpRecorder> {
             status: None,
             response_size: 0,
             is_nested: false,
-            ended: false,
             recorder: self.clone(),
         };
         exchange.active(1);
@@ -120,15 +118,13 @@ impl<Q: Body + 'static> Recorder<Q> for Arc<HttpRecorder> {
             status: None,
             response_size: 0,
             is_nested: true,
-            ended: true,
             recorder: self.clone(),
         })
     }
 }
 
 impl HttpExchange {
-    fn record(&mut self, end: End) {
-        self.ended = true;
+    fn record(self, end: End) {
         self.active(-1);
         let end = match end {
             End::Complete => None,
@@ -206,22 +202,13 @@ impl lifecycle::Exchange for HttpExchange {
         self.kind.end(status)
     }
 
-    fn pass(&mut self, bytes: usize) -> u64 {
-        self.response_size = self.response_size.saturating_add(bytes as u64);
-        self.response_size
+    fn pass(&mut self, bytes: u64) {
+        self.response_size = bytes;
     }
 
-    fn end(mut self, end: End) {
-        if !self.ended {
+    fn end(self, end: End) {
+        if !self.is_nested {
             self.record(end);
-        }
-    }
-}
-
-impl Drop for HttpExchange {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.record(End::of_drop());
         }
     }
 }

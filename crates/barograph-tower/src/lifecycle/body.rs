@@ -8,9 +8,7 @@ use bytes::Buf;
 use http_body::{Body, Frame, SizeHint};
 use pin_project_lite::pin_project;
 
-use super::{End, Exchange, within};
-use barograph_tracing::instrument::ReceivedContext;
-use barograph_tracing::instrument::error_type;
+use super::{End, Exchange, Ongoing};
 
 pin_project! {
     /// A response body that records its request when it ends.
@@ -21,38 +19,29 @@ pin_project! {
         // Some until it is dropped, which happens inside the exchange.
         #[pin]
         inner: Option<B>,
-        scope: ReceivedContext,
+        ongoing: Ongoing<X>,
         // The number of bytes, if it is known in advance.
         announced: Option<u64>,
-        exchange: Option<X>,
+        passed: u64,
     }
 
     impl<B, X: Exchange> PinnedDrop for ResponseBody<B, X> {
         fn drop(this: Pin<&mut Self>) {
             let mut this = this.project();
-            let _in_scope = this.scope.enter();
-            {
-                let _entered = this.exchange.as_ref().map(Exchange::enter);
-                this.inner.set(None);
-            }
-            // Recorded while the context of the request is current.
-            drop(this.exchange.take());
+            let _in_scope = this.ongoing.enter_scope();
+            let _entered = this.ongoing.enter_exchange();
+            this.inner.set(None);
         }
     }
 }
 
 impl<B, X: Exchange> ResponseBody<B, X> {
-    pub(super) fn new(
-        inner: B,
-        scope: ReceivedContext,
-        announced: Option<u64>,
-        exchange: Option<X>,
-    ) -> Self {
+    pub(super) fn new(inner: B, ongoing: Ongoing<X>, announced: Option<u64>) -> Self {
         ResponseBody {
             inner: Some(inner),
-            scope,
+            ongoing,
             announced,
-            exchange,
+            passed: 0,
         }
     }
 }
@@ -73,33 +62,31 @@ where
         let Some(mut inner) = this.inner.as_pin_mut() else {
             return Poll::Ready(None);
         };
-        let _in_scope = this.scope.enter();
-        let polled = within(this.exchange, || inner.as_mut().poll_frame(cx));
+        let _in_scope = this.ongoing.enter_scope();
+        let polled = this.ongoing.run(|| inner.as_mut().poll_frame(cx));
         let frame = ready!(polled);
-        let Some(exchange) = this.exchange else {
+        let Some(exchange) = this.ongoing.exchange() else {
             return Poll::Ready(frame);
         };
-        let end = match &frame {
-            None => Some(End::Complete),
-            Some(Err(error)) => {
-                let kind = exchange.fail(error);
-                Some(End::BodyError(kind.unwrap_or_else(|| error_type(error))))
-            }
+        match &frame {
+            None => this.ongoing.end(End::Complete),
+            Some(Err(error)) => this.ongoing.fail(error, End::BodyError),
             Some(Ok(frame)) => {
                 if let Some(trailers) = frame.trailers_ref() {
                     exchange.trailers(trailers);
                 }
-                let passed = exchange.pass(frame.data_ref().map_or(0, Buf::remaining));
-                let is_over = this.announced.is_some_and(|announced| passed >= announced)
+                let bytes = frame.data_ref().map_or(0, Buf::remaining);
+                *this.passed = this.passed.saturating_add(bytes as u64);
+                exchange.pass(*this.passed);
+                let is_over = this
+                    .announced
+                    .is_some_and(|announced| *this.passed >= announced)
                     || frame.is_trailers()
                     || inner.is_end_stream();
-                is_over.then_some(End::Complete)
+                if is_over {
+                    this.ongoing.end(End::Complete);
+                }
             }
-        };
-        if let Some(end) = end
-            && let Some(exchange) = this.exchange.take()
-        {
-            exchange.end(end);
         }
         Poll::Ready(frame)
     }

@@ -1,10 +1,10 @@
 //! One request, from the call of a service to the end of the response's body.
 //!
 //! An [`Exchange`] is the record of a request, by one protocol on one side of the connection. It moves
-//! with the request: into the response future, then into the response body. Its last owner ends it, and
-//! dropping it ends it too. So there is exactly one end in every case.
+//! with the request, as part of an [`Ongoing`] one.
 
 mod nesting;
+mod ongoing;
 mod body;
 mod future;
 mod service;
@@ -17,11 +17,10 @@ use http_body::Body;
 pub(crate) use body::ResponseBody;
 pub(crate) use future::ResponseFuture;
 pub(crate) use nesting::Layers;
+pub(crate) use ongoing::Ongoing;
 pub(crate) use service::{RecordedService, Recorder};
 
 /// The record of one request, updated step by step by the types that the request passes through.
-///
-/// Dropping it ends the request too.
 pub trait Exchange: Sized {
     /// Makes the request current on this thread, until the guard is dropped.
     fn enter(&self) -> impl Sized + '_;
@@ -29,8 +28,10 @@ pub trait Exchange: Sized {
     /// Records the head of the response. Returns how the request ends with it, if it does.
     fn respond(&mut self, head: &mut response::Parts) -> Option<End>;
 
-    /// Counts bytes of the response's body. Returns the total so far.
-    fn pass(&mut self, bytes: usize) -> u64;
+    /// Sets the number of bytes of the response's body that were read so far.
+    fn pass(&mut self, bytes: u64) {
+        let _ = bytes;
+    }
 
     /// Records the trailers of the body.
     fn trailers(&mut self, trailers: &HeaderMap) {
@@ -74,30 +75,6 @@ impl End {
             End::Dropped
         }
     }
-}
-
-/// Ends the exchange if a panic drops this guard; forgotten if there was none.
-///
-/// Dropping the exchange itself is too late: code that catches the panic may drop it much later.
-struct Unwinding<'a, X: Exchange>(&'a mut Option<X>);
-
-impl<X: Exchange> Drop for Unwinding<'_, X> {
-    fn drop(&mut self) {
-        if let Some(exchange) = self.0.take() {
-            exchange.end(End::Panic);
-        }
-    }
-}
-
-/// Runs `f` inside the exchange, and ends the exchange if `f` panics.
-fn within<X: Exchange, T>(exchange: &mut Option<X>, f: impl FnOnce() -> T) -> T {
-    let unwinding = Unwinding(exchange);
-    let out = {
-        let _entered = unwinding.0.as_ref().map(Exchange::enter);
-        f()
-    };
-    std::mem::forget(unwinding);
-    out
 }
 
 /// Returns the announced length of a body in bytes, by the body itself or by its headers.

@@ -11,6 +11,7 @@ use tower_service::Service;
 
 use super::future::ResponseFuture;
 use super::nesting::{Layers, Nested};
+use super::ongoing::Ongoing;
 use super::{Exchange, ResponseBody};
 use barograph_tracing::instrument::ReceivedContext;
 
@@ -94,18 +95,18 @@ where
         if let Err(Nested) = self.recorder.layers().mark::<R>(&mut parts.extensions) {
             let exchange = self.recorder.nested(&parts);
             let inner = self.inner.call(Request::from_parts(parts, body));
-            return ResponseFuture::new(inner, ReceivedContext::default(), exchange);
+            return ResponseFuture::new(inner, Ongoing::new(ReceivedContext::default(), exchange));
         }
         let (scope, linked) = self.recorder.received(&parts);
-        let exchange;
+        let _in_scope = scope.enter();
+        let exchange = self.recorder.begin(linked, &parts, &mut body);
+        let ongoing = Ongoing::new(scope, exchange);
         let inner = {
-            let _in_scope = scope.enter();
-            exchange = self.recorder.begin(linked, &parts, &mut body);
-            let _entered = exchange.as_ref().map(Exchange::enter);
+            let _entered = ongoing.enter_exchange();
             self.recorder.inject(&mut parts);
             self.inner.call(Request::from_parts(parts, body))
         };
-        ResponseFuture::new(inner, scope, exchange)
+        ResponseFuture::new(inner, ongoing)
     }
 }
 

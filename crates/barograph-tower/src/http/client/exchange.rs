@@ -30,10 +30,8 @@ pub struct HttpClientExchange {
     host: HeaderMap,
     status: Option<StatusCode>,
     version: Option<Version>,
-    passed: u64,
     /// Returns the kind of an error, if it is better known than by its type.
     errors: fn(&dyn Any) -> Option<&'static str>,
-    ended: bool,
 }
 
 impl<Q> Recorder<Q> for Arc<HttpClientRecorder> {
@@ -94,9 +92,7 @@ impl HttpClientExchange {
             host,
             status: None,
             version: None,
-            passed: 0,
             errors: |_| None,
-            ended: false,
         })
     }
 
@@ -110,8 +106,7 @@ impl HttpClientExchange {
         self
     }
 
-    fn record(&mut self, end: End) {
-        self.ended = true;
+    fn record(self, end: End) {
         let status = self.status.as_ref().map_or("", StatusCode::as_str);
         let is_bad = |status: StatusCode| status.is_client_error() || status.is_server_error();
         let error = match end {
@@ -165,24 +160,11 @@ impl lifecycle::Exchange for HttpClientExchange {
         self.kind.end(head.status)
     }
 
-    fn pass(&mut self, bytes: usize) -> u64 {
-        self.passed = self.passed.saturating_add(bytes as u64);
-        self.passed
-    }
-
     fn fail(&mut self, error: &dyn Any) -> Option<&'static str> {
         (self.errors)(error)
     }
 
-    fn end(mut self, end: End) {
+    fn end(self, end: End) {
         self.record(end);
-    }
-}
-
-impl Drop for HttpClientExchange {
-    fn drop(&mut self) {
-        if !self.ended {
-            self.record(End::of_drop());
-        }
     }
 }

@@ -12,7 +12,7 @@ use super::HttpClientLayer;
 use super::attempts::Attempts;
 use super::exchange::HttpClientExchange;
 use super::recorder::HttpClientRecorder;
-use crate::lifecycle::{Exchange as _, Layers, ResponseFuture};
+use crate::lifecycle::{Layers, Ongoing, ResponseFuture};
 use barograph_tracing::instrument;
 use barograph_tracing::instrument::ReceivedContext;
 
@@ -76,8 +76,9 @@ impl Middleware for HttpClientMiddleware {
         parts.extensions = extensions.clone();
         let exchange = HttpClientExchange::begin(&self.recorder, &parts);
         let exchange = exchange.map(|exchange| exchange.with_errors(error_type));
+        let ongoing = Ongoing::new(ReceivedContext::default(), exchange);
         let sent = {
-            let _entered = exchange.as_ref().map(|exchange| exchange.enter());
+            let _entered = ongoing.enter_exchange();
             self.recorder.inject(&mut parts);
             *request.headers_mut() = parts.headers;
             next.run(request, extensions)
@@ -89,7 +90,7 @@ impl Middleware for HttpClientMiddleware {
             response.extensions_mut().insert(Asked(url));
             Ok::<_, Error>(response)
         };
-        let response = ResponseFuture::new(sent, ReceivedContext::default(), exchange).await?;
+        let response = ResponseFuture::new(sent, ongoing).await?;
         Ok(whole(response.map(Body::wrap)))
     }
 }
