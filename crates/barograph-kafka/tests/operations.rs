@@ -9,10 +9,11 @@ use barograph_core::current;
 use barograph_core::registry::Registry;
 use barograph_kafka::{Counted, Kafka, KafkaBuilder, Record, Relation};
 use barograph_model::context::{Baggage, Propagation, TraceContext};
-use barograph_model::snapshot::{Source, Value};
+use barograph_model::snapshot::Source;
 use barograph_tracing::observe::{self, Observer};
 
 use test_support::futures::now;
+use test_support::metrics::counts;
 use test_support::spans::Spans;
 
 const CALLER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -33,20 +34,9 @@ fn lines(registry: &Registry) -> Vec<String> {
     let mut lines = Vec::new();
     for family in registry.collect() {
         let name = family.descriptor().name.to_string();
-        let name = name.trim_start_matches("messaging.").to_owned();
-        let mut from = Some(0);
-        while let Some(cursor) = from {
-            from = family.read(cursor, &mut |point| {
-                let count = match point.value {
-                    Value::Histogram(histogram) => histogram.count(),
-                    Value::U64(count) => count,
-                    other => panic!("{other:?}"),
-                };
-                let labels = point.labels.iter().filter(|label| !label.1.is_empty());
-                let labels: Vec<_> = labels.map(|label| label.1.to_owned()).collect();
-                lines.push(format!("{name} {} = {count}", labels.join(" ")));
-            });
-        }
+        let short = name.trim_start_matches("messaging.");
+        let counts = counts(registry, &name).into_iter();
+        lines.extend(counts.map(|line| format!("{short} {line}")));
     }
     lines.sort();
     lines

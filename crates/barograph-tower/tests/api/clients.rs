@@ -9,15 +9,15 @@ use barograph_core::current;
 use barograph_core::registry::Registry;
 use barograph_model::context::{Baggage, Propagation, TraceContext};
 use barograph_model::propagator::Propagators;
-use barograph_model::snapshot::{Source, Value};
 use barograph_tower::http::client::Attempts;
 use barograph_tower::http::{HttpClientLayer, HttpClientLayerBuilder, Route};
 use http::{HeaderMap, Request, Response};
 use tower::{Layer, Service, service_fn};
 
 use crate::script::Step::{Data, Fail};
-use crate::script::{Script, frame, now};
-use test_support::spans::{Seen, Spans};
+use crate::script::{Script, end, frame, now};
+use test_support::metrics::counts;
+use test_support::spans::Spans;
 
 const CALLER: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 
@@ -32,22 +32,7 @@ fn setup(
 /// Returns the series of the duration: the values of the labels that are not empty, in the order error,
 /// method, status, version, address and port, and the count.
 fn lines(registry: &Registry) -> Vec<String> {
-    let mut lines = Vec::new();
-    for family in registry.collect() {
-        let mut from = Some(0);
-        while let Some(cursor) = from {
-            from = family.read(cursor, &mut |point| {
-                let Value::Histogram(histogram) = point.value else {
-                    panic!("{:?}", point.value);
-                };
-                let labels = point.labels.iter().filter(|label| !label.1.is_empty());
-                let labels: Vec<_> = labels.map(|label| label.1.to_owned()).collect();
-                lines.push(format!("{} = {}", labels.join(" "), histogram.count()));
-            });
-        }
-    }
-    lines.sort();
-    lines
+    counts(registry, "http.client.request.duration")
 }
 
 fn get(url: &str) -> Request<Script> {
@@ -116,15 +101,6 @@ fn without_a_template_the_method_is_the_name_and_the_host_may_be_in_a_header() {
     assert_eq!(span.name(), "GET");
     assert_eq!(span.field("url.full"), "http://[::1]:8080/orders/17");
     assert_eq!(lines(&registry), ["GET 200 1.1 ::1 8080 = 1"]);
-}
-
-fn end(span: &Seen) -> [&str; 3] {
-    [
-        "http.response.status_code",
-        "error.type",
-        "otel.status_code",
-    ]
-    .map(|name| span.field(name))
 }
 
 #[test]

@@ -16,7 +16,7 @@ use tower::{Layer, Service, service_fn};
 
 use crate::page::{DURATION, exemplars, lines, setup, setup_with};
 use crate::script::Step::{Data, Fail, Panic, Trailers, Wait};
-use crate::script::{Script, frame, now, request, service};
+use crate::script::{Script, end, frame, now, request, service};
 use test_support::spans::{Seen, Spans};
 
 const SAMPLED: &str = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
@@ -234,16 +234,6 @@ fn the_exemplar_of_a_request_leads_to_its_own_span() {
         assert_eq!(exemplars.len(), 1);
         assert_eq!(exemplars[0].context, Some(own));
     }
-}
-
-/// Returns the status, the error and the span status of a span.
-fn end(span: &Seen) -> [&str; 3] {
-    [
-        "http.response.status_code",
-        "error.type",
-        "otel.status_code",
-    ]
-    .map(|name| span.field(name))
 }
 
 #[test]

@@ -16,6 +16,7 @@ use http_body::{Body, Frame, SizeHint};
 use tower::{Layer, Service};
 
 pub(crate) use test_support::futures::now;
+use test_support::spans::Seen;
 
 use Step::{Data, Fail, Note, Panic, Trailers, Wait};
 
@@ -138,4 +139,14 @@ pub(crate) fn frame<B: Body + Unpin>(body: &mut B) -> Option<Result<Frame<B::Dat
     now(std::future::poll_fn(|cx| {
         Pin::new(&mut *body).poll_frame(cx)
     }))
+}
+
+/// Returns the status, the error and the span status of a span.
+pub(crate) fn end(span: &Seen) -> [&str; 3] {
+    [
+        "http.response.status_code",
+        "error.type",
+        "otel.status_code",
+    ]
+    .map(|name| span.field(name))
 }

@@ -5,6 +5,7 @@ use barograph_core::current;
 use barograph_tracing::log::{Colors, Format};
 use tracing::{debug, error, info, info_span, trace, warn};
 
+use crate::failed::Failed;
 use crate::sheet::{TIME, context, terminal, written};
 
 const IDS: &str = " trace_id=0af7651916cd43dd8448eb211c80319c span_id=b7ad6b7169203331";
@@ -365,21 +366,6 @@ fn secrets_in_structures_and_headers_are_hidden() {
             let read: Result<serde_json::Value, _> = serde_json::from_str(output.trim());
             assert!(read.is_ok(), "{output}");
         }
-    }
-}
-
-#[derive(Debug)]
-struct Failed(&'static str, Option<Box<Failed>>);
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-impl Error for Failed {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.1.as_deref().map(|source| source as _)
     }
 }
 

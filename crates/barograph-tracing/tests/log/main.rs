@@ -1,6 +1,7 @@
 //! Log lines and log records through the public API.
 #![expect(clippy::unwrap_used, reason = "a test fails where it cannot go on")]
 
+mod failed;
 mod sheet;
 
 mod filters;

@@ -1,5 +1,4 @@
 use std::error::Error;
-use std::fmt;
 use std::sync::atomic::Ordering;
 
 use barograph_core::clock::ManualClock;
@@ -12,6 +11,7 @@ use barograph_tracing::redact::REDACTED;
 use tracing::{error, info, info_span, warn};
 use tracing_subscriber::layer::SubscriberExt as _;
 
+use crate::failed::Failed;
 use crate::sheet::{NOW, context};
 
 fn records_with(
@@ -95,21 +95,6 @@ fn a_root_event_has_no_ids_and_the_span_of_the_thread_others() {
     );
     let contexts: Vec<_> = records.iter().map(|record| record.context).collect();
     assert_eq!(contexts, [Some(context()), None]);
-}
-
-#[derive(Debug)]
-struct Failed(&'static str, Option<Box<Failed>>);
-
-impl fmt::Display for Failed {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.0)
-    }
-}
-
-impl Error for Failed {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.1.as_deref().map(|source| source as _)
-    }
 }
 
 #[test]

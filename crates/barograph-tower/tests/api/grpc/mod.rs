@@ -4,7 +4,6 @@ mod service;
 
 use barograph_core::registry::Registry;
 use barograph_model::context::{Baggage, Propagation, TraceContext, TrustBoundary};
-use barograph_model::snapshot::{Source, Value};
 use barograph_tower::grpc::{GrpcClientLayer, GrpcServerLayer, GrpcServerLayerBuilder};
 use http_body_util::BodyExt;
 use tokio::time::{Duration, sleep, timeout};
@@ -12,41 +11,21 @@ use tonic::Code;
 use tower::{Layer, ServiceExt};
 
 pub(crate) use service::{Orders, serve};
+use test_support::metrics::counts;
 use test_support::spans::Spans;
 
 const SERVER: &str = "rpc.server.call.duration";
 const CLIENT: &str = "rpc.client.call.duration";
 
-/// Returns the series of a family: the values of the labels that are not empty, in the order error,
-/// method, status, system, address and port, and the count.
-fn lines(registry: &Registry, name: &str) -> Vec<String> {
-    let mut lines = Vec::new();
-    for family in registry.collect() {
-        let mut from = Some(0).filter(|_| *family.descriptor().name == *name);
-        while let Some(cursor) = from {
-            from = family.read(cursor, &mut |point| {
-                let Value::Histogram(histogram) = point.value else {
-                    panic!("{:?}", point.value);
-                };
-                let labels = point.labels.iter().filter(|label| !label.1.is_empty());
-                let labels: Vec<_> = labels.map(|label| label.1.to_owned()).collect();
-                lines.push(format!("{} = {}", labels.join(" "), histogram.count()));
-            });
-        }
-    }
-    lines.sort();
-    lines
-}
-
 /// Waits until the family shows these lines, because a server ends a call asynchronously.
 async fn expect(registry: &Registry, name: &str, expected: &[&str]) {
     let shown = async {
-        while lines(registry, name) != expected {
+        while counts(registry, name) != expected {
             sleep(Duration::from_millis(5)).await;
         }
     };
     if timeout(Duration::from_secs(20), shown).await.is_err() {
-        assert_eq!(lines(registry, name), expected);
+        assert_eq!(counts(registry, name), expected);
     }
 }
 
@@ -259,7 +238,7 @@ async fn a_method_that_panics_is_recorded_by_both_sides() {
         "shop.Orders/Get OK grpc = 1",
     ];
     expect(&registry, SERVER, &expected).await;
-    let all = lines(&registry, CLIENT);
+    let all = counts(&registry, CLIENT);
     assert_eq!(all.len(), 2, "{all:?}");
 }
 
@@ -332,7 +311,7 @@ async fn only_content_types_of_grpc_are_calls() {
     ] {
         call(other).await;
     }
-    assert_eq!(lines(&registry, SERVER), [""; 0]);
+    assert_eq!(counts(&registry, SERVER), [""; 0]);
     for grpc in [
         "application/grpc",
         "application/grpc+proto",
