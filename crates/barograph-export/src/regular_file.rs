@@ -101,3 +101,19 @@ mod platform {
         }
     }
 }
+
+/// Creates a FIFO. No child process does it: until it runs `mkfifo`, it would hold the locks of the
+/// persistent queues that other tests close in the meantime.
+#[cfg(all(test, unix, not(target_vendor = "apple")))]
+pub(super) fn make_fifo(path: &Path) {
+    use rustix::fs::{CWD, FileType, Mode, mknodat};
+
+    mknodat(CWD, path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).expect("a FIFO");
+}
+
+/// Creates a FIFO. This system has no call for it that the tests could use.
+#[cfg(all(test, target_vendor = "apple"))]
+pub(super) fn make_fifo(path: &Path) {
+    let made = std::process::Command::new("mkfifo").arg(path).status();
+    assert!(made.is_ok_and(|status| status.success()));
+}

@@ -5,13 +5,13 @@ use std::collections::BTreeSet;
 use std::fs::{self, File};
 use std::os::unix::fs::symlink;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 
 use tempfile::TempDir;
 use tokio::time::sleep;
 
 use super::harness::{Behavior, Harness, MINUTE, SECOND, Values, shut_down};
 use crate::persistent_queue::{PersistentQueue, PersistentQueueConfig};
+use crate::regular_file::make_fifo;
 use crate::{Event, Reason};
 
 /// There are several segments, and room for everything.
@@ -291,13 +291,7 @@ const KINDS: [Kind; 34] = [
         damage: |at| {
             let segment = &at.segments()[1];
             fs::remove_file(segment).unwrap();
-            assert!(
-                Command::new("mkfifo")
-                    .arg(segment)
-                    .status()
-                    .unwrap()
-                    .success()
-            );
+            make_fifo(segment);
         },
         costs: Costs::Some,
     },

@@ -3,12 +3,11 @@
 
 use std::os::unix::fs::symlink;
 use std::os::unix::net::UnixListener;
-use std::process::Command;
 
 use super::*;
 use crate::persistent_queue::files::Operation;
 use crate::persistent_queue::files::faults::Fault;
-use crate::regular_file::NotRegular;
+use crate::regular_file::{NotRegular, make_fifo};
 
 /// Errors that can occur without any damage.
 const PASSING: [i32; 8] = [
@@ -284,10 +283,7 @@ impl Special {
     /// Creates one. Links lead to `target`.
     fn make(self, path: &Path, target: &Path) {
         match self {
-            Special::Fifo => {
-                let made = Command::new("mkfifo").arg(path).status().unwrap();
-                assert!(made.success());
-            }
+            Special::Fifo => make_fifo(path),
             Special::Directory => fs::create_dir(path).unwrap(),
             Special::Socket => drop(UnixListener::bind(path).unwrap()),
             Special::LinkToFile => symlink(target, path).unwrap(),
