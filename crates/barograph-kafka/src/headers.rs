@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn an_injected_context_is_extracted_again() {
         let propagators = Propagators::default();
         let record = owned(&[
             (

@@ -61,7 +61,7 @@ fn send_and_process(relation: Relation) -> String {
 }
 
 #[test]
-fn through_a_broker_a_record_is_linked_or_goes_on_with_its_trace() {
+fn through_a_broker_a_record_is_linked_or_continues_its_trace() {
     for relation in [Relation::Link, Relation::Parent] {
         let (spans, _guard) = Spans::collect();
         assert_eq!(send_and_process(relation), "tenant=acme;p=1");

@@ -139,7 +139,7 @@ fn a_batch_is_created_record_by_record() {
 }
 
 #[test]
-fn processing_belongs_to_whoever_processes_and_has_the_baggage_of_the_record() {
+fn processing_belongs_to_the_trace_of_the_consumer_and_has_the_baggage_of_the_record() {
     let (spans, _guard) = Spans::collect();
     let (registry, kafka) = setup(|builder| builder);
     let headers = sent(&kafka);
@@ -182,7 +182,7 @@ fn processing_belongs_to_whoever_processes_and_has_the_baggage_of_the_record() {
 }
 
 #[test]
-fn with_the_parent_option_processing_goes_on_with_the_trace() {
+fn with_the_parent_option_processing_continues_the_trace() {
     let (spans, _guard) = Spans::collect();
     let (_, kafka) = setup(|builder| builder.with_relation(Relation::Parent));
     let headers = sent(&kafka);
@@ -247,7 +247,7 @@ fn receiving_and_settling_are_operations_of_the_client() {
 }
 
 #[test]
-fn what_is_observed_without_headers_is_recorded_in_the_same_families() {
+fn operations_without_headers_are_recorded_in_the_same_families() {
     let (registry, kafka) = setup(|builder| builder);
     let observer = Observer::new(&registry);
     kafka.settle(&Record::new("orders")).end();

@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_written_is_read_again() {
+    fn an_injected_context_is_extracted_again() {
         for list in ["tracecontext,baggage", "b3", "b3multi", "jaeger"] {
             let propagators = Propagators::parse(list).0;
             let stale = [

@@ -263,7 +263,7 @@ mod tests {
     use tracing_subscriber::Registry;
 
     #[test]
-    fn what_is_no_filter_is_shown() {
+    fn an_invalid_filter_is_shown_in_its_error() {
         let error = "info,a=b=c".parse::<Filter>().unwrap_err();
         assert_eq!(
             error.to_string(),

@@ -37,7 +37,7 @@ fn all(names: &[String; 2], table: &str) {
 }
 
 #[test]
-fn an_operation_that_goes_well_allocates_nothing() {
+fn a_successful_operation_allocates_nothing() {
     // The counter detects an allocation.
     assert_eq!(allocations(|| drop(Box::new(1))), 1);
 

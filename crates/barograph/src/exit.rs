@@ -273,7 +273,7 @@ mod tests {
 
     /// In a separate process: it ends like one in which panics abort.
     #[test]
-    fn what_is_open_at_a_panic_that_aborts_is_sent() {
+    fn open_spans_are_exported_at_a_panic_that_aborts() {
         if std::env::var_os(ENDS).is_some() {
             panic::set_hook(Box::new(|_| eprintln!("the hook of before")));
             let telemetry = Telemetry::builder("shop")
@@ -293,7 +293,7 @@ mod tests {
         let output = Command::new(std::env::current_exe().expect("it runs"))
             .args([
                 "--exact",
-                "exit::tests::what_is_open_at_a_panic_that_aborts_is_sent",
+                "exit::tests::open_spans_are_exported_at_a_panic_that_aborts",
             ])
             .args(["--nocapture", "--test-threads=1"])
             .env(ENDS, "1")

@@ -195,7 +195,7 @@ fn unusable(place: &Path) -> (Vec<PathBuf>, PersistentQueue) {
 }
 
 #[test]
-fn a_persistent_queue_that_cannot_be_opened_keeps_nobody_from_starting() {
+fn a_persistent_queue_that_cannot_be_opened_does_not_fail_the_start() {
     let place = TempDir::new().unwrap();
     let (directories, _other) = unusable(place.path());
     fs::write(place.path().join("receiver"), b"").unwrap();

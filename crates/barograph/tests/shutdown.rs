@@ -311,8 +311,8 @@ fn without_an_exit_requests_that_block_are_waited_for() {
 }
 
 #[test]
-fn what_a_program_does_after_serve_is_not_limited() {
-    let test = "what_a_program_does_after_serve_is_not_limited";
+fn the_code_of_a_program_after_serve_is_not_limited() {
+    let test = "the_code_of_a_program_after_serve_is_not_limited";
     let pause = REQUEST_TIME + Duration::from_secs(6);
     let Some(process) = start(test) else {
         return of_two_workers().block_on(async {

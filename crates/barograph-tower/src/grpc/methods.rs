@@ -78,7 +78,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn methods_are_learnt_within_limits() {
+    fn methods_are_learned_within_limits() {
         let methods = Methods::default();
         assert_eq!(methods.get("shop.Orders/Get"), None);
         assert!(methods.learn("shop.Orders/Get").is_some());

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn answers_of_what_is_in_between_have_a_meaning() {
+    fn answers_of_proxies_are_mapped_to_codes() {
         let http = |status| of_http(StatusCode::from_u16(status).unwrap());
         assert_eq!(
             [404, 503, 401, 500].map(http),

@@ -93,7 +93,7 @@ fn a_body_ends_with_its_trailers() {
 }
 
 #[test]
-fn a_body_ends_when_it_says_so() {
+fn a_body_ends_when_it_reports_its_end() {
     let body = || Script::new([Data("ab"), Data("c")]).says_when_it_ends();
     check("PUT", || response(201, body()), 2, "PUT 201 http", 3);
     let body = || Script::new([Data("ab"), Trailers]).says_when_it_ends();
@@ -208,7 +208,7 @@ fn a_service_that_fails_is_an_error() {
 }
 
 #[test]
-fn a_panic_is_recorded_when_it_passes_and_goes_on() {
+fn a_panic_is_recorded_when_it_passes_and_continues() {
     let (registry, layer) = setup();
     let mut service = layer.layer(service_fn(|_: Request<Script>| async {
         if true {
@@ -276,7 +276,7 @@ fn an_upgraded_connection_is_no_request_any_more() {
 }
 
 #[test]
-fn the_body_says_as_much_as_the_one_inside() {
+fn the_body_has_the_size_hint_of_the_inner_one() {
     let (_, layer) = setup();
     let mut service = service(&layer, || {
         let body = Script::new([Data("abc")]).with_exact_size(3);

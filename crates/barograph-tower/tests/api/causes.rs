@@ -98,7 +98,7 @@ fn endpoint(address: SocketAddr) -> Endpoint {
 }
 
 /// Returns an address without a listener.
-async fn nobody() -> SocketAddr {
+async fn closed_address() -> SocketAddr {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     listener.local_addr().unwrap()
 }
@@ -110,7 +110,7 @@ fn all(word: &str) -> BTreeMap<&'static str, String> {
 
 #[tokio::test]
 async fn a_connection_that_is_refused_is_one_cause_for_all_clients() {
-    let address = nobody().await;
+    let address = closed_address().await;
     let causes = causes(&format!("http://{address}/")).await;
     assert_eq!(causes, all("connection_refused"));
     assert_eq!(

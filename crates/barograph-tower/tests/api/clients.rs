@@ -159,7 +159,7 @@ fn to_be_cancelled_is_no_error() {
 }
 
 #[test]
-fn what_is_current_is_sent_along_in_the_span_of_the_try() {
+fn the_current_baggage_is_sent_with_the_span_of_the_attempt() {
     let (spans, _guard) = Spans::collect();
     let (_, layer) = setup(|builder| builder);
     let caller = TraceContext::parse_traceparent(CALLER).unwrap();

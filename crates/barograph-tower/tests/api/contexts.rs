@@ -90,7 +90,7 @@ fn an_invalid_context_is_none() {
 }
 
 #[test]
-fn what_was_current_before_a_poll_is_so_after_it() {
+fn the_current_context_is_the_same_before_and_after_a_poll() {
     let notes = Notes::default();
     let (_, layer) = setup();
     let mut service = layer.layer(service_fn(|_: Request<Script>| {

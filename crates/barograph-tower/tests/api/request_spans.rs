@@ -107,7 +107,7 @@ fn secrets_in_the_path_and_in_the_query_are_hidden() {
 }
 
 #[test]
-fn what_is_of_absurd_length_is_cut() {
+fn absurdly_long_values_are_truncated() {
     let long = "x".repeat(30_000);
     let mut request = with_headers(&[("user-agent", &long), ("host", &long)]);
     *request.uri_mut() = format!("/{long}?{long}").parse().unwrap();
@@ -152,7 +152,7 @@ fn a_route_may_come_with_the_response() {
 }
 
 #[test]
-fn a_trace_goes_on_with_what_travels_in_it() {
+fn a_trace_continues_with_its_state_and_baggage() {
     let headers = [
         ("traceparent", SAMPLED),
         ("tracestate", "a=1"),
@@ -237,7 +237,7 @@ fn the_exemplar_of_a_request_leads_to_its_own_span() {
 }
 
 #[test]
-fn servers_are_to_blame_from_500_on() {
+fn servers_fail_from_500_on() {
     for (status, expected) in [
         (200, ["200", "", ""]),
         (302, ["302", "", ""]),

@@ -73,7 +73,7 @@ fn the_scheme_is_that_of_the_request_or_the_one_that_was_set() {
 }
 
 #[test]
-fn what_the_filter_refuses_is_left_out() {
+fn requests_that_the_filter_refuses_are_left_out() {
     let (registry, layer) = setup_with(|b| b.with_filter(|request| request.method != "HEAD"));
     methods(&layer, &["GET", "HEAD"]);
     assert_eq!(lines(&registry, DURATION), ["GET 200 http = 1"]);

@@ -71,7 +71,7 @@ async fn serve() -> String {
 }
 
 #[tokio::test]
-async fn each_try_is_a_span_and_the_server_goes_on_with_it() {
+async fn each_attempt_is_a_span_that_the_server_continues() {
     let (spans, _guard) = Spans::collect();
     let server = serve().await;
     let request = client().get(format!("{server}/hello/you?sig=s3cret"));

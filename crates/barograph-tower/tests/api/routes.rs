@@ -78,7 +78,7 @@ async fn a_layer_around_the_routes_sees_which_one_matched() {
 }
 
 #[tokio::test]
-async fn where_no_route_matched_there_is_none() {
+async fn without_a_matching_route_there_is_none() {
     check(
         |_, layer| Router::new().route("/a", get(hello)).layer(layer),
         &[("GET", "/secret"), ("GET", "/secret/2"), ("DELETE", "/a")],

@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn what_ends_a_line_or_commands_a_terminal_is_spelled_out() {
+    fn characters_that_end_a_line_or_control_a_terminal_are_escaped() {
         for (text, terminal, json) in [
             ("plain text, 8+", "plain text, 8+", "plain text, 8+"),
             ("äöü€😀", "äöü€😀", "äöü€😀"),

@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn what_does_not_fit_is_refused() {
+    fn too_many_attributes_are_refused() {
         const KEYS: [&str; MOST_ATTRIBUTES + 1] = [
             "a", "b", "c", "d", "e", "f", "g", "h", "i", "j", "k", "l", "m",
         ];

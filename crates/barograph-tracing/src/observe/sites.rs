@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn whatever_differs_makes_another_site() {
+    fn any_difference_makes_another_site() {
         let keys = [
             key("sites", "a", None),
             key("sites", "a", Some("")),

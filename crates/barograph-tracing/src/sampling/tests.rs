@@ -149,7 +149,7 @@ fn each_kind_of_parent_has_its_sampler() {
 }
 
 #[test]
-fn a_threshold_goes_on_as_long_as_it_is_true() {
+fn a_threshold_is_propagated_while_it_is_true() {
     let follow = ParentBased::new(AlwaysOff);
     let accepted = trace(0xc0_0000_0000_0000);
     let rejected = trace(0xbf_ffff_ffff_ffff);
@@ -200,7 +200,7 @@ fn flags_show_the_decision() {
 }
 
 #[test]
-fn who_records_everything_exports_no_more() {
+fn recording_every_span_exports_no_more() {
     for (inner, expected) in [
         (Decision::Drop, Decision::RecordOnly),
         (Decision::RecordAndSample, Decision::RecordAndSample),
@@ -346,7 +346,7 @@ fn the_environment_asks_for_samplers_by_name() {
 }
 
 #[test]
-fn what_makes_no_sense_is_ignored_alone() {
+fn each_invalid_value_is_ignored_alone() {
     let default = "parent AlwaysOnSampler";
     let names = "always_on, always_off, traceidratio, probability, ratelimited or rules, \
                  alone or after parentbased_";

@@ -288,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_wrote_stays() {
+    fn entries_of_others_stay() {
         let th = Threshold::parse("c").unwrap();
         for (before, with, without) in [
             ("", "ot=th:c", ""),

@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_changes_in_a_span_is_found_wherever_it_was_entered() {
+    fn a_changed_context_is_found_wherever_its_span_was_entered() {
         let [a, b, changed] = [(); 3].map(|()| ids::new_trace());
         enter(1, 1, a.into(), false);
         enter(1, 2, b.into(), false);

@@ -310,7 +310,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_slot_is_refused() {
+    fn spans_without_a_slot_are_refused() {
         let table = Table::new();
         let context = ids::new_trace();
         // All of these ids have the same home on every level.

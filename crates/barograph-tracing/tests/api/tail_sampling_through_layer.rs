@@ -159,7 +159,7 @@ fn through_the_layer_every_exemplar_leads_to_a_trace_concurrently() {
 }
 
 #[test]
-fn a_trace_that_is_given_its_parent_late_is_kept_all_the_same() {
+fn a_trace_that_gets_its_parent_late_is_tail_sampled_too() {
     let registry = Registry::new();
     let counter = registry.counter("requests").register().unwrap();
     // The span begins as the root of a trace: sampled in one service, not in the other.

@@ -253,7 +253,7 @@ fn each_name_is_in_a_line_once() {
 }
 
 #[test]
-fn nobody_writes_a_line_into_a_line() {
+fn no_value_can_forge_a_line() {
     let evil = "x\n2026-09-12T10:11:12.000000Z ERROR shop: broken\u{1b}[2J\u{9b}1m\r\u{7f}\u{202e}";
     let log = || {
         let _span = info_span!("s", name = evil).entered();
@@ -289,7 +289,7 @@ fn nobody_writes_a_line_into_a_line() {
 }
 
 #[test]
-fn colors_are_all_that_tells_two_lines_apart() {
+fn colored_and_plain_lines_differ_only_in_colors() {
     let log = || {
         let _guard = current::enter(context());
         let _span = info_span!("request", method = "GET").entered();

@@ -42,7 +42,7 @@ fn log(terminal: &ConsoleLog, threads: u64, lines: u64) -> Duration {
 }
 
 #[test]
-fn a_pipe_that_nobody_reads_holds_nobody_up() {
+fn a_pipe_that_is_not_read_does_not_block_threads_that_log() {
     let (mut reader, pipe) = io::pipe().unwrap();
     let (terminal, writer) = terminal(Format::Json).with_capacity(64 * 1024).build();
     let thread = std::thread::spawn(|| writer.run(pipe));
@@ -86,7 +86,7 @@ fn a_pipe_that_nobody_reads_holds_nobody_up() {
 }
 
 #[test]
-fn at_the_end_lines_are_written_before_whoever_brings_them_goes_on() {
+fn at_the_end_lines_are_written_before_the_thread_that_logs_continues() {
     let (terminal, writer) = terminal(Format::Json).build();
     let sheet = Sheet::default();
     let out = sheet.clone();
@@ -317,7 +317,7 @@ fn nothing_is_lost_between_many_threads_concurrently() {
 }
 
 #[test]
-fn without_a_writer_lines_are_left_out_and_nobody_waits() {
+fn without_a_writer_lines_are_left_out_and_no_thread_waits() {
     let (terminal, writer) = terminal(Format::Json).build();
     log(&terminal, 1, 5);
     assert_eq!(terminal.counts().waiting, 5);

@@ -24,7 +24,7 @@ fn points(service: &str, error: &str) -> (f64, f64) {
 }
 
 #[test]
-fn what_goes_well_is_a_span_and_a_point() {
+fn a_success_is_a_span_and_a_point() {
     let (output, seen) = Capture::of(|| {
         now(observe("Well", "op", async {
             pause().await;
@@ -161,7 +161,7 @@ fn operations_nest_wherever_they_are_polled() {
 }
 
 #[test]
-fn what_a_future_holds_is_dropped_in_its_span() {
+fn values_in_a_future_are_dropped_in_its_span() {
     struct Loud;
     impl Drop for Loud {
         fn drop(&mut self) {
@@ -213,7 +213,7 @@ fn errors_are_named_for_the_whole_process() {
 }
 
 #[test]
-fn what_is_off_is_off() {
+fn operations_of_a_disabled_registry_are_not_recorded() {
     let registry = Registry::new();
     registry.disable();
     let observer = Observer::new(&registry);
@@ -227,7 +227,7 @@ fn what_is_off_is_off() {
 }
 
 #[test]
-fn a_level_that_nobody_wants_makes_no_span() {
+fn a_level_that_is_disabled_makes_no_span() {
     let filtered = |level| {
         use tracing_subscriber::layer::SubscriberExt as _;
         // A filter around all layers: a filter around one of them would not prevent the span.

@@ -15,7 +15,7 @@ fn errors(service: &str, error: &str) -> Option<f64> {
 }
 
 #[test]
-fn a_guard_ends_as_its_result_says() {
+fn a_guard_ends_with_the_outcome_of_a_result() {
     let (_, seen) = Capture::of(|| {
         let mut op = observe::begin("Guard", "op");
         op.event(

@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn the_slowest_reader_makes_room_when_somebody_waits() {
+    async fn the_slowest_reader_makes_room_when_a_connection_waits() {
         let places = Places::new();
         let (readers, next) = (connections(MOST_PAGES), connections(1).remove(0));
         let mut open = Vec::new();
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn who_reads_keeps_the_place() {
+    async fn a_reader_that_is_fast_keeps_its_place() {
         let places = Places::new();
         let (readers, next) = (connections(MOST_PAGES), connections(1).remove(0));
         let mut open = Vec::new();

@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_cut_off_is_not_read() {
+    fn truncated_files_are_not_read() {
         assert_eq!(stat(""), None);
         assert_eq!(stat("42 (a) S 1 42 42 0 -1 4194304 9 0 0 0 150 25"), None);
         assert_eq!(boot_time("cpu  1 2 3\n"), None);

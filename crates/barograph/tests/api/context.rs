@@ -39,7 +39,7 @@ async fn sent_on(telemetry: &Telemetry) -> HeaderMap {
 }
 
 #[tokio::test]
-async fn what_is_disabled_passes_contexts_on_as_they_came() {
+async fn disabled_telemetry_passes_contexts_on_unchanged() {
     let telemetry = builder(&Registry::new())
         .with_environment(|name| (name == "OTEL_SDK_DISABLED").then(|| "true".to_owned()))
         .without_subscriber()
@@ -52,7 +52,7 @@ async fn what_is_disabled_passes_contexts_on_as_they_came() {
 }
 
 #[tokio::test]
-async fn what_is_recorded_passes_its_own_span_on() {
+async fn a_recorded_request_passes_its_own_span_on() {
     let telemetry = builder(&Registry::new())
         .without_subscriber()
         .start()

@@ -35,7 +35,7 @@ fn patient() -> Schedule {
 }
 
 #[test]
-fn what_finds_a_full_queue_is_dropped_and_counted() {
+fn spans_that_find_a_full_queue_are_dropped_and_counted() {
     let receiver = Receiver::start(Protocol::HttpProtobuf, Behavior::Takes);
     let telemetry = builder(&Registry::new())
         .with_push(

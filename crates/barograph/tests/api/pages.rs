@@ -100,7 +100,7 @@ fn a_foreign_host_name_is_refused_on_loopback() -> Result<(), barograph::Error> 
 }
 
 #[test]
-fn ready_is_what_the_service_says() -> Result<(), barograph::Error> {
+fn ready_answers_as_the_service_sets_it() -> Result<(), barograph::Error> {
     let telemetry = builder(&Registry::new()).start()?;
     let there = address(&telemetry);
     assert_eq!(get(there, "/ready").status, 200);
@@ -130,7 +130,7 @@ fn parts_can_be_left_out_and_added() -> Result<(), barograph::Error> {
 }
 
 #[test]
-fn what_is_turned_away_is_on_the_page() -> Result<(), barograph::Error> {
+fn refused_measurements_are_on_the_page() -> Result<(), barograph::Error> {
     let registry = Registry::new();
     let telemetry = builder(&registry).with_series_limit("orders", 1).start()?;
     let orders = registry.counter_f64("orders").labels(["kind"])?;

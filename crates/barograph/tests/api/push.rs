@@ -170,7 +170,7 @@ fn a_receiver_that_hangs_holds_up_no_longer_than_the_limit() {
 }
 
 #[test]
-fn nobody_listening_holds_up_no_longer_than_the_limit() {
+fn a_receiver_that_does_not_listen_delays_the_shutdown_up_to_its_limit() {
     let address = {
         let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         listener.local_addr().unwrap()

@@ -231,7 +231,7 @@ fn the_drain_delay_passes_before_the_listener_closes() -> Result<(), barograph::
 }
 
 #[test]
-fn what_is_left_is_cut() -> Result<(), barograph::Error> {
+fn connections_that_are_left_are_closed() -> Result<(), barograph::Error> {
     let telemetry = builder(&Registry::new()).start()?;
     let time = Duration::from_millis(300);
     let mut running = Running::start(telemetry, |server| server.with_request_time(time));

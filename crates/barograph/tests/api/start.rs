@@ -17,7 +17,7 @@ fn with(variables: &'static [(&'static str, &'static str)]) -> barograph::Builde
 }
 
 #[test]
-fn the_environment_beats_the_program() -> Result<(), StartError> {
+fn the_environment_takes_precedence_over_the_program() -> Result<(), StartError> {
     let telemetry = with(&[
         ("OTEL_SERVICE_NAME", "store"),
         (
@@ -194,7 +194,7 @@ fn disabled_telemetry_shows_no_number_and_stays_alive() -> Result<(), barograph:
 }
 
 #[test]
-fn what_is_dropped_listens_no_more() -> Result<(), StartError> {
+fn dropped_telemetry_closes_its_port() -> Result<(), StartError> {
     let telemetry: Telemetry = builder(&Registry::new()).start()?;
     let there = address(&telemetry);
     drop(telemetry);

@@ -103,8 +103,8 @@ fn end_by(end: &str) {
 }
 
 #[test]
-fn an_exit_that_loses_what_is_left_says_so() {
-    let test = "exit::an_exit_that_loses_what_is_left_says_so";
+fn an_exit_that_loses_telemetry_reports_it() {
+    let test = "exit::an_exit_that_loses_telemetry_reports_it";
     // No process listens there once this is dropped.
     let address = std::net::TcpListener::bind("127.0.0.1:0")
         .and_then(|listener| listener.local_addr())

@@ -135,8 +135,8 @@ fn one_call_gives_spans_records_and_lines_with_the_same_ids() {
 }
 
 #[test]
-fn spans_alone_are_heard_where_nothing_else_is() {
-    let test = "spans_alone_are_heard_where_nothing_else_is";
+fn spans_are_exported_without_logs() {
+    let test = "spans_are_exported_without_logs";
     let Some(seen) = look(test, &CONSOLE[..1]) else {
         let telemetry = Telemetry::builder("shop").without_logs().start().unwrap();
         info_span!("charge").in_scope(|| info!("taken"));
@@ -267,8 +267,8 @@ fn talk() {
 }
 
 #[test]
-fn what_the_loop_keeps_silent_about_is_heard_of_the_service() {
-    let test = "what_the_loop_keeps_silent_about_is_heard_of_the_service";
+fn events_that_the_export_loop_suppresses_are_logged_for_the_service() {
+    let test = "events_that_the_export_loop_suppresses_are_logged_for_the_service";
     let Some(seen) = look(test, &[]) else {
         let talking = Talking(Target {
             url: "here".into(),

@@ -153,7 +153,7 @@ fn the_budget_is_not_exceeded_and_half_of_it_is_not_for_exemplars() {
 }
 
 #[test]
-fn what_is_late_goes_the_way_of_the_others() {
+fn a_late_span_is_treated_like_its_trace() {
     let (keep, _) = keep(TailSamplingConfig::new(1.0).unwrap());
     let (good, bad, not_interesting) = (keep.begin(), keep.begin(), keep.begin());
     assert_eq!(names_and_reasons(good.end(failed("root"))).len(), 1);
@@ -196,7 +196,7 @@ fn a_root_that_is_forgotten_leaves_nothing_behind() {
 }
 
 #[test]
-fn one_trace_has_its_limit_and_says_what_is_missing() {
+fn a_trace_has_its_own_limit_and_reports_the_missing_spans() {
     let (keep, _) = keep(TailSamplingConfig::new(10.0).unwrap().with_max_spans(3));
     let trace = keep.begin();
     for _ in 0..5 {
@@ -258,7 +258,7 @@ fn memory_is_what_was_allowed() {
 }
 
 #[test]
-fn what_a_span_holds_is_counted() {
+fn the_memory_of_a_span_is_counted() {
     let mut record = span("borrowed");
     let before = cost::of(&record);
     assert_eq!(before, 0);
@@ -274,7 +274,7 @@ fn what_a_span_holds_is_counted() {
 }
 
 #[test]
-fn a_kept_span_does_not_say_what_it_stands_for() {
+fn a_tail_sampled_span_has_no_threshold() {
     let (keep, _) = keep(TailSamplingConfig::new(10.0).unwrap());
     let trace = keep.begin();
     let state = TraceState::parse(["ot=th:c;rv:00000000000000,a=1"]).unwrap();

@@ -40,7 +40,7 @@ fn everything_that_is_said_is_recorded() {
 }
 
 #[test]
-fn a_span_that_nobody_sees_takes_it_and_forgets_it() {
+fn a_disabled_span_accepts_and_ignores_extensions() {
     for span in [Span::none(), info_span!("nobody listens")] {
         span.set_attribute("a", 1);
         span.set_parent(remote(TraceFlags::SAMPLED));
@@ -50,7 +50,7 @@ fn a_span_that_nobody_sees_takes_it_and_forgets_it() {
 }
 
 #[test]
-fn what_came_before_is_linked() {
+fn contexts_of_earlier_spans_are_linked() {
     let mut before = None;
     let spans = spans(|| {
         let _baggage = current::enter(

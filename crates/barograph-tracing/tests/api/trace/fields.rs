@@ -53,7 +53,7 @@ fn fields_keep_their_types() {
 }
 
 #[test]
-fn some_fields_say_something_else() {
+fn fields_of_otel_set_other_properties_of_the_span() {
     let spans = spans(|| {
         let span = info_span!(
             "given",
@@ -194,7 +194,7 @@ fn events_can_be_left_to_the_logs() {
 }
 
 #[test]
-fn what_is_beyond_a_limit_is_counted() {
+fn data_beyond_a_limit_is_counted() {
     let mut limits = SpanLimits::default();
     (limits.attributes, limits.events, limits.event_attributes) = (2, 1, 1);
     limits.value_length = 3;
@@ -261,7 +261,7 @@ fn locations_and_times_are_recorded_if_configured() {
 }
 
 #[test]
-fn a_value_may_say_something_itself() {
+fn a_value_may_log_while_it_is_formatted() {
     struct Talks;
     impl fmt::Debug for Talks {
         fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -80,7 +80,7 @@ fn a_context_that_is_entered_is_the_parent() {
 }
 
 #[test]
-fn what_travels_reaches_every_span_and_its_record() {
+fn state_and_baggage_reach_every_span_and_its_record() {
     let state = TraceState::parse(["other=1"]).unwrap();
     let received = Propagation::from(remote(TraceFlags::SAMPLED))
         .with_tracestate(state.clone())
@@ -212,7 +212,7 @@ fn a_future_is_in_its_span_at_every_poll() {
 }
 
 #[test]
-fn what_is_captured_goes_along_to_a_spawned_thread() {
+fn a_captured_context_can_be_entered_on_a_spawned_thread() {
     let spans = spans(|| {
         info_span!("a").in_scope(|| {
             let here = Current::capture();

@@ -18,7 +18,7 @@ use super::setup::{all, assert_child, attribute, named, queue, remote, spans_of,
 use test_support::metrics::exemplars;
 
 #[test]
-fn what_is_not_sampled_has_ids_and_no_record() {
+fn an_unsampled_span_has_ids_and_no_record() {
     let spans = spans_of(
         |builder| builder.with_sampler(ParentBased::new(AlwaysOff)),
         |handle| {
@@ -148,7 +148,7 @@ fn starts_are_counted_by_what_was_decided() {
 }
 
 #[test]
-fn a_trace_that_failed_is_kept_whole() {
+fn a_trace_that_failed_is_exported_whole() {
     let keep = TailSampling::new(TailSamplingConfig::new(1_000.0).unwrap());
     let spans = spans_of(
         |builder| {
@@ -250,7 +250,7 @@ fn a_share_of_all_traces_is_that_share() {
 }
 
 #[test]
-fn who_decides_by_ids_alone_says_nothing_else() {
+fn samplers_that_decide_by_ids_give_the_same_decision_by_sample() {
     let half = || Probability::new(0.5).unwrap();
     let samplers: [Box<dyn Sampler>; 6] = [
         Box::new(AlwaysOn),

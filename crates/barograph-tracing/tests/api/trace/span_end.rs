@@ -167,7 +167,7 @@ fn spans_that_are_open_at_the_end_go_out_as_they_stand() {
 }
 
 #[test]
-fn open_spans_that_nobody_has_room_for_are_counted() {
+fn open_spans_without_room_in_a_queue_are_counted() {
     let queue = RecordQueue::new(4);
     let layer = TraceLayer::new(queue.clone());
     let handle = layer.handle();
