@@ -180,20 +180,17 @@ impl Ledger {
     /// The persistent queue writes both together. If they disagree nevertheless, the missing items
     /// count as [`Reason::Corrupt`], so that the account balances from here on. Returns their number.
     pub fn restore(&self, totals: &Totals, pending: u64) -> u64 {
-        let accounted = totals.settled().saturating_add(pending);
-        let missing = totals.missing(pending);
+        let missing = self.take_over(totals, pending);
         let mut account = self.lock();
-        grow(&mut account.queued, pending);
         let sums = &mut account.totals;
         if totals.start_unix_nano > 0 {
             sums.start_unix_nano = totals.start_unix_nano;
         }
-        grow(&mut sums.produced, accounted.saturating_add(missing));
+        grow(&mut sums.produced, totals.settled());
         grow(&mut sums.exported, totals.exported);
         for (sum, count) in sums.dropped.iter_mut().zip(totals.dropped) {
             grow(sum, count);
         }
-        grow(&mut sums.dropped[Reason::Corrupt as usize], missing);
         missing
     }
 
