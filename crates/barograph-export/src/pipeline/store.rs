@@ -4,18 +4,17 @@
 //! works without it: requests wait in memory as far as there is room, and the operation is retried.
 //! Such an error says nothing about the contents of the disk, so nothing is dropped because of it.
 
-use crate::ledger::{QueueOperation, Totals};
-use crate::report::Event;
-use barograph_encode::otlp::Request;
-
 use std::error::Error as _;
 use std::io;
 use std::path::PathBuf;
 
+use crate::ledger::{QueueOperation, Totals};
 use crate::persistent_queue::{
     AppendError, Integrity, PersistentQueue, PersistentQueueConfig, PersistentQueueError,
     io_error_type,
 };
+use crate::report::Event;
+use barograph_encode::otlp::Request;
 
 /// Stores requests during an outage.
 pub(crate) trait Store: Send {

@@ -162,6 +162,32 @@ struct Cycle {
     collect_error: Option<&'static str>,
 }
 
+impl Cycle {
+    /// Creates a cycle that begins now, and sends and reads until its end.
+    fn new(
+        stage: Stage,
+        due: Instant,
+        until: Instant,
+        resumes_from: Instant,
+        seen: &Observation,
+    ) -> Self {
+        Cycle {
+            stage,
+            began: seen.now,
+            due,
+            reads_until: until,
+            sends_until: until,
+            until,
+            attempts: Attempts::UntilDeadline,
+            resumes_from,
+            sends: false,
+            before: seen.account,
+            collecting: None,
+            collect_error: None,
+        }
+    }
+}
+
 impl PipelineState {
     /// Creates the state of a pipeline that has not been started.
     pub(super) fn new(
@@ -170,32 +196,20 @@ impl PipelineState {
         queue: QueueState,
         now: Instant,
     ) -> Self {
+        let seen = Observation {
+            now,
+            account: Account::default(),
+            flush: None,
+            shutdown: None,
+            is_busy: false,
+            is_notified: false,
+        };
         PipelineState {
             settings,
-            seen: Observation {
-                now,
-                account: Account::default(),
-                flush: None,
-                shutdown: None,
-                is_busy: false,
-                is_notified: false,
-            },
+            seen,
             effects: Vec::new(),
             phase: Phase::Stopped,
-            cycle: Cycle {
-                stage: Stage::Between,
-                began: now,
-                due: now,
-                reads_until: now,
-                sends_until: now,
-                until: now,
-                attempts: Attempts::Single,
-                resumes_from: now,
-                sends: false,
-                before: Account::default(),
-                collecting: None,
-                collect_error: None,
-            },
+            cycle: Cycle::new(Stage::Between, now, now, now, &seen),
             due: now,
             begins_at: now,
             waits_until: now,
@@ -314,18 +328,9 @@ impl PipelineState {
         }
         let until = after(now, self.settings.timeout);
         self.cycle = Cycle {
-            stage: Stage::Between,
-            began: now,
-            due: now,
             reads_until: self.waits_until,
-            sends_until: until,
-            until,
-            attempts: Attempts::UntilDeadline,
-            resumes_from: self.due,
             sends: true,
-            before: self.seen.account,
-            collecting: None,
-            collect_error: None,
+            ..Cycle::new(Stage::Between, now, until, self.due, &self.seen)
         };
         self.read(Job::Oldest)
     }
@@ -387,21 +392,13 @@ impl PipelineState {
             false => until,
         };
         self.cycle = Cycle {
-            stage,
-            began: now,
-            due,
             reads_until: sends_until,
             sends_until,
-            until,
             attempts: match self.breaker.is_open() {
                 true => Attempts::Single,
                 false => Attempts::UntilDeadline,
             },
-            resumes_from,
-            sends: false,
-            before: self.seen.account,
-            collecting: None,
-            collect_error: None,
+            ..Cycle::new(stage, due, until, resumes_from, &self.seen)
         };
         if self.seen.is_busy {
             self.phase = Phase::AwaitingJob;
