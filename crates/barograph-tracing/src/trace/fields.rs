@@ -109,11 +109,9 @@ impl<'a> Fields<'a> {
 
 impl Collect for Fields<'_> {
     #[inline(always)]
-    fn value(&mut self, name: &'static str, value: AnyValue) {
-        let new = Attribute {
-            key: name.into(),
-            value: self.limits.cut(value),
-        };
+    fn attribute(&mut self, key: Text, value: AnyValue) {
+        let value = self.limits.cut(value);
+        let new = Attribute { key, value };
         let limit = self.limits.attributes;
         put(&mut self.attributes, &mut self.dropped, limit, new);
     }
@@ -136,14 +134,7 @@ impl Collect for Fields<'_> {
             value: self.limits.cut(error.text.clone().into()),
         };
         self.exceptions.push(vec![exception]);
-        let limit = self.limits.attributes;
-        error.put(
-            name,
-            self.limits,
-            &mut self.attributes,
-            &mut self.dropped,
-            limit,
-        );
+        error.add_to(self, name);
     }
 }
 
@@ -286,11 +277,9 @@ impl<'a> EventFields<'a> {
 
 impl Collect for EventFields<'_> {
     #[inline(always)]
-    fn value(&mut self, name: &'static str, value: AnyValue) {
-        let new = Attribute {
-            key: name.into(),
-            value: self.limits.cut(value),
-        };
+    fn attribute(&mut self, key: Text, value: AnyValue) {
+        let value = self.limits.cut(value);
+        let new = Attribute { key, value };
         let limit = self.limits.event_attributes;
         put(&mut self.attributes, &mut self.dropped, limit, new);
     }
@@ -314,14 +303,7 @@ impl Collect for EventFields<'_> {
     fn error(&mut self, name: &'static str, error: Chain) {
         self.is_exception = true;
         self.value("exception.message", error.text.clone().into());
-        let limit = self.limits.event_attributes;
-        error.put(
-            name,
-            self.limits,
-            &mut self.attributes,
-            &mut self.dropped,
-            limit,
-        );
+        error.add_to(self, name);
     }
 }
 
@@ -349,28 +331,24 @@ impl Chain {
         }
     }
 
-    fn put(
-        self,
-        name: &'static str,
-        limits: &SpanLimits,
-        attributes: &mut Vec<Attribute>,
-        dropped: &mut u32,
-        limit: usize,
-    ) {
-        let mut put = |key, value| {
-            let value = limits.cut(value);
-            put(attributes, dropped, limit, Attribute { key, value });
-        };
-        put(Text::from(name), self.text.into());
+    fn add_to(self, fields: &mut impl Collect, name: &'static str) {
+        fields.value(name, self.text.into());
         if !self.causes.is_empty() {
-            put(format!("{name}.chain").into(), self.causes.into());
+            fields.attribute(format!("{name}.chain").into(), self.causes.into());
         }
     }
 }
 
 /// A collector of typed fields.
 pub(super) trait Collect {
-    fn value(&mut self, name: &'static str, value: AnyValue);
+    /// Adds an attribute, within the limits.
+    fn attribute(&mut self, key: Text, value: AnyValue);
+
+    #[inline(always)]
+    fn value(&mut self, name: &'static str, value: AnyValue) {
+        self.attribute(name.into(), value);
+    }
+
     fn text(&mut self, name: &'static str, write: impl FnOnce(&mut String));
     fn error(&mut self, name: &'static str, error: Chain);
 }
