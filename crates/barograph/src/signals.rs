@@ -258,12 +258,13 @@ impl Incoming {
     }
 }
 
-#[cfg(all(test, feature = "axum"))]
+#[cfg(test)]
 mod tests {
-    use super::*;
-
     #[test]
+    #[cfg(feature = "axum")]
     fn a_signal_that_arrives_while_a_server_is_dropped_is_not_lost() {
+        use super::Signals;
+
         let (follower, signals) = Signals::channel();
         assert!(follower.pass(15), "the server follows it");
         assert!(!follower.has_ended());
