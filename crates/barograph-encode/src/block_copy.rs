@@ -50,14 +50,18 @@ impl Literal {
     /// Replaces the text. Returns `None` if it does not fit in a chunk.
     pub(crate) fn set(&mut self, text: &[u8]) -> Option<()> {
         self.len = u16::try_from(text.len()).ok()?;
-        let mut blocks = text.chunks(BLOCK).map(|chunk| {
-            let mut block = [0; BLOCK];
-            block[..chunk.len()].copy_from_slice(chunk);
-            block
-        });
-        self.first = blocks.next().unwrap_or_default();
+        let (blocks, end) = text.as_chunks();
+        let mut last = [0; BLOCK];
+        last[..end.len()].copy_from_slice(end);
         self.rest.clear();
-        self.rest.extend(blocks);
+        match blocks {
+            [] => self.first = last,
+            [first, rest @ ..] => {
+                self.first = *first;
+                self.rest.extend_from_slice(rest);
+                self.rest.push(last);
+            }
+        }
         Some(())
     }
 
