@@ -280,7 +280,7 @@ mod tests {
         }
         let is_candidate = |current: &Current| {
             let _guard = enter(current.clone());
-            thread::may_offer()
+            thread::may_record_exemplar()
         };
         let (never, unsampled) = (
             Arc::new(Never),

@@ -58,7 +58,7 @@ impl<N: Number> Counter<N> {
         if n.refusal::<true>().is_none() {
             let series = self.sum.handle.series();
             let storage = self.sum.handle.storage();
-            storage.keep(series, 0, n.to_f64(), Some(context));
+            storage.store_exemplar(series, 0, n.to_f64(), Some(context));
         }
     }
 
@@ -137,7 +137,9 @@ impl<N: Number> Sum<N> {
             add_owned(cell, n);
             // Inside a trace that is sampled or a tail-sampling candidate; otherwise the block would be
             // the fast one.
-            self.handle.storage().offer_inside(series, 0, n.to_f64());
+            self.handle
+                .storage()
+                .record_exemplar_in_trace(series, 0, n.to_f64());
         } else {
             self.add_without_cell(slot, n);
         }
@@ -157,7 +159,7 @@ impl<N: Number> Sum<N> {
                 storage.promote(series);
             }
         }
-        storage.offer(series, 0, n.to_f64());
+        storage.record_exemplar(series, 0, n.to_f64());
     }
 
     #[cold]

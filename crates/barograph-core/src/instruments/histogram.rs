@@ -99,7 +99,7 @@ impl Histogram {
             // SAFETY: as above.
             unsafe { row::observe_owned(row, bucket, value) };
             let storage = self.handle.storage();
-            storage.offer_inside(self.handle.series(), bucket, value);
+            storage.record_exemplar_in_trace(self.handle.series(), bucket, value);
         } else {
             self.observe_without_row(slot, bucket, value);
         }
@@ -121,7 +121,7 @@ impl Histogram {
                 shared.add(bucket, value);
             }
         }
-        storage.offer(series, bucket, value);
+        storage.record_exemplar(series, bucket, value);
     }
 
     /// Counts in the row of this thread, made if needed. Returns false if no row is available.
@@ -147,7 +147,7 @@ impl Histogram {
         if value.is_finite() {
             let bucket = self.buckets().bucket_of(value);
             let storage = self.handle.storage();
-            storage.keep(self.handle.series(), bucket, value, Some(context));
+            storage.store_exemplar(self.handle.series(), bucket, value, Some(context));
         }
     }
 

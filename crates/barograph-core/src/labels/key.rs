@@ -8,7 +8,7 @@
 
 #![expect(
     unsafe_code,
-    reason = "fronts hold series by address, as the table does"
+    reason = "label indexes hold series by address, as the table does"
 )]
 
 use std::cell::RefCell;

@@ -8,7 +8,7 @@
 //! written at that moment. A reader that meets a change skips the slot.
 //!
 //! In front of the slots is a gate: a mask of the slots that were filled in this epoch. One exemplar
-//! for each slot and epoch is enough. Each thread also remembers what it recently offered (see
+//! for each slot and epoch is enough. Each thread also remembers what it recently recorded (see
 //! `thread`), so almost every measurement costs two loads and a comparison. An epoch begins with each
 //! collection and with each call of [`advance`].
 
@@ -93,7 +93,7 @@ impl Exemplars {
     /// Returns true if the slot accepts an exemplar in this epoch, and closes it for the rest of the
     /// epoch.
     #[inline]
-    pub(crate) fn gate(&self, slot: usize) -> bool {
+    pub(crate) fn close_gate(&self, slot: usize) -> bool {
         self.is_open(slot) && self.open(slot, epoch())
     }
 

@@ -53,13 +53,13 @@ struct Local {
     rest: ManuallyDrop<Cell<Option<Arc<Carried>>>>,
     /// The number of recordings that went to a shared cell.
     ticks: Cell<u32>,
-    /// Exemplars that were offered recently; see [`has_recorded_exemplar`].
-    offered: [Cell<u64>; OFFERED],
+    /// Marks of the exemplars that were recorded recently; see [`has_recorded_exemplar`].
+    recorded_exemplars: [Cell<u64>; RECORDED_EXEMPLARS],
 }
 
-/// The number of places for offered exemplars. Two keys in one place evict each other, which only costs
+/// The number of places for marks of exemplars. Two keys in one place evict each other, which only costs
 /// time.
-const OFFERED: usize = 64;
+const RECORDED_EXEMPLARS: usize = 64;
 
 #[derive(Clone, Copy, PartialEq)]
 enum Lease {
@@ -83,7 +83,7 @@ impl Local {
             flags: Cell::new(0),
             rest: ManuallyDrop::new(Cell::new(None)),
             ticks: Cell::new(0),
-            offered: [const { Cell::new(0) }; OFFERED],
+            recorded_exemplars: [const { Cell::new(0) }; RECORDED_EXEMPLARS],
         }
     }
 
@@ -441,7 +441,7 @@ impl From<TraceContext> for Words {
 
 /// Returns true if this thread is inside a trace that is sampled or a tail-sampling candidate.
 #[inline]
-pub(crate) fn may_offer() -> bool {
+pub(crate) fn may_record_exemplar() -> bool {
     LOCAL.with(|local| local.flags.get() & (SAMPLED | CANDIDATE) != 0)
 }
 
@@ -457,40 +457,40 @@ pub(crate) fn is_exported() -> bool {
     candidate.is_some_and(|candidate| candidate.choose())
 }
 
-/// Returns true if this thread has already offered an exemplar with this key in this epoch. `thing` is
-/// the exemplar key.
+/// Returns true if this thread has already tried to record an exemplar with this key in this epoch.
 #[inline(always)]
-pub(crate) fn has_recorded_exemplar(thing: u64, epoch: u64) -> bool {
-    LOCAL.with(|local| place_of(local, thing).get() == mark(thing, epoch))
+pub(crate) fn has_recorded_exemplar(key: u64, epoch: u64) -> bool {
+    LOCAL.with(|local| place_of(local, key).get() == mark(key, epoch))
 }
 
-/// Notes that it offers one now. Returns false for a candidate that was already refused in this epoch.
-pub(crate) fn begin_exemplar(thing: u64, epoch: u64) -> bool {
+/// Notes that it tries to record one now. Returns false for a tail-sampling candidate that was already
+/// refused in this epoch.
+pub(crate) fn begin_exemplar(key: u64, epoch: u64) -> bool {
     LOCAL.with(|local| {
-        let (place, mark) = (place_of(local, thing), mark(thing, epoch));
+        let (place, mark) = (place_of(local, key), mark(key, epoch));
         let is_sampled = local.flags.get() & SAMPLED != 0;
-        let may_offer = is_sampled || place.get() != mark ^ REFUSED;
-        if may_offer {
+        let is_allowed = is_sampled || place.get() != mark ^ REFUSED;
+        if is_allowed {
             place.set(mark);
         }
-        may_offer
+        is_allowed
     })
 }
 
-/// Notes that the exemplar it offered was refused. Sampled traces may still offer one.
-pub(crate) fn note_refused_exemplar(thing: u64, epoch: u64) {
-    LOCAL.with(|local| place_of(local, thing).set(mark(thing, epoch) ^ REFUSED));
+/// Notes that the exemplar was refused. Sampled traces may still record one.
+pub(crate) fn note_refused_exemplar(key: u64, epoch: u64) {
+    LOCAL.with(|local| place_of(local, key).set(mark(key, epoch) ^ REFUSED));
 }
 
 /// A bit that makes another mark. Two keys that differ only in this bit have different places.
 const REFUSED: u64 = 1 << 9;
 
 #[inline(always)]
-fn mark(thing: u64, epoch: u64) -> u64 {
-    thing ^ epoch.rotate_right(16)
+fn mark(key: u64, epoch: u64) -> u64 {
+    key ^ epoch.rotate_right(16)
 }
 
 #[inline(always)]
-fn place_of(local: &Local, thing: u64) -> &Cell<u64> {
-    &local.offered[(thing ^ thing >> 6) as usize % OFFERED]
+fn place_of(local: &Local, key: u64) -> &Cell<u64> {
+    &local.recorded_exemplars[(key ^ key >> 6) as usize % RECORDED_EXEMPLARS]
 }

@@ -100,7 +100,7 @@ pub(crate) struct Storage {
     descriptor: RwLock<Arc<Descriptor>>,
     limit: AtomicUsize,
     idle: RwLock<Option<Duration>>,
-    fronts: Mutex<Vec<Weak<dyn Unlink>>>,
+    label_indexes: Mutex<Vec<Weak<dyn Unlink>>>,
     writer: Mutex<Writer>,
 }
 
@@ -155,7 +155,7 @@ impl Storage {
             descriptor: RwLock::new(Arc::new(descriptor)),
             limit: AtomicUsize::new(limit),
             idle: RwLock::new(idle),
-            fronts: Mutex::new(Vec::new()),
+            label_indexes: Mutex::new(Vec::new()),
             writer: Mutex::new(Writer {
                 chunks: Vec::new(),
                 len: 0,
@@ -202,9 +202,9 @@ impl Storage {
     }
 
     pub(crate) fn add_front(&self, index: Weak<dyn Unlink>) {
-        let mut fronts = lock(&self.fronts);
-        fronts.retain(|index| index.strong_count() > 0);
-        fronts.push(index);
+        let mut label_indexes = lock(&self.label_indexes);
+        label_indexes.retain(|index| index.strong_count() > 0);
+        label_indexes.push(index);
     }
 
     /// Returns the series with exactly these pieces of text. The caller is pinned.
@@ -377,9 +377,9 @@ impl Storage {
 
     /// Stores an exemplar, if the filter and the gate accept it.
     #[inline(always)]
-    pub(crate) fn offer(&self, series: &Series, slot: usize, value: f64) {
-        if thread::may_offer() {
-            self.offer_inside(series, slot, value);
+    pub(crate) fn record_exemplar(&self, series: &Series, slot: usize, value: f64) {
+        if thread::may_record_exemplar() {
+            self.record_exemplar_in_trace(series, slot, value);
         } else if self.shared.filter() == ExemplarFilter::AlwaysOn {
             self.record_first_exemplar(series, slot, value);
         }
@@ -388,18 +388,17 @@ impl Storage {
     /// Stores an exemplar inside a trace that is sampled or a tail-sampling candidate, if it is
     /// accepted.
     #[inline(always)]
-    pub(crate) fn offer_inside(&self, series: &Series, slot: usize, value: f64) {
-        if !thread::has_recorded_exemplar(thing(series, slot), exemplar::epoch()) {
-            self.offer_first(series, slot, value);
+    pub(crate) fn record_exemplar_in_trace(&self, series: &Series, slot: usize, value: f64) {
+        if !thread::has_recorded_exemplar(exemplar_key(series, slot), exemplar::epoch()) {
+            self.try_exemplar_in_trace(series, slot, value);
         }
     }
 
     #[cold]
-    fn offer_first(&self, series: &Series, slot: usize, value: f64) {
-        let (thing, epoch) = (thing(series, slot), exemplar::epoch());
-        if thread::begin_exemplar(thing, epoch) && !self.record_first_exemplar(series, slot, value)
-        {
-            thread::note_refused_exemplar(thing, epoch);
+    fn try_exemplar_in_trace(&self, series: &Series, slot: usize, value: f64) {
+        let (key, epoch) = (exemplar_key(series, slot), exemplar::epoch());
+        if thread::begin_exemplar(key, epoch) && !self.record_first_exemplar(series, slot, value) {
+            thread::note_refused_exemplar(key, epoch);
         }
     }
 
@@ -413,15 +412,15 @@ impl Storage {
         }
         // Asked before the gate is closed: a trace that refuses leaves the slot to others.
         let agrees = thread::is_exported() || filter == ExemplarFilter::AlwaysOn;
-        if agrees && exemplars.is_none_or(|exemplars| exemplars.gate(slot)) {
-            self.keep(series, slot, value, thread::context());
+        if agrees && exemplars.is_none_or(|exemplars| exemplars.close_gate(slot)) {
+            self.store_exemplar(series, slot, value, thread::context());
         }
         agrees
     }
 
     /// Stores an exemplar, whatever the filter is.
     #[cold]
-    pub(crate) fn keep(
+    pub(crate) fn store_exemplar(
         &self,
         series: &Series,
         slot: usize,
@@ -433,7 +432,7 @@ impl Storage {
             _ => 1,
         };
         let exemplars = series.make_exemplars(slots);
-        exemplars.gate(slot);
+        exemplars.close_gate(slot);
         exemplars.put(slot, value, context, self.shared.clock.unix_nanos());
     }
 
@@ -480,7 +479,7 @@ pub(crate) fn series_at<'a>(address: u64) -> &'a Series {
 
 /// Returns the exemplar key of a slot of a series, for `thread::has_recorded_exemplar`.
 #[inline(always)]
-fn thing(series: &Series, slot: usize) -> u64 {
+fn exemplar_key(series: &Series, slot: usize) -> u64 {
     (&raw const *series).addr() as u64 + slot as u64
 }
 

@@ -379,11 +379,11 @@ impl Storage {
             self.table.unlink(hash, series.expose_provenance() as u64);
         }
         let mut garbage = Vec::new();
-        let fronts = lock(&self.fronts);
-        for index in fronts.iter().filter_map(Weak::upgrade) {
+        let label_indexes = lock(&self.label_indexes);
+        for index in label_indexes.iter().filter_map(Weak::upgrade) {
             index.unlink(&series, &mut garbage);
         }
-        drop(fronts);
+        drop(label_indexes);
         writer.limbo.push(Limbo {
             quiescence: Quiescence::begin(),
             series,
