@@ -1,4 +1,4 @@
-//! The services under test, built by cargo and started as a user would start them.
+//! The services under test, started as a user would start them.
 
 use std::{
     collections::BTreeMap,
@@ -6,18 +6,12 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{self, Command},
-    sync::{
-        OnceLock,
-        atomic::{AtomicU32, Ordering},
-    },
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
-use serde_json::Value;
-
 use crate::{
     ask::agent,
-    backends::workspace,
     child::{Child, PATIENCE},
     page,
     samples::Samples,
@@ -44,42 +38,32 @@ impl Service {
     /// Starts `examples/hello` with these environment variables, and no other `OTEL_` variables.
     #[track_caller]
     pub fn hello_with(variables: &Variables) -> Self {
-        static BUILT: OnceLock<PathBuf> = OnceLock::new();
-        let program = BUILT.get_or_init(|| build(&["-p", "hello"]));
-        Self::start(program, &[], variables)
+        Self::start(&program("hello_service"), &[], variables)
     }
 
     /// Starts the same service with options that `hello` leaves at their defaults.
     #[track_caller]
     pub fn switched(switches: &[&str]) -> Self {
-        static BUILT: OnceLock<PathBuf> = OnceLock::new();
-        let program = BUILT.get_or_init(|| build(&["-p", "conformance", "--bin", "switched"]));
-        Self::start(program, switches, &Variables::new())
+        Self::start(&program("switched"), switches, &Variables::new())
     }
 
     /// Starts a service that writes to every kind of instrument, from several threads at once.
     #[track_caller]
     pub fn instruments(variables: &Variables) -> Self {
-        static BUILT: OnceLock<PathBuf> = OnceLock::new();
-        let program = BUILT.get_or_init(|| build(&["-p", "conformance", "--bin", "instruments"]));
-        Self::start(program, &[], variables)
+        Self::start(&program("instruments"), &[], variables)
     }
 
     /// Starts a service that produces every kind of span and log record.
     #[track_caller]
     pub fn events(variables: &Variables) -> Self {
-        static BUILT: OnceLock<PathBuf> = OnceLock::new();
-        let program = BUILT.get_or_init(|| build(&["-p", "conformance", "--bin", "events"]));
-        Self::start(program, &[], variables)
+        Self::start(&program("events"), &[], variables)
     }
 
     /// Starts a service with tail sampling of unsampled traces; without the argument `keep` it has
     /// none.
     #[track_caller]
     pub fn keeping(arguments: &[&str], variables: &Variables) -> Self {
-        static BUILT: OnceLock<PathBuf> = OnceLock::new();
-        let program = BUILT.get_or_init(|| build(&["-p", "conformance", "--bin", "keeping"]));
-        Self::start(program, arguments, variables)
+        Self::start(&program("keeping"), arguments, variables)
     }
 
     /// Starts the service that the attack tests run against.
@@ -102,9 +86,7 @@ impl Service {
     /// Starts one service of a chain: its arguments name the services before and after it.
     #[track_caller]
     pub fn link(arguments: &[&str], variables: &Variables) -> Self {
-        static BUILT: OnceLock<PathBuf> = OnceLock::new();
-        let program = BUILT.get_or_init(|| build(&["-p", "conformance", "--bin", "link"]));
-        Self::start(program, arguments, variables)
+        Self::start(&program("link"), arguments, variables)
     }
 
     #[track_caller]
@@ -223,9 +205,7 @@ pub fn command(program: &Path, address: SocketAddr, variables: &Variables) -> Co
 /// The program of [`Service::target`].
 #[track_caller]
 pub fn target_program() -> PathBuf {
-    static BUILT: OnceLock<PathBuf> = OnceLock::new();
-    let build = || build(&["-p", "conformance", "--bin", "target_service"]);
-    BUILT.get_or_init(build).clone()
+    program("target_service")
 }
 
 /// Returns the URL of the page from the start line. Other lines may name receivers.
@@ -259,45 +239,19 @@ pub fn free_address() -> SocketAddr {
     free.next().expect("a free loopback port")
 }
 
-/// Builds one program and returns its path.
+/// Returns the path of a program of this package, which cargo builds before its tests.
 #[track_caller]
-fn build(arguments: &[&str]) -> PathBuf {
-    let mut command = Command::new(env!("CARGO"));
-    // The variables that cargo sets for these tests must not reach another cargo: a dependency's
-    // build script that reads them would be rerun each time.
-    for (name, _) in env::vars_os() {
-        let own = ["CARGO_MANIFEST_", "CARGO_PKG_"];
-        if own
-            .iter()
-            .any(|own| name.to_string_lossy().starts_with(own))
-        {
-            command.env_remove(name);
-        }
-    }
-    // Use the same profile as these tests: optimized tests measure the service.
-    let profile = match cfg!(debug_assertions) {
-        true => "dev",
-        false => "release",
-    };
-    let output = command
-        .current_dir(workspace())
-        .args(["build", "--message-format=json-render-diagnostics"])
-        .args(["--profile", profile])
-        .args(arguments)
-        .output()
-        .expect("cargo runs these tests, so it can be run");
+fn program(name: &str) -> PathBuf {
+    let tests = env::current_exe().expect("the path of this program");
+    // Test programs are in `deps`, beside the other programs.
+    let directory = tests.ancestors().skip(1).find(|it| !it.ends_with("deps"));
+    let program = directory.expect("a parent directory").join(name);
     assert!(
-        output.status.success(),
-        "cargo build {arguments:?} fails:\n{}",
-        String::from_utf8_lossy(&output.stderr)
+        program.exists(),
+        "{} is missing; build it with `cargo build -p conformance --bins`",
+        program.display()
     );
-    output
-        .stdout
-        .split(|byte| *byte == b'\n')
-        .filter_map(|line| serde_json::from_slice::<Value>(line).ok())
-        .filter_map(|message| message["executable"].as_str().map(PathBuf::from))
-        .next_back()
-        .unwrap_or_else(|| panic!("cargo build {arguments:?} has built no program"))
+    program
 }
 
 #[cfg(test)]

@@ -3,8 +3,11 @@
 use std::{
     env,
     error::Error,
+    io::Read,
     path::{Path, PathBuf},
     process::{Command, Stdio},
+    thread::{self, JoinHandle},
+    time::{Duration, Instant},
 };
 
 use serde_json::Value;
@@ -75,29 +78,44 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     }
 }
 
-/// Runs a command whose output is shown only if it fails.
-pub(crate) fn report(command: &mut Command) -> Result {
-    let output = command
-        .output()
+/// Runs a command whose output is shown only if it fails, or does not end within the limit.
+pub(crate) fn report(command: &mut Command, limit: Duration) -> Result {
+    let mut child = command
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
         .map_err(|error| format!("{command:?} does not start: {error}"))?;
-    if output.status.success() {
-        return Ok(());
+    let (stdout, stderr) = (collect(child.stdout.take()), collect(child.stderr.take()));
+    let begun = Instant::now();
+    let mut status = child.try_wait()?;
+    while status.is_none() && begun.elapsed() < limit {
+        thread::sleep(Duration::from_millis(10));
+        status = child.try_wait()?;
     }
-    let said = [output.stdout, output.stderr].concat();
-    Err(format!(
-        "{command:?}: {}\n{}",
-        output.status,
-        String::from_utf8_lossy(&said)
-    )
-    .into())
+    let verdict = match status {
+        Some(status) if status.success() => return Ok(()),
+        Some(status) => status.to_string(),
+        None => {
+            child.kill()?;
+            child.wait()?;
+            format!("has not ended within {} s", limit.as_secs())
+        }
+    };
+    let texts = [stdout, stderr].map(|text| text.join().unwrap_or_default());
+    let text = texts.concat();
+    Err(format!("{command:?}: {verdict}\n{}", String::from_utf8_lossy(&text)).into())
 }
 
-/// Returns the file name of a program.
-pub(crate) fn name_of(program: &Path) -> Result<String> {
-    let name = program
-        .file_name()
-        .ok_or_else(|| format!("{program:?} has no file name"))?;
-    Ok(name.display().to_string())
+/// Reads a pipe to its end on another thread, so that the writer never waits for room.
+fn collect(pipe: Option<impl Read + Send + 'static>) -> JoinHandle<Vec<u8>> {
+    thread::spawn(move || {
+        let mut text = Vec::new();
+        if let Some(mut pipe) = pipe {
+            // A pipe that breaks ends the text.
+            let _ = pipe.read_to_end(&mut text);
+        }
+        text
+    })
 }
 
 /// Returns the packages of a workspace, as `cargo metadata` describes them.
@@ -110,24 +128,48 @@ pub(crate) fn packages(manifest: &str) -> Result<Vec<Value>> {
     }
 }
 
-/// Builds, and returns the path of each program that was built.
-pub(crate) fn programs(command: &mut Command) -> Result<Vec<PathBuf>> {
-    built(command, |_| true)
+/// A program that cargo has built.
+pub(crate) struct Program {
+    pub(crate) path: PathBuf,
+    /// The name of the target in its package.
+    pub(crate) name: String,
+    /// The directory of the package, relative to the workspace. Cargo runs tests in it.
+    pub(crate) package: PathBuf,
+    pub(crate) is_test: bool,
 }
 
-/// Builds, and returns the path of each test program, without the plain programs that the tests
-/// start.
-pub(crate) fn test_programs(command: &mut Command) -> Result<Vec<PathBuf>> {
-    built(command, |message| message["profile"]["test"] == true)
+impl Program {
+    /// Returns a command that runs the program as `cargo test` does.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(&self.path);
+        command.current_dir(workspace().join(&self.package));
+        command
+    }
 }
 
-fn built(command: &mut Command, wanted: fn(&Value) -> bool) -> Result<Vec<PathBuf>> {
+/// Builds, and returns all programs that were built.
+pub(crate) fn build(command: &mut Command) -> Result<Vec<Program>> {
     let text = output(command.arg("--message-format=json-render-diagnostics"))?;
     let messages = text
         .lines()
         .filter_map(|line| serde_json::from_str::<Value>(line).ok());
-    let wanted = messages.filter(wanted);
-    Ok(wanted
-        .filter_map(|message| Some(message["executable"].as_str()?.into()))
-        .collect())
+    Ok(messages.filter_map(|message| program(&message)).collect())
+}
+
+/// Builds, and returns the test programs, without the plain programs that they start.
+pub(crate) fn build_tests(command: &mut Command) -> Result<Vec<Program>> {
+    let programs = build(command)?;
+    Ok(programs.into_iter().filter(|it| it.is_test).collect())
+}
+
+/// Reads a message of cargo, which may be about a program.
+fn program(message: &Value) -> Option<Program> {
+    let manifest = Path::new(message["manifest_path"].as_str()?);
+    let package = manifest.parent()?;
+    Some(Program {
+        path: message["executable"].as_str()?.into(),
+        name: message["target"]["name"].as_str()?.to_owned(),
+        package: package.strip_prefix(workspace()).unwrap_or(package).into(),
+        is_test: message["profile"]["test"] == true,
+    })
 }

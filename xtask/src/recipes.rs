@@ -1,16 +1,16 @@
 //! The recipes, each a few calls of cargo.
 
 use std::{
-    path::{Path, PathBuf},
+    path::Path,
     process::Command,
     sync::Mutex,
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use crate::cargo::{
-    Result, TARGET, cargo, name_of, output, packages, programs, report, run, target_directory,
-    test_programs, workspace,
+    Program, Result, TARGET, build, build_tests, cargo, output, packages, report, run,
+    target_directory, workspace,
 };
 
 /// A check that a change must pass.
@@ -69,7 +69,7 @@ pub(crate) const RECIPES: &[Recipe] = &[
     },
     Recipe {
         name: "fuzz",
-        about: "each fuzz target for half a minute (nightly)",
+        about: "each fuzz target for a quarter of a minute (nightly)",
         run: fuzz,
     },
     Recipe {
@@ -89,6 +89,25 @@ pub(crate) const RECIPES: &[Recipe] = &[
     },
 ];
 
+/// The packages whose tests need more than a plain `cargo test` builds: real servers, C libraries,
+/// other telemetry libraries. The recipes always select all of them, with all features: cargo would
+/// build shared dependencies again for another selection, which enables other features of them.
+const SELECTION: &str = "--package barograph-export --package barograph-kafka --package benchmarks \
+    --package request-cost --package conformance --all-features";
+
+/// The tests of `conformance` that are attacks.
+const ATTACKS: [&str; 4] = [
+    "evil_receiver",
+    "end_under_load",
+    "persistent_queue_attack",
+    FLOODS,
+];
+/// Its time limits are meaningful for optimized builds only.
+const FLOODS: &str = "floods";
+
+/// The longest time that one run of a test program may take. A run that takes longer hangs.
+const LONGEST_RUN: Duration = Duration::from_secs(300);
+
 fn fmt() -> Result {
     run(&mut cargo("fmt --all --check"))
 }
@@ -103,18 +122,24 @@ fn clippy() -> Result {
 
 fn test() -> Result {
     run(&mut cargo("test"))?;
-    // Also test features that are off by default.
-    run(&mut cargo("test --package barograph-export --all-features"))?;
-    // This builds librdkafka, whose mock broker the tests use. It takes minutes, which a plain
-    // `cargo test` avoids.
-    run(&mut cargo(
-        "test --package barograph-kafka --features rdkafka --lib --tests",
-    ))?;
-    // Tests that the benchmarks parse pages and reports correctly, and that our layer works beside
-    // that of OpenTelemetry.
-    run(&mut cargo(
-        "test --package benchmarks --package request-cost",
-    ))
+    // Features that are off by default; Kafka with the mock broker of librdkafka; the benchmarks,
+    // which parse pages and reports and run beside the layers of OpenTelemetry.
+    for program in selected()?.iter().filter(|it| !is_conformance(it)) {
+        println!("   {} of {}", program.name, program.package.display());
+        run(&mut program.command())?;
+    }
+    Ok(())
+}
+
+/// Builds the tests of the [`SELECTION`].
+fn selected() -> Result<Vec<Program>> {
+    build_tests(&mut cargo(&format!(
+        "test --no-run --lib --bins --tests {SELECTION}"
+    )))
+}
+
+fn is_conformance(program: &Program) -> bool {
+    program.package == Path::new("conformance")
 }
 
 fn doc() -> Result {
@@ -122,7 +147,8 @@ fn doc() -> Result {
 }
 
 /// Checks each library by itself, as its users build it: in the workspace, the features that other
-/// members enable are on as well.
+/// members enable are on as well. Clippy does so because it has checked most dependencies before;
+/// what its own lints say about code that a feature leaves empty does not matter.
 fn features() -> Result {
     for package in packages("Cargo.toml")? {
         // An empty list of registries means that the package is never published.
@@ -130,21 +156,13 @@ fn features() -> Result {
             continue;
         }
         let name = package["name"].as_str().ok_or("a package has no name")?;
-        let check = format!(
-            "check --quiet --package {name} --no-default-features --target-dir {}",
-            target_directory("features").display()
-        );
-        println!("   {name}");
-        run(cargo(&check).env("RUSTFLAGS", "-D warnings"))?;
-        for feature in package["features"]
-            .as_object()
-            .into_iter()
-            .flat_map(|all| all.keys())
-        {
-            println!("   {name} with {feature}");
-            run(cargo(&check)
-                .args(["--features", feature])
-                .env("RUSTFLAGS", "-D warnings"))?;
+        let features = package["features"].as_object().into_iter().flatten();
+        let features = features.map(|(feature, _)| feature.as_str());
+        for feature in std::iter::once("").chain(features) {
+            println!("   {name} {feature}");
+            run(cargo("clippy --quiet --no-default-features")
+                .args(["--package", name, "--features", feature])
+                .args(["--", "-D", "warnings", "-A", "clippy::all"]))?;
         }
     }
     Ok(())
@@ -155,52 +173,83 @@ fn features() -> Result {
 /// minutes.
 fn loom() -> Result {
     let build = format!(
-        "test --release --no-run --lib --package barograph-core --target-dir {}",
+        "test --profile optimized --no-run --lib --package barograph-core --target-dir {}",
         target_directory("loom").display()
     );
-    rounds(
-        test_programs(cargo(&build).env("RUSTFLAGS", "--cfg loom"))?,
-        1,
-        |_| true,
-    )
+    let programs = build_tests(cargo(&build).env("RUSTFLAGS", "--cfg loom"))?;
+    rounds(&programs, 1, |_| true).map(drop)
 }
 
 /// Repeats the concurrent tests: a race may show only once in many runs.
 fn stress() -> Result {
-    let build = format!(
-        "test --release --no-run --lib --tests --target-dir {}",
-        target_directory("stress").display()
-    );
-    // Optimized, since that is what users run; link-time optimization would only take longer.
-    let programs = test_programs(cargo(&build).env("CARGO_PROFILE_RELEASE_LTO", "off"))?;
-    rounds(programs, 25, |test| test.ends_with("_concurrently"))
+    let ran = rounds(&optimized()?, 25, |test| test.ends_with(CONCURRENT))?;
+    // A test in a program that is not among those must not be left out unnoticed.
+    let sources = output(
+        Command::new("git")
+            .args([
+                "grep",
+                "-hoE",
+                &format!("fn \\w+{CONCURRENT}\\("),
+                "--",
+                "crates",
+            ])
+            .current_dir(workspace()),
+    )?;
+    for line in sources.lines() {
+        let name = line.trim_start_matches("fn ").trim_end_matches('(');
+        if !ran
+            .iter()
+            .any(|test| test.rsplit("::").next() == Some(name))
+        {
+            return Err(
+                format!("{name} is in none of the programs that this recipe builds").into(),
+            );
+        }
+    }
+    Ok(())
 }
 
-/// Runs the tests with wanted names this number of times. Fails if there are none.
-fn rounds(programs: Vec<PathBuf>, times: usize, wanted: fn(&str) -> bool) -> Result {
-    let mut found = 0;
-    for path in programs {
-        let program = name_of(&path)?;
-        let list = output(Command::new(&path).args(["--list", "--format=terse"]))?;
+/// The end of the names of the tests that `stress` repeats.
+const CONCURRENT: &str = "_concurrently";
+
+/// Builds the tests that have to be optimized, since that is what users run: the concurrent ones
+/// and the floods.
+fn optimized() -> Result<Vec<Program>> {
+    build_tests(&mut cargo(
+        "test --profile optimized --no-run --package barograph-core --package barograph-tracing \
+         --package barograph-tower --package barograph-export --package conformance \
+         --no-default-features --features conformance/attacks \
+         --lib --test api --test log --test floods",
+    ))
+}
+
+/// Runs the tests with wanted names this number of times, and returns their names. Fails if there
+/// are none.
+fn rounds(programs: &[Program], times: usize, wanted: fn(&str) -> bool) -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for program in programs {
+        let list = output(program.command().args(["--list", "--format=terse"]))?;
         let tests = list.lines().filter_map(|line| line.strip_suffix(": test"));
         let tests: Vec<&str> = tests.filter(|test| wanted(test)).collect();
         if tests.is_empty() {
             continue;
         }
-        found += tests.len();
-        println!("   {program}: {} tests, {times} times", tests.len());
+        println!(
+            "   {} of {}: {} tests, {times} times",
+            program.name,
+            program.package.display(),
+            tests.len()
+        );
         for _ in 0..times {
-            let mut round = Command::new(&path);
-            round
-                .args(["--quiet", "--exact"])
-                .args(&tests)
-                .current_dir(workspace());
-            report(&mut round)?;
+            let mut round = program.command();
+            round.args(["--quiet", "--exact"]).args(&tests);
+            report(&mut round, LONGEST_RUN)?;
         }
+        found.extend(tests.into_iter().map(str::to_owned));
     }
-    match found {
-        0 => Err("none of the tests that this recipe is for was found".into()),
-        _ => Ok(()),
+    match found.is_empty() {
+        true => Err("none of the tests that this recipe is for was found".into()),
+        false => Ok(found),
     }
 }
 
@@ -213,11 +262,8 @@ fn sanitize() -> Result {
         target_directory("sanitize").display()
     );
     // Leaks are errors too: what a thread or a registry leaves behind must be reachable or freed.
-    rounds(
-        test_programs(cargo(&build).env("RUSTFLAGS", "-Zsanitizer=address"))?,
-        1,
-        |_| true,
-    )
+    let programs = build_tests(cargo(&build).env("RUSTFLAGS", "-Zsanitizer=address"))?;
+    rounds(&programs, 1, |_| true).map(drop)
 }
 
 /// The flags that cargo-fuzz would pass; the targets are plain programs that include libFuzzer.
@@ -228,12 +274,12 @@ const FUZZING: &str = "--cfg fuzzing -Zsanitizer=address -Cdebug-assertions \
     -Cllvm-args=-sanitizer-coverage-trace-compares";
 
 fn fuzz() -> Result {
-    let build = format!(
+    let command = format!(
         "+nightly build --release --bins --manifest-path fuzz/Cargo.toml --target {TARGET} \
          --target-dir {}",
         target_directory("fuzz").display()
     );
-    let targets = programs(cargo(&build).env("RUSTFLAGS", FUZZING))?;
+    let targets = build(cargo(&command).env("RUSTFLAGS", FUZZING))?;
     if targets.is_empty() {
         return Err("there is no fuzz target".into());
     }
@@ -256,17 +302,16 @@ fn fuzz() -> Result {
     })
 }
 
-fn fuzz_one(target: &Path) -> Result {
-    let name = name_of(target)?;
-    println!("   {name}");
-    let corpus = workspace().join("fuzz/corpus").join(&name);
-    let artifacts = workspace().join("fuzz/artifacts").join(&name);
+fn fuzz_one(target: &Program) -> Result {
+    println!("   {}", target.name);
+    let corpus = workspace().join("fuzz/corpus").join(&target.name);
+    let artifacts = workspace().join("fuzz/artifacts").join(&target.name);
     for directory in [&corpus, &artifacts] {
         std::fs::create_dir_all(directory)?;
     }
-    let mut fuzzer = Command::new(target);
+    let mut fuzzer = target.command();
     fuzzer.args([
-        "-max_total_time=30",
+        "-max_total_time=15",
         "-timeout=10",
         "-print_final_stats=1",
         "-verbosity=0",
@@ -301,31 +346,35 @@ fn conformance() -> Result {
         "kafka",
         "kcat",
     ]))?;
-    run(&mut cargo("test --package conformance"))
+    for program in selected()?.iter().filter(|it| is_conformance(it)) {
+        if !ATTACKS.contains(&program.name.as_str()) {
+            println!("   {}", program.name);
+            run(&mut program.command())?;
+        }
+    }
+    Ok(())
 }
 
 /// Runs the attack programs one after the other, since each keeps the machine busy and has time
 /// limits. The figures that they print are results as well.
 fn attacks() -> Result {
-    for program in ["evil_receiver", "end_under_load", "persistent_queue_attack"] {
-        attack(&mut cargo("test"), program)?;
+    let (selected, optimized) = (selected()?, optimized()?);
+    for name in ATTACKS {
+        let programs = if name == FLOODS {
+            &optimized
+        } else {
+            &selected
+        };
+        let program = programs
+            .iter()
+            .find(|it| is_conformance(it) && it.name == name);
+        let program = program.ok_or_else(|| format!("{name} was not built"))?;
+        let begun = Instant::now();
+        run(program
+            .command()
+            .args(["--nocapture", "--test-threads", "1"]))?;
+        println!("   {name}: {:.1} s", begun.elapsed().as_secs_f64());
     }
-    // The floods limit the time in which `/health` is answered, which is meaningful for optimized
-    // builds only. They share the build of `stress`, and so does the service that they build.
-    let mut optimized = cargo("test --release");
-    optimized
-        .env("CARGO_TARGET_DIR", target_directory("stress"))
-        .env("CARGO_PROFILE_RELEASE_LTO", "off");
-    attack(&mut optimized, "floods")
-}
-
-fn attack(test: &mut Command, program: &str) -> Result {
-    let begun = Instant::now();
-    run(test
-        .args(["--package", "conformance", "--features", "attacks"])
-        .args(["--test", program])
-        .args(["--", "--nocapture", "--test-threads", "1"]))?;
-    println!("   {program}: {:.1} s", begun.elapsed().as_secs_f64());
     Ok(())
 }
 
@@ -336,8 +385,11 @@ fn short_soak() -> Result {
 
 /// Runs the soak with these arguments.
 pub(crate) fn soak(arguments: &[String]) -> Result {
-    let program = "run --quiet --package conformance --features attacks --bin soak --";
-    run(cargo(program).args(arguments))
+    let programs = build(&mut cargo(&format!(
+        "build --bin soak --bin target_service {SELECTION}"
+    )))?;
+    let soak = programs.iter().find(|it| it.name == "soak");
+    run(soak.ok_or("soak was not built")?.command().args(arguments))
 }
 
 fn install() -> Command {
