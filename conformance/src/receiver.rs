@@ -128,7 +128,7 @@ impl Receiver {
     ///
     /// Panics if it does not listen, or uses TLS.
     #[track_caller]
-    pub fn tell(&self, case: &str, faults: &[Value]) {
+    pub fn set_faults(&self, case: &str, faults: &[Value]) {
         agent(LIMIT)
             .post(format!("http://127.0.0.1:{}/faults/{case}", self.http))
             .send(json!(faults).to_string())

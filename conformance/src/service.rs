@@ -59,11 +59,11 @@ impl Service {
         Self::start(&program("events"), &[], variables)
     }
 
-    /// Starts a service with tail sampling of unsampled traces; without the argument `keep` it has
-    /// none.
+    /// Starts a service with tail sampling of unsampled traces, up to the rate in its argument; without
+    /// one it has no tail sampling.
     #[track_caller]
-    pub fn keeping(arguments: &[&str], variables: &Variables) -> Self {
-        Self::start(&program("keeping"), arguments, variables)
+    pub fn tail_sampling(arguments: &[&str], variables: &Variables) -> Self {
+        Self::start(&program("tail_sampling"), arguments, variables)
     }
 
     /// Starts the service that the attack tests run against.

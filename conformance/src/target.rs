@@ -29,7 +29,10 @@ impl Target {
     /// Starts a service and its receivers, with additional arguments.
     #[track_caller]
     pub fn start(arguments: &[String]) -> Self {
-        Self::start_with(SIGNALS.map(|_| FakeReceiver::keeping()).into(), arguments)
+        Self::start_with(
+            SIGNALS.map(|_| FakeReceiver::that_keeps_bodies()).into(),
+            arguments,
+        )
     }
 
     /// Starts a service that pushes to these receivers.

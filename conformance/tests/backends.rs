@@ -43,7 +43,7 @@ fn zipkin_shows_a_span_that_was_pushed() {
 }
 
 #[test]
-fn kafka_gives_back_what_was_written_with_its_headers() {
+fn kafka_returns_records_with_their_headers() {
     let mut kafka = Kafka::start();
     let mut writer = Command::new(program("bin/kcat"))
         .args([

@@ -21,7 +21,7 @@ const SERVICE: &str = "pushed";
 const SCRAPED: &str = "pulled";
 
 #[test]
-fn hello_says_the_same_by_both_ways() {
+fn hello_has_equal_values_by_pull_and_push() {
     let (service, server) = start(Service::hello_with);
     let load = load::send(&service.url(), ORDERS, STRAYS);
     let (pulled, pushed) = settled(&service, &server);
@@ -37,7 +37,7 @@ fn hello_says_the_same_by_both_ways() {
 }
 
 #[test]
-fn every_instrument_says_the_same_by_both_ways() {
+fn every_instrument_has_equal_values_by_pull_and_push() {
     let (service, server) = start(Service::instruments);
     for _ in 0..3 {
         service.ask("/load/500");

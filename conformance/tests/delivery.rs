@@ -66,7 +66,7 @@ fn run_all(ways: Vec<Way>) -> Vec<Run> {
 }
 
 #[test]
-fn what_was_recorded_is_in_the_receiver_when_the_service_has_ended() {
+fn metrics_are_in_the_receiver_when_the_service_has_ended() {
     let receiver = Receiver::start();
     let mut ways = Vec::new();
     for transport in Transport::ALL {
@@ -108,7 +108,7 @@ fn what_was_recorded_is_in_the_receiver_when_the_service_has_ended() {
 }
 
 #[test]
-fn what_was_recorded_is_in_the_collector_when_the_service_has_ended() {
+fn metrics_are_in_the_collector_when_the_service_has_ended() {
     let receiver = Receiver::start();
     let authority = Authority::new();
     let collector = Collector::start(&authority, &receiver);
@@ -139,7 +139,7 @@ fn what_was_recorded_is_in_the_collector_when_the_service_has_ended() {
 }
 
 #[test]
-fn what_was_recorded_arrives_through_rotel() {
+fn metrics_arrive_through_rotel() {
     let receiver = Receiver::start();
     let rotel = Rotel::start(&receiver);
     // JSON is left out: rotel drops the points of all sums and histograms that it receives as JSON.

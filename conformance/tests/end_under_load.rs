@@ -307,7 +307,7 @@ fn whatever_a_service_does_it_ends_in_time_and_delivers() {
 /// Runs a service whose stderr is no longer read while it writes many lines.
 fn unread_stderr() -> (String, Vec<String>) {
     let name = "stderr that is not read";
-    let receivers: Vec<FakeReceiver> = SIGNALS.map(|_| FakeReceiver::keeping()).into();
+    let receivers: Vec<FakeReceiver> = SIGNALS.map(|_| FakeReceiver::that_keeps_bodies()).into();
     let address = free_address();
     let variables = Variables::from([("RUST_LOG", "info".to_owned())]);
     let mut child = command(&target_program(), address, &variables)

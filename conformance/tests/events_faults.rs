@@ -54,7 +54,7 @@ impl Met {
     ) -> Self {
         let name = format!("{case}-{}", transport.as_str().replace('/', "-"));
         for signal in SIGNALS {
-            receiver.tell(&format!("{name}-{signal}"), faults);
+            receiver.set_faults(&format!("{name}-{signal}"), faults);
         }
         let mut variables = variables(&name, receiver, transport);
         variables.extend(
@@ -135,7 +135,7 @@ fn all(cases: Vec<Box<dyn FnOnce() + Send + '_>>) {
 }
 
 #[test]
-fn what_may_help_is_tried_again_unchanged() {
+fn a_retryable_failure_is_retried_with_the_same_request() {
     let receiver = Receiver::start();
     let again = |case: &'static str, transport, fault: Value| {
         let receiver = &receiver;
@@ -167,7 +167,7 @@ fn what_may_help_is_tried_again_unchanged() {
 }
 
 #[test]
-fn what_is_refused_is_not_sent_again_and_is_accounted_for() {
+fn a_refused_request_is_not_retried_and_is_accounted_for() {
     let receiver = Receiver::start();
     let refused = |case: &'static str, transport, fault: Value| {
         let receiver = &receiver;
@@ -202,7 +202,7 @@ fn what_is_refused_is_not_sent_again_and_is_accounted_for() {
 }
 
 #[test]
-fn what_is_taken_in_part_is_not_sent_again_and_is_accounted_for() {
+fn a_partial_success_is_not_retried_and_is_accounted_for() {
     let receiver = Receiver::start();
     let receiver = &receiver;
     let partial = |transport| {
@@ -210,7 +210,7 @@ fn what_is_taken_in_part_is_not_sent_again_and_is_accounted_for() {
             let name = format!("partial-{}", transport_name(transport));
             for signal in SIGNALS {
                 let fault = json!({"kind": "partial", "rejected": 2, "message": "two\nwere bad"});
-                receiver.tell(&format!("{name}-{signal}"), &[fault]);
+                receiver.set_faults(&format!("{name}-{signal}"), &[fault]);
             }
             let service = Service::events(&variables(&name, receiver, transport));
             service.ask("/work/all/1");
@@ -256,7 +256,7 @@ fn settled(service: &Service) -> conformance::samples::Samples {
 }
 
 #[test]
-fn a_receiver_that_hangs_or_is_away_does_not_keep_a_service_from_its_end() {
+fn a_receiver_that_hangs_or_is_down_does_not_delay_shutdown() {
     let mut away = Receiver::start();
     away.stop();
     let hanging = Receiver::start();
@@ -267,7 +267,7 @@ fn a_receiver_that_hangs_or_is_away_does_not_keep_a_service_from_its_end() {
             let hang = vec![json!({"kind": "hang"}); 50];
             for signal in SIGNALS {
                 if name.starts_with("hang") {
-                    receiver.tell(&format!("{name}-{signal}"), &hang);
+                    receiver.set_faults(&format!("{name}-{signal}"), &hang);
                 }
             }
             service.ask("/work/all/2");
@@ -289,7 +289,7 @@ fn a_receiver_that_hangs_or_is_away_does_not_keep_a_service_from_its_end() {
 }
 
 #[test]
-fn ten_thousand_open_spans_arrive_as_unfinished_when_the_service_is_told_to_end() {
+fn ten_thousand_open_spans_arrive_as_unfinished_at_shutdown() {
     let receiver = Receiver::start();
     // One after the other: a receiver that validates so strictly is slow, and the service has five
     // seconds.
@@ -321,7 +321,7 @@ fn ten_thousand_open_spans_arrive_as_unfinished_when_the_service_is_told_to_end(
 
 /// Open spans that cannot be sent at shutdown are logged with their number.
 #[test]
-fn open_spans_that_are_lost_are_told() {
+fn open_spans_that_are_lost_are_logged() {
     let mut away = Receiver::start();
     away.stop();
     let service = Service::events(&variables("lost", &away, Transport::Protobuf));

@@ -92,7 +92,7 @@ fn check(receiver: &Receiver, name: &str, made: &BTreeSet<Ids>) {
 }
 
 #[test]
-fn a_receiver_that_comes_late_gets_every_span_and_record_once() {
+fn a_receiver_that_starts_late_gets_every_span_and_record_once() {
     thread::scope(|scope| {
         for transport in Transport::ALL {
             scope.spawn(move || {
@@ -122,7 +122,7 @@ fn a_receiver_that_comes_late_gets_every_span_and_record_once() {
 }
 
 #[test]
-fn what_is_in_the_persistent_queue_outlives_a_service_that_is_killed() {
+fn requests_in_the_persistent_queue_survive_a_killed_service() {
     let queue_dir = TempDir::with_prefix("barograph-persistent-queue-").expect("a directory");
     let mut receiver = Receiver::start();
     receiver.stop();

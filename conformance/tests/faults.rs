@@ -40,7 +40,7 @@ impl Met {
         more: &[(&'static str, &str)],
     ) -> Self {
         let name = format!("{case}-{}", transport.as_str().replace('/', "-"));
-        receiver.tell(&name, faults);
+        receiver.set_faults(&name, faults);
         let mut variables = pushing(&name, &receiver.endpoint(transport), transport);
         variables.insert("OTEL_METRIC_EXPORT_INTERVAL", INTERVAL.to_owned());
         variables.extend(
@@ -151,7 +151,7 @@ fn all(cases: Vec<Box<dyn FnOnce() + Send + '_>>) {
 }
 
 #[test]
-fn what_is_told_to_be_tried_again_is_sent_again_unchanged() {
+fn a_retryable_response_is_retried_with_the_same_request() {
     let receiver = Receiver::start();
     let again = |case: &'static str, transport, fault: Value, pause: f64| {
         let receiver = &receiver;
@@ -203,7 +203,7 @@ fn what_is_told_to_be_tried_again_is_sent_again_unchanged() {
 }
 
 #[test]
-fn what_is_refused_is_not_sent_again() {
+fn a_refused_request_is_not_retried() {
     let receiver = Receiver::start();
     let refused = |case: &'static str, transport, faults: Vec<Value>| {
         let receiver = &receiver;
@@ -255,7 +255,7 @@ fn what_is_refused_is_not_sent_again() {
 }
 
 #[test]
-fn what_is_taken_in_part_is_not_sent_again_and_is_accounted_for() {
+fn a_partial_success_is_not_retried_and_is_accounted_for() {
     let receiver = Receiver::start();
     for transport in [Transport::Grpc, Transport::Protobuf, Transport::Json] {
         let faults = [
@@ -287,7 +287,7 @@ fn what_is_taken_in_part_is_not_sent_again_and_is_accounted_for() {
 /// The request may have arrived. Deltas are sent again unchanged: merged with newer ones, they
 /// would be counted twice if the first request had arrived.
 #[test]
-fn what_was_not_answered_is_sent_again_unchanged() {
+fn a_request_without_a_response_is_retried_unchanged() {
     let receiver = Receiver::start();
     let unanswered = |kind: &'static str, transport, pause: f64| {
         let receiver = &receiver;
@@ -334,7 +334,7 @@ fn what_was_not_answered_is_sent_again_unchanged() {
 }
 
 #[test]
-fn an_answer_that_is_none_harms_nobody() {
+fn an_invalid_response_does_no_harm() {
     let receiver = Receiver::start();
     let harmless = |kind: &'static str, transport| {
         let receiver = &receiver;

@@ -23,7 +23,7 @@ const STRAYS: u64 = 10;
 const UNSAMPLED: u64 = ORDERS / 10;
 
 #[test]
-fn a_request_has_one_trace_wherever_it_is_told() {
+fn a_request_has_one_trace_in_every_signal() {
     let receiver = Receiver::start();
     thread::scope(|scope| {
         for transport in Transport::ALL {
@@ -58,7 +58,7 @@ fn check(receiver: &Receiver, transport: Transport) {
     let spans = by_ids(spans(&records, &name));
     check_spans(&name, &load, &spans);
     let said = said(&name, &records);
-    check_said(&name, &load, &spans, &said);
+    check_log(&name, &load, &spans, &said);
     assert_eq!(lines(&log), said.keys().cloned().collect(), "{name}: {log}");
     let pushed = samples(latest(&records, &name).values());
     for samples in [&page, &pushed] {
@@ -133,7 +133,7 @@ fn said(name: &str, records: &[Record]) -> BTreeMap<Ids, LogRecord> {
 
 /// Checks that each order was logged once, in its span.
 #[track_caller]
-fn check_said(
+fn check_log(
     name: &str,
     load: &Load,
     spans: &BTreeMap<Ids, Span>,

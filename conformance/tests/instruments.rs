@@ -44,22 +44,22 @@ const FAMILIES: [(&str, Kind, &str, &str); 15] = {
 };
 
 #[test]
-fn by_grpc_every_instrument_says_the_same_on_the_page_and_in_the_push() {
-    says_the_same(Transport::Grpc, "none");
+fn every_instrument_has_equal_values_on_the_page_and_in_grpc() {
+    has_equal_values(Transport::Grpc, "none");
 }
 
 #[test]
-fn by_protobuf_every_instrument_says_the_same_on_the_page_and_in_the_push() {
-    says_the_same(Transport::Protobuf, "gzip");
+fn every_instrument_has_equal_values_on_the_page_and_in_protobuf() {
+    has_equal_values(Transport::Protobuf, "gzip");
 }
 
 #[test]
-fn by_json_every_instrument_says_the_same_on_the_page_and_in_the_push() {
-    says_the_same(Transport::Json, "none");
+fn every_instrument_has_equal_values_on_the_page_and_in_json() {
+    has_equal_values(Transport::Json, "none");
 }
 
 #[test]
-fn differences_add_up_to_what_the_page_says() {
+fn deltas_add_up_to_the_values_of_the_page() {
     let run = Run::new("delta", Transport::Protobuf, "none", "delta");
     let mut sums: BTreeMap<_, f64> = BTreeMap::new();
     let mut ends: BTreeMap<_, u64> = BTreeMap::new();
@@ -159,7 +159,7 @@ impl Run {
     }
 }
 
-fn says_the_same(transport: Transport, compression: &str) {
+fn has_equal_values(transport: Transport, compression: &str) {
     let name = transport.as_str();
     let run = Run::new(name, transport, compression, "cumulative");
     let last = latest(&run.records, name);

@@ -26,7 +26,7 @@ const BACK: &str = " again after ";
 const LOST: &str = " could not be delivered to ";
 
 #[test]
-fn a_receiver_that_comes_late_gets_everything() {
+fn a_receiver_that_starts_late_gets_everything() {
     for transport in [Transport::Grpc, Transport::Protobuf] {
         let mut receiver = Receiver::start();
         receiver.stop();
@@ -71,7 +71,7 @@ fn a_receiver_that_is_started_again_under_load_has_everything_in_the_end() {
 }
 
 #[test]
-fn nobody_there_at_all_is_told_once_and_keeps_nobody_waiting() {
+fn a_receiver_that_never_starts_is_logged_once_and_delays_nothing() {
     let closed = free_address();
     let endpoints = [
         ("closed", format!("http://{closed}")),
@@ -97,7 +97,7 @@ fn nobody_there_at_all_is_told_once_and_keeps_nobody_waiting() {
 }
 
 #[test]
-fn who_shows_a_certificate_of_another_root_gets_nothing() {
+fn a_receiver_with_a_certificate_of_another_root_gets_nothing() {
     let [right, wrong] = [Authority::new(), Authority::new()];
     let security = Security {
         identity: Some(right.vouch("receiver")),

@@ -17,11 +17,11 @@ use conformance::{
 use tempfile::TempDir;
 
 #[test]
-fn what_was_kept_when_nobody_was_there_outlives_the_service() {
+fn requests_stored_during_an_outage_survive_the_service() {
     let queue_dir = TempDir::with_prefix("barograph-persistent-queue-").expect("a directory");
     let mut receiver = Receiver::start();
     receiver.stop();
-    let variables = keeping("kept", &receiver, &queue_dir);
+    let variables = with_queue("kept", &receiver, &queue_dir);
     let (account, largest) = killed(&variables, Duration::from_secs(2));
     assert!(
         account.queued > 3.0 * largest,
@@ -59,7 +59,7 @@ fn what_was_kept_when_nobody_was_there_outlives_the_service() {
 fn killed_again_and_again_under_load_it_accounts_for_every_point() {
     let queue_dir = TempDir::with_prefix("barograph-persistent-queue-").expect("a directory");
     let mut receiver = Receiver::start();
-    let variables = keeping("again", &receiver, &queue_dir);
+    let variables = with_queue("again", &receiver, &queue_dir);
     let mut last = Account::of(&conformance::samples::Samples::default());
     for round in 0..4 {
         // The receiver is up for half of the time.
@@ -83,7 +83,7 @@ fn killed_again_and_again_under_load_it_accounts_for_every_point() {
 }
 
 /// Exports often, and persists what is not delivered.
-fn keeping(name: &str, receiver: &Receiver, queue_dir: &TempDir) -> Variables {
+fn with_queue(name: &str, receiver: &Receiver, queue_dir: &TempDir) -> Variables {
     let transport = Transport::Protobuf;
     let mut variables = pushing(name, &receiver.endpoint(transport), transport);
     let directory = queue_dir.path().display().to_string();

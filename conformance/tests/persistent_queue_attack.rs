@@ -293,7 +293,8 @@ fn whatever_is_done_to_a_queue_the_next_service_goes_on() {
 
 /// Starts a service within shell limits, with receivers that are down.
 fn limited(limits: &str, place: &TempDir, bytes: u64) -> Target {
-    let mut receivers: Vec<FakeReceiver> = SIGNALS.map(|_| FakeReceiver::keeping()).into();
+    let mut receivers: Vec<FakeReceiver> =
+        SIGNALS.map(|_| FakeReceiver::that_keeps_bodies()).into();
     receivers.iter_mut().for_each(FakeReceiver::stop);
     let mut arguments = arguments_for(&receivers);
     arguments.push(format!("queue_dir={}", place.path().display()));
@@ -352,7 +353,7 @@ fn fill_disk(limits: &str) -> (f64, Account) {
 }
 
 #[test]
-fn a_disk_that_is_full_costs_what_does_not_fit_and_nothing_else() {
+fn a_full_disk_loses_only_requests_that_do_not_fit() {
     // At most 64 KiB per file, and an error instead of a signal.
     let (failures, account) = fill_disk("trap '' XFSZ; ulimit -f 64");
     println!("a full disk: {failures} failures, {account:?}");
@@ -481,11 +482,12 @@ fn files_that_are_removed_under_a_service_are_counted_and_made_again() {
 }
 
 #[test]
-fn a_service_that_is_killed_again_and_again_keeps_its_account() {
+fn the_account_of_a_service_that_is_killed_repeatedly_is_exact() {
     const LIVES: u64 = 8;
     let place = TempDir::with_prefix("barograph-killed-").expect("a directory");
     let queue_dir = [format!("queue_dir={}", place.path().display())];
-    let mut receivers: Vec<FakeReceiver> = SIGNALS.map(|_| FakeReceiver::keeping()).into();
+    let mut receivers: Vec<FakeReceiver> =
+        SIGNALS.map(|_| FakeReceiver::that_keeps_bodies()).into();
     for life in 0..LIVES {
         for receiver in &mut receivers {
             match life % 2 {

@@ -136,7 +136,7 @@ fn each_broken_rule_is_found() {
 fn a_case_meets_its_faults_in_turn_and_then_none() {
     let receiver = Receiver::start();
     let endpoint = receiver.endpoint(Transport::Json);
-    receiver.tell(
+    receiver.set_faults(
         "a",
         &[
             json!({"kind": "status", "status": 503}),
@@ -158,7 +158,7 @@ fn a_case_meets_its_faults_in_turn_and_then_none() {
 }
 
 #[test]
-fn a_receiver_comes_back_where_it_was() {
+fn a_receiver_restarts_at_the_same_address() {
     let mut receiver = Receiver::start();
     let endpoint = receiver.endpoint(Transport::Json);
     assert_eq!(post(&endpoint, "", CLEAN), 200);
@@ -171,7 +171,7 @@ fn a_receiver_comes_back_where_it_was() {
 }
 
 #[test]
-fn the_collector_has_handed_on_what_it_answered() {
+fn the_collector_has_forwarded_every_request_that_it_acknowledged() {
     let receiver = Receiver::start();
     let collector = Collector::start(&Authority::new(), &receiver);
     assert_eq!(post(&collector.endpoint(Transport::Json), "", CLEAN), 200);

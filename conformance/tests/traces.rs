@@ -148,9 +148,9 @@ fn zipkin_shows_the_same_spans() {
     }
 
     // With child spans, events and errors.
-    both.insert("OTEL_SERVICE_NAME", "keeping".to_owned());
+    both.insert("OTEL_SERVICE_NAME", "tail-sampling".to_owned());
     both.insert("OTEL_TRACES_SAMPLER", "always_on".to_owned());
-    let service = Service::keeping(&[], &both);
+    let service = Service::tail_sampling(&[], &both);
     load::send_bare(&service.url(), 20);
     let log = service.end();
     let lines = saying(&log, "order looked up");
@@ -204,13 +204,13 @@ fn compare(jaeger: &[Span], zipkin: &[Value]) {
 }
 
 #[test]
-fn with_keep_on_unsampled_exemplars_are_found_too() {
+fn exemplars_of_tail_sampled_traces_are_found() {
     let mut jaeger = Jaeger::start();
     // Once with a rate limit that is high enough, and once with one that is far too low.
     for rate in ["100000", "5"] {
-        let name = format!("keeping-{rate}");
+        let name = format!("tail-sampling-{rate}");
         let variables = variables(&name, &jaeger, Transport::Grpc);
-        let service = Service::keeping(&["keep", rate], &variables);
+        let service = Service::tail_sampling(&[rate], &variables);
         let exemplars = load_and_scrape(&service);
         let page = service.samples();
         let log = service.end();

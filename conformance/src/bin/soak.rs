@@ -356,7 +356,7 @@ mod tests {
     }
 
     #[test]
-    fn what_grows_is_seen() {
+    fn growth_is_detected() {
         let look = |resident| Look {
             usage: Usage {
                 resident,

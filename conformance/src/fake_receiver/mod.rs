@@ -78,7 +78,7 @@ impl FakeReceiver {
     }
 
     /// Starts a receiver that behaves correctly and keeps the bodies that it accepts.
-    pub fn keeping() -> Self {
+    pub fn that_keeps_bodies() -> Self {
         let receiver = Self::start();
         *lock(&receiver.shared.kept) = Some(Vec::new());
         receiver

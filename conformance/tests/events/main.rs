@@ -118,7 +118,7 @@ const WAYS: [(Transport, &str); 6] = [
 ];
 
 #[test]
-fn what_was_made_is_in_the_receiver_when_the_service_has_ended() {
+fn spans_and_records_are_in_the_receiver_when_the_service_has_ended() {
     let receiver = Receiver::start();
     for run in run_all(Numbers::All, |transport| receiver.endpoint(transport)) {
         let records = receiver.case(&run.name);
@@ -138,7 +138,7 @@ fn what_was_made_is_in_the_receiver_when_the_service_has_ended() {
 }
 
 #[test]
-fn what_was_made_is_in_the_collector_when_the_service_has_ended() {
+fn spans_and_records_are_in_the_collector_when_the_service_has_ended() {
     let receiver = Receiver::start();
     let collector = Collector::start(&Authority::new(), &receiver);
     for run in run_all(Numbers::All, |transport| collector.endpoint(transport)) {
@@ -151,7 +151,7 @@ fn what_was_made_is_in_the_collector_when_the_service_has_ended() {
 }
 
 #[test]
-fn what_was_made_arrives_through_rotel() {
+fn spans_and_records_arrive_through_rotel() {
     let receiver = Receiver::start();
     let rotel = Rotel::start(&receiver);
     for run in run_all(Numbers::Finite, |transport| rotel.endpoint(transport)) {
@@ -171,7 +171,7 @@ fn what_was_made_arrives_through_rotel() {
 }
 
 #[test]
-fn where_no_log_records_are_pushed_spans_tell_what_was_said_in_them() {
+fn spans_have_events_if_no_log_records_are_pushed() {
     let receiver = Receiver::start();
     let mut variables = variables("told", &receiver.endpoint(Transport::Json), Transport::Json);
     variables.insert("OTEL_LOGS_EXPORTER", "none".to_owned());

@@ -1,7 +1,7 @@
-//! A service whose requests have child spans and whose orders fail now and then. With the arguments
-//! `keep` and a number, tail sampling keeps up to that number of unsampled traces per second.
+//! A service whose requests have child spans and whose orders fail now and then. With a number as its
+//! argument, tail sampling exports up to that number of unsampled traces per second.
 //!
-//! The results of tail sampling are on its page, as `keep.*`.
+//! The counts of tail sampling are on its page, as `tail_sampling.*`.
 
 use std::time::Duration;
 
@@ -41,14 +41,13 @@ async fn look_up(id: u64) {
 
 #[tokio::main]
 async fn main() -> barograph::Result {
-    let mut builder = Telemetry::builder("keeping");
-    let mut arguments = std::env::args().skip(1);
-    if let (Some("keep"), Some(rate)) = (arguments.next().as_deref(), arguments.next()) {
-        let rate = rate.parse().expect("`keep` takes a number");
-        let config = TailSamplingConfig::new(rate).expect("`keep` takes a rate that is possible");
-        let keep = TailSampling::new(config.with_slow(Rule::new(), LONG));
-        tell(&keep, Registry::global())?;
-        builder = builder.with_tail_sampling(keep);
+    let mut builder = Telemetry::builder("tail-sampling");
+    if let Some(rate) = std::env::args().nth(1) {
+        let rate = rate.parse().expect("the argument is a number");
+        let config = TailSamplingConfig::new(rate).expect("the rate is possible");
+        let tail_sampling = TailSampling::new(config.with_slow(Rule::new(), LONG));
+        observe_counts(&tail_sampling, Registry::global())?;
+        builder = builder.with_tail_sampling(tail_sampling);
     }
     let telemetry = builder.start()?;
     let app = Router::new()
@@ -58,7 +57,7 @@ async fn main() -> barograph::Result {
     telemetry.serve(app, address).await
 }
 
-fn tell(keep: &TailSampling, registry: &Registry) -> barograph::Result {
+fn observe_counts(tail_sampling: &TailSampling, registry: &Registry) -> barograph::Result {
     type Count = fn(TailSamplingCounts) -> u64;
     let counts: [(&str, Count); 4] = [
         ("tail_sampling.error", |counts| counts.sampled_error),
@@ -67,9 +66,9 @@ fn tell(keep: &TailSampling, registry: &Registry) -> barograph::Result {
         ("tail_sampling.refused", |counts| counts.refused_exemplars),
     ];
     for (name, count) in counts {
-        let keep = keep.clone();
-        let tell = registry.observable_counter(name).with_unit("{trace}");
-        tell.observe(move |observer| observer.observe(count(keep.counts()), &[]))?;
+        let tail_sampling = tail_sampling.clone();
+        let counter = registry.observable_counter(name).with_unit("{trace}");
+        counter.observe(move |observer| observer.observe(count(tail_sampling.counts()), &[]))?;
     }
     Ok(())
 }
