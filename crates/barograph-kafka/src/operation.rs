@@ -10,7 +10,7 @@ use barograph_core::current;
 use barograph_model::context::{Propagation, TraceContext};
 
 use crate::record::Record;
-use crate::recorder::{Place, Recorder};
+use crate::recorder::{Recorder, TopicPartition};
 use barograph_tracing::instrument::OperationSpan;
 use barograph_tracing::instrument::ReceivedContext;
 use barograph_tracing::instrument::error_type;
@@ -26,7 +26,7 @@ pub struct Operation {
     scope: ReceivedContext,
     span: OperationSpan,
     start: Stopwatch,
-    place: Place,
+    topic_partition: TopicPartition,
     messages: u64,
     error: Option<&'static str>,
 }
@@ -46,7 +46,7 @@ impl Operation {
             scope,
             span,
             start: Stopwatch::start(),
-            place: Place {
+            topic_partition: TopicPartition {
                 topic: record.topic.into(),
                 partition: record.partition,
             },
@@ -122,8 +122,13 @@ impl Drop for Operation {
         let took = self.start.elapsed().as_secs_f64();
         let this = &*self;
         this.within(|| {
-            this.recorder
-                .record(this.operation, &this.place, this.messages, took, error);
+            this.recorder.record(
+                this.operation,
+                &this.topic_partition,
+                this.messages,
+                took,
+                error,
+            );
         });
     }
 }
@@ -132,7 +137,7 @@ impl fmt::Debug for Operation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Operation")
             .field("operation", &self.operation)
-            .field("place", &self.place)
+            .field("topic_partition", &self.topic_partition)
             .finish_non_exhaustive()
     }
 }

@@ -54,7 +54,7 @@ impl Settings {
 
 /// The topic and partition of the records of an operation.
 #[derive(Debug)]
-pub(crate) struct Place {
+pub(crate) struct TopicPartition {
     pub(crate) topic: Box<str>,
     pub(crate) partition: Option<i32>,
 }
@@ -82,20 +82,22 @@ impl Recorder {
     pub(crate) fn record(
         &self,
         operation: KafkaOperation,
-        place: &Place,
+        topic_partition: &TopicPartition,
         messages: u64,
         took: f64,
         error: &str,
     ) {
         let (settings, metrics) = (&self.settings, &self.metrics);
         let server = settings.server.as_ref();
-        let partition = place.partition.map(|partition| partition.to_string());
+        let partition = topic_partition
+            .partition
+            .map(|partition| partition.to_string());
         // In the order of `MESSAGING_LABELS`.
         let labels = [
             "kafka",
             operation.name(),
             operation.operation_type(),
-            &place.topic,
+            &topic_partition.topic,
             partition.as_deref().unwrap_or_default(),
             settings.group_of(operation).unwrap_or_default(),
             server.map_or("", |(address, _)| address),

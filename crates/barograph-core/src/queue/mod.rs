@@ -4,10 +4,10 @@
 //!
 //! # Protocol
 //!
-//! Values are stored in a ring of places. Each place has a sequence that tells whose turn it is: equal
-//! to a position, the place is free for the push of that position; one more, it is full for its pop; a
+//! Values are stored in a ring of slots. Each slot has a sequence that tells whose turn it is: equal
+//! to a position, the slot is free for the push of that position; one more, it is full for its pop; a
 //! lap more, it is free for the next push. A push takes a position by advancing `tail`, writes the
-//! value, and hands the place over through its sequence. A pop does the same with `head`. So both ends
+//! value, and hands the slot over through its sequence. A pop does the same with `head`. So both ends
 //! accept any number of threads. A thread that is stopped between the two steps delays those behind it
 //! in the ring, but no thread waits: they find the queue full, or empty.
 //!
@@ -30,7 +30,7 @@
 
 #![expect(
     unsafe_code,
-    reason = "a place is written by one end and read by the other"
+    reason = "a slot is written by one end and read by the other"
 )]
 
 use std::mem::MaybeUninit;
@@ -42,7 +42,7 @@ use crate::sync::{AtomicBool, AtomicU64, Ordering, UnsafeCell};
 pub(crate) struct Queue<T> {
     tail: Apart<AtomicU64>,
     head: Apart<AtomicU64>,
-    ring: Box<[Place<T>]>,
+    ring: Box<[Slot<T>]>,
     capacity: u64,
     refused_full: AtomicU64,
     refused_closed: AtomicU64,
@@ -93,12 +93,12 @@ impl<T> Queue<T> {
     /// Returns a queue for `capacity` values, at least one.
     pub(crate) fn new(capacity: usize) -> Self {
         let capacity = capacity.max(1);
-        // With one place, "full for this pop" and "free for the next push" would be one number.
-        let places = capacity.max(2).next_power_of_two() as u64;
+        // With one slot, "full for this pop" and "free for the next push" would be one number.
+        let slots = capacity.max(2).next_power_of_two() as u64;
         Queue {
             tail: Apart(AtomicU64::new(0)),
             head: Apart(AtomicU64::new(0)),
-            ring: (0..places).map(Place::new).collect(),
+            ring: (0..slots).map(Slot::new).collect(),
             capacity: capacity as u64,
             refused_full: AtomicU64::new(0),
             refused_closed: AtomicU64::new(0),
@@ -146,9 +146,9 @@ impl<T> Queue<T> {
                 self.refused_closed.fetch_add(1, Ordering::Relaxed);
                 return Err(Refused::Closed(value));
             }
-            let place = self.place(tail);
-            // Acquire: pairs with the Release in `pop`, which emptied the place.
-            let sequence = place.sequence.load(Ordering::Acquire);
+            let slot = self.slot(tail);
+            // Acquire: pairs with the Release in `pop`, which emptied the slot.
+            let sequence = slot.sequence.load(Ordering::Acquire);
             // A tail behind the head is outdated; the swap would fail.
             let length = tail.saturating_sub(self.head.0.load(Ordering::Relaxed));
             if length >= self.capacity || sequence < tail {
@@ -168,10 +168,10 @@ impl<T> Queue<T> {
                 Ordering::Relaxed,
             ) {
                 Ok(_) => {
-                    // SAFETY: the sequence said that the place is free for this position, and the
+                    // SAFETY: the sequence said that the slot is free for this position, and the
                     // swap gave the position to this thread alone.
-                    place.value.with_mut(|at| unsafe { (*at).write(value) });
-                    place.sequence.store(tail + 1, hand_over);
+                    slot.value.with_mut(|at| unsafe { (*at).write(value) });
+                    slot.sequence.store(tail + 1, hand_over);
                     if let Some(alarm) = self.alarm.get()
                         && length + 1 >= alarm.at
                     {
@@ -196,9 +196,9 @@ impl<T> Queue<T> {
     pub(crate) fn pop_with(&self, look_again: Ordering) -> Option<T> {
         let mut head = self.head.0.load(Ordering::Relaxed);
         loop {
-            let place = self.place(head);
-            // Acquire: pairs with the Release in `push`, which filled the place.
-            let sequence = place.sequence.load(Ordering::Acquire);
+            let slot = self.slot(head);
+            // Acquire: pairs with the Release in `push`, which filled the slot.
+            let sequence = slot.sequence.load(Ordering::Acquire);
             if sequence <= head {
                 self.calm(Popped::Nothing, look_again);
                 return None;
@@ -215,16 +215,16 @@ impl<T> Queue<T> {
                 Ordering::Relaxed,
             ) {
                 Ok(_) => {
-                    let value = place.value.with_mut(|at| {
-                        // SAFETY: the sequence said that the place is full for this position, and
+                    let value = slot.value.with_mut(|at| {
+                        // SAFETY: the sequence said that the slot is full for this position, and
                         // the swap gave the position to this thread alone.
                         let value = unsafe { &*at };
                         // SAFETY: it is full, and will be written before it is read again.
                         unsafe { value.assume_init_read() }
                     });
                     let next_lap = head + self.ring.len() as u64;
-                    // Release: pairs with the Acquire in `push`, which fills the place again.
-                    place.sequence.store(next_lap, Ordering::Release);
+                    // Release: pairs with the Acquire in `push`, which fills the slot again.
+                    slot.sequence.store(next_lap, Ordering::Release);
                     self.calm(Popped::Value, look_again);
                     return Some(value);
                 }
@@ -297,7 +297,7 @@ impl<T> Queue<T> {
     }
 
     #[inline(always)]
-    fn place(&self, position: u64) -> &Place<T> {
+    fn slot(&self, position: u64) -> &Slot<T> {
         &self.ring[(position & (self.ring.len() as u64 - 1)) as usize]
     }
 
@@ -347,14 +347,14 @@ unsafe impl<T: Send> Sync for Queue<T> {}
 /// The bit in `tail` that marks the queue as closed. No queue reaches that many pushes.
 const CLOSED: u64 = 1 << 63;
 
-struct Place<T> {
+struct Slot<T> {
     sequence: AtomicU64,
     value: UnsafeCell<MaybeUninit<T>>,
 }
 
-impl<T> Place<T> {
+impl<T> Slot<T> {
     fn new(position: u64) -> Self {
-        Place {
+        Slot {
             sequence: AtomicU64::new(position),
             value: UnsafeCell::new(MaybeUninit::uninit()),
         }

@@ -6,7 +6,7 @@ use barograph_model::snapshot::Point;
 use crate::prometheus::chunk_writer::ChunkWriter;
 use crate::prometheus::escape;
 use crate::prometheus::exemplar;
-use crate::prometheus::name::{Escaping, Place, Translation, is_legacy};
+use crate::prometheus::name::{Escaping, NameKind, Translation, is_legacy};
 use crate::prometheus::number::{Dialect, Number};
 
 /// The options that apply to everything on a page.
@@ -31,7 +31,7 @@ impl Sample {
     pub(super) fn new(name: &str) -> Self {
         let mut quoted = Vec::new();
         write_metric(&mut quoted, name);
-        let parts: [&[u8]; 4] = if is_legacy(name, Place::Metric) {
+        let parts: [&[u8]; 4] = if is_legacy(name, NameKind::Metric) {
             [b"", b"{", b"", b" "]
         } else {
             [b"{", b",", b"{", b"} "]
@@ -45,7 +45,7 @@ impl Sample {
 
 /// Writes a metric's name, quoted if necessary.
 pub(super) fn write_metric(out: &mut Vec<u8>, name: &str) {
-    if is_legacy(name, Place::Metric) {
+    if is_legacy(name, NameKind::Metric) {
         out.extend_from_slice(name.as_bytes());
     } else {
         out.push(b'"');

@@ -19,7 +19,7 @@ use super::buffer::{self, Buffer, ConsoleCounts, LeftOut, Unwritten, Urgency};
 use super::format::{self, Colors, EventContext, Format, Notice};
 use super::line::{self, Line};
 use super::origin::{self, Origin};
-use super::rate::{Limiter, RateLimit, Verdict};
+use super::rate::{Limiter, RateDecision, RateLimit};
 use crate::redact::Redaction;
 
 /// A buffer of formatted log lines that wait to be written. All clones share the lines.
@@ -262,8 +262,8 @@ where
         let suppressed = match &shared.limiter {
             None => 0,
             Some(limiter) => match limiter.ask(&origin, unix_nanos) {
-                Verdict::Pass { suppressed } => suppressed,
-                Verdict::Suppress => return shared.suppress(),
+                RateDecision::Pass { suppressed } => suppressed,
+                RateDecision::Suppress => return shared.suppress(),
             },
         };
         let scene = EventContext {

@@ -50,7 +50,7 @@ impl RateLimit {
 
 /// The decision for an event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Verdict {
+pub(super) enum RateDecision {
     /// The event passes; `suppressed` is the number of similar events that did not.
     Pass { suppressed: u64 },
     /// The event is suppressed.
@@ -97,13 +97,13 @@ impl Limiter {
     }
 
     /// Decides whether an event passes at this time.
-    pub(super) fn ask(&self, origin: &Origin<'_>, unix_nanos: u64) -> Verdict {
+    pub(super) fn ask(&self, origin: &Origin<'_>, unix_nanos: u64) -> RateDecision {
         // Messages of the library itself are rare, and all of them come from a few callsites.
         if origin.metadata().target() == "barograph" {
-            return Verdict::Pass { suppressed: 0 };
+            return RateDecision::Pass { suppressed: 0 };
         }
         let Some(bucket) = self.bucket(origin) else {
-            return Verdict::Pass { suppressed: 0 };
+            return RateDecision::Pass { suppressed: 0 };
         };
         let fill = |empty_at: u64| {
             let empty_at = empty_at.max(unix_nanos);
@@ -113,12 +113,12 @@ impl Limiter {
             .empty_at
             .fetch_update(Ordering::Relaxed, Ordering::Relaxed, fill);
         match filled {
-            Ok(_) => Verdict::Pass {
+            Ok(_) => RateDecision::Pass {
                 suppressed: bucket.suppressed.swap(0, Ordering::Relaxed),
             },
             Err(_) => {
                 bucket.suppressed.fetch_add(1, Ordering::Relaxed);
-                Verdict::Suppress
+                RateDecision::Suppress
             }
         }
     }

@@ -18,7 +18,7 @@ use tracing_subscriber::registry::LookupSpan;
 
 use super::format::MOST_CAUSES;
 use super::origin::{self, Origin};
-use super::rate::{Limiter, RateLimit, Verdict};
+use super::rate::{Limiter, RateDecision, RateLimit};
 use super::severity;
 use crate::redact::{REDACTED, Redaction, RedactionRule};
 
@@ -154,8 +154,8 @@ where
         let suppressed = match &self.limiter {
             None => 0,
             Some(limiter) => match limiter.ask(&origin, unix_nanos) {
-                Verdict::Pass { suppressed } => suppressed,
-                Verdict::Suppress => {
+                RateDecision::Pass { suppressed } => suppressed,
+                RateDecision::Suppress => {
                     self.suppressed.fetch_add(1, Ordering::Relaxed);
                     return;
                 }

@@ -46,7 +46,7 @@ use std::sync::Arc;
 
 use barograph_model::value::{AnyValue, Attribute, Text};
 
-use self::names::{Before, Names, Place};
+use self::names::{Before, Names, Scope};
 use self::scan::Kind;
 
 /// The replacement for a secret.
@@ -103,7 +103,7 @@ impl Redaction {
     #[must_use]
     pub fn with_name(self, name: &str) -> Self {
         let mut names = Names::clone(&self.names);
-        names.add(name, Before::Words, Place::Anywhere);
+        names.add(name, Before::Words, Scope::Anywhere);
         Redaction {
             names: Arc::new(names),
         }
@@ -116,7 +116,7 @@ impl Redaction {
             return RedactionRule::Keep;
         }
         let last = last_part(key);
-        if self.names.has(last.as_bytes(), Place::Anywhere) {
+        if self.names.has(last.as_bytes(), Scope::Anywhere) {
             RedactionRule::Redact
         } else if is_searched(key, last) {
             RedactionRule::Search

@@ -6,7 +6,7 @@
 
 /// The places in which a name counts as the name of a secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd)]
-pub(super) enum Place {
+pub(super) enum Scope {
     Texts,
     Anywhere,
 }
@@ -38,7 +38,7 @@ struct Ending {
     /// The letter before the last one.
     second: u8,
     before: Before,
-    place: Place,
+    scope: Scope,
 }
 
 impl Names {
@@ -46,18 +46,18 @@ impl Names {
     pub(super) fn of_secrets() -> Self {
         let mut names = Names::default();
         for name in ANYWHERE {
-            names.add(name, Before::Anything, Place::Anywhere);
+            names.add(name, Before::Anything, Scope::Anywhere);
         }
         for name in WORDS {
-            names.add(name, Before::Words, Place::Anywhere);
+            names.add(name, Before::Words, Scope::Anywhere);
         }
         for name in SIGNATURES {
-            names.add(name, Before::Words, Place::Texts);
+            names.add(name, Before::Words, Scope::Texts);
         }
         names
     }
 
-    pub(super) fn add(&mut self, name: &str, before: Before, place: Place) {
+    pub(super) fn add(&mut self, name: &str, before: Before, scope: Scope) {
         let letters = name.trim().bytes().filter(|byte| !is_separator(*byte));
         let letters: Box<[u8]> = letters.map(|byte| byte.to_ascii_lowercase()).collect();
         let Some(&last) = letters.last() else {
@@ -76,7 +76,7 @@ impl Names {
             second: letters[letters.len().saturating_sub(2)],
             letters,
             before,
-            place,
+            scope,
         });
     }
 
@@ -87,22 +87,22 @@ impl Names {
 
     /// Returns true if this is the name of a secret, with or without a number at the end.
     #[inline]
-    pub(super) fn has(&self, name: &[u8], place: Place) -> bool {
-        if self.ends(name, place) {
+    pub(super) fn has(&self, name: &[u8], scope: Scope) -> bool {
+        if self.ends(name, scope) {
             return true;
         }
         match name.last() {
             Some(last) if last.is_ascii_digit() || is_separator(*last) => {
                 let is_number = |byte: &u8| byte.is_ascii_digit() || is_separator(*byte);
                 let end = name.iter().rposition(|byte| !is_number(byte));
-                end.is_some_and(|end| self.ends(&name[..=end], place))
+                end.is_some_and(|end| self.ends(&name[..=end], scope))
             }
             _ => false,
         }
     }
 
     #[inline]
-    fn ends(&self, name: &[u8], place: Place) -> bool {
+    fn ends(&self, name: &[u8], scope: Scope) -> bool {
         let Some(last) = name.last().map(|last| usize::from(last % 32)) else {
             return false;
         };
@@ -115,15 +115,15 @@ impl Names {
             }
             _ => true,
         };
-        may && self.find(name, last, place)
+        may && self.find(name, last, scope)
     }
 
-    fn find(&self, name: &[u8], last: usize, place: Place) -> bool {
+    fn find(&self, name: &[u8], last: usize, scope: Scope) -> bool {
         let second = name[name.len().saturating_sub(2)].to_ascii_lowercase();
         let has_separator = name.iter().any(|byte| is_separator(*byte));
         self.by_last[last].iter().any(|ending| {
             let is_near = is_separator(second) || ending.second == second;
-            is_near && ending.place >= place && ending.ends(name, has_separator)
+            is_near && ending.scope >= scope && ending.ends(name, has_separator)
         })
     }
 }

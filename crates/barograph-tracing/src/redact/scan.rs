@@ -16,7 +16,7 @@ use std::ops::Range;
 use memchr::{memchr, memchr2, memchr3};
 
 use super::REDACTED;
-use super::names::{Names, Place};
+use super::names::{Names, Scope};
 use super::value::{Expected, Named, Strings};
 use super::view::{Secret, View};
 
@@ -286,7 +286,7 @@ impl View<'_> {
             Some(b'-' | b'=' | b':') | None
         );
         let has_value = (is_in_list || blank > 0) && !is_other;
-        (has_value && names.has(name, Place::Texts)).then(|| Named {
+        (has_value && names.has(name, Scope::Texts)).then(|| Named {
             sign,
             quote: self.quote_before(end, start),
             start,
@@ -332,18 +332,18 @@ impl Name {
             let least = inside.len().saturating_sub(MOST_IN_BRACKETS);
             let open = least + inside[least..].iter().rposition(|byte| *byte == b'[')?;
             let part = inside[open + 1..].trim_ascii();
-            is_secret |= names.has(unquote(part), Place::Texts);
+            is_secret |= names.has(unquote(part), Scope::Texts);
             end = open;
         }
         let mut start = start_of_name(&text[..end]);
-        is_secret |= names.has(&text[start..end], Place::Texts);
+        is_secret |= names.has(&text[start..end], Scope::Texts);
         let name = start..end;
         // An index: `token.0`.
         if text[start..end].iter().all(u8::is_ascii_digit)
             && let Some(before) = text[..start].strip_suffix(b".")
         {
             start = start_of_name(before);
-            is_secret |= names.has(&before[start..], Place::Texts);
+            is_secret |= names.has(&before[start..], Scope::Texts);
         }
         is_secret.then(|| Name {
             start,

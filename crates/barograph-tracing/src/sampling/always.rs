@@ -2,7 +2,7 @@
 
 use barograph_model::context::{TraceContext, TraceId};
 
-use super::sampler::{Decision, Sampler, SpanStart, Verdict};
+use super::sampler::{Decision, Sampler, SamplingResult, SpanStart};
 
 /// Samples every span.
 ///
@@ -13,8 +13,8 @@ pub struct AlwaysOn;
 
 impl Sampler for AlwaysOn {
     #[inline]
-    fn sample(&self, _: &SpanStart<'_>) -> Verdict {
-        Verdict::new(Decision::RecordAndSample)
+    fn sample(&self, _: &SpanStart<'_>) -> SamplingResult {
+        SamplingResult::new(Decision::RecordAndSample)
     }
 
     #[inline]
@@ -37,8 +37,8 @@ pub struct AlwaysOff;
 
 impl Sampler for AlwaysOff {
     #[inline]
-    fn sample(&self, span: &SpanStart<'_>) -> Verdict {
-        Verdict::new(Decision::Drop).without_threshold(span)
+    fn sample(&self, span: &SpanStart<'_>) -> SamplingResult {
+        SamplingResult::new(Decision::Drop).without_threshold(span)
     }
 
     #[inline]
@@ -70,12 +70,12 @@ impl<S: Sampler> AlwaysRecord<S> {
 
 impl<S: Sampler> Sampler for AlwaysRecord<S> {
     #[inline]
-    fn sample(&self, span: &SpanStart<'_>) -> Verdict {
-        let mut verdict = self.inner.sample(span);
-        if verdict.decision == Decision::Drop {
-            verdict.decision = Decision::RecordOnly;
+    fn sample(&self, span: &SpanStart<'_>) -> SamplingResult {
+        let mut result = self.inner.sample(span);
+        if result.decision == Decision::Drop {
+            result.decision = Decision::RecordOnly;
         }
-        verdict
+        result
     }
 
     fn needs_attributes(&self) -> bool {

@@ -35,7 +35,7 @@ pub use probability::Probability;
 pub use rate::RateLimited;
 pub use ratio::TraceIdRatio;
 pub use rules::{Rule, Rules};
-pub use sampler::{Decision, Sampler, SpanStart, Verdict};
+pub use sampler::{Decision, Sampler, SamplingResult, SpanStart};
 pub use threshold::{InvalidRatio, Randomness, Threshold};
 
 #[cfg(test)]

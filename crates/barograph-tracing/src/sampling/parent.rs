@@ -3,7 +3,7 @@
 use barograph_model::context::{TraceContext, TraceId};
 
 use super::always::{AlwaysOff, AlwaysOn};
-use super::sampler::{Decision, Sampler, SpanStart, Verdict};
+use super::sampler::{Decision, Sampler, SamplingResult, SpanStart};
 use super::threshold::{Randomness, Threshold};
 
 /// Delegates to one of five samplers, depending on the parent.
@@ -98,21 +98,21 @@ impl Default for ParentBased {
 
 impl Sampler for ParentBased {
     #[inline]
-    fn sample(&self, span: &SpanStart<'_>) -> Verdict {
-        let verdict = self.sampler(span.parent).sample(span);
+    fn sample(&self, span: &SpanStart<'_>) -> SamplingResult {
+        let result = self.sampler(span.parent).sample(span);
         let Some(parent) = span.parent else {
-            return verdict;
+            return result;
         };
         // A tracestate that the sampler returned is consistent, and that of a local parent was
         // checked when the parent started. A tracestate that was received and is unchanged may be
         // inconsistent.
-        if verdict.trace_state.is_some()
+        if result.trace_state.is_some()
             || !parent.is_remote()
-            || is_consistent(span, verdict.decision)
+            || is_consistent(span, result.decision)
         {
-            return verdict;
+            return result;
         }
-        verdict.without_threshold(span)
+        result.without_threshold(span)
     }
 
     #[inline]

@@ -2,7 +2,7 @@
 
 use barograph_model::context::{TraceContext, TraceId, TraceState};
 
-use super::sampler::{Decision, Sampler, SpanStart, Verdict};
+use super::sampler::{Decision, Sampler, SamplingResult, SpanStart};
 use super::threshold::{InvalidRatio, Randomness, Threshold};
 
 /// Samples a share of all traces, and records the threshold in the tracestate.
@@ -20,11 +20,11 @@ use super::threshold::{InvalidRatio, Randomness, Threshold};
 /// use barograph_model::context::{TraceContext, TraceFlags};
 /// let sampler = Probability::new(0.25)?;
 /// let trace = |id| TraceContext::new(id, 1, TraceFlags::RANDOM).expect("not zero").trace_id();
-/// let verdict = sampler.sample(&SpanStart::new(trace(0x40_0000_0000_0000), "below"));
-/// assert_eq!(verdict.decision, Decision::Drop);
-/// let verdict = sampler.sample(&SpanStart::new(trace(0xc0_0000_0000_0000), "not below"));
-/// assert_eq!(verdict.decision, Decision::RecordAndSample);
-/// assert_eq!(verdict.trace_state.expect("it is told").as_str(), "ot=th:c");
+/// let result = sampler.sample(&SpanStart::new(trace(0x40_0000_0000_0000), "below"));
+/// assert_eq!(result.decision, Decision::Drop);
+/// let result = sampler.sample(&SpanStart::new(trace(0xc0_0000_0000_0000), "not below"));
+/// assert_eq!(result.decision, Decision::RecordAndSample);
+/// assert_eq!(result.trace_state.expect("a threshold").as_str(), "ot=th:c");
 /// # Ok::<(), barograph_tracing::sampling::InvalidRatio>(())
 /// ```
 #[derive(Clone, Debug)]
@@ -57,22 +57,22 @@ impl Probability {
 
 impl Sampler for Probability {
     #[inline]
-    fn sample(&self, span: &SpanStart<'_>) -> Verdict {
+    fn sample(&self, span: &SpanStart<'_>) -> SamplingResult {
         let randomness = Randomness::of(span.trace_id, span.trace_state);
         match self
             .threshold
             .filter(|threshold| threshold.accepts(randomness))
         {
-            None => Verdict::new(Decision::Drop).without_threshold(span),
+            None => SamplingResult::new(Decision::Drop).without_threshold(span),
             Some(threshold) => {
                 let trace_state = if span.trace_state.is_empty() {
                     self.alone.clone()
                 } else {
                     threshold.set_in(span.trace_state)
                 };
-                Verdict {
+                SamplingResult {
                     trace_state: Some(trace_state),
-                    ..Verdict::new(Decision::RecordAndSample)
+                    ..SamplingResult::new(Decision::RecordAndSample)
                 }
             }
         }

@@ -7,7 +7,7 @@ use barograph_core::clock::{Clock, SystemClock};
 
 use super::always::AlwaysOn;
 use super::bucket::{Bucket, InvalidRate};
-use super::sampler::{Decision, Sampler, SpanStart, Verdict};
+use super::sampler::{Decision, Sampler, SamplingResult, SpanStart};
 
 /// Samples the spans that another sampler samples, up to a number per second.
 ///
@@ -50,15 +50,15 @@ impl RateLimited {
 
 impl Sampler for RateLimited {
     #[inline]
-    fn sample(&self, span: &SpanStart<'_>) -> Verdict {
-        let verdict = self.inner.sample(span);
-        if verdict.decision != Decision::RecordAndSample {
-            return verdict;
+    fn sample(&self, span: &SpanStart<'_>) -> SamplingResult {
+        let result = self.inner.sample(span);
+        if result.decision != Decision::RecordAndSample {
+            return result;
         }
         if self.bucket.take(self.clock.unix_nanos()) {
-            return verdict.without_threshold(span);
+            return result.without_threshold(span);
         }
-        Verdict::new(Decision::Drop).without_threshold(span)
+        SamplingResult::new(Decision::Drop).without_threshold(span)
     }
 
     fn needs_attributes(&self) -> bool {

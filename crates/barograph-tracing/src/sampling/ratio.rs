@@ -2,7 +2,7 @@
 
 use barograph_model::context::{TraceContext, TraceId};
 
-use super::sampler::{Decision, Sampler, SpanStart, Verdict};
+use super::sampler::{Decision, Sampler, SamplingResult, SpanStart};
 use super::threshold::InvalidRatio;
 
 /// Samples a share of all traces, chosen by their ids.
@@ -45,8 +45,8 @@ impl TraceIdRatio {
 
 impl Sampler for TraceIdRatio {
     #[inline]
-    fn sample(&self, span: &SpanStart<'_>) -> Verdict {
-        Verdict::new(self.decision(span.trace_id)).without_threshold(span)
+    fn sample(&self, span: &SpanStart<'_>) -> SamplingResult {
+        SamplingResult::new(self.decision(span.trace_id)).without_threshold(span)
     }
 
     #[inline]

@@ -5,7 +5,7 @@ use barograph_model::value::{AnyValue, Attribute, Text};
 
 use super::always::AlwaysOn;
 use super::pattern::Pattern;
-use super::sampler::{Sampler, SpanStart, Verdict};
+use super::sampler::{Sampler, SamplingResult, SpanStart};
 
 /// Delegates to the sampler of the first rule that matches.
 ///
@@ -41,7 +41,7 @@ impl Rules {
 }
 
 impl Sampler for Rules {
-    fn sample(&self, span: &SpanStart<'_>) -> Verdict {
+    fn sample(&self, span: &SpanStart<'_>) -> SamplingResult {
         let fits = |rule: &Rule| rule.fits(span.name, span.kind, span.attributes);
         match self.rules.iter().find(|(rule, _)| fits(rule)) {
             Some((_, sampler)) => sampler.sample(span),

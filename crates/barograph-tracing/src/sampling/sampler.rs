@@ -12,9 +12,9 @@ use barograph_model::value::Attribute;
 /// It is called on the thread that starts the span, so its run time adds to the request.
 pub trait Sampler: Send + Sync + fmt::Debug {
     /// Returns the decision for a span that starts now.
-    fn sample(&self, span: &SpanStart<'_>) -> Verdict;
+    fn sample(&self, span: &SpanStart<'_>) -> SamplingResult;
 
-    /// Returns the decision if it depends only on the trace id and the parent, and the verdict
+    /// Returns the decision if it depends only on the trace id and the parent, and the result
     /// would set neither tracestate nor attributes; `None` if [`sample`](Sampler::sample) has to be
     /// called.
     ///
@@ -127,7 +127,7 @@ impl<'a> SpanStart<'a> {
 
 /// The result of a sampler for a span.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Verdict {
+pub struct SamplingResult {
     /// The decision whether the span is recorded and exported.
     pub decision: Decision,
     /// The tracestate of the span, if it differs from that of [`SpanStart`].
@@ -136,11 +136,11 @@ pub struct Verdict {
     pub attributes: Vec<Attribute>,
 }
 
-impl Verdict {
-    /// Creates a verdict with a decision and nothing else. Allocates nothing.
+impl SamplingResult {
+    /// Creates a result with a decision and nothing else. Allocates nothing.
     #[inline]
     pub const fn new(decision: Decision) -> Self {
-        Verdict {
+        SamplingResult {
             decision,
             trace_state: None,
             attributes: Vec::new(),
@@ -162,10 +162,10 @@ impl Verdict {
     }
 }
 
-impl From<Decision> for Verdict {
+impl From<Decision> for SamplingResult {
     #[inline]
     fn from(decision: Decision) -> Self {
-        Verdict::new(decision)
+        SamplingResult::new(decision)
     }
 }
 
@@ -186,7 +186,7 @@ pub enum Decision {
 }
 
 impl<S: Sampler + ?Sized> Sampler for Arc<S> {
-    fn sample(&self, span: &SpanStart<'_>) -> Verdict {
+    fn sample(&self, span: &SpanStart<'_>) -> SamplingResult {
         (**self).sample(span)
     }
 
@@ -205,7 +205,7 @@ impl<S: Sampler + ?Sized> Sampler for Arc<S> {
 }
 
 impl<S: Sampler + ?Sized> Sampler for Box<S> {
-    fn sample(&self, span: &SpanStart<'_>) -> Verdict {
+    fn sample(&self, span: &SpanStart<'_>) -> SamplingResult {
         (**self).sample(span)
     }
 

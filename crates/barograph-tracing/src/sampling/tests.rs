@@ -93,11 +93,11 @@ fn each_kind_of_parent_has_its_sampler() {
     #[derive(Debug)]
     struct Says(&'static str);
     impl Sampler for Says {
-        fn sample(&self, _: &SpanStart<'_>) -> Verdict {
+        fn sample(&self, _: &SpanStart<'_>) -> SamplingResult {
             let attributes = vec![Attribute::new("branch", self.0)];
-            Verdict {
+            SamplingResult {
                 attributes,
-                ..Verdict::new(Decision::RecordOnly)
+                ..SamplingResult::new(Decision::RecordOnly)
             }
         }
         fn needs_attributes(&self) -> bool {
@@ -137,7 +137,7 @@ fn each_kind_of_parent_has_its_sampler() {
         assert_eq!(sampler.sample(&span).attributes[0].value, branch.into());
         assert_eq!(
             ParentBased::default().sample(&span),
-            Verdict::new(by_default)
+            SamplingResult::new(by_default)
         );
     }
     assert_eq!(
@@ -175,11 +175,11 @@ fn a_threshold_is_propagated_while_it_is_true() {
     ] {
         let state = TraceState::parse([before]).unwrap();
         let span = SpanStart::new(parent.trace_id(), "span").with_trace_state(&state);
-        let verdict = follow.sample(&span.with_parent(parent.as_remote()));
-        let trace_state = verdict.trace_state.as_ref().map(TraceState::as_str);
+        let result = follow.sample(&span.with_parent(parent.as_remote()));
+        let trace_state = result.trace_state.as_ref().map(TraceState::as_str);
         assert_eq!(trace_state, after, "{parent:?} {before}");
         // A local parent already has the corrected tracestate.
-        let state = verdict.trace_state.unwrap_or(state);
+        let state = result.trace_state.unwrap_or(state);
         let span = SpanStart::new(parent.trace_id(), "span").with_trace_state(&state);
         assert_eq!(follow.sample(&span.with_parent(parent)).trace_state, None);
     }
@@ -187,15 +187,15 @@ fn a_threshold_is_propagated_while_it_is_true() {
 
 #[test]
 fn flags_show_the_decision() {
-    let verdict = Verdict::new(Decision::RecordAndSample);
-    assert_eq!(verdict.flags(None, TraceFlags::RANDOM).bits(), 3);
-    assert_eq!(verdict.flags(None, TraceFlags::default()).bits(), 1);
+    let result = SamplingResult::new(Decision::RecordAndSample);
+    assert_eq!(result.flags(None, TraceFlags::RANDOM).bits(), 3);
+    assert_eq!(result.flags(None, TraceFlags::default()).bits(), 1);
     let parent = trace(1).with_flags(TraceFlags::SAMPLED);
-    assert_eq!(verdict.flags(Some(parent), TraceFlags::RANDOM).bits(), 1);
+    assert_eq!(result.flags(Some(parent), TraceFlags::RANDOM).bits(), 1);
     for decision in [Decision::Drop, Decision::RecordOnly] {
-        let verdict = Verdict::from(decision);
-        assert_eq!(verdict.flags(Some(parent), TraceFlags::RANDOM).bits(), 0);
-        assert_eq!(verdict.flags(None, TraceFlags::RANDOM).bits(), 2);
+        let result = SamplingResult::from(decision);
+        assert_eq!(result.flags(Some(parent), TraceFlags::RANDOM).bits(), 0);
+        assert_eq!(result.flags(None, TraceFlags::RANDOM).bits(), 2);
     }
 }
 
@@ -226,11 +226,11 @@ fn a_rate_is_not_exceeded() {
     for id in random().take(10_000) {
         let state = TraceState::parse(["a=1"]).unwrap();
         let span = SpanStart::new(trace(id).trace_id(), "span").with_trace_state(&state);
-        let verdict = sampler.sample(&span);
-        let trace_state = verdict.trace_state.as_ref().unwrap_or(span.trace_state);
+        let result = sampler.sample(&span);
+        let trace_state = result.trace_state.as_ref().unwrap_or(span.trace_state);
         assert_eq!(trace_state.as_str(), "a=1", "nobody knows the share");
         seen += 1;
-        sampled += usize::from(verdict.decision == Decision::RecordAndSample);
+        sampled += usize::from(result.decision == Decision::RecordAndSample);
         clock.advance(Duration::from_millis(1));
     }
     assert_eq!(seen, 10_000);
@@ -429,11 +429,11 @@ proptest! {
         for share in shares {
             let service = Probability::new(share).unwrap();
             let span = SpanStart::new(trace(id).trace_id(), "span").with_trace_state(&state);
-            let verdict = service.sample(&span);
-            let after = verdict.trace_state.unwrap_or(state.clone());
+            let result = service.sample(&span);
+            let after = result.trace_state.unwrap_or(state.clone());
             prop_assert_eq!(Randomness::of(span.trace_id, &after), randomness);
             let threshold = Threshold::in_trace_state(&after);
-            let sampled = verdict.decision == Decision::RecordAndSample;
+            let sampled = result.decision == Decision::RecordAndSample;
             prop_assert_eq!(threshold.is_some(), sampled);
             prop_assert!(threshold.is_none_or(|threshold| threshold.accepts(randomness)));
             decisions.push((Threshold::of(share).unwrap(), sampled));

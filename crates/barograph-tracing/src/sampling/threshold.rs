@@ -13,7 +13,7 @@ use std::fmt::{self, Write as _};
 
 use barograph_model::context::{TraceId, TraceState};
 
-use super::sampler::{SpanStart, Verdict};
+use super::sampler::{SamplingResult, SpanStart};
 
 /// The number of the 2⁵⁶ random values that are not sampled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -141,7 +141,7 @@ impl fmt::Display for Randomness {
     }
 }
 
-impl Verdict {
+impl SamplingResult {
     /// Removes the `th`, for a sampler whose probability is unknown.
     ///
     /// A `th` of another decision would make counts wrong. If there is no `th` this costs very

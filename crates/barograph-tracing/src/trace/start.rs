@@ -19,7 +19,7 @@ use super::stack;
 use super::table::Slot;
 use super::tracer::Tracer;
 use crate::sampling::tail::BufferedTrace;
-use crate::sampling::{Decision, SpanStart, Verdict};
+use crate::sampling::{Decision, SamplingResult, SpanStart};
 
 /// The parent of a span that starts.
 struct From<'a> {
@@ -220,21 +220,21 @@ impl Tracer {
         new: TraceContext,
         propagation: Option<&Propagation>,
     ) -> Decided {
-        let verdict = match propagation {
+        let result = match propagation {
             None => self.sampler.sample(&start),
             Some(propagation) => {
-                let verdict = self
+                let result = self
                     .sampler
                     .sample(&start.with_trace_state(propagation.tracestate()));
-                with_received_decision(verdict, propagation)
+                with_received_decision(result, propagation)
             }
         };
-        let flags = verdict.flags(start.parent, TraceFlags::RANDOM);
+        let flags = result.flags(start.parent, TraceFlags::RANDOM);
         Decided {
-            decision: verdict.decision,
+            decision: result.decision,
             context: new.with_flags(flags),
-            trace_state: verdict.trace_state,
-            attributes: verdict.attributes,
+            trace_state: result.trace_state,
+            attributes: result.attributes,
         }
     }
 
@@ -402,11 +402,11 @@ fn tracestate_of(current: &Current) -> TraceState {
 
 /// Applies the decision that arrived with the request. It overrides the sampler when it is more than
 /// the sampled flag of a trace context: the debug flag of B3, or a decision without a context.
-fn with_received_decision(mut verdict: Verdict, propagation: &Propagation) -> Verdict {
-    verdict.decision = match (propagation.trace(), propagation.sampling()) {
+fn with_received_decision(mut result: SamplingResult, propagation: &Propagation) -> SamplingResult {
+    result.decision = match (propagation.trace(), propagation.sampling()) {
         (_, Sampling::Debug) | (None, Sampling::Sampled) => Decision::RecordAndSample,
         (None, Sampling::NotSampled) => Decision::Drop,
-        _ => verdict.decision,
+        _ => result.decision,
     };
-    verdict
+    result
 }

@@ -13,7 +13,7 @@ use bytes::Bytes;
 use http_body::{Body, Frame, SizeHint};
 use tokio::sync::{Semaphore, mpsc};
 
-use crate::admin::places::Place;
+use crate::admin::page_slots::PageSlot;
 use crate::page::Scrape;
 
 /// A response body.
@@ -29,7 +29,7 @@ pub(super) struct StreamingBody {
     chunks: mpsc::Receiver<Made>,
     deadline: Instant,
     /// Frees the slot of this page when dropped.
-    _place: Place,
+    _slot: PageSlot,
 }
 
 /// A part of a rendered page.
@@ -46,7 +46,7 @@ impl Answer {
     /// Starts to send a page that was begun. Each chunk is rendered with a permit of `makers`.
     pub(super) fn page(
         scrape: Scrape,
-        place: Place,
+        slot: PageSlot,
         deadline: Instant,
         makers: Arc<Semaphore>,
     ) -> Self {
@@ -56,7 +56,7 @@ impl Answer {
         Answer::Page(StreamingBody {
             chunks,
             deadline,
-            _place: place,
+            _slot: slot,
         })
     }
 }

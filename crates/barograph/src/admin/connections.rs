@@ -19,7 +19,7 @@ use tokio::task::AbortHandle;
 use tokio::time::timeout;
 
 use crate::accept::Accepted;
-use crate::admin::places::{self, Activity};
+use crate::admin::page_slots::{self, Activity};
 use crate::admin::routes::{On, Routes};
 use crate::admin::write_timeout::WriteTimeout;
 use crate::self_metrics::AdminFailure;
@@ -158,7 +158,7 @@ const MOST_CONNECTIONS: usize = 512;
 /// The number of connections left after making room. Several are closed at once, since the search is
 /// slow.
 const ROOM_FOR: usize = MOST_CONNECTIONS - 16;
-const _: () = assert!(places::MOST_PAGES + places::MOST_WAITING < ROOM_FOR);
+const _: () = assert!(page_slots::MOST_PAGES + page_slots::MOST_WAITING < ROOM_FOR);
 /// The time that a request head may take, and that a connection may idle: longer than the scrape
 /// interval.
 const HEAD_TIME: Duration = Duration::from_secs(75);

@@ -9,7 +9,7 @@
 //! A port that the environment set and that is taken does not keep a service from starting: it is
 //! tried again until it is free, for example when the previous process has ended.
 
-mod places;
+mod page_slots;
 mod body;
 mod write_timeout;
 mod hosts;
@@ -226,7 +226,7 @@ impl Thread {
 fn runtime() -> io::Result<Runtime> {
     runtime::Builder::new_current_thread()
         .enable_all()
-        .max_blocking_threads(places::MOST_PAGES + routes::MAKERS)
+        .max_blocking_threads(page_slots::MOST_PAGES + routes::MAKERS)
         .thread_name("barograph-pages")
         .build()
 }

@@ -16,7 +16,7 @@ use tokio::sync::Semaphore;
 
 use crate::admin::body::Answer;
 use crate::admin::hosts::Hosts;
-use crate::admin::places::{Activity, Places};
+use crate::admin::page_slots::{Activity, PageSlots};
 use crate::page::Pages;
 use crate::readiness::Readiness;
 use crate::self_metrics::{AdminFailure, SelfMetrics};
@@ -28,7 +28,7 @@ pub(crate) struct Routes {
     pages: Option<Pages>,
     readiness: Readiness,
     hosts: Hosts,
-    places: Places,
+    slots: PageSlots,
     makers: Arc<Semaphore>,
     own: Option<Arc<SelfMetrics>>,
 }
@@ -53,7 +53,7 @@ impl Routes {
             pages,
             readiness,
             hosts,
-            places: Places::new(),
+            slots: PageSlots::new(),
             makers: Arc::new(Semaphore::new(MAKERS)),
             own,
         }
@@ -120,11 +120,11 @@ impl Routes {
             Answer::words("")
         } else {
             let deadline = Instant::now() + PAGE_TIME;
-            let place = match on.is_last {
+            let slot = match on.is_last {
                 true => None,
-                false => self.places.take(&on.activity).await,
+                false => self.slots.take(&on.activity).await,
             };
-            let Some(place) = place else {
+            let Some(slot) = slot else {
                 pages.busy();
                 let mut response = words(
                     StatusCode::SERVICE_UNAVAILABLE,
@@ -136,11 +136,11 @@ impl Routes {
             let pages = pages.clone();
             // Callbacks run when a page is begun; slow ones must not block `/health`. They hold the
             // slot, so that the number of callbacks that never return is limited.
-            let begin = move || (pages.scrape(negotiated), place);
-            let Ok((scrape, place)) = tokio::task::spawn_blocking(begin).await else {
+            let begin = move || (pages.scrape(negotiated), slot);
+            let Ok((scrape, slot)) = tokio::task::spawn_blocking(begin).await else {
                 return self.panicked();
             };
-            Answer::page(scrape, place, deadline, Arc::clone(&self.makers))
+            Answer::page(scrape, slot, deadline, Arc::clone(&self.makers))
         };
         let mut response = Response::new(body);
         set(&mut response, CONTENT_TYPE, &negotiated.content_type());

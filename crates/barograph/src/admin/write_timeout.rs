@@ -13,7 +13,7 @@ use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::{Sleep, sleep};
 
-use crate::admin::places::Activity;
+use crate::admin::page_slots::Activity;
 
 /// A stream whose writes have a time limit.
 pub(super) struct WriteTimeout<S> {

@@ -10,7 +10,7 @@ use barograph_model::name::OVERFLOW;
 use barograph_model::snapshot::Point;
 
 use crate::prometheus::escape;
-use crate::prometheus::name::{Escaping, Place, Translation, is_legacy, label};
+use crate::prometheus::name::{Escaping, NameKind, Translation, is_legacy, label};
 use crate::report::Rejection;
 use crate::walk::Uniqueness;
 
@@ -306,7 +306,7 @@ fn values<'a>(group: &[&Label<&'a str>]) -> Vec<&'a str> {
 
 /// Writes a label name, quoted if necessary.
 pub(super) fn write_name(out: &mut Vec<u8>, page: &str) {
-    if is_legacy(page, Place::Label) {
+    if is_legacy(page, NameKind::Label) {
         out.extend_from_slice(page.as_bytes());
     } else {
         out.push(b'"');

@@ -90,8 +90,8 @@ impl Escaping {
             .find(|escaping| escaping.as_str() == value)
     }
 
-    fn apply(self, name: &str, place: Place) -> String {
-        if self == Escaping::AllowUtf8 || (self != Escaping::Dots && is_legacy(name, place)) {
+    fn apply(self, name: &str, kind: NameKind) -> String {
+        if self == Escaping::AllowUtf8 || (self != Escaping::Dots && is_legacy(name, kind)) {
             return name.into();
         }
         let mut escaped = String::with_capacity(name.len() + 8);
@@ -102,7 +102,7 @@ impl Escaping {
             match self {
                 Escaping::Dots if c == '.' => escaped.push_str("_dot_"),
                 Escaping::Dots | Escaping::Values if c == '_' => escaped.push_str("__"),
-                _ if place.allows(c, i) => escaped.push(c),
+                _ if kind.allows(c, i) => escaped.push(c),
                 Escaping::Dots => escaped.push_str("__"),
                 Escaping::Values => escaped.push_str(&format!("_{:x}_", u32::from(c))),
                 _ => escaped.push('_'),
@@ -112,25 +112,25 @@ impl Escaping {
     }
 }
 
-/// The position of a name. Only metric names may contain a colon.
+/// The kind of a name. Only metric names may contain a colon.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Place {
+pub(super) enum NameKind {
     Metric,
     Label,
 }
 
-impl Place {
+impl NameKind {
     fn allows(self, c: char, i: usize) -> bool {
         c.is_ascii_alphabetic()
             || c == '_'
-            || (c == ':' && self == Place::Metric)
+            || (c == ':' && self == NameKind::Metric)
             || (i > 0 && c.is_ascii_digit())
     }
 }
 
 /// Returns true if a name needs no quotes.
-pub(super) fn is_legacy(name: &str, place: Place) -> bool {
-    !name.is_empty() && name.chars().enumerate().all(|(i, c)| place.allows(c, i))
+pub(super) fn is_legacy(name: &str, kind: NameKind) -> bool {
+    !name.is_empty() && name.chars().enumerate().all(|(i, c)| kind.allows(c, i))
 }
 
 /// The names of one family on a page, escaped but not quoted.
@@ -154,16 +154,16 @@ impl FamilyName {
     ) -> Self {
         let kind = descriptor.kind;
         // The name of a state set is also the name of its label.
-        let place = match kind {
-            Kind::StateSet => Place::Label,
-            _ => Place::Metric,
+        let name_kind = match kind {
+            Kind::StateSet => NameKind::Label,
+            _ => NameKind::Metric,
         };
         let unit = match kind {
             Kind::Info | Kind::StateSet => String::new(),
             _ => unit::word(&descriptor.unit),
         };
         let mut name = if translation.is_legacy() {
-            collapsed(&underscored(&descriptor.name, place))
+            collapsed(&underscored(&descriptor.name, name_kind))
         } else {
             descriptor.name.replace('\0', "\u{fffd}")
         };
@@ -180,8 +180,8 @@ impl FamilyName {
             // Without the suffix, no name would be left for the family.
             name = format!("{name}_{word}");
         }
-        let mut text = translation.escaping(escaping).apply(&name, place);
-        if place == Place::Label {
+        let mut text = translation.escaping(escaping).apply(&name, name_kind);
+        if name_kind == NameKind::Label {
             text = not_reserved(text);
         }
         let family = match type_suffix(kind).and_then(|word| text.strip_suffix(word)) {
@@ -199,11 +199,11 @@ impl FamilyName {
 /// Returns the name of a label on a page, escaped but not quoted.
 pub(super) fn label(name: &str, translation: Translation, escaping: Escaping) -> String {
     let name = if translation.is_legacy() {
-        collapsed(&underscored(name, Place::Label))
+        collapsed(&underscored(name, NameKind::Label))
     } else {
         name.replace('\0', "\u{fffd}")
     };
-    not_reserved(translation.escaping(escaping).apply(&name, Place::Label))
+    not_reserved(translation.escaping(escaping).apply(&name, NameKind::Label))
 }
 
 /// Names that begin with two underscores are reserved by Prometheus: many scrapers reject them, and
@@ -266,9 +266,9 @@ fn without_last_word<'a>(name: &'a str, word: &str) -> &'a str {
 
 /// Replaces every character that is invalid at this position by `_`; the name may still begin with
 /// a digit.
-fn underscored(name: &str, place: Place) -> String {
+fn underscored(name: &str, kind: NameKind) -> String {
     name.chars()
-        .map(|c| if place.allows(c, 1) { c } else { '_' })
+        .map(|c| if kind.allows(c, 1) { c } else { '_' })
         .collect()
 }
 

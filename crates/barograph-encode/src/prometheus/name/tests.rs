@@ -264,6 +264,6 @@ fn translated_label_names_are_valid() {
     ] {
         let page = label(name, translation, escaping);
         assert_eq!(page, expected, "{name:?} {translation:?} {escaping:?}");
-        assert!(escaping == Escaping::AllowUtf8 || is_legacy(&page, Place::Label));
+        assert!(escaping == Escaping::AllowUtf8 || is_legacy(&page, NameKind::Label));
     }
 }

@@ -306,15 +306,15 @@ fn counts_are_the_same_as_without_keep() {
     };
     for (at, id) in random().take(TRACES).enumerate() {
         let context = TraceContext::new(id, 1, TraceFlags::RANDOM).unwrap();
-        let verdict = sampler.sample(&SpanStart::new(context.trace_id(), "root"));
+        let result = sampler.sample(&SpanStart::new(context.trace_id(), "root"));
         let mut record = if at % 10 == 0 {
             failed("root")
         } else {
             span("root")
         };
-        record.context = context.with_flags(verdict.flags(None, TraceFlags::RANDOM));
-        record.trace_state = verdict.trace_state.unwrap_or_default();
-        if verdict.decision == Decision::RecordAndSample {
+        record.context = context.with_flags(result.flags(None, TraceFlags::RANDOM));
+        record.trace_state = result.trace_state.unwrap_or_default();
+        if result.decision == Decision::RecordAndSample {
             receive(&record);
         } else if let Some(spans) = keep.begin().end(record) {
             spans.iter().for_each(&mut receive);

@@ -8,7 +8,7 @@ use barograph_model::value::Attribute;
 use barograph_tracing::sampling::tail::{TailSampling, TailSamplingConfig};
 use barograph_tracing::sampling::{
     AlwaysOff, AlwaysOn, AlwaysRecord, Decision, ParentBased, Probability, Rule, Rules, Sampler,
-    SpanStart, TraceIdRatio, Verdict,
+    SamplingResult, SpanStart, TraceIdRatio,
 };
 use barograph_tracing::trace::{SpanExt, SpanMetrics, TraceLayer};
 use tracing::{error, info, info_span};
@@ -47,12 +47,12 @@ fn a_sampler_sees_what_it_asks_for() {
     #[derive(Debug)]
     struct Asks;
     impl Sampler for Asks {
-        fn sample(&self, span: &SpanStart<'_>) -> Verdict {
+        fn sample(&self, span: &SpanStart<'_>) -> SamplingResult {
             assert_eq!((span.name, span.kind), ("named", SpanKind::Consumer));
             assert_eq!(span.attributes, [attribute("size", 3)]);
-            let mut verdict = Verdict::new(Decision::RecordAndSample);
-            verdict.attributes = vec![Attribute::new("why", "asked"), Attribute::new("size", 4)];
-            verdict
+            let mut result = SamplingResult::new(Decision::RecordAndSample);
+            result.attributes = vec![Attribute::new("why", "asked"), Attribute::new("size", 4)];
+            result
         }
         fn description(&self) -> String {
             "Asks".into()
@@ -270,7 +270,7 @@ fn samplers_that_decide_by_ids_give_the_same_decision_by_sample() {
                 if let Some(decision) = sampler.decide(local.trace_id(), parent) {
                     assert_eq!(
                         sampler.sample(&start),
-                        Verdict::new(decision),
+                        SamplingResult::new(decision),
                         "{sampler:?}"
                     );
                 }

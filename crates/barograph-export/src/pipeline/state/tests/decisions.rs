@@ -5,9 +5,9 @@ use super::*;
 use crate::ledger::Reason;
 use crate::pipeline::blocking::{Busy, JobResult};
 
-/// The place of a request after it was sent.
+/// The state of a request after it was sent.
 #[derive(Debug, PartialEq, Eq)]
-enum Place {
+enum RequestState {
     Exported,
     Dropped(Reason),
     /// The source builds its items again.
@@ -18,8 +18,8 @@ enum Place {
     Stored,
 }
 
-/// Sends the first request of a cycle, and returns where it is afterwards.
-fn place(values: Values, availability: Availability, delivery: Delivery) -> Place {
+/// Sends the first request of a cycle, and returns its state afterwards.
+fn state_after(values: Values, availability: Availability, delivery: Delivery) -> RequestState {
     let now = Instant::now();
     let mut state = state(values, availability, now);
     let (_, operation) = state.handle(Event::Started { delay: SECOND }, seen(now));
@@ -48,8 +48,8 @@ fn place(values: Values, availability: Availability, delivery: Delivery) -> Plac
     let (effects, operation) = state.handle(Event::Sent { request, delivery }, at);
     for effect in effects {
         match effect {
-            Effect::Export(ITEMS) => return Place::Exported,
-            Effect::Drop(ITEMS, reason) => return Place::Dropped(reason),
+            Effect::Export(ITEMS) => return RequestState::Exported,
+            Effect::Drop(ITEMS, reason) => return RequestState::Dropped(reason),
             _ => {}
         }
     }
@@ -58,11 +58,11 @@ fn place(values: Values, availability: Availability, delivery: Delivery) -> Plac
         ..
     } = operation
     {
-        return Place::Stored;
+        return RequestState::Stored;
     }
     match (&state.unacknowledged, state.superseded) {
-        (Some(_), 0) => Place::InMemory,
-        (None, ITEMS) => Place::Rebuilt,
+        (Some(_), 0) => RequestState::InMemory,
+        (None, ITEMS) => RequestState::Rebuilt,
         other => panic!("{other:?}"),
     }
 }
@@ -73,40 +73,74 @@ fn the_place_of_a_request_follows_from_its_source_its_delivery_and_the_persisten
     let (none, open) = (Availability::None, Availability::Open(0));
     let unwritable = Availability::Full(0);
     let table = [
-        (Sums, none, Delivery::Accepted(None), Place::Exported),
-        (Sums, none, refused(), Place::Dropped(Reason::Rejected)),
+        (Sums, none, Delivery::Accepted(None), RequestState::Exported),
+        (
+            Sums,
+            none,
+            refused(),
+            RequestState::Dropped(Reason::Rejected),
+        ),
         (
             Sums,
             none,
             Delivery::TooLarge,
-            Place::Dropped(Reason::TooLarge),
+            RequestState::Dropped(Reason::TooLarge),
         ),
         (
             Sums,
             none,
             Delivery::Panicked,
-            Place::Dropped(Reason::Panicked),
+            RequestState::Dropped(Reason::Panicked),
         ),
-        (Sums, none, undelivered(false), Place::Rebuilt),
-        (Sums, none, undelivered(true), Place::Rebuilt),
-        (Deltas, none, Delivery::Accepted(None), Place::Exported),
-        (Deltas, none, undelivered(false), Place::Rebuilt),
-        (Deltas, none, undelivered(true), Place::InMemory),
-        (Events, none, Delivery::Accepted(None), Place::Exported),
-        (Events, none, undelivered(false), Place::InMemory),
-        (Events, none, undelivered(true), Place::InMemory),
-        (Sums, open, Delivery::Accepted(None), Place::Exported),
-        (Sums, open, refused(), Place::Dropped(Reason::Rejected)),
-        (Sums, open, undelivered(false), Place::Stored),
-        (Deltas, open, undelivered(true), Place::Stored),
-        (Events, open, undelivered(true), Place::Stored),
-        (Sums, unwritable, undelivered(false), Place::Rebuilt),
-        (Deltas, unwritable, undelivered(true), Place::InMemory),
-        (Events, unwritable, undelivered(false), Place::InMemory),
+        (Sums, none, undelivered(false), RequestState::Rebuilt),
+        (Sums, none, undelivered(true), RequestState::Rebuilt),
+        (
+            Deltas,
+            none,
+            Delivery::Accepted(None),
+            RequestState::Exported,
+        ),
+        (Deltas, none, undelivered(false), RequestState::Rebuilt),
+        (Deltas, none, undelivered(true), RequestState::InMemory),
+        (
+            Events,
+            none,
+            Delivery::Accepted(None),
+            RequestState::Exported,
+        ),
+        (Events, none, undelivered(false), RequestState::InMemory),
+        (Events, none, undelivered(true), RequestState::InMemory),
+        (Sums, open, Delivery::Accepted(None), RequestState::Exported),
+        (
+            Sums,
+            open,
+            refused(),
+            RequestState::Dropped(Reason::Rejected),
+        ),
+        (Sums, open, undelivered(false), RequestState::Stored),
+        (Deltas, open, undelivered(true), RequestState::Stored),
+        (Events, open, undelivered(true), RequestState::Stored),
+        (Sums, unwritable, undelivered(false), RequestState::Rebuilt),
+        (
+            Deltas,
+            unwritable,
+            undelivered(true),
+            RequestState::InMemory,
+        ),
+        (
+            Events,
+            unwritable,
+            undelivered(false),
+            RequestState::InMemory,
+        ),
     ];
     for (values, availability, delivery, expected) in table {
         let row = format!("{values:?}, {availability:?}, {delivery:?}");
-        assert_eq!(place(values, availability, delivery), expected, "{row}");
+        assert_eq!(
+            state_after(values, availability, delivery),
+            expected,
+            "{row}"
+        );
     }
 }
 

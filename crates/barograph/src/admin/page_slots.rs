@@ -64,7 +64,7 @@ impl Activity {
 
 /// The slots for pages. Clones share them.
 #[derive(Clone)]
-pub(super) struct Places {
+pub(super) struct PageSlots {
     free: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
     taken: Arc<Mutex<Vec<Taken>>>,
@@ -76,9 +76,9 @@ struct Taken {
     waited: Duration,
 }
 
-impl Places {
+impl PageSlots {
     pub(super) fn new() -> Self {
-        Places {
+        PageSlots {
             free: Arc::new(Semaphore::new(MOST_PAGES)),
             waiting: Arc::default(),
             taken: Arc::default(),
@@ -87,7 +87,7 @@ impl Places {
 
     /// Returns a slot for a page on this connection, once one is free. None if none becomes free
     /// within the timeout of a scraper, or if too many requests wait already.
-    pub(super) async fn take(&self, by: &Arc<Activity>) -> Option<Place> {
+    pub(super) async fn take(&self, by: &Arc<Activity>) -> Option<PageSlot> {
         let page = Counted::new(by);
         let permit = match Arc::clone(&self.free).try_acquire_owned() {
             Ok(permit) => permit,
@@ -97,8 +97,8 @@ impl Places {
             by: Arc::clone(by),
             waited: by.waited(),
         });
-        Some(Place {
-            places: self.clone(),
+        Some(PageSlot {
+            slots: self.clone(),
             page,
             _permit: permit,
         })
@@ -139,15 +139,15 @@ impl Places {
 }
 
 /// The slot of one page, freed when dropped.
-pub(super) struct Place {
-    places: Places,
+pub(super) struct PageSlot {
+    slots: PageSlots,
     page: Counted,
     _permit: OwnedSemaphorePermit,
 }
 
-impl Drop for Place {
+impl Drop for PageSlot {
     fn drop(&mut self) {
-        let mut taken = self.places.taken();
+        let mut taken = self.slots.taken();
         taken.retain(|taken| !Arc::ptr_eq(&taken.by, &self.page.0));
     }
 }
@@ -199,8 +199,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(100);
 mod tests {
     use super::*;
 
-    async fn taken(places: &Places, by: &Arc<Activity>) -> Place {
-        places.take(by).await.expect("there is a place")
+    async fn taken(slots: &PageSlots, by: &Arc<Activity>) -> PageSlot {
+        slots.take(by).await.expect("there is a slot")
     }
 
     fn connections(count: usize) -> Vec<Arc<Activity>> {
@@ -209,21 +209,21 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn the_slowest_reader_makes_room_when_a_connection_waits() {
-        let places = Places::new();
+        let slots = PageSlots::new();
         let (readers, next) = (connections(MOST_PAGES), connections(1).remove(0));
         let mut open = Vec::new();
         for reader in &readers {
-            open.push(taken(&places, reader).await);
+            open.push(taken(&slots, reader).await);
         }
         // Two are slow, one of them for longer. Before its page it was slower still.
         readers[3].begin_wait();
         sleep(Duration::from_millis(300)).await;
         readers[5].begin_wait();
         let began = Instant::now();
-        let waiting = places.take(&next);
+        let waiting = slots.take(&next);
         tokio::pin!(waiting);
         tokio::select! {
-            _ = &mut waiting => panic!("there is no place yet"),
+            _ = &mut waiting => panic!("there is no slot yet"),
             () = readers[5].cut() => panic!("it is not the slowest"),
             () = readers[3].cut() => {}
         }
@@ -235,7 +235,7 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn a_reader_that_is_fast_keeps_its_place() {
-        let places = Places::new();
+        let slots = PageSlots::new();
         let (readers, next) = (connections(MOST_PAGES), connections(1).remove(0));
         let mut open = Vec::new();
         for reader in &readers {
@@ -243,31 +243,31 @@ mod tests {
             sleep(2 * SLOW).await;
             reader.end_wait();
             // Waits before this page do not count.
-            open.push(taken(&places, reader).await);
+            open.push(taken(&slots, reader).await);
         }
         let began = Instant::now();
-        assert!(places.take(&next).await.is_none());
+        assert!(slots.take(&next).await.is_none());
         assert_eq!(began.elapsed(), QUEUE_TIME);
         assert!(readers.iter().all(|reader| reader.is_busy()) && !next.is_busy());
         open.pop();
-        assert!(places.take(&next).await.is_some());
+        assert!(slots.take(&next).await.is_some());
     }
 
     #[tokio::test(start_paused = true)]
     async fn no_more_wait_than_may() {
-        let places = Places::new();
+        let slots = PageSlots::new();
         let holder = connections(1).remove(0);
         let mut open = Vec::new();
         for _ in 0..MOST_PAGES {
-            open.push(taken(&places, &holder).await);
+            open.push(taken(&slots, &holder).await);
         }
         for by in connections(MOST_WAITING) {
-            let places = places.clone();
-            tokio::spawn(async move { places.take(&by).await.is_some() });
+            let slots = slots.clone();
+            tokio::spawn(async move { slots.take(&by).await.is_some() });
         }
         sleep(LOOK_INTERVAL).await;
         let began = Instant::now();
-        assert!(places.take(&Arc::default()).await.is_none());
+        assert!(slots.take(&Arc::default()).await.is_none());
         assert_eq!(began.elapsed(), Duration::ZERO);
     }
 }
