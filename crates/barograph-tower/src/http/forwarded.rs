@@ -216,10 +216,14 @@ impl Network {
         };
         let address: IpAddr = address.parse().map_err(|_| invalid())?;
         let most = if address.is_ipv4() { 32 } else { 128 };
-        let prefix = prefix.map_or(Ok(most), str::parse);
+        let prefix = prefix.map_or(Ok(most), str::parse::<u32>);
         let prefix = prefix.ok().filter(|prefix| *prefix <= most);
+        // An IPv4-mapped IPv6 address is an IPv4 address after its first 96 bits.
+        let canonical = address.to_canonical();
+        let mapped_bits = if canonical.is_ipv4() { most - 32 } else { 0 };
+        let prefix = prefix.and_then(|prefix| prefix.checked_sub(mapped_bits));
         Ok(Network {
-            address,
+            address: canonical,
             prefix: prefix.ok_or_else(invalid)?,
         })
     }
@@ -407,6 +411,7 @@ mod tests {
             "localhost",
             "::1/",
             "::1/-1",
+            "::ffff:10.0.0.0/95",
         ] {
             let error = TrustedProxies::new([bad]).unwrap_err();
             assert_eq!(error, InvalidNetwork(bad.to_owned()));
@@ -420,5 +425,25 @@ mod tests {
         assert!(some.trust("192.0.2.129".parse().unwrap()));
         assert!(!some.trust("192.0.2.127".parse().unwrap()));
         assert!(!some.trust("c000:0281::".parse().unwrap()));
+    }
+
+    #[test]
+    fn ipv4_mapped_networks_are_ipv4_networks() {
+        let mapped = ["::ffff:10.0.0.0/104", "::ffff:192.0.2.1"];
+        let mapped = TrustedProxies::new(mapped).unwrap();
+        for (address, is_trusted) in [
+            ("10.9.9.9", true),
+            ("::ffff:10.9.9.9", true),
+            ("11.9.9.9", false),
+            ("192.0.2.1", true),
+            ("192.0.2.2", false),
+            ("::1", false),
+        ] {
+            assert_eq!(
+                mapped.trust(address.parse().unwrap()),
+                is_trusted,
+                "{address}"
+            );
+        }
     }
 }
