@@ -126,18 +126,34 @@ fn is_direct(list: &str, host: &Host) -> bool {
 
 /// Returns true if an entry without a port is this host, its domain or its network.
 fn contains(entry: &str, name: &str) -> bool {
-    let name = name.trim_end_matches('.');
+    let [entry, name] = [entry, name].map(|text| text.trim_end_matches('.'));
     if let Ok(address) = name.parse::<IpAddr>() {
-        let entry = entry.trim_matches(['[', ']']);
-        let network = entry.parse::<IpNet>();
-        let network = network.or_else(|_| entry.parse::<IpAddr>().map(IpNet::from));
-        return network.is_ok_and(|network| network.contains(&address.to_canonical()));
+        return network(entry).is_some_and(|network| network.contains(&address.to_canonical()));
     }
     // `example.com`, `.example.com` and `*.example.com` all include subdomains.
     let domain = entry.strip_prefix('*').unwrap_or(entry);
     let domain = domain.strip_prefix('.').unwrap_or(domain);
     name.strip_suffix(domain)
         .is_some_and(|below| below.is_empty() || below.ends_with('.'))
+}
+
+/// Parses an address or a range; an IPv6 address may be in brackets.
+///
+/// IPv4-mapped IPv6 addresses become IPv4, as those of the hosts do.
+fn network(entry: &str) -> Option<IpNet> {
+    let (address, prefix) = match entry.split_once('/') {
+        Some((address, prefix)) => (address, Some(prefix)),
+        None => (entry, None),
+    };
+    let address: IpAddr = address.trim_matches(['[', ']']).parse().ok()?;
+    let canonical = address.to_canonical();
+    let Some(prefix) = prefix else {
+        return Some(IpNet::from(canonical));
+    };
+    let is_mapped = address.is_ipv4() != canonical.is_ipv4();
+    let mapped_bits = if is_mapped { 96 } else { 0 };
+    let prefix = prefix.parse::<u8>().ok()?.checked_sub(mapped_bits)?;
+    IpNet::new(canonical, prefix).ok()
 }
 
 #[cfg(test)]
@@ -192,6 +208,10 @@ mod tests {
             ("other, c", "http://c", true),
             ("example.com", "http://a.example.com", true),
             (".Example.com", "http://A.example.com.", true),
+            ("example.com.", "http://a.example.com", true),
+            ("example.com.", "http://example.com.", true),
+            ("example.com.:4318", "http://example.com:4318", true),
+            (".", "http://a.example.com", false),
             ("*.example.com", "http://a.example.com", true),
             ("example.com", "http://notexample.com", false),
             ("c:4318", "http://c:4318", true),
@@ -201,9 +221,19 @@ mod tests {
             ("10.0.0.1", "http://10.0.0.1", true),
             ("10.0.0.1:80", "http://10.0.0.1", true),
             ("10.0.0.0/8", "http://[::ffff:10.0.0.1]", true),
+            ("::ffff:10.0.0.1", "http://10.0.0.1", true),
+            ("[::ffff:10.0.0.1]:4318", "http://10.0.0.1:4318", true),
+            ("[::ffff:10.0.0.1]:4318", "http://10.0.0.1:4319", false),
+            ("::ffff:10.0.0.0/104", "http://10.9.9.9", true),
+            ("::ffff:10.0.0.0/104", "http://[::ffff:10.9.9.9]", true),
+            ("::ffff:10.0.0.0/104", "http://11.9.9.9", false),
+            ("::ffff:10.0.0.0/8", "http://10.9.9.9", false),
             ("*", "http://10.0.0.1", true),
             ("fd00::/8", "http://[fd12::1]", true),
             ("[fd12::1]:80", "http://[fd12::1]", true),
+            ("[fd12::]/16", "http://[fd12::1]", true),
+            ("[fd12::]/16:80", "http://[fd12::1]", true),
+            ("[fd12::]/16", "http://[fd13::1]", false),
             ("fd00::/8", "http://[fe80::1]", false),
             ("0.0.0.0/0", "http://[fe80::1]", false),
             ("10.0.0.0/x", "http://10.0.0.1", false),
