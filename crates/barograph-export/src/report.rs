@@ -86,10 +86,13 @@ pub enum Event {
         /// The part that panicked.
         part: &'static str,
     },
-    /// The record queue was full, and new records were lost.
+    /// The record queue was full, and new records were lost. At shutdown, those that were lost since
+    /// the last such report are reported however recent it is.
     QueueFull {
-        /// The number of items that the queue refused since it was last checked.
+        /// The number of items that the queue refused since the last such report.
         items: u64,
+        /// The number of items that it refused in total.
+        total: u64,
     },
     /// The persistent queue is full, and requests that are not delivered are lost.
     PersistentQueueFull,
@@ -189,11 +192,13 @@ impl fmt::Display for Report {
                 "{signal} for {url} could not be collected within {waited:?}: a callback hangs"
             ),
             Event::Panicked { part } => write!(f, "{signal} for {url}: the {part} panicked"),
-            Event::QueueFull { items } => write!(
-                f,
-                "{} for {url} dropped: the queue was full",
-                counted(*items)
-            ),
+            Event::QueueFull { items, total } => {
+                write!(f, "{} for {url} dropped", counted(*items))?;
+                if total > items {
+                    write!(f, ", {total} in total")?;
+                }
+                f.write_str(": the queue was full")
+            }
             Event::PersistentQueueFull => write!(
                 f,
                 "{signal} for {url} that are not delivered are dropped: the persistent queue is full"
@@ -301,6 +306,15 @@ mod tests {
             report(left("")),
             "2 data points could not be delivered to http://collector:4318 before shutdown"
         );
+        let full = |items| Event::QueueFull { items, total: 7 };
+        assert_eq!(
+            report(full(7)),
+            "7 data points for http://collector:4318 dropped: the queue was full"
+        );
+        assert_eq!(
+            report(full(5)),
+            "5 data points for http://collector:4318 dropped, 7 in total: the queue was full"
+        );
     }
 
     #[test]
@@ -325,7 +339,10 @@ mod tests {
                     bytes: 100,
                     items: count,
                 },
-                Event::QueueFull { items: count },
+                Event::QueueFull {
+                    items: count,
+                    total: count,
+                },
                 Event::PersistentQueueUsable { items: count },
                 Event::PersistentQueueDamaged { items: count },
                 Event::LostAtShutdown {

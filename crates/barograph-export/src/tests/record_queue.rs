@@ -168,7 +168,47 @@ async fn a_flush_is_complete_though_the_queue_was_full() {
     assert_eq!(handle.flush_async(SECOND).await, Ok(()));
     assert_eq!(harness.totals().exported, 30);
     assert_eq!(harness.dropped(Reason::QueueFull), 20);
-    assert_eq!(harness.events(), [Event::QueueFull { items: 20 }]);
+    let expected = Event::QueueFull {
+        items: 20,
+        total: 20,
+    };
+    assert_eq!(harness.events(), [expected]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn shutdown_reports_the_records_dropped_since_the_last_report() {
+    let full = |items, total| Event::QueueFull { items, total };
+    for (then, at_the_end, expected) in [
+        (0, 0, vec![full(20, 20)]),
+        (45, 0, vec![full(20, 20), full(15, 35)]),
+        (0, 37, vec![full(20, 20), full(7, 27)]),
+        (45, 37, vec![full(20, 20), full(22, 42)]),
+    ] {
+        let (harness, queue) = (harness(|_| Behavior::Accept), RecordQueue::new(30));
+        let (handle, task) = harness.run(pipeline(&harness, &queue).with_schedule(rarely()));
+        for count in [50, then] {
+            push(&queue, count);
+            assert_eq!(handle.flush_async(SECOND).await, Ok(()));
+        }
+        push(&queue, at_the_end);
+        assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
+        task.await.unwrap();
+        assert_eq!(harness.events(), expected);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_queue_that_was_first_full_at_shutdown_is_reported_once() {
+    let (harness, queue) = (harness(|_| Behavior::Accept), RecordQueue::new(30));
+    let (handle, task) = harness.run(pipeline(&harness, &queue).with_schedule(rarely()));
+    push(&queue, 50);
+    assert_eq!(handle.shutdown_async(5 * SECOND).await, Ok(()));
+    task.await.unwrap();
+    let expected = Event::QueueFull {
+        items: 20,
+        total: 20,
+    };
+    assert_eq!(harness.events(), [expected]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -338,6 +378,11 @@ async fn check(
     assert_eq!(harness.dropped(Reason::QueueFull), queue.counts().refused());
     assert_eq!(harness.dropped(Reason::Superseded), 0);
     let events = harness.events();
+    let reported = events.iter().map(|event| match event {
+        Event::QueueFull { items, .. } => *items,
+        _ => 0,
+    });
+    assert_eq!(reported.sum::<u64>(), queue.counts().refused());
     let is_unaccounted = |event: &Event| matches!(event, Event::Unaccounted { .. });
     assert!(!events.iter().any(is_unaccounted), "{events:?}");
     // A request may arrive without an answer, and then is not exported. No record is in two requests.

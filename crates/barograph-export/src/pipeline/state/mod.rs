@@ -61,6 +61,8 @@ pub(super) struct PipelineState {
     needs_ack: bool,
     /// The number of items that the record queue had refused at the last check.
     refused: u64,
+    /// The number of items that it had refused at the last report of them.
+    refused_reported: u64,
     /// The number of items that had been dropped when the outage began.
     dropped_before: u64,
     /// The message of the last failed attempt; empty after a success.
@@ -221,6 +223,7 @@ impl PipelineState {
             ack: None,
             needs_ack: false,
             refused: 0,
+            refused_reported: 0,
             dropped_before: 0,
             last_error: String::new(),
             is_running: false,
@@ -409,10 +412,14 @@ impl PipelineState {
 
     fn end_cycle(&mut self, is_complete: bool) -> Operation {
         let (account, before) = (self.seen.account, self.cycle.before);
-        let refused = account.refused.saturating_sub(self.refused);
-        if refused > 0 {
+        // After the last cycle, `closed` reports it.
+        if account.refused > self.refused && self.cycle.stage != Stage::Final {
             self.refused = account.refused;
-            self.report_once(report::Event::QueueFull { items: refused });
+            let event = self.queue_full();
+            if self.reports.is_due(&event, self.seen.now) {
+                self.refused_reported = account.refused;
+                self.report(event);
+            }
         }
         // A batch arrived while the last one was sent. If this cycle took nothing, another one would
         // not either.
@@ -446,6 +453,11 @@ impl PipelineState {
     }
 
     fn closed(&mut self, lost: u64, is_complete: Option<bool>) -> Operation {
+        let refused = self.seen.account.refused;
+        if refused > self.refused_reported {
+            self.report(self.queue_full());
+            self.refused_reported = refused;
+        }
         if lost > 0 {
             let message = std::mem::take(&mut self.last_error);
             self.report(report::Event::LostAtShutdown {
@@ -467,6 +479,14 @@ impl PipelineState {
             None => self.stop(),
             Some(is_complete) if lost > 0 => self.sync(AfterSync::Stop { is_complete }),
             Some(is_complete) => self.synced(AfterSync::Stop { is_complete }),
+        }
+    }
+
+    fn queue_full(&self) -> report::Event {
+        let total = self.seen.account.refused;
+        report::Event::QueueFull {
+            items: total.saturating_sub(self.refused_reported),
+            total,
         }
     }
 
