@@ -301,8 +301,12 @@ impl Builder {
     }
 
     /// Enables tail sampling: exports unsampled traces that failed, were slow or have an exemplar,
-    /// within this budget, unless `BAROGRAPH_TAIL_SAMPLING_TRACES_PER_SECOND` sets another. Off by
-    /// default.
+    /// within a budget. Off by default.
+    ///
+    /// `BAROGRAPH_TAIL_SAMPLING_TRACES_PER_SECOND` replaces the rate, or turns tail sampling off if it
+    /// is 0. `BAROGRAPH_TAIL_SAMPLING_SLOW_THRESHOLD` replaces the threshold of traces that match no
+    /// other rule. All other settings stay. If a variable replaces a setting, `tail_sampling` itself
+    /// is not used, and its counts stay 0; the metrics `barograph.tail_sampling.*` have them.
     pub fn with_tail_sampling(mut self, tail_sampling: TailSampling) -> Self {
         self.subscriber_options.tail_sampling = Some(tail_sampling);
         self
@@ -463,6 +467,11 @@ impl Builder {
             self.subscriber_options.lines = ConsoleOutput::Off;
         }
         let propagators = config.signals.propagators.take().or(self.propagators);
+        let tail_sampling = self.subscriber_options.tail_sampling.take();
+        self.subscriber_options.tail_sampling = config
+            .signals
+            .tail_sampling
+            .apply_to(tail_sampling, &mut config.notices);
         let (layers, installed) = subscriber::layers(
             self.subscriber_options,
             config.signals,

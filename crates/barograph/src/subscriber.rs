@@ -122,8 +122,7 @@ pub(crate) fn layers(
         EventDestination::One if !record_queues.is_empty() => Events::AsLogs,
         EventDestination::One | EventDestination::Both => Events::InSpans,
     };
-    let tail_sampling = config.tail_sampling.or(options.tail_sampling);
-    let tail_sampling = tail_sampling.filter(|_| metrics.is_some());
+    let tail_sampling = options.tail_sampling.filter(|_| metrics.is_some());
     // Where telemetry is disabled there are no metrics, and no spans.
     let trace = metrics.map(|metrics| {
         let mut builder = TraceLayer::builder(pushes.spans())

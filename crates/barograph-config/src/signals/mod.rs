@@ -20,15 +20,15 @@ mod tail_sampling;
 
 pub use batch::BatchConfig;
 pub use filters::Filters;
-pub use tail_sampling::TailSamplingChoice;
+pub use tail_sampling::TailSamplingOverrides;
 
 /// The configuration of spans, log records and log lines.
 #[derive(Debug)]
 pub struct Signals {
     /// The sampler.
     pub sampler: Option<Arc<dyn Sampler>>,
-    /// Tail sampling.
-    pub tail_sampling: TailSamplingChoice,
+    /// The settings of tail sampling.
+    pub tail_sampling: TailSamplingOverrides,
     /// The propagation formats. They apply even if telemetry is disabled.
     pub propagators: Option<Propagators>,
     /// The queue and batches of spans.
@@ -50,7 +50,7 @@ impl Signals {
     /// Reads all variables about spans, log records and log lines.
     pub(crate) fn read(environment: &mut Environment<'_>) -> Self {
         let sampler = sampler(environment);
-        let tail_sampling = TailSamplingChoice::read(environment);
+        let tail_sampling = TailSamplingOverrides::read(environment);
         let propagators = propagators(environment);
         let spans = BatchConfig::read(environment, &batch::SPANS);
         let logs = BatchConfig::read(environment, &batch::LOG_RECORDS);

@@ -124,6 +124,11 @@ impl Rule {
     }
 
     /// Returns true if a span with this name, kind and attributes matches.
+    /// Returns true if the rule has no conditions.
+    pub(super) fn fits_all(&self) -> bool {
+        self.kind.is_none() && self.names.is_empty() && self.attributes.is_empty()
+    }
+
     pub(super) fn fits(&self, name: &str, kind: SpanKind, attributes: &[Attribute]) -> bool {
         let fits = |(key, value): &(Text, Value)| {
             let found = attributes.iter().find(|attribute| attribute.key == *key);

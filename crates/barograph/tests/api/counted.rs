@@ -7,6 +7,8 @@ use barograph::export::Schedule;
 use barograph::export::client::Protocol;
 use barograph::logs::RateLimit;
 use barograph::registry::Registry;
+use barograph::sampling::Rule;
+use barograph::sampling::tail::{TailSampling, TailSamplingConfig};
 use tracing::{Dispatch, info, info_span};
 use tracing_subscriber::layer::SubscriberExt as _;
 
@@ -161,5 +163,37 @@ fn sampled_and_dropped_traces_are_counted() {
         ("barograph_spans_untracked_total", 0),
     ] {
         assert_eq!(value(&telemetry, line), expected, "{line}");
+    }
+}
+
+#[test]
+fn variables_of_tail_sampling_keep_the_other_settings_of_the_program() {
+    const HOUR: Duration = Duration::from_secs(3600);
+    for (variable, set, threshold) in [
+        (
+            "BAROGRAPH_TAIL_SAMPLING_TRACES_PER_SECOND",
+            "1000",
+            Duration::from_millis(50),
+        ),
+        ("BAROGRAPH_TAIL_SAMPLING_SLOW_THRESHOLD", "50", HOUR),
+    ] {
+        let receiver = Receiver::start(Protocol::HttpProtobuf, Behavior::Takes);
+        let config = TailSamplingConfig::default().with_slow(Rule::new(), threshold);
+        let telemetry = builder(&Registry::new())
+            .with_environment(move |name| match name {
+                "OTEL_TRACES_SAMPLER" => Some("always_off".to_owned()),
+                name => (name == variable).then(|| set.to_owned()),
+            })
+            .with_tail_sampling(TailSampling::new(config))
+            .with_push(receiver.push_spans())
+            .without_subscriber()
+            .start()
+            .unwrap();
+        tracing::dispatcher::with_default(&subscriber(&telemetry), || {
+            info_span!("slow").in_scope(|| std::thread::sleep(Duration::from_millis(60)));
+        });
+        assert_eq!(telemetry.flush(LIMIT), Ok(()));
+        let names: Vec<_> = receiver.spans().into_iter().map(|span| span.name).collect();
+        assert_eq!(names, ["slow"], "{variable}");
     }
 }

@@ -25,10 +25,18 @@ impl TailSamplingConfig {
     /// # Errors
     /// Returns [`InvalidRate`] if the number is not from 10⁻⁶ to 10⁹.
     pub fn new(traces_per_second: f64) -> Result<Self, InvalidRate> {
+        TailSamplingConfig::default().with_traces_per_second(traces_per_second)
+    }
+
+    /// Sets the maximum number of traces kept per second.
+    ///
+    /// # Errors
+    /// Returns [`InvalidRate`] if the number is not from 10⁻⁶ to 10⁹.
+    pub fn with_traces_per_second(self, traces_per_second: f64) -> Result<Self, InvalidRate> {
         Bucket::new(traces_per_second)?;
         Ok(TailSamplingConfig {
             per_second: traces_per_second,
-            ..TailSamplingConfig::default()
+            ..self
         })
     }
 
@@ -39,6 +47,19 @@ impl TailSamplingConfig {
     pub fn with_slow(mut self, root: Rule, threshold: Duration) -> Self {
         self.slow.push((root, threshold));
         self
+    }
+
+    /// Keeps traces that match no other rule if they take at least `threshold`. It replaces the
+    /// threshold of a rule without conditions, if there is one.
+    #[must_use]
+    pub fn with_slow_threshold(mut self, threshold: Duration) -> Self {
+        match self.slow.iter_mut().find(|(rule, _)| rule.fits_all()) {
+            Some((_, general)) => {
+                *general = threshold;
+                self
+            }
+            None => self.with_slow(Rule::new(), threshold),
+        }
     }
 
     /// Sets the maximum number of bytes of spans that are buffered until their roots end, 16 MiB by

@@ -79,6 +79,11 @@ impl TailSampling {
         TailSampling(Arc::new(Shared::new(config, Box::new(clock))))
     }
 
+    /// Returns the configuration.
+    pub fn config(&self) -> &TailSamplingConfig {
+        self.0.config()
+    }
+
     /// Starts buffering a local trace whose root is not sampled.
     pub fn begin(&self) -> BufferedTrace {
         BufferedTrace::new(Arc::clone(&self.0))

@@ -37,6 +37,10 @@ impl Shared {
         }
     }
 
+    pub(super) fn config(&self) -> &TailSamplingConfig {
+        &self.config
+    }
+
     pub(super) fn counts(&self) -> TailSamplingCounts {
         self.counting.read()
     }
