@@ -4,6 +4,7 @@ use std::sync::{Mutex, Once, PoisonError};
 
 use barograph_core::registry::Registry;
 use barograph_core::report;
+use barograph_core::{counter, gauge};
 use barograph_model::bounds::Bounds;
 
 static REPORTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
@@ -97,4 +98,17 @@ fn the_first_negative_observation_of_a_family_is_reported() {
         reports[0].starts_with("\"below.zero\" observed -0.5"),
         "{reports:?}"
     );
+}
+
+#[test]
+fn a_family_that_conflicts_with_another_one_reports_nothing_about_its_series() {
+    hear();
+    counter!("reports.conflict", a = "1").inc();
+    for b in ["1", "2"] {
+        counter!("reports.conflict", b = b).inc();
+        gauge!("reports.conflict").set(1.0);
+    }
+    let reports = reports_about("reports.conflict");
+    let about_series = reports.iter().filter(|report| report.contains("series"));
+    assert_eq!(about_series.count(), 0, "{reports:?}");
 }

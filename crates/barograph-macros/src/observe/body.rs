@@ -31,7 +31,8 @@ pub(super) fn expand(options: &Options, mut function: ItemFn) -> Result<TokenStr
     };
     let returned = returned(&signature.output);
     let body = if signature.asyncness.is_some() {
-        let block = &function.block;
+        // Without the braces of the body, which the compiler would take for needless ones.
+        let statements = &function.block.stmts;
         parts.future(
             &quote!(move),
             &quote!({
@@ -49,7 +50,7 @@ pub(super) fn expand(options: &Options, mut function: ItemFn) -> Result<TokenStr
                     let returned: #returned = loop {};
                     return returned;
                 }
-                #block
+                #(#statements)*
             }),
         )
     } else if let Some(future) = returned_future(&mut function.block.stmts) {
@@ -155,6 +156,7 @@ fn infer_opaque(returned: &mut Type) {
         Type::Tuple(tuple) => tuple.elems.iter_mut().for_each(infer_opaque),
         Type::Reference(reference) => infer_opaque(&mut reference.elem),
         Type::Paren(inner) => infer_opaque(&mut inner.elem),
+        Type::Array(array) => infer_opaque(&mut array.elem),
         _ => {}
     }
 }

@@ -143,7 +143,8 @@ impl Storage {
             offender: offender.into(),
             expected: expected.into(),
         };
-        if self.counts.refuse(reason) {
+        // A family without room for any series belongs to no registry, and records nothing.
+        if self.counts.refuse(reason) && self.limit() > 0 {
             report(format!("{refused}; measurements go to the overflow series"));
         }
         refused
