@@ -273,8 +273,8 @@ impl Telemetry {
     /// done, for `limit` at most. Works inside any runtime, even one whose only thread it blocks.
     ///
     /// # Errors
-    /// [`Unfinished`] if not everything was delivered. The rest is counted in
-    /// `barograph.export.dropped` on the page, or is exported later.
+    /// [`Unfinished`] if not everything was delivered, or stored in a persistent queue. The rest is
+    /// counted in `barograph.export.dropped` on the page, or is exported later.
     #[cfg(feature = "otlp")]
     pub fn flush(&self, limit: Duration) -> Result<(), Unfinished> {
         match &self.pushing {

@@ -223,6 +223,36 @@ fn a_signal_after_serve_was_dropped_ends_the_process() {
 }
 
 #[test]
+fn a_signal_while_serve_is_dropped_ends_the_process() {
+    const FLUSH_TIME: Duration = Duration::from_secs(1);
+    let test = "a_signal_while_serve_is_dropped_ends_the_process";
+    let Some(mut process) = start(test) else {
+        let runtime = of_two_workers();
+        let serving = runtime.spawn(async {
+            let telemetry = Telemetry::builder("shop").on_shutdown(|_| {
+                eprintln!("{FLUSHED}");
+                sleep(FLUSH_TIME);
+            });
+            let telemetry = telemetry.start().unwrap();
+            let admin = telemetry.local_addr().unwrap();
+            let listener = tokio::net::TcpListener::bind((Ipv4Addr::LOCALHOST, 0));
+            let listener = listener.await.unwrap();
+            listens(listener.local_addr().unwrap(), admin);
+            telemetry.server(app()).serve(listener).await.unwrap();
+        });
+        std::io::stdin().read_line(&mut String::new()).unwrap();
+        serving.abort();
+        return sleep(FOR_EVER);
+    };
+    process.ask("/");
+    process.notify();
+    sleep(FLUSH_TIME / 2);
+    process.signal(TERM);
+    let end = process.wait();
+    end.assert(128 + 15, [Duration::ZERO, FLUSH_TIME]);
+}
+
+#[test]
 fn a_service_after_another_one_ends_in_order() {
     let test = "a_service_after_another_one_ends_in_order";
     let Some(process) = start(test) else {

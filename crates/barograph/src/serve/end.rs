@@ -63,8 +63,8 @@ pub(super) struct Ended {
     over: oneshot::Receiver<()>,
     telemetry: Last,
     connections: Connections,
-    /// Dropped last: signals that [`Telemetry::serve`] has returned.
-    _is_served: oneshot::Sender<()>,
+    /// Dropped first: signals that [`Telemetry::serve`] has returned.
+    is_served: Option<oneshot::Sender<()>>,
 }
 
 impl Ending {
@@ -87,7 +87,7 @@ impl Ending {
             over,
             telemetry: self.telemetry.clone(),
             connections: self.connections.clone(),
-            _is_served: is_served,
+            is_served: Some(is_served),
         };
         let run = move || {
             let prepared = runtime().and_then(|runtime| {
@@ -123,9 +123,11 @@ impl Ending {
     ) {
         let asked = runtime.block_on(async {
             tokio::select! {
-                () = stop.wait() => {}
-                // It was dropped, and has shut everything down itself.
+                biased;
+                // It was dropped, and shuts everything down itself. This comes first: a signal that
+                // arrives as well is for the program.
                 _ = &mut has_returned => return None,
+                () = stop.wait() => {}
             }
             let asked = Instant::now();
             self.readiness.not_ready();
@@ -199,6 +201,8 @@ impl Ended {
 
 impl Drop for Ended {
     fn drop(&mut self) {
+        // Before the telemetry is ended, which takes time: a signal from now on is not for the server.
+        drop(self.is_served.take());
         self.connections.cut();
         self.telemetry.end();
     }

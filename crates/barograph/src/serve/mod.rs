@@ -192,7 +192,7 @@ async fn listen(address: impl ToSocketAddrs) -> Result<TcpListener> {
     let bound = bound.await;
     bound.map_err(|source| Error::Listen {
         address: match &*resolved {
-            [] => "the address given".into(),
+            [] => "the address given, expected a host name or an address, and a port".into(),
             [first, ..] => first.to_string(),
         },
         source,
