@@ -106,7 +106,7 @@ impl<A: Carried> ActiveOperation<A> {
             Some(since) if !panicked => {
                 let error_type = error_type.as_str();
                 let ended = Ended::Failed { error_type };
-                self.rest.finish(&self.span, &ended, None, since.elapsed());
+                self.rest.finish(&self.span, &ended, since.elapsed());
             }
             since => {
                 self.rest.since = since;
@@ -144,7 +144,7 @@ impl<A: Carried> Rest<A> {
         let duration = since.elapsed();
         match failure {
             None if self.observer.chain().is_none() && self.record_well(duration) => {}
-            None => self.finish(span, &Ended::Completed, None, duration),
+            None => self.finish(span, &Ended::Completed, duration),
             Some(Failure {
                 error_type,
                 message,
@@ -152,8 +152,12 @@ impl<A: Carried> Rest<A> {
             }) => {
                 let error_type = error_type.as_str();
                 let ended = Ended::Failed { error_type };
+                // First, because the `Display` of the error may panic.
+                self.finish(span, &ended, duration);
                 self.log(&ended, *message, *level);
-                self.finish(span, &ended, *message, duration);
+                if let Some(message) = message {
+                    span.record("otel.status_description", tracing::field::display(message));
+                }
             }
         }
     }
@@ -171,7 +175,7 @@ impl<A: Carried> Rest<A> {
         };
         let duration = since.elapsed();
         self.log(&ended, None, Some(Level::ERROR));
-        self.finish(span, &ended, None, duration);
+        self.finish(span, &ended, duration);
     }
 
     /// Records a success into the cached histogram. Returns true if there is one.
@@ -190,20 +194,11 @@ impl<A: Carried> Rest<A> {
     }
 
     /// Passes the end of the operation to the span, the metrics and the interceptors.
-    fn finish(
-        &self,
-        span: &Span,
-        ended: &Ended<'_>,
-        message: Option<&dyn Display>,
-        duration: Duration,
-    ) {
+    fn finish(&self, span: &Span, ended: &Ended<'_>, duration: Duration) {
         let error_type = ended.error_type();
         if let Some(error_type) = error_type {
             span.record("error.type", error_type);
             span.record("otel.status_code", "ERROR");
-            if let Some(message) = message {
-                span.record("otel.status_description", tracing::field::display(message));
-            }
         }
         let declared = &self.site.declared;
         let info = self.site.info();

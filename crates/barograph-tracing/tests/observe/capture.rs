@@ -56,8 +56,12 @@ impl<S: Subscriber + for<'a> LookupSpan<'a>> Layer<S> for Capture {
     }
 
     fn on_record(&self, id: &Id, values: &Record<'_>, ctx: layer::Context<'_, S>) {
+        // Formatted first: a panic must not poison the lock of the extensions.
+        let mut fields = Fields(String::new());
+        values.record(&mut fields);
         let span = ctx.span(id).unwrap();
-        values.record(span.extensions_mut().get_mut::<Fields>().unwrap());
+        let mut extensions = span.extensions_mut();
+        extensions.get_mut::<Fields>().unwrap().0 += &fields.0;
     }
 
     fn on_event(&self, event: &Event<'_>, ctx: layer::Context<'_, S>) {

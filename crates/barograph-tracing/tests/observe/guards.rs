@@ -1,7 +1,9 @@
 //! The form in three steps.
 
+use std::fmt;
+
 use barograph_core::registry::Registry;
-use barograph_tracing::observe::{self, Failure};
+use barograph_tracing::observe::{self, Failure, Operation};
 
 use crate::capture::Capture;
 
@@ -84,4 +86,34 @@ fn a_panic_ends_a_guard() {
     assert!(caught.is_err());
     assert_eq!(errors("Shaken", "panic"), Some(1.0));
     assert_eq!(errors("Shaken", "_OTHER"), None);
+}
+
+/// An error that panics when it is formatted.
+struct Unformattable;
+
+impl fmt::Display for Unformattable {
+    fn fmt(&self, _: &mut fmt::Formatter<'_>) -> fmt::Result {
+        panic!("on purpose")
+    }
+}
+
+#[test]
+fn an_operation_is_recorded_even_if_the_message_of_its_error_panics() {
+    const ERROR: &str = "observe::guards::Unformattable";
+    let (caught, seen) = Capture::of(|| {
+        std::panic::catch_unwind(|| {
+            Operation::new("Mute", "op").run_sync(|| Err::<(), _>(Unformattable))
+        })
+    });
+    assert!(caught.is_err());
+    assert_eq!(errors("Mute", ERROR), Some(1.0), "{seen:?}");
+    // Without a log line, the message is formatted for the description of the span's status only.
+    let (caught, seen) = Capture::of(|| {
+        std::panic::catch_unwind(|| {
+            let failure = Failure::of(&Unformattable).without_log_line();
+            observe::begin("Mute", "op").fail(&failure);
+        })
+    });
+    assert!(caught.is_err());
+    assert_eq!(errors("Mute", ERROR), Some(2.0), "{seen:?}");
 }
