@@ -29,6 +29,8 @@ pub struct Operation {
     topic_partition: TopicPartition,
     messages: u64,
     error: Option<&'static str>,
+    /// True if the thread was unwinding already, which is no sign of a panic in the operation.
+    began_unwinding: bool,
 }
 
 impl Operation {
@@ -52,6 +54,7 @@ impl Operation {
             },
             messages,
             error: None,
+            began_unwinding: std::thread::panicking(),
         }
     }
 
@@ -67,11 +70,19 @@ impl Operation {
     ///
     /// # Errors
     /// Returns the error of the future.
-    pub async fn run<T, E: 'static>(
+    pub fn run<T, E: 'static>(
+        mut self,
+        future: impl Future<Output = Result<T, E>>,
+    ) -> impl Future<Output = Result<T, E>> {
+        // Not set by the future, which may be dropped before its first poll.
+        self.error = Some("cancelled");
+        self.run_to_end(future)
+    }
+
+    async fn run_to_end<T, E: 'static>(
         mut self,
         future: impl Future<Output = Result<T, E>>,
     ) -> Result<T, E> {
-        self.error = Some("cancelled");
         let result = Within {
             operation: &self,
             future: pin!(future),
@@ -111,7 +122,7 @@ impl Operation {
 
 impl Drop for Operation {
     fn drop(&mut self) {
-        let error = if std::thread::panicking() {
+        let error = if std::thread::panicking() && !self.began_unwinding {
             "panic"
         } else {
             self.error.unwrap_or_default()

@@ -290,6 +290,8 @@ fn operations_end_however_their_work_ends() {
         assert!(matches!(run.as_mut().poll(&mut cx), Poll::Pending));
     });
     assert_eq!(dropped, ["cancelled", "ERROR"]);
+    let never_polled = ended(&mut || drop(begin().run(pending::<Result<(), Refused>>())));
+    assert_eq!(never_polled, ["cancelled", "ERROR"]);
     let panicked = ended(&mut || {
         let processing = begin();
         catch_unwind(AssertUnwindSafe(move || {
@@ -299,4 +301,22 @@ fn operations_end_however_their_work_ends() {
     });
     assert_eq!(panicked, ["panic", "ERROR"]);
     assert_eq!(current::context(), None);
+}
+
+#[test]
+fn an_operation_that_begins_during_a_panic_has_not_panicked_itself() {
+    struct CommitOnDrop(Kafka);
+    impl Drop for CommitOnDrop {
+        fn drop(&mut self) {
+            self.0.settle(&Record::new("orders")).end();
+        }
+    }
+    let (registry, kafka) = setup(|builder| builder);
+    let caught = catch_unwind(AssertUnwindSafe(|| {
+        let _commit = CommitOnDrop(kafka);
+        panic!("on purpose");
+    }));
+    caught.unwrap_err();
+    let expected = ["client.operation.duration billing orders commit settle kafka = 1"];
+    assert_eq!(lines(&registry), expected);
 }
