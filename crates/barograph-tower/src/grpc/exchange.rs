@@ -168,6 +168,10 @@ impl lifecycle::Exchange for GrpcExchange {
         None
     }
 
+    fn awaits_trailers(&self) -> bool {
+        !self.is_received
+    }
+
     fn trailers(&mut self, trailers: &HeaderMap) {
         if let Some(status) = status::of(trailers) {
             self.status = Some(status);

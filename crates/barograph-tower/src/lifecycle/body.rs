@@ -14,13 +14,14 @@ pin_project! {
     /// A response body that records its request when it ends.
     ///
     /// It ends when the inner body returns nothing more, returns trailers or reports its end, and when
-    /// it has returned as many bytes as it announced: servers do not poll it again then.
+    /// it has returned as many bytes as it announced: servers do not poll it again then. Only exchanges
+    /// that await trailers ignore the announced length.
     pub struct ResponseBody<B, X: Exchange> {
         // Some until it is dropped, which happens inside the exchange.
         #[pin]
         inner: Option<B>,
         ongoing: Ongoing<X>,
-        // The number of bytes, if it is known in advance.
+        // The number of bytes, if it is known in advance and no trailers are awaited.
         announced: Option<u64>,
         passed: u64,
     }

@@ -63,9 +63,12 @@ where
             }
         };
         let (mut head, body) = response.into_parts();
-        let announced = announced(&body, &head.headers);
+        let mut announced = announced(&body, &head.headers);
         if let Some(exchange) = ongoing.exchange() {
             let end = exchange.respond(&mut head);
+            if exchange.awaits_trailers() && !body.is_end_stream() {
+                announced = None;
+            }
             let end = end.or_else(|| (announced == Some(0)).then_some(End::Complete));
             if let Some(end) = end {
                 ongoing.end(end);

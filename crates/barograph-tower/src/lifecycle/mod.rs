@@ -28,6 +28,12 @@ pub trait Exchange: Sized {
     /// Records the head of the response. Returns how the request ends with it, if it does.
     fn respond(&mut self, head: &mut response::Parts) -> Option<End>;
 
+    /// Returns true if trailers of the body may change how the request ends. The announced length of the
+    /// body is not its end then.
+    fn awaits_trailers(&self) -> bool {
+        false
+    }
+
     /// Sets the number of bytes of the response's body that were read so far.
     fn pass(&mut self, bytes: u64) {
         let _ = bytes;

@@ -2,10 +2,17 @@
 
 mod service;
 
+use std::convert::Infallible;
+use std::future::ready;
+use std::sync::Mutex;
+
 use barograph_core::registry::Registry;
 use barograph_model::context::{Baggage, Propagation, TraceContext, TrustBoundary};
 use barograph_tower::grpc::{GrpcClientLayer, GrpcServerLayer, GrpcServerLayerBuilder};
-use http_body_util::BodyExt;
+use bytes::Bytes;
+use http::{HeaderMap, HeaderName, HeaderValue};
+use http_body::{Body, Frame};
+use http_body_util::{BodyExt, Empty, Full, StreamBody};
 use tokio::time::{Duration, sleep, timeout};
 use tonic::Code;
 use tower::{Layer, ServiceExt};
@@ -89,6 +96,63 @@ async fn the_status_is_that_of_the_trailers_or_of_the_head() {
         "shop.Orders/List OK grpc orders.test 50051 = 1",
     ];
     expect(&registry, CLIENT, &expected).await;
+}
+
+/// Calls a method through the layer of a client, whose requests go directly to that of the server.
+async fn call(
+    registry: &Registry,
+    response: http::Response<impl Body<Data = Bytes, Error = Infallible>>,
+) {
+    let server = GrpcServerLayer::builder().with_registry(registry).build();
+    let client = GrpcClientLayer::builder().with_registry(registry).build();
+    let response = Mutex::new(Some(response));
+    let respond = |_| {
+        ready(Ok::<_, Infallible>(
+            response.lock().unwrap().take().unwrap(),
+        ))
+    };
+    let service = client.layer(server.layer(tower::service_fn(respond)));
+    let request =
+        http::Request::post("/shop.Orders/Get").header("content-type", "application/grpc");
+    let response = service.oneshot(request.body(String::new()).unwrap()).await;
+    response.unwrap().into_body().collect().await.unwrap();
+}
+
+#[tokio::test]
+async fn trailers_that_follow_a_body_of_known_length_have_the_status() {
+    let registry = Registry::new();
+    let trailers = |status: &'static str| {
+        let trailers = [("grpc-status", status)].map(|(name, value)| {
+            (
+                HeaderName::from_static(name),
+                HeaderValue::from_static(value),
+            )
+        });
+        ready(Some(Ok(HeaderMap::from_iter(trailers))))
+    };
+    let grpc = || http::Response::builder().header("content-type", "application/grpc");
+    let message = Bytes::from_static(b"\0\0\0\0\x01a");
+    let full = Full::new(message.clone()).with_trailers(trailers("0"));
+    call(&registry, grpc().body(full).unwrap()).await;
+    let empty = Empty::new().with_trailers(trailers("5"));
+    call(&registry, grpc().body(empty).unwrap()).await;
+    // The length is known by a header only.
+    let streamed = StreamBody::new(tonic::codegen::tokio_stream::once(Ok(Frame::data(message))));
+    let streamed = streamed.with_trailers(trailers("7"));
+    let response = grpc().header("content-length", "6").body(streamed);
+    call(&registry, response.unwrap()).await;
+    let expected = [
+        "shop.Orders/Get NOT_FOUND grpc = 1",
+        "shop.Orders/Get OK grpc = 1",
+        "shop.Orders/Get PERMISSION_DENIED grpc = 1",
+    ];
+    assert_eq!(counts(&registry, SERVER), expected);
+    let expected = [
+        "NOT_FOUND shop.Orders/Get NOT_FOUND grpc = 1",
+        "PERMISSION_DENIED shop.Orders/Get PERMISSION_DENIED grpc = 1",
+        "shop.Orders/Get OK grpc = 1",
+    ];
+    assert_eq!(counts(&registry, CLIENT), expected);
 }
 
 #[tokio::test]
@@ -350,8 +414,7 @@ async fn the_uri_of_a_call_has_the_address_of_the_server() {
     let registry = Registry::new();
     let layer = GrpcClientLayer::builder().with_registry(&registry).build();
     for uri in ["http://orders.test:50051", "https://[::1]", "/"] {
-        let nobody =
-            |_: http::Request<String>| std::future::ready(Err::<http::Response<String>, _>("gone"));
+        let nobody = |_: http::Request<String>| ready(Err::<http::Response<String>, _>("gone"));
         let uri = format!("{}/shop.Orders/Get", uri.trim_end_matches('/'));
         let request = http::Request::post(uri)
             .header("content-type", "application/grpc")
