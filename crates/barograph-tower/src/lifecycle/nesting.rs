@@ -36,9 +36,6 @@ pub struct Layers {
     reported: AtomicBool,
 }
 
-/// The error for a request that an outer layer records.
-pub(crate) struct Nested;
-
 impl Layers {
     pub(crate) fn new(registry: &Registry) -> Self {
         Layers {
@@ -47,16 +44,12 @@ impl Layers {
         }
     }
 
-    /// Marks a request as recorded by a layer of the kind `K`, unless an outer one records it into the
-    /// same registry. That case is reported once.
-    pub(crate) fn mark<K: 'static>(&self, extensions: &mut Extensions) -> Result<(), Nested> {
+    /// Returns true if an outer layer of the kind `K` records a request into the same registry. That
+    /// case is reported once.
+    pub(crate) fn is_nested<K: 'static>(&self, extensions: &Extensions) -> bool {
         let outer = extensions.get::<Recorded<K>>();
         if outer.is_none_or(|outer| outer.registry != self.registry) {
-            extensions.insert(Recorded::<K> {
-                registry: self.registry,
-                kind: PhantomData,
-            });
-            return Ok(());
+            return false;
         }
         if !self.reported.swap(true, Ordering::Relaxed) {
             report::report(
@@ -65,7 +58,15 @@ impl Layers {
                     .to_owned(),
             );
         }
-        Err(Nested)
+        true
+    }
+
+    /// Marks a request as recorded by a layer of the kind `K`.
+    pub(crate) fn mark<K: 'static>(&self, extensions: &mut Extensions) {
+        extensions.insert(Recorded::<K> {
+            registry: self.registry,
+            kind: PhantomData,
+        });
     }
 
     /// Removes the mark, if extensions are used for more than one request.

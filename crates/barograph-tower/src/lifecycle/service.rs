@@ -10,7 +10,7 @@ use http_body::Body;
 use tower_service::Service;
 
 use super::future::ResponseFuture;
-use super::nesting::{Layers, Nested};
+use super::nesting::Layers;
 use super::ongoing::Ongoing;
 use super::{Exchange, ResponseBody};
 use barograph_tracing::instrument::ReceivedContext;
@@ -92,7 +92,8 @@ where
 
     fn call(&mut self, request: Request<Q>) -> Self::Future {
         let (mut parts, mut body) = request.into_parts();
-        if let Err(Nested) = self.recorder.layers().mark::<R>(&mut parts.extensions) {
+        let layers = self.recorder.layers();
+        if layers.is_nested::<R>(&parts.extensions) {
             let exchange = self.recorder.nested(&parts);
             let inner = self.inner.call(Request::from_parts(parts, body));
             return ResponseFuture::new(inner, Ongoing::new(ReceivedContext::default(), exchange));
@@ -100,6 +101,9 @@ where
         let (scope, linked) = self.recorder.received(&parts);
         let _in_scope = scope.enter();
         let exchange = self.recorder.begin(linked, &parts, &mut body);
+        if exchange.is_some() {
+            layers.mark::<R>(&mut parts.extensions);
+        }
         let ongoing = Ongoing::new(scope, exchange);
         let inner = {
             let _entered = ongoing.enter_exchange();

@@ -11,7 +11,7 @@ use axum::response::IntoResponse;
 use axum::routing::get;
 use barograph_core::registry::Registry;
 use barograph_core::report;
-use barograph_tower::http::HttpClientLayer;
+use barograph_tower::http::{HttpClientLayer, HttpServerLayer};
 use http::Response;
 use http_body_util::BodyExt;
 use tower::{Layer, ServiceExt, service_fn};
@@ -131,6 +131,18 @@ async fn layers_of_two_registries_both_record() {
     for registry in [first, second] {
         assert_eq!(lines(&registry, DURATION), ["GET /hello 200 http = 1"]);
     }
+}
+
+#[tokio::test]
+async fn the_inner_layer_records_a_request_that_the_outer_one_does_not() {
+    let (registry, inner) = setup();
+    let outer = HttpServerLayer::builder()
+        .with_registry(&registry)
+        .with_filter(|request| request.uri.path() != "/hello")
+        .build();
+    let router = Router::new().route("/hello", get(hello));
+    ask(router.layer(inner).layer(outer), "/hello").await;
+    assert_eq!(lines(&registry, DURATION), ["GET /hello 200 http = 1"]);
 }
 
 #[test]

@@ -99,6 +99,23 @@ async fn each_attempt_is_a_span_that_the_server_continues() {
 }
 
 #[tokio::test]
+async fn the_inner_middleware_records_a_request_that_the_outer_one_does_not() {
+    let (spans, _guard) = Spans::collect();
+    let registry = Registry::new();
+    let layer = || HttpClientLayer::builder().with_registry(&registry);
+    let outer = layer().with_filter(|_| false).build();
+    let client = ClientBuilder::new(reqwest::Client::new())
+        .with(HttpClientMiddleware::from(outer))
+        .with(HttpClientMiddleware::from(layer().build()))
+        .build();
+    let request = client.get(format!("{}/other", serve().await));
+    request.send().await.unwrap();
+    let mut all = spans.all();
+    all.retain(|span| span.field("otel.kind") == "client");
+    assert_eq!(all.len(), 1);
+}
+
+#[tokio::test]
 async fn redirects_are_a_part_of_their_request() {
     let (spans, _guard) = Spans::collect();
     let server = serve().await;

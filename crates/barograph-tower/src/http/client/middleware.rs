@@ -57,11 +57,8 @@ impl Middleware for HttpClientMiddleware {
         let Ok(uri) = request.url().as_str().parse() else {
             return next.run(request, extensions).await;
         };
-        let marked = self
-            .recorder
-            .layers
-            .mark::<HttpClientMiddleware>(extensions);
-        if marked.is_err() {
+        let layers = &self.recorder.layers;
+        if layers.is_nested::<HttpClientMiddleware>(extensions) {
             return next.run(request, extensions).await;
         }
         let marked = Marked(extensions);
@@ -76,6 +73,9 @@ impl Middleware for HttpClientMiddleware {
         parts.extensions = extensions.clone();
         let exchange = HttpClientExchange::begin(&self.recorder, &parts);
         let exchange = exchange.map(|exchange| exchange.with_errors(error_type));
+        if exchange.is_some() {
+            layers.mark::<HttpClientMiddleware>(extensions);
+        }
         let ongoing = Ongoing::new(ReceivedContext::default(), exchange);
         let sent = {
             let _entered = ongoing.enter_exchange();

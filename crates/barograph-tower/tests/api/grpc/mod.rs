@@ -410,6 +410,31 @@ async fn a_call_through_two_layers_counts_once() {
 }
 
 #[tokio::test]
+async fn the_inner_layer_records_a_call_that_the_outer_one_does_not() {
+    let registry = Registry::new();
+    let layer = GrpcServerLayer::builder().with_registry(&registry).build();
+    let answers = |_: http::Request<String>| async {
+        http::Response::builder()
+            .header("grpc-status", "0")
+            .body(String::new())
+    };
+    let inner = layer.clone().layer(tower::service_fn(answers));
+    // Translates gRPC-Web, which the outer layer does not record, to gRPC.
+    let translate = tower::service_fn(move |mut request: http::Request<String>| {
+        let grpc = HeaderValue::from_static("application/grpc");
+        request.headers_mut().insert("content-type", grpc);
+        inner.clone().oneshot(request)
+    });
+    let request = http::Request::post("/shop.Orders/Get");
+    let request = request.header("content-type", "application/grpc-web");
+    let service = layer.layer(translate);
+    let response = service.oneshot(request.body(String::new()).unwrap()).await;
+    response.unwrap().into_body().collect().await.unwrap();
+    let expected = ["shop.Orders/Get OK grpc = 1"];
+    assert_eq!(counts(&registry, SERVER), expected);
+}
+
+#[tokio::test]
 async fn the_uri_of_a_call_has_the_address_of_the_server() {
     let registry = Registry::new();
     let layer = GrpcClientLayer::builder().with_registry(&registry).build();
