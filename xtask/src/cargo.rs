@@ -141,8 +141,11 @@ pub(crate) struct Program {
 impl Program {
     /// Returns a command that runs the program as `cargo test` does.
     pub(crate) fn command(&self) -> Command {
+        let package = workspace().join(&self.package);
         let mut command = Command::new(&self.path);
-        command.current_dir(workspace().join(&self.package));
+        // Otherwise it would be the package of this program.
+        command.env("CARGO_MANIFEST_DIR", &package);
+        command.current_dir(package);
         command
     }
 }
