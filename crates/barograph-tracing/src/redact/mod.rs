@@ -15,7 +15,7 @@
 //! | in quotes, also escaped | `"secret": "…"`, `{\"secret\":\"…\"}`, `token: b"…"` |
 //! | in brackets, all of it | `password: Some("…")`, `{"token":["…"]}`, `credentials: Login { … }` |
 //! | headers, with scheme and parameters | `Authorization: Bearer …`, `{"cookie": "a=…; b=…"}` |
-//! | arguments | `--password=…`, `--password …`, `["--password", "…"]` |
+//! | arguments | `--password=…`, `"--password=…"`, `--password …`, `["--password", "…"]` |
 //! | the user and password of a URL | `postgres://…:…@db`, `redirect=//…@host`, `http:\/\/…@host` |
 //!
 //! JSON stays valid JSON: a number, array or object becomes a string. Percent-encoding is decoded up to

@@ -17,7 +17,7 @@ use memchr::{memchr, memchr2, memchr3};
 
 use super::REDACTED;
 use super::names::{Names, Scope};
-use super::value::{Expected, Named, Strings};
+use super::value::{Expected, Named, Quote, Strings};
 use super::view::{Secret, View};
 
 /// The kind of a text.
@@ -252,9 +252,13 @@ impl View<'_> {
             b'=' => self.run(sign + 1, sign, |mark| matches!(mark, b'=' | b'>')),
             _ => self.run(sign + 1, sign, |mark| mark == b'='),
         };
+        let quote = self.quote_before(from + end, sign);
+        let is_argument = byte == b'=' && quote.is_empty() && self.bytes[start] == b'-';
+        let around = is_argument.then(|| Quote::before(self, from, start, sign));
         Some(Named {
             sign,
-            quote: self.quote_before(from + end, sign),
+            quote,
+            around: around.flatten(),
             start: sign + 1 + if is_parameter { 0 } else { more },
             is_parameter,
             is_text: byte == b':' && next == Some(&b' '),
@@ -289,6 +293,7 @@ impl View<'_> {
         (has_value && names.has(name, Scope::Texts)).then(|| Named {
             sign,
             quote: self.quote_before(end, start),
+            around: None,
             start,
             is_parameter: false,
             is_text: false,

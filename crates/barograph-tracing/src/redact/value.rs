@@ -1,9 +1,10 @@
 //! Reads the value after the name of a secret, by its shape.
 //!
 //! A value is in quotes, which may be escaped; in brackets with all their content, also after a word
-//! (`Some("…")`, `Login { … }`); a scheme with its credential (`Bearer …`); or bare, up to a character
-//! that ends a value in its kind of text. A quote or bracket that is followed by more of a word does not
-//! end the value: a secret may contain them. Brackets are counted without recursion.
+//! (`Some("…")`, `Login { … }`); a scheme with its credential (`Bearer …`); the rest of a quoted argument
+//! (`"--password=…"`); or bare, up to a character that ends a value in its kind of text. A quote or bracket
+//! that is followed by more of a word does not end the value: a secret may contain them. Brackets are
+//! counted without recursion.
 
 use std::ops::Range;
 
@@ -16,6 +17,8 @@ pub(super) struct Named {
     pub(super) sign: usize,
     /// The quote after the name; empty if it has none.
     pub(super) quote: Range<usize>,
+    /// The quote that opens before an argument, and ends after its value: `"--password=…"`.
+    pub(super) around: Option<Quote>,
     pub(super) start: usize,
     /// True in the query of a URL, in which most signs may be part of a value.
     pub(super) is_parameter: bool,
@@ -114,8 +117,8 @@ fn is_json(view: &View<'_>) -> bool {
 }
 
 /// A quote, and the number of backslashes before it.
-#[derive(Clone, Copy, Debug)]
-struct Quote {
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Quote {
     mark: u8,
     escapes: usize,
 }
@@ -125,6 +128,22 @@ impl Quote {
         mark: b'"',
         escapes: 0,
     };
+
+    /// Returns the quote that ends at `end`, not beginning before `from`.
+    pub(super) fn before(view: &View<'_>, from: usize, end: usize, sign: usize) -> Option<Self> {
+        let at = end.checked_sub(1).filter(|at| *at >= from)?;
+        let mark = view.mark(at, sign)?;
+        let escapes = escapes_before(view, from, at, sign);
+        matches!(mark, b'"' | b'\'').then_some(Quote {
+            mark,
+            // An even number of backslashes is text before the quote, not its escape.
+            escapes: if escapes.is_multiple_of(2) {
+                0
+            } else {
+                escapes
+            },
+        })
+    }
 
     /// Returns the end of the quoted text. A quote that is never closed extends to the end.
     fn closing(&self, view: &View<'_>, start: usize, sign: usize) -> usize {
@@ -169,6 +188,9 @@ impl Reader<'_> {
         if !self.named.is_parameter {
             if self.is_harmless(start, behind) {
                 return None;
+            }
+            if let Some(quote) = self.named.around {
+                return Some(self.to(start, self.closing(start, quote), 0..0));
             }
             let is_type = self
                 .mark(start)
@@ -234,7 +256,10 @@ impl Reader<'_> {
         let word = &self.view.bytes[start..behind];
         let is_whole = self
             .mark(behind)
-            .is_none_or(|mark| ends_value(mark) || mark == b'\\');
+            .is_none_or(|mark| match self.named.around {
+                Some(quote) => self.quote(behind) == Some(quote),
+                None => ends_value(mark) || mark == b'\\',
+            });
         if is_whole && matches!(word, b"true" | b"false" | b"null" | b"None") {
             return true;
         }

@@ -3,9 +3,11 @@
 use crate::redact::{Redaction, work};
 
 /// Texts in which every part may begin something whose end is then searched in the rest of the text.
-const PIECES: [&str; 16] = [
+const PIECES: [&str; 18] = [
     "--",
     "--password ",
+    "\"--password=",
+    "\\'--password=a&",
     "%25",
     "%26",
     "token=",

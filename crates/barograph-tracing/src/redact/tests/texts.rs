@@ -189,6 +189,40 @@ fn values_are_read_by_their_shape() {
             "run --password --token-file f",
             "run --password --token-file f",
         ),
+        // A quoted argument ends with its quotes.
+        (
+            r#"["--password=&,S", "x"]"#,
+            r#"["--password=REDACTED", "x"]"#,
+        ),
+        (
+            r#"["--password=S;S", "x"]"#,
+            r#"["--password=REDACTED", "x"]"#,
+        ),
+        (
+            r#"["--password=S\"S\\", "x"]"#,
+            r#"["--password=REDACTED", "x"]"#,
+        ),
+        (
+            r#""[\"--password= S,S\", \"x\"]""#,
+            r#""[\"--password= REDACTED\", \"x\"]""#,
+        ),
+        ("run '--password={S} S' x", "run '--password=REDACTED' x"),
+        ("run '--password=S S", "run '--password=REDACTED"),
+        (r#"["--password=true,S"]"#, r#"["--password=REDACTED"]"#),
+        (r#"["--password=true", "x"]"#, r#"["--password=true", "x"]"#),
+        (r#"["--password=", "x"]"#, r#"["--password=", "x"]"#),
+        (
+            r#"{"--password": "S", "x": 1}"#,
+            r#"{"--password": "REDACTED", "x": 1}"#,
+        ),
+        (
+            r#"{"--password"=>"S", "x"=>1}"#,
+            r#"{"--password"=>"REDACTED", "x"=>1}"#,
+        ),
+        (
+            "a=%22--password%3DS,S%22 x",
+            "a=%22--password%3DREDACTED%22 x",
+        ),
         ("token := S", "token := REDACTED"),
         // Prose.
         ("token: 5 tokens left", "token: 5 tokens left"),
