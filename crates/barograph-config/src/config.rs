@@ -1,5 +1,6 @@
 //! The configuration read from the environment.
 
+use std::net::{IpAddr, Ipv6Addr};
 use std::time::Duration;
 
 use barograph_core::exemplar::ExemplarFilter;
@@ -74,11 +75,25 @@ impl Config {
     }
 }
 
+/// Returns true for an allowed host: a host name, an address, an IPv6 address in brackets, or `*`.
+pub fn is_allowed_host(text: &str) -> bool {
+    let is_part = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_');
+    let is_label = |label: &str| !label.is_empty() && label.bytes().all(is_part);
+    let bare = text
+        .strip_prefix('[')
+        .and_then(|text| text.strip_suffix(']'));
+    text == "*"
+        || bare.is_some_and(|address| address.parse::<Ipv6Addr>().is_ok())
+        || text.parse::<IpAddr>().is_ok()
+        || text
+            .strip_suffix('.')
+            .unwrap_or(text)
+            .split('.')
+            .all(is_label)
+}
+
 fn allowed_hosts(environment: &mut Environment<'_>) -> Vec<Box<str>> {
-    let hosts = environment.entries(&ALLOWED_HOSTS, |word| {
-        word.bytes()
-            .all(|byte| byte.is_ascii_alphanumeric() || b"-._*[:]".contains(&byte))
-    });
+    let hosts = environment.entries(&ALLOWED_HOSTS, is_allowed_host);
     hosts.into_iter().map(Into::into).collect()
 }
 
@@ -107,6 +122,50 @@ mod tests {
             let config = Config::read(&lookup);
             assert_eq!(config.known_methods, expected, "{value:?}");
             assert_eq!(config.notices.len(), ignored, "{value:?}");
+        }
+    }
+
+    #[test]
+    fn allowed_hosts_are_names_and_addresses_without_ports() {
+        for host in [
+            "*",
+            "prom",
+            "Prom.Internal",
+            "prom.internal.",
+            "a_b-c.x",
+            "10.0.0.1",
+            "fd00::1",
+            "[fd00::1]",
+        ] {
+            let lookup = |variable: &str| (variable == ALLOWED_HOSTS.name).then(|| host.into());
+            let config = Config::read(&lookup);
+            assert_eq!(config.allowed_hosts, [host.into()]);
+            assert!(config.notices.is_empty(), "{host:?}");
+        }
+        for host in [
+            "Prom.Internal:80",
+            "*.x.y",
+            "**",
+            ".",
+            ".x",
+            "x..y",
+            "x/y",
+            "10.0.0.1:80",
+            "[10.0.0.1]",
+            "[fd00::1]:80",
+            "[fd00::1",
+            "fd00::x",
+            "http://x",
+        ] {
+            let lookup = |variable: &str| (variable == ALLOWED_HOSTS.name).then(|| host.into());
+            let config = Config::read(&lookup);
+            assert!(config.allowed_hosts.is_empty(), "{host:?}");
+            let notices: Vec<_> = config.notices.iter().map(ToString::to_string).collect();
+            let expected = format!(
+                "BAROGRAPH_ALLOWED_HOSTS={host:?} is ignored, expected {}",
+                ALLOWED_HOSTS.expected
+            );
+            assert_eq!(notices, [expected]);
         }
     }
 

@@ -26,7 +26,7 @@ mod exporters;
 pub mod signals;
 mod config;
 
-pub use crate::config::Config;
+pub use crate::config::{Config, is_allowed_host};
 pub use crate::environment::Lookup;
 pub use crate::exporters::{Exporter, Exporters, SignalExporters};
 pub use crate::notice::Notice;

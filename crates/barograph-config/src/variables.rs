@@ -163,7 +163,7 @@ variables! {
         "a port from 0 to 65535", "9464";
     ALLOWED_HOSTS = "BAROGRAPH_ALLOWED_HOSTS",
         "the host names by which `/metrics` may be requested on a loopback address; `*` allows every name",
-        "host names without ports, with commas between them", "`localhost`, loopback addresses, and the host above";
+        "host names and addresses without ports, or `*`, with commas between them", "`localhost`, loopback addresses, and the host above";
     METRICS_EXPORTER = "OTEL_METRICS_EXPORTER", "the exporters of metrics; `console` prints each request as a line of JSON",
         "otlp, prometheus, console, a list of them, or none alone",
         "`prometheus`, and `otlp` where an endpoint is set: without one no connection is made";

@@ -6,7 +6,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use barograph_config::{Config, Notice};
+use barograph_config::{Config, Notice, is_allowed_host};
 use barograph_core::exemplar::ExemplarFilter;
 use barograph_core::process;
 use barograph_core::propagation;
@@ -223,7 +223,8 @@ impl Builder {
     /// Allows this host name, too, where the pages are served on a loopback address, which is the
     /// default. There the `Host` of a request for `/metrics` has to be `localhost` or a loopback
     /// address, so that no foreign web page reads it through a name that resolves to this machine
-    /// (DNS rebinding). `*` allows every name; `BAROGRAPH_ALLOWED_HOSTS` adds more.
+    /// (DNS rebinding). A name or address without a port; `*` allows every name.
+    /// `BAROGRAPH_ALLOWED_HOSTS` adds more.
     pub fn with_allowed_host(mut self, host: &str) -> Self {
         self.allowed_hosts.push(host.into());
         self
@@ -414,6 +415,15 @@ impl Builder {
         #[cfg(feature = "otlp")]
         if let Some(endpoint) = &self.otlp {
             exports::push_to(&mut config.exporters, endpoint)?;
+        }
+        if let Some(host) = self
+            .allowed_hosts
+            .iter()
+            .find(|host| !is_allowed_host(host))
+        {
+            return Err(StartError::AllowedHost {
+                host: host.to_string(),
+            });
         }
         self.allowed_hosts.append(&mut config.allowed_hosts);
         self.allowed_hosts

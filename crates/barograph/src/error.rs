@@ -125,6 +125,11 @@ pub enum StartError {
         /// The cause.
         source: io::Error,
     },
+    /// The program allowed an invalid host.
+    AllowedHost {
+        /// The host as given.
+        host: String,
+    },
     /// The thread that serves the pages could not be created.
     Thread {
         /// The cause.
@@ -165,6 +170,11 @@ impl fmt::Display for StartError {
                 "cannot serve metrics on {address}, which {} and {} choose",
                 HOST.name, PORT.name
             ),
+            StartError::AllowedHost { host } => write!(
+                f,
+                "cannot allow the host {host:?}, expected a host name or an address without a port, \
+                 or *"
+            ),
             StartError::Thread { .. } => f.write_str("cannot start the thread that serves metrics"),
             #[cfg(feature = "otlp")]
             StartError::Endpoint { endpoint, expected } => {
@@ -186,7 +196,7 @@ impl fmt::Debug for StartError {
 impl StdError for StartError {
     fn source(&self) -> Option<&(dyn StdError + 'static)> {
         match self {
-            StartError::PortTaken { .. } => None,
+            StartError::PortTaken { .. } | StartError::AllowedHost { .. } => None,
             #[cfg(feature = "otlp")]
             StartError::Endpoint { .. } => None,
             #[cfg(feature = "otlp")]

@@ -20,8 +20,12 @@ pub(crate) struct Hosts {
 impl Hosts {
     /// Allows these names, in any case, in addition to those of this machine. `*` allows every name.
     pub(crate) fn new(names: impl IntoIterator<Item = impl Into<Box<str>>>) -> Self {
+        let names = names.into_iter().map(|name| {
+            let name: Box<str> = name.into();
+            bare(&name).into()
+        });
         Hosts {
-            names: names.into_iter().map(Into::into).collect(),
+            names: names.collect(),
         }
     }
 
@@ -43,21 +47,25 @@ impl Hosts {
     }
 
     fn is_allowed(&self, host: &str) -> bool {
-        if let Ok(ip) = host.parse::<IpAddr>()
-            && ip.to_canonical().is_loopback()
-        {
+        let address = |host: &str| Some(host.parse::<IpAddr>().ok()?.to_canonical());
+        let ip = address(host);
+        if ip.is_some_and(|ip| ip.is_loopback()) {
             return true;
         }
-        let host = host.strip_suffix('.').unwrap_or(host);
-        host.eq_ignore_ascii_case(LOCALHOST)
-            || self.names.iter().any(|name| {
-                let name = name
-                    .strip_prefix('[')
-                    .and_then(|name| name.strip_suffix(']'))
-                    .unwrap_or(name);
-                name == "*" || name.eq_ignore_ascii_case(host)
-            })
+        let host = bare(host);
+        let is_host = |name: &str| name.eq_ignore_ascii_case(host);
+        let is_ip = |name: &str| ip.is_some() && address(name) == ip;
+        let mut names = self.names.iter();
+        is_host(LOCALHOST) || names.any(|name| &**name == "*" || is_host(name) || is_ip(name))
     }
+}
+
+/// Returns a host name without its final dot, or an address without its brackets.
+fn bare(host: &str) -> &str {
+    let inner = host
+        .strip_prefix('[')
+        .and_then(|host| host.strip_suffix(']'));
+    inner.or_else(|| host.strip_suffix('.')).unwrap_or(host)
 }
 
 /// Returns the name in `name:port`, an IPv6 address without its brackets; None if it is neither.
@@ -87,7 +95,7 @@ mod tests {
 
     #[test]
     fn only_names_of_this_machine_are_allowed_on_loopback() {
-        let hosts = Hosts::new(["metrics.shop.test", "[fd00::1]"]);
+        let hosts = Hosts::new(["metrics.shop.test", "final.dot.test.", "[fd00:0::1]"]);
         for (host, allowed) in [
             ("localhost", true),
             ("LocalHost:9464", true),
@@ -99,7 +107,10 @@ mod tests {
             ("[::ffff:127.0.0.1]:1", true),
             ("metrics.shop.test", true),
             ("METRICS.shop.test:80", true),
+            ("final.dot.test", true),
+            ("final.dot.test.:80", true),
             ("[fd00::1]:80", true),
+            ("[fd00::2]:80", false),
             ("rebinding.test", false),
             ("rebinding.test:9464", false),
             ("10.0.0.1:9464", false),

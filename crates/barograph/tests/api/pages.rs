@@ -100,6 +100,18 @@ fn a_foreign_host_name_is_refused_on_loopback() -> Result<(), barograph::Error> 
 }
 
 #[test]
+fn an_allowed_host_with_a_port_is_an_error() {
+    for host in ["Prom.Internal:80", "*.x.y", ""] {
+        let builder = builder(&Registry::new()).with_allowed_host(host);
+        let error = builder.start().unwrap_err();
+        assert!(
+            error.to_string().contains(&format!("{host:?}, expected")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
 fn ready_answers_as_the_service_sets_it() -> Result<(), barograph::Error> {
     let telemetry = builder(&Registry::new()).start()?;
     let there = address(&telemetry);
