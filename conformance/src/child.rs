@@ -4,6 +4,7 @@ use std::{
     fs::{self, File},
     path::Path,
     process::{self, Command, ExitStatus, Stdio},
+    sync::{PoisonError, RwLock},
     thread,
     time::{Duration, Instant},
 };
@@ -14,6 +15,10 @@ use tempfile::TempDir;
 /// The time limit for a server to become ready, and for a value to arrive.
 pub const PATIENCE: Duration = Duration::from_secs(60);
 const PAUSE: Duration = Duration::from_millis(20);
+
+/// Held for reading while a process starts, and for writing while a port is tested: until a new
+/// process executes its program, it has all descriptors of this one, and so that of the port.
+pub(crate) static STARTING: RwLock<()> = RwLock::new(());
 
 /// A child process with its own directory, killed by its id on drop.
 #[derive(Debug)]
@@ -36,12 +41,14 @@ impl Child {
             TempDir::with_prefix("barograph-conformance-").expect("a temporary directory");
         let log = File::create(directory.path().join("log")).expect("a log file");
         let mut command = command(directory.path());
+        let starting = STARTING.read().unwrap_or_else(PoisonError::into_inner);
         let process = command
             .stdin(Stdio::null())
             .stdout(log.try_clone().expect("a second handle of the log"))
             .stderr(log)
             .spawn()
             .unwrap_or_else(|error| panic!("{name} does not start: {error}\n{command:?}"));
+        drop(starting);
         Self {
             name,
             process,

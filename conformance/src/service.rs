@@ -6,13 +6,16 @@ use std::{
     net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream},
     path::{Path, PathBuf},
     process::{self, Command},
-    sync::atomic::{AtomicU32, Ordering},
+    sync::{
+        PoisonError,
+        atomic::{AtomicU32, Ordering},
+    },
     time::Duration,
 };
 
 use crate::{
     ask::agent,
-    child::{Child, PATIENCE},
+    child::{Child, PATIENCE, STARTING},
     page,
     samples::Samples,
 };
@@ -235,6 +238,7 @@ pub fn free_address() -> SocketAddr {
         (FIRST + next % PORTS) as u16
     });
     let addresses = ports.map(|port| SocketAddr::from((Ipv4Addr::LOCALHOST, port)));
+    let _no_process_starts = STARTING.write().unwrap_or_else(PoisonError::into_inner);
     let mut free = addresses.filter(|address| TcpListener::bind(address).is_ok());
     free.next().expect("a free loopback port")
 }
