@@ -86,6 +86,9 @@ class Door:
         self.lock = threading.Lock()
         # By the client port that the server sees.
         self.clients, self.counts = {}, collections.Counter()
+        # The clients whose connections are reset. The server ends its calls with a status when it loses
+        # the connection, and that status must not reach them.
+        self.lost = set()
         threading.Thread(target=self.serve, daemon=True).start()
 
     def serve(self):
@@ -103,6 +106,8 @@ class Door:
             while data := source.recv(65536):
                 with self.lock:
                     self.counts[key] += len(data)
+                    if target in self.lost:
+                        break
                 target.sendall(data)
             target.shutdown(socket.SHUT_WR)
         except OSError:
@@ -116,4 +121,5 @@ class Door:
     def reset(self, key):
         with self.lock:
             client = self.clients[key]
+            self.lost.add(client)
         reset(client)
