@@ -124,7 +124,17 @@ fn test() -> Result {
     run(&mut cargo("test"))?;
     // Features that are off by default; Kafka with the mock broker of librdkafka; the benchmarks,
     // which parse pages and reports and run beside the layers of OpenTelemetry.
-    for program in selected()?.iter().filter(|it| !is_conformance(it)) {
+    run_each(|program| !is_conformance(program))
+}
+
+/// Runs the wanted tests of the [`SELECTION`]. Fails if there are none.
+fn run_each(is_wanted: fn(&Program) -> bool) -> Result {
+    let programs = selected()?;
+    let mut wanted = programs.iter().filter(|it| is_wanted(it)).peekable();
+    if wanted.peek().is_none() {
+        return Err("none of the tests that this recipe is for was built".into());
+    }
+    for program in wanted {
         println!("   {} of {}", program.name, program.package.display());
         run(&mut program.command())?;
     }
@@ -349,13 +359,7 @@ fn conformance() -> Result {
         "kafka",
         "kcat",
     ]))?;
-    for program in selected()?.iter().filter(|it| is_conformance(it)) {
-        if !ATTACKS.contains(&program.name.as_str()) {
-            println!("   {}", program.name);
-            run(&mut program.command())?;
-        }
-    }
-    Ok(())
+    run_each(|program| is_conformance(program) && !ATTACKS.contains(&program.name.as_str()))
 }
 
 /// Runs the attack programs one after the other, since each keeps the machine busy and has time

@@ -47,6 +47,8 @@ pub(crate) struct Queue<T> {
     refused_full: AtomicU64,
     refused_closed: AtomicU64,
     alarm: OnceLock<Alarm>,
+    /// True from a call of the alarm until a pop arms it again. Not part of the alarm, so that loom
+    /// sees it created before the threads that use it.
     is_raised: AtomicBool,
 }
 
