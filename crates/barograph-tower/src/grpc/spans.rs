@@ -8,6 +8,7 @@ use tracing::field::Empty;
 use tracing::{Level, info_span, span_enabled};
 
 use super::recorder::{Settings, Side};
+use crate::http::sender::Sender;
 use crate::http::url::host_and_port;
 use barograph_tracing::instrument::{OperationSpan, bounded};
 
@@ -38,9 +39,8 @@ pub(super) fn call(
     let method = method.unwrap_or("_OTHER");
     match side {
         Side::Server => {
-            let peer = (settings.layer.peer)(request);
             let client = settings.layer.origin(request).map(|origin| origin.client);
-            let client = client.or(peer.map(|peer| peer.ip()));
+            let sender = Sender::new((settings.layer.peer)(request), client);
             info_span!(
                 target: TARGET,
                 "grpc_server",
@@ -48,9 +48,9 @@ pub(super) fn call(
                 otel.kind = "server",
                 otel.status_code = Empty,
                 error.type = Empty,
-                client.address = client.map(tracing::field::display),
-                network.peer.address = peer.map(|peer| tracing::field::display(peer.ip())),
-                network.peer.port = peer.map(|peer| peer.port()),
+                client.address = sender.client_address(),
+                network.peer.address = sender.peer_address(),
+                network.peer.port = sender.peer_port(),
                 rpc.method = method,
                 rpc.method_original = Empty,
                 rpc.response.status_code = Empty,

@@ -64,6 +64,7 @@ mod axum;
 pub(crate) mod url;
 mod scheme;
 pub(crate) mod forwarded;
+pub(crate) mod sender;
 mod methods;
 pub(crate) mod layer_config;
 mod settings;

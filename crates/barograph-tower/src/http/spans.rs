@@ -4,7 +4,6 @@
 
 use std::borrow::Cow;
 use std::fmt;
-use std::net::SocketAddr;
 use std::sync::LazyLock;
 
 use http::header::{HOST, USER_AGENT};
@@ -16,6 +15,7 @@ use super::forwarded::Origin;
 use super::methods::Methods;
 use super::route::Route;
 use super::scheme::Scheme;
+use super::sender::Sender;
 use super::settings::{Query, Settings};
 use super::url::{Server, host_and_port, version};
 use barograph_tracing::instrument::{OperationSpan, bounded};
@@ -62,9 +62,8 @@ pub(super) fn server(received: &Received<'_>) -> OperationSpan {
     let authority = request.uri.authority().map(|a| a.as_str()).or(host);
     let asked = origin.as_ref().and_then(|origin| origin.host);
     let (host, port) = asked.or(authority).and_then(host_and_port).unzip();
-    let peer = (settings.layer.peer)(request);
     let client = origin.as_ref().map(|origin| origin.client);
-    let client = client.or(peer.map(|peer| peer.ip()));
+    let sender = Sender::new((settings.layer.peer)(request), client);
     let agent = request.headers.get(USER_AGENT);
     info_span!(
         target: TARGET,
@@ -82,9 +81,9 @@ pub(super) fn server(received: &Received<'_>) -> OperationSpan {
         url.scheme = scheme.as_str(),
         server.address = host.map(bounded),
         server.port = port.flatten(),
-        client.address = client.map(display),
-        network.peer.address = peer.map(|peer| display(peer.ip())),
-        network.peer.port = peer.as_ref().map(SocketAddr::port),
+        client.address = sender.client_address(),
+        network.peer.address = sender.peer_address(),
+        network.peer.port = sender.peer_port(),
         network.protocol.version = version(request.version),
         user_agent.original = agent.and_then(|agent| agent.to_str().ok()).map(bounded),
     )

@@ -92,16 +92,45 @@ fn has_quotes(escape: Escape) -> bool {
 
 /// Returns the length of the prefix that needs no escaping.
 fn plain_prefix(text: &[u8], escape: Escape) -> usize {
+    if escape == Escape::Raw {
+        return text.len();
+    }
     let mut plain = 0;
-    while let Some(eight) = text[plain..].first_chunk::<8>() {
+    while let Some(eight) = text[plain..].first_chunk() {
         if may_be_special(u64::from_le_bytes(*eight)) {
-            break;
+            return plain + plain_bytes(&text[plain..], escape);
         }
         plain += 8;
     }
-    let rest = text[plain..].iter();
-    let special = rest.map(|byte| is_special(*byte, escape));
-    plain + special.take_while(|special| !special).count()
+    // The last eight bytes again, if the text has as many, because most texts are short.
+    let last = text.last_chunk().map(|last| u64::from_le_bytes(*last));
+    match may_be_special(last.unwrap_or_else(|| spread(text))) {
+        true => plain + plain_bytes(&text[plain..], escape),
+        false => text.len(),
+    }
+}
+
+/// Returns the length of the prefix that needs no escaping, byte by byte.
+fn plain_bytes(text: &[u8], escape: Escape) -> usize {
+    let special = text.iter().position(|byte| is_special(*byte, escape));
+    special.unwrap_or(text.len())
+}
+
+/// Returns eight bytes in which each byte of a shorter text occurs, and no other.
+fn spread(text: &[u8]) -> u64 {
+    let halves = match text {
+        [] => [*b"    "; 2],
+        [a] => [[*a; 4]; 2],
+        [a, b] => [[*a; 4], [*b; 4]],
+        [a, b, c] => [[*a; 4], [*b, *b, *c, *c]],
+        _ => match (text.first_chunk(), text.last_chunk()) {
+            (Some(first), Some(last)) => [*first, *last],
+            // Never: the text has at least four bytes.
+            _ => [[0; 4]; 2],
+        },
+    };
+    let [first, last] = halves.map(u32::from_le_bytes).map(u64::from);
+    last << 32 | first
 }
 
 /// Returns true if one of eight bytes may be a control, a quote, a backslash, DEL or not ASCII.
@@ -186,6 +215,22 @@ mod tests {
             let terminal = escaped(&text, Escape::Console);
             assert!(!terminal.chars().any(is_invisible), "{character:?}");
             assert!(!json.chars().any(is_invisible), "{character:?}");
+        }
+    }
+
+    #[test]
+    fn texts_of_any_length_are_escaped_at_any_place() {
+        for length in 0..=20 {
+            let plain = "x".repeat(length);
+            assert_eq!(escaped(&plain, Escape::Json), plain);
+            for at in 0..length {
+                for special in ["\n", "\"", "\\", "\u{7f}", "\0", "\u{9b}"] {
+                    let text = format!("{}{special}{}", &plain[..at], &plain[at + 1..]);
+                    let json = format!("\"{}\"", escaped(&text, Escape::Json));
+                    assert!(!json.chars().any(is_invisible), "{json}");
+                    assert_eq!(serde_json::from_str::<String>(&json).unwrap(), text);
+                }
+            }
         }
     }
 

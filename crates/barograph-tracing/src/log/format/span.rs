@@ -146,9 +146,8 @@ impl Places for NotePlaces<'_> {
     #[inline]
     fn end(&mut self, line: &mut Line, name: &'static str) {
         let value = self.start..line.len();
-        let plain = plain_name(name);
-        let is_same = |(other, _): &&mut (&'static str, _)| plain_name(other) == plain;
-        match self.fields.iter_mut().find(is_same) {
+        let name = plain_name(name);
+        match self.fields.iter_mut().find(|(other, _)| *other == name) {
             Some(field) => field.1 = value,
             None => self.fields.push((name, value)),
         }
