@@ -8,8 +8,9 @@ use std::fmt::{Debug, Write};
 use std::sync::{Arc, LazyLock, Mutex};
 
 use arbitrary::Arbitrary;
-use barograph::registry::Registry;
-use barograph::{Builder, Telemetry};
+use barograph::testing::TestBuilder as _;
+use barograph::Registry;
+use barograph::{Telemetry, TelemetryBuilder};
 use libfuzzer_sys::fuzz_target;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
@@ -60,7 +61,7 @@ static NAMES: LazyLock<Vec<String>> = LazyLock::new(|| {
     all.iter().cloned().collect()
 });
 
-fn builder() -> Builder {
+fn builder() -> TelemetryBuilder {
     Telemetry::builder("fuzz")
         .with_registry(Registry::new())
         .without_listener()

@@ -8,10 +8,10 @@ use std::pin::{Pin, pin};
 use std::task::{Context, Poll, Waker};
 
 use arbitrary::Arbitrary;
-use barograph::grpc::{GrpcClientLayer, GrpcServerLayer};
-use barograph::model::grpc::Code;
-use barograph::model::snapshot::Source;
-use barograph::registry::Registry;
+use barograph::{GrpcClientLayer, GrpcServerLayer};
+use barograph_model::grpc::Code;
+use barograph::source::Source;
+use barograph::Registry;
 use bytes::Bytes;
 use http::{HeaderMap, HeaderName, HeaderValue, Request, Response};
 use http_body::{Body, Frame};

@@ -6,7 +6,7 @@
 use std::fmt::Write as _;
 
 use arbitrary::Arbitrary;
-use barograph::redact::Redaction;
+use barograph::Redaction;
 use libfuzzer_sys::fuzz_target;
 
 #[derive(Arbitrary, Debug)]

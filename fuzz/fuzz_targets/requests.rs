@@ -10,12 +10,12 @@ use std::sync::{LazyLock};
 use std::task::{Context, Poll, Waker};
 
 use arbitrary::Arbitrary;
-use barograph::core::record_queue::RecordQueue;
-use barograph::trace::TraceLayer;
-use barograph::http::{HttpClientLayer, HttpServerLayer, TrustedProxies};
-use barograph::model::span::SpanRecord;
-use barograph::model::value::AnyValue;
-use barograph::registry::Registry;
+use barograph_core::record_queue::RecordQueue;
+use barograph_tracing::trace::TraceLayer;
+use barograph::{HttpClientLayer, HttpServerLayer, layers::TrustedProxies};
+use barograph_model::span::SpanRecord;
+use barograph::span::AnyValue;
+use barograph::Registry;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, Request, Response, Uri};
 use http_body_util::Empty;

@@ -61,7 +61,7 @@ fn float(threads: Threads) -> Vec<Contender> {
 fn ours_whole() -> impl Work {
     let counter = ours::registry()
         .counter("orders")
-        .register()
+        .build()
         .expect("the only family");
     Ops::new(
         counter,
@@ -73,7 +73,7 @@ fn ours_whole() -> impl Work {
 fn ours_float() -> impl Work {
     let counter = ours::registry()
         .counter_f64("cost")
-        .register()
+        .build()
         .expect("the only family");
     Ops::new(
         counter,

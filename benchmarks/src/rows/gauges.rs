@@ -41,7 +41,7 @@ fn run(work: impl Work + 'static) -> Box<dyn Subject> {
 fn ours_f64() -> impl Work {
     let gauge = ours::registry()
         .gauge("depth")
-        .register()
+        .build()
         .expect("the only family");
     let values = Values::get();
     Ops::new(

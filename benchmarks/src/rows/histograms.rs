@@ -50,7 +50,7 @@ pub(crate) fn ours_with_registry(registry: Registry) -> impl Work {
     let bounds = Bounds::new(BOUNDS_11).expect("bounds that rise");
     let histogram = builder
         .with_bounds(bounds)
-        .register()
+        .build()
         .expect("the only family");
     let values = Values::get();
     Ops::new(

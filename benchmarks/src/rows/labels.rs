@@ -98,7 +98,7 @@ fn typed() -> Vec<Contender> {
 fn ours(registry: Registry, table: &'static LabelTable) -> impl Work {
     let family = registry
         .counter("orders")
-        .labels(NAMES_3)
+        .build_with_label_names(NAMES_3)
         .expect("the only family");
     for labels in table.all() {
         (0..BUSY).for_each(|_| family.with(&labels).inc());
@@ -117,7 +117,7 @@ fn ours_typed(table: &'static LabelTable) -> impl Work {
     let registry = ours::registry();
     let family = registry
         .counter("orders")
-        .family::<OurLabels<'_>>()
+        .build_with_labels::<OurLabels<'_>>()
         .expect("the only family");
     for labels in table.all_typed() {
         (0..BUSY).for_each(|_| family.with(&labels.into()).inc());

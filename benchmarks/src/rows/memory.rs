@@ -47,7 +47,7 @@ fn ours() -> Box<dyn Subject> {
         let registry = ours::registry();
         let family = registry
             .counter("orders")
-            .labels(NAMES)
+            .build_with_label_names(NAMES)
             .expect("the only family");
         all().for_each(|labels| family.with(&labels.values()).inc());
         (family, registry)

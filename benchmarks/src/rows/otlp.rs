@@ -85,7 +85,7 @@ fn our_requests(series: usize) -> Page {
     let registry = ours::registry();
     let family = registry
         .counter(NAME)
-        .labels(NAMES)
+        .build_with_label_names(NAMES)
         .expect("the only family");
     for at in 0..series {
         family.with(&Labels::of(at).values()).add(count_of(at));

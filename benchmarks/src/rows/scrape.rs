@@ -114,7 +114,9 @@ impl Encoding {
 fn ours_counters(series: usize, encoding: Encoding) -> Page {
     let registry = ours::registry();
     let builder = registry.counter("http_requests").with_help(HELP);
-    let family = builder.labels(NAMES).expect("the only family");
+    let family = builder
+        .build_with_label_names(NAMES)
+        .expect("the only family");
     for at in 0..series {
         family.with(&Labels::of(at).values()).add(count_of(at));
     }
@@ -132,7 +134,9 @@ fn ours_histograms() -> Page {
         .histogram("took_seconds")
         .with_help(HELP)
         .with_bounds(bounds);
-    let family = builder.labels(NAMES).expect("the only family");
+    let family = builder
+        .build_with_label_names(NAMES)
+        .expect("the only family");
     for at in 0..HISTOGRAMS {
         let labels = Labels::of(at);
         observed_by(at).for_each(|value| family.with(&labels.values()).observe(value));

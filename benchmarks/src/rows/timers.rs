@@ -32,7 +32,7 @@ fn ours() -> impl Work {
     let histogram = registry
         .histogram("took")
         .with_bounds(Bounds::new(BOUNDS_11).expect("bounds that rise"))
-        .register()
+        .build()
         .expect("the only family");
     Ops::new(
         (histogram, registry),

@@ -16,13 +16,9 @@ use std::{
 
 use axum::{Router, extract::Path, routing::get};
 use barograph::{
-    Telemetry,
+    SpanExt as _, Telemetry,
     context::{Propagation, TraceContext, TraceState},
-    model::{
-        span::SpanLink,
-        value::{AnyValue, Attribute},
-    },
-    trace::SpanExt as _,
+    span::{AnyValue, Attribute, SpanLink},
 };
 use serde_json::{Value, json};
 use tracing::{Span, field::Empty, info_span};
@@ -37,14 +33,15 @@ const STATE: &str = "vendor=opaque,other@system=1";
 static OPEN: Mutex<Vec<Span>> = Mutex::new(Vec::new());
 
 #[tokio::main]
-async fn main() -> barograph::Result {
+async fn main() -> Result<(), Box<dyn Error>> {
     let telemetry = Telemetry::builder("events").start()?;
     let app = Router::new()
         .route("/work/{numbers}/{rounds}", get(work))
         .route("/open/{spans}", get(open))
         .route("/storm/{spans}", get(storm));
     let address = std::env::var("HELLO_ADDR").unwrap_or("127.0.0.1:0".into());
-    telemetry.serve(app, address).await
+    telemetry.serve(app, address).await?;
+    Ok(())
 }
 
 async fn work(Path((numbers, rounds)): Path<(String, u64)>) -> String {

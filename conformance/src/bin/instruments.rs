@@ -13,17 +13,13 @@ use std::{
 };
 
 use axum::{Router, extract::Path, routing::get};
+use std::error::Error;
+
 use barograph::{
-    Result, Telemetry,
-    core::{
-        counter::Counter, current, family::Family, gauge::Gauge, histogram::Histogram,
-        state_set::StateSet, updown::UpDownCounter,
-    },
-    model::{
-        bounds::Bounds,
-        context::{TraceContext, TraceFlags},
-    },
-    registry::Registry,
+    Bounds, Counter, Family, Gauge, Histogram, RegisterError, Registry, StateSet, Telemetry,
+    UpDownCounter,
+    context::{TraceContext, TraceFlags},
+    current,
 };
 
 const THREADS: u64 = 4;
@@ -31,7 +27,7 @@ const THREADS: u64 = 4;
 const TRACED: u64 = 8;
 
 #[tokio::main]
-async fn main() -> Result {
+async fn main() -> Result<(), Box<dyn Error>> {
     let instruments = Arc::new(Instruments::register(Registry::global())?);
     let telemetry = Telemetry::builder("instruments").start()?;
     let load = async move |Path(rounds): Path<u64>| {
@@ -42,7 +38,8 @@ async fn main() -> Result {
     };
     let app = Router::new().route("/load/{rounds}", get(load));
     let address = std::env::var("HELLO_ADDR").unwrap_or("127.0.0.1:0".into());
-    telemetry.serve(app, address).await
+    telemetry.serve(app, address).await?;
+    Ok(())
 }
 
 /// One of each kind of synchronous instrument; some of them with labels too.
@@ -62,8 +59,8 @@ struct Instruments {
 }
 
 impl Instruments {
-    fn register(registry: &Registry) -> Result<Self> {
-        let build = registry.info("build").with_help("What runs.").register()?;
+    fn register(registry: &Registry) -> Result<Self, RegisterError> {
+        let build = registry.info("build").with_help("What runs.").build()?;
         build.set(&[("version", "1.2.3"), ("odd", "a\\b\n\"c\"")]);
         let seen = Arc::new(AtomicU64::new(0));
         let tell = |seen: &Arc<AtomicU64>| {
@@ -94,26 +91,28 @@ impl Instruments {
                 .counter("orders")
                 .with_unit("{order}")
                 .with_help("Orders placed.")
-                .register()?,
-            routed: registry.counter("routed").labels(["http.route", "ok"])?,
-            cost: registry.counter_f64("cost").with_unit("s").register()?,
-            queue: registry.up_down_counter("queue.length").register()?,
-            balance: registry.up_down_counter_f64("balance").register()?,
-            temperature: registry.gauge("temperature").register()?,
-            workers: registry.gauge_i64("workers").register()?,
+                .build()?,
+            routed: registry
+                .counter("routed")
+                .build_with_label_names(["http.route", "ok"])?,
+            cost: registry.counter_f64("cost").with_unit("s").build()?,
+            queue: registry.up_down_counter("queue.length").build()?,
+            balance: registry.up_down_counter_f64("balance").build()?,
+            temperature: registry.gauge("temperature").build()?,
+            workers: registry.gauge_i64("workers").build()?,
             wait: registry
                 .histogram("wait")
                 .with_unit("s")
                 .with_help("Time spent in the queue.")
-                .register()?,
+                .build()?,
             size: registry
                 .histogram("size")
                 .with_unit("By")
                 .with_bounds(Bounds::exponential(1.0, 4.0, 7).expect("seven bounds that rise"))
-                .labels(["kind"])?,
+                .build_with_label_names(["kind"])?,
             phase: registry
                 .state_set("job.phase", ["waiting", "running", "done"])
-                .register()?,
+                .build()?,
             seen,
         })
     }

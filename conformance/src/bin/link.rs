@@ -21,9 +21,9 @@ use axum::{
     routing::get,
 };
 use barograph::{
-    current,
-    http::{self, HttpClientLayer, Route, client::HttpClient},
+    HttpClientLayer, HttpServerLayer, current,
     kafka::{Kafka, KafkaHeaders, KafkaHeadersMut, Record, Relation},
+    layers::{HttpClient, Route},
 };
 use http_body_util::BodyExt as _;
 use hyper_util::{
@@ -72,7 +72,7 @@ async fn main() -> Outcome<()> {
     let app = Router::new()
         .route("/orders/{id}", get(order))
         .with_state(next)
-        .layer(http::layer());
+        .layer(HttpServerLayer::new());
     let address = std::env::var("HELLO_ADDR").unwrap_or("127.0.0.1:0".into());
     Ok(telemetry.serve(app, address).await?)
 }

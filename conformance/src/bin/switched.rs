@@ -4,9 +4,8 @@
 
 use axum::{Router, extract::Path, routing::get};
 use barograph::{
-    Telemetry, counter,
-    encode::prometheus::{Config, Switch, Translation},
-    http,
+    HttpServerLayer, Telemetry, counter,
+    exposition::{Config, Switch, Translation},
 };
 
 async fn order(Path(id): Path<u64>) -> String {
@@ -15,7 +14,7 @@ async fn order(Path(id): Path<u64>) -> String {
 }
 
 #[tokio::main]
-async fn main() -> barograph::Result {
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut config = Config::new();
     for argument in std::env::args().skip(1) {
         config = match argument.as_str() {
@@ -29,7 +28,8 @@ async fn main() -> barograph::Result {
         .start()?;
     let app = Router::new()
         .route("/orders/{id}", get(order))
-        .layer(http::layer());
+        .layer(HttpServerLayer::new());
     let address = std::env::var("HELLO_ADDR").unwrap_or("127.0.0.1:0".into());
-    telemetry.serve(app, address).await
+    telemetry.serve(app, address).await?;
+    Ok(())
 }

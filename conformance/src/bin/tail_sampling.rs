@@ -7,12 +7,8 @@ use std::time::Duration;
 
 use axum::{Router, extract::Path, routing::get};
 use barograph::{
-    Telemetry, counter, histogram, http,
-    registry::Registry,
-    sampling::{
-        Rule,
-        tail::{TailSampling, TailSamplingConfig, TailSamplingCounts},
-    },
+    HttpServerLayer, Registry, TailSampling, Telemetry, counter, histogram,
+    sampling::{Rule, TailSamplingConfig, TailSamplingCounts},
 };
 
 /// One in `FAILING` orders fails.
@@ -40,7 +36,7 @@ async fn look_up(id: u64) {
 }
 
 #[tokio::main]
-async fn main() -> barograph::Result {
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut builder = Telemetry::builder("tail-sampling");
     if let Some(rate) = std::env::args().nth(1) {
         let rate = rate.parse().expect("the argument is a number");
@@ -52,12 +48,16 @@ async fn main() -> barograph::Result {
     let telemetry = builder.start()?;
     let app = Router::new()
         .route("/orders/{id}", get(order))
-        .layer(http::layer());
+        .layer(HttpServerLayer::new());
     let address = std::env::var("HELLO_ADDR").unwrap_or("127.0.0.1:0".into());
-    telemetry.serve(app, address).await
+    telemetry.serve(app, address).await?;
+    Ok(())
 }
 
-fn observe_counts(tail_sampling: &TailSampling, registry: &Registry) -> barograph::Result {
+fn observe_counts(
+    tail_sampling: &TailSampling,
+    registry: &Registry,
+) -> Result<(), Box<dyn std::error::Error>> {
     type Count = fn(TailSamplingCounts) -> u64;
     let counts: [(&str, Count); 4] = [
         ("tail_sampling.error", |counts| counts.sampled_error),

@@ -34,15 +34,12 @@ use axum::{
     routing::{get, post},
 };
 use barograph::{
-    Telemetry, counter,
-    encode::otlp::{Encoding, Signal},
+    HttpServerLayer, Telemetry, counter,
     export::{
-        RetryPolicy, Schedule,
-        client::{Client, ClientConfig, Endpoint, Protocol},
-        persistent_queue::PersistentQueueConfig,
+        Client, ClientConfig, Encoding, Endpoint, PersistentQueueConfig, Protocol, Push,
+        RetryPolicy, Schedule, Signal,
     },
-    histogram, http,
-    push::Push,
+    histogram,
 };
 use hyper_util::rt::TokioIo;
 use tokio::{
@@ -64,7 +61,7 @@ const EVENT_INTERVAL: Duration = Duration::from_millis(50);
 /// Spans that stay open.
 static OPEN: Mutex<Vec<Span>> = Mutex::new(Vec::new());
 
-fn main() -> barograph::Result {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     tokio::runtime::Builder::new_multi_thread()
         .worker_threads(WORKERS)
         .enable_all()
@@ -72,7 +69,7 @@ fn main() -> barograph::Result {
         .block_on(serve())
 }
 
-async fn serve() -> barograph::Result {
+async fn serve() -> Result<(), Box<dyn std::error::Error>> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let argument = |name: &str| {
         let mut values = arguments.iter();
@@ -120,14 +117,15 @@ async fn serve() -> barograph::Result {
             post(|| async { events("application/grpc", b"\0\0\0\0\x03now") }),
         )
         .route("/socket", get(socket))
-        .layer(http::layer());
+        .layer(HttpServerLayer::new());
     let address = std::env::var("HELLO_ADDR").unwrap_or("127.0.0.1:0".into());
     let mut server = telemetry.server(app);
     if let Some(ms) = argument("request_time") {
         let time = Duration::from_millis(ms.parse().expect("milliseconds"));
         server = server.with_request_time(time);
     }
-    server.serve(TcpListener::bind(address).await?).await
+    server.serve(TcpListener::bind(address).await?).await?;
+    Ok(())
 }
 
 fn push(signal: Signal, protocol: &str, endpoint: &str, timeout: Duration) -> Push {

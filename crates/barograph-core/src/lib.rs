@@ -5,9 +5,8 @@
 //! refuses two versions of it in one program instead of silently splitting its metrics. It spawns no
 //! thread and reads no environment variable.
 //!
-//! Where to start: [`registry::Registry`] makes [`counter::Counter`], [`gauge::Gauge`],
-//! [`histogram::Histogram`] and the others, alone or in a [`family::Family`]; [`counter!`] and the
-//! similar macros do so in one line. [`current`] has the trace context of a thread,
+//! Where to start: [`Registry`] makes [`Counter`], [`Gauge`], [`Histogram`] and the others,
+//! alone or in a [`Family`]; [`counter!`] and the similar macros do so in one line. [`current`] has the trace context of a thread,
 //! [`record_queue`] passes spans and log records to exporters, and
 //! [`snapshot`](barograph_model::snapshot) is the form in which exporters read metrics.
 //!
@@ -35,8 +34,19 @@ mod macros;
 
 pub use crate::context::{current, ids, propagation};
 pub use crate::instruments::{
-    counter, family, gauge, handle, histogram, info, number, observable, spec, state_set, updown,
+    counter::Counter,
+    family::Family,
+    gauge::{Gauge, InFlightGuard},
+    handle::{Instrument, Ref},
+    histogram::{Histogram, TimerGuard},
+    info::Info,
+    number::Number,
+    observable::Observer,
+    spec::{Difference, RegisterError, SourceLocation},
+    state_set::StateSet,
+    updown::{UpDownCounter, UpDownGuard},
 };
+pub use crate::registry::Registry;
 #[doc(hidden)]
 pub use crate::registry::callsite;
 pub use crate::series::exemplar;

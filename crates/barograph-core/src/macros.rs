@@ -12,10 +12,11 @@
 /// source locations.
 ///
 /// ```
-/// use barograph_core::{counter, describe};
-/// use barograph_core::registry::Registry;
+/// use barograph::{counter, describe};
+/// # extern crate barograph_core as barograph;
+/// use barograph::Registry;
 ///
-/// describe!("macro.orders", "{order}", "Orders placed.");
+/// describe!("macro.orders", unit = "{order}", help = "Orders placed.");
 /// let status: u16 = 200;
 /// counter!("macro.orders", kind = "web", "http.status" => status).inc();
 /// counter!("macro.orders", kind = "app", "http.status" => 200).add(2);
@@ -26,7 +27,7 @@
 macro_rules! counter {
     ($($args:tt)*) => {
         $crate::__private::callsite!(
-            $crate, $crate::counter::Counter<::core::primitive::u64>, $($args)*
+            $crate, $crate::Counter<::core::primitive::u64>, $($args)*
         )
     };
 }
@@ -39,7 +40,7 @@ macro_rules! counter {
 macro_rules! counter_f64 {
     ($($args:tt)*) => {
         $crate::__private::callsite!(
-            $crate, $crate::counter::Counter<::core::primitive::f64>, $($args)*
+            $crate, $crate::Counter<::core::primitive::f64>, $($args)*
         )
     };
 }
@@ -52,7 +53,7 @@ macro_rules! counter_f64 {
 macro_rules! up_down_counter {
     ($($args:tt)*) => {
         $crate::__private::callsite!(
-            $crate, $crate::updown::UpDownCounter<::core::primitive::i64>, $($args)*
+            $crate, $crate::UpDownCounter<::core::primitive::i64>, $($args)*
         )
     };
 }
@@ -64,7 +65,7 @@ macro_rules! up_down_counter {
 macro_rules! gauge {
     ($($args:tt)*) => {
         $crate::__private::callsite!(
-            $crate, $crate::gauge::Gauge<::core::primitive::f64>, $($args)*
+            $crate, $crate::Gauge<::core::primitive::f64>, $($args)*
         )
     };
 }
@@ -76,7 +77,7 @@ macro_rules! gauge {
 macro_rules! gauge_i64 {
     ($($args:tt)*) => {
         $crate::__private::callsite!(
-            $crate, $crate::gauge::Gauge<::core::primitive::i64>, $($args)*
+            $crate, $crate::Gauge<::core::primitive::i64>, $($args)*
         )
     };
 }
@@ -89,17 +90,17 @@ macro_rules! gauge_i64 {
 #[macro_export]
 macro_rules! histogram {
     ($($args:tt)*) => {
-        $crate::__private::callsite!($crate, $crate::histogram::Histogram, $($args)*)
+        $crate::__private::callsite!($crate, $crate::Histogram, $($args)*)
     };
 }
 
 /// Sets the unit and the help text of a family used by the macros:
-/// `describe!("orders", "{order}", "Orders placed.")`.
+/// `describe!("orders", unit = "{order}", help = "Orders placed.")`.
 ///
 /// Best called before the first use. A family without a description has its name as its help.
 #[macro_export]
 macro_rules! describe {
-    ($name:expr, $unit:expr, $help:expr $(,)?) => {
+    ($name:expr, unit = $unit:expr, help = $help:expr $(,)?) => {
         $crate::registry::Registry::global().describe($name, $unit, $help)
     };
 }

@@ -14,11 +14,14 @@ fn recording_allocates_nothing() {
     assert_eq!(allocations(|| drop(Box::new(1))), 1);
 
     let registry = Registry::new();
-    let counter = registry.counter("c").register().unwrap();
-    let float = registry.counter_f64("f").register().unwrap();
-    let gauge = registry.gauge("g").register().unwrap();
-    let histogram = registry.histogram("h").with_unit("s").register().unwrap();
-    let family = registry.counter("l").labels(["method", "route"]).unwrap();
+    let counter = registry.counter("c").build().unwrap();
+    let float = registry.counter_f64("f").build().unwrap();
+    let gauge = registry.gauge("g").build().unwrap();
+    let histogram = registry.histogram("h").with_unit("s").build().unwrap();
+    let family = registry
+        .counter("l")
+        .build_with_label_names(["method", "route"])
+        .unwrap();
     let header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     let trace = TraceContext::parse_traceparent(header).unwrap();
     let route = String::from("/orders/{id}");

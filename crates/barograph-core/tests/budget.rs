@@ -10,8 +10,11 @@ const EACH: u64 = 20_000;
 
 /// Records in many threads at once and returns the bytes of thread-owned cells after it.
 fn record(registry: &Registry, name: &str) -> u64 {
-    let counters = registry.counter(name).labels(["k"]).unwrap();
-    let histogram = registry.histogram(&format!("{name}.h")).register().unwrap();
+    let counters = registry
+        .counter(name)
+        .build_with_label_names(["k"])
+        .unwrap();
+    let histogram = registry.histogram(&format!("{name}.h")).build().unwrap();
     std::thread::scope(|scope| {
         for _ in 0..THREADS {
             scope.spawn(|| {

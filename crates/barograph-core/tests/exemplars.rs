@@ -43,8 +43,8 @@ fn ids(registry: &Registry) -> Vec<u128> {
 fn a_sampled_trace_leaves_an_exemplar_on_counters_and_buckets() {
     let _alone = alone();
     let registry = Registry::new();
-    let counter = registry.counter("c").register().unwrap();
-    let histogram = registry.histogram("h").with_unit("s").register().unwrap();
+    let counter = registry.counter("c").build().unwrap();
+    let histogram = registry.histogram("h").with_unit("s").build().unwrap();
     // Both when cold and when each thread has its own cell.
     for round in 1..=3u128 {
         for _ in 0..3000 {
@@ -73,7 +73,7 @@ fn a_sampled_trace_leaves_an_exemplar_on_counters_and_buckets() {
 fn other_traces_leave_none() {
     let _alone = alone();
     let registry = Registry::new();
-    let counter = registry.counter("c").register().unwrap();
+    let counter = registry.counter("c").build().unwrap();
     counter.inc();
     {
         let _guard = current::enter(trace(1, false));
@@ -94,7 +94,7 @@ fn other_traces_leave_none() {
 fn filters_and_exemplars_by_hand() {
     let _alone = alone();
     let registry = Registry::new();
-    let counter = registry.counter("c").register().unwrap();
+    let counter = registry.counter("c").build().unwrap();
     for _ in 0..3000 {
         counter.inc();
     }
@@ -133,8 +133,8 @@ impl Candidate for Agrees {
 fn a_trace_that_is_not_sampled_leaves_one_if_it_agrees() {
     let _alone = alone();
     let registry = Registry::new();
-    let counter = registry.counter("c").register().unwrap();
-    let histogram = registry.histogram("h").with_unit("s").register().unwrap();
+    let counter = registry.counter("c").build().unwrap();
+    let histogram = registry.histogram("h").with_unit("s").build().unwrap();
     for cold in [true, false] {
         for _ in 0..if cold { 0 } else { 3000 } {
             counter.inc();
@@ -174,7 +174,7 @@ fn a_trace_that_is_not_sampled_leaves_one_if_it_agrees() {
 fn only_the_trace_of_a_candidate_asks_it() {
     let _alone = alone();
     let registry = Registry::new();
-    let counter = registry.counter("c").register().unwrap();
+    let counter = registry.counter("c").build().unwrap();
     let agrees = Arc::new(Agrees(9.into()));
     let asked = || 9 - agrees.0.load(Ordering::Relaxed);
     let current = Current::from(trace(1, false)).with_candidate(agrees.clone());

@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use barograph_core::counter::Counter;
-use barograph_core::family::Family;
+use barograph_core::Counter;
+use barograph_core::Family;
 use barograph_core::registry::Registry;
 use barograph_core::report;
 
@@ -22,7 +22,8 @@ fn a_report_hook_may_record_into_the_family_that_it_is_told_of() {
             .with_longest_value(300)
             .build()
             .unwrap();
-        let family = FAMILY.get_or_init(|| registry.counter("c").labels(["k"]).unwrap());
+        let family =
+            FAMILY.get_or_init(|| registry.counter("c").build_with_label_names(["k"]).unwrap());
         report::set_hook(|report| {
             REPORTS.fetch_add(1, Ordering::Relaxed);
             FAMILY.get().unwrap().with(&[&report.message]).inc();

@@ -28,8 +28,12 @@
 //! record. Baggage that the producer sent is current in both cases.
 //!
 //! ```
-//! use barograph_core::registry::Registry;
-//! use barograph_kafka::{Kafka, Record};
+//! # mod barograph {
+//! #     pub use barograph_core::Registry;
+//! #     pub use barograph_kafka as kafka;
+//! # }
+//! use barograph::Registry;
+//! use barograph::kafka::{Kafka, Record};
 //!
 //! let kafka = Kafka::builder().with_registry(&Registry::new()).with_group("billing").build();
 //! // A producer:

@@ -20,7 +20,10 @@ impl Bounds {
     /// [`InvalidBounds`] if a bound is not finite or does not increase, or there are too many.
     ///
     /// ```
-    /// use barograph_model::bounds::Bounds;
+    /// # mod barograph {
+    /// #     pub use barograph_model::bounds::Bounds;
+    /// # }
+    /// use barograph::Bounds;
     /// assert_eq!(Bounds::new([0.1, 0.5, 1.0])?.as_slice(), [0.1, 0.5, 1.0]);
     /// assert!(Bounds::new([1.0, 0.5]).is_err());
     /// # Ok::<(), barograph_model::bounds::InvalidBounds>(())

@@ -19,9 +19,14 @@ use crate::label::Labels;
 ///
 /// ```
 /// use std::sync::Arc;
-/// use barograph_model::descriptor::{Descriptor, Kind};
-/// use barograph_model::label::Labels;
-/// use barograph_model::snapshot::{FamilyView, Point, Source, Value};
+/// # mod barograph {
+/// #     pub mod source {
+/// #         pub use barograph_model::descriptor::{Descriptor, Kind};
+/// #         pub use barograph_model::label::Labels;
+/// #         pub use barograph_model::snapshot::{FamilyView, Point, Source, Value};
+/// #     }
+/// # }
+/// use barograph::source::{Descriptor, FamilyView, Kind, Labels, Point, Source, Value};
 ///
 /// struct Answer;
 ///

@@ -30,14 +30,15 @@ use tracing_subscriber::layer::{self, Context};
 /// are not supported.
 ///
 /// ```
-/// use barograph_tracing::filter::Filter;
+/// # extern crate barograph_tracing as barograph;
+/// use barograph::filter::Filter;
 /// use tracing::level_filters::LevelFilter;
 /// let filter: Filter = "warn,my_service=debug".parse()?;
 /// let handle = filter.handle();
 /// handle.set("warn,my_service=trace")?;
 /// handle.set_level(LevelFilter::INFO);
 /// assert_eq!(handle.directives(), "info");
-/// # Ok::<(), barograph_tracing::filter::InvalidFilter>(())
+/// # Ok::<(), barograph::filter::InvalidFilter>(())
 /// ```
 #[derive(Debug)]
 pub struct Filter {

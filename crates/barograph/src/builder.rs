@@ -1,4 +1,4 @@
-//! Starts telemetry: [`init`] with the defaults, [`Builder`] with each part configured.
+//! Starts telemetry: [`init`] with the defaults, [`TelemetryBuilder`] with each part configured.
 
 use std::ffi::OsString;
 use std::fmt;
@@ -58,7 +58,7 @@ use crate::telemetry::{Flush, Telemetry};
 /// A port that is taken does not keep a service from starting either: one warning is logged, and the
 /// port is tried every second until it is free. Of two processes on one machine the second one has no
 /// pages until the first one ends; give each its own port. Only an address that the program sets with
-/// [`Builder::with_address`] has to be free.
+/// [`TelemetryBuilder::with_address`] has to be free.
 ///
 /// # The end of the process
 ///
@@ -68,7 +68,7 @@ use crate::telemetry::{Flush, Telemetry};
 /// | the process ends | log lines | spans, log records, metrics |
 /// |---|---|---|
 /// | by a return or a panic of `main`, or by [`std::process::exit`], with the telemetry still alive, for example in a `static`, forgotten, or held by another thread | written | exported; open spans with their current state |
-/// | by a panic where panics abort | written, by a panic hook, within 1 s | exported, by the same hook: see [`Builder::without_panic_hook`] |
+/// | by a panic where panics abort | written, by a panic hook, within 1 s | exported, by the same hook: see [`TelemetryBuilder::without_panic_hook`] |
 /// | by [`std::process::abort`], or an unhandled signal, such as SIGTERM without [`Telemetry::serve`] | those of the last milliseconds are lost, errors too: call [`Telemetry::flush`] first | queued telemetry is lost |
 /// | by `_exit`, `quick_exit`, SIGKILL, or the out-of-memory killer | the same | the same |
 ///
@@ -90,8 +90,8 @@ pub fn init(name: &str) -> Result<Telemetry, StartError> {
 
 impl Telemetry {
     /// Returns a builder, which starts what [`init`] starts, with each part configured.
-    pub fn builder(name: &str) -> Builder {
-        Builder::new(name)
+    pub fn builder(name: &str) -> TelemetryBuilder {
+        TelemetryBuilder::new(name)
     }
 }
 
@@ -108,9 +108,9 @@ impl Telemetry {
 /// # Ok::<(), barograph::StartError>(())
 /// ```
 #[must_use = "nothing is started until `start`"]
-pub struct Builder {
+pub struct TelemetryBuilder {
     own: resource::ProgramResource,
-    lookup: Box<Lookup>,
+    pub(crate) lookup: Box<Lookup>,
     pages_at: PagesAt,
     allowed_hosts: Vec<Box<str>>,
     registry: Registry,
@@ -152,9 +152,9 @@ enum Part {
     Off,
 }
 
-impl Builder {
+impl TelemetryBuilder {
     fn new(name: &str) -> Self {
-        Builder {
+        TelemetryBuilder {
             own: resource::ProgramResource {
                 name: name.into(),
                 attributes: Vec::new(),
@@ -199,12 +199,9 @@ impl Builder {
         self
     }
 
-    /// Looks variables up with this function instead of in the environment of the process. For tests.
-    pub fn with_environment(
-        mut self,
-        lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
-    ) -> Self {
-        self.lookup = Box::new(move |variable| lookup(variable).map(OsString::from));
+    /// Ignores the environment variables: only what is set here counts.
+    pub fn without_environment(mut self) -> Self {
+        self.lookup = Box::new(|_| None);
         self
     }
 
@@ -230,7 +227,7 @@ impl Builder {
         self
     }
 
-    /// Serves no pages: opens no port and starts no thread for them. [`Telemetry::page`] still
+    /// Serves no pages: opens no port and starts no thread for them. [`Telemetry::render`] still
     /// renders them.
     pub fn without_listener(mut self) -> Self {
         self.pages_at = PagesAt::Nowhere;
@@ -589,9 +586,9 @@ fn set_globals(
     }
 }
 
-impl fmt::Debug for Builder {
+impl fmt::Debug for TelemetryBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Builder")
+        f.debug_struct("TelemetryBuilder")
             .field("own", &self.own)
             .finish_non_exhaustive()
     }

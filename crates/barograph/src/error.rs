@@ -6,16 +6,58 @@ use std::io;
 use std::net::SocketAddr;
 
 use barograph_config::variables::{HOST, PORT};
-use barograph_core::spec::RegisterError;
-use barograph_core::stats::LabelsRefused;
 #[cfg(feature = "otlp")]
 use barograph_export::persistent_queue::PersistentQueueError;
-use barograph_model::name::InvalidLabel;
 
-/// The return type of `main`: nothing, or an [`Error`] that prints as a sentence.
-pub type Result<T = (), E = Error> = std::result::Result<T, E>;
+/// An error of serving an app. Its `Debug` is its `Display` with all causes, since `main` prints
+/// `Debug`.
+#[cfg(feature = "axum")]
+#[non_exhaustive]
+pub enum ServeError {
+    /// The address of the app could not be bound.
+    Listen {
+        /// The address, as it was given.
+        address: String,
+        /// The cause.
+        source: io::Error,
+    },
+    /// The signals that end the service cannot be handled, or the thread that ends it in order could
+    /// not be created.
+    Signals {
+        /// The cause.
+        source: io::Error,
+    },
+}
 
-/// An error that ended a service. Its `Debug` is its `Display` with all causes, since `main` prints
+#[cfg(feature = "axum")]
+impl fmt::Display for ServeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            ServeError::Listen { address, .. } => write!(f, "cannot serve on {address}"),
+            ServeError::Signals { .. } => {
+                f.write_str("cannot start the thread that ends the service in order")
+            }
+        }
+    }
+}
+
+#[cfg(feature = "axum")]
+impl fmt::Debug for ServeError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        with_causes(self, f)
+    }
+}
+
+#[cfg(feature = "axum")]
+impl StdError for ServeError {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        match self {
+            ServeError::Listen { source, .. } | ServeError::Signals { source } => Some(source),
+        }
+    }
+}
+
+/// An error of starting telemetry. Its `Debug` is its `Display` with all causes, since `main` prints
 /// `Debug`.
 ///
 /// ```
@@ -23,94 +65,12 @@ pub type Result<T = (), E = Error> = std::result::Result<T, E>;
 /// let address = taken.local_addr()?;
 /// let error = barograph::Telemetry::builder("shop").with_address(address).start().unwrap_err();
 /// assert_eq!(
-///     format!("{:?}", barograph::Error::from(error)),
+///     format!("{error:?}"),
 ///     format!("cannot serve metrics on {address}: the port is taken; \
 ///              OTEL_EXPORTER_PROMETHEUS_PORT chooses another, 0 a free one")
 /// );
 /// # Ok::<(), std::io::Error>(())
 /// ```
-#[non_exhaustive]
-pub enum Error {
-    /// The telemetry could not be started.
-    Start(StartError),
-    /// The service's own address could not be bound.
-    Listen {
-        /// The address, as it was given.
-        address: String,
-        /// The cause.
-        source: io::Error,
-    },
-    /// A family could not be registered.
-    Register(RegisterError),
-    /// Any other error from the service's own code.
-    Other(Box<dyn StdError + Send + Sync>),
-}
-
-impl fmt::Display for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Error::Start(error) => error.fmt(f),
-            Error::Listen { address, .. } => write!(f, "cannot serve on {address}"),
-            Error::Register(error) => error.fmt(f),
-            Error::Other(error) => error.fmt(f),
-        }
-    }
-}
-
-impl fmt::Debug for Error {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        with_causes(self, f)
-    }
-}
-
-impl StdError for Error {
-    fn source(&self) -> Option<&(dyn StdError + 'static)> {
-        match self {
-            Error::Start(error) => error.source(),
-            Error::Listen { source, .. } => Some(source),
-            Error::Register(error) => error.source(),
-            Error::Other(error) => error.source(),
-        }
-    }
-}
-
-impl From<StartError> for Error {
-    fn from(error: StartError) -> Self {
-        Error::Start(error)
-    }
-}
-
-impl From<RegisterError> for Error {
-    fn from(error: RegisterError) -> Self {
-        Error::Register(error)
-    }
-}
-
-impl From<LabelsRefused> for Error {
-    fn from(error: LabelsRefused) -> Self {
-        Error::Other(error.into())
-    }
-}
-
-impl From<InvalidLabel> for Error {
-    fn from(error: InvalidLabel) -> Self {
-        Error::Other(error.into())
-    }
-}
-
-impl From<io::Error> for Error {
-    fn from(error: io::Error) -> Self {
-        Error::Other(error.into())
-    }
-}
-
-impl From<Box<dyn StdError + Send + Sync>> for Error {
-    fn from(error: Box<dyn StdError + Send + Sync>) -> Self {
-        Error::Other(error)
-    }
-}
-
-/// An error of starting telemetry. Its `Debug` is its `Display` with all causes.
 #[non_exhaustive]
 pub enum StartError {
     /// Another program listens on the address of the pages.
@@ -225,23 +185,25 @@ mod tests {
     #[test]
     fn debug_is_a_sentence_with_its_causes() {
         let refused = || io::Error::new(io::ErrorKind::PermissionDenied, "permission denied");
-        let error = Error::from(StartError::Listen {
+        let error = StartError::Listen {
             address: "0.0.0.0:80".into(),
             source: refused(),
-        });
+        };
         assert_eq!(
             format!("{error:?}"),
             "cannot serve metrics on 0.0.0.0:80, which OTEL_EXPORTER_PROMETHEUS_HOST and \
              OTEL_EXPORTER_PROMETHEUS_PORT choose: permission denied"
         );
-        let error = Error::Listen {
-            address: "127.0.0.1:80".into(),
-            source: refused(),
-        };
+        #[cfg(feature = "axum")]
         assert_eq!(
-            format!("{error:?}"),
+            format!(
+                "{:?}",
+                ServeError::Listen {
+                    address: "127.0.0.1:80".into(),
+                    source: refused(),
+                }
+            ),
             "cannot serve on 127.0.0.1:80: permission denied"
         );
-        assert_eq!(format!("{:?}", Error::from(refused())), "permission denied");
     }
 }

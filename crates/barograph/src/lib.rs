@@ -5,31 +5,37 @@
 //!
 //! let telemetry = barograph::Telemetry::builder("shop").without_listener().start()?;
 //! counter!("orders", kind = "web").inc();
-//! assert!(telemetry.page(None).body.contains("orders_total{kind=\"web\"} 1\n"));
-//! # Ok::<(), barograph::Error>(())
+//! assert!(telemetry.render(None).body.contains("orders_total{kind=\"web\"} 1\n"));
+//! # Ok::<(), barograph::StartError>(())
 //! ```
 //!
-//! This crate is the facade, which services depend on. It alone reads the environment, starts threads
-//! and sets globals. The crates below it are re-exported as [`core`], [`encode`], `export`, [`kafka`] and
-//! [`model`], and by module: [`filter`], [`logs`], [`observe`](mod@observe), [`redact`], [`sampling`] and
-//! [`trace`]; [`carrier`], [`grpc`] and [`http`].
+//! This crate is what services depend on. It reads the environment, starts threads and sets globals; the
+//! crates below it do not.
 //!
 //! * [`init()`] starts everything; [`Telemetry::builder`] configures each part.
-//! * [`counter!`], [`gauge!`], [`histogram!`] and the other macros record in one line; a
-//!   [`Registry`](registry::Registry) returns handles, which are faster.
-//! * [`propagator::Propagators`] read and write the headers that carry a trace between services.
+//! * [`counter!`], [`gauge!`], [`histogram!`] and the other macros record in one line. A [`Registry`]
+//!   returns [`Counter`], [`Gauge`], [`Histogram`] and others to hold, which are faster, and a [`Family`]
+//!   of them with typed labels.
+//! * [`HttpServerLayer`], [`HttpClientLayer`], [`GrpcServerLayer`] and [`GrpcClientLayer`] record
+//!   requests and pass the context of a trace on; [`kafka`] does so for records.
 //! * [`observe()`] and [`#[observe]`](macro@observe) around an operation give it a span, a duration,
 //!   an error counter and a log line; see [`observe`](mod@observe).
-//! * [`Telemetry::serve`] runs an axum app and shuts it down in order.
-//! * [`testing::Capture`] captures telemetry in tests.
+//! * [`Telemetry::serve`] runs an axum app and shuts it down in order;
+//!   [`Telemetry::shutdown_signal`] and [`Telemetry::shutdown`] do so for everything else.
+//! * [`testing`] has telemetry for tests.
+//!
+//! Instruments are `Send`, `Sync` and cheap to clone: they can be kept in structs and over an `.await`.
+//! Only the [`Ref`](instruments::Ref) that [`Family::with`] returns must not; [`Family::bind`] returns an
+//! instrument to keep.
 //!
 //! # Features
 //!
-//! * `axum` (default): [`Telemetry::serve`], and routes and client addresses of requests in [`http`].
-//! * `otlp` (default): `push`, which exports what is recorded to any OTLP receiver.
-//! * `reqwest-middleware`: [`http::client`] for clients built with reqwest.
-//! * `rdkafka`: `kafka::KafkaHeaders`, for records of the rdkafka client; [`kafka`] works with any client
-//!   without this feature.
+//! * `axum` (default): [`Telemetry::serve`], and routes and client addresses of requests in
+//!   [`HttpServerLayer`].
+//! * `otlp` (default): [`export`], which pushes what is recorded to any OTLP receiver.
+//! * `reqwest-middleware`: `HttpClientMiddleware`, for clients built with reqwest.
+//! * `rdkafka`: `kafka::KafkaHeaders`, for records of the rdkafka client; [`kafka`] works with any
+//!   client without this feature.
 //! * `zstd`: adds zstd compression of export requests.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -50,7 +56,7 @@ mod accept;
 mod admin;
 #[cfg(feature = "otlp")]
 #[cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
-pub mod push;
+mod push;
 #[cfg(not(feature = "otlp"))]
 #[path = "no_push.rs"]
 mod push;
@@ -69,31 +75,167 @@ pub mod testing;
 #[cfg(feature = "axum")]
 pub mod serve;
 
-pub use barograph_core as core;
-pub use barograph_encode as encode;
-#[cfg(feature = "otlp")]
-pub use barograph_export as export;
-pub use barograph_kafka as kafka;
-pub use barograph_model as model;
-
-#[doc(hidden)]
-pub use barograph_core::callsite;
-pub use barograph_core::labels::{LabelSet, LabelValue};
+// What services name. The crates below this one are not part of its API; their items are documented
+// here.
+#[doc(inline)]
 pub use barograph_core::{
-    counter, counter_f64, describe, gauge, gauge_i64, histogram, up_down_counter,
+    Counter, Family, Gauge, Histogram, Info, RegisterError, StateSet, UpDownCounter, counter,
+    counter_f64, current, describe, exemplar::ExemplarFilter, gauge, gauge_i64, histogram,
+    labels::LabelSet, labels::LabelValue, registry::Registry, up_down_counter,
 };
-pub use barograph_core::{current, labels, registry};
-pub use barograph_model::{context, propagator};
-pub use barograph_tower::{carrier, grpc, http};
-pub use barograph_tracing::observe::{self, observe};
-pub use barograph_tracing::{filter, log as logs, redact, sampling, trace};
+#[doc(inline)]
+pub use barograph_kafka as kafka;
+#[doc(inline)]
+pub use barograph_model::{bounds::Bounds, context, propagator::Propagators, resource::Resource};
+#[cfg(feature = "reqwest-middleware")]
+#[doc(inline)]
+pub use barograph_tower::http::client::HttpClientMiddleware;
+#[doc(inline)]
+pub use barograph_tower::{
+    grpc::{GrpcClientLayer, GrpcServerLayer},
+    http::{HttpClientLayer, HttpServerLayer},
+};
+#[doc(inline)]
+pub use barograph_tracing::{
+    filter,
+    log::RateLimit,
+    observe::{self, observe},
+    redact::Redaction,
+    sampling::Sampler,
+    sampling::tail::TailSampling,
+    trace::SpanExt,
+};
 
-pub use crate::builder::{Builder, init};
-pub use crate::error::{Error, Result, StartError};
+pub use crate::builder::{TelemetryBuilder, init};
+#[cfg(feature = "axum")]
+pub use crate::error::ServeError;
+pub use crate::error::StartError;
 pub use crate::page::{Page, Pages};
 pub use crate::readiness::Readiness;
 pub use crate::subscriber::Filters;
 pub use crate::telemetry::Telemetry;
+
+pub mod instruments {
+    //! The parts of instruments, families and registries: builders, guards, errors, statistics.
+
+    #[doc(inline)]
+    pub use barograph_core::{
+        Difference, InFlightGuard, Instrument, Number, Observer, Ref, SourceLocation, TimerGuard,
+        UpDownGuard,
+        clock::{Clock, ManualClock, SystemClock},
+        registry::{FreeForm, InfoBuilder, MetricBuilder, ObservableBuilder, RegistryBuilder},
+        stats::{FamilyStats, LabelsRefused, Refusal, Rejection, Stats},
+    };
+    #[doc(inline)]
+    pub use barograph_model::{
+        bounds::InvalidBounds,
+        name::{InvalidLabel, InvalidName},
+    };
+}
+
+pub mod source {
+    //! Sources of metrics besides the registry, for
+    //! [`TelemetryBuilder::with_source`](crate::TelemetryBuilder::with_source).
+
+    #[doc(inline)]
+    pub use barograph_model::{
+        descriptor::{Descriptor, Kind, Scope},
+        exemplar::Exemplar,
+        label::{Labels, PackedLabels},
+        snapshot::{FamilyView, HistogramValue, Point, Source, Value},
+    };
+}
+
+pub mod exposition {
+    //! The form of the pages, for
+    //! [`TelemetryBuilder::with_prometheus_config`](crate::TelemetryBuilder::with_prometheus_config).
+
+    #[doc(inline)]
+    pub use barograph_encode::prometheus::{Config, Escaping, Switch, Translation};
+}
+
+pub mod layers {
+    //! The builders of the tower layers at the root of this crate, with the types that they take, and
+    //! the services, bodies and futures that the layers make.
+
+    #[doc(inline)]
+    pub use barograph_tower::{
+        grpc::{
+            GrpcClient, GrpcClientLayerBuilder, GrpcClientResponseBody, GrpcClientResponseFuture,
+            GrpcResponseBody, GrpcResponseFuture, GrpcServer, GrpcServerLayerBuilder,
+        },
+        http::client::{
+            Attempts, HttpClient, HttpClientLayerBuilder, HttpClientResponseBody,
+            HttpClientResponseFuture,
+        },
+        http::{
+            HttpResponseBody, HttpResponseFuture, HttpServer, HttpServerLayerBuilder,
+            InvalidNetwork, Origin, Route, Scheme, TrustedProxies,
+        },
+    };
+}
+
+pub mod propagation {
+    //! Headers that carry a context between services: their formats, and the maps that hold them.
+
+    #[doc(inline)]
+    pub use barograph_core::propagation::{propagators, set_propagators};
+    #[doc(inline)]
+    pub use barograph_model::{
+        carrier::{Carrier, CarrierMut, Environment, Values, Variables},
+        propagator::{B3, Jaeger, Propagator, UnknownPropagator, W3cBaggage, W3cTraceContext},
+    };
+    #[doc(inline)]
+    pub use barograph_tower::carrier::{Headers, HeadersMut};
+}
+
+pub mod sampling {
+    //! Samplers, for [`TelemetryBuilder::with_sampler`](crate::TelemetryBuilder::with_sampler), and
+    //! the configuration of [`TailSampling`](crate::TailSampling).
+
+    #[doc(inline)]
+    pub use barograph_tracing::sampling::{
+        AlwaysOff, AlwaysOn, AlwaysRecord, Decision, InvalidRate, InvalidRatio, ParentBased,
+        Probability, Randomness, RateLimited, Rule, Rules, SamplingResult, SpanStart, Threshold,
+        TraceIdRatio,
+        tail::{Reason, TailSamplingConfig, TailSamplingCounts},
+    };
+}
+
+pub mod span {
+    //! Data of spans that the macros of `tracing` have no syntax for: see
+    //! [`SpanExt`](crate::SpanExt).
+
+    #[doc(inline)]
+    pub use barograph_model::{
+        span::{SpanKind, SpanLink},
+        value::{AnyValue, Attribute, Text},
+    };
+}
+
+#[cfg(feature = "otlp")]
+pub mod export {
+    //! Pushes to further receivers, for
+    //! [`TelemetryBuilder::with_push`](crate::TelemetryBuilder::with_push).
+
+    #[doc(inline)]
+    pub use barograph_encode::otlp::{Encoding, Request, Signal, Temporalities, Temporality};
+    #[doc(inline)]
+    pub use barograph_export::{
+        Outcome, PartialSuccess, Permanent, RetryPolicy, Retryable, Schedule, Target, Transport,
+        client::{
+            Client, ClientConfig, Compression, Endpoint, Headers, InvalidClient, InvalidFile,
+            InvalidHeader, InvalidUrl, MissingFeature, Protocol, Proxy, ProxyConfig, TlsConfig,
+        },
+        persistent_queue::{PersistentQueueConfig, PersistentQueueError, SyncPolicy, WhenFull},
+    };
+
+    pub use crate::push::{Push, Unfinished};
+}
+
+// For the macros.
+#[doc(hidden)]
+pub use barograph_core::{callsite, labels};
 
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]

@@ -72,14 +72,14 @@ impl Pages {
     /// ```
     /// use barograph::testing::Capture;
     /// let capture = Capture::new();
-    /// capture.registry().counter("orders").register()?.inc();
-    /// let page = capture.pages().page(Some("application/openmetrics-text; version=1.0.0"));
+    /// capture.registry().counter("orders").build()?.inc();
+    /// let page = capture.pages().render(Some("application/openmetrics-text; version=1.0.0"));
     /// assert!(page.content_type.starts_with("application/openmetrics-text; version=1.0.0"));
     /// assert!(page.body.contains("orders_total 1\n"));
     /// assert!(page.body.ends_with("# EOF\n"));
-    /// # Ok::<(), barograph::Error>(())
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub fn page(&self, accept: Option<&str>) -> Page {
+    pub fn render(&self, accept: Option<&str>) -> Page {
         let negotiated = self.negotiate(accept, None);
         let mut body = Vec::new();
         for chunk in self.scrape(negotiated) {

@@ -82,8 +82,8 @@ impl Telemetry {
     }
 
     /// Renders the page in the format that this `Accept` header selects.
-    pub fn page(&self, accept: Option<&str>) -> Page {
-        self.pages.page(accept)
+    pub fn render(&self, accept: Option<&str>) -> Page {
+        self.pages.render(accept)
     }
 
     /// Returns the renderer of the pages, for a route in the service's own app.
@@ -93,7 +93,7 @@ impl Telemetry {
     /// let telemetry = barograph::Telemetry::builder("shop").without_listener().start()?;
     /// let pages = telemetry.pages();
     /// let metrics = async move |headers: HeaderMap| {
-    ///     pages.page(headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()))
+    ///     pages.render(headers.get(ACCEPT).and_then(|accept| accept.to_str().ok()))
     /// };
     /// let app: Router = Router::new().route("/internal/metrics", get(metrics));
     /// # Ok::<(), barograph::StartError>(())
@@ -184,7 +184,7 @@ impl Telemetry {
     ///
     /// ```no_run
     /// # async fn next_job() {}
-    /// # async fn run() -> barograph::Result {
+    /// # async fn run() -> Result<(), Box<dyn std::error::Error>> {
     /// let telemetry = barograph::init("worker")?;
     /// loop {
     ///     tokio::select! {
@@ -201,7 +201,7 @@ impl Telemetry {
     /// future:
     ///
     /// ```no_run
-    /// # async fn run(app: axum::Router) -> barograph::Result {
+    /// # async fn run(app: axum::Router) -> Result<(), Box<dyn std::error::Error>> {
     /// let telemetry = barograph::init("shop")?;
     /// let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
     /// axum::serve(listener, app)

@@ -12,12 +12,13 @@ use std::process::{Child, Command, Stdio};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use barograph::encode::otlp::Request;
-use barograph::export::persistent_queue::{PersistentQueue, PersistentQueueConfig};
+use barograph::Registry;
+use barograph::export::Push;
+use barograph::export::Request;
 use barograph::export::{Outcome, RetryPolicy, Retryable, Schedule, Target, Transport};
-use barograph::push::Push;
-use barograph::registry::Registry;
-use barograph::{Builder, StartError, Telemetry};
+use barograph::testing::TestBuilder as _;
+use barograph::{StartError, Telemetry, TelemetryBuilder};
+use barograph_export::persistent_queue::{PersistentQueue, PersistentQueueConfig};
 use tempfile::TempDir;
 
 /// Longer than anything takes on the slowest machine.
@@ -71,9 +72,9 @@ impl Transport for Receiver {
     }
 }
 
-fn builder(registry: &Registry) -> Builder {
+fn builder(registry: &Registry) -> TelemetryBuilder {
     Telemetry::builder("shop")
-        .with_environment(|_| None)
+        .without_environment()
         .with_registry(registry.clone())
         .without_listener()
         .without_start_line()
@@ -110,7 +111,7 @@ struct Account {
 
 impl Account {
     fn of(telemetry: &Telemetry, signal: &str) -> Self {
-        let page = telemetry.page(None).body;
+        let page = telemetry.render(None).body;
         let lines = page
             .lines()
             .filter(|line| line.contains(&format!("signal=\"{signal}\"")));
@@ -201,7 +202,7 @@ fn a_persistent_queue_that_cannot_be_opened_does_not_fail_the_start() {
     fs::write(place.path().join("receiver"), b"").unwrap();
     for directory in directories {
         let registry = Registry::new();
-        registry.counter("orders").register().unwrap().inc();
+        registry.counter("orders").build().unwrap().inc();
         let (receiver, taken) = Receiver::at(place.path());
         let push = often(Push::metrics("m", receiver), directory.clone());
         let telemetry = builder(&registry).with_push(push).start().unwrap();
@@ -262,7 +263,7 @@ fn a_persistent_queue_that_is_required_has_to_open() {
 fn a_service_that_never_ends() {
     let Some(place) = place() else { return };
     let registry = Registry::new();
-    registry.counter("orders").register().unwrap().inc();
+    registry.counter("orders").build().unwrap().inc();
     let (receiver, _) = Receiver::at(&place);
     let push = often(Push::metrics("m", receiver), place.join("queue"));
     let telemetry = builder(&registry).with_push(push).start().unwrap();

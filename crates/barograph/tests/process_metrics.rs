@@ -8,7 +8,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
 use barograph::Telemetry;
-use barograph::encode::prometheus::{Config, Translation};
+use barograph::exposition::{Config, Translation};
 
 /// Lets one test measure at a time.
 fn alone() -> MutexGuard<'static, ()> {
@@ -23,7 +23,7 @@ fn telemetry(config: Config) -> Telemetry {
 
 /// Returns the values of the process metrics on a page, by name.
 fn read(telemetry: &Telemetry, accept: Option<&str>) -> BTreeMap<String, f64> {
-    let page = telemetry.page(accept).body;
+    let page = telemetry.render(accept).body;
     let lines = page.lines().filter(|line| line.starts_with("process_"));
     lines
         .map(|line| {

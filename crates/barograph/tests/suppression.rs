@@ -8,11 +8,11 @@ mod receiver;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use barograph::Registry;
 use barograph::Telemetry;
+use barograph::export::Protocol;
 use barograph::export::Schedule;
-use barograph::export::client::Protocol;
-use barograph::model::suppression;
-use barograph::registry::Registry;
+use barograph_model::suppression;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::{Context, SubscriberExt as _};
@@ -60,9 +60,9 @@ fn only_reports_of_the_pushing_thread_are_not_suppressed() {
         .push()
         .with_schedule(impatient());
     let registry = Registry::new();
-    registry.counter("orders").register().unwrap().inc();
+    registry.counter("orders").build().unwrap().inc();
     let telemetry = Telemetry::builder("shop")
-        .with_environment(|_| None)
+        .without_environment()
         .with_registry(registry)
         .with_push(up)
         .with_push(down)

@@ -8,11 +8,12 @@ use std::ffi::OsStr;
 use std::process::Command;
 use std::sync::{Arc, Mutex};
 
-use barograph::core::report;
-use barograph::logs::RateLimit;
-use barograph::registry::Registry;
-use barograph::{Builder, Telemetry};
+use barograph::RateLimit;
+use barograph::Registry;
+use barograph::testing::TestBuilder as _;
+use barograph::{Telemetry, TelemetryBuilder};
 use barograph_config::variables::{self, Variable};
+use barograph_core::report;
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Subscriber};
 use tracing_subscriber::Layer;
@@ -68,7 +69,7 @@ fn own(level: LevelFilter) -> impl Subscriber {
     tracing_subscriber::registry().with(Lines.with_filter(targets))
 }
 
-fn builder() -> Builder {
+fn builder() -> TelemetryBuilder {
     Telemetry::builder("shop").without_listener()
 }
 
@@ -226,7 +227,7 @@ fn the_readme_has_the_variables_of_the_table() {
     }
 }
 
-fn quiet() -> Builder {
+fn quiet() -> TelemetryBuilder {
     Telemetry::builder("shop")
         .with_registry(Registry::new())
         .with_address(([127, 0, 0, 1], 0).into())

@@ -14,6 +14,7 @@ use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::layer::{Layer, SubscriberExt};
 
 /// The spans that have ended, in this order.
+#[derive(Debug)]
 pub struct Spans {
     queue: RecordQueue<SpanRecord>,
     seen: Mutex<Vec<Seen>>,

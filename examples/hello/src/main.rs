@@ -2,7 +2,7 @@
 //! `curl 127.0.0.1:8080/orders/7` and `curl 127.0.0.1:9464/metrics`.
 
 use axum::{Router, extract::Path, routing::get};
-use barograph::{counter, http};
+use barograph::{HttpServerLayer, counter};
 
 async fn order(Path(id): Path<u64>) -> String {
     counter!("orders", kind = "web").inc();
@@ -11,11 +11,12 @@ async fn order(Path(id): Path<u64>) -> String {
 }
 
 #[tokio::main]
-async fn main() -> barograph::Result {
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let telemetry = barograph::init("shop")?;
     let app = Router::new()
         .route("/orders/{id}", get(order))
-        .layer(http::layer());
+        .layer(HttpServerLayer::new());
     let address = std::env::var("HELLO_ADDR").unwrap_or("127.0.0.1:8080".into());
-    telemetry.serve(app, address).await
+    telemetry.serve(app, address).await?;
+    Ok(())
 }

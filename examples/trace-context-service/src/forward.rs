@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use axum::body::Bytes;
 use axum::http::{Method, Request, header};
-use barograph::http;
-use barograph::http::client::HttpClient;
+use barograph::HttpClientLayer;
+use barograph::layers::HttpClient;
 use http_body_util::{BodyExt as _, Full, Limited};
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
@@ -52,7 +52,7 @@ pub(crate) struct Client(HttpClient<legacy::Client<HttpConnector, Full<Bytes>>>)
 impl Client {
     pub(crate) fn new() -> Self {
         let client = legacy::Client::builder(TokioExecutor::new()).build_http();
-        Client(http::client::layer().layer(client))
+        Client(HttpClientLayer::new().layer(client))
     }
 
     /// Makes a call, and waits for the end of the response.

@@ -11,7 +11,7 @@ use axum::body::Bytes;
 use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::post;
-use barograph::{Telemetry, http};
+use barograph::{HttpServerLayer, Telemetry};
 use tokio::net::TcpListener;
 
 use crate::forward::{Client, calls};
@@ -45,7 +45,7 @@ async fn main() -> Result<(), String> {
     let _telemetry = telemetry.map_err(|error| error.to_string())?;
     let app = Router::new()
         .route("/test", post(test))
-        .layer(http::layer())
+        .layer(HttpServerLayer::new())
         .with_state(Client::new());
     let told = |error| format!("{address}: {error}");
     let listener = TcpListener::bind(&address).await.map_err(told)?;

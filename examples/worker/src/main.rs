@@ -23,7 +23,7 @@ async fn work(job: u64) -> Result<(), std::io::Error> {
 }
 
 #[tokio::main]
-async fn main() -> barograph::Result {
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let telemetry = barograph::init("worker")?;
     let mut job = 0;
     loop {

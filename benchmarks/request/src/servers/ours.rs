@@ -3,7 +3,7 @@
 use std::error::Error;
 
 use axum::{Router, extract::Path, routing::get};
-use barograph::{counter, http};
+use barograph::{HttpServerLayer, counter};
 use tokio::net::TcpListener;
 
 async fn order(Path(id): Path<u64>) -> String {
@@ -16,7 +16,7 @@ pub(super) async fn serve(listener: TcpListener) -> Result<(), Box<dyn Error>> {
     let telemetry = barograph::init("shop")?;
     let app = Router::new()
         .route("/orders/{id}", get(order))
-        .layer(http::layer());
+        .layer(HttpServerLayer::new());
     telemetry.server(app).serve(listener).await?;
     Ok(())
 }

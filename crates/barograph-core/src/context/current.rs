@@ -23,7 +23,8 @@ use crate::series::thread::{self, Carried, Words};
 /// It replaces the previous context as a whole, baggage included.
 ///
 /// ```
-/// use barograph_core::current;
+/// # extern crate barograph_core as barograph;
+/// use barograph::current;
 /// use barograph_model::context::TraceContext;
 /// let header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 /// let request = TraceContext::parse_traceparent(header)?;
@@ -67,7 +68,8 @@ pub fn has_more() -> bool {
 /// A clone shares tracestate and baggage.
 ///
 /// ```
-/// use barograph_core::current::{self, Current};
+/// # extern crate barograph_core as barograph;
+/// use barograph::current::{self, Current};
 /// use barograph_model::context::{Baggage, Propagation};
 /// let received = Propagation::default().with_baggage(Baggage::parse(["tenant=acme"]));
 /// let _guard = current::enter(received);

@@ -1,5 +1,6 @@
 //! Counters: sums that only grow.
 
+use std::fmt;
 use std::marker::PhantomData;
 
 use barograph_model::context::TraceContext;
@@ -26,13 +27,14 @@ use crate::sync::{AtomicU64, Ordering};
 /// infinite.
 ///
 /// ```
-/// use barograph_core::registry::Registry;
+/// # extern crate barograph_core as barograph;
+/// use barograph::Registry;
 /// let registry = Registry::new();
-/// let orders = registry.counter("orders").with_help("Orders placed.").register()?;
+/// let orders = registry.counter("orders").with_help("Orders placed.").build()?;
 /// orders.inc();
 /// orders.clone().add(2);
 /// assert_eq!(orders.get(), 3);
-/// # Ok::<(), barograph_core::spec::RegisterError>(())
+/// # Ok::<(), barograph_core::RegisterError>(())
 /// ```
 #[derive(Clone)]
 pub struct Counter<N: Number = u64> {
@@ -70,6 +72,12 @@ impl<N: Number> Counter<N> {
     /// Returns the current sum. For tests and admin pages: it adds up the cells of all threads.
     pub fn get(&self) -> N {
         self.sum.get()
+    }
+}
+
+impl<N: Number> fmt::Debug for Counter<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Counter").field(&self.sum.handle).finish()
     }
 }
 

@@ -1,5 +1,6 @@
 //! Families: instruments with one name and different labels.
 
+use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
@@ -20,14 +21,15 @@ use crate::stats::LabelsRefused;
 /// slice of names and values.
 ///
 /// ```
-/// use barograph_core::registry::Registry;
+/// # extern crate barograph_core as barograph;
+/// use barograph::Registry;
 /// let registry = Registry::new();
-/// let requests = registry.counter("requests").labels(["method", "status"])?;
+/// let requests = registry.counter("requests").build_with_label_names(["method", "status"])?;
 /// requests.with(&["GET", "200"]).inc();
 /// let posts = requests.bind(&["POST", "201"]);
 /// posts.add(2);
 /// assert_eq!(registry.value("requests", &[("method", "POST"), ("status", "201")]), Some(2.0));
-/// # Ok::<(), barograph_core::spec::RegisterError>(())
+/// # Ok::<(), barograph_core::RegisterError>(())
 /// ```
 pub struct Family<I, K: ?Sized> {
     storage: Arc<Storage>,
@@ -52,6 +54,16 @@ impl<I, K: ?Sized> Clone for Family<I, K> {
             instrument: PhantomData,
             labels: PhantomData,
         }
+    }
+}
+
+impl<I, K: ?Sized> fmt::Debug for Family<I, K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Family")
+            .field("name", &self.storage.name())
+            .field("labels", &self.storage.label_names)
+            .field("series", &self.storage.stats().series)
+            .finish_non_exhaustive()
     }
 }
 
@@ -126,15 +138,8 @@ impl<I: Instrument, K: Key + ?Sized> Family<I, K> {
     /// Removes the series for whose labels `keep` returns false. `keep` may record into the family,
     /// remove from it and collect.
     pub fn retain(&self, mut keep: impl FnMut(Labels<'_>) -> bool) {
-        let names = &self.storage.label_names;
-        self.storage.retain(|series| {
-            let ends = series.key().0;
-            keep(if self.storage.free_form {
-                Labels::inline(ends, series.text())
-            } else {
-                Labels::fixed(names, ends, series.text(), series.is_clean())
-            })
-        });
+        self.storage
+            .retain(|series| keep(self.storage.labels_of(series)));
     }
 
     /// Returns the number of series, without the overflow series and removed ones.

@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "a gauge keeps the address of its cell")]
 
+use std::fmt;
 use std::marker::PhantomData;
 use std::ptr::NonNull;
 
@@ -23,13 +24,14 @@ use crate::sync::{AtomicU64, Ordering};
 /// floats do: it becomes infinite past `f64::MAX`, and NaN stays NaN until another value is set.
 ///
 /// ```
-/// use barograph_core::registry::Registry;
+/// # extern crate barograph_core as barograph;
+/// use barograph::Registry;
 /// let registry = Registry::new();
-/// let temperature = registry.gauge("room.temperature").with_unit("Cel").register()?;
+/// let temperature = registry.gauge("room.temperature").with_unit("Cel").build()?;
 /// temperature.set(21.5);
 /// temperature.sub(0.5);
 /// assert_eq!(temperature.get(), 21.0);
-/// # Ok::<(), barograph_core::spec::RegisterError>(())
+/// # Ok::<(), barograph_core::RegisterError>(())
 /// ```
 #[derive(Clone)]
 pub struct Gauge<N: Number = f64> {
@@ -108,13 +110,13 @@ impl<N: Number> Gauge<N> {
     ///
     /// ```
     /// # use barograph_core::registry::Registry;
-    /// # let requests = Registry::new().gauge_i64("requests").register()?;
+    /// # let requests = Registry::new().gauge_i64("requests").build()?;
     /// {
     ///     let _in_flight = requests.track();
     ///     assert_eq!(requests.get(), 1);
     /// }
     /// assert_eq!(requests.get(), 0);
-    /// # Ok::<(), barograph_core::spec::RegisterError>(())
+    /// # Ok::<(), barograph_core::RegisterError>(())
     /// ```
     #[must_use = "the one is taken away when the guard is dropped"]
     pub fn track(&self) -> InFlightGuard<N> {
@@ -140,6 +142,12 @@ impl<N: Number> Gauge<N> {
     }
 }
 
+impl<N: Number> fmt::Debug for Gauge<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Gauge").field(&self.handle).finish()
+    }
+}
+
 impl<N: Number> Sealed for Gauge<N> {}
 
 impl<N: Number> Instrument for Gauge<N> {
@@ -162,6 +170,7 @@ impl<N: Number> Instrument for Gauge<N> {
 }
 
 /// A guard that subtracts one from a gauge when dropped.
+#[derive(Debug)]
 pub struct InFlightGuard<N: Number = f64> {
     gauge: Gauge<N>,
 }

@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "a handle holds its series by address")]
 
+use std::fmt;
 use std::marker::PhantomData;
 use std::mem::ManuallyDrop;
 use std::ops::Deref;
@@ -68,6 +69,23 @@ impl Handle {
     }
 }
 
+/// Shows the series as a page does: `orders{kind="web"}`.
+impl fmt::Debug for Handle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.storage.name())?;
+        let labels = self.storage.labels_of(self.series());
+        let mut before = "{";
+        for (name, value) in labels.iter() {
+            write!(f, "{before}{name}={value:?}")?;
+            before = ",";
+        }
+        match before {
+            "," => f.write_str("}"),
+            _ => Ok(()),
+        }
+    }
+}
+
 impl Clone for Handle {
     fn clone(&self) -> Self {
         Handle::new(&self.storage, self.series())
@@ -100,10 +118,11 @@ pub trait Instrument: Sized + Sealed {
 /// Seals [`Instrument`]: only this crate can implement it.
 pub trait Sealed {}
 
-/// An instrument that was just looked up, for one or a few recordings.
+/// An instrument that was just looked up, for immediate use: it is not `Send`, so it must not be held
+/// over an `.await`. [`bind`](crate::instruments::family::Family::bind) returns an instrument to keep.
 ///
 /// It is not counted, which makes it cheap; while it lives, its thread delays the release of removed
-/// series. [`bind`](crate::instruments::family::Family::bind) returns an instrument to keep.
+/// series.
 pub struct Ref<'f, I> {
     instrument: ManuallyDrop<I>,
     _pin: Pin,
@@ -120,6 +139,12 @@ impl<'f, I: Instrument> Ref<'f, I> {
             _pin: pin,
             family: PhantomData,
         }
+    }
+}
+
+impl<I: fmt::Debug> fmt::Debug for Ref<'_, I> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Ref").field(&*self.instrument).finish()
     }
 }
 

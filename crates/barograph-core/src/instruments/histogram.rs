@@ -2,6 +2,7 @@
 
 #![expect(unsafe_code, reason = "the thread's own row is written without checks")]
 
+use std::fmt;
 use std::ptr::NonNull;
 
 use barograph_model::context::TraceContext;
@@ -32,15 +33,16 @@ use crate::sync::row;
 /// infinite and stays infinite.
 ///
 /// ```
-/// use barograph_core::registry::Registry;
+/// # extern crate barograph_core as barograph;
+/// use barograph::Registry;
 /// let registry = Registry::new();
-/// let seconds = registry.histogram("job.duration").with_unit("s").register()?;
+/// let seconds = registry.histogram("job.duration").with_unit("s").build()?;
 /// seconds.observe(0.25);
 /// {
 ///     let _timer = seconds.start_timer();
 /// }
 /// assert_eq!(registry.value("job.duration", &[]), Some(2.0));
-/// # Ok::<(), barograph_core::spec::RegisterError>(())
+/// # Ok::<(), barograph_core::RegisterError>(())
 /// ```
 #[derive(Clone)]
 pub struct Histogram {
@@ -161,6 +163,12 @@ impl Histogram {
     }
 }
 
+impl fmt::Debug for Histogram {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Histogram").field(&self.handle).finish()
+    }
+}
+
 impl Sealed for Histogram {}
 
 impl Instrument for Histogram {
@@ -183,6 +191,7 @@ impl Instrument for Histogram {
 }
 
 /// A guard that observes, when dropped, the seconds since it was made.
+#[derive(Debug)]
 pub struct TimerGuard {
     histogram: Option<Histogram>,
     start: Stopwatch,

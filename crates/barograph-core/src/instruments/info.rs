@@ -1,5 +1,6 @@
 //! Info metrics: facts as labels.
 
+use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use barograph_model::descriptor::Descriptor;
@@ -13,11 +14,12 @@ use crate::labels::key::Key;
 /// Source: OpenMetrics 1.0 "Info".
 ///
 /// ```
-/// use barograph_core::registry::Registry;
+/// # extern crate barograph_core as barograph;
+/// use barograph::Registry;
 /// let registry = Registry::new();
-/// let build = registry.info("build").with_help("What runs here.").register()?;
+/// let build = registry.info("build").with_help("What runs here.").build()?;
 /// build.set(&[("version", "1.2.3"), ("revision", "8f3c2")]);
-/// # Ok::<(), barograph_core::spec::RegisterError>(())
+/// # Ok::<(), barograph_core::RegisterError>(())
 /// ```
 #[derive(Clone)]
 pub struct Info {
@@ -27,6 +29,14 @@ pub struct Info {
 pub(crate) struct Facts {
     pub(crate) descriptor: Arc<Descriptor>,
     labels: Mutex<Option<PackedLabels>>,
+}
+
+impl fmt::Debug for Info {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Info")
+            .field(&self.facts.descriptor.name)
+            .finish()
+    }
 }
 
 impl Info {

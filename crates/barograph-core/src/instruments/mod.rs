@@ -1,13 +1,13 @@
 //! Instruments and families: what an application records into.
 
-pub mod spec;
-pub mod handle;
-pub mod number;
-pub mod counter;
-pub mod updown;
-pub mod gauge;
-pub mod histogram;
-pub mod state_set;
-pub mod family;
-pub mod info;
-pub mod observable;
+pub(crate) mod spec;
+pub(crate) mod handle;
+pub(crate) mod number;
+pub(crate) mod counter;
+pub(crate) mod updown;
+pub(crate) mod gauge;
+pub(crate) mod histogram;
+pub(crate) mod state_set;
+pub(crate) mod family;
+pub(crate) mod info;
+pub(crate) mod observable;

@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::HashMap;
+use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -92,17 +93,26 @@ impl Observed {
 /// Receives the values that a callback observes.
 ///
 /// ```
-/// use barograph_core::registry::Registry;
+/// # extern crate barograph_core as barograph;
+/// use barograph::Registry;
 /// let registry = Registry::new();
 /// registry
 ///     .observable_gauge("queue.length")
 ///     .observe(|observer| observer.observe(7.0, &[("queue", "mail")]))?;
 /// assert_eq!(registry.value("queue.length", &[("queue", "mail")]), Some(7.0));
-/// # Ok::<(), barograph_core::spec::RegisterError>(())
+/// # Ok::<(), barograph_core::RegisterError>(())
 /// ```
 pub struct Observer<'a, 'c, N: Number> {
     observations: &'a mut Observations<'c>,
     number: PhantomData<N>,
+}
+
+impl<N: Number> fmt::Debug for Observer<'_, '_, N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Observer")
+            .field(&self.observations.of.descriptor.name)
+            .finish()
+    }
 }
 
 impl<N: Number> Observer<'_, '_, N> {

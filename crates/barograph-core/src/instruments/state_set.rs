@@ -1,5 +1,7 @@
 //! State sets: fixed lists of states that are on or off.
 
+use std::fmt;
+
 use barograph_model::descriptor::Kind;
 
 use crate::instruments::handle::{Handle, Instrument, Sealed};
@@ -12,12 +14,13 @@ use crate::sync::Ordering;
 /// Source: OpenMetrics 1.0 "StateSet".
 ///
 /// ```
-/// use barograph_core::registry::Registry;
+/// # extern crate barograph_core as barograph;
+/// use barograph::Registry;
 /// let registry = Registry::new();
-/// let phase = registry.state_set("job.phase", ["waiting", "running", "done"]).register()?;
+/// let phase = registry.state_set("job.phase", ["waiting", "running", "done"]).build()?;
 /// phase.switch_to("running");
 /// assert!(phase.is_on("running") && !phase.is_on("waiting"));
-/// # Ok::<(), barograph_core::spec::RegisterError>(())
+/// # Ok::<(), barograph_core::RegisterError>(())
 /// ```
 #[derive(Clone)]
 pub struct StateSet {
@@ -75,6 +78,12 @@ impl StateSet {
 /// mark has a bit that no state has.
 fn without_mark(bits: u64) -> u64 {
     if bits == REMOVED_BITS { 0 } else { bits }
+}
+
+impl fmt::Debug for StateSet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("StateSet").field(&self.handle).finish()
+    }
 }
 
 impl Sealed for StateSet {}

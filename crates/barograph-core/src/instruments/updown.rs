@@ -1,5 +1,7 @@
 //! Up-down counters: sums that grow and shrink.
 
+use std::fmt;
+
 use barograph_model::descriptor::Kind;
 
 use crate::instruments::counter::Sum;
@@ -19,12 +21,13 @@ use crate::series::storage::Layout;
 /// `f64::MAX` it becomes infinite and never finite again.
 ///
 /// ```
-/// use barograph_core::registry::Registry;
-/// let queued = Registry::new().up_down_counter("queue.length").register()?;
+/// # extern crate barograph_core as barograph;
+/// use barograph::Registry;
+/// let queued = Registry::new().up_down_counter("queue.length").build()?;
 /// queued.add(3);
 /// queued.dec();
 /// assert_eq!(queued.get(), 2);
-/// # Ok::<(), barograph_core::spec::RegisterError>(())
+/// # Ok::<(), barograph_core::RegisterError>(())
 /// ```
 #[derive(Clone)]
 pub struct UpDownCounter<N: Number = i64> {
@@ -65,6 +68,14 @@ impl<N: Number> UpDownCounter<N> {
     }
 }
 
+impl<N: Number> fmt::Debug for UpDownCounter<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("UpDownCounter")
+            .field(&self.sum.handle)
+            .finish()
+    }
+}
+
 impl<N: Number> Sealed for UpDownCounter<N> {}
 
 impl<N: Number> Instrument for UpDownCounter<N> {
@@ -85,6 +96,7 @@ impl<N: Number> Instrument for UpDownCounter<N> {
 }
 
 /// A guard that subtracts one from an up-down counter when dropped.
+#[derive(Debug)]
 pub struct UpDownGuard<N: Number = i64> {
     counter: UpDownCounter<N>,
 }

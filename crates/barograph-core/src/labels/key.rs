@@ -289,6 +289,7 @@ impl Drop for LabelIndex {
 
 /// A family and an index of it, for one lookup.
 #[derive(Clone, Copy)]
+#[expect(missing_debug_implementations, reason = "for the derives only")]
 pub struct Lookup<'c> {
     pub(crate) storage: &'c Storage,
     pub(crate) index: &'c LabelIndex,
@@ -296,6 +297,7 @@ pub struct Lookup<'c> {
 }
 
 /// The result of a lookup.
+#[expect(missing_debug_implementations, reason = "for the derives only")]
 pub struct LookupResult<'c>(pub(crate) Option<&'c Series>);
 
 impl<'c> Lookup<'c> {

@@ -2,8 +2,8 @@
 //!
 //! ```
 //! extern crate barograph_core as barograph;
-//! use barograph_core::labels::{LabelSet, LabelValue};
-//! use barograph_core::registry::Registry;
+//! use barograph::Registry;
+//! use barograph::labels::{LabelSet, LabelValue};
 //!
 //! #[derive(LabelValue)]
 //! enum Kind { Web, App }
@@ -17,7 +17,7 @@
 //!
 //! # fn main() -> Result<(), Box<dyn std::error::Error>> {
 //! let registry = Registry::new();
-//! let orders = registry.counter("orders").family::<Order>()?;
+//! let orders = registry.counter("orders").build_with_labels::<Order>()?;
 //! orders.with(&Order { kind: Kind::Web, route: "/orders/{id}" }).inc();
 //! # assert_eq!(registry.value("orders", &[("kind", "web"), ("http.route", "/orders/{id}")]), Some(1.0));
 //! # Ok(())
@@ -73,6 +73,7 @@ pub trait ToLabel {
 
 /// A buffer for the text of one number or character.
 #[derive(Default)]
+#[expect(missing_debug_implementations, reason = "for the macros only")]
 pub struct LabelBuffer {
     number: itoa::Buffer,
     char: [u8; 4],

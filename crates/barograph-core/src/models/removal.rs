@@ -65,7 +65,9 @@ fn run(case: &dyn Fn(&World)) {
     let registry = Registry::builder().with_clock(clock.clone()).build();
     let registry = registry.expect("there are no constant labels");
     let counters = registry.counter("c").with_idle_time_to_live(IDLE);
-    let counters = counters.labels(["k"]).expect("the name is legal");
+    let counters = counters
+        .build_with_label_names(["k"])
+        .expect("the name is legal");
     // Not dropped if the case fails.
     let mut world = ManuallyDrop::new(World {
         registry,
@@ -327,7 +329,9 @@ fn negative_control_without_a_second_look_at_the_state_one_is() {
 fn recorded_while_it_expires() {
     model(|world| {
         let gauges = world.registry.gauge("g").with_idle_time_to_live(IDLE);
-        let gauges: Family<Gauge, [&str; 1]> = gauges.labels(["k"]).expect("the name is legal");
+        let gauges: Family<Gauge, [&str; 1]> = gauges
+            .build_with_label_names(["k"])
+            .expect("the name is legal");
         let (counter, gauge) = (world.counters.bind(&["a"]), gauges.bind(&["b"]));
         counter.add(5);
         gauge.set(5.0);

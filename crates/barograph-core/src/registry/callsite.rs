@@ -12,6 +12,7 @@ use crate::registry::{self, Registry};
 use crate::report::report;
 
 /// A callsite whose labels are constant: one instrument, bound at first use.
+#[derive(Debug)]
 pub struct FixedCallsite<I: 'static> {
     name: &'static str,
     names: &'static [&'static str],
@@ -51,6 +52,7 @@ impl<I: Instrument> FixedCallsite<I> {
 }
 
 /// A callsite whose label values are known only at run time.
+#[derive(Debug)]
 pub struct Callsite<I: 'static, const N: usize> {
     name: &'static str,
     names: &'static [&'static str; N],

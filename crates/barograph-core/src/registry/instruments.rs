@@ -20,18 +20,20 @@ use crate::instruments::spec::{RegisterError, SourceLocation, Spec};
 /// A free-form label set: any names and values, in any order.
 pub type FreeForm = [(&'static str, &'static str)];
 
-/// A builder of an instrument or a family. Ends with one of the four ways to register it.
-#[must_use = "nothing is registered until `register`, `family`, `labels` or `free_form`"]
-pub struct Builder<'r, I> {
+/// A builder of an instrument or a family. `build` and its variants register it: an instrument without
+/// labels, or a family of instruments with one of three forms of labels.
+#[derive(Debug)]
+#[must_use = "nothing is registered until `build` or one of its variants with labels"]
+pub struct MetricBuilder<'r, I> {
     registry: &'r Registry,
     spec: Spec,
     instrument: PhantomData<I>,
 }
 
-impl<'r, I: Instrument> Builder<'r, I> {
+impl<'r, I: Instrument> MetricBuilder<'r, I> {
     #[track_caller]
     pub(crate) fn new(registry: &'r Registry, name: &str) -> Self {
-        Builder {
+        MetricBuilder {
             registry,
             spec: Spec::new(name, SourceLocation::caller()),
             instrument: PhantomData,
@@ -51,7 +53,7 @@ impl<'r, I: Instrument> Builder<'r, I> {
     }
 
     /// Sets the series limit. A limit that the registry has for this name takes precedence.
-    pub fn with_limit(mut self, limit: usize) -> Self {
+    pub fn with_series_limit(mut self, limit: usize) -> Self {
         self.spec.limit = Some(limit);
         self
     }
@@ -71,7 +73,7 @@ impl<'r, I: Instrument> Builder<'r, I> {
     ///
     /// # Errors
     /// [`RegisterError`] when the name is invalid, or another family has it.
-    pub fn register(self) -> Result<I, RegisterError> {
+    pub fn build(self) -> Result<I, RegisterError> {
         let storage = self
             .registry
             .storage(self.spec, I::kind(), I::layout, Some(&[]))?;
@@ -81,8 +83,8 @@ impl<'r, I: Instrument> Builder<'r, I> {
     /// Registers a family whose label sets are structs that derive [`LabelSet`].
     ///
     /// # Errors
-    /// Fails like [`register`](Self::register), and if a label is invalid.
-    pub fn family<L: LabelSet>(self) -> Result<Family<I, L>, RegisterError> {
+    /// Fails like [`build`](Self::build), and if a label is invalid.
+    pub fn build_with_labels<L: LabelSet>(self) -> Result<Family<I, L>, RegisterError> {
         let names = L::names();
         let storage = self
             .registry
@@ -93,8 +95,8 @@ impl<'r, I: Instrument> Builder<'r, I> {
     /// Registers a family whose label sets are arrays of values, in the order of these names.
     ///
     /// # Errors
-    /// Fails like [`family`](Self::family).
-    pub fn labels<const N: usize>(
+    /// Fails like [`build_with_labels`](Self::build_with_labels).
+    pub fn build_with_label_names<const N: usize>(
         self,
         names: [&str; N],
     ) -> Result<Family<I, [&'static str; N]>, RegisterError> {
@@ -108,8 +110,8 @@ impl<'r, I: Instrument> Builder<'r, I> {
     /// series.
     ///
     /// # Errors
-    /// Fails like [`register`](Self::register). Labels are checked when they are used.
-    pub fn free_form(self) -> Result<Family<I, FreeForm>, RegisterError> {
+    /// Fails like [`build`](Self::build). Labels are checked when they are used.
+    pub fn build_with_any_labels(self) -> Result<Family<I, FreeForm>, RegisterError> {
         let storage = self
             .registry
             .storage(self.spec, I::kind(), I::layout, None)?;
@@ -117,7 +119,7 @@ impl<'r, I: Instrument> Builder<'r, I> {
     }
 }
 
-impl Builder<'_, Histogram> {
+impl MetricBuilder<'_, Histogram> {
     /// Sets the bounds of its buckets. Without them the unit `s`, or a name that ends in `_seconds` and
     /// has no unit, gives [`Bounds::http_seconds`], any other [`Bounds::otel_default`]. A name that
     /// denotes a time and has no unit, such as `job.duration`, is reported once: the default bounds are
@@ -129,7 +131,8 @@ impl Builder<'_, Histogram> {
 }
 
 /// A builder of an info.
-#[must_use = "nothing is registered until `register`"]
+#[derive(Debug)]
+#[must_use = "nothing is registered until `build`"]
 pub struct InfoBuilder<'r> {
     registry: &'r Registry,
     spec: Spec,
@@ -154,12 +157,13 @@ impl<'r> InfoBuilder<'r> {
     ///
     /// # Errors
     /// [`RegisterError`] when the name is invalid, or another family has it.
-    pub fn register(self) -> Result<Info, RegisterError> {
+    pub fn build(self) -> Result<Info, RegisterError> {
         self.registry.facts(&self.spec)
     }
 }
 
 /// A builder of an observable instrument.
+#[derive(Debug)]
 #[must_use = "nothing is registered until `observe`"]
 pub struct ObservableBuilder<'r, N> {
     registry: &'r Registry,

@@ -7,9 +7,10 @@ mod settings;
 pub mod callsite;
 
 pub(crate) use self::entries::noop;
-pub use self::instruments::{Builder, FreeForm, InfoBuilder, ObservableBuilder};
+pub use self::instruments::{FreeForm, InfoBuilder, MetricBuilder, ObservableBuilder};
 pub use self::settings::RegistryBuilder;
 
+use std::fmt;
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
@@ -36,9 +37,10 @@ use crate::stats::Stats;
 /// macros record into.
 ///
 /// ```
-/// use barograph_core::registry::Registry;
+/// # extern crate barograph_core as barograph;
+/// use barograph::Registry;
 /// let registry = Registry::builder().with_namespace("shop").build()?;
-/// let orders = registry.counter("orders").with_help("Orders placed.").register()?;
+/// let orders = registry.counter("orders").with_help("Orders placed.").build()?;
 /// orders.inc();
 /// assert_eq!(registry.value("shop_orders", &[]), Some(1.0));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
@@ -51,6 +53,16 @@ pub struct Registry {
 struct Inner {
     shared: Arc<Shared>,
     entries: Mutex<Entries>,
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let stats = self.stats();
+        f.debug_struct("Registry")
+            .field("families", &stats.families.len())
+            .field("series", &stats.series)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Default for Registry {
@@ -93,44 +105,44 @@ impl Registry {
 
     /// Returns a builder of a counter of integers.
     #[track_caller]
-    pub fn counter(&self, name: &str) -> Builder<'_, Counter<u64>> {
-        Builder::new(self, name)
+    pub fn counter(&self, name: &str) -> MetricBuilder<'_, Counter<u64>> {
+        MetricBuilder::new(self, name)
     }
 
     /// Returns a builder of a counter of non-negative floats.
     #[track_caller]
-    pub fn counter_f64(&self, name: &str) -> Builder<'_, Counter<f64>> {
-        Builder::new(self, name)
+    pub fn counter_f64(&self, name: &str) -> MetricBuilder<'_, Counter<f64>> {
+        MetricBuilder::new(self, name)
     }
 
     /// Returns a builder of an up-down counter of integers.
     #[track_caller]
-    pub fn up_down_counter(&self, name: &str) -> Builder<'_, UpDownCounter<i64>> {
-        Builder::new(self, name)
+    pub fn up_down_counter(&self, name: &str) -> MetricBuilder<'_, UpDownCounter<i64>> {
+        MetricBuilder::new(self, name)
     }
 
     /// Returns a builder of an up-down counter of floats.
     #[track_caller]
-    pub fn up_down_counter_f64(&self, name: &str) -> Builder<'_, UpDownCounter<f64>> {
-        Builder::new(self, name)
+    pub fn up_down_counter_f64(&self, name: &str) -> MetricBuilder<'_, UpDownCounter<f64>> {
+        MetricBuilder::new(self, name)
     }
 
     /// Returns a builder of a gauge of floats.
     #[track_caller]
-    pub fn gauge(&self, name: &str) -> Builder<'_, Gauge<f64>> {
-        Builder::new(self, name)
+    pub fn gauge(&self, name: &str) -> MetricBuilder<'_, Gauge<f64>> {
+        MetricBuilder::new(self, name)
     }
 
     /// Returns a builder of a gauge of integers.
     #[track_caller]
-    pub fn gauge_i64(&self, name: &str) -> Builder<'_, Gauge<i64>> {
-        Builder::new(self, name)
+    pub fn gauge_i64(&self, name: &str) -> MetricBuilder<'_, Gauge<i64>> {
+        MetricBuilder::new(self, name)
     }
 
     /// Returns a builder of a histogram with explicit buckets.
     #[track_caller]
-    pub fn histogram(&self, name: &str) -> Builder<'_, Histogram> {
-        Builder::new(self, name)
+    pub fn histogram(&self, name: &str) -> MetricBuilder<'_, Histogram> {
+        MetricBuilder::new(self, name)
     }
 
     /// Returns a builder of a set of states, at most 63, all off at first.
@@ -139,8 +151,8 @@ impl Registry {
         &self,
         name: &str,
         states: [&str; N],
-    ) -> Builder<'_, StateSet> {
-        Builder::new(self, name).with_states(&states)
+    ) -> MetricBuilder<'_, StateSet> {
+        MetricBuilder::new(self, name).with_states(&states)
     }
 
     /// Returns a builder of an info: facts as labels.

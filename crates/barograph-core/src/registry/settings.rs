@@ -1,5 +1,6 @@
 //! The builder of a registry.
 
+use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,6 +17,12 @@ use crate::series::exemplar::ExemplarFilter;
 pub struct RegistryBuilder {
     config: Config,
     filter: ExemplarFilter,
+}
+
+impl fmt::Debug for RegistryBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RegistryBuilder").finish_non_exhaustive()
+    }
 }
 
 impl RegistryBuilder {

@@ -12,6 +12,7 @@ use barograph_model::bounds::Bounds;
 const MOST_MANTISSA_BITS: u32 = 8;
 
 /// The bounds of a histogram and the list that finds a bucket.
+#[derive(Debug)]
 #[doc(hidden)]
 pub struct Buckets {
     bounds: Bounds,

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-use barograph_core::counter::Counter;
+use barograph_core::Counter;
 use barograph_core::registry::Registry;
 use barograph_model::snapshot::{Source, Value};
 
@@ -31,8 +31,8 @@ thread_local! {
 fn short_lived_threads_count_exactly_concurrently() {
     const COUNTERS: usize = 40;
     let registry = Registry::new();
-    let family = registry.counter("c").labels(["k"]).unwrap();
-    let histogram = registry.histogram("h").with_unit("s").register().unwrap();
+    let family = registry.counter("c").build_with_label_names(["k"]).unwrap();
+    let histogram = registry.histogram("h").with_unit("s").build().unwrap();
     let handles: Vec<_> = (0..COUNTERS)
         .map(|i| family.bind(&[&i.to_string()]))
         .collect();
@@ -114,7 +114,7 @@ fn short_lived_threads_count_exactly_concurrently() {
 fn series_that_come_and_go_lose_nothing_concurrently() {
     const LABELS: u64 = 24;
     let registry = Registry::builder().with_family_limit(64).build().unwrap();
-    let family = registry.counter("c").labels(["k"]).unwrap();
+    let family = registry.counter("c").build_with_label_names(["k"]).unwrap();
     let recorded = AtomicU64::new(0);
     let done = AtomicBool::new(false);
     std::thread::scope(|scope| {
@@ -171,7 +171,7 @@ fn dropped_registries_give_their_cells_back() {
         let family = registry
             .histogram("h")
             .with_unit("s")
-            .labels(["k"])
+            .build_with_label_names(["k"])
             .unwrap();
         for k in 0..20 {
             for _ in 0..3000 {

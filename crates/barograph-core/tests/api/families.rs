@@ -25,10 +25,22 @@ struct Mixed<'a> {
 #[test]
 fn one_family_is_reached_by_structs_arrays_and_enums_alike() {
     let registry = Registry::new();
-    let text = registry.counter("hits").family::<Text<'_>>().unwrap();
-    let mixed = registry.counter("hits").family::<Mixed<'_>>().unwrap();
-    let sorted = registry.counter("hits").labels(["kind", "route"]).unwrap();
-    let turned = registry.counter("hits").labels(["route", "kind"]).unwrap();
+    let text = registry
+        .counter("hits")
+        .build_with_labels::<Text<'_>>()
+        .unwrap();
+    let mixed = registry
+        .counter("hits")
+        .build_with_labels::<Mixed<'_>>()
+        .unwrap();
+    let sorted = registry
+        .counter("hits")
+        .build_with_label_names(["kind", "route"])
+        .unwrap();
+    let turned = registry
+        .counter("hits")
+        .build_with_label_names(["route", "kind"])
+        .unwrap();
     for _ in 0..2 {
         text.with(&Text {
             route: "/a",
@@ -64,7 +76,10 @@ struct Dense {
 #[test]
 fn enums_alone_are_an_index() {
     let registry = Registry::new();
-    let family = registry.counter("hits").family::<Dense>().unwrap();
+    let family = registry
+        .counter("hits")
+        .build_with_labels::<Dense>()
+        .unwrap();
     for (kind, cached, n) in [
         (Kind::Web, false, 1),
         (Kind::Web, true, 2),
@@ -96,7 +111,10 @@ struct Numbers<'a> {
 #[test]
 fn numbers_are_told_apart_and_written_as_text() {
     let registry = Registry::new();
-    let family = registry.counter("hits").family::<Numbers<'_>>().unwrap();
+    let family = registry
+        .counter("hits")
+        .build_with_labels::<Numbers<'_>>()
+        .unwrap();
     for code in 0..300 {
         for delta in [-1, 0, i64::MIN] {
             let labels = Numbers {
@@ -122,7 +140,7 @@ fn numbers_are_told_apart_and_written_as_text() {
 #[test]
 fn free_labels_are_a_set() {
     let registry = Registry::new();
-    let family = registry.counter("hits").free_form().unwrap();
+    let family = registry.counter("hits").build_with_any_labels().unwrap();
     family.with(&[("a", "1"), ("b", "2")]).inc();
     family.with(&[("b", "2"), ("a", "1")]).inc();
     // If a name occurs twice, the last value counts.
@@ -137,7 +155,10 @@ fn free_labels_are_a_set() {
 #[test]
 fn bound_handles_and_their_clones_share_a_series() {
     let registry = Registry::new();
-    let family = registry.counter("hits").labels(["k"]).unwrap();
+    let family = registry
+        .counter("hits")
+        .build_with_label_names(["k"])
+        .unwrap();
     let bound = family.bind(&["v"]);
     let clone = bound.clone();
     drop(family);
@@ -158,7 +179,7 @@ proptest! {
     ) {
         for builder in [Registry::builder(), Registry::builder().with_portable_lookup()] {
             let registry = builder.build().unwrap();
-            let family = registry.counter("hits").labels(["a", "b", "c"]).unwrap();
+            let family = registry.counter("hits").build_with_label_names(["a", "b", "c"]).unwrap();
             let mut model = std::collections::BTreeMap::new();
             for _ in 0..2 {
                 for [a, b, c] in &sets {
@@ -177,7 +198,7 @@ proptest! {
     #[test]
     fn five_labels_are_five_labels(sets in prop::collection::vec(["[ab]{0,2}", "[ab]{0,2}", "a?", "b?", "[ab]{0,9}"], 1..60)) {
         let registry = Registry::new();
-        let family = registry.counter("hits").labels(["a", "b", "c", "d", "e"]).unwrap();
+        let family = registry.counter("hits").build_with_label_names(["a", "b", "c", "d", "e"]).unwrap();
         let mut model = std::collections::BTreeSet::new();
         for [a, b, c, d, e] in &sets {
             family.with(&[a, b, c, d, e]).inc();

@@ -9,7 +9,10 @@ const OVERFLOW: [(&str, &str); 1] = [("otel.metric.overflow", "true")];
 #[test]
 fn past_the_family_limit_there_is_one_overflow_series() {
     let registry = Registry::builder().with_family_limit(3).build().unwrap();
-    let family = registry.counter("hits").labels(["user"]).unwrap();
+    let family = registry
+        .counter("hits")
+        .build_with_label_names(["user"])
+        .unwrap();
     for user in 0..10 {
         family.with(&[&user.to_string()]).inc();
         family.with(&[&user.to_string()]).inc();
@@ -35,8 +38,8 @@ fn exactly_the_limit_needs_no_overflow_series() {
         .unwrap();
     let family = registry
         .counter("hits")
-        .with_limit(50)
-        .labels(["k"])
+        .with_series_limit(50)
+        .build_with_label_names(["k"])
         .unwrap();
     family.with(&["a"]).inc();
     family.with(&["b"]).inc();
@@ -71,10 +74,22 @@ fn removed_series_that_are_recorded_into_do_not_pass_the_limit() {
         .with_family_limit(LIMIT)
         .build()
         .unwrap();
-    let counters = registry.counter("hits").labels(["k"]).unwrap();
-    let sums = registry.up_down_counter_f64("level").labels(["k"]).unwrap();
-    let times = registry.histogram("time").labels(["k"]).unwrap();
-    let gauges = registry.gauge("size").labels(["k"]).unwrap();
+    let counters = registry
+        .counter("hits")
+        .build_with_label_names(["k"])
+        .unwrap();
+    let sums = registry
+        .up_down_counter_f64("level")
+        .build_with_label_names(["k"])
+        .unwrap();
+    let times = registry
+        .histogram("time")
+        .build_with_label_names(["k"])
+        .unwrap();
+    let gauges = registry
+        .gauge("size")
+        .build_with_label_names(["k"])
+        .unwrap();
     let mut handles = Vec::new();
     for label in 0..4 * LIMIT {
         let label = label.to_string();
@@ -130,8 +145,14 @@ fn removed_series_that_are_recorded_into_do_not_pass_the_limit() {
 #[test]
 fn the_registry_has_a_limit_of_its_own() {
     let registry = Registry::builder().with_total_limit(3).build().unwrap();
-    let first = registry.counter("first").labels(["k"]).unwrap();
-    let second = registry.counter("second").labels(["k"]).unwrap();
+    let first = registry
+        .counter("first")
+        .build_with_label_names(["k"])
+        .unwrap();
+    let second = registry
+        .counter("second")
+        .build_with_label_names(["k"])
+        .unwrap();
     first.with(&["a"]).inc();
     first.with(&["b"]).inc();
     second.with(&["a"]).inc();
@@ -155,10 +176,13 @@ fn values_and_labels_are_held_to_their_limits() {
         .with_forbidden_labels(&["user_id"])
         .build()
         .unwrap();
-    let family = registry.counter("hits").labels(["k"]).unwrap();
+    let family = registry
+        .counter("hits")
+        .build_with_label_names(["k"])
+        .unwrap();
     family.with(&["12345"]).inc();
     assert_eq!(registry.value("hits", &OVERFLOW), Some(1.0));
-    let free = registry.counter("free").free_form().unwrap();
+    let free = registry.counter("free").build_with_any_labels().unwrap();
     let refusal = |labels: &[(&str, &str)]| {
         let error = free.try_with(labels).map(|_| ()).unwrap_err();
         (error.reason, error.to_string())

@@ -52,7 +52,7 @@ proptest! {
     #[test]
     fn any_history_shows_what_a_map_would(operations in prop::collection::vec(operation(), 1..120)) {
         let registry = Registry::builder().with_family_limit(6).build().unwrap();
-        let family = registry.counter("c").labels(["k"]).unwrap();
+        let family = registry.counter("c").build_with_label_names(["k"]).unwrap();
         let mut model: BTreeMap<String, u64> = BTreeMap::new();
         let mut handles = BTreeMap::new();
         // A series that is shown keeps its value, one that is not is revived.
@@ -69,7 +69,7 @@ proptest! {
                 }
                 Operation::AddThroughHandle(k, n) => {
                     if let Some(handle) = handles.get(&k) {
-                        let handle: &barograph_core::counter::Counter<u64> = handle;
+                        let handle: &barograph_core::Counter<u64> = handle;
                         let n = u64::from(n) + 1;
                         handle.add(n);
                         add(&mut model, &k.to_string(), n);

@@ -20,7 +20,7 @@ fn sums(registry: &Registry) -> (f64, Option<f64>) {
 #[test]
 fn a_negative_observation_ends_the_growing_sum_for_good() {
     let registry = Registry::new();
-    let histogram = registry.histogram("lag").register().unwrap();
+    let histogram = registry.histogram("lag").build().unwrap();
     for value in [0.0, -0.0, 20.0, f64::NAN, f64::NEG_INFINITY] {
         histogram.observe(value);
     }
@@ -35,7 +35,7 @@ fn a_negative_observation_ends_the_growing_sum_for_good() {
 #[test]
 fn what_threads_observed_that_are_gone_stays_known() {
     let registry = Registry::new();
-    let histogram = registry.histogram("lag").register().unwrap();
+    let histogram = registry.histogram("lag").build().unwrap();
     // Enough of them for the threads' own rows.
     for _ in 0..2000 {
         histogram.observe(1.0);
@@ -55,7 +55,10 @@ fn what_threads_observed_that_are_gone_stays_known() {
 #[test]
 fn a_series_that_comes_back_knows_it_and_one_made_anew_does_not() {
     let registry = Registry::new();
-    let histograms = registry.histogram("lag").labels(["k"]).unwrap();
+    let histograms = registry
+        .histogram("lag")
+        .build_with_label_names(["k"])
+        .unwrap();
     let held = histograms.bind(&["a"]);
     held.observe(-1.0);
     assert!(histograms.remove(&["a"]));
@@ -78,7 +81,7 @@ fn a_series_that_comes_back_knows_it_and_one_made_anew_does_not() {
 fn no_reader_sees_a_sum_that_has_fallen_concurrently() {
     for _ in 0..20 {
         let registry = Registry::new();
-        let histogram = registry.histogram("lag").register().unwrap();
+        let histogram = registry.histogram("lag").build().unwrap();
         let is_over = AtomicBool::new(false);
         std::thread::scope(|scope| {
             for thread in 0..3 {

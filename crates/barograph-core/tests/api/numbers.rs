@@ -30,7 +30,10 @@ const MARK: u64 = 0xfff8_ba10_97a9_dead;
 #[test]
 fn a_gauge_takes_every_whole_number() {
     let registry = Registry::new();
-    let family = registry.gauge_i64("g").labels(["k"]).unwrap();
+    let family = registry
+        .gauge_i64("g")
+        .build_with_label_names(["k"])
+        .unwrap();
     let gauge = family.bind(&["a"]);
     let mark = MARK.cast_signed();
     for value in [mark, mark ^ 1, i64::MIN, i64::MAX, 0, mark, mark] {
@@ -58,7 +61,7 @@ fn a_gauge_takes_every_whole_number() {
 #[test]
 fn a_gauge_takes_every_float() {
     let registry = Registry::new();
-    let gauge = registry.gauge("g").register().unwrap();
+    let gauge = registry.gauge("g").build().unwrap();
     for bits in [MARK, MARK ^ 1, f64::NAN.to_bits(), 0, 1 << 63] {
         gauge.set(f64::from_bits(bits));
         assert_eq!(gauge.get().to_bits(), bits);
@@ -72,14 +75,14 @@ fn a_gauge_takes_every_float() {
 #[test]
 fn sums_of_whole_numbers_wrap_around() {
     let registry = Registry::new();
-    let counter = registry.counter("c").register().unwrap();
+    let counter = registry.counter("c").build().unwrap();
     counter.add(u64::MAX);
     assert_eq!(values(&registry), [Shown::U64(u64::MAX)]);
     counter.add(2);
     assert_eq!((counter.get(), values(&registry)), (1, vec![Shown::U64(1)]));
 
     let registry = Registry::new();
-    let up_down = registry.up_down_counter("u").register().unwrap();
+    let up_down = registry.up_down_counter("u").build().unwrap();
     up_down.add(i64::MAX);
     up_down.inc();
     assert_eq!(values(&registry), [Shown::I64(i64::MIN)]);
@@ -87,7 +90,7 @@ fn sums_of_whole_numbers_wrap_around() {
     assert_eq!(up_down.get(), i64::MAX);
 
     let registry = Registry::new();
-    let gauge = registry.gauge_i64("g").register().unwrap();
+    let gauge = registry.gauge_i64("g").build().unwrap();
     gauge.set(i64::MIN);
     gauge.dec();
     assert_eq!(values(&registry), [Shown::I64(i64::MAX)]);
@@ -98,14 +101,14 @@ fn sums_of_whole_numbers_wrap_around() {
 #[test]
 fn sums_of_floats_become_infinite_and_stay() {
     let registry = Registry::new();
-    let counter = registry.counter_f64("c").register().unwrap();
+    let counter = registry.counter_f64("c").build().unwrap();
     counter.add(f64::MAX);
     counter.add(f64::MAX);
     counter.add(1.0);
     assert_eq!(values(&registry), [Shown::F64(f64::INFINITY)]);
     // Past 2^53 a float cannot represent one more.
     let registry = Registry::new();
-    let counter = registry.counter_f64("c").register().unwrap();
+    let counter = registry.counter_f64("c").build().unwrap();
     counter.add(9_007_199_254_740_992.0);
     counter.inc();
     assert_eq!(counter.get(), 9_007_199_254_740_992.0);

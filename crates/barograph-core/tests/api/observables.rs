@@ -5,7 +5,7 @@ use std::sync::mpsc::channel;
 use std::time::Duration;
 
 use barograph_core::registry::Registry;
-use barograph_core::spec::{Difference, RegisterError};
+use barograph_core::{Difference, RegisterError};
 use barograph_model::snapshot::Source;
 
 /// Fails instead of waiting forever.
@@ -30,7 +30,7 @@ fn a_callback_may_collect_register_and_ask_for_statistics() {
     in_time(|| {
         static REGISTRY: OnceLock<Registry> = OnceLock::new();
         let registry = for_ever(&REGISTRY);
-        let counter = registry.counter("c").labels(["k"]).unwrap();
+        let counter = registry.counter("c").build_with_label_names(["k"]).unwrap();
         registry
             .observable_gauge("g")
             .observe(move |observer| {
@@ -40,7 +40,7 @@ fn a_callback_may_collect_register_and_ask_for_statistics() {
                 assert_eq!(registry.value("g", &[]), None, "what runs has no value yet");
                 assert!(!registry.stats().families.is_empty());
                 registry.observable_gauge("g").observe(|_| ()).unwrap();
-                registry.gauge("another").register().unwrap();
+                registry.gauge("another").build().unwrap();
                 observer.observe(shown, &[]);
             })
             .unwrap();
@@ -56,7 +56,7 @@ fn a_callback_that_waits_for_a_thread_that_collects_ends() {
     in_time(|| {
         static REGISTRY: OnceLock<Registry> = OnceLock::new();
         let registry = for_ever(&REGISTRY);
-        registry.counter("c").register().unwrap().inc();
+        registry.counter("c").build().unwrap().inc();
         registry
             .observable_gauge("g")
             .observe(move |observer| {

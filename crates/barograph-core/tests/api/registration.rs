@@ -19,9 +19,9 @@ fn the_same_family_is_found_again() {
     let first = registry
         .counter("orders")
         .with_unit("{order}")
-        .register()
+        .build()
         .unwrap();
-    let second = registry.counter("orders").register().unwrap();
+    let second = registry.counter("orders").build().unwrap();
     first.inc();
     second.inc();
     assert_eq!(first.get(), 2);
@@ -34,40 +34,43 @@ fn anything_else_is_refused_and_names_both_places() {
     let _first = registry
         .histogram("x")
         .with_unit("s")
-        .labels(["k"])
+        .build_with_label_names(["k"])
         .unwrap();
     check(
-        registry.counter("x").register(),
+        registry.counter("x").build(),
         "already registered with another type, histogram and not counter",
     );
-    let error = registry.counter("x").register().err().unwrap().to_string();
+    let error = registry.counter("x").build().err().unwrap().to_string();
     assert_eq!(error.matches("registration.rs:").count(), 2, "{error}");
     check(
-        registry.histogram("x").with_unit("By").labels(["k"]),
+        registry
+            .histogram("x")
+            .with_unit("By")
+            .build_with_label_names(["k"]),
         r#"another unit, "s" and not "By""#,
     );
     check(
-        registry.histogram("x").labels(["j"]),
+        registry.histogram("x").build_with_label_names(["j"]),
         r#"other labels, ["k"] and not ["j"]"#,
     );
-    check(registry.histogram("x").free_form(), "other labels");
+    check(
+        registry.histogram("x").build_with_any_labels(),
+        "other labels",
+    );
     check(
         registry
             .histogram("x")
             .with_bounds(Bounds::sizes())
-            .labels(["k"]),
+            .build_with_label_names(["k"]),
         "other bucket bounds",
     );
     check(
         registry.observable_gauge("x").observe(|_| ()),
         "observed and not recorded",
     );
-    check(registry.info("x").register(), "observed and not recorded");
-    let _counter = registry.counter("n").register().unwrap();
-    check(
-        registry.counter_f64("n").register(),
-        "another type of number",
-    );
+    check(registry.info("x").build(), "observed and not recorded");
+    let _counter = registry.counter("n").build().unwrap();
+    check(registry.counter_f64("n").build(), "another type of number");
     assert_eq!(registry.stats().conflicts, 9);
     assert_eq!(registry.collect().len(), 2);
 }
@@ -79,23 +82,29 @@ fn what_no_reader_could_show_is_refused() {
         .with_forbidden_labels(&["user_id"])
         .build()
         .unwrap();
-    check(registry.counter("").register(), r#"invalid name """#);
+    check(registry.counter("").build(), r#"invalid name """#);
     check(
-        registry.counter("a\nb").register(),
+        registry.counter("a\nb").build(),
         "expected no control character",
     );
-    check(registry.counter("a").labels([""]), r#"invalid label """#);
-    check(registry.counter("a").labels(["le"]), "reserved");
     check(
-        registry.counter("a").labels(["k", "k"]),
+        registry.counter("a").build_with_label_names([""]),
+        r#"invalid label """#,
+    );
+    check(
+        registry.counter("a").build_with_label_names(["le"]),
+        "reserved",
+    );
+    check(
+        registry.counter("a").build_with_label_names(["k", "k"]),
         r#"label "k" is given twice"#,
     );
     check(
-        registry.counter("a").labels(["region"]),
+        registry.counter("a").build_with_label_names(["region"]),
         r#"label "region" is given twice"#,
     );
     check(
-        registry.counter("a").labels(["user_id"]),
+        registry.counter("a").build_with_label_names(["user_id"]),
         "is forbidden in this registry",
     );
     check(
@@ -108,8 +117,8 @@ fn what_no_reader_could_show_is_refused() {
 fn bounds_follow_the_unit() {
     let registry = Registry::new();
     let bounds =
-        |builder: barograph_core::registry::Builder<'_, barograph_core::histogram::Histogram>| {
-            let _histogram = builder.register().unwrap();
+        |builder: barograph_core::registry::MetricBuilder<'_, barograph_core::Histogram>| {
+            let _histogram = builder.build().unwrap();
             let families = registry.collect();
             families[families.len() - 1]
                 .descriptor()
@@ -143,7 +152,7 @@ fn prefixes_and_constant_labels_are_on_every_family() {
         .with_constant_label("region", "eu")
         .build()
         .unwrap();
-    registry.counter("orders").register().unwrap().inc();
+    registry.counter("orders").build().unwrap().inc();
     let descriptor = registry.collect()[0].descriptor();
     assert_eq!(&*descriptor.name, "shop_http_orders");
     assert_eq!(
@@ -174,8 +183,8 @@ fn a_callback_that_panics_harms_no_other() {
 #[test]
 fn what_a_counter_cannot_take_is_dropped_and_counted() {
     let registry = Registry::new();
-    let counter = registry.counter_f64("c").register().unwrap();
-    let histogram = registry.histogram("h").register().unwrap();
+    let counter = registry.counter_f64("c").build().unwrap();
+    let histogram = registry.histogram("h").build().unwrap();
     for value in [1.5, -1.0, f64::NAN, f64::INFINITY, f64::NEG_INFINITY, -0.0] {
         counter.add(value);
         histogram.observe(value);

@@ -29,7 +29,10 @@ fn registry(clock: &ManualClock) -> Registry {
 fn a_removed_series_comes_back_at_zero_with_a_new_start_time() {
     let clock = ManualClock::at(10_000_000_000);
     let registry = registry(&clock);
-    let family = registry.counter("hits").labels(["k"]).unwrap();
+    let family = registry
+        .counter("hits")
+        .build_with_label_names(["k"])
+        .unwrap();
     let handle = family.bind(&["a"]);
     handle.add(5);
     let labels = [("k", "a")];
@@ -66,9 +69,15 @@ fn a_removed_series_comes_back_at_zero_with_a_new_start_time() {
 #[test]
 fn histograms_gauges_and_float_counters_come_back_empty_too() {
     let registry = Registry::new();
-    let histograms = registry.histogram("h").labels(["k"]).unwrap();
-    let gauges = registry.gauge("g").labels(["k"]).unwrap();
-    let floats = registry.counter_f64("f").labels(["k"]).unwrap();
+    let histograms = registry
+        .histogram("h")
+        .build_with_label_names(["k"])
+        .unwrap();
+    let gauges = registry.gauge("g").build_with_label_names(["k"]).unwrap();
+    let floats = registry
+        .counter_f64("f")
+        .build_with_label_names(["k"])
+        .unwrap();
     let (histogram, gauge, float) = (
         histograms.bind(&["a"]),
         gauges.bind(&["a"]),
@@ -106,8 +115,11 @@ fn histograms_gauges_and_float_counters_come_back_empty_too() {
 #[test]
 fn series_that_nobody_holds_make_room_for_others() {
     let registry = Registry::builder().with_family_limit(4).build().unwrap();
-    let counters = registry.counter("c").labels(["k"]).unwrap();
-    let histograms = registry.histogram("h").labels(["k"]).unwrap();
+    let counters = registry.counter("c").build_with_label_names(["k"]).unwrap();
+    let histograms = registry
+        .histogram("h")
+        .build_with_label_names(["k"])
+        .unwrap();
     // Far more label sets than four times the limit, one after the other.
     for round in 0..200 {
         let label = format!("a label of round {round}, too long for a line of a cache");
@@ -135,7 +147,7 @@ fn series_that_nobody_holds_make_room_for_others() {
 #[test]
 fn what_is_held_is_not_given_to_others() {
     let registry = Registry::builder().with_family_limit(2).build().unwrap();
-    let family = registry.counter("c").labels(["k"]).unwrap();
+    let family = registry.counter("c").build_with_label_names(["k"]).unwrap();
     let mut handles = Vec::new();
     for i in 0..8 {
         let label = format!("held {i}");
@@ -169,7 +181,7 @@ fn what_is_held_is_not_given_to_others() {
 #[test]
 fn a_reference_held_in_a_loop_holds_up_the_release_and_loses_nothing() {
     let registry = Registry::builder().with_family_limit(1).build().unwrap();
-    let family = registry.counter("c").labels(["k"]).unwrap();
+    let family = registry.counter("c").build_with_label_names(["k"]).unwrap();
     let held = family.with(&["a"]);
     held.inc();
     family.remove(&["a"]);
@@ -186,7 +198,7 @@ fn a_reference_held_in_a_loop_holds_up_the_release_and_loses_nothing() {
 #[test]
 fn retain_goes_by_labels() {
     let registry = Registry::new();
-    let family = registry.counter("c").labels(["k"]).unwrap();
+    let family = registry.counter("c").build_with_label_names(["k"]).unwrap();
     for i in 0..100 {
         family.with(&[&i.to_string()]).inc();
     }
@@ -199,7 +211,7 @@ fn retain_goes_by_labels() {
 #[test]
 fn a_rule_may_record_remove_and_collect() {
     let registry = Registry::new();
-    let family = registry.counter("c").labels(["k"]).unwrap();
+    let family = registry.counter("c").build_with_label_names(["k"]).unwrap();
     for label in ["a", "b", "c"] {
         family.with(&[label]).inc();
     }
@@ -221,7 +233,7 @@ fn a_rule_may_record_remove_and_collect() {
 fn a_series_that_comes_back_while_another_is_made_is_counted() {
     let has_room = (0..100_000).any(|_| {
         let registry = Registry::builder().with_family_limit(2).build().unwrap();
-        let family = registry.counter("c").labels(["k"]).unwrap();
+        let family = registry.counter("c").build_with_label_names(["k"]).unwrap();
         let mut handles = Vec::new();
         for i in 0..8 {
             let label = i.to_string();
@@ -246,7 +258,7 @@ fn idle_series_leave_and_busy_ones_stay() {
     let family = registry
         .counter("c")
         .with_idle_time_to_live(Duration::from_secs(60))
-        .labels(["k"])
+        .build_with_label_names(["k"])
         .unwrap();
     for step in 0..10 {
         family.with(&["busy"]).inc();

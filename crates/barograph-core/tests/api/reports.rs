@@ -36,24 +36,24 @@ fn a_histogram_of_times_without_a_unit_is_reported_once() {
     let registry = Registry::new();
     registry.describe("times.described.latency", "s", "");
     for _ in 0..3 {
-        registry.histogram("times.of.duration").register().unwrap();
-        registry.histogram("times_wait").register().unwrap();
+        registry.histogram("times.of.duration").build().unwrap();
+        registry.histogram("times_wait").build().unwrap();
         for (name, unit) in [("times.a.duration", "s"), ("times.b.duration", "ms")] {
-            registry.histogram(name).with_unit(unit).register().unwrap();
+            registry.histogram(name).with_unit(unit).build().unwrap();
         }
         registry
             .histogram("times.bound.duration")
             .with_bounds(Bounds::latency())
-            .register()
+            .build()
             .unwrap();
         for name in ["times.size", "times.duration_seconds", "times.lifetime"] {
-            registry.histogram(name).register().unwrap();
+            registry.histogram(name).build().unwrap();
         }
         registry
             .histogram("times.described.latency")
-            .register()
+            .build()
             .unwrap();
-        registry.gauge("times.gauge.duration").register().unwrap();
+        registry.gauge("times.gauge.duration").build().unwrap();
     }
     let reports = reports_about("times");
     assert_eq!(reports.len(), 2, "{reports:?}");
@@ -69,7 +69,7 @@ fn a_histogram_of_times_without_a_unit_is_reported_once() {
 fn a_unit_that_comes_too_late_for_the_bounds_is_reported() {
     hear();
     let registry = Registry::new();
-    registry.histogram("late.work").register().unwrap();
+    registry.histogram("late.work").build().unwrap();
     for _ in 0..2 {
         registry.describe("late.work", "s", "");
     }
@@ -82,11 +82,14 @@ fn a_unit_that_comes_too_late_for_the_bounds_is_reported() {
 fn the_first_negative_observation_of_a_family_is_reported() {
     hear();
     let registry = Registry::new();
-    let lags = registry.histogram("below.zero").labels(["k"]).unwrap();
+    let lags = registry
+        .histogram("below.zero")
+        .build_with_label_names(["k"])
+        .unwrap();
     let intended = registry
         .histogram("below.intended")
         .with_bounds(Bounds::new([-1.0, 1.0]).unwrap());
-    let intended = intended.register().unwrap();
+    let intended = intended.build().unwrap();
     for _ in 0..2 {
         lags.with(&["a"]).observe(-0.5);
         lags.with(&["b"]).observe(-2.0);

@@ -78,7 +78,7 @@ fn removed_again_beside_a_reader(remove_again: fn(&Registry, &ManualClock)) {
     let family = registry
         .counter("c")
         .with_idle_time_to_live(Duration::from_secs(60))
-        .labels(["k"])
+        .build_with_label_names(["k"])
         .unwrap();
     let (long, other) = ("a".repeat(300), "b".repeat(300));
     family.with(&[&long]).inc();
@@ -118,7 +118,7 @@ fn removed_again_beside_a_reader(remove_again: fn(&Registry, &ManualClock)) {
 #[test]
 fn labels_stay_while_they_are_read_though_retain_removes_again() {
     removed_again_beside_a_reader(|registry, _| {
-        let family = registry.counter("c").labels(["k"]).unwrap();
+        let family = registry.counter("c").build_with_label_names(["k"]).unwrap();
         family.retain(|_| false);
     });
 }
@@ -135,9 +135,15 @@ fn labels_stay_while_they_are_read_though_the_series_expires() {
 #[test]
 fn a_late_read_shows_nothing_of_a_life_that_began_after_its_snapshot() {
     let registry = Registry::new();
-    let counters = registry.counter("c").labels(["k"]).unwrap();
-    let histograms = registry.histogram("h").labels(["k"]).unwrap();
-    let floats = registry.counter_f64("f").labels(["k"]).unwrap();
+    let counters = registry.counter("c").build_with_label_names(["k"]).unwrap();
+    let histograms = registry
+        .histogram("h")
+        .build_with_label_names(["k"])
+        .unwrap();
+    let floats = registry
+        .counter_f64("f")
+        .build_with_label_names(["k"])
+        .unwrap();
     let (counter, histogram, float) = (
         counters.bind(&["a"]),
         histograms.bind(&["a"]),
@@ -176,8 +182,11 @@ fn a_late_read_shows_nothing_of_a_life_that_began_after_its_snapshot() {
 #[test]
 fn a_counter_is_never_below_zero_beside_removals_concurrently() {
     let registry = Registry::new();
-    let family = registry.counter("c").labels(["k"]).unwrap();
-    let histograms = registry.histogram("h").labels(["k"]).unwrap();
+    let family = registry.counter("c").build_with_label_names(["k"]).unwrap();
+    let histograms = registry
+        .histogram("h")
+        .build_with_label_names(["k"])
+        .unwrap();
     let (counter, histogram) = (family.bind(&["a"]), histograms.bind(&["a"]));
     let done = AtomicBool::new(false);
     let (mut got, mut shown) = (0, 0.0);
@@ -205,7 +214,10 @@ fn a_counter_is_never_below_zero_beside_removals_concurrently() {
 #[test]
 fn a_series_that_came_back_as_it_was_is_counted_out() {
     let registry = Registry::new();
-    let family = registry.up_down_counter("c").labels(["k"]).unwrap();
+    let family = registry
+        .up_down_counter("c")
+        .build_with_label_names(["k"])
+        .unwrap();
     for round in 0..5 {
         let key = round.to_string();
         family.with(&[&key]).inc();
@@ -270,9 +282,15 @@ fn series_leave_and_come_back_under_readers_concurrently() {
         .with_idle_time_to_live(Duration::from_secs(2))
         .build()
         .unwrap();
-    let counters = registry.counter("c").labels(["k"]).unwrap();
-    let histograms = registry.histogram("h").labels(["k"]).unwrap();
-    let up_downs = registry.up_down_counter("u").labels(["k"]).unwrap();
+    let counters = registry.counter("c").build_with_label_names(["k"]).unwrap();
+    let histograms = registry
+        .histogram("h")
+        .build_with_label_names(["k"])
+        .unwrap();
+    let up_downs = registry
+        .up_down_counter("u")
+        .build_with_label_names(["k"])
+        .unwrap();
     let (done, newest) = (AtomicBool::new(false), AtomicU64::new(0));
     thread::scope(|scope| {
         // Recorders: they use recent label sets, so that older ones expire.

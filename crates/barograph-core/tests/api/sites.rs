@@ -45,10 +45,10 @@ fn a_site_in_conflict_records_nowhere_and_is_counted_once() {
 
 #[test]
 fn a_description_comes_before_or_after() {
-    describe!("sites.before", "s", "Told before.");
+    describe!("sites.before", unit = "s", help = "Told before.");
     histogram!("sites.before").observe(1.0);
     counter!("sites.after").inc();
-    describe!("sites.after", "{thing}", "Told after.");
+    describe!("sites.after", unit = "{thing}", help = "Told after.");
     let families = Registry::global().collect();
     let find = |name: &str| {
         let found = families.iter().find(|f| *f.descriptor().name == *name);

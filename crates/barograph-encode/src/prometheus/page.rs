@@ -1,5 +1,6 @@
 //! Pages, which are written while they are read.
 
+use std::fmt;
 use std::io::Write as _;
 use std::sync::Arc;
 
@@ -46,6 +47,15 @@ pub struct Exposition {
     config: Config,
     target: Option<Arc<TargetInfo>>,
     sources: Vec<Arc<dyn Source>>,
+}
+
+impl fmt::Debug for Exposition {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exposition")
+            .field("config", &self.config)
+            .field("sources", &self.sources.len())
+            .finish_non_exhaustive()
+    }
 }
 
 impl Exposition {
@@ -198,8 +208,8 @@ impl Iterator for Page {
 
 impl std::iter::FusedIterator for Page {}
 
-impl std::fmt::Debug for Page {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Page {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Page")
             .field("style", &self.style)
             .field("report", &self.report)

@@ -19,7 +19,8 @@ use super::READ_AT_MOST;
 /// Source: W3C Baggage, "Baggage HTTP Header Format".
 ///
 /// ```
-/// use barograph_model::context::Baggage;
+/// # extern crate barograph_model as barograph;
+/// use barograph::context::Baggage;
 /// let baggage = Baggage::parse(["user=al%C3%AFce;ttl=3 , tier = gold"]);
 /// assert_eq!(baggage.get("user").as_deref(), Some("alïce"));
 /// let baggage = baggage.with("tier", "50% off")?;

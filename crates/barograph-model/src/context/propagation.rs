@@ -8,7 +8,8 @@ use super::{Baggage, TraceContext, TraceFlags, TraceState};
 /// shares their text.
 ///
 /// ```
-/// use barograph_model::context::{Baggage, Propagation, TraceContext, TraceFlags};
+/// # extern crate barograph_model as barograph;
+/// use barograph::context::{Baggage, Propagation, TraceContext, TraceFlags};
 /// # let received = Propagation::default();
 /// let own = TraceContext::new(0xabc, 0xdef, TraceFlags::SAMPLED).ok_or("ids are not zero")?;
 /// // The span of this service goes on, what came with its parent stays.
@@ -103,7 +104,8 @@ impl Propagation {
     /// Returns what is propagated across a boundary, and the span to link if it is not the parent.
     ///
     /// ```
-    /// use barograph_model::context::{TrustBoundary, Propagation, TraceContext};
+    /// # extern crate barograph_model as barograph;
+    /// use barograph::context::{TrustBoundary, Propagation, TraceContext};
     /// let header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     /// let received = Propagation::from(TraceContext::parse_traceparent(header)?);
     /// let (parent, link) = received.clone().across(TrustBoundary::Untrusted);

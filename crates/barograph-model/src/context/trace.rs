@@ -51,7 +51,8 @@ impl TraceContext {
     /// [`InvalidTraceparent`] if the value is not valid.
     ///
     /// ```
-    /// use barograph_model::context::TraceContext;
+    /// # extern crate barograph_model as barograph;
+    /// use barograph::context::TraceContext;
     /// let header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
     /// let context = TraceContext::parse_traceparent(header)?;
     /// assert!(context.is_sampled());
@@ -68,7 +69,8 @@ impl TraceContext {
     /// It has version `00`; flags that are not defined are zero.
     ///
     /// ```
-    /// use barograph_model::context::{TraceContext, TraceFlags};
+    /// # extern crate barograph_model as barograph;
+    /// use barograph::context::{TraceContext, TraceFlags};
     /// let flags = TraceFlags::SAMPLED.with(TraceFlags::RANDOM);
     /// let context = TraceContext::new(0xabc, 0xdef, flags).ok_or("ids are not zero")?;
     /// let header = context.to_traceparent();

@@ -17,7 +17,8 @@ use super::{READ_AT_MOST, trim};
 /// Source: W3C Trace Context level 2, "Tracestate Header".
 ///
 /// ```
-/// use barograph_model::context::TraceState;
+/// # extern crate barograph_model as barograph;
+/// use barograph::context::TraceState;
 /// let state = TraceState::parse(["rojo=00f067aa0ba902b7 , congo=t61rcWkgMzE"])?;
 /// assert_eq!(state.get("congo"), Some("t61rcWkgMzE"));
 /// let state = state.with("congo", "ucfJifl5GOE")?;

@@ -14,7 +14,10 @@ use crate::context::Propagation;
 /// it. By default they are `tracecontext` and `baggage`. Clones share them.
 ///
 /// ```
-/// use barograph_model::propagator::Propagators;
+/// # mod barograph {
+/// #     pub use barograph_model::propagator::Propagators;
+/// # }
+/// use barograph::Propagators;
 /// let (propagators, unknown) = Propagators::parse("tracecontext, b3multi,ottrace");
 /// let b3 = ["x-b3-traceid", "x-b3-spanid", "x-b3-sampled", "x-b3-flags"];
 /// assert!(propagators.fields().eq(["traceparent", "tracestate"].into_iter().chain(b3)));

@@ -25,7 +25,8 @@ pub type GrpcClientResponseBody<B> = lifecycle::ResponseBody<Boxed<B>, GrpcExcha
 /// The future of a response to a call that a client makes.
 pub type GrpcClientResponseFuture<F> = lifecycle::ResponseFuture<Boxed<F>, GrpcExchange>;
 
-/// A layer that records the calls made through the channels that it wraps.
+/// A tower layer that records the calls made through a channel. [`GrpcServerLayer`](super::GrpcServerLayer)
+/// describes the metrics, and when a call begins and ends.
 ///
 /// Clones share all state.
 #[derive(Clone)]
@@ -34,6 +35,11 @@ pub struct GrpcClientLayer {
 }
 
 impl GrpcClientLayer {
+    /// Creates a layer with default settings, which records into the global registry.
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
     /// Returns a builder with default settings.
     pub fn builder() -> GrpcClientLayerBuilder {
         GrpcClientLayerBuilder::default()
@@ -51,6 +57,12 @@ impl<S> Layer<S> for GrpcClientLayer {
 impl fmt::Debug for GrpcClientLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GrpcClientLayer").finish_non_exhaustive()
+    }
+}
+
+impl Default for GrpcClientLayer {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -125,7 +137,7 @@ impl fmt::Debug for GrpcClientLayerBuilder {
 }
 
 /// The state that all calls of one layer share.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct GrpcClientRecorder(Arc<Recorder>);
 
 impl<Q> lifecycle::Recorder<Q> for GrpcClientRecorder {

@@ -1,6 +1,7 @@
 //! One call, from the call of the service to the end of the stream.
 
 use std::any::Any;
+use std::fmt;
 use std::sync::Arc;
 
 use barograph_core::clock::Stopwatch;
@@ -28,6 +29,12 @@ pub struct GrpcExchange {
     is_received: bool,
     /// The status that the client's caller sees instead, if an error ended the call.
     failed: Option<Code>,
+}
+
+impl fmt::Debug for GrpcExchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("GrpcExchange").finish_non_exhaustive()
+    }
 }
 
 impl GrpcExchange {

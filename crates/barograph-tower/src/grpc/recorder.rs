@@ -1,12 +1,13 @@
 //! The state that all calls of one layer share.
 
-use barograph_core::family::Family;
-use barograph_core::histogram::Histogram;
+use barograph_core::Family;
+use barograph_core::Histogram;
 use barograph_core::labels::LabelSet;
 use barograph_model::bounds::Bounds;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, Uri};
+use std::fmt;
 
 use super::methods::Methods;
 use crate::http::layer_config::LayerConfig;
@@ -121,6 +122,12 @@ pub(super) struct Recorder {
     pub(super) layers: Layers,
 }
 
+impl fmt::Debug for Recorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Recorder").finish_non_exhaustive()
+    }
+}
+
 impl Recorder {
     pub(super) fn new(settings: Settings, side: Side) -> Self {
         let registry = settings.layer.registry();
@@ -140,8 +147,8 @@ impl Recorder {
             .with_unit("s")
             .with_bounds(Bounds::http_seconds());
         let duration = match side {
-            Side::Server => Duration::Server(registered(duration.family())),
-            Side::Client => Duration::Client(registered(duration.family())),
+            Side::Server => Duration::Server(registered(duration.build_with_labels())),
+            Side::Client => Duration::Client(registered(duration.build_with_labels())),
         };
         Recorder {
             layers: Layers::new(registry),

@@ -25,7 +25,64 @@ pub type GrpcResponseBody<B> = lifecycle::ResponseBody<B, GrpcExchange>;
 /// The future of a response to a call that a server answers.
 pub type GrpcResponseFuture<F> = lifecycle::ResponseFuture<F, GrpcExchange>;
 
-/// A layer that records the calls that the services that it wraps answer.
+/// A tower layer that records the calls that a gRPC server answers: their metrics, their spans, and the
+/// context in their metadata. [`GrpcClientLayer`](super::GrpcClientLayer) does so for calls that are made.
+///
+/// Both work on the HTTP requests that carry the calls, so tonic's servers and channels accept them
+/// directly.
+///
+/// | metric | unit | labels |
+/// |---|---|---|
+/// | `rpc.server.call.duration` | `s` | the first four |
+/// | `rpc.client.call.duration` | `s` | all six |
+///
+/// The labels are `rpc.system.name` (`grpc`), `rpc.method` (`package.Service/Method`),
+/// `rpc.response.status_code` (`NOT_FOUND`), `error.type`, `server.address` and `server.port`. A label
+/// that does not apply has an empty value.
+///
+/// A call begins when the service is called, and ends with its stream. Its status is that of the
+/// trailers, or of the response head if nothing follows the head. A call that is dropped earlier is
+/// `CANCELLED`. If a client gets an error and no status, the recorded status is the one that tonic gives
+/// the caller: `UNAVAILABLE` if no connection could be made, `CANCELLED` if the timeout of an endpoint
+/// expired, `UNKNOWN` if nothing is known about the error.
+///
+/// `error.type` is the status if that indicates an error: for clients every status but `OK`, for servers
+/// `UNKNOWN`, `DEADLINE_EXCEEDED`, `UNIMPLEMENTED`, `INTERNAL`, `UNAVAILABLE` and `DATA_LOSS`. If there
+/// was no status from the server, it is the reason, if known: for clients a cause such as
+/// `connection_refused`, from the [causes](barograph_tracing::instrument::error_type()) that all clients
+/// share, otherwise `panic`, `service_error` or `body_error`.
+///
+/// Clients choose the path of a request, so not every path is a method. A path becomes a method when one
+/// of its calls was answered as only the method's own code would answer, or when it
+/// [was listed](GrpcServerLayerBuilder::with_methods). Until then it is `_OTHER`. A response that begins
+/// without a status is such an answer, so a streaming method becomes known even if every client leaves
+/// before the end. Requests that are not gRPC pass through unrecorded.
+///
+/// A call that passes two layers of the same side that record into the same registry is counted once:
+/// the inner layer passes it on unchanged, and this is reported.
+///
+/// ```
+/// # mod barograph {
+/// #     pub use barograph_core::Registry;
+/// #     pub use barograph_tower::grpc::{GrpcClientLayer, GrpcServerLayer};
+/// # }
+/// use barograph::{GrpcClientLayer, GrpcServerLayer, Registry};
+///
+/// let registry = Registry::new();
+/// // tonic::transport::Server::builder().layer(server)
+/// let server = GrpcServerLayer::builder()
+///     .with_registry(&registry)
+///     .with_services(["shop.Orders", "shop.Stock"])
+///     .build();
+/// // OrdersClient::new(client.layer(channel))
+/// let client = GrpcClientLayer::builder()
+///     .with_registry(&registry)
+///     .with_server("orders.shop.internal", 50051)
+///     .build();
+/// # let _ = (server, client);
+/// ```
+///
+/// Source: OpenTelemetry semantic conventions 1.44, "gRPC" (a release candidate).
 ///
 /// Clones share all state.
 #[derive(Clone)]
@@ -34,6 +91,11 @@ pub struct GrpcServerLayer {
 }
 
 impl GrpcServerLayer {
+    /// Creates a layer with default settings, which records into the global registry.
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
     /// Returns a builder with default settings.
     pub fn builder() -> GrpcServerLayerBuilder {
         GrpcServerLayerBuilder::default()
@@ -51,6 +113,12 @@ impl<S> Layer<S> for GrpcServerLayer {
 impl fmt::Debug for GrpcServerLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("GrpcServerLayer").finish_non_exhaustive()
+    }
+}
+
+impl Default for GrpcServerLayer {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -155,7 +223,7 @@ impl fmt::Debug for GrpcServerLayerBuilder {
 }
 
 /// The state that all calls of one layer share.
-#[derive(Clone)]
+#[derive(Clone, Debug)]
 pub struct GrpcServerRecorder(Arc<Recorder>);
 
 impl<Q> lifecycle::Recorder<Q> for GrpcServerRecorder {

@@ -1,5 +1,6 @@
 //! One request, from the call of the service to the end of its response.
 
+use std::fmt;
 use std::sync::Arc;
 
 use barograph_core::clock::Stopwatch;
@@ -23,6 +24,12 @@ pub struct HttpRecorder {
     settings: Settings,
     instruments: Instruments,
     layers: Layers,
+}
+
+impl fmt::Debug for HttpRecorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpRecorder").finish_non_exhaustive()
+    }
 }
 
 impl HttpRecorder {
@@ -120,6 +127,12 @@ impl<Q: Body + 'static> Recorder<Q> for Arc<HttpRecorder> {
             is_nested: true,
             recorder: self.clone(),
         })
+    }
+}
+
+impl fmt::Debug for HttpExchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpExchange").finish_non_exhaustive()
     }
 }
 

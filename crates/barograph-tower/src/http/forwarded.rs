@@ -23,7 +23,11 @@ use super::scheme::Scheme;
 /// proxies write: they may pass the other one on as the client sent it.
 ///
 /// ```
-/// use barograph_tower::http::{HttpServerLayer, TrustedProxies};
+/// # mod barograph {
+/// #     pub use barograph_tower::http as layers;
+/// #     pub use barograph_tower::http::HttpServerLayer;
+/// # }
+/// use barograph::{HttpServerLayer, layers::TrustedProxies};
 /// # fn main() -> Result<(), barograph_tower::http::InvalidNetwork> {
 /// let proxies = TrustedProxies::new(["10.0.0.0/8", "2001:db8:1::/48", "127.0.0.1"])?;
 /// let layer = HttpServerLayer::builder().with_trusted_proxies(proxies).build();

@@ -2,11 +2,11 @@
 
 use std::sync::OnceLock;
 
-use barograph_core::family::Family;
-use barograph_core::histogram::Histogram;
+use barograph_core::Family;
+use barograph_core::Histogram;
+use barograph_core::UpDownCounter;
 use barograph_core::labels::LabelSet;
 use barograph_core::registry::Registry;
-use barograph_core::updown::UpDownCounter;
 use barograph_model::bounds::Bounds;
 
 use super::scheme::Scheme;
@@ -43,7 +43,7 @@ impl Instruments {
     pub(super) fn register(registry: &Registry, settings: &Settings) -> Self {
         let sizes = |name, help| {
             let size = registry.histogram(name).with_help(help).with_unit("By");
-            registered(size.with_bounds(Bounds::sizes()).family())
+            registered(size.with_bounds(Bounds::sizes()).build_with_labels())
         };
         let duration = registry
             .histogram("http.server.request.duration")
@@ -56,8 +56,10 @@ impl Instruments {
             .with_unit("{request}");
         let series = settings.methods.places() * Scheme::COUNT;
         Instruments {
-            duration: registered(duration.family()),
-            active: registered(active.labels(["http.request.method", "url.scheme"])),
+            duration: registered(duration.build_with_labels()),
+            active: registered(
+                active.build_with_label_names(["http.request.method", "url.scheme"]),
+            ),
             request_size: sizes(
                 "http.server.request.body.size",
                 "Size of HTTP server request bodies.",

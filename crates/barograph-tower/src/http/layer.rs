@@ -18,13 +18,80 @@ use super::route::Route;
 use super::scheme::Scheme;
 use super::settings::Settings;
 
-/// A layer that records the requests of the services that it wraps. Clones share all state.
+/// A tower layer that records a server's requests, from the call to the last byte of the response:
+/// their metrics, their spans, and the context in which they are processed. Clones share all state.
+///
+/// | metric | unit | labels |
+/// |---|---|---|
+/// | `http.server.request.duration` | `s` | all five |
+/// | `http.server.request.body.size` | `By` | all five |
+/// | `http.server.response.body.size` | `By` | all five |
+/// | `http.server.active_requests` | `{request}` | `http.request.method`, `url.scheme` |
+///
+/// The five labels are `http.request.method` (`_OTHER` if it is not a known one), `http.route` (the
+/// pattern that matched, never the path), `http.response.status_code`, `url.scheme` and `error.type`. A
+/// label that does not apply has an empty value, which Prometheus treats as an absent label. Values
+/// that a client can choose freely, such as `Host`, are not labels.
+///
+/// A request begins when the service is called. It ends with its response body: when the body says that
+/// it is complete, when it has given as many bytes as it announced, or with the head of the response if
+/// no body can follow. If it ended otherwise, `error.type` says how: `client_disconnect` when it was
+/// dropped earlier, `panic` (which continues to unwind), `service_error` or `body_error`. For a complete
+/// response it is the status code from 500 on. Upgraded connections are no longer requests: they count
+/// as active until the upgrade, and no duration or size is recorded.
+///
+/// A request that passes two layers that record into the same registry is counted once: the outer layer
+/// records it, and takes the route from the inner one if it has none itself. This is reported once,
+/// because usually one of the layers is redundant.
+///
+/// # Behind proxies
+///
+/// Spans have the peer of the connection as `network.peer.address` and `client.address`. Behind a load
+/// balancer that is the balancer. [`TrustedProxies`] names the balancers and proxies that are trusted to
+/// report the client, the scheme and the host; by default none is.
+///
+/// # Context and spans
+///
+/// A request is processed in the context that it carries, as far as the
+/// [boundary](HttpServerLayerBuilder::with_boundary) admits it. The context is
+/// [current](barograph_core::current) whenever the handler and the response body are polled, so that
+/// exemplars and log lines lead to their trace, and clients pass it on. Spawned tasks do not inherit it.
+///
+/// Each request has a span of kind server, named `{method} {route}`, or `{method}` if no route is known,
+/// where the subscriber has the layer for spans. It continues the caller's trace or begins a new one, is
+/// entered at each poll, and ends when the request does. Its status is error from 500 on, and when the
+/// request did not end regularly. A route that becomes known only with the response is taken from the
+/// [`Route`] in the extensions of the response.
+///
+/// ```
+/// # mod barograph {
+/// #     pub use barograph_core::Registry;
+/// #     pub use barograph_tower::http::HttpServerLayer;
+/// # }
+/// use barograph::{HttpServerLayer, Registry};
+///
+/// let layer = HttpServerLayer::builder()
+///     .with_registry(&Registry::new())
+///     .with_filter(|request| request.uri.path() != "/health")
+///     .build();
+/// # let _ = layer;
+/// ```
+///
+/// Source: OpenTelemetry semantic conventions 1.44, "HTTP metrics" and "HTTP server span".
 #[derive(Clone)]
 pub struct HttpServerLayer {
     recorder: Arc<HttpRecorder>,
 }
 
 impl HttpServerLayer {
+    /// Creates a layer with default settings, which records into the global registry.
+    ///
+    /// It belongs around the whole service. With axum that is `Router::layer`, after the routes were
+    /// added; a layer that wraps the router from outside does not see which route matches.
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
     /// Returns a builder with default settings.
     pub fn builder() -> HttpServerLayerBuilder {
         HttpServerLayerBuilder::default()
@@ -42,6 +109,12 @@ impl<S> Layer<S> for HttpServerLayer {
 impl fmt::Debug for HttpServerLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpServerLayer").finish_non_exhaustive()
+    }
+}
+
+impl Default for HttpServerLayer {
+    fn default() -> Self {
+        Self::new()
     }
 }
 
@@ -73,7 +146,11 @@ impl HttpServerLayerBuilder {
     /// none. A route must never be derived from the request's path: every path would be a series.
     ///
     /// ```
-    /// use barograph_tower::http::{HttpServerLayer, Route};
+    /// # mod barograph {
+    /// #     pub use barograph_tower::http as layers;
+    /// #     pub use barograph_tower::http::HttpServerLayer;
+    /// # }
+    /// use barograph::{HttpServerLayer, layers::Route};
     /// let layer = HttpServerLayer::builder()
     ///     .with_route(|request| request.extensions.get::<Route>().cloned())
     ///     .build();
@@ -125,7 +202,10 @@ impl HttpServerLayerBuilder {
     /// later call replaces the filter.
     ///
     /// ```
-    /// use barograph_tower::http::HttpServerLayer;
+    /// # mod barograph {
+    /// #     pub use barograph_tower::http::HttpServerLayer;
+    /// # }
+    /// use barograph::HttpServerLayer;
     /// let quiet = ["/health", "/metrics"];
     /// let layer = HttpServerLayer::builder()
     ///     .with_span_filter(move |request| !quiet.contains(&request.uri.path()))

@@ -8,7 +8,10 @@ use std::sync::Arc;
 /// The number of routes must not depend on what clients request: do not derive one from the path.
 ///
 /// ```
-/// use barograph_tower::http::Route;
+/// # mod barograph {
+/// #     pub use barograph_tower::http as layers;
+/// # }
+/// use barograph::layers::Route;
 /// assert_eq!(Route::from("/orders/{id}").as_str(), "/orders/{id}");
 /// ```
 #[derive(Clone)]

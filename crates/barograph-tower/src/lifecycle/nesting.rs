@@ -31,6 +31,7 @@ impl<K> Clone for Recorded<K> {
 }
 
 /// Detects other layers of the same kind that record into the same registry.
+#[derive(Debug)]
 pub struct Layers {
     registry: usize,
     reported: AtomicBool,

@@ -162,7 +162,7 @@ async fn two_requests_on_one_thread_keep_apart_and_spawned_tasks_inherit_nothing
 /// counts orders, and its body is dropped before the end unless it is `whole`.
 fn exemplars_of(name: &str, header: &str, whole: bool) -> Vec<Option<TraceContext>> {
     let (registry, layer): (Registry, _) = setup();
-    let orders = registry.counter("orders").register().unwrap();
+    let orders = registry.counter("orders").build().unwrap();
     let mut service = layer.layer(service_fn(|_: Request<Script>| {
         let orders = orders.clone();
         async move {

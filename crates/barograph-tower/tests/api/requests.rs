@@ -83,7 +83,7 @@ fn requests_that_the_filter_refuses_are_left_out() {
 #[test]
 fn a_name_that_is_taken_is_reported_and_nothing_is_recorded_there() {
     let registry = barograph_core::registry::Registry::new();
-    let taken = registry.counter(DURATION).register().unwrap();
+    let taken = registry.counter(DURATION).build().unwrap();
     let layer = HttpServerLayer::builder().with_registry(&registry).build();
     methods(&layer, &["GET"]);
     assert_eq!(taken.get(), 0);

@@ -152,6 +152,7 @@ fn resolving(error: &io::Error) -> Option<&'static str> {
 /// It identifies types that cannot be named here: those of tonic, tower and tokio, of which several
 /// versions may be in one program, and private ones of reqwest and hyper-util. If the output of a type
 /// changes in a later version, its error becomes `_OTHER`.
+#[derive(Debug)]
 pub struct DebugStart {
     bytes: [u8; Self::LENGTH],
     length: usize,

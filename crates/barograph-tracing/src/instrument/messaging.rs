@@ -2,9 +2,9 @@
 //!
 //! Source: OpenTelemetry semantic conventions 1.44, "Messaging metrics", "Messaging spans" and "Kafka".
 
-use barograph_core::counter::Counter;
-use barograph_core::family::Family;
-use barograph_core::histogram::Histogram;
+use barograph_core::Counter;
+use barograph_core::Family;
+use barograph_core::Histogram;
 use barograph_core::registry::Registry;
 use barograph_model::bounds::Bounds;
 
@@ -51,6 +51,7 @@ pub const MESSAGING_LABELS: [&str; 9] = [
 pub type MessagingFamily<I> = Option<Family<I, [&'static str; MESSAGING_LABELS.len()]>>;
 
 /// The messaging metrics of a registry.
+#[derive(Debug)]
 pub struct MessagingMetrics {
     /// Durations of operations of a producer or consumer client.
     pub client_duration: MessagingFamily<Histogram>,
@@ -70,12 +71,16 @@ impl MessagingMetrics {
             registered(
                 duration
                     .with_bounds(Bounds::http_seconds())
-                    .labels(MESSAGING_LABELS),
+                    .build_with_label_names(MESSAGING_LABELS),
             )
         };
         let messages = |name, help| {
             let messages = registry.counter(name).with_help(help);
-            registered(messages.with_unit("{message}").labels(MESSAGING_LABELS))
+            registered(
+                messages
+                    .with_unit("{message}")
+                    .build_with_label_names(MESSAGING_LABELS),
+            )
         };
         MessagingMetrics {
             client_duration: duration(

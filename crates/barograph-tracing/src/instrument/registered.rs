@@ -1,7 +1,7 @@
 //! Families that may not be registered.
 
+use barograph_core::RegisterError;
 use barograph_core::report;
-use barograph_core::spec::RegisterError;
 
 /// Returns a registered family, or none if it could not be registered. Then it is not recorded, which
 /// is reported.

@@ -1,6 +1,7 @@
 //! Log lines on the terminal, or in another output stream.
 
 use std::cell::Cell;
+use std::fmt;
 use std::io::{ErrorKind, Write};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
@@ -119,6 +120,12 @@ pub struct ConsoleLogBuilder {
     child_output: Option<fn(&[u8])>,
 }
 
+impl fmt::Debug for ConsoleLogBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ConsoleLogBuilder").finish_non_exhaustive()
+    }
+}
+
 impl ConsoleLogBuilder {
     /// Sets the format of lines. The default is for people and without colors.
     pub fn with_format(self, format: Format) -> Self {
@@ -202,8 +209,8 @@ struct Shared {
 /// Held by the terminal and its layers. When the last one is dropped, the writer ends.
 struct Open(Arc<Shared>);
 
-impl std::fmt::Debug for Open {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for Open {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Shared { format, buffer, .. } = &*self.0;
         f.debug_struct("Open")
             .field("format", format)
@@ -358,8 +365,8 @@ impl Drop for ConsoleWriter {
     }
 }
 
-impl std::fmt::Debug for ConsoleWriter {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+impl fmt::Debug for ConsoleWriter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("ConsoleWriter").finish_non_exhaustive()
     }
 }

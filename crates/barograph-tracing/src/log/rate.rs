@@ -17,7 +17,10 @@ use super::origin::Origin;
 /// The other events are counted, and the next event that passes reports their number.
 ///
 /// ```
-/// use barograph_tracing::log::RateLimit;
+/// # mod barograph {
+/// #     pub use barograph_tracing::log::RateLimit;
+/// # }
+/// use barograph::RateLimit;
 /// let limit = RateLimit::per_second(100).with_burst(1_000);
 /// # let _ = limit;
 /// ```

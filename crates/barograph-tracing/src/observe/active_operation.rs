@@ -17,6 +17,7 @@ use super::site::{Site, TARGET};
 use super::sites::{self, Key};
 
 /// An operation that has begun.
+#[expect(missing_debug_implementations, reason = "for the macros only")]
 pub struct ActiveOperation<A: Carried> {
     /// Separate from `rest`, so that the span can be entered while `rest` is ended.
     pub(super) span: Span,

@@ -18,8 +18,9 @@ use super::attribute::Attribute;
 /// the panic is counted in [`Chain::panics`] and affects neither the operation nor other interceptors.
 ///
 /// ```
+/// # extern crate barograph_tracing as barograph;
 /// use std::time::Duration;
-/// use barograph_tracing::observe::{Call, Ended, Interceptor};
+/// use barograph::observe::{Call, Ended, Interceptor};
 ///
 /// struct Slow;
 ///

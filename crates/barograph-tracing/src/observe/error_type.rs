@@ -99,7 +99,8 @@ impl Display for ErrorType {
 /// of an error are usually more useful than the name of its type.
 ///
 /// ```
-/// use barograph_tracing::observe::{self, ErrorType};
+/// # extern crate barograph_tracing as barograph;
+/// use barograph::observe::{self, ErrorType};
 ///
 /// enum OrderError { Missing, Refused(u16) }
 ///

@@ -51,6 +51,7 @@ pub fn future<F: Future>(
 }
 
 /// The output of an operation, or its error.
+#[derive(Debug)]
 pub struct Output<'o, T>(pub &'o T);
 
 /// An output that reports its failure through [`Outcome`].

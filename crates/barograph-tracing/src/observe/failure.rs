@@ -72,7 +72,8 @@ impl fmt::Debug for Failure<'_> {
 /// by default, the less severe one is used. Span, metrics and interceptors still get the failure.
 ///
 /// ```
-/// use barograph_tracing::observe;
+/// # extern crate barograph_tracing as barograph;
+/// use barograph::observe;
 /// use tracing::Level;
 ///
 /// #[derive(Debug)]

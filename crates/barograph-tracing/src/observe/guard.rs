@@ -22,7 +22,8 @@ use super::outcome::Outcome;
 /// [`in_scope`](Self::in_scope) and [`span`](Self::span) for that.
 ///
 /// ```
-/// use barograph_tracing::observe;
+/// # extern crate barograph_tracing as barograph;
+/// use barograph::observe;
 ///
 /// let mut op = observe::begin("UserService", "GetUser");
 /// let user = op.in_scope(|| "7".parse::<u32>());

@@ -3,9 +3,9 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use barograph_core::counter::Counter;
-use barograph_core::family::Family;
-use barograph_core::histogram::Histogram;
+use barograph_core::Counter;
+use barograph_core::Family;
+use barograph_core::Histogram;
 use barograph_core::labels::LabelBuffer;
 use barograph_core::registry::Registry;
 use barograph_model::bounds::Bounds;
@@ -128,13 +128,13 @@ impl Instruments {
                         .with_help("Duration of operations.")
                         .with_unit("s")
                         .with_bounds(Bounds::latency())
-                        .labels(GENERAL),
+                        .build_with_label_names(GENERAL),
                 ),
                 errors: registered(
                     errors
                         .with_help("Operations that failed, were canceled or panicked.")
                         .with_unit("{error}")
-                        .labels(GENERAL),
+                        .build_with_label_names(GENERAL),
                 ),
             }
         })
@@ -149,7 +149,7 @@ impl Instruments {
                 .with_help("Duration of database client operations.")
                 .with_unit("s")
                 .with_bounds(bounds.expect("they are finite and rise"));
-            registered(duration.labels(DATABASE))
+            registered(duration.build_with_label_names(DATABASE))
         });
         family.as_ref()
     }

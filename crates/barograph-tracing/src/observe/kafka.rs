@@ -5,7 +5,8 @@
 //! spans belong to which message.
 //!
 //! ```
-//! use barograph_tracing::observe::kafka;
+//! # extern crate barograph_tracing as barograph;
+//! use barograph::observe::kafka;
 //!
 //! # async fn deliver() -> Result<(), String> { Ok(()) }
 //! # async fn f() -> Result<(), String> {

@@ -1,7 +1,8 @@
 //! Operations: one call for a span, a duration, a count of errors and a log line.
 //!
 //! ```
-//! use barograph_tracing::observe::observe;
+//! # extern crate barograph_tracing as barograph;
+//! use barograph::observe::observe;
 //!
 //! # async fn find(id: u32) -> Result<String, std::io::Error> { Ok(format!("user {id}")) }
 //! # async fn f() -> Result<(), std::io::Error> {
@@ -100,8 +101,9 @@ use self::future::Observed;
 /// The operation begins when the future is first polled.
 ///
 /// ```
+/// # extern crate barograph_tracing as barograph;
 /// use barograph_core::registry::Registry;
-/// use barograph_tracing::observe::observe;
+/// use barograph::observe::observe;
 ///
 /// # let runtime = tokio::runtime::Builder::new_current_thread().build()?;
 /// # runtime.block_on(async {

@@ -16,8 +16,9 @@ use super::instruments::Instruments;
 /// program that have their own registry.
 ///
 /// ```
+/// # extern crate barograph_tracing as barograph;
 /// use barograph_core::registry::Registry;
-/// use barograph_tracing::observe::{Observer, Operation};
+/// use barograph::observe::{Observer, Operation};
 ///
 /// let registry = Registry::new();
 /// let observer = Observer::new(&registry);

@@ -23,7 +23,8 @@ use super::sites::{self, Key};
 /// few different values, because each combination is kept forever.
 ///
 /// ```
-/// use barograph_tracing::observe::Operation;
+/// # extern crate barograph_tracing as barograph;
+/// use barograph::observe::Operation;
 /// use barograph_model::span::SpanKind;
 ///
 /// # async fn select() -> Result<u32, std::io::Error> { Ok(7) }

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use barograph_core::histogram::Histogram;
+use barograph_core::Histogram;
 use barograph_model::span::SpanKind;
 use tracing::{Level, Span, Value};
 
@@ -14,6 +14,7 @@ use super::instruments::Instruments;
 pub(super) const TARGET: &str = "barograph::observe";
 
 /// The static data of an operation. `#[observe]` makes a static of it.
+#[expect(missing_debug_implementations, reason = "for the macros only")]
 pub struct Site {
     /// The target of the operation, if the span is named after it.
     pub(super) subject: Option<&'static str>,
@@ -25,7 +26,7 @@ pub struct Site {
 }
 
 /// The description of an operation in the source.
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Declaration {
     /// The part of the program that it belongs to.
     pub service: &'static str,

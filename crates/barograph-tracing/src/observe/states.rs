@@ -13,7 +13,8 @@ use super::guard::Guard;
 /// be canceled.
 ///
 /// ```
-/// use barograph_tracing::observe::States;
+/// # extern crate barograph_tracing as barograph;
+/// use barograph::observe::States;
 ///
 /// let mut breaker = States::new("Breaker", "closed");
 /// breaker.enter("open");
@@ -89,7 +90,8 @@ fn stay(thing: &str, state: &str) -> Guard {
 /// items. If it is dropped, it was canceled.
 ///
 /// ```
-/// use barograph_tracing::observe::Window;
+/// # extern crate barograph_tracing as barograph;
+/// use barograph::observe::Window;
 ///
 /// let mut window = Window::open("Orders", "minute");
 /// window.add(3);

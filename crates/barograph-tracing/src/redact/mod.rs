@@ -55,7 +55,10 @@ pub const REDACTED: &str = "REDACTED";
 /// A redactor of secrets, with a list of their names. Clones share the list.
 ///
 /// ```
-/// use barograph_tracing::redact::Redaction;
+/// # mod barograph {
+/// #     pub use barograph_tracing::redact::Redaction;
+/// # }
+/// use barograph::Redaction;
 /// let redaction = Redaction::default();
 /// assert_eq!(redaction.redact("db.Password", "hunter2"), "REDACTED");
 /// assert_eq!(redaction.redact("url.query", "page=2&token=abc"), "page=2&token=REDACTED");

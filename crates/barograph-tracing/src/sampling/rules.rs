@@ -13,13 +13,14 @@ use super::sampler::{Sampler, SamplingResult, SpanStart};
 /// Rules see the data that is known when a span starts.
 ///
 /// ```
-/// use barograph_tracing::sampling::{AlwaysOff, ParentBased, Probability, Rule, Rules};
+/// # extern crate barograph_tracing as barograph;
+/// use barograph::sampling::{AlwaysOff, ParentBased, Probability, Rule, Rules};
 /// let rules = Rules::new()
 ///     .with_rule(Rule::new().with_route("/health*"), AlwaysOff)
 ///     .with_rule(Rule::new().with_attribute("user.tier", "gold"), Probability::new(1.0)?)
 ///     .with_rule(Rule::new(), Probability::new(0.05)?);
 /// let sampler = ParentBased::new(rules);
-/// # Ok::<(), barograph_tracing::sampling::InvalidRatio>(())
+/// # Ok::<(), barograph::sampling::InvalidRatio>(())
 /// ```
 #[derive(Debug, Default)]
 pub struct Rules {

@@ -40,8 +40,13 @@ pub trait Sampler: Send + Sync + fmt::Debug {
 /// A span that is about to start.
 ///
 /// ```
-/// use barograph_tracing::sampling::{Decision, ParentBased, Sampler, SpanStart};
-/// use barograph_model::context::TraceContext;
+/// # mod barograph {
+/// #     pub use barograph_model::context;
+/// #     pub use barograph_tracing::sampling::{self, Sampler};
+/// # }
+/// use barograph::Sampler;
+/// use barograph::context::TraceContext;
+/// use barograph::sampling::{Decision, ParentBased, SpanStart};
 /// let header = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01";
 /// let parent = TraceContext::parse_traceparent(header)?.as_remote();
 /// let span = SpanStart::new(parent.trace_id(), "GET /orders/{id}").with_parent(parent);

@@ -4,11 +4,11 @@
 
 use std::fmt;
 
-use barograph_core::counter::Counter;
+use barograph_core::Counter;
+use barograph_core::RegisterError;
+use barograph_core::UpDownCounter;
 use barograph_core::exemplar::ExemplarFilter;
 use barograph_core::registry::Registry;
-use barograph_core::spec::RegisterError;
-use barograph_core::updown::UpDownCounter;
 use barograph_model::context::TraceContext;
 
 use crate::sampling::Decision;
@@ -54,12 +54,12 @@ impl SpanMetrics {
             .counter("otel.sdk.span.started")
             .with_help("Spans that were started.")
             .with_unit("{span}")
-            .labels(["otel.span.sampling_result", "otel.span.parent.origin"])?;
+            .build_with_label_names(["otel.span.sampling_result", "otel.span.parent.origin"])?;
         let live = registry
             .up_down_counter("otel.sdk.span.live")
             .with_help("Recorded spans that have not ended.")
             .with_unit("{span}")
-            .labels(["otel.span.sampling_result"])?;
+            .build_with_label_names(["otel.span.sampling_result"])?;
         let results = ["DROP", "RECORD_ONLY", "RECORD_AND_SAMPLE"];
         let origins = ["none", "local", "remote"];
         Ok(SpanMetrics {

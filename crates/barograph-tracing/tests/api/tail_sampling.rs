@@ -61,11 +61,11 @@ fn request(
 fn run(keep: Option<&TailSampling>, clock: &ManualClock) -> (usize, usize) {
     const REQUESTS: usize = 5000;
     let registry = Registry::new();
-    let counter = registry.counter("requests").register().unwrap();
+    let counter = registry.counter("requests").build().unwrap();
     let histogram = registry
         .histogram("seconds")
         .with_unit("s")
-        .register()
+        .build()
         .unwrap();
     let sampler = ParentBased::new(Probability::new(0.01).unwrap());
     let mut exported = Vec::new();

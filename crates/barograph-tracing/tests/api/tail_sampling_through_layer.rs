@@ -58,11 +58,11 @@ fn run(keep: Option<&TailSampling>) -> (usize, u64) {
     }
     let dispatch = Dispatch::new(tracing_subscriber::registry().with(layer.build()));
     let registry = Registry::new();
-    let counter = registry.counter("requests").register().unwrap();
+    let counter = registry.counter("requests").build().unwrap();
     let histogram = registry
         .histogram("seconds")
         .with_unit("s")
-        .register()
+        .build()
         .unwrap();
     let measure = |at: u64| {
         counter.inc();
@@ -161,7 +161,7 @@ fn through_the_layer_every_exemplar_leads_to_a_trace_concurrently() {
 #[test]
 fn a_trace_that_gets_its_parent_late_is_tail_sampled_too() {
     let registry = Registry::new();
-    let counter = registry.counter("requests").register().unwrap();
+    let counter = registry.counter("requests").build().unwrap();
     // The span begins as the root of a trace: sampled in one service, not in the other.
     for is_root_sampled in [true, false] {
         let spans = queue();

@@ -97,7 +97,7 @@ impl Routes {
             ("/ready", _) => words(StatusCode::SERVICE_UNAVAILABLE, "not ready\n"),
             _ if !self.hosts.allow(&request, on.listener) => words(
                 StatusCode::MISDIRECTED_REQUEST,
-                "only for this machine, by an address or name of it; Builder::with_allowed_host or \
+                "only for this machine, by an address or name of it; TelemetryBuilder::with_allowed_host or \
                  BAROGRAPH_ALLOWED_HOSTS allow other names\n",
             ),
             ("/metrics", Some(pages)) => self.page(pages, &request, on).await,

@@ -23,7 +23,7 @@ use barograph_export::{RetryPolicy, Schedule, Transport};
 pub use barograph_export::Unfinished;
 pub(crate) use pushes::{Need, Pushes, Pushing, Sender};
 
-/// A push of one signal to one receiver, for [`Builder::with_push`](crate::Builder::with_push).
+/// A push of one signal to one receiver, for [`TelemetryBuilder::with_push`](crate::TelemetryBuilder::with_push).
 #[must_use = "nothing is pushed until telemetry is built with it"]
 pub struct Push {
     reader: Box<str>,
@@ -166,7 +166,7 @@ impl Push {
     /// version on the same directory, the new process takes over what the old one has left. Meanwhile
     /// `barograph.export.persistent_queue.usable` on the page is 0, and
     /// `barograph.export.persistent_queue.failures` counts the failures by reason.
-    /// [`Builder::with_required_persistent_queues`](crate::Builder::with_required_persistent_queues)
+    /// [`TelemetryBuilder::with_required_persistent_queues`](crate::TelemetryBuilder::with_required_persistent_queues)
     /// makes it an error of the start.
     ///
     /// Files that are removed or replaced while the service runs are created again; their contents

@@ -9,9 +9,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use barograph_core::counter::Counter;
+use barograph_core::Counter;
+use barograph_core::Histogram;
 use barograph_core::exemplar::ExemplarFilter;
-use barograph_core::histogram::Histogram;
 use barograph_core::registry::Registry;
 use barograph_core::stats::Stats;
 use barograph_encode::prometheus::{Reason, Rejection, Report};
@@ -150,26 +150,26 @@ impl SelfMetrics {
             .counter("barograph.scrapes")
             .with_unit("{scrape}")
             .with_help("Scrapes, by outcome.")
-            .labels(["outcome"])
+            .build_with_label_names(["outcome"])
             .expect(FRESH);
         let duration = registry
             .histogram("barograph.scrape.duration")
             .with_unit("s")
             .with_help("Time spent encoding a page, without waiting for the client.")
             .with_bounds(Bounds::exponential(0.000_1, 10.0, 6).expect("six bounds that rise"))
-            .register()
+            .build()
             .expect(FRESH);
         let sent = registry
             .counter("barograph.scrape.size")
             .with_unit("By")
             .with_help("Size of pages as they were sent.")
-            .register()
+            .build()
             .expect(FRESH);
         let accept_errors = registry
             .counter("barograph.accept.errors")
             .with_unit("{error}")
             .with_help("Failures to accept a connection, by listener.")
-            .labels(["listener"])
+            .build_with_label_names(["listener"])
             .expect(FRESH);
         let accept_errors = Listener::ALL
             .iter()
@@ -178,7 +178,7 @@ impl SelfMetrics {
             .counter("barograph.admin.failures")
             .with_unit("{failure}")
             .with_help("Failures of the admin server that it recovered from, by reason.")
-            .labels(["reason"])
+            .build_with_label_names(["reason"])
             .expect(FRESH);
         SelfMetrics {
             accept_errors: accept_errors.collect(),

@@ -48,7 +48,7 @@ use axum::Router;
 use tokio::net::{TcpListener, ToSocketAddrs};
 
 use crate::accept::Acceptor;
-use crate::error::{Error, Result};
+use crate::error::ServeError;
 use crate::self_metrics::Listener;
 use crate::serve::connections::{Connections, Protocol};
 use crate::serve::end::{Ending, Stop, Times};
@@ -59,11 +59,11 @@ impl Telemetry {
     /// [`serve`](crate::serve).
     ///
     /// # Errors
-    /// [`Error::Listen`] if the address cannot be bound.
+    /// [`ServeError`], most often because another program has the address.
     ///
     /// # Panics
     /// If called outside of a tokio runtime with I/O and time enabled.
-    pub async fn serve(self, app: Router, address: impl ToSocketAddrs) -> Result {
+    pub async fn serve(self, app: Router, address: impl ToSocketAddrs) -> Result<(), ServeError> {
         let listener = listen(address).await?;
         self.server(app).serve(listener).await
     }
@@ -87,14 +87,15 @@ impl Telemetry {
 /// An app with the configuration of its server.
 ///
 /// ```
-/// # async fn run(telemetry: barograph::Telemetry, app: axum::Router) -> barograph::Result {
+/// # async fn run(telemetry: barograph::Telemetry, app: axum::Router) -> Result<(), Box<dyn std::error::Error>> {
 /// use std::time::Duration;
 /// let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await?;
 /// telemetry
 ///     .server(app)
 ///     .with_drain_delay(Duration::from_secs(5))
 ///     .serve(listener)
-///     .await
+///     .await?;
+/// # Ok(())
 /// # }
 /// ```
 #[must_use = "nothing is served until `serve`"]
@@ -158,15 +159,16 @@ impl Server {
     /// Serves the app, and shuts everything down in order.
     ///
     /// # Errors
-    /// If the signals cannot be handled, or no thread can be created.
+    /// [`ServeError::Signals`] if the signals cannot be handled, or no thread can be created.
     ///
     /// # Panics
     /// If called outside of a tokio runtime with I/O and time enabled.
-    pub async fn serve(self, listener: TcpListener) -> Result {
+    pub async fn serve(self, listener: TcpListener) -> Result<(), ServeError> {
         let own = self.telemetry.own();
         let connections = Connections::new();
         let ending = Ending::new(self.telemetry, &connections, self.times);
-        let ended = ending.begin(self.stop).await?;
+        let ended = ending.begin(self.stop).await;
+        let ended = ended.map_err(|source| ServeError::Signals { source })?;
         let acceptor = Acceptor::new(listener, Listener::Service, Some(own));
         let protocol = Protocol::new(self.app, &connections, self.head_time);
         connections.accept(acceptor, &protocol).await;
@@ -183,14 +185,14 @@ impl std::fmt::Debug for Server {
     }
 }
 
-async fn listen(address: impl ToSocketAddrs) -> Result<TcpListener> {
+async fn listen(address: impl ToSocketAddrs) -> Result<TcpListener, ServeError> {
     let mut resolved = Vec::new();
     let bound = async {
         resolved.extend(tokio::net::lookup_host(address).await?);
         TcpListener::bind(&*resolved).await
     };
     let bound = bound.await;
-    bound.map_err(|source| Error::Listen {
+    bound.map_err(|source| ServeError::Listen {
         address: match &*resolved {
             [] => "the address given, expected a host name or an address, and a port".into(),
             [first, ..] => first.to_string(),

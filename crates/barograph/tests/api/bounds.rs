@@ -1,5 +1,6 @@
 //! The load that clients can put on the admin thread is limited.
 
+use std::error::Error;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -7,9 +8,9 @@ use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use barograph::model::descriptor::{Descriptor, Kind};
-use barograph::model::snapshot::{FamilyView, Point, Source};
-use barograph::registry::Registry;
+use barograph::Registry;
+use barograph::source::{Descriptor, Kind};
+use barograph::source::{FamilyView, Point, Source};
 
 use socket2::{Domain, Socket, Type};
 
@@ -19,7 +20,7 @@ use crate::service::{Wide, address, builder};
 const ASK: &[u8] = b"GET /metrics HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
 
 #[test]
-fn connections_that_do_nothing_keep_no_scraper_out() -> Result<(), barograph::Error> {
+fn connections_that_do_nothing_keep_no_scraper_out() -> Result<(), Box<dyn Error>> {
     let telemetry = builder(&Registry::new()).start()?;
     let there = address(&telemetry);
     let mut idle = Vec::new();
@@ -43,7 +44,7 @@ fn connections_that_do_nothing_keep_no_scraper_out() -> Result<(), barograph::Er
 /// Only Linux has other loopback addresses without configuration.
 #[cfg(target_os = "linux")]
 #[test]
-fn the_peer_with_most_connections_makes_room_not_the_oldest_one() -> Result<(), barograph::Error> {
+fn the_peer_with_most_connections_makes_room_not_the_oldest_one() -> Result<(), Box<dyn Error>> {
     let from = |host: [u8; 4], there: SocketAddr| {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
         socket.bind(&SocketAddr::from((host, 0)).into()).unwrap();
@@ -103,7 +104,7 @@ fn begun(stream: &mut TcpStream) {
 }
 
 #[test]
-fn slow_readers_make_room_for_one_who_waits() -> Result<(), barograph::Error> {
+fn slow_readers_make_room_for_one_who_waits() -> Result<(), Box<dyn Error>> {
     let telemetry = builder(&Registry::new())
         .with_source(Wide { series: 20_000 })
         .start()?;
@@ -116,7 +117,7 @@ fn slow_readers_make_room_for_one_who_waits() -> Result<(), barograph::Error> {
         assert!(began.elapsed() < Duration::from_secs(20));
     }
     assert_eq!(get(there, "/health").status, 200);
-    let page = telemetry.page(None).body;
+    let page = telemetry.render(None).body;
     assert!(
         !page.contains("\nbarograph_scrapes_total{outcome=\"cut\"} 0\n"),
         "{page}"
@@ -126,7 +127,7 @@ fn slow_readers_make_room_for_one_who_waits() -> Result<(), barograph::Error> {
 }
 
 #[test]
-fn scrapers_who_come_at_once_are_all_answered() -> Result<(), barograph::Error> {
+fn scrapers_who_come_at_once_are_all_answered() -> Result<(), Box<dyn Error>> {
     let telemetry = builder(&Registry::new())
         .with_source(Wide { series: 500 })
         .start()?;
@@ -148,7 +149,7 @@ fn scrapers_who_come_at_once_are_all_answered() -> Result<(), barograph::Error> 
 
 #[test]
 fn health_is_answered_while_more_pages_are_asked_for_than_there_are_places()
--> Result<(), barograph::Error> {
+-> Result<(), Box<dyn Error>> {
     let telemetry = builder(&Registry::new())
         .with_source(Wide { series: 2_000 })
         .start()?;
@@ -208,7 +209,7 @@ impl Source for Stuck {
 }
 
 #[test]
-fn a_callback_that_does_not_return_stops_its_own_page_only() -> Result<(), barograph::Error> {
+fn a_callback_that_does_not_return_stops_its_own_page_only() -> Result<(), Box<dyn Error>> {
     let (entered, has_entered) = channel();
     let (release, may_go) = channel();
     let telemetry = builder(&Registry::new())
@@ -229,7 +230,7 @@ fn a_callback_that_does_not_return_stops_its_own_page_only() -> Result<(), barog
 }
 
 #[test]
-fn a_callback_that_never_returns_does_not_stop_the_end() -> Result<(), barograph::Error> {
+fn a_callback_that_never_returns_does_not_stop_the_end() -> Result<(), Box<dyn Error>> {
     let (entered, has_entered) = channel();
     let (_let_go, may_go) = channel();
     let telemetry = builder(&Registry::new())
@@ -276,7 +277,7 @@ impl Source for BrokenAtOnce {
 }
 
 #[test]
-fn a_source_that_panics_leaves_itself_out() -> Result<(), barograph::Error> {
+fn a_source_that_panics_leaves_itself_out() -> Result<(), Box<dyn Error>> {
     let telemetry = builder(&Registry::new())
         .with_source(Broken)
         .with_source(BrokenAtOnce)

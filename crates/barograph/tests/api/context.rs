@@ -5,9 +5,10 @@ use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request};
 use axum::routing::get;
-use barograph::carrier::HeadersMut;
-use barograph::core::propagation::propagators;
-use barograph::registry::Registry;
+use barograph::Registry;
+use barograph::propagation::HeadersMut;
+use barograph::propagation::propagators;
+use barograph::testing::TestBuilder as _;
 use barograph::{Telemetry, current};
 use tower_service::Service as _;
 
@@ -22,7 +23,7 @@ async fn sent_on(telemetry: &Telemetry) -> HeaderMap {
         propagators().inject(&current::propagation(), &mut HeadersMut(&mut headers));
         headers
     };
-    let layer = barograph::http::HttpServerLayer::builder().with_registry(&Registry::new());
+    let layer = barograph::HttpServerLayer::builder().with_registry(&Registry::new());
     let mut app: Router = Router::new().route("/", get(handler)).layer(layer.build());
     let request = Request::get("/")
         .header("traceparent", PARENT)

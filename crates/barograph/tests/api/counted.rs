@@ -2,13 +2,14 @@
 
 use std::time::Duration;
 
+use barograph::RateLimit;
+use barograph::Registry;
 use barograph::Telemetry;
+use barograph::export::Protocol;
 use barograph::export::Schedule;
-use barograph::export::client::Protocol;
-use barograph::logs::RateLimit;
-use barograph::registry::Registry;
 use barograph::sampling::Rule;
-use barograph::sampling::tail::{TailSampling, TailSamplingConfig};
+use barograph::testing::TestBuilder as _;
+use barograph::{TailSampling, sampling::TailSamplingConfig};
 use tracing::{Dispatch, info, info_span};
 use tracing_subscriber::layer::SubscriberExt as _;
 
@@ -19,7 +20,7 @@ use crate::service::builder;
 /// Returns the value of the line on the page that begins with this text.
 #[track_caller]
 fn value(telemetry: &Telemetry, start: &str) -> u64 {
-    let page = telemetry.page(None).body;
+    let page = telemetry.render(None).body;
     let line = page
         .lines()
         .find(|line| line.starts_with(&format!("{start} ")));

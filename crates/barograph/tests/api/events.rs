@@ -5,9 +5,9 @@ use std::collections::BTreeSet;
 use std::task::Poll;
 use std::time::{Duration, Instant};
 
+use barograph::Registry;
 use barograph::Telemetry;
-use barograph::export::client::Protocol;
-use barograph::registry::Registry;
+use barograph::export::Protocol;
 use tracing::instrument::WithSubscriber as _;
 use tracing::{Dispatch, Instrument as _, Span, info, info_span};
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -255,7 +255,7 @@ fn a_receiver_that_is_away_keeps_no_open_span_from_another() {
     let open = open(&telemetry, 1_000);
     telemetry.shutdown_blocking();
     assert_eq!(receiver.spans().len(), 1_000);
-    let page = pages.page(None).body;
+    let page = pages.render(None).body;
     // Everything that the other receiver did not get is counted.
     let dropped = page.lines().filter(|line| {
         line.starts_with(r#"barograph_export_dropped_total{signal="traces",reader="test","#)

@@ -2,11 +2,12 @@
 
 use std::time::Duration;
 
+use barograph::Registry;
 use barograph::Telemetry;
-use barograph::core::record_queue::RecordQueue;
-use barograph::logs::{ConsoleLog, RateLimit};
-use barograph::registry::Registry;
-use barograph::sampling::tail::TailSamplingConfig;
+use barograph::sampling::TailSamplingConfig;
+use barograph::testing::TestBuilder as _;
+use barograph_core::record_queue::RecordQueue;
+use barograph_tracing::log::{ConsoleLog, RateLimit};
 
 use crate::service::builder;
 
@@ -35,9 +36,9 @@ fn no_size_or_time_given_to_a_registry_makes_it_panic() {
                 .unwrap();
             let family = registry
                 .counter("orders")
-                .with_limit(size)
+                .with_series_limit(size)
                 .with_idle_time_to_live(time)
-                .labels(["kind"]);
+                .build_with_label_names(["kind"]);
             // An empty list of labels is allowed, too.
             let Ok(family) = family else {
                 assert_eq!(size, 0);
@@ -53,7 +54,7 @@ fn no_size_or_time_given_to_a_registry_makes_it_panic() {
                 .start()
                 .unwrap();
             for _ in 0..2 {
-                assert!(telemetry.page(None).body.contains("barograph_series"));
+                assert!(telemetry.render(None).body.contains("barograph_series"));
             }
             telemetry.shutdown_blocking();
         }
@@ -101,7 +102,7 @@ fn no_size_or_time_given_to_a_push_makes_it_panic_or_ends_it() {
                 .with_max_open(time)
                 .with_multiplier(size as f64);
             let registry = Registry::new();
-            registry.counter("orders").register().unwrap().add(7);
+            registry.counter("orders").build().unwrap().add(7);
             let push = receiver
                 .push()
                 .with_schedule(schedule.clone())
@@ -121,7 +122,7 @@ fn no_size_or_time_given_to_a_push_makes_it_panic_or_ends_it() {
             let limit = time.max(Duration::from_secs(10));
             assert_eq!(telemetry.flush(limit), Ok(()), "{time:?}, {size}");
             assert_eq!(receiver.value("orders"), Some(7));
-            let page = telemetry.page(None).body;
+            let page = telemetry.render(None).body;
             let restarts = page
                 .lines()
                 .filter(|line| line.starts_with("barograph_export_restarts_total{"));

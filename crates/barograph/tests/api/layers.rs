@@ -3,9 +3,10 @@
 
 use std::sync::{Arc, Mutex};
 
+use barograph::Registry;
 use barograph::Telemetry;
-use barograph::export::client::Protocol;
-use barograph::registry::Registry;
+use barograph::export::Protocol;
+use barograph::testing::TestBuilder as _;
 use tracing::{Dispatch, Event, Subscriber, debug, debug_span, info, info_span};
 use tracing_subscriber::layer::{Context, Layer, SubscriberExt as _};
 use tracing_subscriber::{Registry as Spans, reload};

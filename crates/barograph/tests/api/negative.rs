@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use barograph::encode::otlp::{Encoding, MetricReader, Temporalities};
-use barograph::model::resource::Resource;
-use barograph::model::snapshot::Source;
+use barograph::Resource;
+use barograph::source::Source;
 use barograph::testing::Capture;
+use barograph_encode::otlp::{Encoding, MetricReader, Temporalities};
 
 /// Returns the lines of a page with sums and counts.
 fn lines(capture: &Capture, accept: &str) -> Vec<String> {
-    let page = capture.pages().page(Some(accept)).body;
+    let page = capture.pages().render(Some(accept)).body;
     let lines = page.lines().filter(|line| line.starts_with("event_lag"));
     let lines = lines.filter(|line| ["_sum", "_count", "+Inf"].iter().any(|s| line.contains(s)));
     lines.map(String::from).collect()
@@ -30,7 +30,7 @@ fn has_sum(reader: &mut MetricReader, count: usize) -> bool {
 fn a_sum_that_was_left_out_does_not_come_back() {
     let capture = Capture::new();
     let lag = capture.registry().histogram("event.lag").with_unit("s");
-    let lag = lag.register().unwrap();
+    let lag = lag.build().unwrap();
     let source: Arc<dyn Source> = Arc::new(capture.registry().clone());
     let reader =
         || MetricReader::new(&Resource::new(), [Arc::clone(&source)]).with_encoding(Encoding::Json);

@@ -1,15 +1,17 @@
 //! The responses of the admin pages.
 
-use barograph::registry::Registry;
+use barograph::Registry;
 use barograph::testing::Capture;
+use barograph::testing::TestBuilder as _;
+use std::error::Error;
 
 use crate::client::{ask, get};
 use crate::service::{Wide, address, builder};
 
 #[test]
-fn a_scraper_gets_what_it_asks_for() -> Result<(), barograph::Error> {
+fn a_scraper_gets_what_it_asks_for() -> Result<(), Box<dyn Error>> {
     let registry = Registry::new();
-    registry.counter("orders").register()?.add(3);
+    registry.counter("orders").build()?.add(3);
     let telemetry = builder(&registry).start()?;
     let there = address(&telemetry);
 
@@ -45,7 +47,7 @@ fn a_scraper_gets_what_it_asks_for() -> Result<(), barograph::Error> {
 }
 
 #[test]
-fn other_requests_are_refused() -> Result<(), barograph::Error> {
+fn other_requests_are_refused() -> Result<(), Box<dyn Error>> {
     let telemetry = builder(&Registry::new()).start()?;
     let there = address(&telemetry);
     let posted = ask(there, "POST", "/metrics", "Content-Length: 0\r\n");
@@ -68,7 +70,7 @@ fn status(there: std::net::SocketAddr, path: &str, host: &str) -> u16 {
 }
 
 #[test]
-fn a_foreign_host_name_is_refused_on_loopback() -> Result<(), barograph::Error> {
+fn a_foreign_host_name_is_refused_on_loopback() -> Result<(), Box<dyn Error>> {
     let telemetry = builder(&Registry::new())
         .with_allowed_host("shop.test")
         .with_environment(|wanted| {
@@ -112,7 +114,7 @@ fn an_allowed_host_with_a_port_is_an_error() {
 }
 
 #[test]
-fn ready_answers_as_the_service_sets_it() -> Result<(), barograph::Error> {
+fn ready_answers_as_the_service_sets_it() -> Result<(), Box<dyn Error>> {
     let telemetry = builder(&Registry::new()).start()?;
     let there = address(&telemetry);
     assert_eq!(get(there, "/ready").status, 200);
@@ -125,12 +127,12 @@ fn ready_answers_as_the_service_sets_it() -> Result<(), barograph::Error> {
 }
 
 #[test]
-fn parts_can_be_left_out_and_added() -> Result<(), barograph::Error> {
+fn parts_can_be_left_out_and_added() -> Result<(), Box<dyn Error>> {
     let telemetry = builder(&Registry::new())
         .without_process_metrics()
         .with_source(Wide { series: 2 })
         .start()?;
-    let page = telemetry.page(None).body;
+    let page = telemetry.render(None).body;
     assert!(!page.contains("process_"), "{page}");
     assert_eq!(
         page.lines()
@@ -142,15 +144,17 @@ fn parts_can_be_left_out_and_added() -> Result<(), barograph::Error> {
 }
 
 #[test]
-fn refused_measurements_are_on_the_page() -> Result<(), barograph::Error> {
+fn refused_measurements_are_on_the_page() -> Result<(), Box<dyn Error>> {
     let registry = Registry::new();
     let telemetry = builder(&registry).with_series_limit("orders", 1).start()?;
-    let orders = registry.counter_f64("orders").labels(["kind"])?;
+    let orders = registry
+        .counter_f64("orders")
+        .build_with_label_names(["kind"])?;
     orders.with(&["web"]).inc();
     orders.with(&["app"]).inc();
     orders.with(&["web"]).add(-1.0);
-    assert!(registry.gauge("orders").register().is_err());
-    let page = telemetry.page(None).body;
+    assert!(registry.gauge("orders").build().is_err());
+    let page = telemetry.render(None).body;
     for line in [
         r#"barograph_lookups_overflowed_total{registry="default",family="orders",reason="family_full"} 1"#,
         r#"barograph_measurements_rejected_total{registry="default",family="orders",reason="negative"} 1"#,
@@ -162,20 +166,20 @@ fn refused_measurements_are_on_the_page() -> Result<(), barograph::Error> {
 }
 
 #[test]
-fn a_family_that_finds_its_name_taken_is_counted() -> Result<(), barograph::Error> {
+fn a_family_that_finds_its_name_taken_is_counted() -> Result<(), Box<dyn Error>> {
     let registry = Registry::new();
-    registry.gauge("wide").register()?.set(7.0);
+    registry.gauge("wide").build()?.set(7.0);
     let telemetry = builder(&registry).with_source(Wide { series: 1 }).start()?;
-    let first = telemetry.page(None).body;
+    let first = telemetry.render(None).body;
     assert!(first.contains("\nwide 7\n") && !first.contains("wide{"));
-    let second = telemetry.page(None).body;
+    let second = telemetry.render(None).body;
     let line = "\nbarograph_page_families_left_out{reason=\"name_taken\"} 1\n";
     assert!(!first.contains(line) && second.contains(line), "{second}");
     Ok(())
 }
 
 #[test]
-fn scrapes_are_counted() -> Result<(), barograph::Error> {
+fn scrapes_are_counted() -> Result<(), Box<dyn Error>> {
     let capture = Capture::new();
     let first = capture.text();
     let second = capture.text();

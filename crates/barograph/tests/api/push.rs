@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
+use barograph::Registry;
 use barograph::Telemetry;
-use barograph::export::client::Protocol;
-use barograph::push::Unfinished;
-use barograph::registry::Registry;
+use barograph::export::Protocol;
+use barograph::export::Unfinished;
 
 use crate::client::get;
 use crate::receiver::{Behavior, PROTOCOLS, Receiver};
@@ -42,10 +42,7 @@ impl Case {
         let receiver = Receiver::start(protocol, behavior);
         let registry = Registry::new();
         for part in 0..10 {
-            let counter = registry
-                .counter(&format!("orders.{part}"))
-                .register()
-                .unwrap();
+            let counter = registry.counter(&format!("orders.{part}")).build().unwrap();
             counter.add(part + 1);
         }
         let telemetry = builder(&registry)
@@ -237,7 +234,7 @@ fn two_receivers_get_the_same() {
         Receiver::start(Protocol::HttpJson, Behavior::Takes),
     );
     let registry = Registry::new();
-    let counter = registry.counter("orders").register().unwrap();
+    let counter = registry.counter("orders").build().unwrap();
     let telemetry = builder(&registry)
         .with_push(one.push())
         .with_push(two.push())
@@ -249,15 +246,15 @@ fn two_receivers_get_the_same() {
         (one.value("orders"), two.value("orders")),
         (Some(7), Some(7))
     );
-    let page = telemetry.page(None).body;
+    let page = telemetry.render(None).body;
     assert!(page.contains(r#"barograph_export_queued{signal="metrics",reader="test-2"} 0"#));
 }
 
 /// Returns the nanoseconds that an increment took at the median and at the 99th percentile, the
 /// minimum of many rounds: other load on the machine only makes rounds slower.
 fn recording_times(registry: &Registry) -> (u64, u64) {
-    let counter = registry.counter("recorded").register().unwrap();
-    let histogram = registry.histogram("recorded.duration").register().unwrap();
+    let counter = registry.counter("recorded").build().unwrap();
+    let histogram = registry.histogram("recorded.duration").build().unwrap();
     let (mut median, mut high) = (u64::MAX, u64::MAX);
     for _ in 0..200 {
         let mut times = Vec::with_capacity(1000);

@@ -1,10 +1,11 @@
 //! Macros and derives work with this crate as the only dependency.
 
-use barograph::registry::Registry;
+use barograph::Registry;
 use barograph::{
     LabelSet, LabelValue, counter, counter_f64, describe, gauge, gauge_i64, histogram, observe,
     up_down_counter,
 };
+use std::error::Error;
 
 #[derive(LabelValue)]
 enum Kind {
@@ -21,7 +22,7 @@ struct Order<'a> {
 
 #[test]
 fn macros_record_in_the_global_registry() {
-    describe!("it.orders", "{order}", "Orders placed.");
+    describe!("it.orders", unit = "{order}", help = "Orders placed.");
     let status = 200_u16;
     counter!("it.orders", kind = Kind::PhoneCall, "http.status" => status).inc();
     counter_f64!("it.cost", currency = "EUR").add(1.5);
@@ -40,9 +41,11 @@ fn macros_record_in_the_global_registry() {
 }
 
 #[test]
-fn structs_are_label_sets() -> Result<(), barograph::Error> {
+fn structs_are_label_sets() -> Result<(), Box<dyn Error>> {
     let registry = Registry::new();
-    let orders = registry.counter("orders").family::<Order<'_>>()?;
+    let orders = registry
+        .counter("orders")
+        .build_with_labels::<Order<'_>>()?;
     orders
         .with(&Order {
             kind: Kind::Web,

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use barograph::registry::Registry;
+use barograph::Registry;
 
 use crate::client::get;
 use crate::service::{address, builder};

@@ -1,6 +1,7 @@
 //! A service from its start to its end.
 
 use std::convert::Infallible;
+use std::error::Error;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::pin::Pin;
@@ -16,7 +17,8 @@ use axum::extract::ConnectInfo;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::{get, post};
-use barograph::registry::Registry;
+use barograph::Registry;
+use barograph::ServeError;
 use barograph::serve::Server;
 use http_body::Frame;
 use http_body_util::{BodyExt as _, Empty};
@@ -34,7 +36,7 @@ struct Running {
     service: SocketAddr,
     admin: SocketAddr,
     stop: Option<oneshot::Sender<()>>,
-    thread: Option<JoinHandle<barograph::Result>>,
+    thread: Option<JoinHandle<Result<(), ServeError>>>,
     release: Arc<Notify>,
 }
 
@@ -68,11 +70,11 @@ impl Running {
         let thread = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
-                .build()?;
+                .build()
+                .unwrap();
             runtime.block_on(async {
-                server
-                    .serve(tokio::net::TcpListener::from_std(listener)?)
-                    .await
+                let listener = tokio::net::TcpListener::from_std(listener).unwrap();
+                server.serve(listener).await
             })
         });
         Running {
@@ -179,7 +181,7 @@ fn quick(path: &str) -> String {
 }
 
 #[test]
-fn the_end_comes_in_order() -> Result<(), barograph::Error> {
+fn the_end_comes_in_order() -> Result<(), Box<dyn Error>> {
     let saw_admin = Arc::new(AtomicBool::new(false));
     let listener = std::net::TcpListener::bind(FREE)?;
     let admin = listener.local_addr()?;
@@ -213,7 +215,7 @@ fn the_end_comes_in_order() -> Result<(), barograph::Error> {
 }
 
 #[test]
-fn the_drain_delay_passes_before_the_listener_closes() -> Result<(), barograph::Error> {
+fn the_drain_delay_passes_before_the_listener_closes() -> Result<(), Box<dyn Error>> {
     let telemetry = builder(&Registry::new()).start()?;
     let delay = Duration::from_secs(1);
     let mut running = Running::start(telemetry, |server| server.with_drain_delay(delay));
@@ -231,7 +233,7 @@ fn the_drain_delay_passes_before_the_listener_closes() -> Result<(), barograph::
 }
 
 #[test]
-fn connections_that_are_left_are_closed() -> Result<(), barograph::Error> {
+fn connections_that_are_left_are_closed() -> Result<(), Box<dyn Error>> {
     let telemetry = builder(&Registry::new()).start()?;
     let time = Duration::from_millis(300);
     let mut running = Running::start(telemetry, |server| server.with_request_time(time));
@@ -257,7 +259,7 @@ fn connections_that_are_left_are_closed() -> Result<(), barograph::Error> {
 }
 
 #[test]
-fn a_head_that_takes_too_long_is_cut_at_any_time() -> Result<(), barograph::Error> {
+fn a_head_that_takes_too_long_is_cut_at_any_time() -> Result<(), Box<dyn Error>> {
     let telemetry = builder(&Registry::new()).start()?;
     let time = Duration::from_millis(200);
     let mut running = Running::start(telemetry, |server| server.with_head_time(time));
@@ -272,7 +274,7 @@ fn a_head_that_takes_too_long_is_cut_at_any_time() -> Result<(), barograph::Erro
 }
 
 #[test]
-fn a_handler_that_panics_ends_its_own_connection_only() -> Result<(), barograph::Error> {
+fn a_handler_that_panics_ends_its_own_connection_only() -> Result<(), Box<dyn Error>> {
     let telemetry = builder(&Registry::new()).start()?;
     let mut running = Running::start(telemetry, |server| server);
     let mut stream = running.send(&quick("/panic"));
@@ -326,7 +328,7 @@ const SOON: Duration = Duration::from_millis(300);
 const BEYOND: Duration = Duration::from_secs(3);
 
 #[tokio::test]
-async fn http_2_is_served_without_tls_and_ends_in_order() -> Result<(), barograph::Error> {
+async fn http_2_is_served_without_tls_and_ends_in_order() -> Result<(), Box<dyn Error>> {
     let telemetry = builder(&Registry::new()).start()?;
     let mut running = Running::start(telemetry, |server| server);
     let mut client = http2(running.service).await;
@@ -351,7 +353,7 @@ async fn http_2_is_served_without_tls_and_ends_in_order() -> Result<(), barograp
 }
 
 #[tokio::test]
-async fn streams_that_do_not_end_are_cut() -> Result<(), barograph::Error> {
+async fn streams_that_do_not_end_are_cut() -> Result<(), Box<dyn Error>> {
     // HTTP/2, and gRPC through tonic's router.
     for path in ["/endless", "/shop.Orders/Watch", "/slow"] {
         let telemetry = builder(&Registry::new()).start()?;
@@ -376,7 +378,7 @@ async fn streams_that_do_not_end_are_cut() -> Result<(), barograph::Error> {
 }
 
 #[test]
-fn events_that_do_not_end_are_cut() -> Result<(), barograph::Error> {
+fn events_that_do_not_end_are_cut() -> Result<(), Box<dyn Error>> {
     let telemetry = builder(&Registry::new()).start()?;
     let mut running = Running::start(telemetry, |server| server.with_request_time(SOON));
     let mut events = running.send("GET /endless HTTP/1.1\r\nHost: localhost\r\n\r\n");
@@ -416,7 +418,7 @@ fn echoes(stream: &mut TcpStream) {
 }
 
 #[test]
-fn connections_that_were_taken_over_are_waited_for_and_cut() -> Result<(), barograph::Error> {
+fn connections_that_were_taken_over_are_waited_for_and_cut() -> Result<(), Box<dyn Error>> {
     let telemetry = builder(&Registry::new()).start()?;
     let time = Duration::from_secs(1);
     let mut running = Running::start(telemetry, |server| server.with_request_time(time));
@@ -435,7 +437,7 @@ fn connections_that_were_taken_over_are_waited_for_and_cut() -> Result<(), barog
 
 #[test]
 fn a_connection_that_was_taken_over_and_closes_is_not_waited_for_longer()
--> Result<(), barograph::Error> {
+-> Result<(), Box<dyn Error>> {
     let telemetry = builder(&Registry::new()).start()?;
     let mut running = Running::start(telemetry, |server| server);
     let mut stream = taken_over(&running);
@@ -450,7 +452,7 @@ fn a_connection_that_was_taken_over_and_closes_is_not_waited_for_longer()
 }
 
 #[test]
-fn half_a_preface_is_cut_at_any_time() -> Result<(), barograph::Error> {
+fn half_a_preface_is_cut_at_any_time() -> Result<(), Box<dyn Error>> {
     let telemetry = builder(&Registry::new()).start()?;
     let time = Duration::from_millis(200);
     let mut running = Running::start(telemetry, |server| server.with_head_time(time));
@@ -471,7 +473,7 @@ fn half_a_preface_is_cut_at_any_time() -> Result<(), barograph::Error> {
 }
 
 #[test]
-fn half_a_preface_does_not_keep_the_end() -> Result<(), barograph::Error> {
+fn half_a_preface_does_not_keep_the_end() -> Result<(), Box<dyn Error>> {
     let telemetry = builder(&Registry::new()).start()?;
     let mut running = Running::start(telemetry, |server| server);
     let half = running.send("PRI * HTTP/2.0\r\n");
@@ -487,9 +489,9 @@ fn half_a_preface_does_not_keep_the_end() -> Result<(), barograph::Error> {
 
 #[cfg(feature = "otlp")]
 #[test]
-fn receivers_that_are_dead_or_hang_do_not_keep_the_end() -> Result<(), barograph::Error> {
+fn receivers_that_are_dead_or_hang_do_not_keep_the_end() -> Result<(), Box<dyn Error>> {
     use crate::receiver::{Behavior, Receiver};
-    use barograph::export::client::Protocol;
+    use barograph::export::Protocol;
     for behavior in [Behavior::Hangs, Behavior::Takes] {
         let mut receiver = Receiver::start(Protocol::HttpProtobuf, behavior);
         if behavior == Behavior::Takes {
@@ -512,7 +514,7 @@ fn receivers_that_are_dead_or_hang_do_not_keep_the_end() -> Result<(), barograph
 }
 
 #[tokio::test]
-async fn a_service_that_is_dropped_sends_what_it_has() -> Result<(), barograph::Error> {
+async fn a_service_that_is_dropped_sends_what_it_has() -> Result<(), Box<dyn Error>> {
     let is_flushed = Arc::new(AtomicBool::new(false));
     let flushed = Arc::clone(&is_flushed);
     let telemetry = builder(&Registry::new())

@@ -3,17 +3,17 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use barograph::model::descriptor::{Descriptor, Kind};
-use barograph::model::label::PackedLabels;
-use barograph::model::snapshot::{FamilyView, Point, Source, Value};
-use barograph::registry::Registry;
-use barograph::{Builder, Telemetry};
+use barograph::Registry;
+use barograph::source::PackedLabels;
+use barograph::source::{Descriptor, Kind};
+use barograph::source::{FamilyView, Point, Source, Value};
+use barograph::{Telemetry, TelemetryBuilder};
 
 pub(crate) const FREE: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(Ipv4Addr::LOCALHOST), 0);
 
-pub(crate) fn builder(registry: &Registry) -> Builder {
+pub(crate) fn builder(registry: &Registry) -> TelemetryBuilder {
     Telemetry::builder("shop")
-        .with_environment(|_| None)
+        .without_environment()
         .with_registry(registry.clone())
         .with_address(FREE)
         .without_logs()

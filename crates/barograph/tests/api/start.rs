@@ -1,15 +1,17 @@
 //! The start of telemetry, and its configuration by the environment.
 
+use std::error::Error;
 use std::net::{Ipv4Addr, TcpListener};
 use std::time::{Duration, Instant};
 
-use barograph::registry::Registry;
+use barograph::Registry;
+use barograph::testing::TestBuilder as _;
 use barograph::{StartError, Telemetry};
 
 use crate::client;
 use crate::service::{FREE, address, builder};
 
-fn with(variables: &'static [(&'static str, &'static str)]) -> barograph::Builder {
+fn with(variables: &'static [(&'static str, &'static str)]) -> barograph::TelemetryBuilder {
     builder(&Registry::new()).with_environment(move |wanted| {
         let found = variables.iter().find(|(name, _)| *name == wanted);
         found.map(|(_, value)| (*value).to_owned())
@@ -68,7 +70,7 @@ fn a_taken_port_is_named_with_its_variable() {
         .start()
         .unwrap_err();
     assert!(matches!(error, StartError::PortTaken { address } if address == there));
-    let text = format!("{:?}", barograph::Error::from(error));
+    let text = format!("{error:?}");
     assert!(text.contains(&there.to_string()), "{text}");
     assert!(text.contains("OTEL_EXPORTER_PROMETHEUS_PORT"), "{text}");
 }
@@ -78,7 +80,7 @@ fn an_address_of_the_environment_that_is_taken_is_tried_again() -> Result<(), St
     let taken = TcpListener::bind(FREE).unwrap();
     let there = taken.local_addr().unwrap();
     let port = there.port().to_string();
-    let on_port = |builder: barograph::Builder| {
+    let on_port = |builder: barograph::TelemetryBuilder| {
         let port = port.clone();
         builder.with_environment(move |wanted| {
             (wanted == "OTEL_EXPORTER_PROMETHEUS_PORT").then(|| port.clone())
@@ -88,8 +90,8 @@ fn an_address_of_the_environment_that_is_taken_is_tried_again() -> Result<(), St
     let second = on_port(builder(&Registry::new()).with_address(FREE)).start()?;
     assert_eq!(second.local_addr(), None);
     let failures = "\nbarograph_admin_failures_total{reason=\"listen\"} ";
-    assert!(second.page(None).body.contains(failures));
-    assert!(!second.page(None).body.contains(&format!("{failures}0\n")));
+    assert!(second.render(None).body.contains(failures));
+    assert!(!second.render(None).body.contains(&format!("{failures}0\n")));
     drop(taken);
     let began = Instant::now();
     while second.local_addr() != Some(there) {
@@ -169,24 +171,24 @@ fn an_own_listener_is_taken_as_it_is() -> Result<(), StartError> {
 }
 
 #[test]
-fn disabled_telemetry_shows_no_number_and_stays_alive() -> Result<(), barograph::Error> {
+fn disabled_telemetry_shows_no_number_and_stays_alive() -> Result<(), Box<dyn Error>> {
     let registry = Registry::new();
-    registry.counter("orders").register()?.inc();
+    registry.counter("orders").build()?.inc();
     let telemetry = builder(&registry)
         .with_environment(|name| (name == "OTEL_SDK_DISABLED").then(|| "True".to_owned()))
         .start()?;
     let there = address(&telemetry);
-    let late = registry.counter("late").labels(["k"])?;
+    let late = registry.counter("late").build_with_label_names(["k"])?;
     (0..5000).for_each(|k| late.with(&[&k.to_string()]).inc());
     assert_eq!(registry.stats().series, 1, "the one from before");
     assert_eq!(registry.value("late", &[("k", "1")]), None);
     assert_eq!(client::get(there, "/metrics").status, 404);
     assert_eq!(client::get(there, "/health").status, 200);
     assert_eq!(client::get(there, "/ready").status, 200);
-    assert_eq!(telemetry.page(None).body, "");
+    assert_eq!(telemetry.render(None).body, "");
     assert_eq!(
         telemetry
-            .page(Some("application/openmetrics-text; version=1.0.0"))
+            .render(Some("application/openmetrics-text; version=1.0.0"))
             .body,
         "# EOF\n"
     );

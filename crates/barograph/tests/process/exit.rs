@@ -7,10 +7,10 @@ use std::sync::OnceLock;
 use std::time::{Duration, Instant};
 
 use barograph::Telemetry;
-use barograph::encode::otlp::Request;
-use barograph::export::client::Protocol;
+use barograph::export::Protocol;
+use barograph::export::Push;
+use barograph::export::Request;
 use barograph::export::{Outcome, Target, Transport};
-use barograph::push::Push;
 use tracing::{error, info, info_span};
 
 use crate::receiver::{Behavior, Receiver};

@@ -5,7 +5,7 @@ use std::process::exit;
 use std::time::Duration;
 
 use barograph::Telemetry;
-use barograph::export::client::Protocol;
+use barograph::export::Protocol;
 use tracing::{error, info, info_span};
 
 use crate::look;

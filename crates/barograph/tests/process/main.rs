@@ -17,10 +17,10 @@ use std::process::Command;
 use std::time::Duration;
 
 use barograph::Telemetry;
-use barograph::encode::otlp::Request;
-use barograph::export::client::Protocol;
+use barograph::export::Protocol;
+use barograph::export::Push;
+use barograph::export::Request;
 use barograph::export::{Outcome, Target, Transport};
-use barograph::push::Push;
 use serde_json::Value;
 use tracing::{info, info_span};
 
@@ -172,7 +172,7 @@ fn each_exporter_that_is_chosen_has_a_queue_of_its_own() {
             info_span!("charge", who = "somebody", more = 1).in_scope(|| info!("taken"));
         }
         assert_eq!(telemetry.flush(Duration::from_secs(20)), Ok(()));
-        let page = telemetry.page(None).body;
+        let page = telemetry.render(None).body;
         for reader in ["otlp", "zipkin", "console"] {
             let line = format!(
                 "\nbarograph_export_exported_total{{signal=\"traces\",reader=\"{reader}\"}} 4\n"
@@ -364,8 +364,8 @@ async fn sent_on(
     headers: &[(&str, &str)],
     telemetry: &Telemetry,
 ) -> (http::HeaderMap, String) {
-    use barograph::carrier::HeadersMut;
-    use barograph::core::propagation::propagators;
+    use barograph::propagation::HeadersMut;
+    use barograph::propagation::propagators;
     use http::HeaderMap;
     use tower_service::Service as _;
     let handler = || async {
@@ -375,7 +375,7 @@ async fn sent_on(
         headers
     };
     let app = axum::Router::new().route("/", axum::routing::any(handler));
-    let mut app = app.layer(barograph::http::layer());
+    let mut app = app.layer(barograph::HttpServerLayer::new());
     let mut request = http::Request::builder().method(method).uri("/");
     for (name, value) in headers {
         request = request.header(*name, *value);
@@ -384,7 +384,7 @@ async fn sent_on(
     let response = app.call(request).await.unwrap();
     let headers = response.headers().clone();
     drop(response);
-    (headers, telemetry.page(None).body)
+    (headers, telemetry.render(None).body)
 }
 
 #[cfg(feature = "axum")]

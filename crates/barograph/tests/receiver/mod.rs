@@ -5,9 +5,9 @@ use std::convert::Infallible;
 use std::net::{SocketAddr, TcpListener};
 use std::sync::{Arc, Mutex};
 
-use barograph::encode::otlp::Signal;
-use barograph::export::client::{Client, ClientConfig, Endpoint, Protocol};
-use barograph::push::Push;
+use barograph::export::Push;
+use barograph::export::Signal;
+use barograph::export::{Client, ClientConfig, Endpoint, Protocol};
 use http::{HeaderMap, HeaderValue, Request, Response};
 use http_body_util::{BodyExt as _, Full};
 use hyper::body::{Bytes, Incoming};

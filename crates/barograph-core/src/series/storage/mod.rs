@@ -23,6 +23,7 @@ use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
 use barograph_model::descriptor::Descriptor;
+use barograph_model::label::Labels;
 use barograph_model::label::PackedLabels;
 
 use self::release::{Limbo, Removed, Seen};
@@ -43,6 +44,7 @@ use crate::sync::{
 };
 
 /// The kind of numbers that a family has, and how they are stored.
+#[derive(Debug)]
 #[doc(hidden)]
 pub enum Layout {
     /// Sums over several cells.
@@ -168,6 +170,23 @@ impl Storage {
                 warned: 0,
                 unreported: None,
             }),
+        }
+    }
+
+    /// Returns the name of the family.
+    pub(crate) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Returns the labels of a series that is held, or that no other thread can release.
+    pub(crate) fn labels_of<'a>(&'a self, series: &'a Series) -> Labels<'a> {
+        if series.is_overflow() {
+            return Labels::EMPTY;
+        }
+        let (ends, text) = series.key();
+        match self.free_form {
+            true => Labels::inline(ends, text),
+            false => Labels::fixed(&self.label_names, ends, text, series.is_clean()),
         }
     }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 
 use barograph_model::descriptor::Descriptor;
 use barograph_model::exemplar::Exemplar;
-use barograph_model::label::Labels;
 use barograph_model::snapshot::{FamilyView, HistogramValue, Point, Value};
 
 use super::{Layout, NumberKind, REMOVED_BITS, Storage, Total, sum_of};
@@ -113,16 +112,7 @@ impl View {
         if !is_same && !is_left_out(Step::LookAgain) {
             return;
         }
-        let labels = if series.is_overflow() {
-            Labels::EMPTY
-        } else {
-            let (ends, text) = series.key();
-            if self.storage.free_form {
-                Labels::inline(ends, text)
-            } else {
-                Labels::fixed(&self.descriptor.label_names, ends, text, series.is_clean())
-            }
-        };
+        let labels = self.storage.labels_of(series);
         let mut point = Point::new(series.index(), labels, value)
             .with_start(began * 1_000_000)
             .with_exemplars(&room.exemplars);

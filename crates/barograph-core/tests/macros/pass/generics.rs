@@ -2,8 +2,8 @@
 
 extern crate barograph_core as barograph;
 
-use barograph::counter::Counter;
-use barograph::family::Family;
+use barograph::Counter;
+use barograph::Family;
 use barograph::labels::{Key, LabelSet, LabelValue, Shape};
 use barograph::registry::Registry;
 
@@ -63,7 +63,7 @@ fn main() {
     assert_eq!(is_dense::<Sized_<3>>(), Some(2));
 
     let registry = Registry::new();
-    let pairs: Family<Counter<u64>, Pair<'_, Many>> = registry.counter("pairs").family().unwrap();
+    let pairs: Family<Counter<u64>, Pair<'_, Many>> = registry.counter("pairs").build_with_labels().unwrap();
     pairs.with(&Pair { first: Many(999), second: &Wrapped(Few::B) }).inc();
     pairs.with(&Pair { first: Many(999), second: &Wrapped(Few::A) }).add(2);
     assert_eq!(registry.value("pairs", &[("first", "m"), ("second", "b")]), Some(1.0));

@@ -32,7 +32,7 @@ type Choice = Option;
 fn main() {
     let _ = (u64, usize, AsRef, Key, Shape, LabelSet);
     let registry = barograph::registry::Registry::new();
-    let calls = registry.counter("calls").family::<Call>().unwrap();
+    let calls = registry.counter("calls").build_with_labels::<Call>().unwrap();
     calls.with(&Call { at: "x", out: 1, product: Choice::Some }).inc();
     calls.with(&Call { at: "x", out: 1, product: Choice::None }).inc();
     let labels = [("at", "x"), ("out", "1"), ("product", "some")];

@@ -5,8 +5,8 @@ extern crate barograph_core as barograph;
 use std::borrow::Cow;
 use std::rc::Rc;
 
-use barograph::counter::Counter;
-use barograph::family::Family;
+use barograph::Counter;
+use barograph::Family;
 use barograph::labels::{LabelSet, LabelValue};
 use barograph::registry::Registry;
 
@@ -51,7 +51,7 @@ struct Mixed<'a> {
 
 fn text() {
     let registry = Registry::new();
-    let requests: Family<Counter<u64>, Request> = registry.counter("requests").family().unwrap();
+    let requests: Family<Counter<u64>, Request> = registry.counter("requests").build_with_labels().unwrap();
     let (route, dynamic) = ("/orders", String::from("b"));
     let request = |host: &str| Request {
         r#type: "a",
@@ -77,7 +77,7 @@ fn text() {
 
 fn dense() {
     let registry = Registry::new();
-    let orders: Family<Counter<u64>, Order> = registry.counter("orders").family().unwrap();
+    let orders: Family<Counter<u64>, Order> = registry.counter("orders").build_with_labels().unwrap();
     let all = [Kind::Web, Kind::PhoneCall];
     let mut amount = 1;
     for kind in all {
@@ -103,7 +103,7 @@ fn dense() {
 
 fn mixed() {
     let registry = Registry::new();
-    let family: Family<Counter<u64>, Mixed> = registry.counter("mixed").family().unwrap();
+    let family: Family<Counter<u64>, Mixed> = registry.counter("mixed").build_with_labels().unwrap();
     let host = String::from("h");
     let mixed = || Mixed {
         route: "/",

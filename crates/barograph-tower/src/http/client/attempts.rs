@@ -9,7 +9,10 @@ use std::sync::atomic::{AtomicU32, Ordering};
 /// attempt.
 ///
 /// ```
-/// use barograph_tower::http::client::Attempts;
+/// # mod barograph {
+/// #     pub use barograph_tower::http::client as layers;
+/// # }
+/// use barograph::layers::Attempts;
 /// let request = http::Request::get("http://shop.example/")
 ///     .extension(Attempts::default())
 ///     .body(())?;

@@ -1,6 +1,7 @@
 //! One attempt to send a request, from the call of the service to the end of its response.
 
 use std::any::Any;
+use std::fmt;
 use std::sync::Arc;
 
 use barograph_core::clock::Stopwatch;
@@ -52,6 +53,12 @@ impl<Q> Recorder<Q> for Arc<HttpClientRecorder> {
 
     fn inject(&self, request: &mut Parts) {
         HttpClientRecorder::inject(self, request);
+    }
+}
+
+impl fmt::Debug for HttpClientExchange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpClientExchange").finish_non_exhaustive()
     }
 }
 

@@ -13,13 +13,59 @@ use super::HttpClient;
 use super::recorder::{HttpClientRecorder, Settings};
 use crate::http::route::Route;
 
-/// A layer that records the requests of the clients that it wraps. Clones share all state.
+/// A tower layer that records the requests that a client sends: their metric, their spans, and the
+/// context in their headers. Clones share all state.
+///
+/// `http.client.request.duration`, in seconds, has the labels `http.request.method`,
+/// `server.address`, `server.port`, `http.response.status_code`, `network.protocol.version` and
+/// `error.type`. A label that does not apply has an empty value.
+///
+/// Each request through the layer is one attempt: put a layer that retries around this one, not inside.
+/// The attempt ends with the body of its response. A request that passes two layers that record into
+/// the same registry is counted once, by the outer one.
+///
+/// One layer serves all servers: the address is that of the URL, or of the header `Host` if the URL has
+/// none. Each is a series, up to the limit of the family. A program whose users choose where requests
+/// go should list [its own servers](HttpClientLayerBuilder::with_known_hosts); others become `_OTHER`.
+///
+/// # Errors
+///
+/// `error.type` is the status code from 400 on, `panic`, or the reason why there was no response: one of
+/// the [causes](barograph_tracing::instrument::error_type()) that all clients share. A request that its
+/// caller drops was cancelled, which is not an error.
+///
+/// ```
+/// # mod barograph {
+/// #     pub use barograph_core::Registry;
+/// #     pub use barograph_tower::http as layers;
+/// #     pub use barograph_tower::http::HttpClientLayer;
+/// # }
+/// use barograph::{HttpClientLayer, Registry, layers::Route};
+///
+/// let layer = HttpClientLayer::builder()
+///     .with_registry(&Registry::new())
+///     .with_hosts(["*.shop.internal", "localhost"])
+///     .build();
+/// // What the request is for goes along in its extensions.
+/// let request = http::Request::get("http://orders.shop.internal/orders/17")
+///     .extension(Route::from("/orders/{id}"))
+///     .body(())?;
+/// # let _ = (layer, request);
+/// # Ok::<(), http::Error>(())
+/// ```
+///
+/// Source: OpenTelemetry semantic conventions 1.44, "HTTP client span", "HTTP client".
 #[derive(Clone)]
 pub struct HttpClientLayer {
     pub(super) recorder: Arc<HttpClientRecorder>,
 }
 
 impl HttpClientLayer {
+    /// Creates a layer with default settings, which records into the global registry.
+    pub fn new() -> Self {
+        Self::builder().build()
+    }
+
     /// Returns a builder with default settings.
     pub fn builder() -> HttpClientLayerBuilder {
         HttpClientLayerBuilder::default()
@@ -37,6 +83,12 @@ impl<S> Layer<S> for HttpClientLayer {
 impl fmt::Debug for HttpClientLayer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("HttpClientLayer").finish_non_exhaustive()
+    }
+}
+
+impl Default for HttpClientLayer {
+    fn default() -> Self {
+        Self::new()
     }
 }
 

@@ -24,8 +24,11 @@ use barograph_tracing::instrument::ReceivedContext;
 /// [`Route`](crate::http::Route), goes into its extensions.
 ///
 /// ```
-/// use barograph_tower::http::HttpClientLayer;
-/// use barograph_tower::http::client::HttpClientMiddleware;
+/// # mod barograph {
+/// #     pub use barograph_tower::http::HttpClientLayer;
+/// #     pub use barograph_tower::http::client::HttpClientMiddleware;
+/// # }
+/// use barograph::{HttpClientLayer, HttpClientMiddleware};
 /// use reqwest_middleware::ClientBuilder;
 ///
 /// let client = ClientBuilder::new(reqwest::Client::new())

@@ -1,10 +1,11 @@
 //! The state that all requests of a client layer share.
 
-use barograph_core::family::Family;
-use barograph_core::histogram::Histogram;
+use barograph_core::Family;
+use barograph_core::Histogram;
 use barograph_core::labels::LabelSet;
 use barograph_model::bounds::Bounds;
 use http::request::Parts;
+use std::fmt;
 
 use super::hosts::Hosts;
 use crate::http::layer_config::LayerConfig;
@@ -67,6 +68,12 @@ pub struct HttpClientRecorder {
     pub(crate) layers: Layers,
 }
 
+impl fmt::Debug for HttpClientRecorder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("HttpClientRecorder").finish_non_exhaustive()
+    }
+}
+
 impl HttpClientRecorder {
     pub(crate) fn new(settings: Settings) -> Self {
         let registry = settings.layer.registry();
@@ -75,7 +82,7 @@ impl HttpClientRecorder {
             .with_help("Duration of HTTP client requests.")
             .with_unit("s")
             .with_bounds(Bounds::http_seconds())
-            .family();
+            .build_with_labels();
         HttpClientRecorder {
             layers: Layers::new(registry),
             settings,

@@ -55,8 +55,14 @@ pub use trace::BufferedTrace;
 ///
 /// ```
 /// use std::time::Duration;
-/// use barograph_tracing::sampling::Rule;
-/// use barograph_tracing::sampling::tail::{TailSampling, TailSamplingConfig};
+/// # mod barograph {
+/// #     pub use barograph_tracing::sampling::tail::TailSampling;
+/// #     pub mod sampling {
+/// #         pub use barograph_tracing::sampling::{Rule, tail::TailSamplingConfig};
+/// #     }
+/// # }
+/// use barograph::TailSampling;
+/// use barograph::sampling::{Rule, TailSamplingConfig};
 /// let config = TailSamplingConfig::new(10.0)?
 ///     .with_slow(Rule::new().with_route("/reports/*"), Duration::from_secs(30))
 ///     .with_slow(Rule::new(), Duration::from_secs(1));

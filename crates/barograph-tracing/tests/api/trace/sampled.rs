@@ -178,12 +178,8 @@ fn a_trace_that_failed_is_exported_whole() {
 #[test]
 fn exemplars_lead_to_sampled_spans() {
     let registry = Registry::new();
-    let counter = registry.counter("orders").register().unwrap();
-    let histogram = registry
-        .histogram("took")
-        .with_unit("s")
-        .register()
-        .unwrap();
+    let counter = registry.counter("orders").build().unwrap();
+    let histogram = registry.histogram("took").with_unit("s").build().unwrap();
     let measure = |sampled: bool| {
         let queue = queue();
         let sampler: Box<dyn Sampler> = match sampled {
