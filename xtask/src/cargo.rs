@@ -41,7 +41,16 @@ pub(crate) fn target_directory(recipe: &str) -> PathBuf {
 /// spaces.
 pub(crate) fn cargo(arguments: &str) -> Command {
     // `$CARGO` belongs to one toolchain and does not support `+nightly`.
-    let mut command = Command::new("cargo");
+    of_workspace("cargo", arguments)
+}
+
+/// Returns a command like [`cargo`], at a priority at which it takes no time from other programs.
+pub(crate) fn idle_cargo(arguments: &str) -> Command {
+    of_workspace("nice", &format!("-n 19 cargo {arguments}"))
+}
+
+fn of_workspace(program: &str, arguments: &str) -> Command {
+    let mut command = Command::new(program);
     command
         .current_dir(workspace())
         .args(arguments.split_whitespace());
