@@ -49,6 +49,7 @@ mod listen;
 #[cfg_attr(not(test), warn(clippy::arithmetic_side_effects))]
 mod supervise;
 mod process;
+mod tokio_metrics;
 mod self_metrics;
 mod page;
 mod readiness;
@@ -71,6 +72,7 @@ mod signals;
 mod telemetry;
 mod start_line;
 mod builder;
+mod start;
 pub mod testing;
 #[cfg(feature = "axum")]
 pub mod serve;
@@ -106,12 +108,13 @@ pub use barograph_tracing::{
     trace::SpanExt,
 };
 
-pub use crate::builder::{TelemetryBuilder, init};
+pub use crate::builder::TelemetryBuilder;
 #[cfg(feature = "axum")]
 pub use crate::error::ServeError;
 pub use crate::error::StartError;
 pub use crate::page::{Page, Pages};
 pub use crate::readiness::Readiness;
+pub use crate::start::init;
 pub use crate::subscriber::Filters;
 pub use crate::telemetry::Telemetry;
 

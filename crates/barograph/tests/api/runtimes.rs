@@ -42,3 +42,38 @@ async fn inside_a_blocking_task() {
         .await
         .unwrap();
 }
+
+#[test]
+fn the_metrics_of_a_runtime_are_read_at_each_scrape() -> Result<(), Box<dyn std::error::Error>> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_all()
+        .build()?;
+    let telemetry = builder(&Registry::new())
+        .with_tokio_metrics(runtime.handle())
+        .start()?;
+    let page = || telemetry.render(None).body;
+    let before = page();
+    assert!(before.contains("tokio_runtime_workers 2\n"), "{before}");
+    assert!(before.contains("tokio_runtime_tasks_alive 0\n"), "{before}");
+    let waits = runtime.spawn(std::future::pending::<()>());
+    runtime.block_on(async {
+        tokio::spawn(async { std::thread::sleep(Duration::from_millis(50)) }).await
+    })?;
+    let after = page();
+    assert!(after.contains("tokio_runtime_tasks_alive 1\n"), "{after}");
+    let busy = |worker| {
+        let line = format!("tokio_runtime_worker_busy_time_seconds_total{{worker=\"{worker}\"}} ");
+        let value = after.lines().find_map(|text| text.strip_prefix(&line));
+        value.and_then(|value| value.parse::<f64>().ok())
+    };
+    assert!(
+        busy(0).zip(busy(1)).is_some_and(|(a, b)| a + b >= 0.05),
+        "{after}"
+    );
+    // A runtime that has ended keeps no page from being made.
+    waits.abort();
+    runtime.shutdown_background();
+    assert!(page().contains("tokio_runtime_workers 2\n"));
+    Ok(())
+}

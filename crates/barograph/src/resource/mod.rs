@@ -1,5 +1,10 @@
 //! The resource: the attributes of this process.
 
+mod detectors;
+
+use std::ffi::OsString;
+use std::path::Path;
+
 use barograph_config::EnvResource;
 use barograph_model::resource::Resource;
 use uuid::Uuid;
@@ -9,18 +14,36 @@ use uuid::Uuid;
 pub(crate) struct ProgramResource {
     pub(crate) name: String,
     pub(crate) attributes: Vec<(String, String)>,
+    pub(crate) detection: Detection,
 }
 
-/// Returns the resource. The environment takes precedence over the program; an instance without an id
-/// gets a unique one.
+/// The use of the detectors.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Detection {
+    #[default]
+    Off,
+    On,
+}
+
+/// Returns the resource. The environment takes precedence over the program, which takes precedence over
+/// the detectors; an instance without an id gets a unique one.
 ///
 /// Nothing is taken from the command line: arguments may contain secrets.
-pub(crate) fn resource(own: &ProgramResource, outside: &EnvResource) -> Resource {
+pub(crate) fn resource(
+    own: &ProgramResource,
+    outside: &EnvResource,
+    variable: &dyn Fn(&str) -> Option<OsString>,
+) -> Resource {
     let own_name = match own.name.trim() {
         "" => UNKNOWN,
         name => name,
     };
     let mut resource = Resource::new().with(NAME, own_name);
+    if own.detection == Detection::On {
+        for (key, value) in detectors::detect(Path::new("/"), variable) {
+            resource = resource.with(key, &value);
+        }
+    }
     for (key, value) in own.attributes.iter().chain(&outside.attributes) {
         // A blank service name or instance id counts as unset.
         let is_name = [NAME, INSTANCE].contains(&key.as_str());
@@ -65,18 +88,22 @@ mod tests {
         let own = ProgramResource {
             name: "shop".into(),
             attributes: pairs(&[(VERSION, "1.0"), ("region", "eu")]),
+            detection: Detection::Off,
         };
         let mut outside = EnvResource {
             name: None,
             attributes: pairs(&[(NAME, "store"), (VERSION, "2.0"), (INSTANCE, "i-7")]),
         };
-        let made = resource(&own, &outside);
+        let made = resource(&own, &outside, &|_| None);
         assert_eq!(made.value(NAME), Some("store"));
         assert_eq!(made.value(VERSION), Some("2.0"));
         assert_eq!(made.value(INSTANCE), Some("i-7"));
         assert_eq!(made.value("region"), Some("eu"));
         outside.name = Some("market".into());
-        assert_eq!(resource(&own, &outside).value(NAME), Some("market"));
+        assert_eq!(
+            resource(&own, &outside, &|_| None).value(NAME),
+            Some("market")
+        );
     }
 
     #[test]
@@ -94,21 +121,49 @@ mod tests {
             let own = ProgramResource {
                 name: own.into(),
                 attributes: pairs(&[(INSTANCE, " ")]),
+                detection: Detection::Off,
             };
             let attribute = attribute.map(|name| (NAME.into(), name.into()));
             let outside = EnvResource {
                 name: outside.map(Into::into),
                 attributes: attribute.into_iter().collect(),
             };
-            let made = resource(&own, &outside);
+            let made = resource(&own, &outside, &|_| None);
             assert_eq!(made.value(NAME), Some(expected), "{own:?} {outside:?}");
             assert!(made.value(INSTANCE).is_some_and(|id| id.len() == 36));
         }
     }
 
     #[test]
+    fn detected_attributes_come_first_and_give_way() {
+        let mut own = ProgramResource {
+            name: "shop".into(),
+            attributes: pairs(&[("host.name", "named")]),
+            detection: Detection::On,
+        };
+        let made = resource(&own, &EnvResource::default(), &|_| None);
+        assert_eq!(made.value("host.name"), Some("named"));
+        assert!(made.value("os.type").is_some_and(|os| !os.is_empty()));
+        let outside = EnvResource {
+            name: None,
+            attributes: pairs(&[("os.type", "plan9")]),
+        };
+        let made = resource(&own, &outside, &|_| None);
+        assert_eq!(made.value("os.type"), Some("plan9"));
+        own.detection = Detection::Off;
+        let made = resource(&own, &EnvResource::default(), &|_| None);
+        assert_eq!(made.value("os.type"), None);
+    }
+
+    #[test]
     fn every_start_gets_a_unique_instance_id() {
-        let start = || resource(&ProgramResource::default(), &EnvResource::default());
+        let start = || {
+            resource(
+                &ProgramResource::default(),
+                &EnvResource::default(),
+                &|_| None,
+            )
+        };
         let (first, second) = (start(), start());
         assert_eq!(first.value(NAME), Some(UNKNOWN));
         let id = first.value(INSTANCE).expect("an id was made");
