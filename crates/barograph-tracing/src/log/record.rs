@@ -224,7 +224,7 @@ impl Records<'_> {
             self.record.body = Some(value.into());
             return;
         }
-        match self.layer.redaction.rule_for(name) {
+        match self.layer.redaction.rule_of(name) {
             RedactionRule::Redact => self.add(name, REDACTED),
             rule => {
                 // A character has at most four bytes.
@@ -326,7 +326,7 @@ impl Visit for Records<'_> {
             let message = bounded(format_args!("{value}"), most);
             text(layer, RedactionRule::Search, message)
         });
-        if self.layer.redaction.rule_for(field.name()) != RedactionRule::Redact {
+        if self.layer.redaction.rule_of(field.name()) != RedactionRule::Redact {
             self.add_error(value);
         }
     }

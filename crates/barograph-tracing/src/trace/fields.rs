@@ -368,7 +368,7 @@ impl<C: Collect> Visitor<'_, C> {
     /// Passes a number on, unless it has to be redacted.
     #[inline]
     fn value(&mut self, field: &Field, value: impl Into<AnyValue>) {
-        let value = match self.1.rule_for(field.name()) {
+        let value = match self.1.rule_of(field.name()) {
             RedactionRule::Redact => REDACTED.into(),
             _ => value.into(),
         };
@@ -378,7 +378,7 @@ impl<C: Collect> Visitor<'_, C> {
     /// Passes a text on. The text is not produced if it has to be redacted.
     #[inline]
     fn text(&mut self, field: &Field, write: impl FnOnce(&mut String)) {
-        self.treated(field, self.1.rule_for(field.name()), write);
+        self.treated(field, self.1.rule_of(field.name()), write);
     }
 
     fn treated(&mut self, field: &Field, rule: RedactionRule, write: impl FnOnce(&mut String)) {
@@ -428,14 +428,14 @@ impl<C: Collect> Visit for Visitor<'_, C> {
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        match self.1.rule_for(field.name()) {
+        match self.1.rule_of(field.name()) {
             RedactionRule::Redact => self.text(field, |_| {}),
             _ => self.0.error(field.name(), Chain::of(value, self.1)),
         }
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn Debug) {
-        let rule = self.1.rule_for(field.name()).of_debug();
+        let rule = self.1.rule_of(field.name()).of_debug();
         self.treated(field, rule, |text| {
             // Enough for most messages.
             text.reserve(64);

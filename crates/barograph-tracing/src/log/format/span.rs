@@ -138,9 +138,9 @@ impl Places for NotePlaces<'_> {
         self.start = line.len();
         // A field with a dot in its name belongs to the semantic conventions, for machines; people
         // find it in the trace.
-        let is_for_people = name == NAME || !name.contains('.');
+        let is_for_people = || name == NAME || !name.contains('.');
         // A redacted value or a number is short.
-        (self.style != Style::Pretty || is_for_people) && line.has_room(SHORT)
+        (self.style != Style::Pretty || is_for_people()) && line.has_room(SHORT)
     }
 
     #[inline]

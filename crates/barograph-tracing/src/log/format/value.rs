@@ -84,7 +84,7 @@ impl<P: Places> Fields<'_, P> {
         if !self.places.begin(self.line, name) {
             return;
         }
-        match self.redaction.rule_for(name) {
+        match self.redaction.rule_of(name) {
             RedactionRule::Redact => self.text(name, REDACTED),
             rule => value(self, name, rule),
         }
