@@ -4,7 +4,8 @@
 //! cargo xtask               lists them
 //! cargo xtask NAME...       runs them in the order given
 //! cargo xtask check         what to run before a commit: fmt, clippy, test, doc
-//! cargo xtask ci            all of them
+//! cargo xtask release       what to run before a release as well: package
+//! cargo xtask ci            all others, as CI does
 //! cargo xtask soak --help   what else the soak can do
 //! cargo xtask lines         counts lines of code
 //! ```
@@ -15,6 +16,7 @@
 
 mod cargo;
 mod lines;
+mod package;
 mod recipes;
 
 use std::{
@@ -27,6 +29,9 @@ use crate::recipes::{RECIPES, Recipe};
 
 /// The recipes to run before a commit: all that are quick.
 const CHECK: [&str; 4] = ["fmt", "clippy", "test", "doc"];
+
+/// The recipes that CI does not run: those to run before a release.
+const RELEASE: [&str; 1] = ["package"];
 
 fn main() -> ExitCode {
     let names: Vec<String> = env::args().skip(1).collect();
@@ -54,7 +59,16 @@ fn main() -> ExitCode {
     let mut chosen: Vec<&Recipe> = Vec::new();
     for name in &names {
         match name.as_str() {
-            "ci" => chosen.extend(RECIPES),
+            "ci" => chosen.extend(
+                RECIPES
+                    .iter()
+                    .filter(|recipe| !RELEASE.contains(&recipe.name)),
+            ),
+            "release" => chosen.extend(
+                RECIPES
+                    .iter()
+                    .filter(|recipe| RELEASE.contains(&recipe.name)),
+            ),
             "check" => chosen.extend(RECIPES.iter().filter(|recipe| CHECK.contains(&recipe.name))),
             name => match RECIPES.iter().find(|recipe| recipe.name == name) {
                 Some(recipe) => chosen.push(recipe),
@@ -74,7 +88,8 @@ fn list() {
         println!("{:10} {}", recipe.name, recipe.about);
     }
     println!("{:10} {}", "check", CHECK.join(", "));
-    println!("{:10} all of them", "ci");
+    println!("{:10} {}", "release", RELEASE.join(", "));
+    println!("{:10} all of them but those of `release`", "ci");
     println!(
         "{:10} counts lines of code, of this checkout or of another one",
         "lines"

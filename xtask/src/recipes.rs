@@ -13,6 +13,7 @@ use crate::cargo::{
     Program, Result, TARGET, build, build_tests, cargo, idle_cargo, output, packages, report, run,
     target_directory, workspace,
 };
+use crate::package::package;
 
 /// A check that a change must pass.
 pub(crate) struct Recipe {
@@ -52,6 +53,11 @@ pub(crate) const RECIPES: &[Recipe] = &[
         name: "deny",
         about: "licenses and sources of dependencies, as deny.toml says",
         run: deny,
+    },
+    Recipe {
+        name: "package",
+        about: "a service builds and runs from the packages of the crates",
+        run: package,
     },
     Recipe {
         name: "loom",
@@ -215,7 +221,12 @@ fn loom() -> Result {
 
 /// Repeats the concurrent tests: a race may show only once in many runs.
 fn stress() -> Result {
-    let ran = rounds(&optimized()?, 25, |test| test.ends_with(CONCURRENT))?;
+    let is_concurrent: fn(&str) -> bool = |test| test.ends_with(CONCURRENT);
+    let mut ran = rounds(&optimized()?, 25, is_concurrent)?;
+    // The others as `cargo test` has built them: to optimize what they depend on takes minutes.
+    let mut others = build_tests(&mut cargo("test --no-run"))?;
+    others.retain(|program| !LOCK_FREE.contains(&program.package.to_string_lossy().as_ref()));
+    ran.extend(rounds(&others, 25, is_concurrent)?);
     // A test in a program that is not among those must not be left out unnoticed.
     let sources = output(
         Command::new("git")
@@ -245,13 +256,15 @@ fn stress() -> Result {
 /// The end of the names of the tests that `stress` repeats.
 const CONCURRENT: &str = "_concurrently";
 
-/// Builds the tests that have to be optimized, since that is what users run: the concurrent ones
-/// and the floods.
+/// The packages with lock-free code of their own.
+const LOCK_FREE: [&str; 2] = ["crates/barograph-core", "crates/barograph-tracing"];
+
+/// Builds the tests that have to be optimized, since that is what users run: the concurrent ones of
+/// [`LOCK_FREE`] packages, and the floods.
 fn optimized() -> Result<Vec<Program>> {
     build_tests(&mut cargo(
         "test --profile optimized --no-run --package barograph-core --package barograph-tracing \
-         --package barograph-tower --package barograph-export --package conformance \
-         --no-default-features --features conformance/attacks \
+         --package conformance --no-default-features --features conformance/attacks \
          --lib --test api --test log --test floods",
     ))
 }
@@ -303,19 +316,40 @@ fn sanitize() -> Result {
 }
 
 /// The flags that cargo-fuzz would pass; the targets are plain programs that include libFuzzer.
-const FUZZING: &str = "--cfg fuzzing -Zsanitizer=address -Cdebug-assertions \
-    -Cpasses=sancov-module -Cllvm-args=-sanitizer-coverage-level=4 \
-    -Cllvm-args=-sanitizer-coverage-inline-8bit-counters \
-    -Cllvm-args=-sanitizer-coverage-pc-table \
-    -Cllvm-args=-sanitizer-coverage-trace-compares";
+const FUZZING: [&str; 8] = [
+    "--cfg=fuzzing",
+    "-Zsanitizer=address",
+    "-Cdebug-assertions",
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+];
 
 fn fuzz() -> Result {
-    let command = format!(
+    let mut building = cargo(&format!(
         "+nightly build --release --bins --manifest-path fuzz/Cargo.toml --target {TARGET} \
-         --target-dir {}",
+         --target-dir {} -Zprofile-rustflags",
         target_directory("fuzz").display()
-    );
-    let targets = build(cargo(&command).env("RUSTFLAGS", FUZZING))?;
+    ));
+    // Only our crates have the flags: they are under test, and the others take most of the build. A
+    // procedural macro cannot have them, since it is loaded into the compiler.
+    for package in packages("fuzz/Cargo.toml")?
+        .iter()
+        .chain(&packages("Cargo.toml")?)
+    {
+        let Some(name) = package["name"].as_str() else {
+            return Err("a package has no name".into());
+        };
+        if name.starts_with("barograph") && name != "barograph-macros" {
+            building.args([
+                "--config",
+                &format!("profile.release.package.{name}.rustflags={FUZZING:?}"),
+            ]);
+        }
+    }
+    let targets = build(&mut building)?;
     if targets.is_empty() {
         return Err("there is no fuzz target".into());
     }
