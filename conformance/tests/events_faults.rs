@@ -3,6 +3,7 @@
 
 use std::{
     collections::BTreeSet,
+    sync::{PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard},
     thread,
     time::{Duration, Instant},
 };
@@ -17,6 +18,17 @@ use conformance::{
 use serde_json::{Value, json};
 
 const SIGNALS: [&str; 2] = ["traces", "logs"];
+
+/// Written by the test that needs the whole machine to be done in time, read by all others.
+static MACHINE: RwLock<()> = RwLock::new(());
+
+fn shared_machine() -> RwLockReadGuard<'static, ()> {
+    MACHINE.read().unwrap_or_else(PoisonError::into_inner)
+}
+
+fn whole_machine() -> RwLockWriteGuard<'static, ()> {
+    MACHINE.write().unwrap_or_else(PoisonError::into_inner)
+}
 
 /// Exports often. Each signal is a case of its own, named after the service and the signal.
 fn variables(name: &str, receiver: &Receiver, transport: Transport) -> Variables {
@@ -136,6 +148,7 @@ fn all(cases: Vec<Box<dyn FnOnce() + Send + '_>>) {
 
 #[test]
 fn a_retryable_failure_is_retried_with_the_same_request() {
+    let _machine = shared_machine();
     let receiver = Receiver::start();
     let again = |case: &'static str, transport, fault: Value| {
         let receiver = &receiver;
@@ -168,6 +181,7 @@ fn a_retryable_failure_is_retried_with_the_same_request() {
 
 #[test]
 fn a_refused_request_is_not_retried_and_is_accounted_for() {
+    let _machine = shared_machine();
     let receiver = Receiver::start();
     let refused = |case: &'static str, transport, fault: Value| {
         let receiver = &receiver;
@@ -203,6 +217,7 @@ fn a_refused_request_is_not_retried_and_is_accounted_for() {
 
 #[test]
 fn a_partial_success_is_not_retried_and_is_accounted_for() {
+    let _machine = shared_machine();
     let receiver = Receiver::start();
     let receiver = &receiver;
     let partial = |transport| {
@@ -257,6 +272,7 @@ fn settled(service: &Service) -> conformance::samples::Samples {
 
 #[test]
 fn a_receiver_that_hangs_or_is_down_does_not_delay_shutdown() {
+    let _machine = shared_machine();
     let mut away = Receiver::start();
     away.stop();
     let hanging = Receiver::start();
@@ -290,6 +306,7 @@ fn a_receiver_that_hangs_or_is_down_does_not_delay_shutdown() {
 
 #[test]
 fn ten_thousand_open_spans_arrive_as_unfinished_at_shutdown() {
+    let _machine = whole_machine();
     let receiver = Receiver::start();
     // One after the other: a receiver that validates so strictly is slow, and the service has five
     // seconds.
@@ -322,6 +339,7 @@ fn ten_thousand_open_spans_arrive_as_unfinished_at_shutdown() {
 /// Open spans that cannot be sent at shutdown are logged with their number.
 #[test]
 fn open_spans_that_are_lost_are_logged() {
+    let _machine = shared_machine();
     let mut away = Receiver::start();
     away.stop();
     let service = Service::events(&variables("lost", &away, Transport::Protobuf));
@@ -344,6 +362,7 @@ fn open_spans_that_are_lost_are_logged() {
 
 #[test]
 fn a_storm_on_small_queues_is_accounted_for_to_the_last_span() {
+    let _machine = shared_machine();
     const EACH: f64 = 20_000.0;
     let receiver = Receiver::start();
     let name = "storm";
