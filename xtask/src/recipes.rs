@@ -333,8 +333,9 @@ fn fuzz() -> Result {
          --target-dir {} -Zprofile-rustflags",
         target_directory("fuzz").display()
     ));
-    // Only our crates have the flags: they are under test, and the others take most of the build. A
-    // procedural macro cannot have them, since it is loaded into the compiler.
+    // Only our crates are instrumented and optimized: they are under test, and the others take most of
+    // the build. A procedural macro cannot be instrumented, since it is loaded into the compiler.
+    building.args(["--config", "profile.release.package.\"*\".opt-level=0"]);
     for package in packages("fuzz/Cargo.toml")?
         .iter()
         .chain(&packages("Cargo.toml")?)
@@ -346,6 +347,8 @@ fn fuzz() -> Result {
             building.args([
                 "--config",
                 &format!("profile.release.package.{name}.rustflags={FUZZING:?}"),
+                "--config",
+                &format!("profile.release.package.{name}.opt-level=3"),
             ]);
         }
     }
