@@ -138,8 +138,9 @@ impl<I: Instrument, K: Key + ?Sized> Family<I, K> {
     /// Removes the series for whose labels `keep` returns false. `keep` may record into the family,
     /// remove from it and collect.
     pub fn retain(&self, mut keep: impl FnMut(Labels<'_>) -> bool) {
+        let names = &self.storage.label_names;
         self.storage
-            .retain(|series| keep(self.storage.labels_of(series)));
+            .retain(|series| keep(self.storage.labels_of(names, series)));
     }
 
     /// Returns the number of series, without the overflow series and removed ones.

@@ -73,7 +73,8 @@ impl Handle {
 impl fmt::Debug for Handle {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.storage.name())?;
-        let labels = self.storage.labels_of(self.series());
+        let names = &self.storage.label_names;
+        let labels = self.storage.labels_of(names, self.series());
         let mut before = "{";
         for (name, value) in labels.iter() {
             write!(f, "{before}{name}={value:?}")?;

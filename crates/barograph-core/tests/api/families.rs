@@ -2,6 +2,7 @@
 
 use barograph_core::labels::{LabelSet, LabelValue};
 use barograph_core::registry::Registry;
+use barograph_model::snapshot::Source as _;
 use proptest::prelude::*;
 
 #[derive(Clone, Copy, Debug, LabelValue)]
@@ -206,4 +207,36 @@ proptest! {
         }
         prop_assert_eq!(family.len(), model.len());
     }
+}
+
+/// Encoders resolve the names of a family once if they recognize them by their address.
+#[test]
+fn the_points_of_a_family_have_the_names_of_its_descriptor() {
+    let registry = Registry::new();
+    let family = registry.counter("hits").build_with_label_names(["kind"]);
+    family.unwrap().with(&["web"]).inc();
+    let mut points = 0;
+    for view in registry.collect() {
+        let descriptor = view.descriptor();
+        view.read(0, &mut |point| {
+            points += 1;
+            let names = point.labels.names().unwrap();
+            assert!(std::ptr::eq(names, &*descriptor.label_names));
+        });
+    }
+    assert_eq!(points, 1);
+}
+
+#[test]
+fn an_instrument_is_shown_as_its_series() {
+    let registry = Registry::new();
+    let family = registry.counter("hits").build_with_label_names(["kind"]);
+    let family = family.unwrap();
+    assert_eq!(
+        format!("{:?}", family.bind(&["a\"b"])),
+        r#"Counter(hits{kind="a\"b"})"#
+    );
+    let depth = registry.gauge("depth").build().unwrap();
+    assert_eq!(format!("{depth:?}"), "Gauge(depth)");
+    assert!(format!("{family:?}").contains("name: \"hits\""));
 }

@@ -178,15 +178,18 @@ impl Storage {
         &self.name
     }
 
-    /// Returns the labels of a series that is held, or that no other thread can release.
-    pub(crate) fn labels_of<'a>(&'a self, series: &'a Series) -> Labels<'a> {
+    /// Returns the labels of a series that is held, or that no other thread can release. `names` are the
+    /// label names of the family: encoders recognize those of the descriptor that they read by their
+    /// address, and resolve them once instead of for each series.
+    #[inline]
+    pub(crate) fn labels_of<'a>(&self, names: &'a [Box<str>], series: &'a Series) -> Labels<'a> {
         if series.is_overflow() {
             return Labels::EMPTY;
         }
         let (ends, text) = series.key();
         match self.free_form {
             true => Labels::inline(ends, text),
-            false => Labels::fixed(&self.label_names, ends, text, series.is_clean()),
+            false => Labels::fixed(names, ends, text, series.is_clean()),
         }
     }
 

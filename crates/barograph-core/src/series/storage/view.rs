@@ -112,7 +112,8 @@ impl View {
         if !is_same && !is_left_out(Step::LookAgain) {
             return;
         }
-        let labels = self.storage.labels_of(series);
+        let names = &self.descriptor.label_names;
+        let labels = self.storage.labels_of(names, series);
         let mut point = Point::new(series.index(), labels, value)
             .with_start(began * 1_000_000)
             .with_exemplars(&room.exemplars);
