@@ -1,4 +1,4 @@
-//! The recipes that a change must pass. CI runs exactly these.
+//! The recipes that a change must pass. CI runs all of them but those that are left to a release.
 //!
 //! ```text
 //! cargo xtask               lists them

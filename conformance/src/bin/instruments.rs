@@ -5,6 +5,7 @@
 //! order of the additions.
 
 use std::{
+    error::Error,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -13,8 +14,6 @@ use std::{
 };
 
 use axum::{Router, extract::Path, routing::get};
-use std::error::Error;
-
 use barograph::{
     Bounds, Counter, Family, Gauge, Histogram, RegisterError, Registry, StateSet, Telemetry,
     UpDownCounter,

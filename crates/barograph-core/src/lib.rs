@@ -5,9 +5,9 @@
 //! refuses two versions of it in one program instead of silently splitting its metrics. It spawns no
 //! thread and reads no environment variable.
 //!
-//! Where to start: [`Registry`] makes [`Counter`], [`Gauge`], [`Histogram`] and the others,
-//! alone or in a [`Family`]; [`counter!`] and the similar macros do so in one line. [`current`] has the trace context of a thread,
-//! [`record_queue`] passes spans and log records to exporters, and
+//! [`Registry`] is the entry point: it makes [`Counter`], [`Gauge`], [`Histogram`] and the others, alone
+//! or in a [`Family`]; [`counter!`] and the similar macros do so in one line. [`current`] has the trace
+//! context of a thread, [`record_queue`] passes spans and log records to exporters, and
 //! [`snapshot`](barograph_model::snapshot) is the form in which exporters read metrics.
 //!
 //! The fast path, from the bottom up: `pool` gives each thread its own cells, so that an addition is a

@@ -139,8 +139,8 @@ impl TelemetryBuilder {
 
     /// Adds what is known of the machine to the resource: `host.name`, `host.arch`, `os.type`,
     /// `os.description`, and inside of a container or a Kubernetes pod also `container.id`,
-    /// `k8s.namespace.name`, `k8s.pod.name` and `k8s.pod.uid`. What cannot be read is left out. Attributes
-    /// that the program or the environment sets take precedence.
+    /// `k8s.namespace.name`, `k8s.pod.name` and `k8s.pod.uid`. An attribute that cannot be read is left
+    /// out. Attributes that the program or the environment sets take precedence.
     ///
     /// ```
     /// let telemetry = barograph::Telemetry::builder("shop")

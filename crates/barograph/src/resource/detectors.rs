@@ -11,7 +11,7 @@
 //! | `k8s.pod.name` | the host name, where `KUBERNETES_SERVICE_HOST` is set |
 //! | `k8s.pod.uid` | `/proc/self/mountinfo` |
 //!
-//! What cannot be read is left out. On systems other than Linux that is all but `host.arch` and
+//! An attribute that cannot be read is left out. Systems other than Linux have only `host.arch` and
 //! `os.type`.
 //!
 //! Source: OpenTelemetry semantic conventions 1.44, "Host", "Operating System", "Container",
