@@ -5,10 +5,9 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::channel;
 use std::time::Duration;
 
-use barograph_core::Counter;
-use barograph_core::Family;
 use barograph_core::registry::Registry;
 use barograph_core::report;
+use barograph_core::{Counter, Family};
 
 static FAMILY: OnceLock<Family<Counter, [&str; 1]>> = OnceLock::new();
 static REPORTS: AtomicU64 = AtomicU64::new(0);

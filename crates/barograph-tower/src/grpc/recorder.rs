@@ -1,13 +1,13 @@
 //! The state that all calls of one layer share.
 
-use barograph_core::Family;
-use barograph_core::Histogram;
+use std::fmt;
+
 use barograph_core::labels::LabelSet;
+use barograph_core::{Family, Histogram};
 use barograph_model::bounds::Bounds;
 use http::header::CONTENT_TYPE;
 use http::request::Parts;
 use http::{HeaderMap, Uri};
-use std::fmt;
 
 use super::methods::Methods;
 use crate::http::layer_config::LayerConfig;

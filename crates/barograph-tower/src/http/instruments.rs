@@ -2,11 +2,9 @@
 
 use std::sync::OnceLock;
 
-use barograph_core::Family;
-use barograph_core::Histogram;
-use barograph_core::UpDownCounter;
 use barograph_core::labels::LabelSet;
 use barograph_core::registry::Registry;
+use barograph_core::{Family, Histogram, UpDownCounter};
 use barograph_model::bounds::Bounds;
 
 use super::scheme::Scheme;

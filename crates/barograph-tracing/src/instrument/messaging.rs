@@ -2,10 +2,8 @@
 //!
 //! Source: OpenTelemetry semantic conventions 1.44, "Messaging metrics", "Messaging spans" and "Kafka".
 
-use barograph_core::Counter;
-use barograph_core::Family;
-use barograph_core::Histogram;
 use barograph_core::registry::Registry;
+use barograph_core::{Counter, Family, Histogram};
 use barograph_model::bounds::Bounds;
 
 use super::registered::registered;

@@ -3,11 +3,9 @@
 use std::sync::OnceLock;
 use std::time::Duration;
 
-use barograph_core::Counter;
-use barograph_core::Family;
-use barograph_core::Histogram;
 use barograph_core::labels::LabelBuffer;
 use barograph_core::registry::Registry;
+use barograph_core::{Counter, Family, Histogram};
 use barograph_model::bounds::Bounds;
 
 use super::attribute::{Attribute, AttributeValue};

@@ -4,11 +4,9 @@
 
 use std::fmt;
 
-use barograph_core::Counter;
-use barograph_core::RegisterError;
-use barograph_core::UpDownCounter;
 use barograph_core::exemplar::ExemplarFilter;
 use barograph_core::registry::Registry;
+use barograph_core::{Counter, RegisterError, UpDownCounter};
 use barograph_model::context::TraceContext;
 
 use crate::sampling::Decision;

@@ -9,11 +9,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use barograph_core::Counter;
-use barograph_core::Histogram;
 use barograph_core::exemplar::ExemplarFilter;
 use barograph_core::registry::Registry;
 use barograph_core::stats::Stats;
+use barograph_core::{Counter, Histogram};
 use barograph_encode::prometheus::{Reason, Rejection, Report};
 use barograph_model::bounds::Bounds;
 use barograph_model::descriptor::Kind;

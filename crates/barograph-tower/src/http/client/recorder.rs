@@ -1,11 +1,11 @@
 //! The state that all requests of a client layer share.
 
-use barograph_core::Family;
-use barograph_core::Histogram;
+use std::fmt;
+
 use barograph_core::labels::LabelSet;
+use barograph_core::{Family, Histogram};
 use barograph_model::bounds::Bounds;
 use http::request::Parts;
-use std::fmt;
 
 use super::hosts::Hosts;
 use crate::http::layer_config::LayerConfig;
