@@ -21,6 +21,7 @@ use std::time::Duration;
 
 use barograph_model::suppression;
 use barograph_model::text::one_line;
+use barograph_tracing::filter::Filter;
 use tracing::level_filters::LevelFilter;
 use tracing::{Event, Level, Metadata, Subscriber, dispatcher};
 use tracing_subscriber::filter::{FilterFn, filter_fn};
@@ -139,12 +140,20 @@ thread_local! {
     static WAS_SEEN: Cell<bool> = const { Cell::new(false) };
 }
 
-/// A layer behind the same filter as the one that prints lines, which sees the same events.
-pub(crate) struct Witness;
+/// A layer with the filter of the one that prints lines, which sees the same events.
+pub(crate) struct Witness {
+    filter: Filter,
+}
+
+impl Witness {
+    pub(crate) fn new(filter: Filter) -> Self {
+        Witness { filter }
+    }
+}
 
 impl<S: Subscriber> Layer<S> for Witness {
     fn on_event(&self, event: &Event<'_>, _context: Context<'_, S>) {
-        if event.metadata().target() == TARGET {
+        if event.metadata().target() == TARGET && self.filter.enables(event.metadata()) {
             WAS_SEEN.set(true);
         }
     }

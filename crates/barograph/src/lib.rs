@@ -65,7 +65,6 @@ mod push;
 mod console;
 #[cfg(feature = "otlp")]
 mod exports;
-mod reload_layer;
 mod subscriber;
 mod exit;
 mod signals;

@@ -12,7 +12,7 @@ use std::time::Duration;
 use barograph_config::signals::Signals;
 use barograph_core::report;
 use barograph_model::suppression;
-use barograph_tracing::filter::{Filter, LevelHandle};
+use barograph_tracing::filter::{AnyFilter, Filter, LevelHandle};
 use barograph_tracing::log::{Colors, ConsoleLayer, ConsoleLog, Format, LogLayer, RateLimit};
 use barograph_tracing::redact::Redaction;
 use barograph_tracing::sampling::Sampler;
@@ -27,7 +27,6 @@ use tracing_subscriber::registry::LookupSpan;
 
 use crate::diagnostics::{self, Witness, hide_probe};
 use crate::push::Pushes;
-use crate::reload_layer::ReloadLayer;
 use crate::self_metrics::SignalStats;
 use crate::stderr::{self, Stderr};
 
@@ -180,10 +179,19 @@ impl Layers {
             records,
             lines,
         } = self;
+        let filters = [
+            spans.as_ref().map(|(_, filter)| filter.clone()),
+            records.as_ref().map(|(_, filter)| filter.clone()),
+            lines.as_ref().map(|(_, filter)| filter.clone()),
+        ];
         let subscriber = tracing_subscriber::registry()
-            .with(spans.map(|(layer, filter)| layer.with_filter(filter)))
-            .with(records.map(|(layer, filter)| layer.with_filter(filter)))
-            .with(lines.map(|(layer, filter)| layer.and_then(Witness).with_filter(filter)));
+            .with(AnyFilter::new(filters.into_iter().flatten()))
+            .with(spans.map(|(layer, filter)| layer.with_own_filter(filter)))
+            .with(records.map(|(layer, filter)| layer.with_own_filter(filter)))
+            .with(lines.map(|(layer, filter)| {
+                let witness = Witness::new(filter.clone());
+                layer.with_own_filter(filter).and_then(witness)
+            }));
         // Another thread may have set one meanwhile.
         let is_set = set_global(subscriber);
         if is_set {
@@ -231,8 +239,10 @@ impl InstalledLayers {
         S: Subscriber + for<'a> LookupSpan<'a> + Send + Sync,
     {
         let Layers { spans, records, .. } = self.take()?;
-        let spans = spans.map(|(layer, filter)| ReloadLayer::new(layer, filter).boxed());
-        let records = records.map(|(layer, filter)| ReloadLayer::new(layer, filter).boxed());
+        // `with_filter` is for layers that are present when their subscriber is built: a filtered layer
+        // that is put into a `reload::Layer` later has no filter id, and panics.
+        let spans = spans.map(|(layer, filter)| layer.with_own_filter(filter).boxed());
+        let records = records.map(|(layer, filter)| layer.with_own_filter(filter).boxed());
         all(spans.into_iter().chain(records))
     }
 

@@ -21,6 +21,7 @@ use super::format::{self, Colors, EventContext, Format, Notice};
 use super::line::{self, Line};
 use super::origin::{self, Origin};
 use super::rate::{Limiter, RateDecision, RateLimit};
+use crate::filter::Filter;
 use crate::redact::Redaction;
 
 /// A buffer of formatted log lines that wait to be written. All clones share the lines.
@@ -67,6 +68,7 @@ impl ConsoleLog {
     pub fn layer(&self) -> ConsoleLayer {
         ConsoleLayer {
             open: self.open.clone(),
+            filter: None,
         }
     }
 
@@ -231,6 +233,21 @@ impl Drop for Open {
 #[derive(Debug)]
 pub struct ConsoleLayer {
     open: Arc<Open>,
+    filter: Option<Filter>,
+}
+
+impl ConsoleLayer {
+    /// Makes the layer ignore what `filter` disables. Unlike `Layer::with_filter`, this also works for a
+    /// layer that is added to a subscriber in use, and the subscriber does not know about it: see
+    /// [`filter`](crate::filter).
+    ///
+    /// A line shows the spans around it that the filter enables when the line is logged, with the fields
+    /// that it enabled when they were recorded.
+    #[must_use]
+    pub fn with_own_filter(mut self, filter: Filter) -> Self {
+        self.filter = Some(filter);
+        self
+    }
 }
 
 impl<S> Layer<S> for ConsoleLayer
@@ -244,7 +261,11 @@ where
             redaction,
             ..
         } = &*self.open.0;
-        if !attributes.is_empty() {
+        let is_enabled = || {
+            let filter = self.filter.as_ref();
+            filter.is_none_or(|it| it.enables(attributes.metadata()))
+        };
+        if !attributes.is_empty() && is_enabled() {
             format::note(attributes, id, &layers, (*format, *owner), redaction);
         }
     }
@@ -256,6 +277,11 @@ where
             redaction,
             ..
         } = &*self.open.0;
+        if let Some(filter) = &self.filter
+            && !layers.metadata(id).is_some_and(|it| filter.enables(it))
+        {
+            return;
+        }
         format::note(values, id, &layers, (*format, *owner), redaction);
     }
 
@@ -265,6 +291,9 @@ where
         }
         let shared = &*self.open.0;
         let origin = Origin::of(event);
+        if !origin.is_enabled_by(self.filter.as_ref()) {
+            return;
+        }
         let unix_nanos = shared.clock.unix_nanos();
         let suppressed = match &shared.limiter {
             None => 0,
@@ -281,6 +310,7 @@ where
             redaction: &shared.redaction,
             suppressed,
             owner: shared.owner,
+            filter: self.filter.as_ref(),
         };
         // If a `Debug` logs, the nested call finds an empty line, and so does a thread that is
         // exiting.

@@ -7,6 +7,7 @@ use tracing_log::NormalizeEvent as _;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
 
+use crate::filter::Filter;
 use crate::trace;
 
 /// Returns the trace context that an event belongs to.
@@ -23,8 +24,7 @@ where
     }
     let parent = event.parent()?;
     trace::context_of(parent).or_else(|| {
-        // A per-layer filter may hide the parent from the layer that creates spans, but not its
-        // ancestors.
+        // A filter may hide the parent from the layer that creates spans, but not its ancestors.
         let mut above = layers.span(parent)?.scope().skip(1);
         above.find_map(|span| trace::context_of(&span.id()))
     })
@@ -49,6 +49,16 @@ impl<'a> Origin<'a> {
     #[inline]
     pub(super) fn metadata(&self) -> &Metadata<'a> {
         self.of_log.as_ref().unwrap_or(self.of_event)
+    }
+
+    /// Returns true if the filter, if there is one, enables the event.
+    #[inline]
+    pub(super) fn is_enabled_by(&self, filter: Option<&Filter>) -> bool {
+        match (filter, &self.of_log) {
+            (None, _) => true,
+            (Some(filter), None) => filter.enables(self.of_event),
+            (Some(filter), Some(metadata)) => filter.enables_once(metadata),
+        }
     }
 
     /// Returns the static metadata of the callsite, or `None` for a record of the `log` crate.

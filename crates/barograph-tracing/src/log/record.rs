@@ -20,6 +20,7 @@ use super::format::MOST_CAUSES;
 use super::origin::{self, Origin};
 use super::rate::{Limiter, RateDecision, RateLimit};
 use super::severity;
+use crate::filter::Filter;
 use crate::redact::{REDACTED, Redaction, RedactionRule};
 
 /// The limits of the size of a log record.
@@ -65,6 +66,7 @@ pub struct LogLayer {
     /// The number of records that the rate limit dropped.
     suppressed: Arc<AtomicU64>,
     clock: Arc<dyn Clock>,
+    filter: Option<Filter>,
 }
 
 impl LogLayer {
@@ -84,8 +86,18 @@ impl LogLayer {
                 limiter: None,
                 suppressed: Arc::default(),
                 clock: Arc::new(SystemClock),
+                filter: None,
             },
         }
+    }
+
+    /// Makes the layer ignore what `filter` disables. Unlike `Layer::with_filter`, this also works for a
+    /// layer that is added to a subscriber in use, and the subscriber does not know about it: see
+    /// [`filter`](crate::filter).
+    #[must_use]
+    pub fn with_own_filter(mut self, filter: Filter) -> Self {
+        self.filter = Some(filter);
+        self
     }
 
     /// Returns the counter of records that the rate limit dropped. It stays usable after the layer is
@@ -150,6 +162,9 @@ where
             return;
         }
         let origin = Origin::of(event);
+        if !origin.is_enabled_by(self.filter.as_ref()) {
+            return;
+        }
         let unix_nanos = self.clock.unix_nanos();
         let suppressed = match &self.limiter {
             None => 0,

@@ -10,7 +10,7 @@ use barograph_core::record_queue::Fanout;
 use barograph_model::span::SpanRecord;
 use barograph_model::suppression;
 use tracing::span::{Attributes, Record};
-use tracing::{Dispatch, Event, Id, Subscriber};
+use tracing::{Dispatch, Event, Id, Metadata, Subscriber};
 use tracing_subscriber::Layer;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::LookupSpan;
@@ -23,6 +23,7 @@ use super::settings::{ErrorEvents, Events, Settings};
 use super::stack;
 use super::table::Table;
 use super::tracer::{Tracer, announce, registry_of};
+use crate::filter::Filter;
 use crate::redact::Redaction;
 use crate::sampling::tail::TailSampling;
 use crate::sampling::{ParentBased, Sampler};
@@ -47,6 +48,7 @@ use crate::sampling::{ParentBased, Sampler};
 /// ```
 pub struct TraceLayer {
     tracer: Arc<Tracer>,
+    filter: Option<Filter>,
 }
 
 impl TraceLayer {
@@ -70,6 +72,15 @@ impl TraceLayer {
         }
     }
 
+    /// Makes the layer ignore what `filter` disables. Unlike `Layer::with_filter`, this also works for a
+    /// layer that is added to a subscriber in use, and the subscriber does not know about it: see
+    /// [`filter`](crate::filter).
+    #[must_use]
+    pub fn with_own_filter(mut self, filter: Filter) -> Self {
+        self.filter = Some(filter);
+        self
+    }
+
     /// Returns a handle that stays usable after the layer is installed.
     pub fn handle(&self) -> TraceHandle {
         TraceHandle::new(self.tracer.clone())
@@ -77,6 +88,11 @@ impl TraceLayer {
 
     pub(super) fn tracer(&self) -> &Arc<Tracer> {
         &self.tracer
+    }
+
+    #[inline]
+    fn enables(&self, metadata: &'static Metadata<'static>) -> bool {
+        self.filter.as_ref().is_none_or(|it| it.enables(metadata))
     }
 }
 
@@ -185,7 +201,10 @@ impl TraceLayerBuilder {
             registry: AtomicUsize::new(0),
         });
         announce(&tracer);
-        TraceLayer { tracer }
+        TraceLayer {
+            tracer,
+            filter: None,
+        }
     }
 }
 
@@ -200,7 +219,7 @@ where
 
     #[inline]
     fn on_new_span(&self, attrs: &Attributes<'_>, id: &Id, layers: Context<'_, S>) {
-        if suppression::is_suppressed() {
+        if suppression::is_suppressed() || !self.enables(attrs.metadata()) {
             return;
         }
         let tracer = &*self.tracer;
@@ -209,11 +228,10 @@ where
         }
         let parent = attrs.parent().and_then(|parent| {
             let slot = tracer.table.find(parent.into_u64());
-            // A per-layer filter may hide the parent from this layer, but not the ancestors of the
-            // parent.
+            // A filter may hide the parent from this layer, but not the ancestors of the parent.
             slot.or_else(|| {
-                let above = layers.span(id)?.parent()?;
-                tracer.table.find(above.id().into_u64())
+                let mut above = layers.span(id)?.scope().skip(1);
+                above.find_map(|span| tracer.table.find(span.id().into_u64()))
             })
         });
         tracer.start_in(attrs, id.into_u64(), parent);
@@ -258,7 +276,12 @@ where
         } else {
             event.parent().map(Id::into_u64)
         };
-        if let Some(id) = id {
+        if let Some(id) = id
+            && self
+                .filter
+                .as_ref()
+                .is_none_or(|it| it.enables_event(event))
+        {
             self.tracer.event(id, event);
         }
     }

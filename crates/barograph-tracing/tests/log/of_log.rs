@@ -4,10 +4,13 @@ use std::sync::Once;
 use std::time::Duration;
 
 use barograph_core::current;
-use barograph_tracing::filter::Filter;
+use barograph_core::record_queue::RecordQueue;
+use barograph_tracing::filter::{AnyFilter, Filter};
 use barograph_tracing::log::{Colors, Format};
+use barograph_tracing::trace::TraceLayer;
 use tracing_log::log;
-use tracing_subscriber::layer::{Layer as _, SubscriberExt as _};
+use tracing_subscriber::Registry;
+use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 
 use crate::sheet::{Sheet, TIME, context, terminal, written};
 
@@ -43,22 +46,49 @@ fn records_of_the_log_crate_are_lines_too() {
 #[test]
 fn records_of_the_log_crate_are_filtered_by_their_own_target() {
     install();
-    let filter: Filter = "error,old::crate=warn".parse().unwrap();
-    let (terminal, writer) = terminal(Format::Pretty(Colors::Off)).build();
-    let sheet = Sheet::default();
-    let out = sheet.clone();
-    let thread = std::thread::spawn(|| writer.run(out));
-    let subscriber = tracing_subscriber::registry().with(terminal.layer().with_filter(filter));
-    tracing::subscriber::with_default(subscriber, || {
-        log::warn!(target: "old::crate", "shown");
-        log::warn!(target: "other::crate", "not shown");
-        log::info!(target: "old::crate", "not shown");
-        log::error!(target: "other::crate", "shown");
-    });
-    terminal.shutdown(Duration::from_secs(20)).unwrap();
-    thread.join().unwrap();
-    assert_eq!(
-        sheet.text(),
-        format!("{TIME}  WARN old::crate: shown\n{TIME} ERROR other::crate: shown\n")
-    );
+    for is_own in [false, true] {
+        let filter: Filter = "error,old::crate=warn".parse().unwrap();
+        let (terminal, writer) = terminal(Format::Pretty(Colors::Off)).build();
+        let sheet = Sheet::default();
+        let out = sheet.clone();
+        let thread = std::thread::spawn(|| writer.run(out));
+        let spans = RecordQueue::new(8);
+        let (lines, trace) = (terminal.layer(), TraceLayer::new(spans.clone()));
+        let layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = match is_own {
+            false => vec![
+                lines.with_filter(filter.clone()).boxed(),
+                trace.with_filter(filter).boxed(),
+            ],
+            true => vec![
+                AnyFilter::new([filter.clone()]).boxed(),
+                lines.with_own_filter(filter.clone()).boxed(),
+                trace.with_own_filter(filter).boxed(),
+            ],
+        };
+        let subscriber = tracing_subscriber::registry().with(layers);
+        tracing::subscriber::with_default(subscriber, || {
+            let _span = tracing::error_span!("request").entered();
+            log::warn!(target: "old::crate", "shown");
+            log::warn!(target: "other::crate", "not shown");
+            log::info!(target: "old::crate", "not shown");
+            log::error!(target: "other::crate", "shown");
+        });
+        terminal.shutdown(Duration::from_secs(20)).unwrap();
+        thread.join().unwrap();
+        let span = spans.pop().unwrap();
+        let lines = sheet.text();
+        let lines: Vec<_> = lines
+            .lines()
+            .filter_map(|line| line.split(" in ").next())
+            .collect();
+        assert_eq!(
+            lines,
+            [
+                format!("{TIME}  WARN old::crate: shown"),
+                format!("{TIME} ERROR other::crate: shown")
+            ]
+        );
+        let events = span.events.iter().map(|event| &*event.name);
+        assert_eq!(events.collect::<Vec<_>>(), ["shown", "shown"]);
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use barograph_core::record_queue::RecordQueue;
 use barograph_model::context::TraceContext;
 use barograph_model::span::SpanRecord;
-use barograph_tracing::filter::Filter;
+use barograph_tracing::filter::{AnyFilter, Filter};
 use barograph_tracing::log::Format;
 use barograph_tracing::trace::{SpanExt as _, TraceLayer};
 use tracing::{Span, debug_span, info, info_span, warn};
@@ -14,26 +14,40 @@ use tracing_subscriber::layer::{Layer, SubscriberExt as _};
 
 use crate::sheet::{Sheet, terminal};
 
+/// The way in which the layers and their filters are put together.
+#[derive(Clone, Copy)]
+enum Setup {
+    LinesFirst,
+    SpansFirst,
+    OwnFilters,
+}
+
 /// Returns the lines and spans of `f` with the terminal at `level` and the spans at `info`, for
-/// both orders of the layers.
-fn lines(level: &str, f: impl Fn()) -> [(Vec<serde_json::Value>, Vec<SpanRecord>); 2] {
-    [true, false].map(|lines_first| {
+/// each setup.
+fn lines(level: &str, f: impl Fn()) -> [(Vec<serde_json::Value>, Vec<SpanRecord>); 3] {
+    [Setup::LinesFirst, Setup::SpansFirst, Setup::OwnFilters].map(|setup| {
         let queue = RecordQueue::new(64);
         let (terminal, writer) = terminal(Format::Json).build();
         let sheet = Sheet::default();
         let out = sheet.clone();
         let thread = std::thread::spawn(|| writer.run(out));
-        let lines: Box<dyn Layer<Registry> + Send + Sync> = {
-            let filter: Filter = level.parse().unwrap();
-            terminal.layer().with_filter(filter).boxed()
-        };
-        let spans = {
-            let filter: Filter = "info".parse().unwrap();
-            TraceLayer::new(queue.clone()).with_filter(filter).boxed()
-        };
-        let layers = match lines_first {
-            true => vec![lines, spans],
-            false => vec![spans, lines],
+        let (of_lines, of_spans): (Filter, Filter) =
+            (level.parse().unwrap(), "info".parse().unwrap());
+        let (lines, spans) = (terminal.layer(), TraceLayer::new(queue.clone()));
+        let layers: Vec<Box<dyn Layer<Registry> + Send + Sync>> = match setup {
+            Setup::LinesFirst => vec![
+                lines.with_filter(of_lines).boxed(),
+                spans.with_filter(of_spans).boxed(),
+            ],
+            Setup::SpansFirst => vec![
+                spans.with_filter(of_spans).boxed(),
+                lines.with_filter(of_lines).boxed(),
+            ],
+            Setup::OwnFilters => vec![
+                AnyFilter::new([of_lines.clone(), of_spans.clone()]).boxed(),
+                lines.with_own_filter(of_lines).boxed(),
+                spans.with_own_filter(of_spans).boxed(),
+            ],
         };
         tracing::subscriber::with_default(tracing_subscriber::registry().with(layers), &f);
         terminal.shutdown(Duration::from_secs(20)).unwrap();
@@ -74,7 +88,9 @@ fn a_line_has_the_ids_of_the_span_that_is_exported() {
 #[test]
 fn fewer_lines_leave_the_spans() {
     let outputs = lines("warn", || {
-        info_span!("request").in_scope(|| {
+        let span = info_span!("request", id = 7, size = tracing::field::Empty);
+        span.record("size", 8);
+        span.in_scope(|| {
             info!("not outputs");
             warn!("told");
         });
@@ -82,6 +98,7 @@ fn fewer_lines_leave_the_spans() {
     for (lines, spans) in outputs {
         assert_eq!((lines.len(), spans.len()), (1, 1));
         assert!(has_ids_of(&lines[0], &spans[0].context));
+        assert!(lines[0].get("spans").is_none(), "{lines:?}");
     }
 }
 

@@ -12,7 +12,7 @@ use crate::log::escape::Escape;
 use crate::log::line::Line;
 use crate::log::severity;
 
-pub(super) fn write<'a, S>(line: &mut Line, scene: &EventContext<'_>, spans: &Spans<'a, S>)
+pub(super) fn write<'a, S>(line: &mut Line, scene: &EventContext<'_>, spans: &Spans<'a, '_, S>)
 where
     S: LookupSpan<'a>,
 {

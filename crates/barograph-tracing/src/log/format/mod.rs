@@ -17,6 +17,7 @@ pub(super) use self::value::MOST_CAUSES;
 use self::value::Style;
 use super::line::Line;
 use super::origin::Origin;
+use crate::filter::Filter;
 use crate::redact::Redaction;
 
 /// The name of the field with the message, which is the first field of this name.
@@ -71,7 +72,7 @@ impl Format {
     where
         S: Subscriber + for<'a> LookupSpan<'a>,
     {
-        let spans = || Spans::new(layers.event_span(scene.event), scene.owner);
+        let spans = || Spans::new(layers.event_span(scene.event), scene);
         match self {
             Format::Pretty(colors) => pretty::write(line, scene, &spans(), colors),
             Format::Json => json::write(line, scene, &spans()),
@@ -100,6 +101,8 @@ pub(super) struct EventContext<'a> {
     pub(super) suppressed: u64,
     /// The owner of the notes on spans that are read.
     pub(super) owner: usize,
+    /// The filter of the spans that are shown.
+    pub(super) filter: Option<&'a Filter>,
 }
 
 /// A line of this library itself.

@@ -14,7 +14,7 @@ use crate::log::line::Line;
 pub(super) fn write<'a, S>(
     line: &mut Line,
     scene: &EventContext<'_>,
-    spans: &Spans<'a, S>,
+    spans: &Spans<'a, '_, S>,
     colors: Colors,
 ) where
     S: LookupSpan<'a>,

@@ -11,9 +11,10 @@ use tracing_subscriber::field::RecordFields;
 use tracing_subscriber::layer::Context;
 use tracing_subscriber::registry::{LookupSpan, SpanRef};
 
-use super::Format;
 use super::unique::Indices;
 use super::value::{Fields, Places, Style, plain_name};
+use super::{EventContext, Format};
+use crate::filter::Filter;
 use crate::log::line::Line;
 use crate::redact::Redaction;
 
@@ -21,20 +22,26 @@ use crate::redact::Redaction;
 const MOST_OF_VALUES: usize = 4 * 1024;
 
 /// A span and all its ancestors.
-pub(super) struct Spans<'a, S>
+pub(super) struct Spans<'a, 'f, S>
 where
     S: LookupSpan<'a>,
 {
     leaf: Option<SpanRef<'a, S>>,
     owner: usize,
+    filter: Option<&'f Filter>,
 }
 
-impl<'a, S> Spans<'a, S>
+impl<'a, 'f, S> Spans<'a, 'f, S>
 where
     S: LookupSpan<'a>,
 {
-    pub(super) fn new(leaf: Option<SpanRef<'a, S>>, owner: usize) -> Self {
-        Spans { leaf, owner }
+    /// Returns the spans of `scene` from `leaf` up.
+    pub(super) fn new(leaf: Option<SpanRef<'a, S>>, scene: &EventContext<'f>) -> Self {
+        Spans {
+            leaf,
+            owner: scene.owner,
+            filter: scene.filter,
+        }
     }
 
     /// Calls `show` for each span with its fields, the outermost one first.
@@ -42,7 +49,9 @@ where
     pub(super) fn each(&self, mut show: impl FnMut(&'static str, &Note)) {
         if let Some(leaf) = &self.leaf {
             for span in leaf.scope().from_root() {
-                self.show(&span, &mut show);
+                if self.filter.is_none_or(|it| it.enables(span.metadata())) {
+                    self.show(&span, &mut show);
+                }
             }
         }
     }

@@ -1,13 +1,24 @@
 //! Filters of spans and events by target and level, which can be changed at run time.
 //!
-//! Each output has a separate filter (`layer.with_filter(filter)`), so that fewer lines on the
-//! terminal do not mean fewer spans in traces: `RUST_LOG=warn` applies to the terminal's filter,
-//! and the spans of requests are still recorded for the other outputs.
+//! Each output has a separate filter, so that fewer lines on the terminal do not mean fewer spans in
+//! traces: `RUST_LOG=warn` applies to the terminal's filter, and the spans of requests are still
+//! recorded for the other outputs. There are two ways to put a [`Filter`] on a layer:
+//!
+//! * `layer.with_filter(filter)` of `tracing_subscriber`, beside layers of other crates.
+//! * `layer.with_own_filter(filter)` of the layers of this crate, in a subscriber without other layers,
+//!   or for a layer that is added to a subscriber in use. It costs less, because the registry does not
+//!   have to be asked at each event which layers see a span. [`AnyFilter`] then disables what no
+//!   output wants.
 //!
 //! Why not `EnvFilter`? A crate that enables the feature `env-filter` of tracing-subscriber enables
 //! it for the whole build, and from then on `tracing_subscriber::fmt::init()` of a service shows
 //! errors only. A service that needs directives by span or field can put `EnvFilter` on the layer
 //! itself.
+
+mod any;
+mod decisions;
+
+pub use self::any::AnyFilter;
 
 use std::error::Error;
 use std::fmt;
@@ -17,9 +28,12 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use tracing::level_filters::LevelFilter;
 use tracing::subscriber::Interest;
-use tracing::{Metadata, Subscriber};
+use tracing::{Event, Metadata, Subscriber};
+use tracing_log::NormalizeEvent as _;
 use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::{self, Context};
+
+use self::decisions::Decisions;
 
 /// The filter of one output, given by directives as in `RUST_LOG`, each a level, a target or
 /// `target=level`: `info,hyper=warn`.
@@ -27,7 +41,7 @@ use tracing_subscriber::layer::{self, Context};
 /// The most specific directive for a target applies; a target without a matching directive is
 /// filtered out. A directive without a level enables all levels of its target; an empty list of
 /// directives enables errors only. Directives by span or field, such as `[request{id=7}]=trace`,
-/// are not supported.
+/// are not supported. Clones share the directives.
 ///
 /// ```
 /// # extern crate barograph_tracing as barograph;
@@ -40,7 +54,7 @@ use tracing_subscriber::layer::{self, Context};
 /// assert_eq!(handle.directives(), "info");
 /// # Ok::<(), barograph::filter::InvalidFilter>(())
 /// ```
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Filter {
     shared: Arc<Shared>,
 }
@@ -52,6 +66,7 @@ impl Filter {
             shared: Arc::new(Shared {
                 kind: AtomicUsize::new(Kind::Level(level).encode()),
                 targets: RwLock::new(level_alone(level)),
+                decisions: Decisions::new(),
             }),
         }
     }
@@ -62,6 +77,41 @@ impl Filter {
             shared: self.shared.clone(),
         }
     }
+
+    /// Returns true if the filter enables the spans or events of this callsite.
+    #[inline]
+    pub fn enables(&self, metadata: &'static Metadata<'static>) -> bool {
+        match self.shared.kind() {
+            Kind::Level(level) => *metadata.level() <= level,
+            Kind::Targets => {
+                let decide = || self.shared.read(|targets| enable(targets, metadata));
+                self.shared.decisions.get(metadata, decide)
+            }
+        }
+    }
+
+    /// Returns true if the filter enables this event. The callsite of a record of the `log` crate is
+    /// that of the bridge, so such a record is judged by its own target.
+    #[inline]
+    pub(crate) fn enables_event(&self, event: &Event<'_>) -> bool {
+        match event.normalized_metadata() {
+            None => self.enables(event.metadata()),
+            Some(metadata) => self.enables_once(&metadata),
+        }
+    }
+
+    /// Returns true if the filter enables spans or events with this metadata, which may not live long.
+    #[inline]
+    pub(crate) fn enables_once(&self, metadata: &Metadata<'_>) -> bool {
+        match self.shared.kind() {
+            Kind::Level(level) => *metadata.level() <= level,
+            Kind::Targets => self.shared.read(|targets| enable(targets, metadata)),
+        }
+    }
+}
+
+fn enable(targets: &Targets, metadata: &Metadata<'_>) -> bool {
+    targets.would_enable(metadata.target(), metadata.level())
 }
 
 impl FromStr for Filter {
@@ -153,12 +203,15 @@ struct Shared {
     /// A copy of the kind, so that the lock is not taken when the level alone decides.
     kind: AtomicUsize,
     targets: RwLock<Targets>,
+    /// The decisions of the targets, so that the lock is not taken at each event.
+    decisions: Decisions,
 }
 
 impl Shared {
     fn set(&self, targets: Targets, kind: Kind) {
         let stored = self.targets.write();
         *stored.unwrap_or_else(PoisonError::into_inner) = targets;
+        self.decisions.clear();
         // A thread that still reads the old kind decides by the previous filter, which is harmless.
         self.kind.store(kind.encode(), Ordering::Relaxed);
     }
@@ -238,13 +291,8 @@ fn level_alone(level: LevelFilter) -> Targets {
 
 impl<S: Subscriber> layer::Filter<S> for Filter {
     #[inline]
-    fn enabled(&self, metadata: &Metadata<'_>, context: &Context<'_, S>) -> bool {
-        match self.shared.kind() {
-            Kind::Level(level) => *metadata.level() <= level,
-            Kind::Targets => self
-                .shared
-                .read(|targets| layer::Filter::enabled(targets, metadata, context)),
-        }
+    fn enabled(&self, metadata: &Metadata<'_>, _: &Context<'_, S>) -> bool {
+        self.enables_once(metadata)
     }
 
     fn callsite_enabled(&self, metadata: &'static Metadata<'static>) -> Interest {
