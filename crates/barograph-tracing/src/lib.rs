@@ -16,6 +16,7 @@
 pub mod sampling;
 pub mod redact;
 pub mod filter;
+mod recycled;
 pub mod trace;
 pub mod log;
 pub mod instrument;

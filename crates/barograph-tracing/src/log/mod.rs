@@ -17,6 +17,7 @@ mod rate;
 mod buffer;
 mod format;
 mod console_log;
+mod record_pool;
 mod record;
 
 use barograph_model::log::Severity;

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::error::Error;
 use std::fmt::{self, Write as _};
+use std::mem;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -19,6 +20,7 @@ use tracing_subscriber::registry::LookupSpan;
 use super::format::MOST_CAUSES;
 use super::origin::{self, Origin};
 use super::rate::{Limiter, RateDecision, RateLimit};
+use super::record_pool;
 use super::severity;
 use crate::filter::Filter;
 use crate::redact::{REDACTED, Redaction, RedactionRule};
@@ -178,29 +180,27 @@ where
         };
         let metadata = origin.metadata();
         let lasting = origin.lasting();
-        let text = |text: &str| Cow::Owned(text.to_owned());
+        let owned = |text: &str| Cow::Owned(text.to_owned());
         let scope =
-            lasting.map_or_else(|| text(metadata.target()), |of| Cow::Borrowed(of.target()));
+            lasting.map_or_else(|| owned(metadata.target()), |of| Cow::Borrowed(of.target()));
+        let (mut record, text) =
+            record_pool::record(&self.queues, metadata.fields().len() + CODE_ATTRIBUTES);
+        record.time_unix_nano = unix_nanos;
+        record.observed_unix_nano = unix_nanos;
+        record.severity = severity(metadata.level());
+        record.scope = scope;
+        record.context = origin::context(event, &layers);
         let mut visitor = Records {
             layer: self,
             origin: &origin,
-            record: LogRecord {
-                time_unix_nano: unix_nanos,
-                observed_unix_nano: unix_nanos,
-                severity: severity(metadata.level()),
-                event_name: None,
-                body: None,
-                scope,
-                attributes: Vec::with_capacity(metadata.fields().len() + 2),
-                dropped_attributes: 0,
-                context: origin::context(event, &layers),
-            },
+            record,
+            text,
         };
         event.record(&mut visitor);
         if let Some(file) = metadata.file() {
             let file = lasting
                 .and_then(|of| of.file())
-                .map_or_else(|| text(file), Cow::Borrowed);
+                .map_or_else(|| owned(file), Cow::Borrowed);
             visitor.add("code.file.path", file);
         }
         if let Some(line) = metadata.line() {
@@ -209,7 +209,7 @@ where
         if suppressed > 0 {
             visitor.add("barograph.log.suppressed", suppressed);
         }
-        self.queues.push(Box::new(visitor.record));
+        self.queues.push(visitor.record);
     }
 }
 
@@ -217,15 +217,20 @@ where
 struct Records<'a> {
     layer: &'a LogLayer,
     origin: &'a Origin<'a>,
-    record: LogRecord,
+    record: Box<LogRecord>,
+    /// Memory for the body.
+    text: String,
 }
+
+/// The number of attributes with the source location.
+const CODE_ATTRIBUTES: usize = 2;
 
 impl Records<'_> {
     #[inline]
     fn field<V: Into<AnyValue>>(
         &mut self,
         field: &Field,
-        value: impl FnOnce(&LogLayer, RedactionRule, usize) -> V,
+        value: impl FnOnce(&LogLayer, RedactionRule, Room) -> V,
     ) {
         let name = field.name();
         if self.origin.is_own(name) {
@@ -235,7 +240,11 @@ impl Records<'_> {
         let LogLimits { body, .. } = self.layer.limits;
         // A second `message` becomes an attribute.
         if name == "message" && self.record.body.is_none() {
-            let value = value(self.layer, RedactionRule::Search, body);
+            let room = Room {
+                text: mem::take(&mut self.text),
+                most: body,
+            };
+            let value = value(self.layer, RedactionRule::Search, room);
             self.record.body = Some(value.into());
             return;
         }
@@ -244,7 +253,7 @@ impl Records<'_> {
             rule => {
                 // A character has at most four bytes.
                 let most = self.layer.limits.value_length.saturating_mul(4).min(body);
-                let value = value(self.layer, rule, most).into();
+                let value = value(self.layer, rule, Room::of(most)).into();
                 match (name, value) {
                     ("event.name", AnyValue::Str(name)) => self.record.event_name = Some(name),
                     (name, value) => self.add(name, value),
@@ -274,7 +283,7 @@ impl Records<'_> {
             return;
         }
         let body = self.layer.limits.body;
-        let message = bounded(format_args!("{error}"), body);
+        let message = Room::of(body).format(format_args!("{error}"));
         let mut chain = message.clone();
         let mut cause = error.source();
         let has_cause = cause.is_some();
@@ -283,8 +292,8 @@ impl Records<'_> {
             let Some(error) = cause else {
                 break;
             };
-            let room = body.saturating_sub(chain.len());
-            chain.push_str(&bounded(format_args!("\ncaused by: {error}"), room));
+            let room = Room::of(body.saturating_sub(chain.len()));
+            chain.push_str(&room.format(format_args!("\ncaused by: {error}")));
             cause = error.source();
         }
         let redaction = &self.layer.redaction;
@@ -325,20 +334,20 @@ impl Visit for Records<'_> {
     }
 
     fn record_str(&mut self, field: &Field, value: &str) {
-        self.field(field, |layer, rule, most| {
-            text(layer, rule, bounded(format_args!("{value}"), most))
+        self.field(field, |layer, rule, room| {
+            text(layer, rule, room.format(format_args!("{value}")))
         });
     }
 
     fn record_bytes(&mut self, field: &Field, value: &[u8]) {
-        self.field(field, |_, _, most| {
-            AnyValue::Bytes(value[..value.len().min(most)].into())
+        self.field(field, |_, _, room| {
+            AnyValue::Bytes(value[..value.len().min(room.most)].into())
         });
     }
 
     fn record_error(&mut self, field: &Field, value: &(dyn Error + 'static)) {
-        self.field(field, |layer, _, most| {
-            let message = bounded(format_args!("{value}"), most);
+        self.field(field, |layer, _, room| {
+            let message = room.format(format_args!("{value}"));
             text(layer, RedactionRule::Search, message)
         });
         if self.layer.redaction.rule_of(field.name()) != RedactionRule::Redact {
@@ -347,8 +356,8 @@ impl Visit for Records<'_> {
     }
 
     fn record_debug(&mut self, field: &Field, value: &dyn fmt::Debug) {
-        self.field(field, |layer, rule, most| {
-            let value = bounded(format_args!("{value:?}"), most);
+        self.field(field, |layer, rule, room| {
+            let value = room.format(format_args!("{value:?}"));
             text(layer, rule.of_debug(), value)
         });
     }
@@ -361,25 +370,33 @@ fn text(layer: &LogLayer, rule: RedactionRule, value: String) -> AnyValue {
     }
 }
 
-/// Formats a text of at most `most` bytes. The formatter is stopped when the text is full.
-fn bounded(value: fmt::Arguments<'_>, most: usize) -> String {
-    let known = value.as_str().map_or(0, str::len);
-    let mut text = Bounded {
-        text: String::with_capacity(known.min(most)),
-        most,
-    };
-    if text.write_fmt(value).is_err() && text.text.len() < most && text.text.is_empty() {
-        text.text.push_str("<error in Debug>");
-    }
-    text.text
-}
-
-struct Bounded {
+/// Memory for a text of at most `most` bytes.
+struct Room {
     text: String,
     most: usize,
 }
 
-impl fmt::Write for Bounded {
+impl Room {
+    /// Returns room of which nothing is allocated yet.
+    fn of(most: usize) -> Self {
+        Room {
+            text: String::new(),
+            most,
+        }
+    }
+
+    /// Formats a text. The formatter is stopped when the text is full.
+    fn format(mut self, value: fmt::Arguments<'_>) -> String {
+        let known = value.as_str().map_or(0, str::len);
+        self.text.reserve(known.min(self.most));
+        if self.write_fmt(value).is_err() && self.most > 0 && self.text.is_empty() {
+            self.text.push_str("<error in Debug>");
+        }
+        self.text
+    }
+}
+
+impl fmt::Write for Room {
     fn write_str(&mut self, text: &str) -> fmt::Result {
         let room = self.most - self.text.len();
         if text.len() <= room {

@@ -1,14 +1,5 @@
-//! The exported span records whose memory a thread reuses for new spans.
-//!
-//! A record is written by one thread and read by another, mostly on two different processors.
-//! Memory that one thread allocates and another frees costs both several times as much as memory
-//! that stays on one thread; and a write to memory that another processor has read waits for that
-//! processor. Together that was more than half of the cost of a sampled span. So the exporter
-//! returns records to the queue unchanged, several at a time
-//! ([`RecordQueue::recycle`](barograph_core::record_queue::RecordQueue::recycle)). A thread that
-//! starts spans also takes several at a time; it takes the records apart on the processor that will
-//! use them, reuses most of their memory, and prefetches the memory of the next records before it
-//! needs it.
+//! The exported span records whose memory a thread reuses for new spans; see
+//! [`recycled`](crate::recycled).
 
 use std::borrow::Cow;
 use std::cell::RefCell;
@@ -19,8 +10,7 @@ use barograph_core::record_queue::Fanout;
 use barograph_model::span::{SpanEvent, SpanKind, SpanRecord, Status};
 use barograph_model::value::Attribute;
 
-/// The number of records that a thread keeps in reserve, so that it can prefetch their memory.
-const AHEAD: usize = 4;
+use crate::recycled::Recycled;
 
 thread_local! {
     static POOL: RefCell<SpanPool> = const { RefCell::new(SpanPool::new()) };
@@ -60,8 +50,7 @@ pub(super) fn event() -> (String, Vec<Attribute>) {
 
 /// The records that a thread has taken.
 struct SpanPool {
-    #[expect(clippy::vec_box, reason = "records are recycled in their boxes")]
-    records: Vec<Box<SpanRecord>>,
+    records: Recycled<SpanRecord>,
     /// The events of the record that was taken last.
     events: Vec<SpanEvent>,
 }
@@ -69,20 +58,14 @@ struct SpanPool {
 impl SpanPool {
     const fn new() -> Self {
         SpanPool {
-            records: Vec::new(),
+            records: Recycled::new(),
             events: Vec::new(),
         }
     }
 
     #[inline(always)]
     fn record(&mut self, queues: &Fanout<SpanRecord>) -> Option<Box<SpanRecord>> {
-        if self.records.len() < AHEAD
-            && let Some(mut more) = queues.take_recycled()
-        {
-            more.append(&mut self.records);
-            self.records = more;
-        }
-        let mut record = self.records.pop()?;
+        let mut record = self.records.take(queues)?;
         self.expect_next();
         self.events.clear();
         mem::swap(&mut self.events, &mut record.events);
@@ -100,13 +83,14 @@ impl SpanPool {
     /// known: first the record, then its events, then the content of its first event.
     #[inline(always)]
     fn expect_next(&self) {
-        if let [.., after_next, _, _] = &self.records[..] {
+        let waiting = self.records.waiting();
+        if let [.., after_next, _, _] = waiting {
             expect_write(&**after_next);
         }
-        if let [.., next, _] = &self.records[..] {
+        if let [.., next, _] = waiting {
             expect_write(&*next.events);
         }
-        if let [.., record] = &self.records[..] {
+        if let [.., record] = waiting {
             expect_write(&*record.attributes);
             if let Some(event) = record.events.first() {
                 expect_write(&*event.name);
