@@ -44,6 +44,14 @@ impl SubscriberOwner {
             false => SubscriberOwner::Somebody,
         }
     }
+
+    /// Returns false if this telemetry gets no spans and log records from the subscriber.
+    fn has_our_layers(self) -> bool {
+        match self {
+            SubscriberOwner::Printing | SubscriberOwner::Silent | SubscriberOwner::Service => true,
+            SubscriberOwner::Somebody | SubscriberOwner::Earlier => false,
+        }
+    }
 }
 
 impl fmt::Display for StartLine<'_> {
@@ -67,6 +75,9 @@ impl fmt::Display for StartLine<'_> {
             (None, true, _) => write!(f, "no metrics since {disabled} is true")?,
         }
         for (signal, target) in self.targets {
+            if *signal != Signal::Metrics && !self.subscriber_owner.has_our_layers() {
+                continue;
+            }
             let what = match signal {
                 Signal::Metrics => "metrics",
                 Signal::Traces => "spans",
@@ -123,5 +134,27 @@ mod tests {
                 assert!(!text.contains(|c: char| c.is_control()), "{text:?}");
             }
         }
+    }
+
+    #[test]
+    fn spans_and_log_records_are_pushed_only_by_our_layers() {
+        let targets = [Signal::Metrics, Signal::Traces, Signal::Logs];
+        let targets = targets.map(|signal| (signal, "http://receiver:4318".to_owned()));
+        let pushed = |subscriber_owner| {
+            let line = StartLine {
+                name: "shop",
+                address: None,
+                is_late: false,
+                is_disabled: false,
+                is_served: true,
+                targets: &targets,
+                subscriber_owner,
+            };
+            line.to_string().matches("pushed to").count()
+        };
+        assert_eq!(pushed(SubscriberOwner::Printing), 3);
+        assert_eq!(pushed(SubscriberOwner::Service), 3);
+        assert_eq!(pushed(SubscriberOwner::Somebody), 1);
+        assert_eq!(pushed(SubscriberOwner::Earlier), 1);
     }
 }
