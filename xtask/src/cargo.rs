@@ -37,16 +37,27 @@ pub(crate) fn target_directory(recipe: &str) -> PathBuf {
         .join(recipe)
 }
 
+/// The priority at which cargo and its compilers run.
+#[derive(Clone, Copy)]
+pub(crate) enum Priority {
+    Normal,
+    /// They take no time from other programs.
+    Idle,
+}
+
 /// Returns a command for cargo of the current toolchain, with arguments that are separated by
 /// spaces.
 pub(crate) fn cargo(arguments: &str) -> Command {
-    // `$CARGO` belongs to one toolchain and does not support `+nightly`.
-    of_workspace("cargo", arguments)
+    cargo_with(Priority::Normal, arguments)
 }
 
-/// Returns a command like [`cargo`], at a priority at which it takes no time from other programs.
-pub(crate) fn idle_cargo(arguments: &str) -> Command {
-    of_workspace("nice", &format!("-n 19 cargo {arguments}"))
+/// Returns a command like [`cargo`], with this priority.
+pub(crate) fn cargo_with(priority: Priority, arguments: &str) -> Command {
+    // `$CARGO` belongs to one toolchain and does not support `+nightly`.
+    match priority {
+        Priority::Normal => of_workspace("cargo", arguments),
+        Priority::Idle => of_workspace("nice", &format!("-n 19 cargo {arguments}")),
+    }
 }
 
 fn of_workspace(program: &str, arguments: &str) -> Command {

@@ -4,7 +4,7 @@
 //! cargo xtask               lists them
 //! cargo xtask NAME...       runs them in the order given
 //! cargo xtask check         what to run before a commit: fmt, clippy, test, doc
-//! cargo xtask release       what to run before a release as well: package
+//! cargo xtask release       what to run before a release as well: package, platforms, semver
 //! cargo xtask ci            all others, as CI does
 //! cargo xtask soak --help   what else the soak can do
 //! cargo xtask lines         counts lines of code
@@ -22,6 +22,8 @@ mod recipes;
 use std::{
     env,
     process::ExitCode,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread,
     time::{Duration, Instant},
 };
 
@@ -31,7 +33,7 @@ use crate::recipes::{RECIPES, Recipe};
 const CHECK: [&str; 4] = ["fmt", "clippy", "test", "doc"];
 
 /// The recipes that CI does not run: those to run before a release.
-const RELEASE: [&str; 1] = ["package"];
+const RELEASE: [&str; 3] = ["package", "platforms", "semver"];
 
 fn main() -> ExitCode {
     let names: Vec<String> = env::args().skip(1).collect();
@@ -101,19 +103,38 @@ fn list() {
 fn run(recipes: &[&Recipe]) -> ExitCode {
     let mut times: Vec<(&str, Duration)> = Vec::new();
     let mut verdict = ExitCode::SUCCESS;
-    for recipe in recipes {
-        println!("== {}: {}", recipe.name, recipe.about);
-        let begun = Instant::now();
-        let result = (recipe.run)();
-        times.push((recipe.name, begun.elapsed()));
-        if let Err(failed) = result {
-            println!("== {} failed: {failed}", recipe.name);
-            verdict = ExitCode::FAILURE;
-            break;
+    // The number of recipes that have begun.
+    let begun = AtomicUsize::new(0);
+    thread::scope(|scope| {
+        scope.spawn(|| build_ahead(recipes, &begun));
+        for recipe in recipes {
+            println!("== {}: {}", recipe.name, recipe.about);
+            begun.fetch_add(1, Ordering::Relaxed);
+            let start = Instant::now();
+            let result = (recipe.run)();
+            times.push((recipe.name, start.elapsed()));
+            if let Err(failed) = result {
+                println!("== {} failed: {failed}", recipe.name);
+                verdict = ExitCode::FAILURE;
+                begun.store(recipes.len(), Ordering::Relaxed);
+                break;
+            }
         }
-    }
+    });
     for (name, time) in times {
         println!("== {name:10} {:6.1} s", time.as_secs_f64());
     }
     verdict
+}
+
+/// Builds what later recipes run, one after the other, unless they have begun. Cargo lets a recipe wait
+/// for a build in the same directory. A build that fails fails again in its recipe, which reports it.
+fn build_ahead(recipes: &[&Recipe], begun: &AtomicUsize) {
+    for (at, recipe) in recipes.iter().enumerate().skip(1) {
+        if let Some(build) = recipe.ahead
+            && at >= begun.load(Ordering::Relaxed)
+        {
+            let _ = build();
+        }
+    }
 }

@@ -10,8 +10,8 @@ use std::{
 };
 
 use crate::cargo::{
-    Program, Result, TARGET, build, build_tests, cargo, idle_cargo, output, packages, report, run,
-    target_directory, workspace,
+    Priority, Program, Result, TARGET, build, build_tests, cargo, cargo_with, output, packages,
+    report, run, target_directory, workspace,
 };
 use crate::package::package;
 
@@ -20,79 +20,109 @@ pub(crate) struct Recipe {
     pub(crate) name: &'static str,
     pub(crate) about: &'static str,
     pub(crate) run: fn() -> Result,
+    /// Builds what the recipe runs, in a target directory of its own, while earlier recipes leave
+    /// processors idle.
+    pub(crate) ahead: Option<fn() -> Result>,
 }
 
-/// All recipes, the quickest to fail first.
+/// All recipes, the quickest to fail first. `fuzz` is the last one because its build takes longest, and
+/// the recipes before it wait for most of their time.
 pub(crate) const RECIPES: &[Recipe] = &[
     Recipe {
         name: "fmt",
         about: "the code is formatted",
         run: fmt,
+        ahead: None,
     },
     Recipe {
         name: "clippy",
         about: "no lint has anything to say, the MSRV is held",
         run: clippy,
+        ahead: None,
     },
     Recipe {
         name: "test",
         about: "the newcomer's test run, house rules and doctests too",
         run: test,
+        ahead: None,
     },
     Recipe {
         name: "doc",
         about: "the documentation builds, no link is broken",
         run: doc,
+        ahead: None,
     },
     Recipe {
         name: "features",
         about: "each library alone, with no feature and with each",
         run: features,
+        ahead: None,
     },
     Recipe {
         name: "deny",
         about: "licenses and sources of dependencies, as deny.toml says",
         run: deny,
+        ahead: None,
     },
     Recipe {
         name: "package",
         about: "a service builds and runs from the packages of the crates",
         run: package,
+        ahead: None,
+    },
+    Recipe {
+        name: "platforms",
+        about: "the libraries compile for Windows, macOS and aarch64",
+        run: platforms,
+        ahead: None,
+    },
+    Recipe {
+        name: "semver",
+        about: "nothing public is broken since the last tag",
+        run: semver,
+        ahead: None,
     },
     Recipe {
         name: "loom",
         about: "every interleaving of the lock-free protocols",
         run: loom,
+        ahead: Some(|| loom_tests(Priority::Idle).map(drop)),
     },
     Recipe {
         name: "stress",
         about: "tests that end in _concurrently, again and again",
         run: stress,
+        ahead: None,
     },
     Recipe {
         name: "sanitize",
         about: "the core's tests under AddressSanitizer (nightly)",
         run: sanitize,
-    },
-    Recipe {
-        name: "fuzz",
-        about: "each fuzz target for ten seconds (nightly)",
-        run: fuzz,
+        ahead: Some(|| sanitized_tests(Priority::Idle).map(drop)),
     },
     Recipe {
         name: "attacks",
         about: "evil receivers, SIGTERM under load, damaged queues, floods",
         run: attacks,
+        ahead: None,
     },
     Recipe {
         name: "soak",
         about: "memory, threads and descriptors stay level",
         run: short_soak,
+        ahead: None,
     },
     Recipe {
         name: "conformance",
         about: "real servers and strict parsers check it from outside",
         run: conformance,
+        ahead: None,
+    },
+    Recipe {
+        name: "fuzz",
+        about: "each fuzz target for ten seconds (nightly)",
+        run: fuzz,
+        ahead: Some(|| fuzz_targets(Priority::Idle).map(drop)),
     },
 ];
 
@@ -134,7 +164,7 @@ fn test() -> Result {
     thread::scope(|scope| {
         let ahead = scope.spawn(|| {
             thread::sleep(Duration::from_secs(10));
-            run(&mut idle_cargo(&select_tests())).map_err(|error| error.to_string())
+            run(&mut cargo_with(Priority::Idle, &select_tests())).map_err(|error| error.to_string())
         });
         let tested = run(&mut cargo("test"));
         let built = ahead
@@ -211,12 +241,15 @@ fn features() -> Result {
 /// it has little else. Loom tries thousands of interleavings; without optimization that takes
 /// minutes.
 fn loom() -> Result {
+    rounds(&loom_tests(Priority::Normal)?, 1, |_| true).map(drop)
+}
+
+fn loom_tests(priority: Priority) -> Result<Vec<Program>> {
     let build = format!(
         "test --profile optimized --no-run --lib --package barograph-core --target-dir {}",
         target_directory("loom").display()
     );
-    let programs = build_tests(cargo(&build).env("RUSTFLAGS", "--cfg loom"))?;
-    rounds(&programs, 1, |_| true).map(drop)
+    build_tests(cargo_with(priority, &build).env("RUSTFLAGS", "--cfg loom"))
 }
 
 /// Repeats the concurrent tests: a race may show only once in many runs.
@@ -302,17 +335,21 @@ fn rounds(programs: &[Program], times: usize, wanted: fn(&str) -> bool) -> Resul
 /// Finds memory errors in the core's unsafe code. ThreadSanitizer is not used: the prebuilt
 /// standard library is not instrumented, so every `Arc` looks like a race. Loom checks for races.
 fn sanitize() -> Result {
+    let programs = sanitized_tests(Priority::Normal)?;
+    // The compiler is not under test.
+    let is_of_the_core =
+        |test: &str| !test.ends_with("the_macros_accept_and_refuse_what_they_should");
+    rounds(&programs, 1, is_of_the_core).map(drop)
+}
+
+fn sanitized_tests(priority: Priority) -> Result<Vec<Program>> {
     let build = format!(
         "+nightly test --no-run --package barograph-core --lib --tests --target {TARGET} \
          --target-dir {}",
         target_directory("sanitize").display()
     );
     // Leaks are errors too: what a thread or a registry leaves behind must be reachable or freed.
-    let programs = build_tests(cargo(&build).env("RUSTFLAGS", "-Zsanitizer=address"))?;
-    // The compiler is not under test.
-    let is_of_the_core =
-        |test: &str| !test.ends_with("the_macros_accept_and_refuse_what_they_should");
-    rounds(&programs, 1, is_of_the_core).map(drop)
+    build_tests(cargo_with(priority, &build).env("RUSTFLAGS", "-Zsanitizer=address"))
 }
 
 /// The flags that cargo-fuzz would pass; the targets are plain programs that include libFuzzer.
@@ -327,12 +364,13 @@ const FUZZING: [&str; 8] = [
     "-Cllvm-args=-sanitizer-coverage-trace-compares",
 ];
 
-fn fuzz() -> Result {
-    let mut building = cargo(&format!(
+fn fuzz_targets(priority: Priority) -> Result<Vec<Program>> {
+    let arguments = format!(
         "+nightly build --release --bins --manifest-path fuzz/Cargo.toml --target {TARGET} \
          --target-dir {} -Zprofile-rustflags",
         target_directory("fuzz").display()
-    ));
+    );
+    let mut building = cargo_with(priority, &arguments);
     // Only our crates are instrumented and optimized: they are under test, and the others take most of
     // the build. A procedural macro cannot be instrumented, since it is loaded into the compiler.
     building.args(["--config", "profile.release.package.\"*\".opt-level=0"]);
@@ -352,7 +390,11 @@ fn fuzz() -> Result {
             ]);
         }
     }
-    let targets = build(&mut building)?;
+    build(&mut building)
+}
+
+fn fuzz() -> Result {
+    let targets = fuzz_targets(Priority::Normal)?;
     if targets.is_empty() {
         return Err("there is no fuzz target".into());
     }
@@ -401,6 +443,48 @@ fn deny() -> Result {
     let mut deny = Command::new(Path::new(programs.trim_end()).join("cargo-deny"));
     run(deny
         .args(["--workspace", "check", "bans", "licenses", "sources"])
+        .current_dir(workspace()))
+}
+
+/// The platforms that the libraries are compiled for, besides that of this machine.
+const PLATFORMS: [&str; 4] = [
+    "x86_64-pc-windows-gnu",
+    "x86_64-apple-darwin",
+    "aarch64-apple-darwin",
+    "aarch64-unknown-linux-gnu",
+];
+
+/// Checks the libraries for other platforms, with the features that need no C compiler for the platform:
+/// `otlp` needs one for ring, `zstd` and `rdkafka` need one for their libraries. The tests are not run
+/// there.
+fn platforms() -> Result {
+    for platform in PLATFORMS {
+        println!("   {platform}");
+        run(Command::new("rustup").args(["target", "add", platform]))?;
+        let features = "axum,reqwest-middleware";
+        run(&mut cargo(&format!(
+            "check --quiet --package barograph --no-default-features --features {features} \
+             --target {platform}"
+        )))?;
+    }
+    Ok(())
+}
+
+/// Compares the public API with that of the last tag. Before the first tag there is nothing to compare.
+fn semver() -> Result {
+    let tags = output(
+        Command::new("git")
+            .args(["tag", "--list", "v*", "--sort=-creatordate"])
+            .current_dir(workspace()),
+    )?;
+    let Some(tag) = tags.lines().next() else {
+        println!("   there is no tag, so no version was published");
+        return Ok(());
+    };
+    let programs = output(install().arg("cargo-semver-checks"))?;
+    let checks = Path::new(programs.trim_end()).join("cargo-semver-checks");
+    run(Command::new(checks)
+        .args(["semver-checks", "--baseline-rev", tag])
         .current_dir(workspace()))
 }
 
