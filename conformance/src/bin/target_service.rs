@@ -36,8 +36,8 @@ use axum::{
 use barograph::{
     HttpServerLayer, Telemetry, counter,
     export::{
-        Client, ClientConfig, Encoding, Endpoint, PersistentQueueConfig, Protocol, Push,
-        RetryPolicy, Schedule, Signal,
+        Client, ClientConfig, Endpoint, PersistentQueueConfig, Protocol, Push, RetryPolicy,
+        Schedule, Signal,
     },
     histogram,
 };
@@ -129,10 +129,10 @@ async fn serve() -> Result<(), Box<dyn std::error::Error>> {
 }
 
 fn push(signal: Signal, protocol: &str, endpoint: &str, timeout: Duration) -> Push {
-    let (protocol, encoding) = match protocol {
-        "grpc" => (Protocol::Grpc, Encoding::Protobuf),
-        "http/protobuf" => (Protocol::HttpProtobuf, Encoding::Protobuf),
-        "http/json" => (Protocol::HttpJson, Encoding::Json),
+    let protocol = match protocol {
+        "grpc" => Protocol::Grpc,
+        "http/protobuf" => Protocol::HttpProtobuf,
+        "http/json" => Protocol::HttpJson,
         other => panic!("there is no protocol {other}"),
     };
     let endpoint = Endpoint::parse(protocol, endpoint).expect("an endpoint that a client takes");
@@ -142,18 +142,17 @@ fn push(signal: Signal, protocol: &str, endpoint: &str, timeout: Duration) -> Pu
         Signal::Logs => Push::log_records("otlp", client),
         _ => Push::metrics("otlp", client),
     };
-    push.with_encoding(encoding)
-        .with_schedule(
-            Schedule::new()
-                .with_interval(EXPORT_INTERVAL)
-                .with_request_timeout(timeout),
-        )
-        .with_retry(
-            RetryPolicy::new()
-                .with_initial_interval(FIRST_PAUSE)
-                .with_max_interval(LONGEST_PAUSE)
-                .with_max_open(LONGEST_PAUSE),
-        )
+    push.with_schedule(
+        Schedule::new()
+            .with_interval(EXPORT_INTERVAL)
+            .with_request_timeout(timeout),
+    )
+    .with_retry(
+        RetryPolicy::new()
+            .with_initial_interval(FIRST_PAUSE)
+            .with_max_interval(LONGEST_PAUSE)
+            .with_max_open(LONGEST_PAUSE),
+    )
 }
 
 async fn order(extract::Path(id): extract::Path<u64>) -> String {

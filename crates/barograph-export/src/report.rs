@@ -154,7 +154,7 @@ impl fmt::Display for Report {
                 longest_pause,
             } => write!(
                 f,
-                "{signal} do not reach {url}: {message}; tried again at least every {longest_pause:?}"
+                "{signal} do not reach {url}: {message}; tried again, after {longest_pause:?} at the latest"
             ),
             Event::Recovered { outage, dropped } => write!(
                 f,
@@ -267,8 +267,8 @@ mod tests {
                 message: "connection refused".into(),
                 longest_pause: Duration::from_secs(300)
             }),
-            "metrics do not reach http://collector:4318: connection refused; tried again at least \
-             every 300s"
+            "metrics do not reach http://collector:4318: connection refused; tried again, \
+             after 300s at the latest"
         );
         assert_eq!(
             report(Event::Recovered {

@@ -3,8 +3,9 @@
 use std::future::Future;
 use std::pin::Pin;
 
+use barograph_encode::otlp::{Encoding, Request};
+
 use crate::outcome::Outcome;
-use barograph_encode::otlp::Request;
 
 /// Sends requests to one receiver.
 ///
@@ -19,6 +20,11 @@ pub trait Transport: Send {
 
     /// Returns the destination of the requests.
     fn target(&self) -> &Target;
+
+    /// Returns the encoding of the requests that it sends; protobuf unless it says otherwise.
+    fn encoding(&self) -> Encoding {
+        Encoding::Protobuf
+    }
 }
 
 /// The destination of requests, as logs and metrics name it: without credentials.

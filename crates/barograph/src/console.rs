@@ -4,7 +4,7 @@ use std::future::Future;
 use std::io::{self, Write as _};
 use std::pin::Pin;
 
-use barograph_encode::otlp::{Request, Signal};
+use barograph_encode::otlp::{Encoding, Request, Signal};
 use barograph_export::{Outcome, Permanent, Target, Transport};
 use tokio::task::spawn_blocking;
 
@@ -54,6 +54,10 @@ impl Transport for Console {
 
     fn target(&self) -> &Target {
         &self.target
+    }
+
+    fn encoding(&self) -> Encoding {
+        Encoding::Json
     }
 }
 

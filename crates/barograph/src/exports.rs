@@ -5,7 +5,7 @@ use std::time::Duration;
 use barograph_config::otlp::PushConfig;
 use barograph_config::signals::Signals;
 use barograph_config::{Config, Exporter, Exporters, Notice};
-use barograph_encode::otlp::{Encoding, Signal};
+use barograph_encode::otlp::Signal;
 use barograph_export::Transport;
 use barograph_export::client::{Client, ClientConfig, InvalidClient, InvalidUrl};
 
@@ -33,9 +33,7 @@ pub(crate) fn add(pushes: &mut Pushes, config: &mut Config) {
         if export.is_pushed()
             && let Some(client) = client(signal, export.receiver.client(&config.proxy), notices)
         {
-            let encoding = export.receiver.protocol.unwrap_or_default().encoding();
-            let push = push_of(signal, "otlp", client).with_encoding(encoding);
-            let push = times(push, export.receiver.timeout);
+            let push = times(push_of(signal, "otlp", client), export.receiver.timeout);
             pushes.add(with_persistent_queue(push, config, signal.as_str()));
         }
         if export.is_chosen(Exporter::Zipkin)
@@ -46,7 +44,7 @@ pub(crate) fn add(pushes: &mut Pushes, config: &mut Config) {
         }
         if export.is_chosen(Exporter::Console) {
             let push = push_of(signal, "console", Console::new(signal));
-            pushes.add(times(push.with_encoding(Encoding::Json), None));
+            pushes.add(times(push, None));
         }
     }
 }

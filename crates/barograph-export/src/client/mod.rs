@@ -78,7 +78,7 @@ use self::response::{Arrival, OutcomeBuilder, Response};
 use self::settings::Settings;
 use crate::outcome::{Outcome, Permanent};
 use crate::transport::{Target, Transport};
-use barograph_encode::otlp::{Request, Signal};
+use barograph_encode::otlp::{Encoding, Request, Signal};
 
 /// A client that sends requests of one signal to one receiver, over gRPC or HTTP.
 ///
@@ -296,6 +296,10 @@ impl Transport for Client {
 
     fn target(&self) -> &Target {
         &self.target
+    }
+
+    fn encoding(&self) -> Encoding {
+        self.settings.endpoint.protocol.encoding()
     }
 }
 

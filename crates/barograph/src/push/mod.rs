@@ -16,7 +16,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use barograph_config::signals::batch::{DEFAULT_BATCH, DEFAULT_QUEUE, MAX_QUEUE};
-use barograph_encode::otlp::{Encoding, Signal, Temporalities};
+use barograph_encode::otlp::{Signal, Temporalities};
 use barograph_export::persistent_queue::PersistentQueueConfig;
 use barograph_export::{RetryPolicy, Schedule, Transport};
 
@@ -29,7 +29,6 @@ pub struct Push {
     reader: Box<str>,
     what: What,
     transport: Box<dyn Transport>,
-    encoding: Encoding,
     temporalities: Temporalities,
     queue: usize,
     batch: usize,
@@ -81,7 +80,6 @@ impl Push {
             reader: reader.into(),
             what,
             transport,
-            encoding: Encoding::Protobuf,
             temporalities: Temporalities::CUMULATIVE,
             queue: DEFAULT_QUEUE,
             batch: DEFAULT_BATCH,
@@ -121,12 +119,6 @@ impl Push {
             What::Spans | What::ZipkinSpans => Signal::Traces,
             What::LogRecords => Signal::Logs,
         }
-    }
-
-    /// Sets the encoding of requests; protobuf by default. Zipkin always gets its own JSON.
-    pub fn with_encoding(mut self, encoding: Encoding) -> Self {
-        self.encoding = encoding;
-        self
     }
 
     /// Sets the temporality of metrics; cumulative by default.

@@ -175,11 +175,12 @@ impl Prepared {
     ) -> Box<dyn RequestSource> {
         let Push {
             what,
-            encoding,
+            ref transport,
             temporalities,
             batch,
             ..
         } = self.push;
+        let encoding = transport.encoding();
         match &self.from {
             From::Metrics => {
                 let reader = MetricReader::new(resource, sources.iter().cloned())

@@ -96,19 +96,19 @@ impl Receiver {
     /// Returns a push of all metrics to this receiver.
     pub(crate) fn push(&self) -> Push {
         let client = self.client(Signal::Metrics);
-        Push::metrics("test", client).with_encoding(self.protocol.encoding())
+        Push::metrics("test", client)
     }
 
     /// Returns a push of spans to this receiver.
     pub(crate) fn push_spans(&self) -> Push {
         let client = self.client(Signal::Traces);
-        Push::spans("test", client).with_encoding(self.protocol.encoding())
+        Push::spans("test", client)
     }
 
     /// Returns a push of log records to this receiver.
     pub(crate) fn push_records(&self) -> Push {
         let client = self.client(Signal::Logs);
-        Push::log_records("test", client).with_encoding(self.protocol.encoding())
+        Push::log_records("test", client)
     }
 
     fn client(&self, signal: Signal) -> Client {
