@@ -357,7 +357,8 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Adds a push to another receiver.
+    /// Adds a push to another receiver. Variables such as `OTEL_METRICS_EXPORTER` neither replace it nor
+    /// turn it off; `OTEL_SDK_DISABLED` does.
     #[cfg(feature = "otlp")]
     pub fn with_push(mut self, push: Push) -> Self {
         self.pushes.add(push);

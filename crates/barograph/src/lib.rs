@@ -101,7 +101,7 @@ pub use barograph_tracing::{
     filter,
     log::RateLimit,
     observe::{self, observe},
-    redact::Redaction,
+    redact::{Redaction, RedactionRule},
     sampling::Sampler,
     sampling::tail::TailSampling,
     trace::SpanExt,
@@ -193,13 +193,14 @@ pub mod propagation {
 
 pub mod sampling {
     //! Samplers, for [`TelemetryBuilder::with_sampler`](crate::TelemetryBuilder::with_sampler), and
-    //! the configuration of [`TailSampling`](crate::TailSampling).
+    //! the configuration of [`TailSampling`](crate::TailSampling). [`configured`] describes the values
+    //! of `OTEL_TRACES_SAMPLER` and `OTEL_TRACES_SAMPLER_ARG`.
 
     #[doc(inline)]
     pub use barograph_tracing::sampling::{
         AlwaysOff, AlwaysOn, AlwaysRecord, Decision, InvalidRate, InvalidRatio, ParentBased,
         Probability, Randomness, RateLimited, Rule, Rules, SamplingResult, SpanStart, Threshold,
-        TraceIdRatio,
+        TraceIdRatio, configured,
         tail::{Reason, TailSamplingConfig, TailSamplingCounts},
     };
 }
@@ -210,7 +211,7 @@ pub mod span {
 
     #[doc(inline)]
     pub use barograph_model::{
-        span::{SpanKind, SpanLink},
+        span::{SpanKind, SpanLink, Status},
         value::{AnyValue, Attribute, Text},
     };
 }

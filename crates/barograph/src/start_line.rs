@@ -71,7 +71,7 @@ impl fmt::Display for StartLine<'_> {
                 "no metrics since {disabled} is true; http://{address}/health and /ready stay"
             )?,
             (None, _, _) if self.is_late => f.write_str("no pages until their address is free")?,
-            (None, false, _) => f.write_str("no listener, the program serves metrics itself")?,
+            (None, false, _) => f.write_str("no listener for metrics")?,
             (None, true, _) => write!(f, "no metrics since {disabled} is true")?,
         }
         for (signal, target) in self.targets {

@@ -1,18 +1,22 @@
 //! The current trace context of a thread, and the data propagated with it.
 //!
 //! Code that knows the trace a thread works for sets it with [`enter`]; exemplars, log records and
-//! header injection read it with [`context`] and [`propagation`]. It belongs to the thread: a task that
-//! moves between threads enters at every poll, and spawned tasks inherit only what [`Current::capture`]
-//! hands over.
+//! header injection read it with [`context`] and [`propagation`]. It belongs to the thread: a future
+//! gets it by [`scope`], which enters at every poll, and spawned tasks inherit only what
+//! [`Current::capture`] hands over.
 //!
 //! The trace context is stored in thread-local words. Tracestate and baggage, which most requests do
 //! not have, are behind one shared pointer and cost nothing when absent.
 
 use std::fmt;
+use std::future::Future;
 use std::marker::PhantomData;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use barograph_model::context::{Propagation, Sampling, TraceContext};
+use pin_project_lite::pin_project;
 
 use crate::series::exemplar::Candidate;
 use crate::series::thread::{self, Carried, Words};
@@ -20,7 +24,8 @@ use crate::series::thread::{self, Carried, Words};
 /// Makes a [`TraceContext`], a [`Propagation`] or a [`Current`] the current context of this thread
 /// until the guard is dropped.
 ///
-/// It replaces the previous context as a whole, baggage included.
+/// It replaces the previous context as a whole, baggage included. The guard belongs to this thread, so
+/// it must not be held over an `.await`: see [`scope`].
 ///
 /// ```
 /// # extern crate barograph_core as barograph;
@@ -133,6 +138,7 @@ impl Current {
     ///
     /// The candidate is not asked in a sampled span. Passing the candidate that is already set costs
     /// next to nothing.
+    #[doc(hidden)]
     #[must_use]
     pub fn with_candidate(self, candidate: Arc<dyn Candidate>) -> Self {
         let trace = self.trace.as_candidate();
@@ -325,5 +331,64 @@ mod tests {
         // This use is wrong as documented, but the result is a value and not a dangling pointer.
         assert_eq!(propagation(), baggage("a=1"));
         let _ = Current::default().replace();
+    }
+}
+
+/// Returns a future that runs `future` with this context as the current one, on whatever threads it is
+/// polled: a [`TraceContext`](barograph_model::context::TraceContext), a
+/// [`Propagation`](barograph_model::context::Propagation), or a [`Current`] that was captured.
+///
+/// Spans that begin inside are children of the context. The context is there even if no span is
+/// enabled.
+///
+/// ```
+/// # extern crate barograph_core as barograph;
+/// use barograph::current::{self, Current};
+/// use barograph_model::context::{Baggage, Propagation};
+/// # use std::{future::{Future, ready}, pin::pin, task::{Context, Waker}};
+/// # let mut polling = Context::from_waker(Waker::noop());
+///
+/// async fn handle() {
+///     assert_eq!(current::propagation().baggage().as_str(), "tenant=acme");
+/// }
+///
+/// let received = Propagation::default().with_baggage(Baggage::parse(["tenant=acme"]));
+/// let handled = current::scope(received, async {
+///     // A spawned task gets the context in the same way:
+///     // tokio::spawn(current::scope(Current::capture(), handle()));
+///     current::scope(Current::capture(), handle()).await;
+/// });
+/// # assert!(pin!(handled).poll(&mut polling).is_ready());
+/// ```
+pub fn scope<F: Future>(context: impl Into<Current>, future: F) -> Scope<F> {
+    Scope {
+        context: context.into(),
+        future,
+    }
+}
+
+pin_project! {
+    /// A future with a context of its own. Returned by [`scope`].
+    #[must_use = "futures do nothing unless they are polled"]
+    pub struct Scope<F> {
+        context: Current,
+        #[pin]
+        future: F,
+    }
+}
+
+impl<F: Future> Future for Scope<F> {
+    type Output = F::Output;
+
+    fn poll(self: Pin<&mut Self>, polling: &mut Context<'_>) -> Poll<F::Output> {
+        let this = self.project();
+        let _guard = enter(this.context.clone());
+        this.future.poll(polling)
+    }
+}
+
+impl<F> fmt::Debug for Scope<F> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scope").finish_non_exhaustive()
     }
 }

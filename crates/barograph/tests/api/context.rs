@@ -6,6 +6,8 @@ use axum::body::Body;
 use axum::http::{HeaderMap, Request};
 use axum::routing::get;
 use barograph::Registry;
+use barograph::context::{Baggage, Propagation};
+use barograph::current::Current;
 use barograph::propagation::HeadersMut;
 use barograph::propagation::propagators;
 use barograph::testing::TestBuilder as _;
@@ -64,4 +66,30 @@ async fn a_recorded_request_passes_its_own_span_on() {
     assert_ne!(sent, PARENT);
     assert_eq!(headers["tracestate"], "a=1");
     assert_eq!(headers["baggage"], "user=7");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_scope_has_its_context_at_every_poll() {
+    let received = Propagation::default().with_baggage(Baggage::parse(["tenant=acme"]));
+    let baggage = || current::propagation().baggage().as_str().to_owned();
+    let handled = current::scope(received, async move {
+        for _ in 0..20 {
+            tokio::task::yield_now().await;
+            assert_eq!(baggage(), "tenant=acme");
+        }
+        // A span that no layer enables changes nothing, and a spawned task gets what it is given.
+        let span = tracing::trace_span!("disabled");
+        assert_eq!(span.in_scope(baggage), "tenant=acme");
+        let spawned = tokio::spawn(current::scope(Current::capture(), async move { baggage() }));
+        let bare = tokio::spawn(async move { baggage() });
+        (spawned.await.unwrap(), bare.await.unwrap())
+    });
+    let outside = tokio::spawn(async move {
+        tokio::task::yield_now().await;
+        baggage()
+    });
+    let handled = tokio::spawn(handled).await.unwrap();
+    assert_eq!(handled, ("tenant=acme".to_owned(), String::new()));
+    assert_eq!(outside.await.unwrap(), "");
+    assert_eq!(baggage(), "");
 }

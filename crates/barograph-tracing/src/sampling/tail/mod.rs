@@ -91,6 +91,7 @@ impl TailSampling {
     }
 
     /// Starts buffering a local trace whose root is not sampled.
+    #[doc(hidden)]
     pub fn begin(&self) -> BufferedTrace {
         BufferedTrace::new(Arc::clone(&self.0))
     }
