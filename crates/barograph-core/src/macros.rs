@@ -101,6 +101,6 @@ macro_rules! histogram {
 #[macro_export]
 macro_rules! describe {
     ($name:expr, unit = $unit:expr, help = $help:expr $(,)?) => {
-        $crate::registry::Registry::global().describe($name, $unit, $help)
+        $crate::registry::Registry::current().describe($name, $unit, $help)
     };
 }

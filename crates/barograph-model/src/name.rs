@@ -66,6 +66,22 @@ pub fn check_label(label: &str) -> Result<(), InvalidLabel> {
     })
 }
 
+/// Returns true if the name of a metric denotes a time: its last word is `duration`, `latency` or
+/// similar.
+///
+/// ```
+/// use barograph_model::name::denotes_time;
+/// assert!(denotes_time("job.duration"));
+/// assert!(!denotes_time("job.time.limit"));
+/// ```
+pub fn denotes_time(name: &str) -> bool {
+    const TIMES: [&str; 7] = [
+        "delay", "duration", "elapsed", "lag", "latency", "time", "wait",
+    ];
+    let last = name.rsplit(['.', '_', '-', '/']).next();
+    last.is_some_and(|word| TIMES.contains(&word))
+}
+
 /// The label of the overflow series, whose value is `"true"`
 /// (OpenTelemetry metrics SDK, "Overflow attribute").
 pub const OVERFLOW: &str = "otel.metric.overflow";

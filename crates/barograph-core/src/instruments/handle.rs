@@ -102,7 +102,7 @@ impl Drop for Handle {
 }
 
 /// An instrument that measurements are recorded into. Implemented by the instruments of this crate.
-pub trait Instrument: Sized + Sealed {
+pub trait Instrument: Send + Sync + Sized + Sealed + 'static {
     /// Returns an instrument that records into a series.
     #[doc(hidden)]
     fn from_handle(handle: Handle) -> Self;

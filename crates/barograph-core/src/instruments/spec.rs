@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use barograph_model::bounds::Bounds;
 use barograph_model::descriptor::Kind;
-use barograph_model::name::{InvalidLabel, InvalidName};
+use barograph_model::name::{self, InvalidLabel, InvalidName};
 
 /// The requested properties of a family. Properties that are not set follow the family or its defaults.
 #[derive(Clone, Debug)]
@@ -51,9 +51,8 @@ impl Spec {
     /// Returns a report for a histogram whose name denotes a time although it has no unit: its bounds
     /// are the default ones, 0 to 10000, which put all seconds below 5 into one bucket.
     pub(crate) fn doubtful_bounds(&self) -> Option<String> {
-        let word = self.name.rsplit(['.', '_', '-', '/']).next();
-        let tells_time = word.is_some_and(|word| TIMES.contains(&word));
-        let is_doubtful = tells_time && self.unit.is_none() && self.bounds.is_none();
+        let has_no_unit = self.unit.is_none() && self.bounds.is_none();
+        let is_doubtful = has_no_unit && name::denotes_time(&self.name);
         is_doubtful.then(|| {
             format!(
                 "{:?} has no unit, so its bucket bounds are 0, 5, 10 ... 10000, registered at {}; \
@@ -64,11 +63,6 @@ impl Spec {
         })
     }
 }
-
-/// Last words of names that denote a time.
-const TIMES: [&str; 7] = [
-    "delay", "duration", "elapsed", "lag", "latency", "time", "wait",
-];
 
 /// A line of source code.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

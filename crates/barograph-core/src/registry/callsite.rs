@@ -40,8 +40,8 @@ impl<I: Instrument> FixedCallsite<I> {
 
     /// Returns the instrument, or a no-op if the name is taken by another kind of family.
     #[inline]
-    pub fn get(&self) -> &I {
-        self.instrument.get_or_init(|| self.bind())
+    pub fn get(&'static self) -> &'static I {
+        registry::get_or_init(&self.instrument, || self.bind())
     }
 
     #[cold]
@@ -78,21 +78,20 @@ impl<I: Instrument, const N: usize> Callsite<I, N> {
     /// Returns the instrument for these values.
     #[inline]
     pub fn with(&'static self, values: [&str; N]) -> Ref<'static, I> {
-        let family = self
-            .family
-            .get_or_init(|| resolve(self.name, self.names, self.place));
+        let resolve = || resolve(self.name, self.names, self.place);
+        let family = registry::get_or_init(&self.family, resolve);
         family.lookup(&values)
     }
 }
 
-/// Returns the family in the global registry, or a no-op family if it cannot be registered.
+/// Returns the family in the registry of this thread, or a no-op family if it cannot be registered.
 fn resolve<I: Instrument, K: crate::labels::key::Key + ?Sized>(
     name: &str,
     names: &[&str],
     place: SourceLocation,
 ) -> Family<I, K> {
     let spec = Spec::new(name, place);
-    let storage = Registry::global().storage(spec.clone(), I::kind(), I::layout, Some(names));
+    let storage = Registry::current().storage(spec.clone(), I::kind(), I::layout, Some(names));
     match storage {
         Ok(storage) => Family::new(storage, names),
         Err(error) => {

@@ -3,11 +3,20 @@
 mod entries;
 mod instruments;
 mod settings;
+#[cfg(feature = "test-util")]
+mod scope;
+#[cfg(not(feature = "test-util"))]
+#[path = "no_scope.rs"]
+mod scope;
 #[doc(hidden)]
 pub mod callsite;
 
 pub(crate) use self::entries::noop;
 pub use self::instruments::{FreeForm, InfoBuilder, MetricBuilder, ObservableBuilder};
+#[doc(hidden)]
+pub use self::scope::get_or_init;
+#[cfg(feature = "test-util")]
+pub use self::scope::{CaptureScope, CaptureScopeGuard};
 pub use self::settings::RegistryBuilder;
 
 use std::fmt;
@@ -34,7 +43,7 @@ use crate::stats::Stats;
 /// A set of families that is collected as one. Clones share it.
 ///
 /// Registries are isolated from each other. The process has one, [`global`](Self::global), that the
-/// macros record into.
+/// macros record into; in a test, [`current`](Self::current) can be another one.
 ///
 /// ```
 /// # extern crate barograph_core as barograph;
@@ -86,6 +95,15 @@ impl Registry {
     pub fn global() -> &'static Registry {
         static GLOBAL: OnceLock<Registry> = OnceLock::new();
         GLOBAL.get_or_init(Registry::new)
+    }
+
+    /// Returns the registry that the macros record into on this thread: the global one, or in a test
+    /// that of its capture.
+    ///
+    /// Code that registers instruments here, when it is constructed, can be tested without the global
+    /// registry. Only the feature `test-util` makes a difference between the two.
+    pub fn current() -> &'static Registry {
+        scope::registry().unwrap_or_else(Registry::global)
     }
 
     /// Returns the address of the registry: the same for its clones, and for no other registry.
