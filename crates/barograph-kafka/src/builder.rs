@@ -78,7 +78,8 @@ impl KafkaBuilder {
     /// If a name is already registered with another definition, the conflict is reported and nothing is
     /// recorded there.
     pub fn build(self) -> Kafka {
-        let registry = self.registry.as_ref().unwrap_or_else(|| Registry::global());
+        let registry = self.registry.as_ref();
+        let registry = registry.unwrap_or_else(|| Registry::current());
         Kafka::new(Recorder::new(registry, self.settings))
     }
 }

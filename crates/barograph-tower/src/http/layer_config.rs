@@ -22,7 +22,7 @@ type Peer = dyn Fn(&Parts) -> Option<SocketAddr> + Send + Sync;
 
 /// The settings that layers share. Only layers of servers use the boundary, the peer and the proxies.
 pub(crate) struct LayerConfig {
-    /// None for the global registry.
+    /// None for that of the thread that builds the layer: the global one, except in a test.
     pub(crate) registry: Option<Registry>,
     /// None to record all requests.
     pub(crate) filter: Option<Box<Filter>>,
@@ -53,7 +53,9 @@ impl Default for LayerConfig {
 
 impl LayerConfig {
     pub(crate) fn registry(&self) -> &Registry {
-        self.registry.as_ref().unwrap_or_else(|| Registry::global())
+        self.registry
+            .as_ref()
+            .unwrap_or_else(|| Registry::current())
     }
 
     /// Returns true if a request is to be recorded.

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::{Arc, OnceLock};
 
-use barograph_core::registry::Registry;
+use barograph_core::registry::{self, Registry};
 use tracing::level_filters::LevelFilter;
 
 use super::chain::Chain;
@@ -98,5 +98,5 @@ impl ObserverRef {
 #[inline]
 fn of_the_process() -> &'static Instruments {
     static INSTRUMENTS: OnceLock<Instruments> = OnceLock::new();
-    INSTRUMENTS.get_or_init(|| Instruments::new(Registry::global()))
+    registry::get_or_init(&INSTRUMENTS, || Instruments::new(Registry::current()))
 }

@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use barograph_core::Histogram;
+use barograph_core::{Histogram, registry};
 use barograph_model::span::SpanKind;
 use tracing::{Level, Span, Value};
 
@@ -21,7 +21,8 @@ pub struct Site {
     pub(super) declared: Declaration,
     callsite: Callsite,
     info: OnceLock<SiteInfo>,
-    /// The histogram for successful operations in the global registry, if all its labels are known.
+    /// The histogram for successful operations in the registry of the process, if all its labels are
+    /// known.
     histogram: OnceLock<Option<Histogram>>,
 }
 
@@ -120,11 +121,14 @@ impl Site {
         )
     }
 
-    /// Returns the histogram for successes of this operation, in the global registry. None if some
-    /// labels become known only at the end.
+    /// Returns the histogram for successes of this operation, in the registry of the process. None if
+    /// some labels become known only at the end.
     #[inline]
-    pub(super) fn histogram(&self, instruments: &Instruments) -> Option<&Histogram> {
-        let histogram = self.histogram.get_or_init(|| {
+    pub(super) fn histogram(
+        &'static self,
+        instruments: &Instruments,
+    ) -> Option<&'static Histogram> {
+        let histogram = registry::get_or_init(&self.histogram, || {
             let is_general = self.info().convention == Convention::General;
             let Declaration { service, name, .. } = self.declared;
             is_general

@@ -5,6 +5,8 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use barograph_core::record_queue::Room;
+#[cfg(feature = "test-util")]
+use barograph_model::span::SpanRecord;
 
 use super::metrics::SpanMetrics;
 use super::tracer::Tracer;
@@ -35,6 +37,12 @@ impl TraceHandle {
     /// drained.
     pub fn finish_all(&self) {
         self.tracer.finish_all();
+    }
+
+    /// Returns copies of the records of the spans that are open. They stay open; their end time is 0.
+    #[cfg(feature = "test-util")]
+    pub fn open_spans(&self) -> Vec<SpanRecord> {
+        self.tracer.open_spans()
     }
 
     /// Returns the metrics of spans.

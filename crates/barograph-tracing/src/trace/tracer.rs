@@ -148,6 +148,19 @@ impl Tracer {
         }
     }
 
+    /// Returns copies of the records of the open spans.
+    #[cfg(feature = "test-util")]
+    pub(super) fn open_spans(&self) -> Vec<SpanRecord> {
+        let record = |slot: &Slot| Some((*slot.body().open.as_ref()?.record).clone());
+        let records = self.table.recorded().filter_map(record);
+        records
+            .map(|record| SpanRecord {
+                end_unix_nano: 0, // Records are reused, and may have that of an earlier span.
+                ..record
+            })
+            .collect()
+    }
+
     /// Ends open spans with their current state while the queues have room. Returns the number of
     /// spans that are left.
     pub(super) fn finish_open(&self, room: Room) -> usize {
