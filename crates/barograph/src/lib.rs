@@ -37,6 +37,7 @@
 //! * `rdkafka`: `kafka::KafkaHeaders`, for records of the rdkafka client; [`kafka`] works with any
 //!   client without this feature.
 //! * `zstd`: adds zstd compression of export requests.
+//! * `test-util`: captures the telemetry of code in a test, for `assert_telemetry!`; see [`testing`].
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

@@ -37,3 +37,26 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     telemetry.shutdown().await;
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use barograph::assert_telemetry;
+    use barograph::testing::Capture;
+
+    #[tokio::test]
+    async fn a_job_is_an_operation_that_is_counted_and_logged() {
+        let capture = Capture::new();
+        let work = capture.run_async(super::work(7));
+        assert!(work.await.is_ok());
+        assert_telemetry!(
+            capture,
+            r#"
+                counter jobs{} 1
+                histogram operation.duration{operation.name="work", operation.service="worker"} count=1 sum=0 unit=s
+                span worker/work internal {..}
+                  log INFO worker "job done" {job=7}
+            "#
+        );
+        capture.assert_conventions();
+    }
+}

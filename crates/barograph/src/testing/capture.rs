@@ -1,6 +1,5 @@
-//! Telemetry for tests: no port, no globals, nothing shared between two tests.
+//! A registry with its pages, and all that records of the code that runs in it.
 
-use std::ffi::OsString;
 use std::sync::Arc;
 
 use barograph_core::registry::Registry;
@@ -8,11 +7,13 @@ use barograph_encode::prometheus;
 use barograph_model::resource::Resource;
 use barograph_model::snapshot::Source;
 
-use crate::builder::TelemetryBuilder;
+#[cfg(feature = "test-util")]
+use super::recording::Recorder;
 use crate::page::Pages;
 use crate::self_metrics::SelfMetrics;
 
-/// A registry and its pages.
+/// The telemetry of a test: a registry and its pages, and with the feature `test-util` the metrics,
+/// spans and log records of the code that runs in it.
 ///
 /// ```
 /// use barograph::testing::Capture;
@@ -23,10 +24,15 @@ use crate::self_metrics::SelfMetrics;
 /// assert!(capture.text().contains("orders_total{kind=\"web\"} 1\n"));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+///
+/// Clones capture into the same registry and the same records. A capture that has run code is never
+/// freed, because the callsites of macros keep their instruments: that is some kilobytes for each.
 #[derive(Clone, Debug)]
 pub struct Capture {
     registry: Registry,
     pages: Pages,
+    #[cfg(feature = "test-util")]
+    pub(super) recorder: Recorder,
 }
 
 impl Capture {
@@ -41,7 +47,12 @@ impl Capture {
         let source: Arc<dyn Source> = Arc::new(registry.clone());
         let config = prometheus::Config::new();
         let pages = Pages::new(config, &Resource::new(), vec![source], Arc::new(own));
-        Capture { registry, pages }
+        Capture {
+            registry,
+            pages,
+            #[cfg(feature = "test-util")]
+            recorder: Recorder::default(),
+        }
     }
 
     /// Returns the registry, in which the code under test records.
@@ -68,36 +79,5 @@ impl Capture {
 impl Default for Capture {
     fn default() -> Self {
         Self::new()
-    }
-}
-
-/// Configures a [`TelemetryBuilder`] for a test.
-pub trait TestBuilder: Sized {
-    /// Looks variables up with this function instead of in the environment of the process.
-    ///
-    /// ```
-    /// use barograph::Telemetry;
-    /// use barograph::testing::TestBuilder as _;
-    /// let telemetry = Telemetry::builder("shop")
-    ///     .with_environment(|name| (name == "OTEL_SERVICE_NAME").then(|| "orders".to_owned()))
-    ///     .without_listener()
-    ///     .start()?;
-    /// assert_eq!(telemetry.resource().value("service.name"), Some("orders"));
-    /// # Ok::<(), barograph::StartError>(())
-    /// ```
-    #[must_use]
-    fn with_environment(
-        self,
-        lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
-    ) -> Self;
-}
-
-impl TestBuilder for TelemetryBuilder {
-    fn with_environment(
-        mut self,
-        lookup: impl Fn(&str) -> Option<String> + Send + Sync + 'static,
-    ) -> Self {
-        self.lookup = Box::new(move |name| lookup(name).map(OsString::from));
-        self
     }
 }
