@@ -59,7 +59,7 @@ impl fmt::Display for InvalidArgument {
 impl std::error::Error for InvalidArgument {}
 
 pub(crate) const HELP: &str = "\
-Measures what telemetry adds to a request: bare axum, barograph and OpenTelemetry, in turn.
+Measures what telemetry adds to a request: bare axum, barograph, oxtel and OpenTelemetry, in turn.
 
 usage: cargo run --release -p request-cost -- [measure] [OPTION]...
 
@@ -69,7 +69,8 @@ usage: cargo run --release -p request-cost -- [measure] [OPTION]...
   --check          fails where ours adds more than half of what OpenTelemetry adds
 
 `wrk` is taken from PATH, or from where `tools/backends/install wrk` puts it. The servers alone are
-`bare`, `barograph`, `lines` and `opentelemetry`; they say on stdout where they listen.
+`bare`, `barograph`, `lines`, `oxtel`, `oxtel-lines` and `opentelemetry`; they say on stdout where they
+listen.
 ";
 
 #[cfg(test)]

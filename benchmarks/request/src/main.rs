@@ -1,8 +1,8 @@
-//! Measures what telemetry adds to a request of an axum service, with barograph and with
+//! Measures what telemetry adds to a request of an axum service, with barograph, with oxtel and with
 //! OpenTelemetry.
 //!
-//! The program starts itself as a server, without telemetry or with either of the two, and loads it
-//! with `wrk`: `cargo run --release -p request-cost`. `benchmarks/README.md` describes the method.
+//! The program starts itself as a server, without telemetry or with one of these, and loads it with
+//! `wrk`: `cargo run --release -p request-cost`. `benchmarks/README.md` describes the method.
 
 mod servers;
 mod measure;

@@ -1,4 +1,4 @@
-//! The table, with a column for each peer that is rated in some row.
+//! The table, with a column for each peer that is rated in many rows.
 
 use std::fmt::Write;
 
@@ -14,7 +14,8 @@ pub(crate) fn head() -> String {
     line
 }
 
-/// Returns one row, and below it the results that are shown without being rated.
+/// Returns one row, and below it the peers without a column, and the results that are shown without
+/// being rated.
 pub(crate) fn line((row, outcome): &Measured) -> String {
     let mut line = format!(
         "{:<27} {:<11} {:>8}",
@@ -37,13 +38,14 @@ pub(crate) fn line((row, outcome): &Measured) -> String {
         }
         None => line.push_str("  -"),
     }
-    for (name, value) in &outcome.shown {
-        let _ = write!(
-            line,
-            "\n{:>27} shown, not rated: {name} {}",
-            "",
-            figure(*value)
-        );
+    let other = outcome
+        .peers
+        .iter()
+        .filter(|(name, _)| !COLUMNS.contains(name));
+    let other = other.map(|peer| ("rated", peer));
+    let shown = outcome.shown.iter().map(|peer| ("shown, not rated", peer));
+    for (kind, (name, value)) in other.chain(shown) {
+        let _ = write!(line, "\n{:>27} {kind}: {name} {}", "", figure(*value));
     }
     for wrong in &outcome.wrong {
         let _ = write!(line, "\n{:>27} not rated, work not done: {wrong}", "");
@@ -59,12 +61,40 @@ fn figure(value: Option<f64>) -> String {
     }
 }
 
-const COLUMNS: [&str; 7] = [
+const COLUMNS: [&str; 8] = [
     "prometheus",
     "prometheus-client",
     "fastmetrics",
     "measured",
     "metrics",
+    "oxtel",
     "otel-bound",
     "otel",
 ];
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::row::{Outcome, Row};
+
+    static ROW: Row = Row::new("span", "ns", "", Vec::new);
+
+    #[test]
+    fn each_figure_is_in_a_column_or_below_the_row() {
+        let outcome = Outcome {
+            ours: Some(1.0),
+            peers: vec![("oxtel", Some(2.0)), ("another", Some(3.0))],
+            shown: vec![("toy", Some(4.0))],
+            ..Outcome::default()
+        };
+        let text = line(&(&ROW, outcome));
+        let lines: Vec<&str> = text.lines().map(str::trim).collect();
+        let [first, "rated: another 3.00", "shown, not rated: toy 4.00"] = lines[..] else {
+            panic!("{text}");
+        };
+        let cells: Vec<&str> = first.split_whitespace().collect();
+        let heads = head();
+        let column = heads.split_whitespace().position(|name| name == "oxtel");
+        assert_eq!(column.map(|at| cells[at]), Some("2.00"));
+    }
+}

@@ -8,6 +8,7 @@ use crate::page::value_of;
 use crate::row::{Contender, Row};
 use crate::rows::otel::Otel;
 use crate::rows::ours;
+use crate::rows::oxtel::Oxtel;
 
 pub(crate) const ROWS: &[Row] = &[
     Row::new(
@@ -38,6 +39,7 @@ fn whole(threads: Threads) -> Vec<Contender> {
         Contender::peer("fastmetrics", threads.run(fastmetrics_whole())),
         Contender::peer("measured", threads.run(measured_whole())),
         Contender::peer("metrics", threads.run(metrics_whole())),
+        Contender::peer("oxtel", threads.run(oxtel_whole())),
         Contender::peer("otel-bound", threads.run(otel_bound_whole())),
         Contender::peer("otel", threads.run(otel_whole())),
         Contender::shown(
@@ -164,6 +166,16 @@ fn metrics_whole() -> impl Work {
         (counter, recorder.handle()),
         |(counter, _), _| counter.increment(1),
         |(_, page), done| done.expect_total(1.0, value_of(&page.render(), "orders_total")?),
+    )
+}
+
+/// The same handle, of the recorder of oxtel.
+fn oxtel_whole() -> impl Work {
+    let oxtel = Oxtel::new();
+    Ops::new(
+        (oxtel.counter("orders"), oxtel),
+        |(counter, _), _| counter.increment(1),
+        |(_, oxtel), done| done.expect_total(1.0, value_of(&oxtel.page(), "orders_total")?),
     )
 }
 

@@ -1,18 +1,23 @@
 //! The added cost of a trace context while exemplars are captured from it.
 //!
-//! No peer captures exemplars from a context. One peer can store exemplars that the caller makes;
-//! it is shown and not rated.
+//! oxtel captures them from the current span of `tracing`, at each observation. `prometheus-client` can
+//! store exemplars that the caller makes. Both are shown and not rated: the cost of barograph is so
+//! close to zero that a ratio would say nothing.
 
 use std::ops::Range;
 
 use barograph_core::current;
 use barograph_core::registry::Registry;
 use barograph_model::context::{TraceContext, TraceFlags};
+use oxtel_sdk::trace::{Sampler, TracerProvider, span_context};
+use tracing::{Dispatch, Span, info_span};
+use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::measure::{Difference, Done, Ops, Subject, Work};
 use crate::row::{Contender, Row};
-use crate::rows::histograms::{expect_page, ours_with_registry};
+use crate::rows::histograms::{expect_page, ours_with_registry, oxtel_with};
 use crate::rows::ours;
+use crate::rows::oxtel::Oxtel;
 use crate::workload::{BOUNDS_11, Values};
 
 pub(crate) const ROWS: &[Row] = &[
@@ -34,6 +39,7 @@ fn extra(flags: TraceFlags) -> Vec<Contender> {
     let context = TraceContext::new(TRACE, SPAN, flags).expect("ids are not zero");
     vec![
         Contender::ours(captured(context)),
+        Contender::shown("oxtel, each time", captured_by_oxtel(flags)),
         Contender::shown("prometheus-client, by hand each time", by_hand(context)),
     ]
 }
@@ -71,6 +77,59 @@ impl<W: Work> Work for InContext<W> {
         let page = ours::open_metrics(&self.registry);
         let found = page.contains(&self.context.trace_id().to_string());
         if found == self.context.is_sampled() {
+            Ok(())
+        } else {
+            Err(format!("exemplar on the page: {found}"))
+        }
+    }
+}
+
+/// The same histogram outside and inside of a span, under the same subscriber.
+fn captured_by_oxtel(flags: TraceFlags) -> Box<dyn Subject> {
+    let sampler = match flags.contains(TraceFlags::SAMPLED) {
+        true => Sampler::AlwaysOn,
+        false => Sampler::AlwaysOff,
+    };
+    let provider = TracerProvider::builder().with_sampler(sampler).build();
+    let subscriber = tracing_subscriber::registry().with(provider.layer());
+    let dispatch = Dispatch::new(subscriber);
+    let span = tracing::dispatcher::with_default(&dispatch, || info_span!("request"));
+    let in_span = |span| {
+        let oxtel = Oxtel::new();
+        InSpan {
+            observed: oxtel_with(oxtel.clone()),
+            oxtel,
+            dispatch: dispatch.clone(),
+            span,
+        }
+    };
+    Box::new(Difference::new(in_span(Span::none()), in_span(span)))
+}
+
+/// Observes inside a span; the check expects an exemplar on the page only if the span is sampled.
+struct InSpan<W> {
+    observed: W,
+    oxtel: Oxtel,
+    dispatch: Dispatch,
+    span: Span,
+}
+
+impl<W: Work> Work for InSpan<W> {
+    fn run(&self, range: Range<u64>) {
+        tracing::dispatcher::with_default(&self.dispatch, || {
+            self.span.in_scope(|| self.observed.run(range));
+        });
+    }
+
+    fn check(&self, done: &Done) -> Result<(), String> {
+        self.observed.check(done)?;
+        let page = self.oxtel.open_metrics();
+        let context = span_context(&self.span);
+        let is_on_page = |context: &oxtel_sdk::SpanContext| {
+            page.contains(&format!("trace_id=\"{}\"", context.trace_id))
+        };
+        let found = context.as_ref().is_some_and(is_on_page);
+        if found == context.is_some_and(|context| context.is_sampled()) {
             Ok(())
         } else {
             Err(format!("exemplar on the page: {found}"))

@@ -12,6 +12,7 @@ use crate::row::{Contender, Row};
 use crate::rows::counters::METADATA;
 use crate::rows::otel::Otel;
 use crate::rows::ours;
+use crate::rows::oxtel::Oxtel;
 use crate::workload::Values;
 
 pub(crate) const ROWS: &[Row] = &[Row::new(
@@ -29,6 +30,7 @@ fn set() -> Vec<Contender> {
         Contender::peer("fastmetrics", run(fastmetrics())),
         Contender::peer("measured", run(measured())),
         Contender::peer("metrics", run(metrics_handle())),
+        Contender::peer("oxtel", run(oxtel())),
         Contender::peer("otel-bound", run(otel_bound())),
         Contender::peer("otel", run(otel())),
     ]
@@ -101,6 +103,16 @@ fn metrics_handle() -> impl Work {
         (gauge, recorder.handle()),
         move |(gauge, _), at| gauge.set(values.at(at)),
         |(_, page), done| expect_last(done, value_of(&page.render(), "depth")?),
+    )
+}
+
+fn oxtel() -> impl Work {
+    let oxtel = Oxtel::new();
+    let values = Values::get();
+    Ops::new(
+        (oxtel.gauge("depth"), oxtel),
+        move |(gauge, _), at| gauge.set(values.at(at)),
+        |(_, oxtel), done| expect_last(done, value_of(&oxtel.page(), "depth")?),
     )
 }
 

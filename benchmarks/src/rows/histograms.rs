@@ -14,6 +14,7 @@ use crate::row::{Contender, Row};
 use crate::rows::counters::METADATA;
 use crate::rows::otel::Otel;
 use crate::rows::ours;
+use crate::rows::oxtel::Oxtel;
 use crate::workload::{BOUNDS_11, Values, sum_of_values};
 
 pub(crate) const ROWS: &[Row] = &[
@@ -39,6 +40,7 @@ fn observe(threads: Threads) -> Vec<Contender> {
         Contender::peer("fastmetrics", threads.run(fastmetrics())),
         Contender::peer("measured", threads.run(measured())),
         Contender::peer("metrics", threads.run(Drained::new())),
+        Contender::peer("oxtel", threads.run(oxtel_with(Oxtel::new()))),
         Contender::peer("otel-bound", threads.run(otel_bound())),
         Contender::peer("otel", threads.run(otel())),
     ]
@@ -128,6 +130,16 @@ fn measured() -> impl Work {
                 inner.sum.get(),
             )
         },
+    )
+}
+
+/// A histogram of this provider; also used by the rows that compare it in different contexts.
+pub(crate) fn oxtel_with(oxtel: Oxtel) -> impl Work {
+    let values = Values::get();
+    Ops::new(
+        (oxtel.histogram("took"), oxtel),
+        move |(histogram, _), at| histogram.record(values.at(at)),
+        |(_, oxtel), done| expect_page(done, &oxtel.page()),
     )
 }
 

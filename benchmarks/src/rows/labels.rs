@@ -23,6 +23,7 @@ use crate::row::{Contender, Row};
 use crate::rows::counters::METADATA;
 use crate::rows::otel::{Otel, attributes};
 use crate::rows::ours;
+use crate::rows::oxtel::Oxtel;
 use crate::workload::{
     LabelTable, METHODS, Method, NAMES_3, SERIES_10K, SERIES_80, STATUSES, Status, Typed3, Values3,
 };
@@ -72,6 +73,7 @@ fn strings(
         Contender::peer("fastmetrics", threads.run(fastmetrics(table))),
         Contender::peer("measured", threads.run(measured(table))),
         Contender::peer("metrics", threads.run(metrics_macro(table))),
+        Contender::peer("oxtel", threads.run(oxtel_macro(table))),
         Contender::peer("otel", threads.run(otel(table))),
         Contender::shown(
             "measured, values fixed at start",
@@ -91,6 +93,7 @@ fn typed() -> Vec<Contender> {
         ),
         Contender::peer("fastmetrics", threads.run(fastmetrics_typed(table))),
         Contender::peer("measured", threads.run(measured_typed(table))),
+        Contender::peer("oxtel", threads.run(oxtel_typed(table))),
         Contender::peer("otel", threads.run(otel_typed(table))),
     ]
 }
@@ -335,26 +338,53 @@ fn measured_count<L: measured::label::LabelGroupSet>(
     metric.count.load(std::sync::atomic::Ordering::Relaxed) as f64
 }
 
-/// The expansion of `counter!("orders_total", "method" => m, ..).increment(1)`, without the lookup
-/// of the installed recorder.
 fn metrics_macro(table: &'static LabelTable) -> impl Work {
     let recorder = PrometheusBuilder::new().build_recorder();
-    let add = |recorder: &metrics_exporter_prometheus::PrometheusRecorder, labels: Values3| {
-        let [method, route, status] = labels;
-        let labels = vec![
-            Label::new(NAMES_3[0], method),
-            Label::new(NAMES_3[1], route),
-            Label::new(NAMES_3[2], status),
-        ];
-        let key = Key::from_parts("orders_total", labels);
-        recorder.register_counter(&key, &METADATA).increment(1);
-    };
-    table.all().for_each(|labels| add(&recorder, labels));
+    table.all().for_each(|labels| count(&recorder, labels));
     Ops::new(
         recorder,
-        move |recorder, at| add(recorder, table.at(at)),
+        move |recorder, at| count(recorder, table.at(at)),
         move |recorder, done| expect_on_page(table, done, &recorder.handle().render()),
     )
+}
+
+fn oxtel_macro(table: &'static LabelTable) -> impl Work {
+    let oxtel = Oxtel::with_limit(2 * table.series());
+    table
+        .all()
+        .for_each(|labels| count(oxtel.recorder(), labels));
+    Ops::new(
+        oxtel,
+        move |oxtel, at| count(oxtel.recorder(), table.at(at)),
+        move |oxtel, done| expect_on_page(table, done, &oxtel.page()),
+    )
+}
+
+/// `metrics` supports strings only: a program with enums passes their text.
+fn oxtel_typed(table: &'static LabelTable) -> impl Work {
+    let oxtel = Oxtel::with_limit(2 * table.series());
+    let add = |oxtel: &Oxtel, (method, route, status): Typed3| {
+        count(oxtel.recorder(), [method.as_str(), route, status.as_str()]);
+    };
+    table.all_typed().for_each(|labels| add(&oxtel, labels));
+    Ops::new(
+        oxtel,
+        move |oxtel, at| add(oxtel, table.typed_at(at)),
+        move |oxtel, done| expect_on_page(table, done, &oxtel.page()),
+    )
+}
+
+/// The expansion of `counter!("orders_total", "method" => m, ..).increment(1)`, without the lookup
+/// of the installed recorder.
+#[inline(always)]
+fn count(recorder: &impl Recorder, [method, route, status]: Values3) {
+    let labels = vec![
+        Label::new(NAMES_3[0], method),
+        Label::new(NAMES_3[1], route),
+        Label::new(NAMES_3[2], status),
+    ];
+    let key = Key::from_parts("orders_total", labels);
+    recorder.register_counter(&key, &METADATA).increment(1);
 }
 
 fn otel(table: &'static LabelTable) -> impl Work {

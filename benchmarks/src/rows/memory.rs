@@ -20,6 +20,7 @@ use crate::row::{Contender, Row};
 use crate::rows::counters::METADATA;
 use crate::rows::otel::Otel;
 use crate::rows::ours;
+use crate::rows::oxtel::Oxtel;
 use crate::workload::METHODS;
 
 pub(crate) const ROWS: &[Row] = &[Row::new(
@@ -37,6 +38,7 @@ fn counters() -> Vec<Contender> {
         Contender::peer("prometheus-client", prometheus_client()),
         Contender::peer("fastmetrics", fastmetrics()),
         Contender::peer("metrics", metrics_keys()),
+        Contender::peer("oxtel", oxtel_keys()),
         Contender::peer("otel", otel()),
         Contender::shown("measured (it interns)", measured()),
     ]
@@ -120,15 +122,24 @@ fn metrics_keys() -> Box<dyn Subject> {
     let build = || {
         let recorder = PrometheusBuilder::new().build_recorder();
         for labels in all() {
-            let labels = labels
-                .into_strings()
-                .map(|(name, value)| Label::new(name, value));
-            let key = Key::from_parts("orders_total", labels.collect::<Vec<_>>());
-            recorder.register_counter(&key, &METADATA).increment(1);
+            recorder
+                .register_counter(&labels.into_key(), &METADATA)
+                .increment(1);
         }
         recorder
     };
     subject(build, |recorder| Ok(recorder.handle().render()))
+}
+
+fn oxtel_keys() -> Box<dyn Subject> {
+    let build = || {
+        let oxtel = Oxtel::with_limit(2 * SERIES);
+        for labels in all() {
+            oxtel.counter(labels.into_key()).increment(1);
+        }
+        oxtel
+    };
+    subject(build, |oxtel| Ok(oxtel.page()))
 }
 
 fn otel() -> Box<dyn Subject> {
@@ -218,6 +229,13 @@ impl Labels {
         NAMES
             .into_iter()
             .zip([self.client, self.method, self.route])
+    }
+
+    fn into_key(self) -> Key {
+        let labels = self
+            .into_strings()
+            .map(|(name, value)| Label::new(name, value));
+        Key::from_parts("orders_total", labels.collect::<Vec<_>>())
     }
 }
 

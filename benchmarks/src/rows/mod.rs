@@ -2,6 +2,8 @@
 
 mod otel;
 mod ours;
+mod oxtel;
+mod sink;
 
 mod counters;
 mod gauges;

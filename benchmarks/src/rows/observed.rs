@@ -13,7 +13,7 @@ use std::time::Instant;
 
 use barograph_core::registry::Registry;
 use barograph_tracing::observe;
-use metrics_exporter_prometheus::{PrometheusBuilder, PrometheusRecorder};
+use metrics_exporter_prometheus::PrometheusBuilder;
 use opentelemetry::KeyValue;
 use tracing::Instrument as _;
 use tracing_subscriber::layer::SubscriberExt as _;
@@ -21,6 +21,7 @@ use tracing_subscriber::layer::SubscriberExt as _;
 use crate::measure::{Done, Ops, Subject, Threads, Work, expect};
 use crate::row::{Contender, Row};
 use crate::rows::otel::Otel;
+use crate::rows::oxtel::Oxtel;
 use crate::workload::BOUNDS_11;
 
 pub(crate) const ROWS: &[Row] = &[
@@ -76,6 +77,7 @@ fn contenders<S: Subscriber>() -> Vec<Contender> {
     vec![
         Contender::ours(one::<S>(function("Function"))),
         Contender::peer("tracing + metrics", one::<S>(metrics())),
+        Contender::peer("tracing + oxtel", one::<S>(oxtel())),
         Contender::peer("tracing + otel", one::<S>(otel())),
         Contender::peer("tracing + otel-bound", one::<S>(otel_bound())),
         Contender::peer("tracing + prometheus", one::<S>(prometheus())),
@@ -163,23 +165,45 @@ fn recorded(service: &str) -> f64 {
     points.unwrap_or(0.0)
 }
 
-fn metrics() -> impl Work {
-    Metrics(
-        PrometheusBuilder::new()
-            .set_buckets(&BOUNDS_11)
-            .expect("there are bounds")
-            .build_recorder(),
-    )
-}
-
 /// The exporter keeps raw samples until they are drained, which is part of the cost of an
 /// observation.
-struct Metrics(PrometheusRecorder);
+fn metrics() -> impl Work {
+    let recorder = PrometheusBuilder::new()
+        .set_buckets(&BOUNDS_11)
+        .expect("there are bounds")
+        .build_recorder();
+    let (drained, page) = (recorder.handle(), recorder.handle());
+    Recorded {
+        recorder,
+        upkeep: move || drained.run_upkeep(),
+        page: move || page.render(),
+    }
+}
 
-impl Work for Metrics {
+fn oxtel() -> impl Work {
+    let oxtel = Oxtel::new();
+    Recorded {
+        recorder: oxtel.recorder().clone(),
+        upkeep: || {},
+        page: move || oxtel.page(),
+    }
+}
+
+/// The macros of `metrics`, with this recorder.
+struct Recorded<R, U, P> {
+    recorder: R,
+    upkeep: U,
+    page: P,
+}
+
+impl<R, U, P> Work for Recorded<R, U, P>
+where
+    R: metrics::Recorder + Send + Sync,
+    U: Fn() + Send + Sync,
+    P: Fn() -> String + Send + Sync,
+{
     fn run(&self, range: Range<u64>) {
-        let page = self.0.handle();
-        metrics::with_local_recorder(&self.0, || {
+        metrics::with_local_recorder(&self.recorder, || {
             for at in range {
                 let observed = async {
                     let start = Instant::now();
@@ -193,14 +217,14 @@ impl Work for Metrics {
                 };
                 let _ = black_box(now(observed.instrument(tracing::info_span!("GetUser"))));
                 if at % 65_536 == 0 {
-                    page.run_upkeep();
+                    (self.upkeep)();
                 }
             }
         });
     }
 
     fn check(&self, done: &Done) -> Result<(), String> {
-        expect_page(done, &self.0.handle().render())
+        expect_page(done, &(self.page)())
     }
 }
 

@@ -1,8 +1,8 @@
 //! An OTLP push: from live series to the bytes of OTLP requests in protobuf.
 //!
-//! barograph makes requests of 10,000 points. The SDK makes a single request, which receivers would
-//! refuse. It collects into one set of structs, converts them to those of the schema and encodes
-//! these.
+//! barograph makes requests of 10,000 points. The SDK makes a single request, and so does oxtel;
+//! receivers would refuse it. Both collect into one set of structs, convert them to those of the schema
+//! and encode these.
 
 use std::sync::{Arc, Weak};
 use std::time::{Duration, SystemTime};
@@ -10,6 +10,7 @@ use std::time::{Duration, SystemTime};
 use barograph_encode::otlp::MetricReader;
 use barograph_model::resource::Resource;
 use barograph_model::snapshot::Source;
+use metrics::Key;
 use opentelemetry::metrics::MeterProvider;
 use opentelemetry_proto::tonic::collector::metrics::v1::ExportMetricsServiceRequest;
 use opentelemetry_proto::tonic::common::v1::any_value::Value;
@@ -26,6 +27,7 @@ use crate::measure::{Allocations, Page, Rendered, Sink};
 use crate::page::Expected;
 use crate::row::{Contender, Row};
 use crate::rows::ours;
+use crate::rows::oxtel::{self, Oxtel};
 use crate::rows::scrape::{Labels, NAMES, count_of};
 
 pub(crate) const ROWS: &[Row] = &[
@@ -52,27 +54,34 @@ pub(crate) const ROWS: &[Row] = &[
 ];
 
 fn encode(series: usize) -> Vec<Contender> {
-    let [ours, otel] = both(series);
+    let [ours, oxtel, otel] = all(series);
     vec![
         Contender::ours(Box::new(ours)),
+        Contender::peer("oxtel", Box::new(oxtel)),
         Contender::peer("otel", Box::new(otel)),
     ]
 }
 
 fn allocations() -> Vec<Contender> {
-    let [ours, otel] = both(100_000);
+    let [ours, oxtel, otel] = all(100_000);
     vec![
         Contender::ours(Box::new(Allocations::new(ours))),
+        Contender::peer("oxtel", Box::new(Allocations::new(oxtel))),
         Contender::peer("otel", Box::new(Allocations::new(otel))),
     ]
 }
 
-fn both(series: usize) -> [Rendered; 2] {
+fn all(series: usize) -> [Rendered; 3] {
     let mut expected = Expected::default();
     for at in 0..series {
         expected.add(NAME, &Labels::of(at).pairs(), count_of(at) as f64);
     }
-    [our_requests(series), otel_request(series)].map(|page| {
+    let pages = [
+        our_requests(series),
+        oxtel_request(series),
+        otel_request(series),
+    ];
+    pages.map(|page| {
         Rendered::checked(
             page,
             expected.lines(),
@@ -98,6 +107,21 @@ fn our_requests(series: usize) -> Page {
             sink(&request.body);
             reader.ack();
         }
+    })
+}
+
+/// As its exporter does before it sends the request.
+fn oxtel_request(series: usize) -> Page {
+    let oxtel = Oxtel::with_limit(2 * series);
+    for at in 0..series {
+        let key = Key::from_parts(NAME, Labels::of(at).into_labels());
+        oxtel.counter(key).increment(count_of(at));
+    }
+    let resource = oxtel::resource();
+    Box::new(move |sink: Sink<'_>| {
+        let families = oxtel.provider().collect();
+        let request = oxtel_otlp::transform::metrics_request(&families, &resource);
+        sink(&request.encode_to_vec());
     })
 }
 

@@ -1,7 +1,7 @@
 //! Propagation of a trace context: as text, in headers, and on the thread.
 //!
-//! The peer parses and formats text only together with its carrier. In those rows it is shown, with
-//! a carrier that costs nothing, and not rated.
+//! `opentelemetry_sdk` parses and formats text only together with its carrier. In those rows it is
+//! shown, with a carrier that costs nothing, and not rated.
 
 use std::hint::black_box;
 use std::ops::Range;
@@ -17,6 +17,12 @@ use opentelemetry::propagation::{Extractor, Injector, TextMapPropagator as _};
 use opentelemetry::trace::{self as otel, TraceContextExt as _};
 use opentelemetry_http::{HeaderExtractor, HeaderInjector};
 use opentelemetry_sdk::propagation::TraceContextPropagator;
+use oxtel_sdk::propagation::{
+    extract_trace_context, format_traceparent, inject_trace_context, parse_traceparent,
+};
+use oxtel_sdk::trace::{TracerProvider, attach_remote_parent, current_span_context, span_context};
+use tracing::Dispatch;
+use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::measure::{Done, OneThread, Subject, Work};
 use crate::row::{Contender, Row};
@@ -62,8 +68,15 @@ fn format() -> Vec<Contender> {
     let theirs = run(Bare::default(), otel_contexts(), |text, context| {
         TraceContextPropagator::new().inject_context(context, text);
     });
+    let oxtel = run(String::new(), oxtel_contexts(), |text, context| {
+        *text = format_traceparent(context);
+    });
     vec![
         Contender::ours(ours.checked(|text, last| same(text, &text_of(last)))),
+        Contender::peer(
+            "oxtel",
+            oxtel.checked(|text, last| same(text, &text_of(last))),
+        ),
         Contender::shown(
             "opentelemetry_sdk, no headers",
             theirs.checked(|text, last| same(&text.0, &text_of(last))),
@@ -79,8 +92,19 @@ fn parse() -> Vec<Contender> {
     let theirs = run(Context::new(), bare, |read, text| {
         *read = TraceContextPropagator::new().extract(text);
     });
+    let oxtel = run(None, texts(), |read, text: &String| {
+        *read = parse_traceparent(text);
+    });
     vec![
         Contender::ours(ours.checked(|read, last| same(read, &Some(last)))),
+        Contender::peer(
+            "oxtel",
+            oxtel.checked(|read, last| {
+                let context = oxtel_context(&last);
+                let expected = (context.trace_id, context.span_id, context.flags);
+                same(read, &Some(expected))
+            }),
+        ),
         Contender::shown(
             "opentelemetry_sdk, no headers",
             theirs.checked(|read, last| same(&span_of(read), &last.span_id().get())),
@@ -96,6 +120,9 @@ fn inject() -> Vec<Contender> {
     let theirs = run(headers(None), otel_contexts(), |headers, context| {
         TraceContextPropagator::new().inject_context(context, &mut HeaderInjector(headers));
     });
+    let oxtel = run(headers(None), oxtel_contexts(), |headers, context| {
+        inject_trace_context(context, headers);
+    });
     let check = |headers: &HeaderMap, last| {
         let written = headers
             .get("traceparent")
@@ -104,6 +131,7 @@ fn inject() -> Vec<Contender> {
     };
     vec![
         Contender::ours(ours.checked(check)),
+        Contender::peer("oxtel", oxtel.checked(check)),
         Contender::peer("opentelemetry_sdk", theirs.checked(check)),
     ]
 }
@@ -117,8 +145,15 @@ fn extract() -> Vec<Contender> {
     let theirs = run(Context::new(), received(), |read, headers| {
         *read = TraceContextPropagator::new().extract(&HeaderExtractor(headers));
     });
+    let oxtel = run(None, received(), |read, headers: &HeaderMap| {
+        *read = extract_trace_context(headers);
+    });
     vec![
         Contender::ours(ours.checked(|read, last| same(&read.trace(), &Some(last)))),
+        Contender::peer(
+            "oxtel",
+            oxtel.checked(|read, last| same(read, &Some(oxtel_context(&last)))),
+        ),
         Contender::peer(
             "opentelemetry_sdk",
             theirs.checked(|read, last| same(&span_of(read), &last.span_id().get())),
@@ -129,6 +164,7 @@ fn extract() -> Vec<Contender> {
 /// Enters the context once per batch, and reads it in each operation.
 fn read() -> Vec<Contender> {
     let context = contexts()[0];
+    let each = context.trace_id().get() as u64 ^ context.span_id().get() ^ 1;
     let ours = Entered {
         enter: move || current::enter(context),
         read: || {
@@ -137,6 +173,7 @@ fn read() -> Vec<Contender> {
                 trace ^ context.span_id().get() ^ u64::from(context.is_sampled())
             })
         },
+        each,
         sum: Mutex::new(0),
     };
     let theirs = Entered {
@@ -149,17 +186,48 @@ fn read() -> Vec<Contender> {
                 trace ^ id ^ u64::from(span.is_sampled())
             })
         },
+        each,
         sum: Mutex::new(0),
     };
     vec![
         Contender::ours(Box::new(OneThread::new(ours))),
+        Contender::peer("oxtel", Box::new(OneThread::new(oxtel_read(context)))),
         Contender::peer("opentelemetry", Box::new(OneThread::new(theirs))),
     ]
+}
+
+/// The library has the context of a span in the extensions of the registry, so the thread is in a
+/// span of `tracing`, whose parent is this context.
+fn oxtel_read(parent: TraceContext) -> impl Work {
+    let provider = TracerProvider::builder().build();
+    let subscriber = tracing_subscriber::registry().with(provider.layer());
+    let dispatch = Dispatch::new(subscriber);
+    let span = tracing::dispatcher::with_default(&dispatch, || {
+        let _parent = attach_remote_parent(oxtel_context(&parent));
+        tracing::info_span!("request")
+    });
+    let number = |context: &oxtel_sdk::SpanContext| {
+        let trace = u128::from_be_bytes(context.trace_id.to_bytes()) as u64;
+        let id = u64::from_be_bytes(context.span_id.to_bytes());
+        trace ^ id ^ u64::from(context.is_sampled())
+    };
+    Entered {
+        each: span_context(&span).as_ref().map_or(0, number),
+        enter: move || {
+            // The span is left before the subscriber.
+            let subscriber = tracing::dispatcher::set_default(&dispatch);
+            (span.clone().entered(), subscriber)
+        },
+        read: move || current_span_context().as_ref().map_or(0, number),
+        sum: Mutex::new(0),
+    }
 }
 
 struct Entered<E, R> {
     enter: E,
     read: R,
+    /// The number that each read returns.
+    each: u64,
     sum: Mutex<u64>,
 }
 
@@ -181,9 +249,7 @@ where
     }
 
     fn check(&self, done: &Done) -> Result<(), String> {
-        let context = contexts()[0];
-        let each = context.trace_id().get() as u64 ^ context.span_id().get() ^ 1;
-        let expected = each.wrapping_mul(done.operations());
+        let expected = self.each.wrapping_mul(done.operations());
         same(&*self.sum.lock().expect("nobody panicked"), &expected)
     }
 }
@@ -293,6 +359,20 @@ fn otel_context(context: &TraceContext) -> Context {
         true,
         otel::TraceState::NONE,
     ))
+}
+
+fn oxtel_contexts() -> Vec<oxtel_sdk::SpanContext> {
+    contexts().iter().map(oxtel_context).collect()
+}
+
+fn oxtel_context(context: &TraceContext) -> oxtel_sdk::SpanContext {
+    oxtel_sdk::SpanContext {
+        trace_id: oxtel_sdk::TraceId::from_bytes(context.trace_id().get().to_be_bytes()),
+        span_id: oxtel_sdk::SpanId::from_bytes(context.span_id().get().to_be_bytes()),
+        flags: oxtel_sdk::TraceFlags::SAMPLED,
+        trace_state: oxtel_sdk::TraceState::EMPTY,
+        is_remote: true,
+    }
 }
 
 fn span_of(context: &Context) -> u64 {

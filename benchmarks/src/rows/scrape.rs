@@ -24,6 +24,7 @@ use crate::row::{Contender, Row};
 use crate::rows::counters::METADATA;
 use crate::rows::otel::Otel;
 use crate::rows::ours;
+use crate::rows::oxtel::Oxtel;
 use crate::workload::{BOUNDS_11, METHODS, STATUSES};
 
 pub(crate) const ROWS: &[Row] = &[
@@ -82,6 +83,7 @@ fn counters(series: usize, encoding: Encoding) -> Vec<Contender> {
         Contender::peer("fastmetrics", subject(fastmetrics_counters(series))),
         Contender::peer("measured", subject(measured_counters(series))),
         Contender::peer("metrics", subject(metrics_counters(series))),
+        Contender::peer("oxtel", subject(oxtel_counters(series))),
         Contender::peer("otel", subject(otel_counters(series))),
     ]
 }
@@ -97,6 +99,7 @@ fn histograms() -> Vec<Contender> {
         Contender::peer("fastmetrics", subject(fastmetrics_histograms())),
         Contender::peer("measured", subject(measured_histograms())),
         Contender::peer("metrics", subject(metrics_histograms())),
+        Contender::peer("oxtel", subject(oxtel_histograms())),
         Contender::peer("otel", subject(otel_histograms())),
     ]
 }
@@ -206,10 +209,9 @@ fn prometheus_client_histograms() -> Page {
     prometheus_client_page(registry)
 }
 
-/// The library writes OpenMetrics only; the sample lines are the same.
 fn prometheus_client_page(registry: prometheus_client::registry::Registry) -> Page {
     page(move |text| {
-        prometheus_client::encoding::text::encode(text, &registry)
+        prometheus_client::encoding::prometheus_text::encode(text, &registry)
             .expect("a string takes all that is written");
     })
 }
@@ -306,6 +308,25 @@ fn metrics_histograms() -> Page {
     Box::new(move |sink: Sink<'_>| sink(handle.render().as_bytes()))
 }
 
+fn oxtel_counters(series: usize) -> Page {
+    let oxtel = Oxtel::with_limit(2 * series);
+    for at in 0..series {
+        let key = Key::from_parts("http_requests", Labels::of(at).into_labels());
+        oxtel.counter(key).increment(count_of(at));
+    }
+    Box::new(move |sink: Sink<'_>| sink(oxtel.page().as_bytes()))
+}
+
+fn oxtel_histograms() -> Page {
+    let oxtel = Oxtel::with_limit(2 * HISTOGRAMS);
+    for at in 0..HISTOGRAMS {
+        let key = Key::from_parts("took_seconds", Labels::of(at).into_labels());
+        let histogram = oxtel.histogram(key);
+        observed_by(at).for_each(|value| histogram.record(value));
+    }
+    Box::new(move |sink: Sink<'_>| sink(oxtel.page().as_bytes()))
+}
+
 fn otel_counters(series: usize) -> Page {
     let otel = Otel::with_limit(2 * series);
     let counter = otel.meter().u64_counter("http_requests").build();
@@ -389,7 +410,7 @@ impl Labels {
             .zip([self.code, self.host, self.method, self.path, self.zone])
     }
 
-    fn into_labels(self) -> Vec<Label> {
+    pub(super) fn into_labels(self) -> Vec<Label> {
         self.into_strings()
             .map(|(name, value)| Label::new(name, value))
             .collect()

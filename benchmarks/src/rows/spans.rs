@@ -6,25 +6,24 @@
 
 use std::ops::Range;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::thread;
-use std::time::Duration;
+use std::sync::atomic::{AtomicU64, Ordering};
 
-use barograph_core::record_queue::RecordQueue;
-use barograph_model::span::SpanRecord;
 use barograph_tracing::sampling::tail::{TailSampling, TailSamplingConfig};
 use barograph_tracing::sampling::{AlwaysOff, Decision, ParentBased};
-use barograph_tracing::trace::{TraceHandle, TraceLayer};
+use barograph_tracing::trace::TraceLayer;
 use opentelemetry::trace::TracerProvider as _;
 use opentelemetry_sdk::error::OTelSdkResult;
 use opentelemetry_sdk::trace::{
     BatchConfigBuilder, BatchSpanProcessor, Sampler, SdkTracerProvider, SpanData, SpanExporter,
 };
+use oxtel_sdk::trace as oxtel_trace;
 use tracing::{Dispatch, info, info_span};
 use tracing_subscriber::layer::SubscriberExt as _;
 
 use crate::measure::{Done, OneThread, Subject, Work, expect};
 use crate::row::{Contender, Row};
+use crate::rows::oxtel::resource;
+use crate::rows::sink::{BATCH, CAPACITY, RecordSink};
 
 pub(crate) const ROWS: &[Row] = &[
     Row::new(
@@ -34,10 +33,12 @@ pub(crate) const ROWS: &[Row] = &[
         || {
             vec![
                 Contender::ours(ours(Sampled::Yes, one)),
+                Contender::peer("oxtel", oxtel(Sampled::Yes, one)),
                 Contender::peer(
                     "tracing-opentelemetry",
                     theirs(Sampled::Yes, Extras::Off, one),
                 ),
+                Contender::shown("oxtel, as it comes", oxtel_as_it_comes(Sampled::Yes, one)),
                 Contender::shown(
                     "tracing-opentelemetry, as it comes",
                     theirs(Sampled::Yes, Extras::On, one),
@@ -53,10 +54,12 @@ pub(crate) const ROWS: &[Row] = &[
         || {
             vec![
                 Contender::ours(ours(Sampled::No, one)),
+                Contender::peer("oxtel", oxtel(Sampled::No, one)),
                 Contender::peer(
                     "tracing-opentelemetry",
                     theirs(Sampled::No, Extras::Off, one),
                 ),
+                Contender::shown("oxtel, as it comes", oxtel_as_it_comes(Sampled::No, one)),
                 Contender::shown(
                     "tracing-opentelemetry, as it comes",
                     theirs(Sampled::No, Extras::On, one),
@@ -86,6 +89,7 @@ pub(crate) const ROWS: &[Row] = &[
         || {
             vec![
                 Contender::ours(ours(Sampled::Yes, two_fields)),
+                Contender::peer("oxtel", oxtel(Sampled::Yes, two_fields)),
                 Contender::peer(
                     "tracing-opentelemetry",
                     theirs(Sampled::Yes, Extras::Off, two_fields),
@@ -123,11 +127,6 @@ enum Extras {
     Off,
 }
 
-const ROOM: usize = 1 << 18;
-const BATCH: usize = 512;
-/// The encoded size of one of these spans in bytes.
-const WRITTEN: usize = 150;
-
 /// Makes spans under a subscriber.
 struct Spans<C> {
     dispatch: Dispatch,
@@ -161,8 +160,8 @@ fn bare(one: fn(u64)) -> Box<dyn Subject> {
 }
 
 fn ours(sampled: Sampled, one: fn(u64)) -> Box<dyn Subject> {
-    let sink = Sink::new();
-    let mut builder = TraceLayer::builder(sink.queue.clone());
+    let sink = RecordSink::new();
+    let mut builder = TraceLayer::builder(sink.queue());
     if sampled != Sampled::Yes {
         builder = builder.with_sampler(ParentBased::new(AlwaysOff));
     }
@@ -175,68 +174,22 @@ fn ours(sampled: Sampled, one: fn(u64)) -> Box<dyn Subject> {
     Box::new(OneThread::new(Spans {
         dispatch: Dispatch::new(tracing_subscriber::registry().with(layer)),
         one,
-        check: move |spans| sink.check(&handle, sampled, spans),
+        check: move |spans| {
+            let (decision, exported) = match sampled {
+                Sampled::Yes => (Decision::RecordAndSample, spans),
+                Sampled::No | Sampled::Perhaps => (Decision::Drop, 0),
+            };
+            let started = handle.metrics().started(decision);
+            expect("spans started", spans as f64, started as f64)?;
+            sink.expect(exported)
+        },
     }))
-}
-
-/// Our queue of spans, and the thread that empties it.
-struct Sink {
-    queue: RecordQueue<SpanRecord>,
-    is_over: Arc<AtomicBool>,
-}
-
-impl Sink {
-    fn new() -> Self {
-        let is_over = Arc::new(AtomicBool::new(false));
-        let (wake, woken) = std::sync::mpsc::sync_channel(1);
-        let alarm = move || {
-            // One notification is enough.
-            let _ = wake.try_send(());
-        };
-        let queue = RecordQueue::new(ROOM);
-        queue.on_batch(BATCH, alarm);
-        let (taken, over) = (queue.clone(), is_over.clone());
-        thread::spawn(move || {
-            let mut batch = Vec::with_capacity(BATCH);
-            while !over.load(Ordering::Relaxed) {
-                if taken.pop_into(&mut batch, BATCH) == 0 {
-                    let _ = woken.recv_timeout(Duration::from_millis(100));
-                }
-                // As the push loop does.
-                let bytes = WRITTEN * batch.len();
-                taken.recycle(batch.drain(..), bytes);
-            }
-        });
-        Sink { queue, is_over }
-    }
-
-    fn check(&self, handle: &TraceHandle, sampled: Sampled, spans: u64) -> Result<(), String> {
-        let counts = self.queue.counts();
-        let metrics = handle.metrics();
-        let (started, exported) = match sampled {
-            Sampled::Yes => (metrics.started(Decision::RecordAndSample), spans),
-            Sampled::No | Sampled::Perhaps => (metrics.started(Decision::Drop), 0),
-        };
-        expect("spans started", spans as f64, started as f64)?;
-        expect("spans refused", 0.0, counts.refused_full as f64)?;
-        expect(
-            "spans in the queue",
-            exported as f64,
-            counts.accepted as f64,
-        )
-    }
-}
-
-impl Drop for Sink {
-    fn drop(&mut self) {
-        self.is_over.store(true, Ordering::Relaxed);
-    }
 }
 
 fn theirs(sampled: Sampled, extras: Extras, one: fn(u64)) -> Box<dyn Subject> {
     let exported = Arc::new(AtomicU64::new(0));
     let batches = BatchConfigBuilder::default()
-        .with_max_queue_size(ROOM)
+        .with_max_queue_size(CAPACITY)
         .with_max_export_batch_size(BATCH)
         .build();
     let processor = BatchSpanProcessor::builder(Discard(exported.clone()))
@@ -269,6 +222,84 @@ fn theirs(sampled: Sampled, extras: Extras, one: fn(u64)) -> Box<dyn Subject> {
     }))
 }
 
+/// The layer alone, as its documentation shows.
+fn oxtel(sampled: Sampled, one: fn(u64)) -> Box<dyn Subject> {
+    let provider = oxtel_spans(oxtel_trace::TracerProvider::builder(), sampled).build();
+    Box::new(OneThread::new(Spans {
+        dispatch: Dispatch::new(tracing_subscriber::registry().with(provider.layer())),
+        one,
+        check: move |spans| {
+            provider.force_flush().map_err(|error| error.to_string())?;
+            expect_exported(provider.stats(), sampled, spans)
+        },
+    }))
+}
+
+/// The subscriber that its `init` installs, without log lines: the layer has a filter, which the
+/// directives `info` make, and makes spans from events of some libraries.
+fn oxtel_as_it_comes(sampled: Sampled, one: fn(u64)) -> Box<dyn Subject> {
+    let telemetry = oxtel::builder()
+        .with_resource(resource())
+        .without_env_exporters()
+        .without_local_logs()
+        .with_traces_filter("info")
+        .with_traces(move |builder| oxtel_spans(builder, sampled))
+        .build()
+        .expect("no configuration file is set");
+    Box::new(OneThread::new(Spans {
+        dispatch: telemetry.dispatch().clone(),
+        one,
+        check: move |spans| {
+            let provider = telemetry.guard().tracer_provider();
+            let provider = provider.ok_or("spans are not exported")?;
+            provider.force_flush().map_err(|error| error.to_string())?;
+            expect_exported(provider.stats(), sampled, spans)
+        },
+    }))
+}
+
+fn oxtel_spans(
+    builder: oxtel_trace::TracerProviderBuilder,
+    sampled: Sampled,
+) -> oxtel_trace::TracerProviderBuilder {
+    let sampler = match sampled {
+        Sampled::Yes => oxtel_trace::Sampler::AlwaysOn,
+        Sampled::No | Sampled::Perhaps => oxtel_trace::Sampler::AlwaysOff,
+    };
+    let config = oxtel_trace::BatchConfig {
+        max_queue_size: CAPACITY,
+        max_export_batch_size: BATCH,
+        ..oxtel_trace::BatchConfig::default()
+    };
+    builder
+        .with_resource(resource())
+        .with_sampler(oxtel_trace::Sampler::ParentBased(Box::new(sampler)))
+        .with_batch_exporter_config(DiscardBorrowed, config)
+}
+
+fn expect_exported(
+    stats: oxtel_trace::ProcessorStats,
+    sampled: Sampled,
+    spans: u64,
+) -> Result<(), String> {
+    let expected = if sampled == Sampled::Yes { spans } else { 0 };
+    expect("spans dropped", 0.0, stats.dropped as f64)?;
+    expect("spans exported", expected as f64, stats.exported as f64)
+}
+
+/// An exporter that discards spans; the processor counts them.
+struct DiscardBorrowed;
+
+impl oxtel_trace::SpanExporter for DiscardBorrowed {
+    fn export(
+        &self,
+        _batch: &[oxtel_trace::SpanData],
+        _resource: &oxtel_sdk::Resource,
+    ) -> Result<(), oxtel_trace::ExportError> {
+        Ok(())
+    }
+}
+
 /// An exporter that counts spans and discards them.
 #[derive(Debug)]
 struct Discard(Arc<AtomicU64>);
@@ -282,6 +313,7 @@ impl SpanExporter for Discard {
 
 #[cfg(test)]
 mod tests {
+    use barograph_core::record_queue::RecordQueue;
     use opentelemetry_sdk::trace::InMemorySpanExporter;
     use tracing_subscriber::Layer;
     use tracing_subscriber::registry::Registry;

@@ -12,6 +12,7 @@ use crate::page::value_of;
 use crate::row::{Contender, Row};
 use crate::rows::otel::Otel;
 use crate::rows::ours;
+use crate::rows::oxtel::Oxtel;
 use crate::workload::BOUNDS_11;
 
 pub(crate) const ROWS: &[Row] = &[Row::new(
@@ -22,6 +23,7 @@ pub(crate) const ROWS: &[Row] = &[Row::new(
         vec![
             Contender::ours(Threads::One.run(ours())),
             Contender::peer("prometheus", Threads::One.run(prometheus())),
+            Contender::peer("oxtel", Threads::One.run(oxtel())),
             Contender::peer("otel-bound", Threads::One.run(otel_bound())),
         ]
     },
@@ -50,6 +52,19 @@ fn prometheus() -> impl Work {
         histogram,
         |histogram, _| drop(black_box(histogram.start_timer())),
         |histogram, done| done.expect_total(1.0, histogram.get_sample_count() as f64),
+    )
+}
+
+/// `metrics` has no timer; its users write this.
+fn oxtel() -> impl Work {
+    let oxtel = Oxtel::new();
+    Ops::new(
+        (oxtel.histogram("took"), oxtel),
+        |(histogram, _), _| {
+            let start = black_box(Instant::now());
+            histogram.record(start.elapsed());
+        },
+        |(_, oxtel), done| done.expect_total(1.0, value_of(&oxtel.page(), "took_count")?),
     )
 }
 

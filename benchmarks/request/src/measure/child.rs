@@ -20,7 +20,7 @@ impl Child {
     /// Starts a server that pushes to this receiver.
     pub(super) fn start(stack: Stack, receiver: SocketAddr) -> Result<Self, Box<dyn Error>> {
         let records = match stack {
-            Stack::Barograph => "otlp",
+            Stack::Barograph | Stack::Oxtel => "otlp",
             _ => "none",
         };
         let mut process = Command::new(std::env::current_exe()?)
@@ -34,6 +34,7 @@ impl Child {
             .env("OTEL_TRACES_SAMPLER", "parentbased_traceidratio")
             .env("OTEL_TRACES_SAMPLER_ARG", "0.1")
             .env("BAROGRAPH_LOG_FORMAT", "json")
+            .env("OXTEL_LOG_FORMAT", "json")
             .env_remove("RUST_LOG")
             .stdin(Stdio::null())
             .stdout(Stdio::piped())

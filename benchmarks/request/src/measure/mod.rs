@@ -117,8 +117,8 @@ impl Figure {
         } = self.received;
         let is_pushed = match stack {
             Stack::Bare => return Ok(()),
-            Stack::Barograph => spans > 0 && records > 0,
-            Stack::Lines | Stack::OpenTelemetry => spans > 0,
+            Stack::Barograph | Stack::Oxtel => spans > 0 && records > 0,
+            Stack::Lines | Stack::OxtelLines | Stack::OpenTelemetry => spans > 0,
         };
         let name = stack.name();
         if !is_pushed {

@@ -7,7 +7,9 @@ use crate::servers::Stack;
 
 /// The figures of the rounds, in the order of [`Stack::ALL`].
 #[derive(Default)]
-pub(super) struct Rounds(Vec<[Figure; 4]>);
+pub(super) struct Rounds(Vec<Round>);
+
+type Round = [Figure; Stack::ALL.len()];
 
 /// The medians of all rounds.
 pub(super) struct Summary {
@@ -41,8 +43,8 @@ impl Rounds {
         let bare = place(Stack::Bare).unwrap_or_default();
         let peer = place(Stack::OpenTelemetry).unwrap_or_default();
         let row = |(at, stack): (usize, Stack)| {
-            let all = |of: &dyn Fn(&[Figure; 4]) -> f64| quartiles(self.0.iter().map(of).collect());
-            let added = |round: &[Figure; 4], at: usize| round[at].micros - round[bare].micros;
+            let all = |of: &dyn Fn(&Round) -> f64| quartiles(self.0.iter().map(of).collect());
+            let added = |round: &Round, at: usize| round[at].micros - round[bare].micros;
             let [_, rate, _] = all(&|round| round[at].rate);
             let [_, micros, _] = all(&|round| round[at].micros);
             let [_, over, _] = all(&|round| added(round, at));
@@ -134,13 +136,16 @@ mod tests {
         let mut rounds = Rounds::default();
         // The second round runs at half the speed.
         for slow in [1.0, 2.0, 1.0] {
-            let round = [10.0, 14.0, 12.0, 20.0].map(|micros| figure(slow * micros));
-            rounds.push(round.to_vec()).expect("four figures");
+            let round = [10.0, 14.0, 12.0, 17.0, 15.0, 20.0].map(|micros| figure(slow * micros));
+            rounds
+                .push(round.to_vec())
+                .expect("a figure of each server");
         }
         let summary = rounds.summary();
         assert_eq!(summary.ratio(), 0.4);
         assert_eq!(summary.rows[1].added, 4.0);
         assert_eq!(summary.rows[2].ratio, [0.2; 3]);
+        assert_eq!(summary.rows[3].ratio, [0.7; 3]);
         assert!(rounds.push(vec![]).is_err());
     }
 }

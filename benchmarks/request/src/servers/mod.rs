@@ -3,6 +3,7 @@
 mod bare;
 mod opentelemetry;
 mod ours;
+mod oxtel;
 
 use std::error::Error;
 use std::io::{self, Write as _};
@@ -19,15 +20,21 @@ pub(crate) enum Stack {
     /// barograph without log records: the line is only printed, as in the service with
     /// OpenTelemetry.
     Lines,
+    /// oxtel, with all three signals pushed.
+    Oxtel,
+    /// oxtel without log records.
+    OxtelLines,
     /// The usual OpenTelemetry crates.
     OpenTelemetry,
 }
 
 impl Stack {
-    pub(crate) const ALL: [Stack; 4] = [
+    pub(crate) const ALL: [Stack; 6] = [
         Stack::Bare,
         Stack::Barograph,
         Stack::Lines,
+        Stack::Oxtel,
+        Stack::OxtelLines,
         Stack::OpenTelemetry,
     ];
 
@@ -37,6 +44,8 @@ impl Stack {
             Stack::Bare => "bare",
             Stack::Barograph => "barograph",
             Stack::Lines => "lines",
+            Stack::Oxtel => "oxtel",
+            Stack::OxtelLines => "oxtel-lines",
             Stack::OpenTelemetry => "opentelemetry",
         }
     }
@@ -52,8 +61,9 @@ pub(crate) fn run(stack: Stack) -> Result<(), Box<dyn Error>> {
         writeln!(io::stdout(), "{}", listener.local_addr()?)?;
         match stack {
             Stack::Bare => bare::serve(listener).await,
-            // The environment distinguishes the two.
+            // The environment distinguishes the two, and those of oxtel.
             Stack::Barograph | Stack::Lines => ours::serve(listener).await,
+            Stack::Oxtel | Stack::OxtelLines => oxtel::serve(listener).await,
             Stack::OpenTelemetry => opentelemetry::serve(listener).await,
         }
     })
