@@ -19,6 +19,9 @@ use super::attribute::MOST_ATTRIBUTES;
 
 /// The maximum number of fields of a callsite: those of the caller, and those added here.
 const MOST_FIELDS: usize = MOST_ATTRIBUTES + 12;
+/// Enough for an operation without attributes. A list of all fields takes longer to fill than the rest of
+/// a span takes.
+const FEW_FIELDS: usize = 6;
 
 /// A `tracing` callsite that is created at run time.
 pub(super) struct Callsite {
@@ -161,11 +164,23 @@ impl Wanted {
         values: impl Iterator<Item = Option<&'v dyn Value>>,
         f: impl FnOnce(&tracing::field::ValueSet<'_>) -> T,
     ) -> T {
+        match self.0.fields.len() {
+            0..=FEW_FIELDS => self.with_room::<FEW_FIELDS, _>(values, f),
+            _ => self.with_room::<MOST_FIELDS, _>(values, f),
+        }
+    }
+
+    #[inline(always)]
+    fn with_room<'v, const ROOM: usize, T>(
+        self,
+        values: impl Iterator<Item = Option<&'v dyn Value>>,
+        f: impl FnOnce(&tracing::field::ValueSet<'_>) -> T,
+    ) -> T {
         let State { metadata, fields } = self.0;
         let Some(first) = fields.first() else {
             return f(&metadata.fields().value_set(&[] as &[_; 0]));
         };
-        let mut all: [(&Field, Option<&dyn Value>); MOST_FIELDS] = [(first, None); MOST_FIELDS];
+        let mut all: [(&Field, Option<&dyn Value>); ROOM] = [(first, None); ROOM];
         for ((place, field), value) in all.iter_mut().zip(&**fields).zip(values) {
             *place = (field, value);
         }
