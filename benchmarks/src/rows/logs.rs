@@ -113,7 +113,7 @@ fn record() -> Box<dyn Subject> {
     })
 }
 
-/// Whether oxtel adds the source location to its records, as barograph does. It does not by default.
+/// The source location in the records of oxtel. barograph always adds it; oxtel does not by default.
 #[derive(Clone, Copy, PartialEq)]
 enum Location {
     On,
