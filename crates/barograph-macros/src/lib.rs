@@ -99,7 +99,8 @@ pub fn callsite(input: TokenStream) -> TokenStream {
 ///   are, by `Display` and by `Debug`. A text literal can be a label, too.
 /// * `err = code`: a function from a reference to the error to its type, text that is `'static` or
 ///   owned.
-/// * `skip`: excludes this method of an observed `impl`.
+/// * `skip`: excludes this method of an observed `impl`. A method with an `#[observe(...)]` of its own
+///   keeps the options of the `impl` that it does not set.
 /// * `crate = "..."`: the path of the crate that has the `observe` module, by default `::barograph`.
 ///
 /// ```text

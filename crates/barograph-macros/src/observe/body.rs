@@ -1,6 +1,6 @@
 //! The body of an observed function.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{format_ident, quote};
 use syn::{
     Error, Expr, ExprAsync, ExprCall, GenericArgument, ItemFn, PathArguments, Result, ReturnType,
@@ -94,8 +94,11 @@ impl Parts<'_> {
     /// Expands to code that awaits a block.
     fn future(&self, capture: &TokenStream, block: &TokenStream) -> TokenStream {
         let (private, begin, classify) = (self.options.private(), &self.begin, self.classify());
+        let running = Ident::new("running", Span::mixed_site());
+        // The values of the fields are not `Send`. They are dropped before the future is awaited.
         quote! {
-            #private::future(#begin, async #capture #block, #classify).await
+            let #running = #begin;
+            #private::future(#running, async #capture #block, #classify).await
         }
     }
 

@@ -228,11 +228,11 @@ impl fmt::Debug for Traceparent {
 }
 
 /// The id of a trace, shown as 32 lower-case hexadecimal digits. Never zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct TraceId(NonZero<u128>);
 
 /// The id of a span, shown as 16 lower-case hexadecimal digits. Never zero.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SpanId(NonZero<u64>);
 
 /// The `trace-flags` of a trace context.
@@ -312,6 +312,18 @@ impl TraceFlags {
     #[inline]
     const fn defined(self) -> Self {
         TraceFlags(self.0 & (Self::SAMPLED.0 | Self::RANDOM.0))
+    }
+}
+
+impl fmt::Debug for TraceId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "TraceId({self})")
+    }
+}
+
+impl fmt::Debug for SpanId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "SpanId({self})")
     }
 }
 

@@ -87,12 +87,18 @@ macro_rules! whole {
 
 whole!(i8, i16, i32, i64, u8, u16, u32);
 
-impl From<usize> for AttributeValue<'_> {
-    fn from(number: usize) -> Self {
-        // A larger number is reported as the maximum.
-        AttributeValue::Int(i64::try_from(number).unwrap_or(i64::MAX))
-    }
+macro_rules! clamped {
+    ($($number:ty),*) => {$(
+        impl From<$number> for AttributeValue<'_> {
+            fn from(number: $number) -> Self {
+                // A larger number is reported as the maximum.
+                AttributeValue::Int(i64::try_from(number).unwrap_or(i64::MAX))
+            }
+        }
+    )*};
 }
+
+clamped!(u64, usize);
 
 /// The attributes that an operation carries until it ends: [`Attributes`], or `()` for none.
 pub trait Carried: Sealed {

@@ -73,8 +73,9 @@ impl<'a> Operation<'a> {
         self
     }
 
-    /// Adds an attribute. It goes to the span, and to the metrics if their convention has a label of
-    /// that name.
+    /// Adds an attribute: a text, a `bool`, an `f64`, or an integer of up to 64 bits or `usize`, of which
+    /// one above `i64::MAX` is recorded as that. It goes to the span, and to the metrics if their
+    /// convention has a label of that name.
     ///
     /// More than [`MOST_ATTRIBUTES`] attributes are dropped, which is reported once.
     pub fn with_attribute(

@@ -9,3 +9,4 @@ mod futures;
 mod functions;
 mod guards;
 mod levels;
+mod send;
