@@ -94,6 +94,10 @@ struct State {
     hurry: u32,
     /// Dropped lines that the writer has not reported yet.
     unreported: LeftOut,
+    /// True if the rate limit dropped lines since a flush last had their number written.
+    has_suppressed: bool,
+    /// True if a flush waits until the number of lines that the rate limit dropped is written.
+    wants_suppressed: bool,
     /// True if a buffered line has to be written without waiting for more lines.
     is_urgent: bool,
     /// The time that a logging thread waits until its line is written, if it waits at all.
@@ -150,6 +154,8 @@ impl Buffer {
                 writer: Writer::Busy,
                 hurry: 0,
                 unreported: LeftOut::default(),
+                has_suppressed: false,
+                wants_suppressed: false,
                 is_urgent: false,
                 patience: None,
             }),
@@ -218,6 +224,7 @@ impl Buffer {
         let mut state = self.lock();
         state.counts.offered += 1;
         state.counts.dropped_rate += 1;
+        state.has_suppressed = true;
     }
 
     /// Returns the counts. They are all zero in a forked child.
@@ -228,14 +235,17 @@ impl Buffer {
         }
     }
 
-    /// Waits until all lines accepted so far were written or dropped.
+    /// Waits until all lines accepted so far were written or dropped, and the number of those that the
+    /// rate limit dropped is written.
     pub(super) fn flush(&self, limit: Duration) -> Result<(), Unwritten> {
         let mut state = self.lock();
         let taken = state.taken;
         state.hurry += 1;
+        state.wants_suppressed |= std::mem::take(&mut state.has_suppressed);
         self.work.notify_all();
         state = self.wait(state, limit, |state| {
-            state.settled() < taken && state.phase != Phase::Closed
+            let is_behind = state.settled() < taken || state.wants_suppressed;
+            is_behind && state.phase != Phase::Closed
         });
         state.hurry -= 1;
         match taken.saturating_sub(state.settled()) {
@@ -273,7 +283,7 @@ impl Buffer {
     /// 0, so that the writer can do other work.
     pub(super) fn take(&self, empty: &mut Vec<u8>, idle: Option<Duration>) -> Option<u64> {
         let mut state = self.lock();
-        if state.text.is_empty() && state.phase == Phase::Open {
+        if !state.has_work() {
             state.writer = Writer::Asleep;
             state = match idle {
                 None => self
@@ -300,6 +310,17 @@ impl Buffer {
     /// Returns the lines that were dropped since the last call.
     pub(super) fn take_left_out(&self) -> LeftOut {
         std::mem::take(&mut self.lock().unreported)
+    }
+
+    /// Returns true if a flush waits for the number of lines that the rate limit dropped.
+    pub(super) fn wants_suppressed(&self) -> bool {
+        self.lock().wants_suppressed
+    }
+
+    /// Tells the waiting flush that the number of lines that the rate limit dropped was written.
+    pub(super) fn settle_suppressed(&self) {
+        self.lock().wants_suppressed = false;
+        self.progress.notify_all();
     }
 
     /// Waits a moment for more lines, unless lines are urgent or a thread waits for them.
@@ -372,7 +393,7 @@ impl Buffer {
 
 impl State {
     fn has_work(&self) -> bool {
-        !self.text.is_empty() || self.phase != Phase::Open
+        !self.text.is_empty() || self.phase != Phase::Open || self.wants_suppressed
     }
 
     /// Returns the number of accepted lines that were written or dropped.

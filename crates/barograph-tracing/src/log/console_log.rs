@@ -77,7 +77,8 @@ impl ConsoleLog {
         self.open.0.buffer.counts()
     }
 
-    /// Waits until the lines logged so far were written, but no longer than `limit`.
+    /// Waits until the lines logged so far were written, and the number of those that the rate limit
+    /// dropped, but no longer than `limit`.
     ///
     /// # Errors
     /// Returns [`Unwritten`] if some lines still wait.
@@ -437,6 +438,11 @@ impl Shared {
         if is_written {
             let text = self.left_out(self.buffer.take_left_out());
             buffer::write_all(out, text.as_bytes());
+        }
+        if self.buffer.wants_suppressed() {
+            // The process may end after the flush, so callsites that may not log again yet count too.
+            buffer::write_all(out, self.sweep(u64::MAX).as_bytes());
+            self.buffer.settle_suppressed();
         }
         if idle.is_some() && writing.swept.elapsed() >= SWEEP {
             writing.swept = Instant::now();

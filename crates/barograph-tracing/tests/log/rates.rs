@@ -3,8 +3,9 @@ use std::time::Duration;
 use barograph_core::clock::ManualClock;
 use barograph_tracing::log::{Colors, ConsoleLog, Format, RateLimit};
 use tracing::info;
+use tracing_subscriber::layer::SubscriberExt as _;
 
-use crate::sheet::{NOW, TIME, terminal, written};
+use crate::sheet::{NOW, Sheet, TIME, terminal, written};
 
 #[test]
 fn each_callsite_has_a_limit_of_its_own() {
@@ -58,4 +59,35 @@ fn suppressed_lines_are_reported_after_silence_too() {
         output,
         format!("{TIME}  INFO shop: much\n{TIME}  WARN shop: {notice}\n")
     );
+}
+
+#[test]
+fn a_flush_writes_the_number_of_suppressed_lines() {
+    let limit = RateLimit::per_second(1);
+    let (console, writer) = terminal(Format::Pretty(Colors::Off))
+        .with_rate_limit(limit)
+        .build();
+    let output = Sheet::default();
+    let writes = std::thread::spawn({
+        let output = output.clone();
+        move || writer.run(output)
+    });
+    let subscriber = tracing_subscriber::registry().with(console.layer());
+    let line = line!() + 3;
+    tracing::subscriber::with_default(subscriber, || {
+        for _ in 0..5 {
+            info!(target: "shop", "much");
+        }
+    });
+    console.flush(Duration::from_secs(10)).unwrap();
+    // The process may end now, without a shutdown of the writer.
+    let flushed = output.text();
+    let notice = format!("4 more like the line of {}:{line}", file!());
+    assert_eq!(
+        flushed,
+        format!("{TIME}  INFO shop: much\n{TIME}  WARN shop: {notice}\n")
+    );
+    console.shutdown(Duration::from_secs(10)).unwrap();
+    writes.join().unwrap();
+    assert_eq!(output.text(), flushed, "it is written once");
 }
