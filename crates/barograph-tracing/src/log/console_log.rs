@@ -298,7 +298,7 @@ where
         let unix_nanos = shared.clock.unix_nanos();
         let suppressed = match &shared.limiter {
             None => 0,
-            Some(limiter) => match limiter.ask(&origin, unix_nanos) {
+            Some(limiter) => match limiter.ask(&origin, event, unix_nanos) {
                 RateDecision::Pass { suppressed } => suppressed,
                 RateDecision::Suppress => return shared.suppress(),
             },
@@ -520,18 +520,20 @@ impl Shared {
         limiter.sweep(at, |suppressed, callsite| {
             let mut line = Line::new();
             let target = callsite.map_or("log", |callsite| callsite.target());
-            let file = callsite.and_then(|callsite| callsite.file());
-            let number = callsite.and_then(|callsite| callsite.line());
+            let place = callsite.map_or_else(
+                || "the log crate".to_owned(),
+                |callsite| match (callsite.file(), callsite.line()) {
+                    (Some(file), Some(line)) => format!("{file}:{line}"),
+                    // The operation of the failures.
+                    _ => format!("{:?}", callsite.name()),
+                },
+            );
             self.format.write_notice(
                 &mut line,
                 &Notice {
                     unix_nanos,
                     target,
-                    message: format_args!(
-                        "{suppressed} more like the line of {}:{}",
-                        file.unwrap_or("the log crate"),
-                        number.unwrap_or(0),
-                    ),
+                    message: format_args!("{suppressed} more like the line of {place}"),
                     suppressed,
                 },
             );

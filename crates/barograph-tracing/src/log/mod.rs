@@ -26,6 +26,7 @@ use tracing::Level;
 pub use self::buffer::{ConsoleCounts, Unwritten};
 pub use self::console_log::{ConsoleLayer, ConsoleLog, ConsoleLogBuilder, ConsoleWriter};
 pub use self::format::{Colors, Format};
+pub(crate) use self::rate::OPERATIONS_TARGET;
 pub use self::rate::RateLimit;
 pub use self::record::{LogLayer, LogLayerBuilder, LogLimits};
 

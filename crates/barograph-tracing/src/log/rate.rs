@@ -1,18 +1,20 @@
 //! The rate limit of log lines and log records for each callsite.
 //!
-//! Each callsite has a separate bucket, so that a noisy callsite does not suppress the others. The
-//! table has room for [`PLACES`] callsites and needs no lock; a callsite without a place is not
-//! limited.
+//! Each callsite has a separate bucket, so that a noisy callsite does not suppress the others. So has
+//! each error type of an operation: the lines of its failures have one callsite. The table has room for
+//! [`PLACES`] buckets and needs no lock; events without a place in it are not limited.
 
+use std::fmt;
 use std::hash::{BuildHasher as _, RandomState};
 use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use tracing::Metadata;
+use tracing::field::{Field, Visit};
+use tracing::{Event, Metadata};
 
 use super::origin::Origin;
 
-/// The maximum rate of events for each callsite.
+/// The maximum rate of events for each callsite, and for each error type of an operation.
 ///
 /// The other events are counted, and the next event that passes reports their number.
 ///
@@ -71,7 +73,10 @@ pub(super) struct Limiter {
     hasher: RandomState,
 }
 
-/// The number of callsites that can be limited.
+/// The target of the log lines of operations.
+pub(crate) const OPERATIONS_TARGET: &str = "barograph::observe";
+
+/// The number of buckets.
 const PLACES: usize = 1_024;
 
 /// The number of places in the table that a callsite may use.
@@ -100,12 +105,17 @@ impl Limiter {
     }
 
     /// Decides whether an event passes at this time.
-    pub(super) fn ask(&self, origin: &Origin<'_>, unix_nanos: u64) -> RateDecision {
+    pub(super) fn ask(
+        &self,
+        origin: &Origin<'_>,
+        event: &Event<'_>,
+        unix_nanos: u64,
+    ) -> RateDecision {
         // Messages of the library itself are rare, and all of them come from a few callsites.
         if origin.metadata().target() == "barograph" {
             return RateDecision::Pass { suppressed: 0 };
         }
-        let Some(bucket) = self.bucket(origin) else {
+        let Some(bucket) = self.bucket(origin, event) else {
             return RateDecision::Pass { suppressed: 0 };
         };
         let fill = |empty_at: u64| {
@@ -144,8 +154,8 @@ impl Limiter {
         }
     }
 
-    fn bucket(&self, origin: &Origin<'_>) -> Option<&Bucket> {
-        let key = self.key(origin);
+    fn bucket(&self, origin: &Origin<'_>, event: &Event<'_>) -> Option<&Bucket> {
+        let key = self.key(origin, event);
         let first = key as usize % PLACES;
         (first..first + TRIES).find_map(|place| {
             let bucket = &self.places[place % PLACES];
@@ -167,9 +177,14 @@ impl Limiter {
 
     /// Returns a key for a callsite. Two callsites with the same key share a bucket, which is as
     /// unlikely as a collision of 64-bit hashes.
-    fn key(&self, origin: &Origin<'_>) -> u64 {
+    fn key(&self, origin: &Origin<'_>, event: &Event<'_>) -> u64 {
         let metadata = origin.metadata();
         let hash = match origin.lasting() {
+            Some(callsite) if callsite.target() == OPERATIONS_TARGET => {
+                let mut error_type = ErrorTypeHash(0, &self.hasher);
+                event.record(&mut error_type);
+                self.hasher.hash_one((callsite.callsite(), error_type.0))
+            }
             Some(callsite) => self.hasher.hash_one(callsite.callsite()),
             // All records of the `log` crate with the same level have the same callsite.
             None => self.hasher.hash_one((
@@ -181,4 +196,17 @@ impl Limiter {
         };
         hash.max(1)
     }
+}
+
+/// The hash of the field `error.type` of an event, or 0 without one.
+struct ErrorTypeHash<'a>(u64, &'a RandomState);
+
+impl Visit for ErrorTypeHash<'_> {
+    fn record_str(&mut self, field: &Field, value: &str) {
+        if field.name() == "error.type" {
+            self.0 = self.1.hash_one(value);
+        }
+    }
+
+    fn record_debug(&mut self, _: &Field, _: &dyn fmt::Debug) {}
 }

@@ -170,7 +170,7 @@ where
         let unix_nanos = self.clock.unix_nanos();
         let suppressed = match &self.limiter {
             None => 0,
-            Some(limiter) => match limiter.ask(&origin, unix_nanos) {
+            Some(limiter) => match limiter.ask(&origin, event, unix_nanos) {
                 RateDecision::Pass { suppressed } => suppressed,
                 RateDecision::Suppress => {
                     self.suppressed.fetch_add(1, Ordering::Relaxed);

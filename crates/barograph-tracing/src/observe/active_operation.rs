@@ -13,7 +13,7 @@ use super::error_type::ErrorType;
 use super::failure::Failure;
 use super::instruments::Completion;
 use super::observer::ObserverRef;
-use super::site::{Site, TARGET};
+use super::site::Site;
 use super::sites::{self, Key};
 
 /// An operation that has begun.
@@ -236,24 +236,9 @@ impl<A: Carried> Rest<A> {
         };
         let error_type = ended.error_type();
         let error = message.map(|message| tracing::field::display(Alternate(message)));
-        let (service, name) = (declared.service, declared.name);
-        macro_rules! at {
-            ($($level:ident),*) => {
-                match level {
-                    $(Level::$level => tracing::event!(
-                        target: TARGET,
-                        Level::$level,
-                        operation.service = service,
-                        operation.name = name,
-                        error.type = error_type,
-                        error,
-                        "{} {what}",
-                        declared.span,
-                    ),)*
-                }
-            };
-        }
-        at!(ERROR, WARN, INFO, DEBUG, TRACE);
+        let error = error.as_ref().map(|error| error as &dyn Value);
+        let line = format_args!("{} {what}", declared.span);
+        self.site.emit_failure(level, &line, &error_type, error);
     }
 }
 

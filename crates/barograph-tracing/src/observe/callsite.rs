@@ -40,6 +40,8 @@ pub(super) struct SourceLocation {
     pub(super) is_event: bool,
     pub(super) file: Option<&'static str>,
     pub(super) line: Option<u32>,
+    /// The module of the source location, if there is one.
+    pub(super) module: Option<&'static str>,
 }
 
 struct State {
@@ -101,19 +103,11 @@ impl Callsite {
             is_event,
             file,
             line,
+            module,
         } = self.place;
         let kind = if is_event { Kind::EVENT } else { Kind::SPAN };
         let names = FieldSet::new(names.leak(), Identifier(self));
-        let metadata = Metadata::new(
-            name,
-            target,
-            level,
-            file,
-            line,
-            file.map(|_| target),
-            names,
-            kind,
-        );
+        let metadata = Metadata::new(name, target, level, file, line, module, names, kind);
         State {
             fields: metadata.fields().iter().collect(),
             metadata,

@@ -53,6 +53,7 @@ fn callsite(mut keys: Vec<&'static str>) -> Option<Wanted> {
             is_event: true,
             file: None,
             line: None,
+            module: None,
         })))
     });
     drop(all);

@@ -9,9 +9,10 @@ use tracing::{Level, Span, Value};
 use super::callsite::{Callsite, SourceLocation, Wanted};
 use super::convention::Convention;
 use super::instruments::Instruments;
+use crate::log::OPERATIONS_TARGET;
 
 /// The target of spans and events that have no source location of their own.
-pub(super) const TARGET: &str = "barograph::observe";
+pub(super) const TARGET: &str = OPERATIONS_TARGET;
 
 /// The static data of an operation. `#[observe]` makes a static of it.
 #[expect(missing_debug_implementations, reason = "for the macros only")]
@@ -20,6 +21,8 @@ pub struct Site {
     pub(super) subject: Option<&'static str>,
     pub(super) declared: Declaration,
     callsite: Callsite,
+    /// The callsites of the log lines of failures by level, each created by the first line.
+    failures: [OnceLock<&'static Callsite>; LEVELS],
     info: OnceLock<SiteInfo>,
     /// The histogram for successful operations in the registry of the process, if all its labels are
     /// known.
@@ -58,16 +61,25 @@ pub(super) struct SiteInfo {
     pub(super) constants: Vec<(&'static str, &'static str)>,
 }
 
+/// The number of levels.
+const LEVELS: usize = 5;
+
+/// The fields of the log line of a failure.
+const OF_FAILURE: [&str; 5] = [
+    "message",
+    "operation.service",
+    "operation.name",
+    "error.type",
+    "error",
+];
+
 /// The fields that are empty unless the operation fails.
 const AT_END: [&str; 3] = ["error.type", "otel.status_code", "otel.status_description"];
 
 impl Site {
     /// Creates a site.
     pub const fn new(declared: Declaration) -> Self {
-        let (file, line) = match declared.place {
-            Some((file, line)) => (Some(file), Some(line)),
-            None => (None, None),
-        };
+        let (file, line) = declared.location();
         Site {
             subject: None,
             callsite: Callsite::new(SourceLocation {
@@ -77,7 +89,9 @@ impl Site {
                 is_event: false,
                 file,
                 line,
+                module: declared.module(),
             }),
+            failures: [const { OnceLock::new() }; LEVELS],
             declared,
             info: OnceLock::new(),
             histogram: OnceLock::new(),
@@ -121,6 +135,42 @@ impl Site {
         )
     }
 
+    /// Emits the log line of a failure in the current span. The line has the source location of the
+    /// operation, and a callsite of its own, so that its rate is limited apart from other operations.
+    #[cold]
+    pub(super) fn emit_failure(
+        &'static self,
+        level: Level,
+        message: &dyn Value,
+        error_type: &dyn Value,
+        error: Option<&dyn Value>,
+    ) {
+        let declared = &self.declared;
+        let callsite = self.failures[index(level)].get_or_init(|| {
+            let (file, line) = declared.location();
+            Box::leak(Box::new(Callsite::new(SourceLocation {
+                name: declared.span,
+                target: TARGET,
+                level,
+                is_event: true,
+                file,
+                line,
+                module: declared.module(),
+            })))
+        });
+        if let Some(wanted) = callsite.wanted(|| OF_FAILURE.to_vec()) {
+            let (service, name) = (&declared.service as &dyn Value, &declared.name);
+            let values = [
+                Some(message),
+                Some(service),
+                Some(name),
+                Some(error_type),
+                error,
+            ];
+            wanted.event(None, values.into_iter());
+        }
+    }
+
     /// Returns the histogram for successes of this operation, in the registry of the process. None if
     /// some labels become known only at the end.
     #[inline]
@@ -139,7 +189,31 @@ impl Site {
     }
 }
 
+fn index(level: Level) -> usize {
+    match level {
+        Level::ERROR => 0,
+        Level::WARN => 1,
+        Level::INFO => 2,
+        Level::DEBUG => 3,
+        Level::TRACE => 4,
+    }
+}
+
 impl Declaration {
+    const fn location(&self) -> (Option<&'static str>, Option<u32>) {
+        match self.place {
+            Some((file, line)) => (Some(file), Some(line)),
+            None => (None, None),
+        }
+    }
+
+    const fn module(&self) -> Option<&'static str> {
+        match self.place {
+            Some(_) => Some(self.target),
+            None => None,
+        }
+    }
+
     fn derive(&self) -> SiteInfo {
         let given: Vec<&str> = self
             .constants

@@ -7,6 +7,7 @@ mod sheet;
 mod filters;
 mod lines;
 mod of_log;
+mod operations;
 mod rates;
 mod records;
 mod suppressed;
