@@ -69,7 +69,8 @@ impl fmt::Debug for Failure<'_> {
 /// not deserve a line of level `ERROR`.
 ///
 /// It makes lines less severe, never more: of this level and that of the operation, which is `ERROR`
-/// by default, the less severe one is used. Span, metrics and interceptors still get the failure.
+/// by default, the less severe one is used. Span, metrics and interceptors still get the failure,
+/// and tail sampling still counts its trace as failed.
 ///
 /// ```
 /// # extern crate barograph_tracing as barograph;

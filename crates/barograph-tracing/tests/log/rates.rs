@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use barograph_core::clock::ManualClock;
 use barograph_tracing::log::{Colors, ConsoleLog, Format, RateLimit};
+use barograph_tracing::observe::Operation;
 use tracing::info;
 use tracing_subscriber::layer::SubscriberExt as _;
 
@@ -90,4 +91,27 @@ fn a_flush_writes_the_number_of_suppressed_lines() {
     console.shutdown(Duration::from_secs(10)).unwrap();
     writes.join().unwrap();
     assert_eq!(output.text(), flushed, "it is written once");
+}
+
+#[test]
+fn a_noisy_operation_does_not_hide_another_one() {
+    let fail = |name: &'static str, error: &'static str| {
+        let failed: Result<(), _> = Err(std::io::Error::other(error));
+        let _ = Operation::new("Store", name).run_sync(|| failed);
+    };
+    let builder = terminal(Format::Pretty(Colors::Off)).with_rate_limit(RateLimit::per_second(1));
+    let output = written(builder, || {
+        (0..5).for_each(|_| fail("SELECT", "busy"));
+        fail("INSERT", "full");
+    });
+    let failures: Vec<_> = output
+        .lines()
+        .filter(|line| line.contains("failed"))
+        .collect();
+    assert_eq!(failures.len(), 2, "{output}");
+    assert!(
+        failures[0].contains("busy") && failures[1].contains("full"),
+        "{output}"
+    );
+    assert!(!output.contains("src/observe"), "{output}");
 }

@@ -11,6 +11,9 @@ use crate::sampling::rules::Rule;
 ///
 /// Traces with an error are always kept, as far as the rate allows. The service configures the
 /// durations from which a trace counts as slow.
+///
+/// The status of the spans decides about an error, not the level of log lines: an operation that fails
+/// counts even if [`level_errors`](crate::observe::level_errors) lowers its line to `INFO` or writes none.
 #[derive(Clone, Debug)]
 pub struct TailSamplingConfig {
     per_second: f64,
