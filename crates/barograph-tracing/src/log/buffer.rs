@@ -94,10 +94,10 @@ struct State {
     hurry: u32,
     /// Dropped lines that the writer has not reported yet.
     unreported: LeftOut,
-    /// True if the rate limit dropped lines since a flush last had their number written.
-    has_suppressed: bool,
-    /// True if a flush waits until the number of lines that the rate limit dropped is written.
-    wants_suppressed: bool,
+    /// The number of lines dropped by the rate limit whose number a flush waits for.
+    rate_awaited: u64,
+    /// The number of lines dropped by the rate limit up to which all were reported.
+    rate_reported: u64,
     /// True if a buffered line has to be written without waiting for more lines.
     is_urgent: bool,
     /// The time that a logging thread waits until its line is written, if it waits at all.
@@ -154,8 +154,8 @@ impl Buffer {
                 writer: Writer::Busy,
                 hurry: 0,
                 unreported: LeftOut::default(),
-                has_suppressed: false,
-                wants_suppressed: false,
+                rate_awaited: 0,
+                rate_reported: 0,
                 is_urgent: false,
                 patience: None,
             }),
@@ -224,7 +224,6 @@ impl Buffer {
         let mut state = self.lock();
         state.counts.offered += 1;
         state.counts.dropped_rate += 1;
-        state.has_suppressed = true;
     }
 
     /// Returns the counts. They are all zero in a forked child.
@@ -241,10 +240,11 @@ impl Buffer {
         let mut state = self.lock();
         let taken = state.taken;
         state.hurry += 1;
-        state.wants_suppressed |= std::mem::take(&mut state.has_suppressed);
+        let dropped = state.counts.dropped_rate;
+        state.rate_awaited = dropped;
         self.work.notify_all();
         state = self.wait(state, limit, |state| {
-            let is_behind = state.settled() < taken || state.wants_suppressed;
+            let is_behind = state.settled() < taken || state.rate_reported < dropped;
             is_behind && state.phase != Phase::Closed
         });
         state.hurry -= 1;
@@ -312,14 +312,17 @@ impl Buffer {
         std::mem::take(&mut self.lock().unreported)
     }
 
-    /// Returns true if a flush waits for the number of lines that the rate limit dropped.
-    pub(super) fn wants_suppressed(&self) -> bool {
-        self.lock().wants_suppressed
+    /// Returns the number of lines that the rate limit has dropped, if a flush waits until it is written.
+    pub(super) fn awaited_suppressed(&self) -> Option<u64> {
+        let state = self.lock();
+        state
+            .awaits_suppressed()
+            .then_some(state.counts.dropped_rate)
     }
 
-    /// Tells the waiting flush that the number of lines that the rate limit dropped was written.
-    pub(super) fn settle_suppressed(&self) {
-        self.lock().wants_suppressed = false;
+    /// Tells waiting flushes that the lines that the rate limit dropped, up to this number, were reported.
+    pub(super) fn settle_suppressed(&self, dropped: u64) {
+        self.lock().rate_reported = dropped;
         self.progress.notify_all();
     }
 
@@ -393,7 +396,11 @@ impl Buffer {
 
 impl State {
     fn has_work(&self) -> bool {
-        !self.text.is_empty() || self.phase != Phase::Open || self.wants_suppressed
+        !self.text.is_empty() || self.phase != Phase::Open || self.awaits_suppressed()
+    }
+
+    fn awaits_suppressed(&self) -> bool {
+        self.rate_reported < self.rate_awaited
     }
 
     /// Returns the number of accepted lines that were written or dropped.

@@ -439,10 +439,11 @@ impl Shared {
             let text = self.left_out(self.buffer.take_left_out());
             buffer::write_all(out, text.as_bytes());
         }
-        if self.buffer.wants_suppressed() {
+        // Read before the sweep: a line that is dropped meanwhile may not be in it.
+        if let Some(dropped) = self.buffer.awaited_suppressed() {
             // The process may end after the flush, so callsites that may not log again yet count too.
             buffer::write_all(out, self.sweep(u64::MAX).as_bytes());
-            self.buffer.settle_suppressed();
+            self.buffer.settle_suppressed(dropped);
         }
         if idle.is_some() && writing.swept.elapsed() >= SWEEP {
             writing.swept = Instant::now();

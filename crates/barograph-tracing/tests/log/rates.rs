@@ -115,3 +115,36 @@ fn a_noisy_operation_does_not_hide_another_one() {
     );
     assert!(!output.contains("src/observe"), "{output}");
 }
+
+#[test]
+fn each_of_many_flushes_writes_the_number_of_its_suppressed_lines_concurrently() {
+    let (console, writer) = terminal(Format::Pretty(Colors::Off))
+        .with_rate_limit(RateLimit::per_second(1))
+        .build();
+    let output = Sheet::default();
+    let out = output.clone();
+    let thread = std::thread::spawn(move || writer.run(out));
+    let dispatch = tracing::Dispatch::new(tracing_subscriber::registry().with(console.layer()));
+    let reported = |text: &str| -> u64 {
+        let notices = text
+            .lines()
+            .filter_map(|line| line.split_once(" more like "));
+        let counts = notices.filter_map(|(start, _)| start.rsplit(' ').next()?.parse::<u64>().ok());
+        counts.sum()
+    };
+    std::thread::scope(|scope| {
+        for _ in 0..3 {
+            scope.spawn(|| {
+                for _ in 0..50 {
+                    tracing::dispatcher::with_default(&dispatch, || info!("much"));
+                    let dropped = console.counts().dropped_rate;
+                    console.flush(Duration::from_secs(20)).unwrap();
+                    assert!(reported(&output.text()) >= dropped);
+                }
+            });
+        }
+    });
+    console.shutdown(Duration::from_secs(20)).unwrap();
+    thread.join().unwrap();
+    assert_eq!(reported(&output.text()), console.counts().dropped_rate);
+}

@@ -1,6 +1,7 @@
 //! The records of one signal, in a queue and then in a list without a limit.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use barograph_core::record_queue::RecordQueue;
 
@@ -22,10 +23,15 @@ impl<T> Sink<T> {
         &self.queue
     }
 
-    /// Moves the records if many are in the queue. A thread that calls this after each of its pushes
-    /// waits here while another one moves them, so the queue is never full.
+    /// Moves the records if many are in the queue. A thread calls this after each of its pushes. It waits
+    /// while the queue is half full, so it never is full: a push that is in progress on another thread
+    /// holds up the records behind it.
     pub(super) fn pushed(&self) {
         if self.queue.len() >= BATCH {
+            drop(self.take());
+        }
+        while self.queue.len() >= CAPACITY / 2 {
+            thread::yield_now();
             drop(self.take());
         }
     }
@@ -50,8 +56,7 @@ impl<T> Sink<T> {
     }
 }
 
-/// The number of records at which they are moved, and those for which there is room: one more for each
-/// thread.
+/// The number of records at which they are moved, and those for which there is room.
 const BATCH: usize = 64;
 const CAPACITY: usize = 4_096;
 
@@ -62,7 +67,7 @@ mod tests {
     #[test]
     fn records_of_several_threads_are_all_there_concurrently() {
         let sink = Sink::new();
-        std::thread::scope(|threads| {
+        thread::scope(|threads| {
             for _ in 0..4 {
                 threads.spawn(|| {
                     for number in 0..10_000 {
