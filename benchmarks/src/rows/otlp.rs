@@ -110,7 +110,7 @@ fn our_requests(series: usize) -> Page {
     })
 }
 
-/// As its exporter does before it sends the request.
+/// Encodes a request of oxtel with the calls that its exporter makes before it sends one.
 fn oxtel_request(series: usize) -> Page {
     let oxtel = Oxtel::with_limit(2 * series);
     for at in 0..series {

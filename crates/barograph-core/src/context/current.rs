@@ -345,7 +345,7 @@ mod tests {
 /// # extern crate barograph_core as barograph;
 /// use barograph::current::{self, Current};
 /// use barograph_model::context::{Baggage, Propagation};
-/// # use std::{future::{Future, ready}, pin::pin, task::{Context, Waker}};
+/// # use std::{future::Future, pin::pin, task::{Context, Waker}};
 /// # let mut polling = Context::from_waker(Waker::noop());
 ///
 /// async fn handle() {

@@ -32,7 +32,7 @@ impl fmt::Display for Mismatch {
     }
 }
 
-/// As it is displayed, because `unwrap` shows this form.
+/// Formats it like `Display`, because `unwrap` shows the `Debug` form.
 impl fmt::Debug for Mismatch {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
