@@ -1,10 +1,10 @@
-//! Events of the whole process: a fork, and an exit.
+//! Events of the whole process, a fork and an exit, and constants of its system.
 //!
-//! Only the C library reports either, so this is here and not in the crates that need it.
+//! Only the C library reports them, so this is here and not in the crates that need it.
 
 #![expect(
     unsafe_code,
-    reason = "only the C library tells of a fork and of an exit"
+    reason = "only the C library tells of a fork, of an exit, and of the constants of a system"
 )]
 
 use std::panic::catch_unwind;
@@ -64,6 +64,26 @@ pub fn on_exit(hook: fn()) -> bool {
     is_first && is_registered
 }
 
+/// Returns the number of bytes of a page of memory, or None if the system does not say it.
+#[cfg(unix)]
+pub fn page_size() -> Option<u64> {
+    constant(libc::_SC_PAGESIZE)
+}
+
+/// Returns the number of clock ticks in a second, or None if the system does not say it. It is the unit
+/// of the times in `/proc/self/stat`.
+#[cfg(unix)]
+pub fn clock_ticks_per_second() -> Option<u64> {
+    constant(libc::_SC_CLK_TCK)
+}
+
+#[cfg(unix)]
+fn constant(name: std::ffi::c_int) -> Option<u64> {
+    // SAFETY: the function only reads, and accepts every name.
+    let value = unsafe { libc::sysconf(name) };
+    u64::try_from(value).ok().filter(|value| *value > 0)
+}
+
 #[cfg(any(unix, windows))]
 fn register(function: extern "C" fn()) -> bool {
     // libc declares it only for Unix; it is part of C.
@@ -83,6 +103,14 @@ fn register(_: extern "C" fn()) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[cfg(unix)]
+    #[test]
+    fn constants_are_those_of_a_system() {
+        assert!(page_size().is_some_and(u64::is_power_of_two));
+        assert!(clock_ticks_per_second().is_some_and(|ticks| (1..=1_000_000).contains(&ticks)));
+        assert_eq!(constant(-1), None);
+    }
 
     #[test]
     fn one_hook_is_taken() {

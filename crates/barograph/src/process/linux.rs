@@ -2,28 +2,29 @@
 
 use std::fs;
 
+use barograph_core::process::{clock_ticks_per_second, page_size};
+
 use super::family::Reading;
 use super::stat::{boot_time, max_fds, stat};
 
 /// Reads all values that are available.
 pub(super) fn read() -> Reading {
-    let ticks = rustix::param::clock_ticks_per_second() as f64;
-    let page = rustix::param::page_size() as u64;
+    let seconds = |ticks: u64| Some(ticks as f64 / clock_ticks_per_second()? as f64);
     let stat = text("/proc/self/stat").and_then(|text| stat(&text));
     // The boot time changes when the clock is set, so it is read each time.
     let boot = text("/proc/stat").and_then(|text| boot_time(&text));
     Reading {
-        cpu_seconds: stat.as_ref().map(|stat| stat.cpu_ticks as f64 / ticks),
+        cpu_seconds: stat.as_ref().and_then(|stat| seconds(stat.cpu_ticks)),
         resident_bytes: stat
             .as_ref()
-            .map(|stat| stat.resident_pages.saturating_mul(page)),
+            .and_then(|stat| Some(stat.resident_pages.saturating_mul(page_size()?))),
         virtual_bytes: stat.as_ref().map(|stat| stat.virtual_bytes),
         open_fds: open_fds(),
         max_fds: text("/proc/self/limits").and_then(|text| max_fds(&text)),
         threads: stat.as_ref().map(|stat| stat.threads),
         start_seconds: stat
             .zip(boot)
-            .map(|(stat, boot)| boot as f64 + stat.start_ticks as f64 / ticks),
+            .and_then(|(stat, boot)| Some(boot as f64 + seconds(stat.start_ticks)?)),
     }
 }
 

@@ -6,8 +6,9 @@ use std::ffi::OsString;
 use std::path::Path;
 
 use barograph_config::EnvResource;
+use barograph_core::ids;
 use barograph_model::resource::Resource;
-use uuid::Uuid;
+use uuid::{Builder, Uuid};
 
 /// The service name and attributes that the program sets.
 #[derive(Clone, Debug, Default)]
@@ -57,12 +58,22 @@ pub(crate) fn resource(
         resource = resource.with(NAME, name);
     }
     if resource.value(INSTANCE).is_none() {
-        resource = resource.with(INSTANCE, &Uuid::new_v4().to_string());
+        resource = resource.with(INSTANCE, &instance_id().to_string());
     }
     resource
         .with("telemetry.sdk.name", "barograph")
         .with("telemetry.sdk.language", "rust")
         .with("telemetry.sdk.version", env!("CARGO_PKG_VERSION"))
+}
+
+/// Returns a new random UUID, version 4. Its bits come from the generator of trace ids, which the system
+/// has seeded.
+fn instance_id() -> Uuid {
+    let mut bytes = [0; 16];
+    for half in bytes.chunks_exact_mut(8) {
+        half.copy_from_slice(&ids::random().to_ne_bytes());
+    }
+    Builder::from_random_bytes(bytes).into_uuid()
 }
 
 /// The attribute with the service's name.
