@@ -25,6 +25,7 @@ pub mod process;
 pub mod clock;
 pub mod report;
 pub mod stats;
+pub mod limits;
 mod series;
 mod context;
 pub mod labels;

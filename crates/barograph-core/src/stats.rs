@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
-/// The reason why a measurement was not recorded.
+/// The reason why a measurement, or a label of an info, was not recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum Rejection {
@@ -11,17 +11,36 @@ pub enum Rejection {
     Negative,
     /// NaN or infinity, which would make a sum unusable for good.
     NotFinite,
+    /// An info was given a label with an invalid name.
+    InvalidLabel,
+    /// An info was given a label whose name is forbidden in the registry.
+    ForbiddenLabel,
+    /// An info was given more labels than allowed.
+    TooManyLabels,
+    /// An info was given a label value that is longer than allowed.
+    ValueTooLong,
 }
 
 impl Rejection {
     /// All reasons.
-    pub const ALL: [Rejection; 2] = [Rejection::Negative, Rejection::NotFinite];
+    pub const ALL: [Rejection; 6] = [
+        Rejection::Negative,
+        Rejection::NotFinite,
+        Rejection::InvalidLabel,
+        Rejection::ForbiddenLabel,
+        Rejection::TooManyLabels,
+        Rejection::ValueTooLong,
+    ];
 
     /// Returns its value in labels.
     pub fn as_str(self) -> &'static str {
         match self {
             Rejection::Negative => "negative",
             Rejection::NotFinite => "not_finite",
+            Rejection::InvalidLabel => "invalid_label",
+            Rejection::ForbiddenLabel => "forbidden_label",
+            Rejection::TooManyLabels => "too_many_labels",
+            Rejection::ValueTooLong => "value_too_long",
         }
     }
 }
@@ -40,19 +59,22 @@ pub enum Refusal {
     ValueTooLong,
     /// There are more labels than allowed.
     TooManyLabels,
-    /// A label has an invalid name, or one that is forbidden in the registry.
+    /// A label has an invalid name.
     InvalidLabel,
+    /// A label has a name that is forbidden in the registry.
+    ForbiddenLabel,
 }
 
 impl Refusal {
     /// All reasons.
-    pub const ALL: [Refusal; 6] = [
+    pub const ALL: [Refusal; 7] = [
         Refusal::FamilyFull,
         Refusal::RegistryFull,
         Refusal::AwaitingRelease,
         Refusal::ValueTooLong,
         Refusal::TooManyLabels,
         Refusal::InvalidLabel,
+        Refusal::ForbiddenLabel,
     ];
 
     /// Returns its value in labels.
@@ -64,6 +86,7 @@ impl Refusal {
             Refusal::ValueTooLong => "value_too_long",
             Refusal::TooManyLabels => "too_many_labels",
             Refusal::InvalidLabel => "invalid_label",
+            Refusal::ForbiddenLabel => "forbidden_label",
         }
     }
 }
@@ -90,6 +113,7 @@ impl fmt::Display for LabelsRefused {
             Refusal::ValueTooLong => "label value too long",
             Refusal::TooManyLabels => "too many labels",
             Refusal::InvalidLabel => "invalid label",
+            Refusal::ForbiddenLabel => "forbidden label",
         };
         let Self {
             family,
@@ -102,6 +126,52 @@ impl fmt::Display for LabelsRefused {
 }
 
 impl std::error::Error for LabelsRefused {}
+
+/// The reason why a family could not be registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Conflict {
+    /// No metric can have this name.
+    InvalidName,
+    /// No label can have this name.
+    InvalidLabel,
+    /// The registry forbids a label of this name.
+    ForbiddenLabel,
+    /// Two labels have the same name.
+    DuplicateLabel,
+    /// There are more labels than the registry allows.
+    TooManyLabels,
+    /// A state set has more than 63 states.
+    TooManyStates,
+    /// Another family has the name.
+    AlreadyRegistered,
+}
+
+impl Conflict {
+    /// All reasons.
+    pub const ALL: [Conflict; 7] = [
+        Conflict::InvalidName,
+        Conflict::InvalidLabel,
+        Conflict::ForbiddenLabel,
+        Conflict::DuplicateLabel,
+        Conflict::TooManyLabels,
+        Conflict::TooManyStates,
+        Conflict::AlreadyRegistered,
+    ];
+
+    /// Returns its value in labels.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Conflict::InvalidName => "invalid_name",
+            Conflict::InvalidLabel => "invalid_label",
+            Conflict::ForbiddenLabel => "forbidden_label",
+            Conflict::DuplicateLabel => "duplicate_label",
+            Conflict::TooManyLabels => "too_many_labels",
+            Conflict::TooManyStates => "too_many_states",
+            Conflict::AlreadyRegistered => "already_registered",
+        }
+    }
+}
 
 /// The counts of one family.
 #[derive(Debug, Default)]
@@ -147,10 +217,15 @@ impl Counts {
 pub struct Stats {
     /// The families, in the order of registration.
     pub families: Vec<FamilyStats>,
-    /// The number of series in all families, without removed ones.
+    /// The number of series in all families, without overflow series, removed ones and infos. Those
+    /// of observable instruments are the series of the last collection.
     pub series: usize,
+    /// The series limit of all families together. `usize::MAX` is no limit.
+    pub limit: usize,
     /// Failed registrations, including those of macros.
     pub conflicts: u64,
+    /// Failed registrations by reason; reasons that never occurred are left out.
+    pub conflicts_by_reason: Vec<(Conflict, u64)>,
     /// Callbacks of observable instruments that panicked.
     pub callback_panics: u64,
     /// Observable instruments that a collection left out, because callbacks run by another collection
@@ -166,11 +241,15 @@ pub struct Stats {
 pub struct FamilyStats {
     /// The family's name.
     pub name: Box<str>,
-    /// The number of series, without the overflow series and removed ones.
+    /// The number of series, without the overflow series and removed ones. For an observable
+    /// instrument, that of the last collection.
     pub series: usize,
     /// The series limit.
     pub limit: usize,
-    /// Measurements that were not recorded, by reason; reasons that never occurred are left out.
+    /// False if all measurements have the same labels, so that there is at most one series.
+    pub has_labels: bool,
+    /// Measurements, or labels of an info, that were not recorded, by reason; reasons that never
+    /// occurred are left out.
     pub rejected: Vec<(Rejection, u64)>,
     /// Lookups that went to the overflow series, by reason; reasons that never occurred are left out.
     pub refused: Vec<(Refusal, u64)>,

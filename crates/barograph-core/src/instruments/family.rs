@@ -164,18 +164,31 @@ impl<I: Instrument, K: Key + ?Sized> Family<I, K> {
     #[inline(never)]
     fn insert_or_overflow<Q: Key + ?Sized>(&self, labels: &Q) -> Ref<'_, I> {
         // Not for free-form labels: their names must be checked first.
-        let full = if self.storage.free_form {
-            None
-        } else {
-            self.storage.overflow_if_full()
-        };
-        if let Some(overflow) = full {
-            return Ref::new(&self.storage, overflow, Pin::new());
+        if !self.storage.free_form && self.storage.is_full() {
+            if let Some(known) = self.find_in_table(labels) {
+                return known;
+            }
+            if let Some(overflow) = self.storage.overflow_if_full() {
+                return Ref::new(&self.storage, overflow, Pin::new());
+            }
         }
         self.insert(labels).unwrap_or_else(|_| {
             let series = self.storage.overflow();
             Ref::new(&self.storage, series, Pin::new())
         })
+    }
+
+    /// Returns the instrument whose series was made through another index of the family, and remembers
+    /// it in this one.
+    fn find_in_table<Q: Key + ?Sized>(&self, labels: &Q) -> Option<Ref<'_, I>> {
+        if !self.index.remembers() {
+            return None;
+        }
+        let packed = self.index.pack(labels);
+        let pin = Pin::new();
+        let series = self.storage.find_packed(&packed)?;
+        self.index.remember(labels, &self.storage, series);
+        Some(Ref::new(&self.storage, series, pin))
     }
 
     #[cold]

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::marker::PhantomData;
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 use std::thread;
 use std::time::Duration;
@@ -16,9 +16,10 @@ use barograph_model::snapshot::{FamilyView, Point, Value};
 
 use crate::instruments::number::Number;
 use crate::labels::key::Key;
+use crate::limits::{Limits, Quota, Violation};
 use crate::report::report;
 use crate::series::config::Shared;
-use crate::series::storage::{self, check_label};
+use crate::series::storage;
 use crate::stats::{Counts, FamilyStats, Refusal, Rejection};
 
 /// A family whose values come from a callback.
@@ -27,15 +28,15 @@ pub(crate) struct Observable {
     pub(crate) shared: Arc<Shared>,
     growing: bool,
     pub(crate) number: storage::NumberKind,
-    limit: usize,
+    /// The series of the last collection. Only the holder of the state changes their number: their room
+    /// in the registry is kept until the next collection.
+    quota: Quota,
     counts: Counts,
     /// Callbacks that run from the next collection on. Separate from those that run, so that a callback
     /// may add another one.
     added: Mutex<Vec<Callback>>,
     /// Locked while callbacks run, so the wait for it has a limit; see [`is_inside`].
     state: Mutex<State>,
-    /// The number of known label sets.
-    series: AtomicUsize,
     has_timed_out: AtomicBool,
 }
 
@@ -120,7 +121,9 @@ impl<N: Number> Observer<'_, '_, N> {
     /// first.
     ///
     /// A counter's value that is negative or not finite is dropped and counted; any other is shown as
-    /// it is. Label sets past the limit add up in the overflow series, which wraps around for integers.
+    /// it is. Label sets past a limit add up in the overflow series, which wraps around for integers. In
+    /// each collection those that are observed first have series of their own (OpenTelemetry metrics SDK,
+    /// "Asynchronous instrument cardinality limits").
     pub fn observe(&mut self, value: N, labels: &[(&str, &str)]) {
         let of = self.observations.of;
         if of.growing
@@ -134,14 +137,12 @@ impl<N: Number> Observer<'_, '_, N> {
         };
         let mut packed = PackedLabels::default();
         labels.render(&mut packed);
-        let is_known = self.observations.values.contains_key(&packed);
-        if let Some(reason) = of.refusal(labels) {
-            of.refuse(reason);
-        } else if !is_known && self.observations.values.len() >= of.limit {
-            of.refuse(Refusal::FamilyFull);
-        } else {
-            self.observations.values.insert(packed, observed);
-            return;
+        match self.observations.admit(&packed, labels) {
+            Ok(()) => {
+                self.observations.values.insert(packed, observed);
+                return;
+            }
+            Err(violation) => of.refuse(violation),
         }
         let sum = match self.observations.overflow {
             Some(sum) => N::from_bits(sum.bits).plus(value).to_bits(),
@@ -151,6 +152,45 @@ impl<N: Number> Observer<'_, '_, N> {
             bits: sum,
             ..observed
         });
+    }
+}
+
+impl Observations<'_> {
+    /// Checks that these labels may have a series, and takes room for it.
+    fn admit(&self, packed: &PackedLabels, labels: &[(&str, &str)]) -> Result<(), Violation> {
+        let (quota, total) = (&self.of.quota, &self.of.shared.quota);
+        if self.values.contains_key(packed) {
+            return Ok(());
+        }
+        {
+            let config = self.of.shared.config();
+            Limits::check_total(packed.text().len())?;
+            config.limits.check_count(labels.len())?;
+            for (name, value) in labels {
+                config.limits.check_name(name)?;
+                config.limits.check_value(value)?;
+            }
+        }
+        let no_room = |reason, quota: &Quota| {
+            let limit = quota.limit();
+            let (offender, expected) = (quota.used() + 1, format!("at most {limit}"));
+            Violation::new(reason, offender.to_string(), expected)
+        };
+        if self.values.len() >= quota.limit() {
+            return Err(no_room(Refusal::FamilyFull, quota));
+        }
+        // Up to as many as in the last collection, their room is there.
+        if self.values.len() >= quota.used() {
+            if total.take().is_none() {
+                return Err(no_room(Refusal::RegistryFull, total));
+            }
+            if quota.take().is_none() {
+                // The limit was lowered meanwhile.
+                total.give_back(1);
+                return Err(no_room(Refusal::FamilyFull, quota));
+            }
+        }
+        Ok(())
     }
 }
 
@@ -167,10 +207,9 @@ impl Observable {
             shared,
             growing,
             number,
-            limit,
+            quota: Quota::new(limit),
             counts: Counts::default(),
             added: Mutex::new(Vec::new()),
-            series: AtomicUsize::new(0),
             has_timed_out: AtomicBool::new(false),
             state: Mutex::new(State {
                 callbacks: Vec::new(),
@@ -258,7 +297,7 @@ impl Observable {
             values, overflow, ..
         } = observations;
         // Label sets that come and go must not accumulate.
-        if known.len() > self.limit.saturating_mul(4) {
+        if known.len() > self.quota.limit().saturating_mul(4) {
             known.retain(|labels, _| values.contains_key(labels));
         }
         let mut points: Vec<_> = values
@@ -271,38 +310,51 @@ impl Observable {
                 (index, began, Some(labels), observed)
             })
             .collect();
-        self.series.store(known.len(), Ordering::Relaxed);
+        let unused = self.quota.used() - points.len();
+        self.quota.give_back(unused);
+        self.shared.quota.give_back(unused);
+        let warnings = self.warnings();
         points.extend(overflow.map(|observed| (0, now, None, observed)));
         points.sort_by_key(|(index, ..)| *index);
+        drop(state);
+        // Without the lock: the receiver of a report may collect.
+        for warning in warnings {
+            report(warning);
+        }
         ObservedView {
             descriptor: Arc::new(self.descriptor.clone()),
             points,
         }
     }
 
-    fn refusal(&self, labels: &[(&str, &str)]) -> Option<Refusal> {
-        let config = self.shared.config();
-        if labels.len() > config.most_labels {
-            return Some(Refusal::TooManyLabels);
-        }
-        labels.iter().find_map(|(name, value)| {
-            if check_label(name, &config.forbidden).is_err() {
-                Some(Refusal::InvalidLabel)
-            } else if value.len() > config.longest_value {
-                Some(Refusal::ValueTooLong)
-            } else {
-                None
-            }
-        })
-    }
-
-    fn refuse(&self, reason: Refusal) {
-        if self.counts.refuse(reason) {
-            let (name, reason) = (&self.descriptor.name, reason.as_str());
+    fn refuse(&self, violation: Violation) {
+        if self.counts.refuse(violation.reason) {
+            let refused = violation.in_family(&self.descriptor.name);
             report(format!(
-                "{name:?} observes labels that go to the overflow series: {reason}"
+                "{refused}; such values add up in the overflow series"
             ));
         }
+    }
+
+    /// Returns the reports that the family or the registry is nearly full, at the end of a collection.
+    fn warnings(&self) -> Vec<String> {
+        self.quota.rearm();
+        let total = &self.shared.quota;
+        let registry = total.crossing(total.used());
+        let name = &self.descriptor.name;
+        let registry = registry.map(|crossing| crossing.of_registry(Some(name)));
+        self.warning().into_iter().chain(registry).collect()
+    }
+
+    /// Returns the report that the family is nearly full.
+    pub(crate) fn warning(&self) -> Option<String> {
+        let crossing = self.quota.crossing(self.quota.used())?;
+        Some(crossing.of_family(&self.descriptor.name))
+    }
+
+    /// Returns the number of series and its limit.
+    pub(crate) fn quota(&self) -> &Quota {
+        &self.quota
     }
 
     fn reject(&self, reason: Rejection, value: f64) {
@@ -322,8 +374,9 @@ impl Observable {
     pub(crate) fn stats(&self) -> FamilyStats {
         FamilyStats {
             name: self.descriptor.name.clone(),
-            series: self.series.load(Ordering::Relaxed),
-            limit: self.limit,
+            series: self.quota.used(),
+            limit: self.quota.limit(),
+            has_labels: true,
             rejected: self.counts.rejected().collect(),
             refused: self.counts.refused().collect(),
         }

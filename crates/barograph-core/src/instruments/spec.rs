@@ -8,6 +8,8 @@ use barograph_model::bounds::Bounds;
 use barograph_model::descriptor::Kind;
 use barograph_model::name::{self, InvalidLabel, InvalidName};
 
+use crate::stats::Conflict;
+
 /// The requested properties of a family. Properties that are not set follow the family or its defaults.
 #[derive(Clone, Debug)]
 pub struct Spec {
@@ -176,13 +178,32 @@ pub enum Difference {
     Observed,
 }
 
+impl RegisterError {
+    /// Returns the reason, by which it is counted.
+    pub fn reason(&self) -> Conflict {
+        match self {
+            RegisterError::InvalidName(_) => Conflict::InvalidName,
+            RegisterError::InvalidLabel(_) => Conflict::InvalidLabel,
+            RegisterError::ForbiddenLabel { .. } => Conflict::ForbiddenLabel,
+            RegisterError::DuplicateLabel { .. } => Conflict::DuplicateLabel,
+            RegisterError::TooManyLabels { .. } => Conflict::TooManyLabels,
+            RegisterError::TooManyStates { .. } => Conflict::TooManyStates,
+            RegisterError::AlreadyRegistered { .. } => Conflict::AlreadyRegistered,
+        }
+    }
+}
+
 impl fmt::Display for RegisterError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             RegisterError::InvalidName(invalid) => invalid.fmt(f),
             RegisterError::InvalidLabel(invalid) => invalid.fmt(f),
             RegisterError::ForbiddenLabel { name, label } => {
-                write!(f, "{name:?}: label {label:?} is forbidden in this registry")
+                write!(
+                    f,
+                    "{name:?}: label {label:?} is forbidden in this registry, expected one with few \
+                     values"
+                )
             }
             RegisterError::DuplicateLabel { name, label } => {
                 write!(f, "{name:?}: label {label:?} is given twice, expected once")

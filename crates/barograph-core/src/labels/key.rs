@@ -212,9 +212,15 @@ impl LabelIndex {
         sorted
     }
 
+    /// Returns true if the index remembers series itself, and does not know those that were made
+    /// through another one.
+    pub(crate) fn remembers(&self) -> bool {
+        !matches!(self.kind, Kind::None)
+    }
+
     /// Remembers the series of a label set. The caller is pinned.
     pub(crate) fn remember<K: Key + ?Sized>(&self, key: &K, storage: &Storage, series: &Series) {
-        if let Kind::None = self.kind {
+        if !self.remembers() {
             return;
         }
         storage.while_linked(series, || {

@@ -7,7 +7,7 @@ pub use crate::labels::{LabelBuffer, ToLabel};
 
 use crate::instruments::family::Family;
 use crate::instruments::handle::{Instrument, Ref};
-use crate::instruments::spec::Spec;
+use crate::instruments::spec::{RegisterError, Spec};
 use crate::registry::{self, Registry};
 use crate::report::report;
 
@@ -95,7 +95,12 @@ fn resolve<I: Instrument, K: crate::labels::key::Key + ?Sized>(
     match storage {
         Ok(storage) => Family::new(storage, names),
         Err(error) => {
-            report(format!("{error}; what is recorded there is dropped"));
+            let place = match &error {
+                // It names both places.
+                RegisterError::AlreadyRegistered { .. } => String::new(),
+                _ => format!(", at {place}"),
+            };
+            report(format!("{error}{place}; what is recorded there is dropped"));
             Family::new(registry::noop(I::layout(&spec), names, &spec), names)
         }
     }

@@ -27,9 +27,14 @@ pub(super) struct Entries {
 
 pub(super) struct Entry {
     pub(super) family: Family,
+    /// The name without the prefixes of the registry.
+    short_name: Box<str>,
+    /// The series limit that the code has set.
+    limit: Option<usize>,
     place: SourceLocation,
 }
 
+#[derive(Clone)]
 pub(super) enum Family {
     Recorded(Arc<Storage>),
     Observed(Arc<Observable>),
@@ -78,7 +83,7 @@ impl Registry {
                 storage.set_idle(spec.idle);
             }
             let storage = Arc::new(storage);
-            entries.add(full, Family::Recorded(storage.clone()), spec.place);
+            entries.add(full, Family::Recorded(storage.clone()), &spec);
             Ok(storage)
         });
         // Not while the registry is locked: the receiver of the report may record something.
@@ -117,7 +122,7 @@ impl Registry {
             let limit = self.limit_of(spec, &full);
             let shared = self.inner.shared.clone();
             let observable = Arc::new(Observable::new(descriptor, growing, number, limit, shared));
-            entries.add(full, Family::Observed(observable.clone()), spec.place);
+            entries.add(full, Family::Observed(observable.clone()), spec);
             Ok(observable)
         });
         self.count_conflict(result)
@@ -134,31 +139,21 @@ impl Registry {
                     _ => Err(entry.differs(Difference::Observed, &full, spec.place)),
                 };
             }
-            let info = Info::new(self.descriptor(spec, Kind::Info, &full));
-            entries.add(full, Family::Info(info.facts()), spec.place);
+            let descriptor = self.descriptor(spec, Kind::Info, &full);
+            let info = Info::new(descriptor, self.inner.shared.clone());
+            entries.add(full, Family::Info(info.facts()), spec);
             Ok(info)
         });
         self.count_conflict(result)
     }
 
     fn count_conflict<T>(&self, result: Result<T, RegisterError>) -> Result<T, RegisterError> {
-        if result.is_err() {
-            self.inner.shared.conflicts.fetch_add(1, Ordering::Relaxed);
-        }
-        result
+        result.inspect_err(|error| self.inner.shared.count_conflict(error.reason()))
     }
 
     fn limit_of(&self, spec: &Spec, full: &str) -> usize {
         let config = self.inner.shared.config();
-        let by_name = config
-            .limits
-            .get(full)
-            .or_else(|| config.limits.get(&*spec.name));
-        // A limit that the operator sets by name takes precedence over one in the code.
-        by_name
-            .copied()
-            .or(spec.limit)
-            .unwrap_or(config.family_limit)
+        series_limit(&config, full, &spec.name, spec.limit)
     }
 
     fn descriptor(&self, spec: &Spec, kind: Kind, full: &str) -> Descriptor {
@@ -177,16 +172,16 @@ impl Registry {
         name::check_metric(&full)?;
         let config = self.inner.shared.config();
         let name = || full.clone().into();
-        if labels.len() > config.most_labels {
+        if labels.len() > config.limits.most_labels() {
             return Err(RegisterError::TooManyLabels {
                 name: name(),
                 count: labels.len(),
-                limit: config.most_labels,
+                limit: config.limits.most_labels(),
             });
         }
         for (i, label) in labels.iter().enumerate() {
             name::check_label(label)?;
-            if config.forbidden.iter().any(|f| **f == **label) {
+            if config.limits.forbids(label) {
                 return Err(RegisterError::ForbiddenLabel {
                     name: name(),
                     label: (*label).into(),
@@ -210,10 +205,52 @@ impl Registry {
     }
 }
 
+/// Returns the series limit of a family. A limit that the operator sets by name takes precedence over
+/// one in the code.
+fn series_limit(config: &Config, full: &str, short: &str, in_code: Option<usize>) -> usize {
+    let limits = &config.family_limits;
+    let by_name = limits.get(full).or_else(|| limits.get(short)).copied();
+    by_name.or(in_code).unwrap_or(config.limits.family_series)
+}
+
 impl Entries {
-    fn add(&mut self, name: String, family: Family, place: SourceLocation) {
+    fn add(&mut self, name: String, family: Family, spec: &Spec) {
         self.by_name.insert(name.into(), self.all.len());
-        self.all.push(Entry { family, place });
+        self.all.push(Entry {
+            family,
+            short_name: spec.name.clone(),
+            limit: spec.limit,
+            place: spec.place,
+        });
+    }
+
+    /// Returns the families in the order of registration.
+    pub(super) fn families(&self) -> Vec<Family> {
+        self.all.iter().map(|entry| entry.family.clone()).collect()
+    }
+
+    /// Gives each family the limit that it has now.
+    pub(super) fn update_limits(&self, config: &Config) {
+        for (name, index) in &self.by_name {
+            let entry = &self.all[*index];
+            let limit = series_limit(config, name, &entry.short_name, entry.limit);
+            match &entry.family {
+                Family::Recorded(storage) => storage.quota().set_limit(limit),
+                Family::Observed(observable) => observable.quota().set_limit(limit),
+                Family::Info(_) => {}
+            }
+        }
+    }
+}
+
+impl Family {
+    /// Returns the report that the family is nearly full, if its limit was set so low.
+    pub(super) fn warning(&self) -> Option<String> {
+        match self {
+            Family::Recorded(storage) => storage.warning(),
+            Family::Observed(observable) => observable.warning(),
+            Family::Info(_) => None,
+        }
     }
 }
 

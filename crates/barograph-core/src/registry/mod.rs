@@ -33,6 +33,7 @@ use crate::instruments::gauge::Gauge;
 use crate::instruments::histogram::Histogram;
 use crate::instruments::state_set::StateSet;
 use crate::instruments::updown::UpDownCounter;
+use crate::limits::Limits;
 use crate::report::report;
 use crate::series::config::{Config, Shared};
 use crate::series::exemplar::{self, ExemplarFilter};
@@ -236,22 +237,45 @@ impl Registry {
     }
 
     /// Sets the series limit of the family with this name, whether it exists already or is registered
-    /// later.
+    /// later. It takes precedence over [`Limits::family_series`].
     pub fn set_family_limit(&self, name: &str, limit: usize) {
         let full: Box<str> = self.full_name(name).into();
-        let entries = self.entries();
-        if let Some(index) = entries.by_name.get(&full)
-            && let Family::Recorded(storage) = &entries.all[*index].family
-        {
-            storage.set_limit(limit);
+        self.change_limits(|config| {
+            config.family_limits.insert(full, limit);
+        });
+    }
+
+    /// Sets the limits, from now on.
+    ///
+    /// Series that exist stay, also above a lower limit: then there are no new ones. A family that is
+    /// registered already with a forbidden label, or with too many, keeps its series too, and its new
+    /// label sets go to the overflow series.
+    pub fn set_limits(&self, limits: Limits) {
+        self.change_limits(|config| config.limits = limits);
+    }
+
+    fn change_limits(&self, change: impl FnOnce(&mut Config)) {
+        let shared = &self.inner.shared;
+        let families = {
+            // Families that are registered meanwhile wait for the lock, and have the new limits.
+            let entries = self.entries();
+            let mut config = shared
+                .config
+                .write()
+                .unwrap_or_else(PoisonError::into_inner);
+            change(&mut config);
+            shared.quota.set_limit(config.limits.total_series);
+            entries.update_limits(&config);
+            drop(config);
+            entries.families()
+        };
+        // Not while the registry is locked: the receiver of a report may record something.
+        let crossing = shared.quota.crossing(shared.quota.used());
+        let total = crossing.map(|crossing| crossing.of_registry(None));
+        let warnings = families.iter().filter_map(Family::warning);
+        for warning in warnings.chain(total) {
+            report(warning);
         }
-        let mut config = self
-            .inner
-            .shared
-            .config
-            .write()
-            .unwrap_or_else(PoisonError::into_inner);
-        config.limits.insert(full, limit);
     }
 
     /// Sets the filter for measurements that may become exemplars.
@@ -306,14 +330,17 @@ impl Registry {
         let entries = self.entries();
         let shared = &self.inner.shared;
         let stats = |entry: &Entry| match &entry.family {
-            Family::Recorded(storage) => Some(storage.stats()),
-            Family::Observed(observable) => Some(observable.stats()),
-            Family::Info(_) => None,
+            Family::Recorded(storage) => storage.stats(),
+            Family::Observed(observable) => observable.stats(),
+            Family::Info(facts) => facts.stats(),
         };
+        let conflicts_by_reason = shared.conflicts();
         Stats {
-            families: entries.all.iter().filter_map(stats).collect(),
-            series: shared.live.load(Ordering::Relaxed),
-            conflicts: shared.conflicts.load(Ordering::Relaxed),
+            families: entries.all.iter().map(stats).collect(),
+            series: shared.quota.used(),
+            limit: shared.quota.limit(),
+            conflicts: conflicts_by_reason.iter().map(|(_, count)| count).sum(),
+            conflicts_by_reason,
             callback_panics: shared.callback_panics.load(Ordering::Relaxed),
             callback_timeouts: shared.callback_timeouts.load(Ordering::Relaxed),
             thread_cell_bytes: POOL.used(),
@@ -357,15 +384,7 @@ impl Source for Registry {
         if self.inner.shared.disabled.load(Ordering::Relaxed) {
             return Vec::new();
         }
-        let families: Vec<Family> = {
-            let entries = self.entries();
-            let family = |entry: &Entry| match &entry.family {
-                Family::Recorded(storage) => Family::Recorded(storage.clone()),
-                Family::Observed(observable) => Family::Observed(observable.clone()),
-                Family::Info(facts) => Family::Info(facts.clone()),
-            };
-            entries.all.iter().map(family).collect()
-        };
+        let families = self.entries().families();
         // Callbacks may register and record, so no lock is held here.
         let view = |family: Family| -> Arc<dyn FamilyView> {
             match family {
@@ -374,7 +393,9 @@ impl Source for Registry {
                 Family::Info(facts) => facts,
             }
         };
-        families.into_iter().map(view).collect()
+        let views = families.into_iter().map(view).collect();
+        self.inner.shared.quota.rearm();
+        views
     }
 }
 

@@ -9,6 +9,7 @@ use barograph_model::name::{self, InvalidLabel};
 
 use super::Registry;
 use crate::clock::Clock;
+use crate::limits::Limits;
 use crate::series::config::Config;
 use crate::series::exemplar::ExemplarFilter;
 
@@ -57,47 +58,52 @@ impl RegistryBuilder {
         self
     }
 
-    /// Sets the default series limit of a family. 2,000 by default.
+    /// Sets all limits at once. The methods below change one of them.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.config.limits = limits;
+        self
+    }
+
+    /// Sets the default series limit of a family, [`Limits::family_series`].
     #[must_use]
     pub fn with_family_limit(mut self, limit: usize) -> Self {
-        self.config.family_limit = limit;
+        self.config.limits.family_series = limit;
         self
     }
 
     /// Sets the series limit of the family with this name.
     #[must_use]
     pub fn with_series_limit(mut self, name: &str, limit: usize) -> Self {
-        self.config.limits.insert(name.into(), limit);
+        self.config.family_limits.insert(name.into(), limit);
         self
     }
 
-    /// Sets the series limit of all families together. Unlimited by default.
+    /// Sets the series limit of all families together, [`Limits::total_series`].
     #[must_use]
     pub fn with_total_limit(mut self, limit: usize) -> Self {
-        self.config.total_limit = limit;
+        self.config.limits.total_series = limit;
         self
     }
 
-    /// Sets how many labels a series may have, at most 64. 32 by default.
+    /// Sets how many labels a metric may have, [`Limits::labels`].
     #[must_use]
     pub fn with_most_labels(mut self, most: usize) -> Self {
-        self.config.most_labels = most.min(64);
+        self.config.limits.labels = most;
         self
     }
 
-    /// Sets how long a label value may be, in bytes. 1,024 by default.
+    /// Sets how long a label value may be, in characters, [`Limits::value_length`].
     #[must_use]
     pub fn with_longest_value(mut self, longest: usize) -> Self {
-        self.config.longest_value = longest;
+        self.config.limits.value_length = longest;
         self
     }
 
-    /// Forbids label names, such as `user_id`.
+    /// Forbids label names, such as `user_id`, in addition to [`Limits::forbidden_labels`].
     #[must_use]
     pub fn with_forbidden_labels(mut self, names: &[&str]) -> Self {
-        self.config
-            .forbidden
-            .extend(names.iter().map(|name| Box::from(*name)));
+        self.config.limits = self.config.limits.with_forbidden_labels(names);
         self
     }
 

@@ -2,17 +2,15 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::Duration;
 
 use barograph_model::descriptor::Scope;
 
 use crate::clock::{Clock, SystemClock};
+use crate::limits::{Limits, Quota};
 use crate::series::exemplar::ExemplarFilter;
-
-/// The number of series that a family may have by default (OpenTelemetry metrics SDK, "Cardinality
-/// limits").
-pub(crate) const DEFAULT_FAMILY_LIMIT: usize = 2_000;
+use crate::stats::Conflict;
 
 /// Limits, names and the clock of a registry.
 #[derive(Clone)]
@@ -21,12 +19,9 @@ pub(crate) struct Config {
     pub(crate) subsystem: Box<str>,
     pub(crate) constant_labels: Vec<(Box<str>, Box<str>)>,
     pub(crate) scope: Option<Arc<Scope>>,
-    pub(crate) family_limit: usize,
-    pub(crate) limits: HashMap<Box<str>, usize>,
-    pub(crate) total_limit: usize,
-    pub(crate) most_labels: usize,
-    pub(crate) longest_value: usize,
-    pub(crate) forbidden: Vec<Box<str>>,
+    pub(crate) limits: Limits,
+    /// The series limits of families, by name.
+    pub(crate) family_limits: HashMap<Box<str>, usize>,
     pub(crate) idle: Option<Duration>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) portable: bool,
@@ -39,12 +34,8 @@ impl Default for Config {
             subsystem: "".into(),
             constant_labels: Vec::new(),
             scope: None,
-            family_limit: DEFAULT_FAMILY_LIMIT,
-            limits: HashMap::new(),
-            total_limit: usize::MAX,
-            most_labels: 32,
-            longest_value: 1_024,
-            forbidden: Vec::new(),
+            limits: Limits::new(),
+            family_limits: HashMap::new(),
             idle: None,
             clock: Arc::new(SystemClock),
             portable: false,
@@ -56,12 +47,12 @@ impl Default for Config {
 pub(crate) struct Shared {
     pub(crate) config: std::sync::RwLock<Config>,
     pub(crate) clock: Arc<dyn Clock>,
-    /// The number of series in all families, without removed ones.
-    pub(crate) live: AtomicUsize,
+    /// The series of all families, without removed ones.
+    pub(crate) quota: Quota,
     filter: AtomicU8,
     /// True once the registry is disabled: new families are no-ops, and nothing is collected.
     pub(crate) disabled: AtomicBool,
-    pub(crate) conflicts: AtomicU64,
+    conflicts: [AtomicU64; Conflict::ALL.len()],
     pub(crate) callback_panics: AtomicU64,
     pub(crate) callback_timeouts: AtomicU64,
 }
@@ -70,11 +61,11 @@ impl Shared {
     pub(crate) fn new(config: Config, filter: ExemplarFilter) -> Self {
         let shared = Shared {
             clock: config.clock.clone(),
+            quota: Quota::new(config.limits.total_series),
             config: std::sync::RwLock::new(config),
-            live: AtomicUsize::new(0),
             filter: AtomicU8::new(0),
             disabled: AtomicBool::new(false),
-            conflicts: AtomicU64::new(0),
+            conflicts: Default::default(),
             callback_panics: AtomicU64::new(0),
             callback_timeouts: AtomicU64::new(0),
         };
@@ -104,6 +95,18 @@ impl Shared {
         self.config
             .read()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+
+    /// Counts a failed registration.
+    pub(crate) fn count_conflict(&self, reason: Conflict) {
+        self.conflicts[reason as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// Returns the number of failed registrations by reason, without reasons that never occurred.
+    pub(crate) fn conflicts(&self) -> Vec<(Conflict, u64)> {
+        let counts = self.conflicts.iter().map(|n| n.load(Ordering::Relaxed));
+        let counts = Conflict::ALL.into_iter().zip(counts);
+        counts.filter(|(_, n)| *n > 0).collect()
     }
 
     pub(crate) fn now_millis(&self) -> u64 {

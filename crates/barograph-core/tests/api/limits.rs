@@ -1,5 +1,6 @@
 //! Cardinality: every measurement in exactly one series, whatever the limits.
 
+use barograph_core::labels::{LabelSet, LabelValue};
 use barograph_core::registry::Registry;
 use barograph_core::stats::Refusal;
 use barograph_model::snapshot::{Point, Source, Value};
@@ -195,8 +196,8 @@ fn values_and_labels_are_held_to_their_limits() {
         ),
         (
             &[("user_id", "1")],
-            Refusal::InvalidLabel,
-            r#""free": invalid label: "user_id", expected a label that is not forbidden here"#,
+            Refusal::ForbiddenLabel,
+            r#""free": forbidden label: "user_id", expected one with few values"#,
         ),
         (
             &[("le", "1")],
@@ -206,11 +207,72 @@ fn values_and_labels_are_held_to_their_limits() {
         (
             &[("a", "12345")],
             Refusal::ValueTooLong,
-            r#""free": label value too long: "12345"... of 5 bytes, expected at most 4 bytes"#,
+            r#""free": label value too long: "12345"... of 5 characters, expected at most 4"#,
         ),
     ] {
         assert_eq!(refusal(labels), (reason, message.to_owned()));
     }
     free.with(&[("le", "1")]).inc();
     assert_eq!(registry.value("free", &OVERFLOW), Some(1.0));
+}
+
+#[derive(LabelSet)]
+struct Typed {
+    code: u16,
+}
+
+#[derive(LabelValue)]
+enum Kind {
+    Web,
+    App,
+}
+
+#[derive(LabelSet)]
+struct Dense {
+    kind: Kind,
+}
+
+/// An index of a family does not know the series that were made through another one.
+#[test]
+fn a_series_of_a_full_family_is_found_through_every_index() {
+    for total in [false, true] {
+        let builder = match total {
+            true => Registry::builder().with_total_limit(4),
+            false => Registry::builder().with_family_limit(2),
+        };
+        let registry = builder.build().unwrap();
+        let typed = |registry: &Registry| {
+            let codes = registry.counter("codes");
+            codes.build_with_labels::<Typed>().unwrap()
+        };
+        let dense = |registry: &Registry| {
+            let kinds = registry.counter("kinds");
+            kinds.build_with_labels::<Dense>().unwrap()
+        };
+        for code in [200, 404] {
+            typed(&registry).with(&Typed { code }).inc();
+        }
+        for kind in [Kind::Web, Kind::App] {
+            dense(&registry).with(&Dense { kind }).inc();
+        }
+        for _ in 0..3 {
+            typed(&registry).with(&Typed { code: 404 }).inc();
+            dense(&registry).with(&Dense { kind: Kind::App }).inc();
+        }
+        typed(&registry).with(&Typed { code: 500 }).inc();
+        assert_eq!(registry.value("codes", &[("code", "404")]), Some(4.0));
+        assert_eq!(registry.value("kinds", &[("kind", "app")]), Some(4.0));
+        assert_eq!(registry.value("codes", &OVERFLOW), Some(1.0));
+        let reason = match total {
+            true => Refusal::RegistryFull,
+            false => Refusal::FamilyFull,
+        };
+        let refused: Vec<_> = registry
+            .stats()
+            .families
+            .into_iter()
+            .map(|f| f.refused)
+            .collect();
+        assert_eq!(refused, [vec![(reason, 1)], vec![]]);
+    }
 }

@@ -7,23 +7,20 @@
 )]
 
 use barograph_model::label::PackedLabels;
-use barograph_model::name;
 
 use super::{Layout, Storage, Writer};
+use crate::limits::{Limits, Violation};
 use crate::report::report;
 use crate::series::{Chunk, Series, State};
 use crate::stats::{LabelsRefused, Refusal, Rejection};
 use crate::sync::Ordering;
 use crate::sync::row;
 
-/// The reason why a label set is refused, the offending part, and what was expected.
-struct Offense(Refusal, String, String);
-
 impl Storage {
     /// Returns the series with these labels, made if there is none, with a handle counted for the
     /// caller. The labels are in canonical order, or sorted by name in a free-form family.
     pub(crate) fn hold(&self, labels: &PackedLabels) -> Result<&Series, LabelsRefused> {
-        self.check(labels).map_err(|offense| self.refuse(offense))?;
+        self.check(labels).map_err(|broken| self.refuse(broken))?;
         let hash = self.hash(labels.ends(), labels.text());
         let mut writer = self.writer();
         // Nothing is released while the lock is held, so the handle is counted in time.
@@ -32,12 +29,12 @@ impl Storage {
             series.hold();
             return Ok(series);
         }
-        let warning = match self.admit(&mut writer) {
-            Ok(warning) => warning,
-            Err(offense) => {
+        let mut warnings = match self.admit(&mut writer) {
+            Ok(warnings) => warnings,
+            Err(broken) => {
                 // Reports are made without the lock: their receiver may record into this family.
                 drop(writer);
-                return Err(self.refuse(offense));
+                return Err(self.refuse(broken));
             }
         };
         let series = self.make(&mut writer);
@@ -47,104 +44,119 @@ impl Storage {
         series.hold();
         series.set_state(State::Live);
         self.drain(&mut writer);
+        warnings.append(&mut writer.unreported);
         drop(writer);
-        if let Some(warning) = warning {
+        for warning in warnings {
             report(warning);
         }
         Ok(series)
     }
 
     /// Checks that these labels may have a series.
-    fn check(&self, labels: &PackedLabels) -> Result<(), Offense> {
+    fn check(&self, labels: &PackedLabels) -> Result<(), Violation> {
         let config = self.shared.config();
-        let refuse = |reason, offender, expected| Err(Offense(reason, offender, expected));
+        let limits = &config.limits;
+        Limits::check_total(labels.text().len())?;
         let pieces = labels.ends().len();
-        let count = if self.free_form { pieces / 2 } else { pieces };
-        if count > config.most_labels {
-            let most = format!("at most {}", config.most_labels);
-            return refuse(Refusal::TooManyLabels, count.to_string(), most);
+        limits.check_count(if self.free_form { pieces / 2 } else { pieces })?;
+        // The registry may have got its limits after the family was registered.
+        for name in &self.label_names {
+            limits.check_allowed(name)?;
         }
         let mut from = 0;
         for (i, end) in labels.ends().iter().enumerate() {
             let piece = &labels.text()[from..usize::from(*end)];
             from = usize::from(*end);
             if self.free_form && i % 2 == 0 {
-                if let Err(invalid) = check_label(piece, &config.forbidden) {
-                    return refuse(Refusal::InvalidLabel, format!("{piece:?}"), invalid);
-                }
-            } else if piece.len() > config.longest_value {
-                let cut: String = piece.chars().take(64).collect();
-                let most = format!("at most {} bytes", config.longest_value);
-                let found = format!("{cut:?}... of {} bytes", piece.len());
-                return refuse(Refusal::ValueTooLong, found, most);
+                limits.check_name(piece)?;
+            } else {
+                limits.check_value(piece)?;
             }
         }
         Ok(())
     }
 
-    /// Takes room for one more series. Returns a report to make, if there is one.
-    fn admit(&self, writer: &mut Writer) -> Result<Option<String>, Offense> {
-        let limit = self.limit();
-        self.check_limit(limit)?;
-        let most = limit.saturating_mul(4);
+    /// Takes room for one more series. Returns the reports to make.
+    fn admit(&self, writer: &mut Writer) -> Result<Vec<String>, Violation> {
+        self.check_room()?;
+        let most = self.quota.limit().saturating_mul(4);
         if writer.free.is_empty() && writer.len >= most {
             self.release_unheld(writer);
             // Some may have been revived.
-            self.check_limit(limit)?;
+            self.check_room()?;
             if writer.free.is_empty() {
                 let expected = format!("at most {most}");
                 let held = writer.len.to_string();
-                return Err(Offense(Refusal::AwaitingRelease, held, expected));
+                return Err(Violation::new(Refusal::AwaitingRelease, held, expected));
             }
         }
-        let total_limit = self.shared.config().total_limit;
-        let total = self.shared.live.fetch_add(1, Ordering::Relaxed);
-        if total >= total_limit {
-            self.shared.live.fetch_sub(1, Ordering::Relaxed);
-            let expected = format!("at most {total_limit}");
-            let total = (total + 1).to_string();
-            return Err(Offense(Refusal::RegistryFull, total, expected));
-        }
-        let live = self.live.fetch_add(1, Ordering::Relaxed) + 1;
-        Ok(self.warning(writer, live))
+        self.take_room().map_err(|reason| self.no_room(reason))
     }
 
-    fn check_limit(&self, limit: usize) -> Result<(), Offense> {
-        let live = self.live.load(Ordering::Relaxed);
-        if live < limit {
-            return Ok(());
-        }
-        let most = format!("at most {limit}");
-        Err(Offense(Refusal::FamilyFull, (live + 1).to_string(), most))
+    fn check_room(&self) -> Result<(), Violation> {
+        self.full()
+            .map_or(Ok(()), |reason| Err(self.no_room(reason)))
     }
 
-    /// Returns the report that a family is nearly full, once for each level.
-    fn warning(&self, writer: &mut Writer, live: usize) -> Option<String> {
-        let limit = self.limit();
-        let mut warning = None;
-        for (level, percent) in [(1, 80), (2, 95)] {
-            if writer.warned < level && limit >= 20 && live * 100 >= limit.saturating_mul(percent) {
-                writer.warned = level;
-                let name = &self.name;
-                warning = Some(format!(
-                    "family {name:?} has {live} series, {percent} % of its limit of {limit}; past \
-                     it measurements go to the overflow series"
-                ));
-            }
+    /// Returns the limit that leaves no room for another series, if there is one.
+    fn full(&self) -> Option<Refusal> {
+        if self.quota.is_full() {
+            Some(Refusal::FamilyFull)
+        } else if self.shared.quota.is_full() {
+            Some(Refusal::RegistryFull)
+        } else {
+            None
         }
-        warning
+    }
+
+    fn no_room(&self, reason: Refusal) -> Violation {
+        let quota = match reason {
+            Refusal::RegistryFull => &self.shared.quota,
+            _ => &self.quota,
+        };
+        let expected = format!("at most {}", quota.limit());
+        Violation::new(reason, (quota.used() + 1).to_string(), expected)
+    }
+
+    /// Takes room for one more series in the family and in the registry. Returns the reports to make.
+    /// The caller holds the lock.
+    pub(super) fn take_room(&self) -> Result<Vec<String>, Refusal> {
+        // The family is asked first and takes last: only the holder of the lock makes it fuller, so that
+        // nothing has to be taken back, and no other thread sees room taken that is not used.
+        if self.quota.is_full() {
+            return Err(Refusal::FamilyFull);
+        }
+        let total = self.shared.quota.take().ok_or(Refusal::RegistryFull)?;
+        let Some(used) = self.quota.take() else {
+            // The limit was lowered meanwhile.
+            self.shared.quota.give_back(1);
+            return Err(Refusal::FamilyFull);
+        };
+        let family = self.quota.crossing(used).filter(|_| self.has_labels());
+        let family = family.map(|crossing| crossing.of_family(&self.name));
+        let registry = self.shared.quota.crossing(total);
+        let registry = registry.map(|crossing| crossing.of_registry(Some(&self.name)));
+        Ok(family.into_iter().chain(registry).collect())
+    }
+
+    /// Gives the room of a series back.
+    pub(super) fn give_room_back(&self) {
+        self.quota.give_back(1);
+        self.shared.quota.give_back(1);
+    }
+
+    /// Returns the report that the family is nearly full, if its limit was set so low.
+    pub(crate) fn warning(&self) -> Option<String> {
+        let crossing = self.quota.crossing(self.quota.used());
+        let crossing = crossing.filter(|_| self.has_labels());
+        crossing.map(|crossing| crossing.of_family(&self.name))
     }
 
     /// Counts a refusal and returns it as an error.
-    fn refuse(&self, Offense(reason, offender, expected): Offense) -> LabelsRefused {
-        let refused = LabelsRefused {
-            family: self.name.clone(),
-            reason,
-            offender: offender.into(),
-            expected: expected.into(),
-        };
+    fn refuse(&self, broken: Violation) -> LabelsRefused {
+        let refused = broken.in_family(&self.name);
         // A family without room for any series belongs to no registry, and records nothing.
-        if self.counts.refuse(reason) && self.limit() > 0 {
+        if self.counts.refuse(refused.reason) && self.quota.limit() > 0 {
             report(format!("{refused}; measurements go to the overflow series"));
         }
         refused
@@ -155,9 +167,9 @@ impl Storage {
     pub(crate) fn reject(&self, reason: Rejection, value: f64) {
         if self.counts.reject(reason) {
             let name = &self.name;
-            let expected = match (reason, &self.layout) {
-                (Rejection::Negative, _) => "a number that is not negative",
-                (Rejection::NotFinite, _) => "a finite number",
+            let expected = match reason {
+                Rejection::Negative => "a number that is not negative",
+                _ => "a finite number",
             };
             report(format!(
                 "{name:?} was given {value}, expected {expected}; such measurements are dropped \
@@ -214,19 +226,19 @@ impl Storage {
         series
     }
 
-    /// Returns the overflow series if the family is full. Takes no lock, since a full family is asked
-    /// for new label sets again and again.
+    /// Returns true if there is no room for another series.
+    pub(crate) fn is_full(&self) -> bool {
+        self.full().is_some()
+    }
+
+    /// Returns the overflow series to a label set that was not found, and counts it, if there is no room
+    /// for another series. Takes no lock, since a full family is asked for new label sets again and
+    /// again.
     pub(crate) fn overflow_if_full(&self) -> Option<&Series> {
-        let limit = self.limit();
-        if self.live.load(Ordering::Relaxed) < limit {
-            return None;
-        }
-        if self.counts.refuse(Refusal::FamilyFull) && limit > 0 {
-            let name = &self.name;
-            report(format!(
-                "{name:?}: too many series in the family, expected at most {limit}; measurements go \
-                 to the overflow series"
-            ));
+        let reason = self.full()?;
+        if self.counts.refuse(reason) && self.quota.limit() > 0 {
+            let refused = self.no_room(reason).in_family(&self.name);
+            report(format!("{refused}; measurements go to the overflow series"));
         }
         Some(self.overflow())
     }
@@ -262,18 +274,5 @@ impl Storage {
         // Release: pairs with the Acquire in `overflow`.
         self.overflow.store(overflow.cast_mut(), Ordering::Release);
         series
-    }
-}
-
-/// Checks that a label may have this name; the error is what was expected.
-pub(crate) fn check_label(label: &str, forbidden: &[Box<str>]) -> Result<(), String> {
-    if forbidden.iter().any(|f| &**f == label) {
-        return Err("a label that is not forbidden here".into());
-    }
-    match name::check_label(label) {
-        Ok(()) => Ok(()),
-        Err(_) => {
-            Err("a name that is not empty, not reserved and without control characters".into())
-        }
     }
 }

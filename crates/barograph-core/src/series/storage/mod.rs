@@ -14,11 +14,9 @@ mod mark;
 mod release;
 mod view;
 
-pub(crate) use self::insert::check_label;
 pub(crate) use self::view::View;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, PoisonError, RwLock, Weak};
 use std::time::Duration;
 
@@ -27,6 +25,7 @@ use barograph_model::label::Labels;
 use barograph_model::label::PackedLabels;
 
 use self::release::{Limbo, Removed, Seen};
+use crate::limits::Quota;
 use crate::series::buckets::Buckets;
 use crate::series::config::Shared;
 use crate::series::exemplar::{self, ExemplarFilter};
@@ -98,9 +97,8 @@ pub(crate) struct Storage {
     pub(crate) counts: Counts,
     name: Box<str>,
     overflow: AtomicPtr<Series>,
-    live: AtomicUsize,
+    quota: Quota,
     descriptor: RwLock<Arc<Descriptor>>,
-    limit: AtomicUsize,
     idle: RwLock<Option<Duration>>,
     label_indexes: Mutex<Vec<Weak<dyn Unlink>>>,
     writer: Mutex<Writer>,
@@ -126,9 +124,8 @@ struct Writer {
     at_mark: BTreeSet<usize>,
     limbo: Vec<Limbo>,
     seen: Vec<Seen>,
-    warned: u8,
-    /// A report to make when the lock is released.
-    unreported: Option<String>,
+    /// Reports to make when the lock is released.
+    unreported: Vec<String>,
 }
 
 impl Storage {
@@ -153,9 +150,8 @@ impl Storage {
             counts: Counts::default(),
             name: descriptor.name.clone(),
             overflow: AtomicPtr::default(),
-            live: AtomicUsize::new(0),
+            quota: Quota::new(limit),
             descriptor: RwLock::new(Arc::new(descriptor)),
-            limit: AtomicUsize::new(limit),
             idle: RwLock::new(idle),
             label_indexes: Mutex::new(Vec::new()),
             writer: Mutex::new(Writer {
@@ -167,8 +163,7 @@ impl Storage {
                 at_mark: BTreeSet::new(),
                 limbo: Vec::new(),
                 seen: Vec::new(),
-                warned: 0,
-                unreported: None,
+                unreported: Vec::new(),
             }),
         }
     }
@@ -209,13 +204,9 @@ impl Storage {
         change(Arc::make_mut(&mut descriptor));
     }
 
-    fn limit(&self) -> usize {
-        self.limit.load(Ordering::Relaxed)
-    }
-
-    /// Sets the series limit, from now on.
-    pub(crate) fn set_limit(&self, limit: usize) {
-        self.limit.store(limit, Ordering::Relaxed);
+    /// Returns the number of series and its limit.
+    pub(crate) fn quota(&self) -> &Quota {
+        &self.quota
     }
 
     /// Sets the time after which a series without a change is removed, from now on.
@@ -387,11 +378,17 @@ impl Storage {
         sum
     }
 
+    /// Returns false if all recordings have the same labels, so that there is at most one series.
+    fn has_labels(&self) -> bool {
+        self.free_form || !self.label_names.is_empty()
+    }
+
     pub(crate) fn stats(&self) -> FamilyStats {
         FamilyStats {
             name: self.name.clone(),
-            series: self.live.load(Ordering::Relaxed),
-            limit: self.limit(),
+            series: self.quota.used(),
+            limit: self.quota.limit(),
+            has_labels: self.has_labels(),
             rejected: self.counts.rejected().collect(),
             refused: self.counts.refused().collect(),
         }
@@ -520,9 +517,7 @@ impl Drop for Storage {
     fn drop(&mut self) {
         // No handle and no family is left, so no thread records or reads any longer.
         let writer = lock(&self.writer);
-        self.shared
-            .live
-            .fetch_sub(self.live.load(Ordering::Relaxed), Ordering::Relaxed);
+        self.shared.quota.give_back(self.quota.used());
         let layout = &self.layout;
         for_each(&writer, |series| {
             let slot = series.cold().slot();

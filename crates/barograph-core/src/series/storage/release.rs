@@ -24,7 +24,6 @@
 //!   so a revived one **leaves limbo at once**: limbo waits only for the threads of its beginning, and
 //!   a reader that pins later is not one of them. If the series is removed again, it waits anew.
 
-use std::sync::atomic::AtomicUsize;
 use std::sync::{PoisonError, Weak};
 
 use barograph_model::label::PackedLabels;
@@ -78,7 +77,7 @@ impl Storage {
             if note.is_none_or(|note| self.is_untouched(&writer, series, note, &POOL.blocks())) {
                 return false;
             }
-            self.bring_back(&mut writer, series);
+            self.revive(&mut writer, series, &POOL.blocks());
         }
         let was_there = is_shown(series);
         if was_there {
@@ -160,16 +159,8 @@ impl Storage {
             if let Some(exemplars) = series.exemplars() {
                 exemplars.clear();
             }
-            self.count(-1);
+            self.give_room_back();
         }
-    }
-
-    fn count(&self, change: isize) {
-        self.live
-            .fetch_add(change.cast_unsigned(), Ordering::Relaxed);
-        self.shared
-            .live
-            .fetch_add(change.cast_unsigned(), Ordering::Relaxed);
     }
 
     /// Maintains the series once for each collection: removes idle ones, revives those recorded into,
@@ -182,10 +173,11 @@ impl Storage {
             self.expire(&mut writer, millis);
         }
         self.release_unheld(&mut writer);
-        let unreported = writer.unreported.take();
+        self.quota.rearm();
+        let unreported = std::mem::take(&mut writer.unreported);
         // Reports are made without the lock.
         drop(writer);
-        if let Some(sentence) = unreported {
+        for sentence in unreported {
             report(sentence);
         }
     }
@@ -250,10 +242,7 @@ impl Storage {
         }
         writer.removed = removed;
         for series in back {
-            match self.full() {
-                None => self.bring_back(writer, series),
-                Some(reason) => self.divert(writer, series, reason, &blocks),
-            }
+            self.revive(writer, series, &blocks);
         }
         if !unheld.is_empty() {
             self.unlink(writer, unheld);
@@ -275,7 +264,23 @@ impl Storage {
         }
     }
 
-    /// Shows a removed series again. It counts from when it was last seen unchanged.
+    /// Shows a removed series again that was recorded into, or adds what it has counted since to the
+    /// overflow series if there is no room for it.
+    fn revive(&self, writer: &mut Writer, series: &Series, blocks: &[&'static Block]) {
+        if !writer.removed.contains_key(&series.index()) {
+            return;
+        }
+        match self.take_room() {
+            Ok(mut warnings) => {
+                writer.unreported.append(&mut warnings);
+                self.bring_back(writer, series);
+            }
+            Err(reason) => self.divert(writer, series, reason, blocks),
+        }
+    }
+
+    /// Shows a removed series again, for which there is room. It counts from when it was last seen
+    /// unchanged.
     fn bring_back(&self, writer: &mut Writer, series: &Series) {
         let index = series.index();
         let Some(note) = writer.removed.get(&index) else {
@@ -296,19 +301,6 @@ impl Storage {
         }
         writer.bear(series);
         series.set_state(state);
-        self.count(1);
-    }
-
-    /// Returns the limit that leaves no room for another series, if there is one.
-    fn full(&self) -> Option<Refusal> {
-        let is_full = |live: &AtomicUsize, limit| live.load(Ordering::Relaxed) >= limit;
-        if is_full(&self.live, self.limit()) {
-            Some(Refusal::FamilyFull)
-        } else if is_full(&self.shared.live, self.shared.config().total_limit) {
-            Some(Refusal::RegistryFull)
-        } else {
-            None
-        }
     }
 
     /// Adds what a removed series has counted since to the overflow series. It stays removed.
@@ -365,7 +357,7 @@ impl Storage {
         }
         if self.counts.refuse(reason) {
             let name = &self.name;
-            writer.unreported = Some(format!(
+            writer.unreported.push(format!(
                 "{name:?}: series that were removed are recorded into, and there is no room for them: \
                  what they count goes to the overflow series"
             ));
