@@ -6,6 +6,7 @@ extern crate barograph_core as barograph;
 
 mod churn;
 mod families;
+mod levels;
 mod limits;
 mod model;
 mod negative;
@@ -16,3 +17,5 @@ mod removal;
 mod reports;
 mod revival;
 mod sites;
+mod strict;
+mod totals;

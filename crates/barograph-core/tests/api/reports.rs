@@ -11,7 +11,7 @@ static REPORTS: Mutex<Vec<String>> = Mutex::new(Vec::new());
 
 /// Collects all reports from now on. It may be called several times: when it returns, the reports kept
 /// until then have arrived.
-fn hear() {
+pub(crate) fn hear() {
     static HOOK: Once = Once::new();
     HOOK.call_once(|| {
         report::set_hook(|report| {
@@ -24,10 +24,16 @@ fn hear() {
 /// Returns the reports about families whose names have this prefix. Other tests of the process report
 /// as well.
 fn reports_about(start: &str) -> Vec<String> {
-    let start = format!("\"{start}");
+    let mut reports = reports_with(&format!("\"{start}"));
+    reports.retain(|report| report.starts_with('"'));
+    reports
+}
+
+/// Returns the reports that contain this text.
+pub(crate) fn reports_with(text: &str) -> Vec<String> {
     let reports = REPORTS.lock().unwrap_or_else(PoisonError::into_inner);
-    let about = reports.iter().filter(|report| report.starts_with(&start));
-    about.cloned().collect()
+    let with = reports.iter().filter(|report| report.contains(text));
+    with.cloned().collect()
 }
 
 #[test]
