@@ -3,6 +3,7 @@
 //! They are a [`Source`] like any other, with names that begin with `barograph.`.
 
 mod table;
+mod registries;
 mod signals;
 
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -11,7 +12,6 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use barograph_core::exemplar::ExemplarFilter;
 use barograph_core::registry::Registry;
-use barograph_core::stats::Stats;
 use barograph_core::{Counter, Histogram};
 use barograph_encode::prometheus::{Reason, Rejection, Report};
 use barograph_model::bounds::Bounds;
@@ -269,75 +269,6 @@ impl SelfMetrics {
     }
 
     fn tables(&self) -> Vec<Arc<dyn FamilyView>> {
-        let stats: Vec<(&str, Stats)> = self
-            .stats
-            .iter()
-            .map(|(name, registry)| (&**name, registry.stats()))
-            .collect();
-        let mut rejected = Table::new(
-            "barograph.measurements.rejected",
-            "{measurement}",
-            "Measurements that were not recorded, by family and reason.",
-            Kind::Counter,
-        )
-        .since(self.start);
-        let mut refused = Table::new(
-            "barograph.lookups.overflowed",
-            "{lookup}",
-            "Lookups of label sets that returned the overflow series, by family and reason.",
-            Kind::Counter,
-        )
-        .since(self.start);
-        let mut series = Table::new(
-            "barograph.series",
-            "{series}",
-            "Series in a registry.",
-            Kind::Gauge,
-        );
-        let mut families = Table::new(
-            "barograph.families",
-            "{family}",
-            "Families in a registry.",
-            Kind::Gauge,
-        );
-        let mut conflicts = Table::new(
-            "barograph.conflicts",
-            "{registration}",
-            "Registrations that failed, including those of macros.",
-            Kind::Counter,
-        )
-        .since(self.start);
-        let mut panics = Table::new(
-            "barograph.callback.panics",
-            "{panic}",
-            "Callbacks of observable instruments that panicked.",
-            Kind::Counter,
-        )
-        .since(self.start);
-        let mut timeouts = Table::new(
-            "barograph.callback.timeouts",
-            "{timeout}",
-            "Observable instruments left out of a collection because callbacks that another collection started had not returned.",
-            Kind::Counter,
-        )
-        .since(self.start);
-        for (registry, stats) in &stats {
-            let registry = [("registry", *registry)];
-            series.row(&registry, stats.series as u64);
-            families.row(&registry, stats.families.len() as u64);
-            conflicts.row(&registry, stats.conflicts);
-            panics.row(&registry, stats.callback_panics);
-            timeouts.row(&registry, stats.callback_timeouts);
-            for family in &stats.families {
-                let labels = |reason| [registry[0], ("family", &*family.name), ("reason", reason)];
-                for (reason, count) in &family.rejected {
-                    rejected.row(&labels(reason.as_str()), *count);
-                }
-                for (reason, count) in &family.refused {
-                    refused.row(&labels(reason.as_str()), *count);
-                }
-            }
-        }
         let mut restarts = Table::new(
             "barograph.thread.restarts",
             "{restart}",
@@ -348,13 +279,6 @@ impl SelfMetrics {
         for thread in Supervised::ALL {
             restarts.row(&[("thread", thread.as_str())], thread.restarts());
         }
-        let mut cells = Table::new(
-            "barograph.thread_cells",
-            "By",
-            "Memory of thread-owned cells in the whole process.",
-            Kind::Gauge,
-        );
-        cells.row(&[], stats.first().map_or(0, |(_, s)| s.thread_cell_bytes));
         let left_out = [
             self.page.tables([
                 (
@@ -378,9 +302,8 @@ impl SelfMetrics {
                 ),
             ]),
         ];
-        let tables = [
-            rejected, refused, series, families, conflicts, panics, timeouts, restarts, cells,
-        ];
+        let mut tables = registries::tables(&self.stats, self.start);
+        tables.push(restarts);
         let signals = self.signals.get().map(|signals| signals.tables(self.start));
         tables
             .into_iter()
