@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use barograph_core::exemplar::ExemplarFilter;
+use barograph_core::limits::Limits;
 use barograph_core::registry::Registry;
 use barograph_encode::prometheus;
 use barograph_model::propagator::Propagators;
@@ -52,7 +53,8 @@ pub struct TelemetryBuilder {
     pub(crate) allowed_hosts: Vec<Box<str>>,
     pub(crate) registry: Registry,
     pub(crate) sources: Vec<Arc<dyn Source>>,
-    pub(crate) limits: Vec<(Box<str>, usize)>,
+    pub(crate) limits: Option<Limits>,
+    pub(crate) family_limits: Vec<(Box<str>, usize)>,
     pub(crate) exemplars: Option<ExemplarFilter>,
     pub(crate) thread_cell_budget: Option<u64>,
     pub(crate) page_config: prometheus::Config,
@@ -102,7 +104,8 @@ impl TelemetryBuilder {
             allowed_hosts: Vec::new(),
             registry: Registry::global().clone(),
             sources: Vec::new(),
-            limits: Vec::new(),
+            limits: None,
+            family_limits: Vec::new(),
             exemplars: None,
             thread_cell_budget: None,
             page_config: prometheus::Config::new(),
@@ -224,9 +227,38 @@ impl TelemetryBuilder {
         self
     }
 
-    /// Sets the maximum number of series of the family with this name; 2,000 by default.
+    /// Sets the limits of the registry: how many series it may have, and which labels. Beyond a limit
+    /// nothing is lost silently; [`Limits`] describes what happens.
+    ///
+    /// When the series of a family or of the registry reach 80 % or 95 % of their limit, one warning is
+    /// logged. The metrics `barograph.family.utilization` and `barograph.registry.utilization` show the
+    /// usage; `barograph.lookups.overflowed` and `barograph.conflicts` count what was refused.
+    ///
+    /// A family that macros have registered before [`start`](Self::start) keeps its labels: what it
+    /// measures with a forbidden one goes to its overflow series.
+    ///
+    /// ```
+    /// use barograph::{Limits, counter};
+    /// let telemetry = barograph::Telemetry::builder("shop")
+    ///     .with_limits(Limits::strict())
+    ///     .with_series_limit("orders", 5_000)
+    ///     .without_listener()
+    ///     .start()?;
+    /// counter!("visits", user_id = "7").inc();
+    /// let page = telemetry.render(None).body;
+    /// assert!(!page.contains("visits"));
+    /// assert!(page.contains(r#"conflicts_total{registry="default",reason="forbidden_label"} 1"#));
+    /// # Ok::<(), barograph::StartError>(())
+    /// ```
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = Some(limits);
+        self
+    }
+
+    /// Sets the maximum number of series of the family with this name, whatever
+    /// [`with_limits`](Self::with_limits) sets for all families.
     pub fn with_series_limit(mut self, family: &str, limit: usize) -> Self {
-        self.limits.push((family.into(), limit));
+        self.family_limits.push((family.into(), limit));
         self
     }
 

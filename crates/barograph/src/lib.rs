@@ -83,7 +83,7 @@ pub mod serve;
 pub use barograph_core::{
     Counter, Family, Gauge, Histogram, Info, RegisterError, StateSet, UpDownCounter, counter,
     counter_f64, current, describe, exemplar::ExemplarFilter, gauge, gauge_i64, histogram,
-    labels::LabelSet, labels::LabelValue, registry::Registry, up_down_counter,
+    labels::LabelSet, labels::LabelValue, limits::Limits, registry::Registry, up_down_counter,
 };
 #[doc(inline)]
 pub use barograph_kafka as kafka;
@@ -127,7 +127,7 @@ pub mod instruments {
         UpDownGuard,
         clock::{Clock, ManualClock, SystemClock},
         registry::{FreeForm, InfoBuilder, MetricBuilder, ObservableBuilder, RegistryBuilder},
-        stats::{FamilyStats, LabelsRefused, Refusal, Rejection, Stats},
+        stats::{Conflict, FamilyStats, LabelsRefused, Refusal, Rejection, Stats},
     };
     #[doc(inline)]
     pub use barograph_model::{

@@ -118,7 +118,10 @@ impl TelemetryBuilder {
             self.registry.disable();
             None
         } else {
-            for (family, limit) in &self.limits {
+            if let Some(limits) = self.limits {
+                self.registry.set_limits(limits);
+            }
+            for (family, limit) in &self.family_limits {
                 self.registry.set_family_limit(family, *limit);
             }
             if let Some(filter) = config.exemplars.or(self.exemplars) {

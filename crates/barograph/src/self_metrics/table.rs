@@ -11,7 +11,7 @@ pub(super) struct Table {
     descriptor: Arc<Descriptor>,
     /// The start time of a counter; None for a gauge.
     start: Option<u64>,
-    rows: Vec<(PackedLabels, u64)>,
+    rows: Vec<(PackedLabels, Value<'static>)>,
 }
 
 impl Table {
@@ -32,7 +32,14 @@ impl Table {
     }
 
     pub(super) fn row(&mut self, labels: &[(&str, &str)], value: u64) {
-        self.rows.push((labels.iter().copied().collect(), value));
+        let labels = labels.iter().copied().collect();
+        self.rows.push((labels, Value::U64(value)));
+    }
+
+    /// Adds a row with a share of a limit.
+    pub(super) fn share(&mut self, labels: &[(&str, &str)], value: f64) {
+        let labels = labels.iter().copied().collect();
+        self.rows.push((labels, Value::F64(value)));
     }
 }
 
@@ -44,7 +51,7 @@ impl FamilyView for Table {
     fn read(&self, from: usize, show: &mut dyn FnMut(&Point<'_>)) -> Option<usize> {
         let rows = self.rows.iter().enumerate().skip(from);
         for (index, (labels, value)) in rows.take(BATCH) {
-            let point = Point::new(index, labels.inline(), Value::U64(*value));
+            let point = Point::new(index, labels.inline(), *value);
             show(&match self.start {
                 Some(start) => point.with_start(start),
                 None => point,

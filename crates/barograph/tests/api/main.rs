@@ -6,6 +6,7 @@ mod service;
 mod bounds;
 mod negative;
 mod extremes;
+mod limits;
 mod pages;
 mod recording;
 mod runtimes;

@@ -158,7 +158,7 @@ fn refused_measurements_are_on_the_page() -> Result<(), Box<dyn Error>> {
     for line in [
         r#"barograph_lookups_overflowed_total{registry="default",family="orders",reason="family_full"} 1"#,
         r#"barograph_measurements_rejected_total{registry="default",family="orders",reason="negative"} 1"#,
-        r#"barograph_conflicts_total{registry="default"} 1"#,
+        r#"barograph_conflicts_total{registry="default",reason="already_registered"} 1"#,
     ] {
         assert!(page.lines().any(|there| there == line), "{line}\n{page}");
     }

@@ -9,8 +9,8 @@ use barograph::kafka::{Kafka, Record};
 use barograph::source::Source as _;
 use barograph::testing::Capture;
 use barograph::{
-    GrpcClientLayer, GrpcServerLayer, HttpClientLayer, HttpServerLayer, Registry, assert_telemetry,
-    counter, observe,
+    GrpcClientLayer, GrpcServerLayer, HttpClientLayer, HttpServerLayer, Limits, Registry,
+    assert_telemetry, counter, observe,
 };
 use http_body_util::BodyExt as _;
 use hyper::body::Body;
@@ -155,9 +155,8 @@ fn records_of_kafka_are_captured() {
     );
 }
 
-#[test]
-fn the_metrics_of_barograph_follow_the_conventions() {
-    let capture = Capture::new();
+/// Registers each metric of barograph that a service gets without further work.
+fn record_all(capture: &Capture) {
     capture.run(|| {
         let server = HttpServerLayer::new().layer(service_fn(orders));
         let client = HttpClientLayer::new().layer(server);
@@ -174,5 +173,31 @@ fn the_metrics_of_barograph_follow_the_conventions() {
         }));
         failed.unwrap_err();
     });
+}
+
+#[test]
+fn the_metrics_of_barograph_follow_the_conventions() {
+    let capture = Capture::new();
+    record_all(&capture);
     capture.assert_conventions();
+}
+
+#[test]
+fn the_metrics_of_barograph_keep_strict_limits() {
+    let limits = Limits::strict();
+    let registry = Registry::builder().with_limits(limits.clone());
+    let capture = Capture::of(registry.build().unwrap());
+    record_all(&capture);
+    let stats = capture.registry().stats();
+    assert_eq!(stats.conflicts_by_reason, []);
+    assert!(stats.families.len() > 8, "{stats:?}");
+    for family in stats.families {
+        assert_eq!(family.refused, [], "{}", family.name);
+    }
+    // The negative control: with one label less, one of them is refused.
+    let fewer = limits.with_labels(8);
+    let registry = Registry::builder().with_limits(fewer).build().unwrap();
+    let capture = Capture::of(registry);
+    record_all(&capture);
+    assert!(capture.registry().stats().conflicts > 0);
 }

@@ -8,6 +8,7 @@
 mod receiver;
 
 mod exit;
+mod limits;
 #[cfg(unix)]
 mod fork;
 mod pushing;
