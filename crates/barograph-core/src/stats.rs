@@ -246,7 +246,8 @@ pub struct FamilyStats {
     pub series: usize,
     /// The series limit.
     pub limit: usize,
-    /// False if all measurements have the same labels, so that there is at most one series.
+    /// False if there are no labels, so that there is at most one series. For an observable instrument,
+    /// true once it has observed some.
     pub has_labels: bool,
     /// Measurements, or labels of an info, that were not recorded, by reason; reasons that never
     /// occurred are left out.

@@ -38,6 +38,8 @@ pub(crate) struct Observable {
     /// Locked while callbacks run, so the wait for it has a limit; see [`is_inside`].
     state: Mutex<State>,
     has_timed_out: AtomicBool,
+    /// True once a label set was observed that is not empty.
+    has_labels: AtomicBool,
 }
 
 /// The number of attempts to lock callbacks that another collection runs, and the pause between two
@@ -135,6 +137,9 @@ impl<N: Number> Observer<'_, '_, N> {
             bits: value.to_bits(),
             number: N::LAYOUT,
         };
+        if !labels.is_empty() {
+            of.has_labels.store(true, Ordering::Relaxed);
+        }
         let mut packed = PackedLabels::default();
         labels.render(&mut packed);
         match self.observations.admit(&packed, labels) {
@@ -211,6 +216,7 @@ impl Observable {
             counts: Counts::default(),
             added: Mutex::new(Vec::new()),
             has_timed_out: AtomicBool::new(false),
+            has_labels: AtomicBool::new(false),
             state: Mutex::new(State {
                 callbacks: Vec::new(),
                 known: HashMap::new(),
@@ -348,8 +354,13 @@ impl Observable {
 
     /// Returns the report that the family is nearly full.
     pub(crate) fn warning(&self) -> Option<String> {
-        let crossing = self.quota.crossing(self.quota.used())?;
-        Some(crossing.of_family(&self.descriptor.name))
+        let crossing = self.quota.crossing(self.quota.used());
+        let crossing = crossing.filter(|_| self.has_labels());
+        crossing.map(|crossing| crossing.of_family(&self.descriptor.name))
+    }
+
+    fn has_labels(&self) -> bool {
+        self.has_labels.load(Ordering::Relaxed)
     }
 
     /// Returns the number of series and its limit.
@@ -376,7 +387,7 @@ impl Observable {
             name: self.descriptor.name.clone(),
             series: self.quota.used(),
             limit: self.quota.limit(),
-            has_labels: true,
+            has_labels: self.has_labels(),
             rejected: self.counts.rejected().collect(),
             refused: self.counts.refused().collect(),
         }

@@ -24,7 +24,12 @@ const MOST_LABELS: usize = 64;
 /// The overflow series has the label `otel.metric.overflow="true"` in place of all others. It takes
 /// the measurements of all label sets without a series, so the total of a family stays exact. Each
 /// lookup that returns it is counted by reason in [`FamilyStats`](crate::stats::FamilyStats), and the
-/// first one of each reason is reported. It is not counted as a series itself.
+/// first one of each reason is reported. It is not counted as a series itself. An instrument that was
+/// bound to it stays there, also when there is room again.
+///
+/// When the series of a family with labels, or of the registry, reach 80 % or 95 % of their limit, this is
+/// reported once, and again only after a collection saw them 10 % of the limit below that level. Limits
+/// that are lowered leave the series that exist.
 ///
 /// A family whose labels are given with each measurement cannot fail at registration: a label set with
 /// too many labels, or with a forbidden one, goes to the overflow series. A macro whose family cannot be

@@ -200,8 +200,22 @@ fn a_family_without_labels_is_never_nearly_full() {
     registry.counter("levels.alone").build().unwrap().inc();
     let one = family(&registry, "levels.one");
     one.with(&["a"]).inc();
-    assert!(of_family("levels.alone").is_empty());
-    assert_eq!(of_family("levels.one").len(), 1);
+    for (name, labels) in [("levels.seen", &[][..]), ("levels.seen_one", &[("k", "a")])] {
+        let gauge = registry.observable_gauge(name);
+        let observe = gauge.observe(move |observer| observer.observe(1.0, labels));
+        observe.unwrap();
+    }
+    registry.collect();
+    for (name, expected) in [("alone", 0), ("one", 1), ("seen", 0), ("seen_one", 1)] {
+        assert_eq!(
+            of_family(&format!("levels.{name}")).len(),
+            expected,
+            "{name}"
+        );
+    }
+    let families = registry.stats().families;
+    let has_labels: Vec<_> = families.iter().map(|family| family.has_labels).collect();
+    assert_eq!(has_labels, [false, true, false, true]);
 }
 
 #[test]

@@ -16,7 +16,7 @@ pub(super) fn tables(registries: &[(Box<str>, Registry)], start: u64) -> Vec<Tab
     let mut rejected = Table::new(
         "barograph.measurements.rejected",
         "{measurement}",
-        "Measurements that were not recorded, by family and reason.",
+        "Measurements, and labels of infos, that were not recorded, by family and reason.",
         Kind::Counter,
     )
     .since(start);

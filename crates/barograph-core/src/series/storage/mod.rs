@@ -378,7 +378,7 @@ impl Storage {
         sum
     }
 
-    /// Returns false if all recordings have the same labels, so that there is at most one series.
+    /// Returns false if there are no labels, so that there is at most one series.
     fn has_labels(&self) -> bool {
         self.free_form || !self.label_names.is_empty()
     }
