@@ -254,7 +254,7 @@ fn observed_label_sets_are_reported_at_80_and_at_95_percent() {
 }
 
 /// Registers an observable gauge with as many series as the number says.
-fn gauge_of_size(registry: &Registry, name: &str) -> Arc<AtomicUsize> {
+pub(crate) fn gauge_of_size(registry: &Registry, name: &str) -> Arc<AtomicUsize> {
     let size = Arc::new(AtomicUsize::new(0));
     let observed = size.clone();
     registry

@@ -1,9 +1,13 @@
 //! Cardinality: every measurement in exactly one series, whatever the limits.
 
+use std::sync::atomic::Ordering;
+
 use barograph_core::labels::{LabelSet, LabelValue};
 use barograph_core::registry::Registry;
 use barograph_core::stats::Refusal;
 use barograph_model::snapshot::{Point, Source, Value};
+
+use crate::levels::gauge_of_size;
 
 const OVERFLOW: [(&str, &str); 1] = [("otel.metric.overflow", "true")];
 
@@ -167,6 +171,44 @@ fn the_registry_has_a_limit_of_its_own() {
     assert!(first.remove(&["a"]));
     second.with(&["b"]).inc();
     assert_eq!(registry.value("second", &[("k", "b")]), Some(1.0));
+}
+
+#[test]
+fn observed_series_share_the_limit_of_the_registry() {
+    let registry = Registry::builder().with_total_limit(10).build().unwrap();
+    let hits = registry
+        .counter("hits")
+        .build_with_label_names(["k"])
+        .unwrap();
+    let size = gauge_of_size(&registry, "observed");
+    let observe = |series: usize| {
+        size.store(series, Ordering::Relaxed);
+        registry.collect();
+        let stats = registry.stats();
+        (stats.families[1].series, stats.series)
+    };
+    for k in 0..7 {
+        hits.with(&[&k.to_string()]).inc();
+    }
+    assert_eq!(observe(5), (3, 10));
+    // Those that are observed first have series, and the others add up.
+    assert_eq!(registry.value("observed", &[("k", "2")]), Some(1.0));
+    assert_eq!(registry.value("observed", &OVERFLOW), Some(2.0));
+    let refused = &registry.stats().families[1].refused;
+    assert_eq!(refused[0].0, Refusal::RegistryFull);
+    // Their room is kept between two collections, and given back by one that observes fewer.
+    hits.with(&["late"]).inc();
+    assert_eq!(registry.value("hits", &OVERFLOW), Some(1.0));
+    assert_eq!(observe(1), (1, 8));
+    hits.with(&["late"]).inc();
+    assert_eq!(registry.value("hits", &[("k", "late")]), Some(1.0));
+    assert_eq!(observe(5), (2, 10));
+    for k in 0..7 {
+        assert!(hits.remove(&[&k.to_string()]));
+    }
+    assert_eq!(observe(5), (5, 6));
+    assert_eq!(registry.value("observed", &OVERFLOW), None);
+    assert_eq!(observe(0), (0, 1));
 }
 
 #[test]
