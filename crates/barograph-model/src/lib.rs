@@ -9,6 +9,7 @@
 //! * [`span`], [`log`], [`value`]: spans and log records, with their attributes.
 //! * [`grpc`]: the status codes of gRPC calls.
 //! * [`bounds`]: histogram bucket bounds, ready-made and custom.
+//! * [`conventions`]: the naming conventions of metrics.
 //! * [`snapshot`]: [`Source`](snapshot::Source) and the snapshots that it returns.
 //! * [`text`]: characters that must not be shown as they are, and counts.
 //! * [`suppression`]: the flag of threads that export, whose work is not traced.
@@ -31,6 +32,7 @@ pub mod grpc;
 pub mod exemplar;
 pub mod bounds;
 pub mod descriptor;
+pub mod conventions;
 pub mod snapshot;
 pub mod suppression;
 pub mod text;

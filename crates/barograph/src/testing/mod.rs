@@ -21,7 +21,8 @@ mod conventions;
 pub use self::assertion::Mismatch;
 pub use self::capture::Capture;
 #[cfg(feature = "test-util")]
-pub use self::conventions::{Finding, Rule};
-#[cfg(feature = "test-util")]
 pub use self::scope::CaptureGuard;
 pub use self::test_builder::TestBuilder;
+#[cfg(feature = "test-util")]
+#[doc(inline)]
+pub use barograph_model::conventions::{Finding, Rule};

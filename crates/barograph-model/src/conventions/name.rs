@@ -2,8 +2,15 @@
 
 use super::unit;
 
-/// Returns a better name if this one has other characters than those of the conventions.
-pub(super) fn better(name: &str) -> Option<String> {
+/// Returns a better name, quoted, or a description of one, if this name has other characters than those
+/// of the conventions: lower-case words and digits, with single `.` and `_` between them.
+///
+/// ```
+/// use barograph_model::conventions::better_name;
+/// assert_eq!(better_name("http.route"), None);
+/// assert_eq!(better_name("orderCount").as_deref(), Some(r#""order_count""#));
+/// ```
+pub fn better(name: &str) -> Option<String> {
     let is_letter = |c: Option<char>| c.is_some_and(|c| c.is_ascii_lowercase());
     let is_word = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || is_delimiter(c);
     let has_pair = name.as_bytes().windows(2);
@@ -31,10 +38,28 @@ pub(super) fn without_total(name: &str) -> Option<&str> {
         .strip_suffix(|c: char| !c.is_alphanumeric())
 }
 
-/// Returns the word of the name that is a unit, the name without it, and the unit. Short words count
-/// only at the end of the name, and very short ones only in that of a histogram, since they may mean
-/// something else.
-pub(super) fn unit(name: &str, is_histogram: bool) -> Option<(&str, String, &'static str)> {
+/// A word of a name that is a unit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct UnitWord<'a> {
+    /// The word.
+    pub word: &'a str,
+    /// The name without it, and without `total` at its end.
+    pub rest: String,
+    /// The base unit of what the word measures, in UCUM: `s` for `milliseconds`.
+    pub unit: &'static str,
+}
+
+/// Returns the first word of the name that is a unit. Short words count only at the end of the name, and
+/// very short ones only in that of a histogram, since they may mean something else. `total` at the end
+/// does not count as a word.
+///
+/// ```
+/// use barograph_model::conventions::unit_in;
+/// let found = unit_in("order.wait_ms", true).expect("a unit");
+/// assert_eq!((found.word, &*found.rest, found.unit), ("ms", "order.wait", "s"));
+/// ```
+pub fn unit(name: &str, is_histogram: bool) -> Option<UnitWord<'_>> {
     let name = without_total(name).unwrap_or(name);
     let words: Vec<&str> = name.split(|c: char| !c.is_alphanumeric()).collect();
     let last = words.len().checked_sub(1).filter(|last| *last > 0)?;
@@ -54,7 +79,7 @@ pub(super) fn unit(name: &str, is_histogram: bool) -> Option<(&str, String, &'st
         0 => name[end + 1..].to_owned(),
         _ => format!("{}{}", &name[..begin - 1], &name[end..]),
     };
-    Some((word, rest, unit))
+    Some(UnitWord { word, rest, unit })
 }
 
 fn is_delimiter(c: char) -> bool {
@@ -117,7 +142,9 @@ mod tests {
 
     #[test]
     fn a_unit_is_a_word() {
-        let found = |name, is_histogram| unit(name, is_histogram);
+        let found = |name, is_histogram| {
+            unit(name, is_histogram).map(|found| (found.word, found.rest, found.unit))
+        };
         for (name, word, rest, of) in [
             ("order.duration_seconds", "seconds", "order.duration", "s"),
             ("order.duration_ms", "ms", "order.duration", "s"),

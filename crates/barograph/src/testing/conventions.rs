@@ -1,21 +1,15 @@
 //! The naming conventions of metrics, checked on what a capture has.
 
-mod finding;
-mod unit;
-mod name;
-
 use std::collections::BTreeSet;
 
-use barograph_model::descriptor::{Descriptor, Kind};
-use barograph_model::name::denotes_time;
+use barograph_model::conventions::{Finding, check};
 use barograph_model::snapshot::Source;
 
-pub use self::finding::{Finding, Rule};
 use super::capture::Capture;
 
 impl Capture {
     /// Checks that the names, labels and units of all captured metrics follow the conventions of
-    /// OpenTelemetry. Each [`Rule`] is one of them.
+    /// OpenTelemetry. Each [`Rule`](super::Rule) is one of them.
     ///
     /// Metrics are checked even if they have no series. A metric without a help text is fine.
     ///
@@ -44,7 +38,7 @@ impl Capture {
                     labels.extend(point.labels.iter().map(|(label, _)| Box::from(label)));
                 });
             }
-            check(&descriptor, &labels, &mut findings);
+            findings.extend(check(&descriptor, labels.iter().map(|label| &**label)));
         }
         findings
     }
@@ -61,43 +55,6 @@ impl Capture {
             let lines = findings.iter().map(|finding| format!("\n  {finding}"));
             let lines: String = lines.collect();
             panic!("metrics do not follow the naming conventions:{lines}");
-        }
-    }
-}
-
-fn check(descriptor: &Descriptor, labels: &BTreeSet<Box<str>>, findings: &mut Vec<Finding>) {
-    let (metric, unit) = (&*descriptor.name, &*descriptor.unit);
-    let mut find = |rule, found: &str, expected: String| {
-        findings.push(Finding {
-            metric: metric.into(),
-            rule,
-            found: found.into(),
-            expected: expected.into(),
-        });
-    };
-    if let Some(better) = name::better(metric) {
-        find(Rule::MetricName, metric, better);
-    }
-    let is_sum = matches!(descriptor.kind, Kind::Counter | Kind::UpDownCounter);
-    if let Some(rest) = name::without_total(metric).filter(|_| is_sum) {
-        find(Rule::TotalInName, metric, format!("{rest:?}"));
-    }
-    let is_histogram = descriptor.kind == Kind::Histogram;
-    if let Some((word, rest, unit)) = name::unit(metric, is_histogram) {
-        let expected = format!("{rest:?} with the unit {unit:?}");
-        find(Rule::UnitInName, word, expected);
-    }
-    if is_histogram && unit.is_empty() && denotes_time(metric) {
-        find(Rule::MissingUnit, "", r#""s""#.to_owned());
-    }
-    if !unit.is_empty()
-        && let Some((rule, expected)) = unit::check(unit)
-    {
-        find(rule, unit, expected);
-    }
-    for label in labels {
-        if let Some(better) = name::better(label) {
-            find(Rule::LabelName, label, better);
         }
     }
 }
