@@ -7,6 +7,10 @@
 //! * [`prometheus`]: pages for Prometheus and compatible scrapers.
 //! * [`otlp`]: requests for OTLP receivers.
 //! * [`zipkin`]: spans for Zipkin.
+//!
+//! # Features
+//!
+//! * `parse`: `prometheus::parse`, a strict parser of pages, for tools and tests.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
 

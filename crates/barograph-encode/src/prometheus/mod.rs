@@ -64,6 +64,8 @@ mod histogram;
 mod family;
 mod name_resolver;
 mod page;
+#[cfg(feature = "parse")]
+pub mod parse;
 
 pub use crate::report::{LeftOut, Reason, Rejection, Report};
 pub use config::{Config, Switch};

@@ -392,12 +392,13 @@ proptest! {
         let source: Arc<dyn Source> = Arc::new(Table { families: vec![family] });
         let mut page = Exposition::new(config, &Resource::new(), [source]).page(negotiated);
         let (dialect, names) = dialects(&negotiated);
-        let families = parse(&page.text(), dialect, names).map_err(TestCaseError::fail)?;
+        let text = page.text();
+        let families = parse(&text, dialect, names).map_err(TestCaseError::fail)?;
         prop_assert!(page.report().is_clean());
         prop_assert_eq!(families.len(), usize::from(count > 0));
         for family in &families {
             if !help.is_empty() {
-                prop_assert_eq!(&family.help, &nul(&help));
+                prop_assert_eq!(family.help.as_deref(), Some(&*nul(&help)));
             }
             prop_assert_eq!(family.samples.len(), count);
             for sample in &family.samples {

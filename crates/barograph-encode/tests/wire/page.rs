@@ -111,7 +111,8 @@ fn a_source_that_fails_does_not_affect_the_others() {
     ] {
         let sources: [Arc<dyn Source>; 2] = [Arc::new(Failing(how)), Arc::new(many(5))];
         let mut page = exposition(sources).page(Negotiated::default());
-        let families = parse(&page.text(), Dialect::Text, Names::Legacy).unwrap();
+        let text = page.text();
+        let families = parse(&text, Dialect::Text, Names::Legacy).unwrap();
         assert_eq!(families.len(), 1, "{how}");
         assert_eq!(families[0].samples.len(), 5);
         assert_eq!(page.report().reasons().collect::<Vec<_>>(), [(reason, 1)]);
@@ -124,7 +125,8 @@ fn points_read_before_a_panic_are_on_the_page() {
     let mut table = many(10);
     table.families[0].panics_at = Some(7);
     let mut page = exposition([Arc::new(table) as Arc<dyn Source>]).page(Negotiated::default());
-    let families = parse(&page.text(), Dialect::Text, Names::Legacy).unwrap();
+    let text = page.text();
+    let families = parse(&text, Dialect::Text, Names::Legacy).unwrap();
     assert_eq!(families[0].samples.len(), 7);
     assert_eq!(
         page.report().reasons().collect::<Vec<_>>(),
@@ -138,7 +140,8 @@ fn a_family_without_a_name_is_left_out() {
     let nameless = Family::new(Descriptor::new("", Kind::Gauge)).with_pairs(&[], Cell::U64(1));
     table.families.insert(0, nameless);
     let mut page = exposition([Arc::new(table) as Arc<dyn Source>]).page(Negotiated::default());
-    let families = parse(&page.text(), Dialect::Text, Names::Legacy).unwrap();
+    let text = page.text();
+    let families = parse(&text, Dialect::Text, Names::Legacy).unwrap();
     assert_eq!(families.len(), 1);
     assert_eq!(
         page.report().reasons().collect::<Vec<_>>(),
