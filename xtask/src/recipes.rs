@@ -127,10 +127,10 @@ pub(crate) const RECIPES: &[Recipe] = &[
 ];
 
 /// The packages whose tests need more than a plain `cargo test` builds: real servers, C libraries,
-/// other telemetry libraries. The recipes always select all of them, with all features: cargo would
+/// other telemetry libraries, the parser of the command's arguments. The recipes always select all of them, with all features: cargo would
 /// build shared dependencies again for another selection, which enables other features of them.
-const SELECTION: &str = "--package barograph-export --package barograph-kafka --package benchmarks \
-    --package request-cost --package conformance --all-features";
+const SELECTION: &str = "--package barograph-cli --package barograph-export --package barograph-kafka \
+    --package benchmarks --package request-cost --package conformance --all-features";
 
 /// The tests of `conformance` that are attacks.
 const ATTACKS: [&str; 4] = [

@@ -76,10 +76,21 @@ fn report(found: impl IntoIterator<Item = (PathBuf, Vec<String>)>) {
     assert!(all.is_empty(), "\n{}\n", all.join("\n"));
 }
 
-/// Returns the source files of all crates, except those in folders of tests.
+/// Returns the directories of all programs in `apps`. They are above all layers: no crate has one among
+/// its dependencies.
+fn apps() -> Vec<PathBuf> {
+    let entries = fs::read_dir(workspace().join("apps")).expect("the directory of programs");
+    entries
+        .map(Result::unwrap)
+        .map(|entry| entry.path())
+        .collect()
+}
+
+/// Returns the source files of all crates and programs, except those in folders of tests.
 fn sources() -> Vec<PathBuf> {
     let all = crates()
         .into_iter()
+        .chain(apps())
         .flat_map(|path| files(&path.join("src"), &["rs"]));
     // `#[cfg(test)] mod tests;` is in `tests.rs` or in a folder `tests`.
     all.filter(|path| !path.with_extension("").iter().any(|part| part == "tests"))
@@ -97,7 +108,7 @@ fn crates_depend_on_lower_layers_only() {
 
 #[test]
 fn modules_use_only_those_declared_above() {
-    report(crates().into_iter().map(|path| {
+    report(crates().into_iter().chain(apps()).map(|path| {
         let src = path.join("src");
         let mut modules = BTreeMap::new();
         for path in sources().into_iter().filter(|path| path.starts_with(&src)) {
@@ -123,7 +134,7 @@ fn place_is_root(name: &str) -> bool {
 
 #[test]
 fn names_of_public_types_are_unique_in_a_crate() {
-    report(crates().into_iter().map(|path| {
+    report(crates().into_iter().chain(apps()).map(|path| {
         let src = path.join("src");
         let files = sources().into_iter().filter(|path| path.starts_with(&src));
         let files = files.map(|path| {

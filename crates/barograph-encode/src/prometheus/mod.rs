@@ -72,3 +72,4 @@ pub use config::{Config, Switch};
 pub use name::{Escaping, Translation};
 pub use negotiate::{Compression, Format, Negotiated, negotiate};
 pub use page::{Exposition, Page};
+pub use unit::word as unit_word;

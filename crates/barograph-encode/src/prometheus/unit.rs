@@ -7,7 +7,12 @@
 /// and an unknown unit stays as it is, apart from invalid characters.
 ///
 /// Source: OpenTelemetry, "Prometheus and OpenMetrics compatibility", Metric Metadata.
-pub(super) fn word(unit: &str) -> String {
+///
+/// ```
+/// use barograph_encode::prometheus::unit_word;
+/// assert_eq!(unit_word("By/s"), "bytes_per_second");
+/// ```
+pub fn word(unit: &str) -> String {
     let unit = without_remarks(unit);
     let (main, per) = match unit.split_once('/') {
         Some((main, per)) => (main.trim(), per.trim()),

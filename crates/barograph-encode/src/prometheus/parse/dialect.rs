@@ -1,8 +1,7 @@
 //! The format of a page.
 
-/// The format of a page.
+/// The format of a page. There are only these two text formats.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
 pub enum Dialect {
     /// Prometheus text, 0.0.4 or 1.0.0.
     Text,
