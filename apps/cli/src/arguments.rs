@@ -31,6 +31,14 @@ pub(crate) enum PageCommand {
     /// lists the families with the most series, the labels with the most values, and exemplars.
     #[command(after_help = PAGE_CHECK_EXAMPLES)]
     Check(PageCheck),
+    /// Compare two pages: names, types, labels, series and values
+    ///
+    /// Formats may differ: the same metrics in Prometheus text and in OpenMetrics are no difference, and
+    /// neither are times of creation, exemplars, help texts and the order. A family whose name changed by
+    /// the rules for suffixes, units and escapes, or that has the labels and values of another one, is
+    /// reported as renamed and compared under its new name.
+    #[command(after_help = PAGE_DIFF_EXAMPLES)]
+    Diff(PageDiff),
 }
 
 #[derive(Args, Debug)]
@@ -51,6 +59,49 @@ pub(crate) struct PageCheck {
     /// The number of families and labels in the lists of those with the most series and values
     #[arg(long, value_name = "NUMBER", default_value_t = 10)]
     pub(crate) top: usize,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct PageDiff {
+    /// The page before: a URL, a file, or - for the standard input
+    #[arg(value_name = "BEFORE")]
+    pub(crate) before: String,
+    /// The page after
+    #[arg(value_name = "AFTER")]
+    pub(crate) after: String,
+    #[command(flatten)]
+    pub(crate) reading: Reading,
+    /// The most that two values may differ: a percentage of the larger one, such as 1%, or a number
+    #[arg(long, value_parser = tolerance, default_value = "0")]
+    pub(crate) tolerance: Tolerance,
+    /// Do not compare values, only names, types, labels and series
+    #[arg(long, conflicts_with = "tolerance")]
+    pub(crate) ignore_values: bool,
+    /// Names of families that are left out; * stands for any text; may be repeated
+    #[arg(long, value_name = "PATTERN")]
+    pub(crate) ignore: Vec<String>,
+}
+
+/// The most that two values may differ.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Tolerance {
+    /// By this number.
+    Absolute(f64),
+    /// By this part of the larger one.
+    Relative(f64),
+}
+
+fn tolerance(text: &str) -> Result<Tolerance, String> {
+    let parse = |text: &str| {
+        text.parse()
+            .ok()
+            .filter(|number: &f64| number.is_finite() && *number >= 0.0)
+    };
+    let tolerance = match text.strip_suffix('%') {
+        Some(percent) => parse(percent).map(|percent| Tolerance::Relative(percent / 100.0)),
+        None => parse(text).map(Tolerance::Absolute),
+    };
+    tolerance.ok_or_else(|| "expected a number from 0, or a percentage such as 1%".to_owned())
 }
 
 /// The way in which pages are fetched and parsed.
@@ -99,3 +150,14 @@ Exit codes:
   0  the page is valid, and nothing breaks a convention
   1  there are errors or warnings
   2  wrong usage, or the page cannot be read";
+
+const PAGE_DIFF_EXAMPLES: &str = "\
+Examples:
+  barograph page diff before.prom after.prom --tolerance 1%
+  barograph page diff before.prom http://127.0.0.1:9464/metrics --ignore-values
+  barograph page diff a.prom b.prom --ignore 'process_*' --ignore 'barograph_*' --json
+
+Exit codes:
+  0  no differences
+  1  there are differences
+  2  wrong usage, or a page cannot be read";

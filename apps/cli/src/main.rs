@@ -32,5 +32,6 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<Box<dyn Report>, Unusable> {
     Ok(match command {
         Command::Page(PageCommand::Check(arguments)) => Box::new(page::check(&arguments)?),
+        Command::Page(PageCommand::Diff(arguments)) => Box::new(page::diff(&arguments)?),
     })
 }

@@ -5,5 +5,7 @@ mod lint;
 mod exemplars;
 mod cardinality;
 mod check;
+mod diff;
 
 pub(crate) use check::check;
+pub(crate) use diff::diff;

@@ -5,3 +5,4 @@ mod harness;
 mod server;
 mod usage;
 mod page_check;
+mod page_diff;

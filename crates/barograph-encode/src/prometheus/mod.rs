@@ -65,6 +65,8 @@ mod family;
 mod name_resolver;
 mod page;
 #[cfg(feature = "parse")]
+mod stem;
+#[cfg(feature = "parse")]
 pub mod parse;
 
 pub use crate::report::{LeftOut, Reason, Rejection, Report};
@@ -72,4 +74,6 @@ pub use config::{Config, Switch};
 pub use name::{Escaping, Translation};
 pub use negotiate::{Compression, Format, Negotiated, negotiate};
 pub use page::{Exposition, Page};
+#[cfg(feature = "parse")]
+pub use stem::{stem, unescaped};
 pub use unit::word as unit_word;

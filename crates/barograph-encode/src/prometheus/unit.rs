@@ -27,6 +27,21 @@ pub fn word(unit: &str) -> String {
     }
 }
 
+/// Returns a name without the word for a unit at its end, if it has one and is not that word alone.
+#[cfg(feature = "parse")]
+pub(super) fn without_word(name: &str) -> Option<&str> {
+    let (rest, last) = name.rsplit_once('_').filter(|(rest, _)| !rest.is_empty())?;
+    let is_in = |table: &[(&str, &str)], word: &str| {
+        table
+            .iter()
+            .any(|(_, known)| *known == word && !word.is_empty())
+    };
+    match rest.strip_suffix("_per").filter(|rest| !rest.is_empty()) {
+        Some(rest) if is_in(&PER, last) => Some(rest),
+        _ => (is_in(&WORDS, last) || last == "ratio").then_some(rest),
+    }
+}
+
 fn without_remarks(unit: &str) -> String {
     let mut depth = 0_usize;
     let mut rest = String::new();
