@@ -11,7 +11,7 @@
 //! * [`bounds`]: histogram bucket bounds, ready-made and custom.
 //! * [`conventions`]: the naming conventions of metrics.
 //! * [`snapshot`]: [`Source`](snapshot::Source) and the snapshots that it returns.
-//! * [`text`]: characters that must not be shown as they are, and counts.
+//! * [`text`], [`timestamp`]: characters that must not be shown as they are, counts, times.
 //! * [`suppression`]: the flag of threads that export, whose work is not traced.
 #![forbid(unsafe_code)]
 #![warn(missing_docs)]
@@ -36,3 +36,4 @@ pub mod conventions;
 pub mod snapshot;
 pub mod suppression;
 pub mod text;
+pub mod timestamp;

@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 use std::fmt::{self, Write as _};
 
+use barograph_model::timestamp::push_rfc3339;
+
 use super::escape::{self, Escape};
-use super::time;
 use crate::redact::{REDACTED, Redaction};
 
 /// The maximum length of a line, in bytes, including its line end.
@@ -84,7 +85,7 @@ impl Line {
     /// Appends a time.
     #[inline]
     pub(super) fn time(&mut self, unix_nanos: u64) {
-        time::push(&mut self.text, unix_nanos);
+        push_rfc3339(&mut self.text, unix_nanos);
     }
 
     /// Appends a word, or a shorter one if there is no room for it.

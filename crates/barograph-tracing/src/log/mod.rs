@@ -10,7 +10,6 @@
 //! `log` crate are events too; they keep their own target and source location.
 
 mod escape;
-mod time;
 mod line;
 mod origin;
 mod rate;

@@ -1,11 +1,20 @@
-//! The timestamp of a line.
+//! The text form of a time.
 
-/// Appends the time in the format of RFC 3339, in UTC, with microseconds:
-/// `2026-09-12T10:11:12.123456Z`.
+/// Appends a time, in nanoseconds since 1970, in the format of RFC 3339, in UTC, with microseconds.
 ///
 /// The calendar is Gregorian at all times. Nanoseconds since 1970 reach the year 2554, so a year
 /// has four digits.
-pub(super) fn push(out: &mut String, unix_nanos: u64) {
+///
+/// ```
+/// let mut text = String::new();
+/// barograph_model::timestamp::push_rfc3339(&mut text, 1_789_207_872_123_456_789);
+/// assert_eq!(text, "2026-09-12T10:11:12.123456Z");
+/// ```
+#[expect(
+    clippy::missing_panics_doc,
+    reason = "it never panics: digits are ASCII"
+)]
+pub fn push_rfc3339(out: &mut String, unix_nanos: u64) {
     let micros = unix_nanos / 1_000;
     let (seconds, micros) = (micros / 1_000_000, (micros % 1_000_000) as u32);
     let (days, second) = ((seconds / 86_400) as u32, (seconds % 86_400) as u32);
@@ -57,7 +66,7 @@ mod tests {
 
     fn formatted(seconds: u64, nanos: u64) -> String {
         let mut out = String::new();
-        push(&mut out, seconds * 1_000_000_000 + nanos);
+        push_rfc3339(&mut out, seconds * 1_000_000_000 + nanos);
         out
     }
 
@@ -77,7 +86,7 @@ mod tests {
         }
         assert_eq!(formatted(0, 123_456_789), "1970-01-01T00:00:00.123456Z");
         let mut last = String::new();
-        push(&mut last, u64::MAX);
+        push_rfc3339(&mut last, u64::MAX);
         assert_eq!(last, "2554-07-21T23:34:33.709551Z");
     }
 
