@@ -24,7 +24,10 @@ mod request_builder;
 mod point_writer;
 mod export_cycle;
 mod metric_reader;
+mod fields;
 mod response;
+#[cfg(feature = "parse")]
+mod newest_time;
 mod value;
 mod record;
 mod span;
@@ -32,9 +35,10 @@ mod log;
 mod record_writer;
 
 pub use crate::report::{LeftOut, Reason, Rejection, Report};
+pub use fields::Malformed;
 pub use metric_reader::MetricReader;
 pub use record::{Record, WriteRecords, Written};
 pub use record_writer::{LogWriter, RecordWriter, SpanWriter};
 pub use request::{Encoding, Request, Signal};
-pub use response::{ExportResponse, Malformed, RpcStatus};
+pub use response::{ExportResponse, RpcStatus};
 pub use temporality::{Temporalities, Temporality};

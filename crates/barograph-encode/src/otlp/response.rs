@@ -7,6 +7,8 @@
 
 use std::time::Duration;
 
+use super::fields::{Fields, Malformed, Value};
+
 /// The contents of an `ExportMetricsServiceResponse`, or of the corresponding message for traces or
 /// logs, which has the same layout.
 ///
@@ -32,18 +34,6 @@ pub struct RpcStatus {
     /// it expects to recover. Zero if the `RetryInfo` has no delay.
     pub retry: Option<Duration>,
 }
-
-/// An error: the bytes are not the expected message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Malformed;
-
-impl std::fmt::Display for Malformed {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("not the protobuf message that was expected")
-    }
-}
-
-impl std::error::Error for Malformed {}
 
 impl ExportResponse {
     /// Decodes an export response.
@@ -127,79 +117,6 @@ fn retry_of(any: &[u8]) -> Result<Option<Duration>, Malformed> {
 fn text(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
-
-/// The value of a field, as far as it is needed here.
-enum Value<'a> {
-    Number(u64),
-    Bytes(&'a [u8]),
-    Fixed,
-}
-
-/// An iterator over the fields of a message, as field numbers and values. Ends after the first
-/// error.
-struct Fields<'a>(&'a [u8]);
-
-impl<'a> Iterator for Fields<'a> {
-    type Item = Result<(u64, Value<'a>), Malformed>;
-
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.0.is_empty() {
-            return None;
-        }
-        let field = self.field();
-        if field.is_none() {
-            self.0 = &[];
-        }
-        Some(field.ok_or(Malformed))
-    }
-}
-
-impl<'a> Fields<'a> {
-    fn field(&mut self) -> Option<(u64, Value<'a>)> {
-        let tag = self.varint()?;
-        let value = match tag & 7 {
-            0 => Value::Number(self.varint()?),
-            1 => self.bytes(8).map(|_| Value::Fixed)?,
-            2 => {
-                let length = usize::try_from(self.varint()?).ok()?;
-                Value::Bytes(self.bytes(length)?)
-            }
-            5 => self.bytes(4).map(|_| Value::Fixed)?,
-            // Groups, which OTLP does not use.
-            _ => return None,
-        };
-        let number = tag >> 3;
-        (1..=MAX_FIELD).contains(&number).then_some((number, value))
-    }
-
-    fn varint(&mut self) -> Option<u64> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let (&byte, rest) = self.0.split_first()?;
-            self.0 = rest;
-            // The tenth byte holds a single bit.
-            if shift == 63 && byte > 1 {
-                return None;
-            }
-            value |= u64::from(byte & 0x7f) << shift;
-            if byte < 0x80 {
-                return Some(value);
-            }
-        }
-        None
-    }
-
-    fn bytes(&mut self, length: usize) -> Option<&'a [u8]> {
-        let (bytes, rest) = self.0.split_at_checked(length)?;
-        self.0 = rest;
-        Some(bytes)
-    }
-}
-
-/// The highest valid field number.
-///
-/// Source: the Protocol Buffers language guide, "Assigning Field Numbers".
-const MAX_FIELD: u64 = (1 << 29) - 1;
 
 #[cfg(test)]
 mod tests {

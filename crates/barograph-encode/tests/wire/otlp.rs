@@ -260,6 +260,7 @@ fn every_field_is_decoded_unchanged() {
         let requests = requests(&table, |reader| reader.with_encoding(encoding));
         assert_eq!(requests.len(), 1);
         assert_eq!(requests[0].items, 11);
+        assert_eq!(requests[0].newest_unix_nano(), Some(100_000_000_000));
         let resource = opentelemetry_proto::tonic::resource::v1::Resource {
             attributes: vec![text("service.name", "shop")],
             ..Default::default()

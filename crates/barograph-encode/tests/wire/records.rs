@@ -61,6 +61,9 @@ trait EncodedRecord: Record + Clone + std::fmt::Debug {
 
     /// Returns the resource of a request, and its records by scope.
     fn read(request: &Request) -> (resource::Resource, Scopes<Self::Message>);
+
+    /// Returns the time of a message.
+    fn time(message: &Self::Message) -> u64;
 }
 
 /// Returns the name of a scope, which must have no other data.
@@ -75,7 +78,7 @@ fn name_of(scope: Option<common::InstrumentationScope>) -> Option<String> {
 }
 
 macro_rules! encoded_record {
-    ($record:ty, $request:ty, $message:ty, $resources:ident, $scopes:ident, $list:ident, $expected:path) => {
+    ($record:ty, $request:ty, $message:ty, $resources:ident, $scopes:ident, $list:ident, $expected:path, $time:expr) => {
         impl EncodedRecord for $record {
             type Message = $message;
 
@@ -99,6 +102,10 @@ macro_rules! encoded_record {
                 });
                 (one.resource.unwrap(), scopes.collect())
             }
+
+            fn time(message: &Self::Message) -> u64 {
+                $time(message)
+            }
         }
     };
 }
@@ -110,7 +117,8 @@ encoded_record!(
     resource_spans,
     scope_spans,
     spans,
-    expected_span
+    expected_span,
+    |span: &trace::Span| span.end_time_unix_nano
 );
 encoded_record!(
     LogRecord,
@@ -119,7 +127,8 @@ encoded_record!(
     resource_logs,
     scope_logs,
     log_records,
-    expected_log
+    expected_log,
+    |log: &logs::LogRecord| log.time_unix_nano.max(log.observed_time_unix_nano)
 );
 
 fn expected_span(span: &SpanRecord) -> trace::Span {
@@ -453,6 +462,10 @@ fn check<T: EncodedRecord>(records: &[T], most: usize, bytes: usize) {
         for request in &requests {
             assert!(request.items > 0 && request.items <= most as u64);
             assert!(request.body.len() <= bytes);
+            let (_, scopes) = T::read(request);
+            let messages = scopes.iter().flat_map(|(_, messages)| messages);
+            let newest = messages.map(T::time).max().filter(|time| *time > 0);
+            assert_eq!(request.newest_unix_nano(), newest, "{encoding:?}");
         }
         assert_eq!(by_scope::<T>(&requests), expected, "{encoding:?}");
     }

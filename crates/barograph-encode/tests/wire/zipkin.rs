@@ -40,7 +40,14 @@ fn read(request: &Request) -> Vec<Value> {
 
 fn encoded(span: SpanRecord) -> Value {
     let mut requests = requests(&mut ZipkinWriter::new(&shop()), vec![span]);
-    read(&requests.remove(0)).remove(0)
+    let span = read(&requests[0]).remove(0);
+    let annotations = span["annotations"].as_array().into_iter().flatten();
+    let times = annotations
+        .chain([&span])
+        .map(|it| it["timestamp"].as_u64());
+    let newest = times.max().flatten().map(|micros| micros * 1000);
+    assert_eq!(requests.remove(0).newest_unix_nano(), newest);
+    span
 }
 
 fn bare(kind: SpanKind) -> SpanRecord {

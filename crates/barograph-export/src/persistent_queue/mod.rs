@@ -86,6 +86,8 @@ mod files;
 mod state;
 mod segment;
 mod queue;
+#[cfg(feature = "inspect")]
+pub mod inspect;
 
 pub use config::{PersistentQueueConfig, SyncPolicy, WhenFull};
 pub(super) use error::io_error_type;

@@ -268,7 +268,7 @@ fn write_both(to: &mut impl Write, header: &[u8], body: &[u8]) -> io::Result<()>
 }
 
 /// The number of bytes of a file that are read at most: no segment is longer.
-const MOST: u64 = (SEGMENT_HEADER + HEADER + MAX_BODY) as u64;
+pub(super) const MOST: u64 = (SEGMENT_HEADER + HEADER + MAX_BODY) as u64;
 
 #[cfg(test)]
 mod tests {

@@ -57,11 +57,7 @@ impl StateFile {
     /// Reads the newest slot that is whole, and writes it to both, so that the disk has room for
     /// everything that is ever written.
     fn open(mut file: File) -> io::Result<(Self, State)> {
-        let mut bytes = Vec::new();
-        (&mut file).take(BYTES).read_to_end(&mut bytes)?;
-        let slots = [0, SECOND as usize].into_iter();
-        let slots = slots.filter_map(|at| read_slot(bytes.get(at..at + SLOT)?));
-        let (number, state) = slots.max_by_key(|(number, _)| *number).unwrap_or_default();
+        let (number, state) = newest(&mut file)?.unwrap_or_default();
         let mut file = StateFile {
             file,
             number,
@@ -91,6 +87,22 @@ impl StateFile {
         }
         Ok(())
     }
+}
+
+/// Reads the state file of a directory, and changes nothing. Returns `None` if no slot of it is whole.
+#[cfg(feature = "inspect")]
+pub(super) fn peek(directory: &Path) -> io::Result<Option<State>> {
+    let mut file = files::open(&directory.join(NAME), File::options().read(true))?;
+    Ok(newest(&mut file)?.map(|(_, state)| state))
+}
+
+/// Returns the newest slot that is whole, with its number.
+fn newest(file: &mut File) -> io::Result<Option<(u64, State)>> {
+    let mut bytes = Vec::new();
+    file.take(BYTES).read_to_end(&mut bytes)?;
+    let slots = [0, SECOND as usize].into_iter();
+    let slots = slots.filter_map(|at| read_slot(bytes.get(at..at + SLOT)?));
+    Ok(slots.max_by_key(|(number, _)| *number))
 }
 
 fn slot(number: u64, state: &State) -> [u8; SLOT] {

@@ -66,7 +66,10 @@ fn comment<'a>(cursor: &mut Cursor<'a>, dialect: Dialect) -> Result<Line<'a>, Un
             if dialect == Dialect::Text && cursor.rest().is_empty() {
                 return Ok(Line::Help(name, Cow::Borrowed("")));
             }
-            cursor.separator()?;
+            // Blanks that follow the first one are part of the text.
+            if !(cursor.take(" ") || dialect == Dialect::Text && cursor.take("\t")) {
+                return Err(cursor.unexpected(PageRule::Syntax, "a space"));
+            }
             let (quotes, expected) = match dialect {
                 Dialect::Text => (Quotes::Plain, r"one of the escapes \\ and \n"),
                 Dialect::OpenMetrics => (Quotes::Escaped, r#"one of the escapes \\, \" and \n"#),
