@@ -1,5 +1,6 @@
 //! The arguments of the command, with their help.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
@@ -20,6 +21,28 @@ pub(crate) enum Command {
     /// Check or compare pages that Prometheus scrapes
     #[command(subcommand)]
     Page(PageCommand),
+    /// Look into the persistent queues of undelivered telemetry
+    #[command(subcommand)]
+    Queue(QueueCommand),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum QueueCommand {
+    /// Show what waits in persistent queues, and what is damaged
+    ///
+    /// The files are only read, and no lock is taken: a service that uses them does not notice. It may add
+    /// and deliver requests meanwhile.
+    #[command(after_help = QUEUE_INSPECT_EXAMPLES)]
+    Inspect(QueueInspect),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct QueueInspect {
+    /// The directory of a persistent queue, or that above the queues of a service
+    ///
+    /// The latter is the value of BAROGRAPH_PERSISTENT_QUEUE_DIR.
+    #[arg(value_name = "DIR")]
+    pub(crate) directory: PathBuf,
 }
 
 #[derive(Debug, Subcommand)]
@@ -161,3 +184,13 @@ Exit codes:
   0  no differences
   1  there are differences
   2  wrong usage, or a page cannot be read";
+
+const QUEUE_INSPECT_EXAMPLES: &str = "\
+Examples:
+  barograph queue inspect /var/lib/shop/telemetry
+  barograph queue inspect /var/lib/shop/telemetry/traces --json
+
+Exit codes:
+  0  nothing is damaged, and a process delivers what waits
+  1  something is damaged or cannot be read, or waits while no process uses the queue
+  2  wrong usage, or there is no persistent queue";

@@ -1,13 +1,12 @@
 //! GET requests, bounded in size and time. Redirections to another host are not followed.
 
-use std::error::Error as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use http::Uri;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 
-use crate::report::{Unusable, bytes};
+use crate::report::{Unusable, bytes, causes};
 
 /// The response to a request.
 #[derive(Debug)]
@@ -149,15 +148,7 @@ fn unreachable(uri: &Uri, error: &ureq::Error) -> Unusable {
             format!("{uri}: nothing listens there"),
             "is the service running, and is this its port? By default pages are on port 9464",
         ),
-        error => {
-            let mut message = format!("{uri} cannot be read: {error}");
-            let mut cause = error.source();
-            while let Some(error) = cause {
-                message += &format!(": {error}");
-                cause = error.source();
-            }
-            (message, "")
-        }
+        error => (format!("{uri} cannot be read: {}", causes(error)), ""),
     };
     Unusable::new(message, advice)
 }

@@ -12,12 +12,13 @@ mod report;
 mod fetch;
 mod input;
 mod page;
+mod queue;
 
 use std::process::ExitCode;
 
 use clap::Parser as _;
 
-use crate::arguments::{Arguments, Command, PageCommand};
+use crate::arguments::{Arguments, Command, PageCommand, QueueCommand};
 use crate::report::{Output, Report, Unusable};
 
 fn main() -> ExitCode {
@@ -33,5 +34,6 @@ fn run(command: Command) -> Result<Box<dyn Report>, Unusable> {
     Ok(match command {
         Command::Page(PageCommand::Check(arguments)) => Box::new(page::check(&arguments)?),
         Command::Page(PageCommand::Diff(arguments)) => Box::new(page::diff(&arguments)?),
+        Command::Queue(QueueCommand::Inspect(arguments)) => Box::new(queue::inspect(&arguments)?),
     })
 }

@@ -5,6 +5,7 @@ use std::io::{self, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use barograph_model::text::one_line;
+use barograph_model::timestamp::push_rfc3339;
 use serde_json::Value;
 
 /// The result of a command.
@@ -140,9 +141,61 @@ pub(crate) fn bytes(bytes: u64) -> String {
     format!("{scaled:.1} {}", UNITS[unit])
 }
 
+/// Returns a time, in nanoseconds since 1970, as RFC 3339 in UTC with whole seconds.
+pub(crate) fn time(unix_nano: u64) -> String {
+    let mut text = String::new();
+    push_rfc3339(&mut text, unix_nano);
+    match text.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => text,
+    }
+}
+
+/// Returns the time since then in the largest unit that fits.
+pub(crate) fn age(now_unix_nano: u64, then_unix_nano: u64) -> String {
+    let (seconds, direction) = match now_unix_nano.checked_sub(then_unix_nano) {
+        Some(past) => (past / 1_000_000_000, "ago"),
+        None => ((then_unix_nano - now_unix_nano) / 1_000_000_000, "from now"),
+    };
+    let (number, unit) = match seconds {
+        0..120 => (seconds, "s"),
+        120..7_200 => (seconds / 60, "min"),
+        7_200..172_800 => (seconds / 3_600, "h"),
+        _ => (seconds / 86_400, "days"),
+    };
+    format!("{number} {unit} {direction}")
+}
+
+/// Returns an error with its causes.
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text += &format!(": {error}");
+        cause = error.source();
+    }
+    text
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn times_are_whole_seconds_and_ages_have_one_unit() {
+        assert_eq!(time(1_789_207_872_999_999_999), "2026-09-12T10:11:12Z");
+        let now = 1_000_000_000_000_000_000;
+        for (seconds, expected) in [
+            (0, "0 s ago"),
+            (119, "119 s ago"),
+            (120, "2 min ago"),
+            (7_200, "2 h ago"),
+            (172_800, "2 days ago"),
+        ] {
+            assert_eq!(age(now, now - seconds * 1_000_000_000), expected);
+        }
+        assert_eq!(age(now, now + 5_000_000_000), "5 s from now");
+    }
 
     #[test]
     fn sizes_have_the_unit_that_makes_them_short() {

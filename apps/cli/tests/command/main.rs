@@ -6,3 +6,4 @@ mod server;
 mod usage;
 mod page_check;
 mod page_diff;
+mod queue_inspect;

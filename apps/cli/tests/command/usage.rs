@@ -38,7 +38,11 @@ fn wrong_usage_is_named_with_what_was_expected() {
 
 #[test]
 fn every_command_has_help_with_examples_and_exit_codes() {
-    for path in [&["page", "check"][..], &["page", "diff"]] {
+    for path in [
+        &["page", "check"][..],
+        &["page", "diff"],
+        &["queue", "inspect"],
+    ] {
         let run = run(&[path, &["--help"]].concat());
         assert_eq!((run.code, run.stderr.as_str()), (0, ""));
         let example = format!("\n  barograph {} ", path.join(" "));
