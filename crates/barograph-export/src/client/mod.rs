@@ -53,6 +53,7 @@ mod tls;
 mod connect;
 mod suppressed;
 mod connection;
+mod probe;
 
 use std::future::Future;
 use std::pin::Pin;
@@ -66,6 +67,7 @@ pub use self::config::{ClientConfig, Compression, TlsConfig};
 pub use self::endpoint::Endpoint;
 pub use self::headers::Headers;
 pub use self::invalid::{InvalidClient, InvalidFile, InvalidHeader, InvalidUrl, MissingFeature};
+pub use self::probe::{ClockDifference, Probe};
 pub use self::protocol::Protocol;
 pub use self::proxy::{Proxy, ProxyConfig};
 
@@ -74,6 +76,7 @@ use self::connect::{Route, Unconnected};
 use self::connection::{Connection, Unanswered, Version};
 use self::endpoint::Address;
 use self::message::causes;
+use self::probe::Head;
 use self::response::{Arrival, OutcomeBuilder, Response};
 use self::settings::Settings;
 use crate::outcome::{Outcome, Permanent};
@@ -97,6 +100,7 @@ use barograph_encode::otlp::{Encoding, Request, Signal};
 /// ```
 pub struct Client {
     settings: Settings,
+    signal: Signal,
     target: Target,
     tls: Option<tls::Tls>,
     /// `None` while a request is in progress: when an attempt is canceled, its connection is
@@ -124,12 +128,18 @@ impl Client {
         Ok(Client {
             target: target(&settings, signal),
             settings,
+            signal,
             tls,
             connection: None,
         })
     }
 
     async fn try_once(&mut self, request: &Request) -> Outcome {
+        self.attempt(request).await.0
+    }
+
+    /// Sends a request once. Returns the head of the response as well, if there was one.
+    async fn attempt(&mut self, request: &Request) -> (Outcome, Option<Head>) {
         let mut secrets = self.settings.secrets.clone();
         let head = self.settings.head(&mut secrets);
         let outcomes = OutcomeBuilder {
@@ -138,14 +148,15 @@ impl Client {
         };
         let body = match self.body(request, &outcomes) {
             Ok(body) => body,
-            Err(outcome) => return outcome,
+            Err(outcome) => return (outcome, None),
         };
         let mut head = match head {
             Ok(head) => head,
             // The next version of the file may be valid.
             Err(invalid) => {
                 let message = invalid.to_string();
-                return outcomes.retryable("header_file", &message, None, Arrival::Excluded);
+                let outcome = outcomes.retryable("header_file", &message, None, Arrival::Excluded);
+                return (outcome, None);
             }
         };
         self.set_headers(&mut head.headers, request);
@@ -157,11 +168,12 @@ impl Client {
                 message,
                 arrival,
             }) => {
-                return outcomes.retryable(kind, &message, None, arrival);
+                return (outcomes.retryable(kind, &message, None, arrival), None);
             }
         };
         let (head, body) = response.into_parts();
-        match receive(body).await {
+        let seen = Head::new(head.status, &head.headers);
+        let outcome = match receive(body).await {
             Received::Complete(body, trailers) => {
                 self.connection = connection.has_sent_all().then_some(connection);
                 let (status, headers) = (head.status, head.headers);
@@ -182,7 +194,8 @@ impl Client {
                 let message = format!("the response ended early: {}", causes(&error));
                 outcomes.retryable("connection", &message, None, Arrival::Possible)
             }
-        }
+        };
+        (outcome, Some(seen))
     }
 
     /// Returns the body to send, or the outcome if the request cannot be sent.

@@ -17,6 +17,7 @@ mod faults;
 mod files;
 mod grpc;
 mod pauses;
+mod probe;
 mod http;
 mod zipkin;
 mod proxy;
